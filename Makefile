@@ -1,0 +1,46 @@
+# Two commands for a newcomer: `make quickstart` and `make test`. Nothing but Python >= 3.11, make and PyPI is needed.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: help quickstart test lint format schema install clean
+
+help:
+	@echo "make quickstart  install, run benchmarks/quickstart.yaml, show the leaderboard"
+	@echo "make test        install, run the whole test suite"
+	@echo "make lint        ruff and mypy"
+	@echo "make schema      write benchmarks/schema/benchmark.json anew"
+	@echo "make clean       remove the virtual environment and the quickstart's results"
+
+install: $(STAMP)
+
+# torch comes first and pinned: without a version pip would fetch the newest build, GPU libraries and all.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "mribench needs Python >= 3.11; say which with: make PYTHON=/path/to/python3.11 quickstart"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+quickstart: $(STAMP)
+	$(BIN)/mribench run benchmarks/quickstart.yaml
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schema: $(STAMP)
+	$(BIN)/mribench schema --output benchmarks/schema/benchmark.json
+
+clean:
+	rm -rf $(VENV) results/quickstart

@@ -1,0 +1,91 @@
+"""``mribench plan``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mribench.cli.options import benchmark_file
+
+if TYPE_CHECKING:
+    from mribench.cli.planning import Planned
+
+
+@click.command("plan", epilog="Example: mribench plan benchmarks/paper.yaml")
+@benchmark_file
+@click.option("--jobs", "show_jobs", is_flag=True, help="List every job.")
+def command(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool) -> int:
+    """Say what FILE would run: what is done, what is stale and why, what waits for data.
+
+    Nothing is run, made or written.
+    """
+    from rich.console import Console
+
+    from mribench.cli.planning import plan_file
+    from mribench.cli.progress import RunProgress
+    from mribench.plan.stale import stale_reasons
+
+    console = Console()
+    with RunProgress(console) as progress:
+        planned = plan_file(file, sets, results, make=False, progress=progress.preparing)
+    states = _states(planned)
+    stale = stale_reasons(planned.plan, planned.store)
+    _print_counts(console, planned, states, stale)
+    for name, sentence in planned.plan.missing.items():
+        console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False)
+    for note in planned.plan.notes:
+        console.print(f"note: {note}", style="dim", markup=False, highlight=False)
+    for reason, count in Counter(stale.values()).most_common():
+        console.print(
+            f"stale: {count} jobs have older results that differ in {reason}", markup=False, highlight=False
+        )
+    if show_jobs:
+        for job in planned.plan.jobs:
+            state = states[job.id] if job.id not in stale else f"stale: {stale[job.id]}"
+            console.print(f"{state:12} {job.kind:9} {job.id}", markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def _states(planned: Planned) -> dict[str, str]:
+    """Return done, failed, interrupted, running, to do, or waiting for data, by job id."""
+    states: dict[str, str] = {}
+    for job in planned.plan.jobs:
+        state = planned.store.status(job.key).state if job.key else "waiting"
+        states[job.id] = "to do" if state == "todo" else state
+    return states
+
+
+def _print_counts(console, planned: Planned, states: dict[str, str], stale: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
+    from rich.table import Table
+
+    plan = planned.plan
+    own = [job for job in plan.jobs if _is_methods_own(job.id, planned)]
+    table = Table(title=f"{planned.resolved.config.benchmark} ({planned.resolved.config.profile})")
+    table.add_column("kind")
+    columns = [
+        s for s in ("done", "failed", "interrupted", "running", "to do", "waiting") if s in states.values()
+    ]
+    for column in ("jobs", "of methods", "of references", *columns, *(["stale"] if stale else [])):
+        table.add_column(column, justify="right")
+    for kind in (*plan.count(), "all"):
+        jobs = [job for job in plan.jobs if kind in (job.kind, "all")]
+        mine = [job for job in own if kind in (job.kind, "all")]
+        counts = [sum(states[job.id] == column for job in jobs) for column in columns]
+        extra = [sum(job.id in stale for job in jobs)] if stale else []
+        numbers = [len(jobs), len(mine), len(jobs) - len(mine), *counts, *extra]
+        table.add_row(kind, *(str(n) for n in numbers))
+    console.print(table)
+    seeds = len(planned.resolved.config.seeds)
+    subsets = len(planned.resolved.config.subset_seeds)
+    console.print(
+        f"{len(own) / seeds:g} jobs a seed for the methods' own cells;"
+        f" {seeds} seed(s), {subsets} subset seed(s)",
+        highlight=False,
+    )
+
+
+def _is_methods_own(job_id: str, planned: Planned) -> bool:
+    return job_id.partition("/")[0] in planned.resolved.methods

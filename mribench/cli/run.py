@@ -1,0 +1,144 @@
+"""``mribench run``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mribench.cli.options import benchmark_file
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mribench.cli.planning import Planned
+    from mribench.execute.scheduler import Summary
+
+
+@click.command(
+    "run",
+    epilog="\b\nExamples:\n  mribench run benchmarks/quickstart.yaml\n"
+    "  mribench run benchmarks/paper.yaml --jobs 4 --gpus 0,1 --only 'seqinv/*'",
+)
+@benchmark_file
+@click.option(
+    "--executor", default="local", show_default=True, help="Where jobs run: inline, local, or a plugin's."
+)
+@click.option("--jobs", type=click.IntRange(1), help="Jobs at a time; one per GPU, or one per core without.")
+@click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads of each job."
+)
+@click.option(
+    "--gpus", default="", help="GPUs to use, e.g. 0,1; each job sees one. All that are there by default."
+)
+@click.option(
+    "--only", multiple=True, metavar="PATTERN", help="Jobs to run, with what they need. Repeatable."
+)
+@click.option("--limit", type=click.IntRange(1), help="Stop after this many jobs of the plan.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
+def command(
+    file: Path,
+    sets: tuple[str, ...],
+    results: Path,
+    executor: str,
+    jobs: int | None,
+    threads: int,
+    gpus: str,
+    only: tuple[str, ...],
+    limit: int | None,
+    dry_run: bool,
+) -> int:
+    """Run what FILE describes and is not done yet, then show the tables.
+
+    Results are kept job by job: a run that is stopped or killed goes on where it was.
+    """
+    from rich.console import Console
+
+    from mribench.cli.planning import plan_file
+    from mribench.cli.progress import RunProgress
+    from mribench.execute.provenance import git_commit
+    from mribench.execute.scheduler import execute, select
+
+    console = Console()
+    with RunProgress(console) as progress:
+        planned = plan_file(file, sets, results, make=not dry_run, progress=progress.preparing)
+        wanted = planned.plan.runnable()
+        if only:
+            wanted = select(wanted, only)
+        if limit:
+            wanted = dict(list(wanted.items())[:limit])
+        _say_missing(console, planned)
+        if dry_run:
+            todo = [job.id for key, job in wanted.items() if not planned.store.is_done(key)]
+            console.print(*todo, f"{len(todo)} jobs would run", sep="\n", markup=False, highlight=False)
+            return 0
+        progress.store = planned.store
+        running = _executor(executor, jobs, threads, gpus)
+        provenance = {"file": file.name, "git_commit": git_commit(file.resolve().parent), "sets": list(sets)}
+        summary = execute(wanted, planned.store, running, progress, provenance)
+    _conclude(console, planned, summary)
+    return 1 if summary.failed or planned.plan.missing else 0
+
+
+def _executor(name: str, jobs: int | None, threads: int, gpus: str):  # type: ignore[no-untyped-def]
+    from mribench.interfaces.executor import Resources
+    from mribench.interfaces.options import Component
+    from mribench.plugins import load_registry
+
+    class ExecutorRef(Component):
+        kind = "executor"
+
+    visible = tuple(part.strip() for part in gpus.split(",") if part.strip()) or _visible_gpus()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = jobs or (len(visible) if visible else max(1, cores // threads))
+    resolved = load_registry().resolve(ExecutorRef(name=name), "--executor", "corrected")
+    return resolved.make(Resources(count, threads, visible))
+
+
+def _visible_gpus() -> tuple[str, ...]:
+    import torch
+
+    return tuple(str(i) for i in range(torch.cuda.device_count()))
+
+
+def _say_missing(console: Console, planned: Planned) -> None:
+    for name, sentence in planned.plan.missing.items():
+        console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False)
+    for note in planned.plan.notes:
+        console.print(f"note: {note}", style="dim", markup=False, highlight=False)
+
+
+def _conclude(console: Console, planned: Planned, summary: Summary) -> None:
+    from mribench.report import load_run, render_run
+
+    run = load_run(planned.store.root, planned.digest)
+    text = render_run(run, list(planned.resolved.config.report.tables), "terminal", console)
+    if text:
+        console.print(text)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in summary.executed.items()) or "0"
+    console.print(
+        f"{sum(summary.executed.values())} jobs executed ({kinds}), {summary.cached} done before,"
+        f" {len(summary.failed)} failed, {len(summary.blocked)} not run because of those;"
+        f" {summary.wall_s:.0f} s in all",
+        highlight=False,
+    )
+    _say_times(console, planned)
+    for name, reason in summary.failed.items():
+        console.print(f"failed: {name}: {reason}", style="red", markup=False)
+    console.print(f"results: {planned.store.root}", highlight=False)
+
+
+def _say_times(console: Console, planned: Planned) -> None:
+    """Print where the time of all jobs of this file went."""
+    from mribench.records import JOB_SCHEMA, read_tables
+
+    paths = [planned.store.directory(key) / "job.parquet" for key in planned.plan.runnable()]
+    rows = read_tables([path for path in paths if path.exists()], JOB_SCHEMA)
+    parts = [
+        f"{kind} {group['wall_s'].sum():.0f} s ({len(group)} × {group['wall_s'].mean():.1f} s)"
+        for kind, group in rows.groupby("kind", sort=False)
+    ]
+    if parts:
+        console.print(f"time in jobs: {', '.join(parts)}", highlight=False)

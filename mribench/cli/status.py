@@ -1,0 +1,41 @@
+"""``mribench status``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+
+@click.command("status", epilog="Example: mribench status results/quickstart")
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--failed", is_flag=True, help="Show the traceback of each failed job.")
+def command(directory: Path, failed: bool) -> int:
+    """Say how far the run in DIRECTORY is, and why jobs failed."""
+    from mribench.errors import StoreError
+    from mribench.store import Store, read_json
+    from mribench.store.lease import read_lease
+
+    if not (directory / "store.json").exists():
+        raise StoreError(
+            f"{directory} holds no results", "give the folder of one benchmark: results/<benchmark>"
+        )
+    store = Store(directory)
+    store.open()
+    counts: Counter[str] = Counter()
+    for folder in sorted((directory / "jobs").iterdir()):
+        status = store.status(folder.name)
+        counts[status.state] += 1
+        name = read_json(folder / "job.json")["id"] if (folder / "job.json").exists() else folder.name
+        if status.state == "running":
+            lease = read_lease(folder) or {}
+            click.echo(
+                f"running: {name} {lease.get('done', 0)}/{lease.get('total', '?')} on {lease.get('host')}"
+            )
+        elif status.state in ("failed", "interrupted"):
+            click.echo(f"{status.state}: {name}: {status.reason} (log: {folder / 'log.txt'})")
+            if failed and status.traceback:
+                click.echo(status.traceback)
+    click.echo(", ".join(f"{count} {state}" for state, count in counts.most_common()) or "no jobs")
+    return 1 if counts["failed"] else 0

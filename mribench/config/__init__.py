@@ -1,0 +1,35 @@
+"""The benchmark file: YAML → validated models → components that can be made."""
+
+from __future__ import annotations
+
+from mribench.config.loading import load_benchmark
+from mribench.config.model import (
+    DEFAULT_SPLIT_RULE,
+    BenchmarkConfig,
+    Defaults,
+    MethodSpec,
+    ReportSpec,
+    SplitSpec,
+    TaskSpec,
+    config_digest,
+)
+from mribench.config.resolution import ResolvedBenchmark, ResolvedMethod, ResolvedTask, resolve
+from mribench.config.settings import AdaptOptions, PretrainOptions
+
+__all__ = [
+    "DEFAULT_SPLIT_RULE",
+    "AdaptOptions",
+    "BenchmarkConfig",
+    "Defaults",
+    "MethodSpec",
+    "PretrainOptions",
+    "ReportSpec",
+    "ResolvedBenchmark",
+    "ResolvedMethod",
+    "ResolvedTask",
+    "SplitSpec",
+    "TaskSpec",
+    "config_digest",
+    "load_benchmark",
+    "resolve",
+]

@@ -1,0 +1,57 @@
+"""Checks between the parts of a benchmark file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from pydantic import ValidationError
+
+from mribench.config.settings import PretrainOptions
+from mribench.errors import did_you_mean
+from mribench.validation import describe, problem
+
+if TYPE_CHECKING:
+    from mribench.config.model import BenchmarkConfig
+
+
+def cross_check(config: BenchmarkConfig) -> None:
+    """Check names against each other, and that something is to be done.
+
+    Raises:
+        PydanticCustomError: at the first problem, with its place.
+    """
+    _check_methods(config)
+    for name in config.splits:
+        if name not in config.data:
+            raise problem(f"splits.{name}", "no such cohort under 'data'", did_you_mean(name, config.data))
+    for name, task in config.tasks.items():
+        place = f"tasks.{name}.data"
+        if task.data not in config.data:
+            raise problem(
+                place, f"no cohort '{task.data}' under 'data'", did_you_mean(task.data, config.data)
+            )
+        if task.data not in config.splits:
+            raise problem(place, f"cohort '{task.data}' has no split", f"add splits.{task.data}")
+
+
+def _check_methods(config: BenchmarkConfig) -> None:
+    from mribench.config.model import ReferenceArm
+
+    if not config.methods and not config.reference_arms:
+        raise problem("methods", "no method and no reference arm: nothing to run", "add a method")
+    for name, method in config.methods.items():
+        if name in get_args(ReferenceArm):
+            raise problem(f"methods.{name}", "this name is kept for a reference arm", "choose another name")
+        try:
+            pretrain = config.pretrain_of(name)
+        except ValidationError as error:  # each value is valid by itself, so one is missing
+            message, hint = describe(error, PretrainOptions)
+            key, _, sentence = message.partition(": ")
+            raise problem(f"defaults.pretrain.{key}", sentence, hint) from None
+        if pretrain.data not in config.data:
+            own = "data" in method.pretrain.model_fields_set
+            raise problem(
+                f"methods.{name}.pretrain.data" if own else "defaults.pretrain.data",
+                f"no cohort '{pretrain.data}' under 'data'",
+                did_you_mean(pretrain.data, config.data),
+            )

@@ -1,0 +1,50 @@
+"""From a benchmark file to a validated config. Loads no plugin and no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mribench.config.model import BenchmarkConfig
+from mribench.config.overrides import Setting, apply_setting, apply_size, fill_in, split_settings
+from mribench.config.reading import read_file
+from mribench.errors import ConfigError
+from mribench.validation import describe
+
+
+def load_benchmark(path: Path, sets: Sequence[str] = ()) -> BenchmarkConfig:
+    """Read and validate a benchmark file.
+
+    The order: the file, the one of ``sizes`` that ``size`` names, ``sets``, the environment.
+
+    Args:
+        path: the YAML file.
+        sets: ``key=value`` texts; the key is a dotted path, the value is YAML.
+
+    Raises:
+        ConfigError: the first problem, with the file, the key and a hint.
+    """
+    early, late = split_settings(sets)
+    tree = read_file(path)
+    for setting in early:
+        apply_setting(tree, setting)
+    tree = apply_size(tree, path.name)
+    for setting in late:
+        apply_setting(tree, setting)
+    return _validated(fill_in(tree, path.name), path, late)
+
+
+def _validated(tree: dict[str, Any], path: Path, settings: Sequence[Setting]) -> BenchmarkConfig:
+    try:
+        config = BenchmarkConfig.model_validate(tree)
+    except ValidationError as error:
+        message, hint = describe(error, BenchmarkConfig)
+        place = message.partition(": ")[0]
+        guilty = [setting for setting in settings if setting.concerns(place)]
+        where = f"{path.name} with --set {guilty[-1].text}" if guilty else path.name
+        raise ConfigError(f"{where}: {message}", hint) from None
+    config._source = path.name
+    return config

@@ -1,0 +1,220 @@
+"""The benchmark file as validated models; every key is documented here and nowhere else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
+
+from mribench.config.settings import AdaptOptions, PretrainOptions, PretrainPart
+from mribench.interfaces.options import (
+    DatasetRef,
+    EncoderRef,
+    ObjectiveRef,
+    Options,
+    Profile,
+    SplitRef,
+    TaskRef,
+    ViewsRef,
+)
+from mribench.validation import problem
+
+DEFAULT_SPLIT_RULE = "subject"
+"""The rule of a split without ``by``: the one entry that the harness names."""
+
+ReferenceArm = Literal["scratch", "random-frozen", "identity"]
+"""A row that no method stands behind."""
+Arm = Literal["frozen", "finetune"]
+"""What is done with a pretrained encoder."""
+
+_SLUG = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+
+
+def _slug(value: str) -> str:
+    if not re.fullmatch(_SLUG[1:-1], value):
+        raise ValueError(
+            f"expected at most 64 letters, digits, '-' and '_', the first a letter or digit, got {value!r}"
+        )
+    return value
+
+
+def _unique(values: list[Any]) -> list[Any]:
+    twice = sorted({str(value) for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"expected no value twice, got {', '.join(twice)} more than once")
+    return values
+
+
+def _ascending(values: list[float]) -> list[float]:
+    if values != sorted(set(values)):
+        raise ValueError(f"expected ascending fractions without repeats, got {values}")
+    return values
+
+
+Slug = Annotated[
+    str, Field(strict=True), AfterValidator(_slug), WithJsonSchema({"type": "string", "pattern": _SLUG})
+]
+Word = Annotated[str, Field(strict=True, min_length=1)]
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(_unique)]
+Words = Annotated[list[Word], Field(min_length=1), AfterValidator(_unique)]
+Fraction = Annotated[float, Field(strict=True, gt=0, le=1)]
+Augment = dict[str, JsonValue]
+
+
+class SplitSpec(SplitRef):
+    """How the subjects of a cohort are divided: ``{by: rule, options…}``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_yaml(cls, value: object) -> object:
+        if isinstance(value, SplitRef):
+            return {"name": value.name, "options": value.options}
+        if isinstance(value, str):
+            return {"name": value, "options": {}}
+        if not isinstance(value, dict):
+            raise ValueError(
+                f"expected a mapping such as {{train: 0.7, validation: 0.1, test: 0.2}}, got {value!r}"
+            )
+        if "name" in value:
+            raise problem("name", "unknown key", "the split rule is named by 'by'")
+        if not isinstance(value.get("by", ""), str):
+            raise problem("by", f"expected a string, got {value['by']!r}")
+        options = {key: item for key, item in value.items() if key != "by"}
+        return {"name": value.get("by", DEFAULT_SPLIT_RULE), "options": options}
+
+    @model_serializer(mode="plain")
+    def _to_yaml(self) -> dict[str, Any]:
+        return {"by": self.name, **self.options}
+
+
+class Defaults(Options):
+    """What every method inherits; a method that overrides one of these is flagged in the tables."""
+
+    encoder: EncoderRef = Field(description="The encoder; also that of the reference arms.")
+    augment: Augment = Field(
+        default_factory=dict,
+        description="Augmentation options, given to every view generator that takes them.",
+    )
+    pretrain: PretrainPart = Field(
+        default_factory=PretrainPart, description="How every method pretrains its encoder."
+    )
+
+
+class MethodSpec(Options):
+    """A self-supervised method: view generator, objective, and what it overrides of the defaults."""
+
+    views: ViewsRef = Field(description="The view generator.")
+    objective: ObjectiveRef = Field(description="The self-supervised objective.")
+    encoder: EncoderRef | None = Field(None, description="The encoder, in place of the default one.")
+    augment: Augment = Field(
+        default_factory=dict, description="Augmentation options, laid over the default ones."
+    )
+    pretrain: PretrainPart = Field(
+        default_factory=PretrainPart, description="Pretraining options, laid over the default ones."
+    )
+
+
+class TaskSpec(Options):
+    """A downstream task on a cohort."""
+
+    task: TaskRef = Field(description="The task.")
+    data: str = Field(description="The cohort, one of the names under `data`; it needs a split.")
+    train_sequences: Words = Field(description="Sequences to train on, one decoder for each.")
+    test_sequences: Literal["same", "all"] | Words = Field(
+        "same",
+        description="Sequences each decoder is tested on: the one it was trained on, all of "
+        "`train_sequences`, or a list.",
+    )
+    fractions: Annotated[list[Fraction], Field(min_length=1), AfterValidator(_ascending)] = Field(
+        [1.0], description="Shares of the training subjects, ascending, each above 0."
+    )
+    adapt: AdaptOptions = Field(description="How a decoder is trained and tested.")
+
+    def tested_on(self, train_sequence: str) -> list[str]:
+        """Return the sequences that the decoder trained on ``train_sequence`` is tested on."""
+        if self.test_sequences == "same":
+            return [train_sequence]
+        return list(self.train_sequences if self.test_sequences == "all" else self.test_sequences)
+
+
+class ReportSpec(Options):
+    """What the report shows."""
+
+    tables: Words = Field(["leaderboard"], description="Tables of the report, in order.")
+
+
+class BenchmarkConfig(Options):
+    """A benchmark file."""
+
+    benchmark: Slug = Field(description="Name of the benchmark; results go to `results/<benchmark>/`.")
+    profile: Profile = Field(
+        "corrected",
+        description="Which protocol is run: what the paper meant, what it says, or what its code computes.",
+    )
+    size: Slug | None = Field(None, description="Which of `sizes` is laid over this file.")
+    seeds: Seeds = Field(
+        [0],
+        description="Train seeds: seed k pretrains encoder k, which the adaptations of seed k use.",
+    )
+    subset_seeds: Seeds = Field([0], description="Seeds that choose the subjects of each label fraction.")
+    data: Annotated[dict[Slug, DatasetRef], Field(min_length=1)] = Field(
+        description="Named cohorts; several tasks may share one. `${VARIABLE}` and `${VARIABLE:-default}` "
+        "are filled in from the environment; a variable that is not set makes the option null."
+    )
+    splits: dict[Slug, SplitSpec] = Field(
+        default_factory=dict,
+        description="How each cohort is divided into training, validation and test subjects; a cohort "
+        "without a split is for pretraining only.",
+    )
+    defaults: Defaults = Field(description="What every method inherits.")
+    methods: dict[Slug, MethodSpec] = Field(
+        default_factory=dict, description="The self-supervised methods that are compared."
+    )
+    reference_arms: Annotated[list[ReferenceArm], AfterValidator(_unique)] = Field(
+        ["scratch", "random-frozen", "identity"],
+        description="Rows without pretraining: all trained, random encoder kept frozen, doing nothing.",
+    )
+    arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(_unique)] = Field(
+        ["frozen"], description="What is done with each pretrained encoder."
+    )
+    tasks: Annotated[dict[Slug, TaskSpec], Field(min_length=1)] = Field(
+        description="The downstream tasks that the encoders are measured by."
+    )
+    report: ReportSpec = Field(default_factory=ReportSpec, description="What the report shows.")
+    _source: str = PrivateAttr(default="benchmark")
+
+    @property
+    def source(self) -> str:
+        """Name of the file, for error messages."""
+        return self._source
+
+    def pretrain_of(self, method: str) -> PretrainOptions:
+        """Return the pretraining options of a method: its own over the defaults."""
+        return PretrainOptions(
+            **{**self.defaults.pretrain.model_dump(), **self.methods[method].pretrain.model_dump()}
+        )
+
+    @model_validator(mode="after")
+    def _cross_check(self) -> BenchmarkConfig:
+        from mribench.config.checks import cross_check
+
+        cross_check(self)
+        return self
+
+
+def config_digest(config: BenchmarkConfig) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of the config's canonical JSON, defaults included."""
+    text = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

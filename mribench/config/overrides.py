@@ -1,0 +1,162 @@
+"""What is laid over a benchmark file: ``sizes``, ``--set key=value`` and the environment."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mribench.config.reading import read_text
+from mribench.errors import ConfigError, did_you_mean
+
+_SELECTORS = ("name", "by")
+"""Keys that say which entry a mapping's other keys are options of."""
+_SET_HINT = "write --set key=value, for example --set methods.new.views=seqinv"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One ``--set``: its text, the path of its key and the value."""
+
+    text: str
+    path: tuple[str, ...]
+    value: Any
+
+    @property
+    def key(self) -> str:
+        """The dotted key."""
+        return ".".join(self.path)
+
+    def concerns(self, place: str) -> bool:
+        """Whether the value at ``place`` comes from here."""
+        return place == self.key or place.startswith(f"{self.key}.")
+
+
+def parse_setting(text: str) -> Setting:
+    """Parse ``methods.a.objective=x``; the value is YAML.
+
+    Raises:
+        ConfigError: when it is not ``key=value``, or the value is not YAML.
+    """
+    key, equals, value = text.partition("=")
+    path = tuple(part.strip() for part in key.split("."))
+    if not equals or not all(path):
+        raise ConfigError(f"--set {text}: expected key=value", _SET_HINT)
+    return Setting(text, path, read_text(value, f"--set {text}"))
+
+
+def apply_setting(tree: dict[str, Any], setting: Setting) -> None:
+    """Set a value in place, making the mappings on the way to it.
+
+    Raises:
+        ConfigError: when the path leads through a list or a number.
+    """
+    current = tree
+    for depth, part in enumerate(setting.path[:-1]):
+        child = _as_mapping(current.get(part), setting.path[: depth + 1])
+        if child is None:
+            place = ".".join(setting.path[: depth + 1])
+            raise ConfigError(
+                f"--set {setting.text}: {place} is {current[part]!r}, and has no keys",
+                f"set {place} as a whole",
+            )
+        current[part] = child
+        current = child
+    current[setting.path[-1]] = copy.deepcopy(setting.value)
+
+
+def apply_size(tree: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return the file without ``sizes``, the one that ``size`` names laid over it.
+
+    Raises:
+        ConfigError: when there is no such size, or it is no mapping.
+    """
+    base = {key: value for key, value in tree.items() if key != "sizes"}
+    sizes = tree.get("sizes", {})
+    if not isinstance(sizes, dict):
+        raise ConfigError(f"{where}: sizes: expected a mapping of names to changes, got {sizes!r}")
+    for name, patch in sizes.items():
+        if not isinstance(patch, dict):
+            raise ConfigError(f"{where}: sizes.{name}: expected a mapping, got {patch!r}")
+        for key in ("size", "sizes"):
+            if key in patch:
+                raise ConfigError(f"{where}: sizes.{name}.{key}: a size cannot change this key", "remove it")
+    size = base.get("size")
+    if size is None:
+        return base
+    if not isinstance(size, str) or size not in sizes:
+        raise ConfigError(f"{where}: size: no size {size!r} under 'sizes'", did_you_mean(str(size), sizes))
+    return merge(base, sizes[size])
+
+
+def merge(base: Mapping[str, Any], patch: Mapping[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Lay ``patch`` over ``base``: mappings are merged, everything else is replaced.
+
+    A component given as a plain name takes options; one of another name replaces it altogether.
+    """
+    merged = dict(base)
+    for key, value in patch.items():
+        here = (*path, key)
+        below = _as_mapping(merged.get(key), here) if isinstance(value, dict) else None
+        if below is not None and not _renamed(below, value):
+            merged[key] = merge(below, value, here)
+        else:
+            merged[key] = copy.deepcopy(value)
+    return merged
+
+
+def _renamed(base: Mapping[str, Any], patch: Mapping[str, Any]) -> bool:
+    return any(key in base and key in patch and base[key] != patch[key] for key in _SELECTORS)
+
+
+def _as_mapping(value: Any, path: tuple[str, ...]) -> dict[str, Any] | None:
+    """Return a mapping for a value that can have keys below it: a component's name becomes one."""
+    if value is None:
+        return {}
+    if isinstance(value, str):
+        return {"by" if path[0] == "splits" else "name": value}
+    return dict(value) if isinstance(value, dict) else None
+
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\}")
+
+
+def fill_in(tree: dict[str, Any], where: str, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Return the file with ``${VAR}`` and ``${VAR:-default}`` under ``data`` filled in.
+
+    A text with a variable that is not set (or empty) and has no default becomes None.
+
+    Raises:
+        ConfigError: for a ``${`` that is neither.
+    """
+    if "data" not in tree:
+        return tree
+    return {**tree, "data": _filled(tree["data"], f"{where}: data", environment)}
+
+
+def _filled(value: Any, place: str, environment: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _filled(item, f"{place}.{key}", environment) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, f"{place}.{i}", environment) for i, item in enumerate(value)]
+    if not isinstance(value, str) or "${" not in value:
+        return value
+    if "${" in _VARIABLE.sub("", value):
+        raise ConfigError(
+            f"{place}: cannot read the variable in {value!r}", "write ${NAME} or ${NAME:-default}"
+        )
+    found = [environment.get(name) or default for name, default in _VARIABLE.findall(value)]
+    if not all(found):
+        return None
+    parts = iter(found)
+    return _VARIABLE.sub(lambda _: str(next(parts)), value)
+
+
+def split_settings(texts: Sequence[str]) -> tuple[list[Setting], list[Setting]]:
+    """Return the settings that choose or change a size, which come first, and the others."""
+    settings = [parse_setting(text) for text in texts]
+    early = [setting for setting in settings if setting.path[0] in ("size", "sizes")]
+    return early, [setting for setting in settings if setting not in early]

@@ -1,0 +1,91 @@
+"""How training runs: options that the harness itself reads."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, create_model, model_serializer
+
+from mribench.interfaces.options import Options
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+"""A positive integer."""
+Real = Annotated[float, Field(strict=True)]
+"""A finite number; text and booleans are refused."""
+Positive = Annotated[float, Field(strict=True, gt=0)]
+"""A positive number."""
+Precision = Literal["fp32", "bf16", "fp16"]
+"""Floating-point type of the forward pass."""
+
+
+class Optimisation(Options):
+    """AdamW with a warm-up and a polynomial decay."""
+
+    steps: Count = Field(description="Optimiser steps.")
+    lr: Positive = Field(description="Peak learning rate of AdamW.")
+    weight_decay: Annotated[Real, Field(ge=0)] = Field(0.01, description="Weight decay of AdamW.")
+    warmup_fraction: Annotated[Real, Field(ge=0, lt=1)] = Field(
+        0.05, description="Share of the steps over which the learning rate rises linearly."
+    )
+    decay_power: Annotated[Real, Field(ge=0)] = Field(
+        0.9, description="Power of the polynomial decay after the warm-up; 0 keeps the learning rate."
+    )
+    clip_norm: Positive = Field(12.0, description="Largest norm of the gradient of all trained parameters.")
+    precision: Precision = Field("fp32", description="Floating-point type of the forward pass.")
+
+
+class PretrainOptions(Optimisation):
+    """How every method pretrains its encoder."""
+
+    data: str = Field(description="Cohort to pretrain on, one of the names under `data`.")
+    patch_vox: Count = Field(description="Edge of a view, in voxels.")
+    spacing_mm: Positive | None = Field(
+        None, description="Isotropic voxel size of the working grid, in mm; null keeps the maps' own."
+    )
+    batch_size: Count = Field(description="Subjects in a batch.")
+    repeat_subjects: bool = Field(
+        False,
+        strict=True,
+        description="Whether a batch may hold two crops of one subject, then negatives of each other.",
+    )
+
+
+class AdaptOptions(Optimisation):
+    """How a decoder (and, in the arms that train it, the encoder) learns a task, and how it is tested."""
+
+    patch_vox: Count = Field(96, description="Edge of a training patch, in voxels.")
+    spacing_mm: Positive | None = Field(
+        None, description="Isotropic voxel size of the working grid, in mm; null keeps each image's own."
+    )
+    batch_size: Count = Field(2, description="Patches in a batch.")
+    finetune_lr: Positive | None = Field(
+        None, description="Learning rate where the encoder is trained too; null means `lr`."
+    )
+    select: Literal["last", "best"] = Field(
+        "last", description="Which checkpoint is tested: the last, or the best on the validation subjects."
+    )
+    window_vox: Count | Annotated[list[Count], Field(min_length=3, max_length=3)] | None = Field(
+        None,
+        description="Edge (or three edges) of the sliding window at test, in voxels; null means `patch_vox`.",
+    )
+    overlap: Annotated[Real, Field(ge=0, lt=1)] = Field(
+        0.25, description="Overlap of neighbouring windows at test, as a share of the window."
+    )
+
+
+def _without_defaults() -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, field in PretrainOptions.model_fields.items():
+        optional = copy(field)
+        optional.default = None
+        fields[name] = (field.annotation, optional)
+    return fields
+
+
+class PretrainPart(create_model("PretrainPart", __base__=Options, **_without_defaults())):  # type: ignore[misc]
+    """Some of the pretraining options; what is not given comes from the level above."""
+
+    @model_serializer(mode="plain")
+    def _given(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}

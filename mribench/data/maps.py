@@ -1,0 +1,139 @@
+"""Batches of crops for pretraining."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mribench.data.prepare import load_maps
+from mribench.errors import DataError, JobError
+from mribench.interfaces.dataset import Dataset, Scan, Subject
+from mribench.seeding import Identity, numpy_generator
+
+MEMORY_BYTES = 6 * 2**30
+"""Volumes are kept in memory up to this size and read again beyond it."""
+
+
+class MapSource:
+    """Reads crops of the pretraining subjects' maps.
+
+    Args:
+        dataset: reads the files.
+        subjects: whom to read.
+        spacing_mm: isotropic voxel size; None keeps each scan's own.
+        needs: maps that the view generator cannot do without.
+    """
+
+    def __init__(
+        self, dataset: Dataset, subjects: Sequence[Subject], spacing_mm: float | None, needs: Sequence[str]
+    ) -> None:
+        self.subjects = list(subjects)
+        self._dataset = dataset
+        self._spacing_mm = spacing_mm
+        self._needs = needs
+        self._kept: dict[tuple[str, int], dict[str, Tensor]] = {}
+        self._bytes = 0
+
+    def spacing_mm(self) -> float:
+        """Return the edge of a voxel: as asked, or the first scan's."""
+        if self._spacing_mm is not None:
+            return self._spacing_mm
+        scan = self._usable(self.subjects[0])[0]
+        volume = next(iter(self._dataset.read_images(scan).values()))
+        return float(sum(volume.spacing_mm) / 3)
+
+    def crops(
+        self,
+        indices: Sequence[int],
+        edge_vox: int,
+        generators: Sequence[torch.Generator],
+        device: torch.device,
+    ) -> dict[str, Tensor]:
+        """Return one random crop per subject: named maps ``(B, edge, edge, edge)``.
+
+        The generator of a sample chooses the scan and the place. Maps that not every subject has are left
+        out.
+        """
+        crops = [self._crop(self.subjects[i], edge_vox, g) for i, g in zip(indices, generators, strict=True)]
+        names = [name for name in crops[0] if all(name in crop for crop in crops)]
+        return {name: torch.stack([crop[name] for crop in crops]).to(device) for name in names}
+
+    def _crop(self, subject: Subject, edge_vox: int, generator: torch.Generator) -> dict[str, Tensor]:
+        scans = self._usable(subject)
+        chosen = int(torch.randint(len(scans), (), generator=generator))
+        maps = self._maps(subject, chosen, scans[chosen])
+        shape = next(iter(maps.values())).shape
+        corner = [int(torch.randint(max(0, n - edge_vox) + 1, (), generator=generator)) for n in shape]
+        window = tuple(slice(c, c + edge_vox) for c in corner)
+        return {name: _padded(volume[window], edge_vox) for name, volume in maps.items()}
+
+    def _maps(self, subject: Subject, index: int, scan: Scan) -> dict[str, Tensor]:
+        key = (subject.id, index)
+        if key in self._kept:
+            return self._kept[key]
+        maps = load_maps(self._dataset, scan, self._spacing_mm, self._needs)
+        size = sum(volume.numel() * volume.element_size() for volume in maps.values())
+        if self._bytes + size <= MEMORY_BYTES:
+            self._kept[key] = maps
+            self._bytes += size
+        return maps
+
+    def _usable(self, subject: Subject) -> list[Scan]:
+        scans = [scan for scan in subject.scans if all(name in scan.images for name in self._needs)]
+        if not scans:
+            raise DataError(
+                f"subject {subject.id} has no scan with the maps {', '.join(self._needs)}",
+                "exclude the subject, or choose another view generator",
+            )
+        return scans
+
+
+def batch_indices(
+    n_subjects: int, batch_size: int, step: int, identity: tuple[Identity, ...], *, repeat: bool
+) -> list[int]:
+    """Return which subjects make up the batch of a step.
+
+    Subjects come in shuffled epochs, and none twice in one batch unless ``repeat``: two crops of one
+    subject would be each other's negatives.
+
+    Raises:
+        JobError: when a batch is larger than the cohort and ``repeat`` is off.
+    """
+    if n_subjects < batch_size and not repeat:
+        raise JobError(
+            f"a batch of {batch_size} needs as many pretraining subjects, and there are {n_subjects}",
+            "lower pretrain.batch_size, or set pretrain.repeat_subjects: true (crops of one subject are then"
+            " negatives of each other)",
+        )
+    if repeat:
+        return [
+            int(i) for i in numpy_generator("batch", *identity, step).integers(n_subjects, size=batch_size)
+        ]
+    per_epoch = n_subjects // batch_size
+    epoch, place = divmod(step, per_epoch)
+    order = numpy_generator("epoch", *identity, epoch).permutation(n_subjects)
+    return [int(i) for i in order[place * batch_size : (place + 1) * batch_size]]
+
+
+def _padded(crop: Tensor, edge_vox: int) -> Tensor:
+    missing = [edge_vox - n for n in crop.shape]
+    if not any(missing):
+        return crop
+    pads = [side for n in reversed(missing) for side in (n // 2, n - n // 2)]
+    return F.pad(crop, pads)
+
+
+def by_id(dataset: Dataset, ids: Sequence[str]) -> list[Subject]:
+    """Return the subjects of a job, in its order.
+
+    Raises:
+        DataError: when one is gone since the plan was made.
+    """
+    found: Mapping[str, Subject] = {subject.id: subject for subject in dataset.subjects()}
+    gone = [name for name in ids if name not in found]
+    if gone:
+        raise DataError(f"subject(s) {', '.join(gone[:3])} are not there any more", "plan again")
+    return [found[name] for name in ids]

@@ -1,0 +1,216 @@
+"""Runs one job from its folder, whoever asked for it: ``python -m mribench.execute.worker FOLDER``."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import multiprocessing
+import multiprocessing.connection
+import os
+import platform
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from mribench.errors import MRIBenchError
+from mribench.execute.provenance import versions
+from mribench.jobs import Context, Outcome, run_payload
+from mribench.plugins import load_registry
+from mribench.records import JOB_SCHEMA, SCORE_SCHEMA, write_table
+from mribench.registry import Registry
+from mribench.store import Lease, read_json, replace_file, write_json
+from mribench.store.lease import HEARTBEAT_S
+from mribench.store.store import JobStatus, write_status
+from mribench.training import Interrupted
+from mribench.training.checkpoint import EVERY_S
+from mribench.training.weights import save_weights
+
+logger = logging.getLogger("mribench")
+
+
+def run_job(
+    directory: Path, registry: Registry | None = None, threads: int = 1, checkpoint_every_s: float = EVERY_S
+) -> JobStatus:
+    """Run the job in a folder, and leave its results and its status there.
+
+    Args:
+        directory: holds ``job.json``.
+        registry: all entries; loaded when None.
+        threads: CPU threads. On the CPU, results are reproducible bit for bit at one number of threads.
+        checkpoint_every_s: seconds between checkpoints.
+
+    Returns:
+        The status as written; ``running`` when another process holds the job.
+    """
+    lease = Lease.acquire(directory)
+    if lease is None:
+        return JobStatus("running", "another process holds it")
+    torch.set_num_threads(threads)
+    pulse = _Pulse(lease)
+    status = JobStatus("running")
+    try:
+        write_status(directory, status)
+        with pulse.beating():
+            status = _attempt(directory, registry, pulse, checkpoint_every_s)
+        if lease.owned():
+            write_status(directory, status)
+    finally:
+        lease.release()
+    return status
+
+
+def _attempt(
+    directory: Path, registry: Registry | None, pulse: _Pulse, checkpoint_every_s: float
+) -> JobStatus:
+    started = time.perf_counter()
+    try:
+        job = read_json(directory / "job.json")
+        registry = registry or load_registry()
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        context = Context(registry, directory, directory.parent, device, pulse.tick, checkpoint_every_s)
+        outcome = run_payload(job["kind"], job["payload"], context)
+        outcome.job |= _cost(started, device)
+        if not pulse.owned():
+            return JobStatus("interrupted", "another process took the job over")
+        _commit(directory, job, outcome)
+    except (Interrupted, KeyboardInterrupt):
+        return JobStatus("interrupted", "stopped; it goes on from its checkpoint")
+    except MRIBenchError as error:
+        return JobStatus("failed", str(error), traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - the boundary: a job's failure stops only what needs it
+        return JobStatus("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
+    return JobStatus("done")
+
+
+def _commit(directory: Path, job: dict[str, Any], outcome: Outcome) -> None:
+    """Write everything, each file in one step; the status comes last, and only then is the job done."""
+    for name, state in outcome.weights.items():
+        save_weights(directory / name, state)
+    if outcome.history:
+        history = pa.Table.from_pylist(_aligned(outcome.history))
+        replace_file(directory / "history.parquet", lambda path: pq.write_table(history, path))
+    row = {"job_key": directory.name, "id": job["id"], "kind": job["kind"], **outcome.job}
+    row["split_digest"] = job["payload"].get("split_digest")
+    row["versions"] = versions()
+    replace_file(directory / "job.parquet", lambda path: write_table(path, [row], JOB_SCHEMA))
+    if job["kind"] == "evaluate":
+        replace_file(
+            directory / "records.parquet", lambda path: write_table(path, outcome.scores, SCORE_SCHEMA)
+        )
+    write_json(directory / "environment.json", _environment(job, outcome))
+    (directory / "checkpoint.safetensors").unlink(missing_ok=True)
+
+
+def _aligned(rows: list[dict[str, float]]) -> list[dict[str, float | None]]:
+    """Give every row every column."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in names} for row in rows]
+
+
+def _environment(job: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
+    return {
+        **job.get("provenance", {}),
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "device": outcome.job["device"],
+        "python": platform.python_version(),
+        "versions": dict(part.split("=") for part in versions().split()),
+        "threads": torch.get_num_threads(),
+        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _cost(started: float, device: torch.device) -> dict[str, Any]:
+    if device.type == "cuda":
+        return {
+            "wall_s": time.perf_counter() - started,
+            "peak_memory_bytes": torch.cuda.max_memory_allocated(device),
+            "device": torch.cuda.get_device_name(device),
+        }
+    scale = 1 if sys.platform == "darwin" else 1024
+    return {
+        "wall_s": time.perf_counter() - started,
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale,
+        "device": f"cpu {platform.processor() or platform.machine()}",
+    }
+
+
+class _Pulse:
+    """Keeps the lease alive, and tells the job to stop."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._progress: dict[str, int] = {}
+        self._stop = threading.Event()
+        self._ended = threading.Event()
+
+    def tick(self, done: int, total: int) -> None:
+        """Note the progress; raise ``Interrupted`` when asked to stop."""
+        self._progress = {"done": done, "total": total}
+        if self._stop.is_set():
+            raise Interrupted
+
+    def owned(self) -> bool:
+        """Whether the lease is still ours."""
+        return self._lease.owned()
+
+    def stop(self, *_: object) -> None:
+        """Ask the job to stop after the step in progress."""
+        self._stop.set()
+
+    @contextlib.contextmanager
+    def beating(self) -> Iterator[None]:
+        """Beat in a thread; take SIGTERM and SIGINT as wishes to stop where signals can be taken."""
+        thread = threading.Thread(target=self._beat, daemon=True)
+        thread.start()
+        main = threading.current_thread() is threading.main_thread()
+        before = {s: signal.signal(s, self.stop) for s in (signal.SIGTERM, signal.SIGINT)} if main else {}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self._ended.set()
+            thread.join()
+
+    def _beat(self) -> None:
+        parent = multiprocessing.parent_process()
+        while not self._ended.wait(HEARTBEAT_S):
+            self._lease.beat(self._progress)
+            if parent is not None and not parent.is_alive():
+                self.stop()  # whoever started us was killed: keep what is done, and end
+
+
+def main(directory: str, gpu: str | None, threads: int, log: bool = True) -> None:
+    """Run a job in a process of its own, its output in ``log.txt``; exit with 1 unless it is done."""
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    folder = Path(directory)
+    if log:
+        file = (folder / "log.txt").open("a", buffering=1)
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
+    logging.captureWarnings(True)
+    warnings.simplefilter("default")
+    logger.info("job %s in process %d", folder.name, os.getpid())
+    status = run_job(folder, threads=threads)
+    logger.info("%s %s\n%s", status.state, status.reason, status.traceback)
+    sys.exit(0 if status.state == "done" else 1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], None, int(os.environ.get("MRIBENCH_THREADS", "1")), log=False)

@@ -1,0 +1,115 @@
+"""Datasets: who was scanned, where the files are, how they are read. No torch here."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mribench.data.volumes import Volume, read_grid_of, read_volume
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One acquisition of one subject on disk: an image, or a set of quantitative maps.
+
+    Attributes:
+        sequence: ``T1w``, ``T2w``, ``PDw``, ``FLAIR`` …, or ``qmri`` for a set of maps.
+        images: file of each volume: ``{"image": …}``, or ``{"PD": …, "R1": …, "R2s": …, "MTsat": …}``.
+        session: session (and run) within the subject; empty where there is one only.
+        labels: files of each reference label: ``{"tissue": (c1, c2, c3)}``, ``{"lesion": (mask,)}``.
+    """
+
+    sequence: str
+    images: Mapping[str, Path]
+    session: str = ""
+    labels: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+
+    def files(self) -> list[Path]:
+        """Return every file that reading this scan may open."""
+        return [*self.images.values(), *(path for paths in self.labels.values() for path in paths)]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One person. Identity for the leakage gate is (namespace, name) and the aliases.
+
+    Attributes:
+        namespace: who gave the name, ``ixi``: two cohorts of one archive share it.
+        name: the subject's name in that namespace.
+        site: where the subject was scanned.
+        scans: all sessions and sequences.
+        aliases: other ``namespace:name`` ids of the same person.
+        covariates: age, sex … as the archive gives them.
+    """
+
+    namespace: str
+    name: str
+    site: str
+    scans: tuple[Scan, ...]
+    aliases: tuple[str, ...] = ()
+    covariates: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """``namespace:name``."""
+        return f"{self.namespace}:{self.name}"
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Something on disk that is left out, and why."""
+
+    subject: str
+    reason: str
+
+
+class Dataset(ABC):
+    """A cohort on disk. It never downloads by itself; a phantom may ``make`` itself."""
+
+    licence: str = "unknown"
+    source: str = "unknown"
+
+    @abstractmethod
+    def missing(self) -> str:
+        """Return one sentence on what is not there and where to get it, or an empty string."""
+
+    @abstractmethod
+    def subjects(self) -> Sequence[Subject]:
+        """Return the subjects, sorted by name, each with at least one scan."""
+
+    def excluded(self) -> Sequence[Exclusion]:
+        """Return what is on disk and left out."""
+        return ()
+
+    def make(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Make the data where the dataset can (a phantom); nothing by default.
+
+        Args:
+            progress: called with (subjects done, subjects in all).
+        """
+        del progress
+
+    def reading_options(self) -> Mapping[str, object] | None:
+        """Return the options that change what is read from the same files.
+
+        They enter the content keys of jobs, beside the files' own digests. None, the default, means all
+        options but paths; a dataset whose other options only choose files returns fewer.
+        """
+        return None
+
+    def read_images(self, scan: Scan) -> dict[str, Volume]:
+        """Read the volumes of a scan, in mribench's units, reoriented to RAS, on one grid."""
+        return {name: read_volume(path) for name, path in scan.images.items()}
+
+    def read_labels(self, scan: Scan, label: str) -> Volume:
+        """Read a label as class memberships ``(C, I, J, K)`` in 0..1, on its own grid, in RAS."""
+        volumes = [read_volume(path) for path in scan.labels[label]]
+        return Volume(np.stack([volume.data for volume in volumes]), volumes[0].affine)
+
+    def check_scan(self, scan: Scan) -> str:
+        """Return why this scan cannot be used as it is (shapes that do not fit), or an empty string."""
+        return read_grid_of(list(scan.images.values()), [p for ps in scan.labels.values() for p in ps])

@@ -1,0 +1,45 @@
+"""Self-supervised objectives."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from mribench.interfaces.encoder import Encoder
+from mribench.interfaces.views import View, ViewRequest
+
+
+class Objective(nn.Module, ABC):
+    """A loss over views, with the heads that it needs.
+
+    The harness trains every parameter of the module, so ``self.encoder = encoder`` makes the encoder
+    learn. Buffers and parameters are checkpointed; randomness comes from torch's own generator, which
+    the harness seeds anew at every step.
+
+    Attributes:
+        view_requests: the views that ``loss`` expects, in order.
+        weights: weight of each term of the loss; a term that is not named weighs 1.
+        encoder: the encoder that is trained.
+    """
+
+    view_requests: Sequence[ViewRequest] = (ViewRequest(), ViewRequest())
+    weights: Mapping[str, float] = {}
+    encoder: Encoder
+
+    @abstractmethod
+    def loss(self, views: list[View], step: int, total_steps: int) -> dict[str, Tensor]:
+        """Return the named scalar terms of the loss for one batch of views."""
+
+    def after_step(self, step: int, total_steps: int) -> None:
+        """Update teachers and queues after the optimiser's step."""
+
+    def exported_encoder(self) -> Encoder:
+        """Return the encoder that downstream tasks get (the student's, or the teacher's)."""
+        return self.encoder
+
+    def chance_losses(self, batch_size: int) -> dict[str, float]:
+        """Return what a collapsed encoder scores, for the terms where that is known."""
+        del batch_size
+        return {}

@@ -1,0 +1,114 @@
+"""Downstream tasks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mribench.interfaces.encoder import Encoder
+from mribench.interfaces.metric import Metric, Score
+
+Forward = Callable[[Tensor], Tensor]
+"""Maps a whole volume ``(1, I, J, K)`` to the model's output for it: ``(C, I, J, K)``, by sliding
+windows, for a dense task; ``(C,)`` for a subject-level one."""
+
+
+@dataclass
+class TaskVolume:
+    """One scan, ready for a task.
+
+    Attributes:
+        subject: subject id.
+        session: session of the scan.
+        sequence: e.g. ``T1w``.
+        image: ``(1, I, J, K)`` z-scored, RAS, on the working grid.
+        foreground: ``(I, J, K)`` boolean, head against air, on the working grid.
+        label: class map ``(I, J, K)`` int64 on the working grid, or None.
+        native_label: class map on the image's own grid (in RAS), where scores are computed, or None.
+        spacing_mm: voxel size of the working grid.
+        native_spacing_mm: voxel size of the image's own grid.
+        to_native: resamples ``(C, I, J, K)`` from the working to the image's own grid.
+        covariates: the subject's.
+    """
+
+    subject: str
+    session: str
+    sequence: str
+    image: Tensor
+    foreground: Tensor
+    label: Tensor | None
+    native_label: np.ndarray | None
+    spacing_mm: tuple[float, float, float]
+    native_spacing_mm: tuple[float, float, float]
+    to_native: Callable[[Tensor], Tensor]
+    covariates: dict[str, object]
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """The score of one label (``GM``, ``lesion``, ``image``) by one metric."""
+
+    label: str
+    metric: Metric
+    score: Score
+
+
+class Task(ABC):
+    """A downstream task: its data, head, loss, inference and scores.
+
+    Attributes:
+        label: which label of the dataset it learns from; None when the image itself is the target.
+        dense: whether the head gets feature maps (True) or the embedding (False).
+        metrics: what it is scored by.
+    """
+
+    label: str | None = None
+    dense: bool = True
+    metrics: Sequence[Metric]
+
+    def label_map(self, memberships: np.ndarray) -> np.ndarray:
+        """Return the class map ``(I, J, K)`` of class memberships ``(C, I, J, K)``."""
+        raise NotImplementedError(f"{type(self).__name__} has no label")
+
+    @abstractmethod
+    def build_head(self, encoder: Encoder) -> nn.Module:
+        """Return the module that maps features (a list of maps, or an embedding) to the output."""
+
+    @abstractmethod
+    def training_sample(
+        self, volume: TaskVolume, patch_vox: int, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Return one training sample; ``image`` is what the model sees, ``(1, i, j, k)``."""
+
+    @abstractmethod
+    def loss(self, output: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """Return the scalar loss of the model's output for a batch of training samples."""
+
+    @abstractmethod
+    def predict(self, forward: Forward, volume: TaskVolume, generator: torch.Generator) -> Tensor:
+        """Return the prediction for a test volume, e.g. a class map or a restored image.
+
+        Args:
+            forward: runs the model over a whole volume.
+            volume: the test scan.
+            generator: the test noise; the same for every method.
+        """
+
+    def identity(self, volume: TaskVolume, generator: torch.Generator) -> Tensor | None:
+        """Return what doing nothing predicts, or None where the task does not define it."""
+        del volume, generator
+        return None
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether the task overrides ``identity``."""
+        return type(self).identity is not Task.identity
+
+    @abstractmethod
+    def score(self, prediction: Tensor, volume: TaskVolume) -> list[LabelScore]:
+        """Return every score of one prediction."""

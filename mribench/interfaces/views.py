@@ -1,0 +1,116 @@
+"""View generators and MRI sequences."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ViewRequest:
+    """One view that an objective wants.
+
+    Attributes:
+        role: ``global``, ``local``, … as the objective calls it.
+        patch_scale: edge of the view as a share of the pretraining patch; 1 for a global view.
+    """
+
+    role: str = "global"
+    patch_scale: float = 1.0
+
+
+@dataclass
+class View:
+    """One view of each subject of a batch.
+
+    Attributes:
+        image: what the network sees, ``(B, 1, i, j, k)``, z-scored.
+        target: the same anatomy before the artefacts, ``(B, 1, i, j, k)``, on the same scale.
+        role: the request's role.
+        sequences: the sequence behind each sample, length B.
+        parameters: the drawn acquisition and augmentation parameters of each sample, with units in
+            their names, length B.
+        subjects: subject ids, length B.
+        redraws: impossible acquisition draws that were rejected.
+    """
+
+    image: Tensor
+    target: Tensor
+    role: str = "global"
+    sequences: list[str] = field(default_factory=list)
+    parameters: list[dict[str, Any]] = field(default_factory=list)
+    subjects: list[str] = field(default_factory=list)
+    redraws: int = 0
+
+
+class ViewGenerator(ABC):
+    """Makes the views of a batch of subjects; pure given the generators."""
+
+    needs: Sequence[str] = ()
+    """Names of the maps that it reads, e.g. ``("PD", "R1", "R2s", "MTsat")``; ``R2`` is used where known."""
+
+    def source_vox(self, patch_vox: int) -> int:
+        """Return the edge of the crop (voxels) that views of ``patch_vox`` are cut from."""
+        return patch_vox
+
+    @abstractmethod
+    def views(
+        self,
+        maps: Mapping[str, Tensor],
+        requests: Sequence[ViewRequest],
+        patch_vox: int,
+        spacing_mm: float,
+        generators: Sequence[torch.Generator],
+    ) -> list[View]:
+        """Return one ``View`` per request.
+
+        Args:
+            maps: named crops ``(B, I, J, K)``, units as in ``MRISequence.signal``.
+            requests: what the objective wants, in order.
+            patch_vox: edge of a view with ``patch_scale`` 1, in voxels.
+            spacing_mm: isotropic voxel size.
+            generators: one CPU generator per sample, length B; nothing else is random.
+        """
+
+
+class MRISequence(ABC):
+    """A pulse sequence: parameters with units and ranges, signal equation, validity.
+
+    Attributes:
+        name: e.g. ``fse``.
+        family: sequences with one signal equation share a family (GRE and SPGR) and count as one.
+    """
+
+    name: str
+    family: str
+
+    @abstractmethod
+    def draw(self, generator: torch.Generator) -> dict[str, float]:
+        """Draw acquisition parameters: times in s (``te_s``), angles in degrees (``flip_angle_deg``)."""
+
+    def invalid(self, parameters: Mapping[str, float]) -> str:
+        """Return why a scanner could not run these parameters, or an empty string."""
+        del parameters
+        return ""
+
+    @abstractmethod
+    def signal(
+        self,
+        maps: Mapping[str, Tensor],
+        parameters: Mapping[str, Tensor],
+        receive: Tensor | float = 1.0,
+        transmit: Tensor | float = 1.0,
+    ) -> Tensor:
+        """Return the signal ``(B, I, J, K)``.
+
+        Args:
+            maps: PD (p.u.), R1, R2s, R2 (1/s), MTsat (p.u.), each ``(B, I, J, K)``.
+            parameters: each ``(B, 1, 1, 1)``, in the units of ``draw``.
+            receive: B1⁻, multiplies the signal.
+            transmit: B1⁺, multiplies the flip angles.
+        """

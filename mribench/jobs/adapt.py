@@ -1,0 +1,109 @@
+"""The adapt job: a task's head on an encoder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from mribench.config import AdaptOptions
+from mribench.interfaces.options import TaskRef
+from mribench.interfaces.task import Task, TaskVolume
+from mribench.jobs.context import Context, Outcome
+from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder
+from mribench.jobs.volumes import TaskScans
+from mribench.seeding import torch_generator
+from mribench.training import Checkpoint, LoopOptions, train
+from mribench.training.weights import state_digest
+
+
+def run_adapt(payload: Mapping[str, Any], context: Context) -> Outcome:
+    """Train a task's head, and the encoder too unless the arm freezes it."""
+    options = AdaptOptions.model_validate(payload["adapt"])
+    task: Task = context.make(TaskRef, payload["task"], payload["profile"])
+    scans = TaskScans(payload, context, task, payload["train"], payload["sequence"], options.spacing_mm)
+    volumes = list(scans)
+    frozen = payload["arm"] in FROZEN_ARMS
+    model = TaskModel(arm_encoder(payload, context), task, frozen=frozen, seed=payload["seed"])
+    model.to(context.device).train()
+    before = state_digest(model.encoder)
+    started = time.perf_counter()
+    sampler = _Sampler(task, volumes, options, payload)
+    history = train(
+        model,
+        lambda step: {"loss": _loss(model, task, sampler.batch(step), context.device)},
+        _loop(options),
+        identity=("adapt", payload["task"]["name"], payload["sequence"], payload["seed"]),
+        device=context.device,
+        checkpoint=Checkpoint(context.directory / "checkpoint.safetensors", context.checkpoint_every_s),
+        on_step=context.tick,
+        rates=None if options.finetune_lr is None else _rates(payload["arm"], options),
+    )
+    trained_s = time.perf_counter() - started
+    kept = model.head if frozen else model
+    return Outcome(
+        job={
+            "device_s": trained_s,
+            "steps": options.steps,
+            "views_seen": options.steps * options.batch_size,
+            "voxels_seen": options.steps * options.batch_size * options.patch_vox**3,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "parameters_trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
+            "encoder_digest_before": before,
+            "encoder_digest_after": state_digest(model.encoder),
+            "first_loss": history.mean("total", first=True),
+            "last_loss": history.mean("total", first=False),
+            "label_source": scans.label_source(),
+        },
+        weights={("head" if frozen else "model") + ".safetensors": kept.state_dict()},
+        history=history.rows,
+    )
+
+
+class _Sampler:
+    """Draws training samples by (step, sample) alone, so every arm sees the same crops."""
+
+    def __init__(
+        self, task: Task, volumes: list[TaskVolume], options: AdaptOptions, payload: Mapping[str, Any]
+    ) -> None:
+        self._task = task
+        self._volumes = volumes
+        self._options = options
+        self._identity = (payload["task"]["name"], payload["sequence"], payload["seed"])
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """Return the batch of a step, collated."""
+        samples = []
+        for sample in range(self._options.batch_size):
+            generator = torch_generator("sample", *self._identity, step, sample)
+            volume = self._volumes[int(torch.randint(len(self._volumes), (), generator=generator))]
+            samples.append(self._task.training_sample(volume, self._options.patch_vox, generator))
+        batch: dict[str, Tensor] = default_collate(samples)
+        return batch
+
+
+def _loss(model: TaskModel, task: Task, batch: dict[str, Tensor], device: torch.device) -> Tensor:
+    on_device = {name: value.to(device) for name, value in batch.items()}
+    return task.loss(model(on_device["image"]), on_device)
+
+
+def _loop(options: AdaptOptions) -> LoopOptions:
+    return LoopOptions(
+        steps=options.steps,
+        lr=options.lr,
+        weight_decay=options.weight_decay,
+        warmup_fraction=options.warmup_fraction,
+        decay_power=options.decay_power,
+        clip_norm=options.clip_norm,
+        precision=options.precision,
+    )
+
+
+def _rates(arm: str, options: AdaptOptions) -> Any:
+    """Return the peak learning rate by parameter name: a pretrained encoder may learn more slowly."""
+    slow = options.finetune_lr if arm == "finetune" else options.lr
+    return lambda name: slow if name.startswith("encoder.") else options.lr

@@ -1,0 +1,57 @@
+"""What a job is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mribench.interfaces.options import Component
+from mribench.registry import Registry
+
+
+@dataclass(frozen=True)
+class Context:
+    """A running job's surroundings.
+
+    Attributes:
+        registry: all entries.
+        directory: the job's folder.
+        jobs: the folder of all jobs' folders.
+        device: where to compute.
+        tick: called with (steps done, steps in all); raises ``Interrupted`` when the job must stop.
+        checkpoint_every_s: seconds between checkpoints.
+    """
+
+    registry: Registry
+    directory: Path
+    jobs: Path
+    device: torch.device
+    tick: Callable[[int, int], None]
+    checkpoint_every_s: float
+
+    def make(self, kind: type[Component], component: Mapping[str, Any], profile: str, *args: Any) -> Any:
+        """Build a component of a job's specification."""
+        where = f"{self.directory.name}/job.json: {kind.kind}"
+        return self.registry.resolve(kind.model_validate(dict(component)), where, profile).make(*args)
+
+
+@dataclass
+class Outcome:
+    """What a job leaves behind.
+
+    Attributes:
+        job: columns of the job row that the kind of job knows.
+        scores: score rows.
+        weights: safetensors files by name.
+        history: loss terms by step.
+    """
+
+    job: dict[str, Any] = field(default_factory=dict)
+    scores: list[dict[str, Any]] = field(default_factory=list)
+    weights: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)

@@ -1,0 +1,108 @@
+"""The evaluate job: one adapted model, one test site, one test sequence."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from mribench.config import AdaptOptions
+from mribench.errors import DataError
+from mribench.interfaces.metric import Metric
+from mribench.interfaces.options import TaskRef
+from mribench.interfaces.task import Task, TaskVolume
+from mribench.jobs.context import Context, Outcome
+from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, new_encoder
+from mribench.jobs.volumes import TaskScans
+from mribench.seeding import torch_generator
+from mribench.training.loop import autocast
+from mribench.training.weights import load_weights
+
+logger = logging.getLogger(__name__)
+
+
+def run_evaluate(payload: Mapping[str, Any], context: Context) -> Outcome:
+    """Predict and score every test scan; a scan that cannot be read is a failed row, not a lost job."""
+    options = AdaptOptions.model_validate(payload["adapt_options"])
+    task: Task = context.make(TaskRef, payload["task"], payload["profile"])
+    model = None if payload["arm"] == "identity" else _adapted(payload, context, task)
+    scans = TaskScans(
+        payload, context, task, payload["subjects"], payload["cell"]["test_sequence"], options.spacing_mm
+    )
+    rows: list[dict[str, Any]] = []
+    for done, (subject, scan) in enumerate(scans.pairs(), start=1):
+        common = {
+            **payload["cell"],
+            "job_key": context.directory.name,
+            "subject": subject.id,
+            "session": scan.session,
+        }
+        try:
+            volume = scans.read(subject, scan)
+        except DataError as error:
+            logger.warning("%s %s is counted as failed: %s", subject.id, scan.session, error)
+            rows.extend({**common, **_failed(metric)} for metric in task.metrics)
+            continue
+        prediction = _predict(task, model, volume, options, context)
+        for found in task.score(prediction, volume):
+            rows.append(
+                {
+                    **common,
+                    "label": found.label,
+                    "metric": found.metric.id,
+                    "value": found.score.value,
+                    "unit": found.metric.unit,
+                    "status": found.score.status,
+                    "penalty": found.score.penalty,
+                }
+            )
+        context.tick(done, len(scans))
+    parameters = sum(p.numel() for p in model.parameters()) if model else 0
+    return Outcome(job={"parameters": parameters, "label_source": scans.label_source()}, scores=rows)
+
+
+def _failed(metric: Metric) -> dict[str, Any]:
+    return {
+        "label": "",
+        "metric": metric.id,
+        "value": math.nan,
+        "unit": metric.unit,
+        "status": "failed",
+        "penalty": math.nan,
+    }
+
+
+def _adapted(payload: Mapping[str, Any], context: Context, task: Task) -> TaskModel:
+    """Rebuild the adapted model: the head alone was kept where the encoder was frozen."""
+    frozen = payload["arm"] in FROZEN_ARMS
+    encoder = arm_encoder(payload, context) if frozen else new_encoder(payload, context)
+    model = TaskModel(encoder, task, frozen=frozen, seed=payload["seed"])
+    folder = context.jobs / payload["adapt"]
+    if frozen:
+        load_weights(model.head, folder / "head.safetensors")
+    else:
+        load_weights(model, folder / "model.safetensors")
+    return model.to(context.device).eval()
+
+
+def _predict(
+    task: Task, model: TaskModel | None, volume: TaskVolume, options: AdaptOptions, context: Context
+) -> Tensor:
+    # Test noise depends on the scan alone: every method, seed and fraction is tested on the same.
+    generator = torch_generator("test-noise", volume.subject, volume.session, volume.sequence)
+    if model is None:
+        unchanged = task.identity(volume, generator)
+        if unchanged is None:
+            raise RuntimeError(f"{type(task).__name__} says it has an identity reference and gave none")
+        return unchanged
+    window = options.window_vox or options.patch_vox
+    windows = (window,) * 3 if isinstance(window, int) else tuple(window)
+
+    def forward(image: Tensor) -> Tensor:
+        with autocast(options.precision, context.device):
+            return model.over_volume(image, windows, options.overlap)
+
+    return task.predict(forward, volume, generator)

@@ -1,0 +1,83 @@
+"""Encoders by where they come from, and an encoder with a task's head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from monai.inferers import sliding_window_inference
+from torch import Tensor, nn
+
+from mribench.interfaces.encoder import Encoder
+from mribench.interfaces.options import EncoderRef
+from mribench.interfaces.task import Task
+from mribench.jobs.context import Context
+from mribench.seeding import derive_seed
+from mribench.training.weights import load_weights
+
+FROZEN_ARMS = ("frozen", "random-frozen")
+
+
+def new_encoder(payload: Mapping[str, Any], context: Context) -> Encoder:
+    """Build the payload's encoder with the start weights of its seed, the same for every method."""
+    torch.manual_seed(derive_seed("encoder", payload["seed"]))
+    encoder: Encoder = context.make(EncoderRef, payload["encoder"], payload["profile"])
+    return encoder
+
+
+def arm_encoder(payload: Mapping[str, Any], context: Context) -> Encoder:
+    """Build the encoder that an arm starts from: pretrained where the payload names a pretrain job."""
+    encoder = new_encoder(payload, context)
+    if payload["pretrain"]:
+        load_weights(encoder, context.jobs / payload["pretrain"] / "encoder.safetensors")
+    return encoder
+
+
+class TaskModel(nn.Module):
+    """An encoder and a task's head.
+
+    Frozen means frozen: no gradient, no dropout, no statistics update in the encoder, whatever ``train``
+    is called with.
+    """
+
+    def __init__(self, encoder: Encoder, task: Task, *, frozen: bool, seed: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        torch.manual_seed(derive_seed("head", seed))
+        self.head = task.build_head(encoder)
+        self.frozen = frozen
+        self._dense = task.dense
+        if frozen:
+            encoder.requires_grad_(False)
+            encoder.eval()
+
+    def train(self, mode: bool = True) -> TaskModel:
+        """Set the mode of the head, and of the encoder unless it is frozen."""
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map ``(B, 1, I, J, K)`` to the task's output."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            features = self.encoder.feature_maps(image) if self._dense else self.encoder.embed(image)
+        output: Tensor = self.head(features)
+        return output
+
+    def over_volume(self, image: Tensor, window_vox: tuple[int, ...], overlap: float) -> Tensor:
+        """Map a whole volume ``(1, I, J, K)`` to ``(C, I, J, K)``, or ``(C,)`` for a subject-level head.
+
+        Windows overlap and are blended with Gaussian weights (MONAI's sliding window inference).
+        """
+        device = next(self.parameters()).device
+        with torch.no_grad():
+            batch = image[None].to(device)
+            if not self._dense:
+                output = self(batch)
+            else:
+                output = sliding_window_inference(
+                    batch, window_vox, sw_batch_size=4, predictor=self, overlap=overlap, mode="gaussian"
+                )
+        return output[0].float().cpu()

@@ -1,0 +1,172 @@
+"""The pretrain job: one method's encoder for one seed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mribench.config import PretrainOptions
+from mribench.data.maps import MapSource, batch_indices, by_id
+from mribench.interfaces.dataset import Dataset
+from mribench.interfaces.encoder import Encoder
+from mribench.interfaces.objective import Objective
+from mribench.interfaces.options import DatasetRef, ObjectiveRef, ViewsRef
+from mribench.interfaces.views import View, ViewGenerator, ViewRequest
+from mribench.jobs.collapse import check_collapse
+from mribench.jobs.context import Context, Outcome
+from mribench.jobs.model import new_encoder
+from mribench.seeding import derive_seed, torch_generator
+from mribench.training import Checkpoint, LoopOptions, train
+from mribench.training.weights import state_digest
+
+CHECK_ROUNDS = 8
+"""Draws of two views of each held-out subject for the collapse check."""
+CHECKS = 4
+"""Times that the check is made during training, besides the one before it."""
+
+
+def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
+    """Pretrain an encoder and check that it has not collapsed."""
+    job = _Pretraining(payload, context)
+    started = time.perf_counter()
+    before = state_digest(job.encoder)
+    history = train(
+        job.objective,
+        job.losses,
+        job.loop,
+        identity=("pretrain", payload["seed"]),
+        device=context.device,
+        weights=job.objective.weights,
+        checkpoint=Checkpoint(context.directory / "checkpoint.safetensors", context.checkpoint_every_s),
+        after_step=job.after_step,
+        on_step=context.tick,
+    )
+    trained_s = time.perf_counter() - started
+    exported = job.objective.exported_encoder()
+    check = job.check()
+    chance = job.objective.chance_losses(job.options.batch_size)
+    return Outcome(
+        job={
+            "device_s": trained_s,
+            "steps": job.loop.steps,
+            "views_seen": job.loop.steps * job.options.batch_size * len(job.objective.view_requests),
+            "voxels_seen": job.loop.steps * job.options.batch_size * job.voxels_a_sample(),
+            "parameters": sum(p.numel() for p in exported.parameters()),
+            "parameters_trained": sum(p.numel() for p in job.objective.parameters() if p.requires_grad),
+            "encoder_digest_before": before,
+            "encoder_digest_after": state_digest(exported),
+            "first_loss": history.mean("total", first=True),
+            "last_loss": history.mean("total", first=False),
+            "chance_loss": sum(chance.values()) if chance else None,
+            "distinct_views": len(job.distinct),
+            "redraws": job.redraws,
+            **check,
+        },
+        weights={"encoder.safetensors": exported.state_dict()},
+        history=history.rows + job.checks,
+    )
+
+
+class _Pretraining:
+    def __init__(self, payload: Mapping[str, Any], context: Context) -> None:
+        self.seed = payload["seed"]
+        self.device = context.device
+        self.options = PretrainOptions.model_validate(payload["pretrain"])
+        profile = payload["profile"]
+        dataset: Dataset = context.make(DatasetRef, payload["data"], profile)
+        self.generator: ViewGenerator = context.make(ViewsRef, payload["views"], profile)
+        self.encoder: Encoder = new_encoder(payload, context)
+        torch.manual_seed(derive_seed("objective", self.seed))
+        self.objective: Objective = context.make(ObjectiveRef, payload["objective"], profile, self.encoder)
+        self.objective.to(self.device).train()
+        spacing, needs = self.options.spacing_mm, self.generator.needs
+        self.source = MapSource(dataset, by_id(dataset, payload["train"]), spacing, needs)
+        # A profile that holds nobody out is checked on the pretraining subjects themselves.
+        held_out = payload["held_out"] or payload["train"]
+        self.held_out = MapSource(dataset, by_id(dataset, held_out), spacing, needs)
+        self.spacing_mm = self.source.spacing_mm()
+        self.loop = LoopOptions(
+            steps=self.options.steps,
+            lr=self.options.lr,
+            weight_decay=self.options.weight_decay,
+            warmup_fraction=self.options.warmup_fraction,
+            decay_power=self.options.decay_power,
+            clip_norm=self.options.clip_norm,
+            precision=self.options.precision,
+        )
+        self.redraws = 0
+        self.distinct: set[tuple[float, float]] = set()
+        self.checks: list[dict[str, float]] = []
+
+    def voxels_a_sample(self) -> int:
+        """Return the voxels of all views of one sample."""
+        edges = [
+            round(self.options.patch_vox * request.patch_scale) for request in self.objective.view_requests
+        ]
+        return sum(edge**3 for edge in edges)
+
+    def losses(self, step: int) -> Mapping[str, Tensor]:
+        """Return the loss terms of a step."""
+        indices = batch_indices(
+            len(self.source.subjects),
+            self.options.batch_size,
+            step,
+            ("pretrain", self.seed),
+            repeat=self.options.repeat_subjects,
+        )
+        # The method is not in the seed: every method sees the same crops, drawn by the same generators.
+        seeds = [("views", self.seed, step, sample) for sample in range(len(indices))]
+        views = self._views(self.source, indices, seeds, self.objective.view_requests)
+        for view in views:
+            self.redraws += view.redraws
+            flat = view.image.flatten(1)
+            self.distinct.update(
+                zip(flat.sum(1).tolist(), flat[:, ::7].square().sum(1).tolist(), strict=True)
+            )
+        return self.objective.loss(views, step, self.loop.steps)
+
+    def after_step(self, step: int, total: int) -> None:
+        """Let the objective update its teachers, and look at the embeddings now and then."""
+        self.objective.after_step(step, total)
+        if (step + 1) % max(1, total // CHECKS) == 0 and step + 1 < total:
+            check = self.check()
+            self.checks.append(
+                {"step": step, "mean_cosine": check["mean_cosine"], "effective_rank": check["effective_rank"],
+                 "retrieval": check["retrieval_hits"] / check["retrieval_queries"]}
+            )  # fmt: skip
+
+    def check(self) -> dict[str, Any]:
+        """Run the collapse check on the exported encoder."""
+        encoder = self.objective.exported_encoder()
+        mode = encoder.training
+        encoder.eval()
+        first, second = zip(*(self._embedded(encoder, draw) for draw in range(CHECK_ROUNDS)), strict=True)
+        encoder.train(mode)
+        return check_collapse(torch.stack(first), torch.stack(second)).row()
+
+    def _embedded(self, encoder: Encoder, draw: int) -> tuple[Tensor, Tensor]:
+        indices = range(len(self.held_out.subjects))
+        seeds = [("collapse-check", self.seed, draw, sample) for sample in indices]
+        views = self._views(self.held_out, indices, seeds, (ViewRequest(), ViewRequest()))
+        with torch.no_grad():
+            embedded = [encoder.embed(view.image).float().cpu() for view in views]
+        return embedded[0], embedded[1]
+
+    def _views(
+        self,
+        source: MapSource,
+        indices: Sequence[int],
+        seeds: Sequence[tuple[str, int, int, int]],
+        requests: Sequence[ViewRequest],
+    ) -> list[View]:
+        generators = [torch_generator(*seed) for seed in seeds]
+        edge = self.generator.source_vox(self.options.patch_vox)
+        maps = source.crops(indices, edge, generators, self.device)
+        views = self.generator.views(maps, requests, self.options.patch_vox, self.spacing_mm, generators)
+        for view in views:
+            view.subjects = [source.subjects[i].id for i in indices]
+        return views

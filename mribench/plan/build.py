@@ -1,0 +1,266 @@
+"""Builds the DAG pretrain → adapt → evaluate. No I/O: cohorts are opened before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mribench.config import ResolvedBenchmark, ResolvedMethod, ResolvedTask
+from mribench.data.subsets import label_subset
+from mribench.plan.cohorts import Cohort, scans_of
+from mribench.plan.job import Job, JobKind, Plan, content_key
+from mribench.plan.leakage import split_digest
+from mribench.registry import Resolved
+
+
+@dataclass(frozen=True)
+class _Arm:
+    """A row of the leaderboard: what the encoder was, and what is done with it."""
+
+    name: str
+    arm: str
+    encoder: Resolved
+    method: ResolvedMethod | None = None
+
+
+def build_plan(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> Plan:
+    """Return all jobs of a benchmark, dependencies first.
+
+    Args:
+        resolved: the benchmark file, its components resolved.
+        cohorts: its cohorts, from ``open_cohorts``; those that are missing give jobs without a key.
+    """
+    builder = _Builder(resolved, cohorts)
+    jobs = tuple(builder.jobs())
+    missing = {name: cohort.missing for name, cohort in cohorts.items() if cohort.missing}
+    return Plan(jobs, missing, tuple(dict.fromkeys(builder.notes)))
+
+
+class _Builder:
+    def __init__(self, resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
+        self.resolved = resolved
+        self.config = resolved.config
+        self.cohorts = cohorts
+        self.notes: list[str] = []
+
+    def jobs(self) -> Iterator[Job]:
+        pretrained: dict[tuple[str, int], Job] = {}
+        for seed in self.config.seeds:
+            for name, method in self.resolved.methods.items():
+                pretrained[name, seed] = self._pretrain(name, method, seed)
+        yield from pretrained.values()
+        for task_name, task in self.resolved.tasks.items():
+            for arm in self._arms():
+                for seed in self.config.seeds:
+                    yield from self._adapted(task_name, task, arm, seed, pretrained.get((arm.name, seed)))
+            if "identity" in self.config.reference_arms and task.task.make().has_identity:
+                yield from self._identity(task_name, task)
+
+    def _arms(self) -> Iterator[_Arm]:
+        for arm in self.config.arms:
+            for name, method in self.resolved.methods.items():
+                yield _Arm(name, arm, method.encoder, method)
+        for reference in self.config.reference_arms:
+            if reference != "identity":
+                yield _Arm(reference, reference, self.resolved.reference_encoder)
+
+    def _pretrain(self, name: str, method: ResolvedMethod, seed: int) -> Job:
+        cohort = self.cohorts[method.pretrain.data]
+        split = cohort.split
+        train, held_out = (split.train, split.validation) if split else ((), ())
+        payload = {
+            "profile": self.config.profile,
+            "data": cohort.resolved.component(),
+            "train": train,
+            "held_out": held_out,
+            "views": method.views.component(),
+            "objective": method.objective.component(),
+            "encoder": method.encoder.component(),
+            "pretrain": method.pretrain.model_dump(mode="json"),
+            "seed": seed,
+            "split_digest": split_digest({"train": train, "held out": held_out}),
+        }
+        parts = (method.views, method.objective, method.encoder)
+        return self._job(
+            f"{name}/pretrain/seed{seed}", "pretrain", payload, cohort, parts, (*train, *held_out)
+        )
+
+    def _adapted(
+        self, task_name: str, task: ResolvedTask, arm: _Arm, seed: int, pretrain: Job | None
+    ) -> Iterator[Job]:
+        cohort = self.cohorts[task.spec.data]
+        label = task.task.make().label
+        for sequence in task.spec.train_sequences:
+            train = self._eligible(cohort, cohort.split.train if cohort.split else (), sequence, label)
+            validation = self._eligible(
+                cohort, cohort.split.validation if cohort.split else (), sequence, label
+            )
+            for fraction in task.spec.fractions:
+                for subset_seed in self.config.subset_seeds:
+                    subset = label_subset(train, fraction, subset_seed) if train else ()
+                    if cohort.split:
+                        self.notes.append(
+                            f"{task_name} {sequence}: {100 * fraction:g} % of {len(train)} training subjects"
+                            f" is {len(subset)}"
+                        )
+                    cell = self._cell(task_name, task, arm, seed) | {
+                        "train_sequence": sequence,
+                        "fraction": fraction,
+                        "n_train_subjects": len(subset) if cohort.split else None,
+                        "subset_seed": subset_seed,
+                    }
+                    adapt = self._adapt(task, arm, cell, subset, validation, pretrain)
+                    yield adapt
+                    yield from self._evaluations(task, arm, cell, adapt, pretrain)
+
+    def _adapt(
+        self,
+        task: ResolvedTask,
+        arm: _Arm,
+        cell: Mapping[str, Any],
+        train: Sequence[str],
+        validation: Sequence[str],
+        pretrain: Job | None,
+    ) -> Job:
+        cohort = self.cohorts[task.spec.data]
+        payload = {
+            "profile": self.config.profile,
+            "data": cohort.resolved.component(),
+            "train": train,
+            "validation": validation,
+            "task": task.task.component(),
+            "encoder": arm.encoder.component(),
+            "arm": arm.arm,
+            "sequence": cell["train_sequence"],
+            "adapt": task.spec.adapt.model_dump(mode="json"),
+            "seed": cell["seed"],
+            "pretrain": pretrain.key if pretrain else None,
+            "split_digest": split_digest({"train": train, "validation": validation}),
+        }
+        people = (*train, *validation)
+        job = self._job(_cell_id(cell), "adapt", payload, cohort, (task.task, arm.encoder), people)
+        return _after(job, pretrain, pretrain)
+
+    def _evaluations(
+        self, task: ResolvedTask, arm: _Arm, cell: Mapping[str, Any], adapt: Job, pretrain: Job | None
+    ) -> Iterator[Job]:
+        for site in self.cohorts[task.spec.data].sites:
+            for sequence in self._test_sequences(task, cell["train_sequence"]):
+                here = {**cell, "test_site": site, "test_sequence": sequence}
+                job = self._evaluate(task, arm, here, adapt.key, pretrain)
+                if job is not None:
+                    yield _after(job, adapt, pretrain)
+
+    def _identity(self, task_name: str, task: ResolvedTask) -> Iterator[Job]:
+        arm = _Arm("identity", "identity", self.resolved.reference_encoder)
+        cell = self._cell(task_name, task, arm, None)
+        sequences = [s for train in task.spec.train_sequences for s in self._test_sequences(task, train)]
+        for site in self.cohorts[task.spec.data].sites:
+            for sequence in dict.fromkeys(sequences):
+                here = {**cell, "test_site": site, "test_sequence": sequence}
+                job = self._evaluate(task, arm, here, None, None)
+                if job is not None:
+                    yield job
+
+    def _evaluate(
+        self, task: ResolvedTask, arm: _Arm, cell: Mapping[str, Any], adapt: str | None, pretrain: Job | None
+    ) -> Job | None:
+        cohort = self.cohorts[task.spec.data]
+        site, sequence = cell["test_site"], cell["test_sequence"]
+        ids = cohort.split.test[site] if cohort.split else ()
+        ids = self._eligible(cohort, ids, sequence, task.task.make().label)
+        if cohort.split and not ids:
+            self.notes.append(f"{cell['task']}: no {sequence} test scan at {site}, so no such cell")
+            return None
+        payload = {
+            "profile": self.config.profile,
+            "data": cohort.resolved.component(),
+            "subjects": ids,
+            "task": task.task.component(),
+            "encoder": arm.encoder.component(),
+            "arm": arm.arm,
+            "adapt_options": task.spec.adapt.model_dump(mode="json"),
+            "adapt": adapt,
+            "pretrain": pretrain.key if pretrain else None,
+            "seed": cell["seed"],
+            "cell": dict(cell),
+            "split_digest": split_digest({"test": ids}),
+        }
+        name = f"{_cell_id(cell)}/test/{site}/{sequence}"
+        parts = (task.task,) if arm.arm == "identity" else (task.task, arm.encoder)
+        return replace(self._job(name, "evaluate", payload, cohort, parts, ids), cell=dict(cell))
+
+    def _job(
+        self,
+        name: str,
+        kind: JobKind,
+        payload: Mapping[str, Any],
+        cohort: Cohort,
+        parts: Sequence[Resolved],
+        people: Sequence[str],
+    ) -> Job:
+        if cohort.missing:
+            return Job(name, kind, None, payload=payload, waiting_for=(cohort.name,))
+        without_paths = {key: value for key, value in payload.items() if key != "data"}
+        key = content_key(
+            kind,
+            {
+                "payload": without_paths,
+                "entries": [part.identity() for part in parts],
+                "data": cohort.identity(),
+                "fingerprints": cohort.fingerprints_of(people),
+            },
+        )
+        return Job(name, kind, key, payload=payload)
+
+    def _cell(self, task_name: str, task: ResolvedTask, arm: _Arm, seed: int | None) -> dict[str, Any]:
+        cohort = self.cohorts[task.spec.data]
+        return {
+            "benchmark": self.config.benchmark,
+            "profile": self.config.profile,
+            "method": arm.name,
+            "views": arm.method.views.name if arm.method else None,
+            "objective": arm.method.objective.name if arm.method else None,
+            "encoder": None if arm.arm == "identity" else arm.encoder.name,
+            "arm": arm.arm,
+            "task": task_name,
+            "dataset": cohort.name,
+            "train_site": None if arm.arm == "identity" else cohort.sites[0],
+            "seed": seed,
+        }
+
+    def _test_sequences(self, task: ResolvedTask, train_sequence: str) -> Sequence[str]:
+        asked = task.spec.test_sequences
+        if asked == "same":
+            return [train_sequence]
+        return task.spec.train_sequences if asked == "all" else list(asked)
+
+    def _eligible(
+        self, cohort: Cohort, ids: Sequence[str], sequence: str, label: str | None
+    ) -> tuple[str, ...]:
+        kept = tuple(i for i in ids if scans_of(cohort.subjects[i], sequence, label))
+        if len(kept) < len(ids):
+            what = f"{sequence} scan" + (f" with a {label} label" if label else "")
+            self.notes.append(f"{cohort.name}: {len(ids) - len(kept)} of {len(ids)} subjects have no {what}")
+        return kept
+
+
+def _cell_id(cell: Mapping[str, Any]) -> str:
+    if cell["arm"] == "identity":
+        return f"identity/{cell['task']}"
+    name = cell["method"] if cell["method"] == cell["arm"] else f"{cell['method']}/{cell['arm']}"
+    training = f"{cell['train_sequence']}/{100 * cell['fraction']:g}%/subset{cell['subset_seed']}"
+    return f"{name}/{cell['task']}/{training}/seed{cell['seed']}"
+
+
+def _after(job: Job, dependency: Job | None, pretrain: Job | None) -> Job:
+    """Return ``job`` as one that needs ``dependency``; without that one's data it has no key either."""
+    if dependency is None:
+        return job
+    waiting = tuple(dict.fromkeys((*job.waiting_for, *dependency.waiting_for)))
+    if dependency.key is None:
+        return replace(job, key=None, waiting_for=waiting)
+    return replace(
+        job, needs=(dependency.key,), pretrain=pretrain.key if pretrain else None, waiting_for=waiting
+    )

@@ -1,0 +1,74 @@
+"""Jobs, plans, content keys."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mribench import RESULTS_VERSION
+from mribench.store import SCHEMA
+
+JobKind = Literal["pretrain", "adapt", "evaluate"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One node of the DAG.
+
+    Attributes:
+        id: for people: ``seqinv/frozen/tissue/T1w/10%/subset0/seed1/test/HH/T2w``.
+        kind: ``pretrain``, ``adapt`` or ``evaluate``.
+        key: content key; None while data are missing.
+        needs: keys of the jobs that must be done first.
+        payload: everything that ``run`` needs to do it, paths included.
+        cell: identity columns of the rows that an evaluate job writes.
+        pretrain: key of the pretrain job behind it.
+        waiting_for: names of the cohorts that are missing.
+    """
+
+    id: str
+    kind: JobKind
+    key: str | None
+    needs: tuple[str, ...] = ()
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    cell: Mapping[str, Any] | None = None
+    pretrain: str | None = None
+    waiting_for: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of a benchmark file, dependencies first.
+
+    Attributes:
+        jobs: in an order that respects dependencies.
+        missing: one sentence for each cohort that is not there.
+        notes: what a reader should know: counts of label fractions, subjects left out.
+    """
+
+    jobs: tuple[Job, ...]
+    missing: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+    def count(self) -> Counter[str]:
+        """Return the number of jobs of each kind."""
+        return Counter(job.kind for job in self.jobs)
+
+    def runnable(self) -> dict[str, Job]:
+        """Return the jobs that have a key, by key, each once, dependencies first."""
+        return {job.key: job for job in self.jobs if job.key is not None}
+
+
+def content_key(kind: JobKind, content: Mapping[str, Any]) -> str:
+    """Return the key of a job: SHA-256 of canonical JSON over everything that may change its result."""
+    text = json.dumps(
+        {"schema": SCHEMA, "results": RESULTS_VERSION, "kind": kind, **content},
+        sort_keys=True,
+        separators=(",", ":"),
+        allow_nan=False,
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,80 @@
+"""What the report must know of a plan, so that it needs neither plugins nor data."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from mribench.config import ResolvedBenchmark
+from mribench.interfaces.task import Task
+from mribench.plan.cohorts import Cohort
+from mribench.plan.job import Plan
+from mribench.store import SCHEMA
+
+
+def manifest(
+    resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort], plan: Plan, file: str
+) -> dict[str, Any]:
+    """Return the manifest of a plan as JSON.
+
+    Args:
+        resolved: the benchmark.
+        cohorts: for the test sites.
+        plan: its jobs.
+        file: name of the benchmark file.
+    """
+    config = resolved.config
+    return {
+        "schema": SCHEMA,
+        "benchmark": config.benchmark,
+        "file": file,
+        "profile": config.profile,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "config": config.model_dump(mode="json"),
+        "seeds": list(config.seeds),
+        "methods": [
+            {
+                "name": name,
+                "views": method.views.name,
+                "objective": method.objective.name,
+                "encoder": method.encoder.name,
+                "overrides": list(method.overrides),
+            }
+            for name, method in resolved.methods.items()
+        ],
+        "arms": list(config.arms),
+        "reference_arms": list(config.reference_arms),
+        "tasks": {name: _task(name, resolved, cohorts) for name in resolved.tasks},
+        "report": config.report.model_dump(mode="json"),
+        "jobs": [
+            {
+                "key": job.key,
+                "id": job.id,
+                "kind": job.kind,
+                "cell": dict(job.cell) if job.cell else None,
+                "needs": list(job.needs),
+                "pretrain": job.pretrain,
+            }
+            for job in plan.jobs
+        ],
+    }
+
+
+def _task(name: str, resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> dict[str, Any]:
+    spec = resolved.tasks[name].spec
+    task: Task = resolved.tasks[name].task.make()
+    asked = spec.test_sequences
+    tested = list(spec.train_sequences) if asked in ("same", "all") else list(asked)
+    return {
+        "task": resolved.tasks[name].task.name,
+        "dataset": spec.data,
+        "fractions": list(spec.fractions),
+        "train_sequences": list(spec.train_sequences),
+        "test_sequences": tested,
+        "sites": list(cohorts[spec.data].sites),
+        "metrics": [
+            {"id": metric.id, "unit": metric.unit, "higher_is_better": metric.higher_is_better}
+            for metric in task.metrics
+        ],
+    }

@@ -1,0 +1,74 @@
+"""Assembles a fresh plugin manager; loads entry points one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+
+import pluggy
+
+from mribench import hookspecs
+from mribench.errors import PluginError
+from mribench.interfaces.entry import Entry
+from mribench.registry import Registered, Registry
+
+GROUP = "mribench"
+"""The entry-point group of every plugin, first-party or not."""
+
+
+def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
+    """Load all plugins into a fresh registry.
+
+    A broken plugin is named in ``Registry.problems`` and skipped; it never stops the others.
+
+    Args:
+        points: entry points to load; those of the installed distributions when None.
+
+    Raises:
+        PluginError: when two plugins register the same kind and name.
+    """
+    registry = Registry()
+    found = entry_points(group=GROUP) if points is None else points
+    for point in sorted(found, key=lambda point: (point.name, point.value)):
+        try:
+            entries = _load(point)
+        except PluginError as error:
+            registry.problems.append(str(error.message))
+            continue
+        name, version = _distribution(point)
+        for entry in entries:
+            registry.add(Registered(entry, point.name, name, version))
+    return registry
+
+
+def _load(point: EntryPoint) -> list[Entry]:
+    """Import one entry point and collect its entries, in a manager of its own."""
+    where = f"plugin '{point.name}' ({point.value})"
+    try:
+        plugin = point.load()
+    except Exception as error:
+        raise PluginError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+    manager = pluggy.PluginManager("mribench")
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(plugin, name=point.name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(
+            f"{where} has a hook that mribench does not know or cannot call: {error}"
+        ) from error
+    try:
+        entries = [entry for result in manager.hook.mribench_entries() for entry in result]
+    except Exception as error:
+        raise PluginError(f"{where} fails in mribench_entries: {type(error).__name__}: {error}") from error
+    wrong = [entry for entry in entries if not isinstance(entry, Entry)]
+    if wrong:
+        raise PluginError(f"{where}: mribench_entries returned {wrong[0]!r}, expected an Entry")
+    if not entries:
+        raise PluginError(f"{where} registers nothing; is a function 'mribench_entries' marked @hookimpl?")
+    return entries
+
+
+def _distribution(point: EntryPoint) -> tuple[str, str]:
+    dist = point.dist
+    return (dist.name, dist.version) if dist is not None else ("unknown", "unknown")

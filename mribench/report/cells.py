@@ -1,0 +1,205 @@
+"""The cells of tables as one tidy frame: estimates joined to what the benchmark planned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from mribench.report.load import RunData
+from mribench.statistics import estimates, mark
+from mribench.statistics.scores import ESTIMATE_COLUMNS
+
+PLACE = ("task", "fraction", "train_sequence", "test_sequence", "test_site")
+"""What says where a cell stands, besides its row and metric."""
+_TRAINING = ("fraction", "train_sequence")
+ANY = "any"
+"""The training sequence of a row that was not trained."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a table asks of the results.
+
+    Attributes:
+        in_domain: only the site that was trained on.
+        own_sequence: only the sequence that was trained on.
+        average_sequences: average over sequences within a subject.
+    """
+
+    in_domain: bool = False
+    own_sequence: bool = True
+    average_sequences: bool = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns of ``PLACE`` that tell its cells apart."""
+        averaged = ("train_sequence", "test_sequence") if self.average_sequences else ()
+        return tuple(name for name in PLACE if name not in averaged)
+
+    @property
+    def within(self) -> tuple[str, ...]:
+        """The columns averaged within a subject."""
+        return ("test_sequence", "subset_seed") if self.average_sequences else ("subset_seed",)
+
+
+def row_labels(frame: pd.DataFrame, manifest: dict[str, Any]) -> pd.Series:
+    """Return the label of each row: the method, its arm unless frozen, its profile where several are."""
+    label = frame["method"].astype(str)
+    plain = frame["arm"].eq("frozen") | frame["arm"].eq(frame["method"])
+    label = label.where(plain, label + " (" + frame["arm"].astype(str) + ")")
+    if len(manifest["profiles"]) > 1:
+        label = label + " [" + frame["profile"].astype(str) + "]"
+    return label
+
+
+def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
+    """Return one row per cell.
+
+    Columns: ``row``, ``method``, ``arm``, ``PLACE``, ``metric``, ``unit``, ``higher_is_better``, the
+    fields of ``Estimate``, ``jobs_done``, ``jobs_failed``, ``jobs_expected``, ``status``, ``mark``.
+    Where sequences are averaged their columns hold null. ``identity`` rows, which have no training, stand
+    in every fraction and training sequence of their task.
+    """
+    planned = _select(run.cells, run.manifest, question)
+    scores = _select(run.scores, run.manifest, question)
+    parts = []
+    for trained in (True, False):
+        keys = [name for name in question.keys if trained or name not in _TRAINING]
+        part = _part(
+            planned[planned["seed"].notna() == trained],
+            scores[scores["seed"].notna() == trained],
+            keys,
+            run,
+            question,
+        )
+        parts.append(part if trained else _everywhere(part, run.manifest, question))
+    parts = [part for part in parts if not part.empty]
+    if not parts:
+        return pd.DataFrame(
+            columns=["row", "method", "arm", *PLACE, "metric", *ESTIMATE_COLUMNS, "status", "mark"]
+        )
+    frame = pd.concat(parts, ignore_index=True)
+    frame["status"] = _statuses(frame)
+    frame["mark"] = _marks(frame, question)
+    return _ordered(frame, run)
+
+
+def _select(frame: pd.DataFrame, manifest: dict[str, Any], question: Question) -> pd.DataFrame:
+    keep = pd.Series(True, index=frame.index)
+    if question.in_domain:
+        home = frame["task"].map(
+            {name: task["sites"][0] for name, task in manifest["tasks"].items() if task["sites"]}
+        )
+        keep &= frame["test_site"].eq(home)
+    if question.own_sequence:
+        pairs = {
+            (name, sequence)
+            for name, task in manifest["tasks"].items()
+            for sequence in task["train_sequences"]
+        }
+        untrained = pd.Series(
+            [pair in pairs for pair in zip(frame["task"], frame["test_sequence"], strict=True)],
+            index=frame.index,
+            dtype=bool,
+        )
+        own = frame["test_sequence"].eq(frame["train_sequence"])
+        keep &= own.where(frame["train_sequence"].notna(), untrained)
+    kept = frame[keep]
+    return kept.assign(row=row_labels(kept, manifest))
+
+
+def _part(
+    planned: pd.DataFrame, scores: pd.DataFrame, keys: Sequence[str], run: RunData, question: Question
+) -> pd.DataFrame:
+    """Estimates of the planned cells that share their keys: all trained ones, or all others."""
+    by = ["row", "method", "arm", *keys]
+    jobs = planned.assign(done=planned["state"].eq("done"), failed=planned["state"].eq("failed"))
+    progress = jobs.groupby(by, dropna=False, sort=False).agg(
+        jobs_expected=("state", "size"), jobs_done=("done", "sum"), jobs_failed=("failed", "sum")
+    )
+    metrics = pd.DataFrame(
+        [
+            {
+                "task": name,
+                "metric": metric["id"],
+                **{k: metric.get(k) for k in ("unit", "higher_is_better", "value_range")},
+            }
+            for name, task in run.manifest["tasks"].items()
+            for metric in task["metrics"]
+        ],
+        columns=["task", "metric", "unit", "higher_is_better", "value_range"],
+    )
+    cells = progress.reset_index().merge(metrics, on="task")
+    found = estimates(scores, [*by, "metric"], question.within)
+    return cells.merge(found, on=[*by, "metric"], how="left")
+
+
+def _everywhere(cells: pd.DataFrame, manifest: dict[str, Any], question: Question) -> pd.DataFrame:
+    """Repeat the cells of untrained rows for every fraction, and give them a training sequence."""
+    fractions = pd.DataFrame(
+        [(name, fraction) for name, task in manifest["tasks"].items() for fraction in task["fractions"]],
+        columns=["task", "fraction"],
+    )
+    cells = cells.merge(fractions, on="task")
+    if not question.average_sequences:
+        cells["train_sequence"] = cells["test_sequence"] if question.own_sequence else ANY
+    return cells
+
+
+def _statuses(frame: pd.DataFrame) -> pd.Series:
+    counts = [
+        "n_subjects",
+        "n_subjects_total",
+        "n_seeds",
+        "n_rows",
+        "n_failed",
+        "n_both_empty",
+        "n_missing_pairs",
+    ]
+    frame[counts] = frame[counts].fillna(0).astype("int64")
+    status = pd.Series("ok", index=frame.index, dtype=object)
+    status[frame["jobs_done"] < frame["jobs_expected"]] = "partial"
+    status[frame["n_rows"] == 0] = "missing"
+    nothing = (frame["n_subjects"] == 0) & ((frame["n_failed"] > 0) | (frame["jobs_failed"] > 0))
+    status[nothing] = "failed"
+    return status
+
+
+def _marks(frame: pd.DataFrame, question: Question) -> pd.Series:
+    """Mark each cell among the trained rows of the same place and metric."""
+    marks = pd.Series("none", index=frame.index, dtype=object)
+    ranked = frame[(frame["arm"] != "identity") & (frame["status"] == "ok")]
+    for _, family in ranked.groupby([*question.keys, "metric"], dropna=False, sort=False):
+        higher = bool(family["higher_is_better"].iloc[0])
+        found = mark(family["mean"].tolist(), higher_is_better=higher)
+        marks.update(pd.Series(found, index=family.index, dtype=object))
+    return marks
+
+
+def _ordered(frame: pd.DataFrame, run: RunData) -> pd.DataFrame:
+    """Sort as the benchmark file has it: methods, arms, references; tasks, fractions, sites, sequences."""
+    manifest = run.manifest
+    tasks = manifest["tasks"]
+    methods = [method["name"] for method in manifest["methods"]]
+    places = {
+        "method": _order([*methods, *manifest["reference_arms"]]),
+        "arm": _order([*manifest["arms"], *manifest["reference_arms"]]),
+        "task": _order(tasks),
+        "test_site": _order(site for task in tasks.values() for site in task["sites"]),
+        "train_sequence": _order([*(s for task in tasks.values() for s in task["train_sequences"]), ANY]),
+        "test_sequence": _order(s for task in tasks.values() for s in task["test_sequences"]),
+        "metric": _order(metric["id"] for task in tasks.values() for metric in task["metrics"]),
+    }
+    ranks = pd.DataFrame({name: frame[name].map(place) for name, place in places.items() if name in frame})
+    ranks["fraction"] = frame["fraction"]
+    frame["row_order"] = (ranks["method"] * len(places["arm"]) + ranks["arm"]).astype("int64")
+    by = ("task", "metric", "fraction", "test_site", "train_sequence", "test_sequence", "method", "arm")
+    order = ranks.sort_values([name for name in by if name in ranks], kind="stable").index
+    return frame.loc[order].reset_index(drop=True)
+
+
+def _order(names: Any) -> dict[str, int]:
+    return {name: place for place, name in enumerate(dict.fromkeys(names))}

@@ -1,0 +1,46 @@
+"""The text of a cell."""
+
+from __future__ import annotations
+
+import math
+
+from mribench.report.model import Cell, Row
+
+NOTHING = "–"
+
+
+def cell_text(cell: Cell | None) -> str:
+    """Return what a cell says, without its mark: ``82.3 ± 0.9 [63/65]``, or ``missing``."""
+    if cell is None:
+        return NOTHING
+    if cell.status in ("failed", "missing"):
+        return cell.status
+    notes = []
+    if cell.n_subjects < cell.n_subjects_total:
+        notes.append(f"[{cell.n_subjects}/{cell.n_subjects_total}]")
+    if cell.status == "partial":
+        notes.append(f"(partial {cell.jobs_done}/{cell.jobs_expected})")
+    return " ".join([_value_text(cell), *notes])
+
+
+def row_header(row: Row) -> tuple[str, ...]:
+    """Return the headers of a row, the signs of its footnotes after the first."""
+    return (f"{row.header[0]}{row.flags}", *row.header[1:])
+
+
+def digits_for(se: float, digits: int) -> int:
+    """Return the decimals that show ``se``: ``digits``, or more where it would print as 0.0."""
+    if not math.isfinite(se) or se <= 0:
+        return digits
+    while round(se, digits) == 0:
+        digits += 1
+    return digits
+
+
+def _value_text(cell: Cell) -> str:
+    if math.isnan(cell.mean):
+        return "n/a"
+    se = cell.se * cell.scale
+    digits = digits_for(se, cell.digits)
+    mean = f"{cell.mean * cell.scale:.{digits}f}"
+    return mean if math.isnan(se) else f"{mean} ± {se:.{digits}f}"

@@ -1,0 +1,145 @@
+"""Layouts: which cells a table shows, and where they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from mribench.errors import MRIBenchError, did_you_mean
+from mribench.report.captions import caption
+from mribench.report.cells import Question, cell_frame
+from mribench.report.flags import Flags, flags
+from mribench.report.load import RunData
+from mribench.report.model import Cell, Column, Row, Table
+
+LEADERBOARD = Question(in_domain=True, own_sequence=True, average_sequences=True)
+TRANSFER = Question(own_sequence=False)
+PAPER = Question(own_sequence=True)
+
+Header = Callable[[Any], tuple[str, ...]]
+
+
+def build(run: RunData, name: str) -> list[Table]:
+    """Build the tables of a name: ``leaderboard``, ``transfer``, or ``paper-N`` for the N-th task.
+
+    Raises:
+        MRIBenchError: for an unknown name.
+    """
+    known = table_names(run)
+    if name not in known:
+        raise MRIBenchError(f"there is no table '{name}'", did_you_mean(name, known))
+    if name == "leaderboard":
+        return [leaderboard(run)]
+    return transfer(run) if name == "transfer" else [paper(run, int(name.removeprefix("paper-")))]
+
+
+def table_names(run: RunData) -> list[str]:
+    """Return the names of the tables that these results can make."""
+    return ["leaderboard", "transfer", *(f"paper-{i + 1}" for i in range(len(run.manifest["tasks"])))]
+
+
+def leaderboard(run: RunData) -> Table:
+    """Methods as rows, task × fraction × metric as columns; in-domain, sequences averaged."""
+    frame = cell_frame(run, LEADERBOARD)
+    return _grid(
+        run, frame, LEADERBOARD, "leaderboard", f"{run.manifest['benchmark']}: leaderboard",
+        ("method",), lambda cell: (cell.row,),
+        lambda cell: (cell.task, _fraction(run, cell.task, cell.fraction), _metric(cell)),
+    )  # fmt: skip
+
+
+def transfer(run: RunData) -> list[Table]:
+    """For each task and metric, at the largest fraction: (method, trained on) × (site, tested on)."""
+    frame = cell_frame(run, TRANSFER)
+    tables = []
+    for (task, metric), cells in frame.groupby(["task", "metric"], sort=False):
+        largest = cells[cells["fraction"] == cells["fraction"].max()]
+        fraction = _fraction(run, str(task), largest["fraction"].iloc[0])
+        tables.append(
+            _grid(
+                run, largest, TRANSFER, f"transfer-{task}-{metric}", f"{task} {fraction}: {metric}, transfer",
+                ("method", "trained on"), lambda cell: (cell.row, cell.train_sequence),
+                lambda cell: (cell.test_site, cell.test_sequence, _metric(cell)),
+            )
+        )  # fmt: skip
+    return tables
+
+
+def paper(run: RunData, number: int) -> Table:
+    """Site × sequence as rows, metric × fraction × method as columns, for the task of that number."""
+    task = list(run.manifest["tasks"])[number - 1]
+    frame = cell_frame(run, PAPER)
+    return _grid(
+        run, frame[frame["task"] == task], PAPER, f"paper-{number}", f"{task}: site and sequence",
+        ("site", "sequence"), lambda cell: (cell.test_site, cell.test_sequence),
+        lambda cell: (_metric(cell), _fraction(run, cell.task, cell.fraction), cell.row),
+    )  # fmt: skip
+
+
+def _grid(
+    run: RunData,
+    frame: pd.DataFrame,
+    question: Question,
+    name: str,
+    title: str,
+    row_names: tuple[str, ...],
+    row_of: Header,
+    column_of: Header,
+) -> Table:
+    found = flags(run)
+    at = {(row_of(cell), column_of(cell)): cell for cell in frame.itertuples(index=False)}
+    columns = list(dict.fromkeys(column for _, column in at))
+    by_method = row_names[0] == "method"
+    ordered = frame.sort_values("row_order", kind="stable") if by_method else frame
+    rows = list(dict.fromkeys(row_of(cell) for cell in ordered.itertuples(index=False)))
+    return Table(
+        name=name,
+        title=title,
+        row_names=row_names,
+        rows=tuple(Row(row, found.of(row[0]) if by_method else "") for row in rows),
+        columns=tuple(Column(column if by_method else _signed(column, found)) for column in columns),
+        cells=tuple(tuple(_cell(at.get((row, column))) for column in columns) for row in rows),
+        caption=caption(run, frame, question, found.notes) if len(frame) else ("Nothing is planned.",),
+    )
+
+
+def _signed(column: tuple[str, ...], found: Flags) -> tuple[str, ...]:
+    return (*column[:-1], f"{column[-1]}{found.of(column[-1])}")
+
+
+def _cell(cell: Any) -> Cell | None:
+    if cell is None:
+        return None
+    scale, digits = (100.0, 1) if is_share(cell.unit, cell.value_range) else (1.0, 2)
+    return Cell(
+        cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
+        cell.status, cell.mark, scale, digits,
+    )  # fmt: skip
+
+
+def is_share(unit: object, value_range: object) -> bool:
+    """Return whether a metric is a share of 1, shown in per cent as the field does.
+
+    A manifest without ranges: every metric without a unit.
+    """
+    if unit:
+        return False
+    return value_range is None or (isinstance(value_range, Sequence) and list(value_range) == [0, 1])
+
+
+def _metric(cell: Any) -> str:
+    unit = "%" if is_share(cell.unit, cell.value_range) else cell.unit
+    arrow = "↑" if cell.higher_is_better else "↓"
+    return " ".join(part for part in (cell.metric, unit, arrow) if part)
+
+
+def _fraction(run: RunData, task: str, fraction: float) -> str:
+    """``10 % (n=23)``, with the number of training subjects, or its range over sequences."""
+    cells = run.cells[(run.cells["task"] == task) & (run.cells["fraction"] == fraction)]
+    counts = sorted({int(n) for n in cells["n_train_subjects"].dropna()})
+    text = f"{100 * fraction:g} %"
+    if not counts:
+        return text
+    return f"{text} (n={counts[0]})" if len(counts) == 1 else f"{text} (n={counts[0]}–{counts[-1]})"

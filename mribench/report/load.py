@@ -1,0 +1,173 @@
+"""Reads a results directory: manifests of plans, states of jobs, score rows and job rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mribench.errors import StoreError
+from mribench.records import CELL_COLUMNS, JOB_SCHEMA, SCORE_SCHEMA, read_tables
+from mribench.report.manifest import merge
+from mribench.store import SCHEMA, Store, read_json
+
+DESCRIPTION = ("views", "objective", "encoder", "n_train_subjects")
+IDENTITY = [name for name in CELL_COLUMNS if name not in DESCRIPTION]
+"""The columns that say which cell a row is of; the others describe it."""
+
+
+@dataclass(frozen=True)
+class RunData:
+    """What a report is made of.
+
+    Attributes:
+        manifest: of the plan, or of several merged.
+        scores: rows of ``SCORE_SCHEMA`` of the done jobs, each cell and seed once.
+        jobs: rows of ``JOB_SCHEMA`` of the done jobs.
+        cells: one row per planned evaluate job: ``CELL_COLUMNS``, ``key``, ``pretrain``, ``state``.
+        status: state of each job by key.
+        reasons: why a job failed, by key.
+        superseded: older results of the same cells that were left aside.
+    """
+
+    manifest: dict[str, Any]
+    scores: pd.DataFrame
+    jobs: pd.DataFrame
+    cells: pd.DataFrame
+    status: dict[str, str]
+    reasons: dict[str, str]
+    superseded: int = 0
+
+
+def load_run(directory: Path, digest: str | None = None) -> RunData:
+    """Read a benchmark's results.
+
+    Args:
+        directory: ``<results>/<benchmark>``.
+        digest: of the settings, to read one plan; all plans when None. Where several plans have results
+            for one cell, the newest is used.
+
+    Raises:
+        StoreError: when there are none, a file cannot be read, or its schema version is another.
+    """
+    manifests = [_manifest(path) for path in _plans(directory, digest)]
+    manifests.sort(key=lambda manifest: manifest["created"])
+    store = Store(directory)
+    planned = [job for manifest in manifests for job in manifest["jobs"]]
+    statuses = {key: store.status(key) for key in {job["key"] for job in planned if job["key"]}}
+    status = _blocked(planned, {key: found.state for key, found in statuses.items()})
+    cells, superseded = _newest(_cells(planned, status), directory)
+    done = {key for key, state in status.items() if state == "done"}
+    shown = [key for key in cells["key"].dropna() if key in done]
+    trained = [job["key"] for job in planned if job["key"] in done and job["kind"] != "evaluate"]
+    return RunData(
+        manifest=merge(manifests),
+        scores=_read(directory, shown, "records.parquet", SCORE_SCHEMA),
+        jobs=_read(directory, [*dict.fromkeys(trained), *shown], "job.parquet", JOB_SCHEMA),
+        cells=cells,
+        status=status,
+        reasons={key: found.reason for key, found in statuses.items() if found.reason},
+        superseded=superseded,
+    )
+
+
+def _plans(directory: Path, digest: str | None) -> list[Path]:
+    folder = directory / "plans"
+    if digest is not None:
+        path = folder / f"{digest}.json"
+        if path.is_file():
+            return [path]
+        raise StoreError(
+            f"no run with these settings in {directory}", "mribench run FILE, with the same --set"
+        )
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
+        inner = sorted(path.parent.name for path in directory.glob("*/plans"))
+        hint = f"give one benchmark's folder: {', '.join(inner)}" if inner else "mribench run FILE makes them"
+        raise StoreError(f"{directory} holds no results (no plans/*.json)", hint)
+    return paths
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    manifest = read_json(path)
+    found = manifest.get("schema") if isinstance(manifest, dict) else None
+    if found != SCHEMA:
+        raise StoreError(
+            f"{path} is of schema version {found}, this mribench reads {SCHEMA}",
+            "use the mribench that wrote it, or run the benchmark again into another --results",
+        )
+    return dict(manifest)
+
+
+def _blocked(planned: Sequence[Mapping[str, Any]], states: Mapping[str, str]) -> dict[str, str]:
+    """Return the states; a job that waits for a failed one is failed itself."""
+    found = dict(states)
+    for job in planned:  # dependencies come first
+        waits = found.get(job["key"]) in ("todo", "interrupted")
+        if waits and any(found.get(need) == "failed" for need in job["needs"]):
+            found[job["key"]] = "failed"
+    return found
+
+
+def _cells(planned: Sequence[Mapping[str, Any]], status: Mapping[str, str]) -> pd.DataFrame:
+    rows = [
+        {
+            **job["cell"],
+            "key": job["key"],
+            "pretrain": job["pretrain"],
+            "state": status.get(job["key"], "todo"),
+        }
+        for job in planned
+        if job["kind"] == "evaluate"
+    ]
+    frame = pd.DataFrame(rows, columns=[*CELL_COLUMNS, "key", "pretrain", "state"])
+    types = pa.schema(CELL_COLUMNS).empty_table().to_pandas().dtypes.to_dict()
+    return frame.astype({name: "float64" if kind.kind in "if" else kind for name, kind in types.items()})
+
+
+def _newest(cells: pd.DataFrame, directory: Path) -> tuple[pd.DataFrame, int]:
+    """Keep one job per cell and seed: the newest that is done, else the last planned."""
+    cells = cells.drop_duplicates([*IDENTITY, "key"], keep="last", ignore_index=True)
+    several = cells.duplicated(IDENTITY, keep=False)
+    if not several.any():
+        return cells, 0
+    done = cells["state"].eq("done")
+    finished = [
+        _finished(directory, key) if ask else ""
+        for key, ask in zip(cells["key"], several & done, strict=True)
+    ]
+    order = cells.assign(done=done, finished=finished).sort_values(["done", "finished"], kind="stable")
+    kept = order.drop_duplicates(IDENTITY, keep="last").index
+    superseded = int(done.drop(kept).sum())
+    return cells.loc[sorted(kept)].reset_index(drop=True), superseded
+
+
+def _finished(directory: Path, key: str) -> str:
+    status = read_json(directory / "jobs" / key / "status.json")
+    return str(status.get("finished") or status.get("written") or "")
+
+
+def _read(directory: Path, keys: Iterable[str], name: str, schema: pa.Schema) -> pd.DataFrame:
+    paths = [directory / "jobs" / key / name for key in keys]
+    try:
+        return read_tables(paths, schema)
+    except FileNotFoundError as error:
+        raise StoreError(f"{error.filename or error} is not there, though its job is done") from error
+    except (OSError, pa.ArrowException) as error:
+        broken = next((path for path in paths if not _readable(path)), directory)
+        raise StoreError(
+            f"cannot read {broken}: {error}", "delete its folder and run the benchmark again"
+        ) from error
+
+
+def _readable(path: Path) -> bool:
+    try:
+        pq.read_schema(path)
+    except (OSError, pa.ArrowException):
+        return False
+    return True

@@ -1,0 +1,79 @@
+"""The neutral table model: layouts fill it, renderers print it, neither knows the other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from mribench.statistics.marks import Mark
+
+CellStatus = Literal["ok", "partial", "failed", "missing"]
+"""``partial``: some of the jobs behind the cell are not done; ``missing``: none is."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One estimate, in the units of its metric.
+
+    Attributes:
+        mean: unscaled and unrounded; NaN where there is none.
+        se: standard error, NaN where there is none.
+        n_subjects: subjects behind the mean.
+        n_subjects_total: subjects that were scored or should have been.
+        jobs_done: evaluate jobs done.
+        jobs_expected: evaluate jobs that the benchmark plans for this cell.
+        status: whether all of it is there.
+        mark: best or second of those it competes with.
+        scale: factor to what is shown, 100 for shares.
+        digits: decimals shown.
+    """
+
+    mean: float = math.nan
+    se: float = math.nan
+    n_subjects: int = 0
+    n_subjects_total: int = 0
+    jobs_done: int = 0
+    jobs_expected: int = 0
+    status: CellStatus = "missing"
+    mark: Mark = "none"
+    scale: float = 1.0
+    digits: int = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its headers, and the signs of the footnotes that belong to it."""
+
+    header: tuple[str, ...]
+    flags: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its headers from the outermost to the innermost."""
+
+    header: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        name: as ``--table`` and file names have it.
+        title: one line.
+        row_names: what each row header is.
+        rows: from top to bottom.
+        columns: from left to right.
+        cells: by row, then column; None where the benchmark plans nothing.
+        caption: sentences below the table.
+    """
+
+    name: str
+    title: str
+    row_names: tuple[str, ...]
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    cells: tuple[tuple[Cell | None, ...], ...]
+    caption: tuple[str, ...]

@@ -1,0 +1,83 @@
+"""A digest of the source behind an entry, blind to comments, docstrings and layout."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+from pathlib import Path
+
+HARNESS = "mribench"
+
+
+def source_digest(module: str) -> str:
+    """Return a SHA-256 over the normalised source of ``module`` and of what it imports of its own.
+
+    Its own are the modules of the same top-level package. The harness itself is not followed: its
+    changes are declared by ``mribench.RESULTS_VERSION``.
+    """
+    digest = hashlib.sha256()
+    for name, path in sorted(_closure(module).items()):
+        digest.update(f"{name}\n{normalised_source(path)}\n".encode())
+    return digest.hexdigest()
+
+
+@functools.cache
+def normalised_source(path: Path) -> str:
+    """Return the syntax tree of a Python file as text, without docstrings and positions."""
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [item for item in body if not _is_bare_string(item)]  # type: ignore[attr-defined]
+    return ast.dump(tree, include_attributes=False)
+
+
+def _is_bare_string(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+@functools.cache
+def _closure(module: str) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = _path_of(name)
+        if name in found or path is None:
+            continue
+        found[name] = path
+        waiting.extend(_own_imports(name, path))
+    return found
+
+
+def _own_imports(name: str, path: Path) -> list[str]:
+    """Return the modules of the same top-level package that ``path`` imports, anywhere in it."""
+    top = name.partition(".")[0]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names.extend(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parent = "." * node.level + (node.module or "")
+            base = importlib.util.resolve_name(parent, package) if node.level else parent
+            names.append(base)
+            names.extend(f"{base}.{alias.name}" for alias in node.names)
+    return [found for found in names if found.partition(".")[0] == top and top != HARNESS]
+
+
+@functools.cache
+def _path_of(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ModuleNotFoundError, ValueError):
+        return None  # a name imported from a module, not a module
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    return Path(spec.origin)

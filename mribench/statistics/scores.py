@@ -1,0 +1,122 @@
+"""From score rows to estimates: labels within a subject first, then seeds × subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+import pandas as pd
+
+from mribench.statistics.crossed import mean_and_se
+
+_NO_SEED = -1
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds and subjects, and what stands behind it.
+
+    Attributes:
+        mean: over the complete seed × subject table; NaN when it is empty.
+        se: crossed standard error; over subjects with one seed; NaN when there is none.
+        df: degrees of freedom of ``se``.
+        n_subjects: subjects in the table.
+        n_subjects_total: subjects that there are rows of.
+        n_seeds: seeds in the table; 0 where nothing was trained.
+        n_rows: score rows.
+        n_failed: rows with status ``failed``.
+        n_both_empty: rows with status ``both-empty``, left out by definition.
+        n_missing_pairs: (seed, subject) pairs without a score, out of all seeds × all subjects.
+    """
+
+    mean: float
+    se: float
+    df: float
+    n_subjects: int
+    n_subjects_total: int
+    n_seeds: int
+    n_rows: int
+    n_failed: int
+    n_both_empty: int
+    n_missing_pairs: int
+
+
+ESTIMATE_COLUMNS = [field.name for field in fields(Estimate)]
+
+
+def subject_means(scores: pd.DataFrame, by: Sequence[str], within: Sequence[str] = ()) -> pd.DataFrame:
+    """Return one row per group, seed and subject.
+
+    What counts is the column ``penalty``: the score under the default policy on empty masks. Labels are
+    averaged within a session, sessions within a subject, then the columns of ``within``. A subject with
+    a failed row has no value: the mean of what is left would be of something else.
+
+    Args:
+        scores: rows of ``mribench.records.SCORE_SCHEMA``.
+        by: columns that make up a group.
+        within: columns averaged within a subject, each with the same weight.
+
+    Returns:
+        columns ``by``, ``seed`` (-1 for none), ``subject``, ``value``, ``n_rows``, ``n_failed``,
+        ``n_both_empty``.
+    """
+    failed = scores["status"].eq("failed")
+    keys = [*by, "seed", "subject"]
+    rows = scores[[*by, *within, "subject", "session"]].assign(
+        seed=scores["seed"].fillna(_NO_SEED).astype(np.int64),
+        value=scores["penalty"].mask(failed),
+        n_rows=1,
+        n_failed=failed.astype(np.int64),
+        n_both_empty=scores["status"].eq("both-empty").astype(np.int64),
+    )
+    for level in ([*keys, *within, "session"], [*keys, *within], keys):
+        rows = _averaged(rows, level)
+    rows["value"] = rows["value"].mask(rows["n_failed"] > 0)
+    return rows
+
+
+def _averaged(rows: pd.DataFrame, level: Sequence[str]) -> pd.DataFrame:
+    groups = rows.groupby(list(level), dropna=False, sort=False, observed=True)
+    counts = {name: (name, "sum") for name in ("n_rows", "n_failed", "n_both_empty")}
+    return groups.agg(value=("value", "mean"), **counts).reset_index()
+
+
+def estimate(means: pd.DataFrame) -> Estimate:
+    """Return the estimate of one group of ``subject_means``.
+
+    Seeds without any score are dropped; of the others, only subjects scored under every seed count.
+    """
+    table = means.pivot(index="seed", columns="subject", values="value").to_numpy(dtype=float)
+    there = ~np.isnan(table)
+    seeds = there.any(axis=1)
+    complete = table[seeds][:, there[seeds].all(axis=0)] if seeds.any() else np.empty((0, 0))
+    mean, se, df = mean_and_se(complete)
+    trained = bool((means["seed"] != _NO_SEED).any())
+    return Estimate(
+        mean=mean,
+        se=se,
+        df=df,
+        n_subjects=complete.shape[1],
+        n_subjects_total=table.shape[1],
+        n_seeds=complete.shape[0] if trained else 0,
+        n_rows=int(means["n_rows"].sum()),
+        n_failed=int(means["n_failed"].sum()),
+        n_both_empty=int(means["n_both_empty"].sum()),
+        n_missing_pairs=int(np.count_nonzero(~there)),
+    )
+
+
+def estimates(scores: pd.DataFrame, by: Sequence[str], within: Sequence[str] = ()) -> pd.DataFrame:
+    """Return one row per group: the columns ``by`` and the fields of ``Estimate``.
+
+    Args:
+        scores: rows of ``mribench.records.SCORE_SCHEMA``.
+        by: columns that make up a group; nulls are a value of their own.
+        within: columns averaged within a subject.
+    """
+    means = subject_means(scores, by, within)
+    number = means.groupby(list(by), dropna=False, sort=False, observed=True).ngroup()
+    heads = means.loc[~number.duplicated(), list(by)].reset_index(drop=True)
+    rows = [asdict(estimate(group)) for _, group in means.groupby(number, sort=False)]
+    return heads.join(pd.DataFrame(rows, columns=ESTIMATE_COLUMNS))

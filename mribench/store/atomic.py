@@ -1,0 +1,52 @@
+"""Files that are there whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mribench.errors import StoreError
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file through ``write(temporary path)`` and move it to ``path`` in one step.
+
+    Raises:
+        StoreError: when the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}",
+            "check the permissions and the free space, or choose another place with --results",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON in one step."""
+    replace_file(path, lambda temporary: temporary.write_text(json.dumps(value, indent=1, sort_keys=True)))
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        StoreError: when the file is not there or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise StoreError(f"{path} is not there", "was the results directory moved or edited?") from None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot read {path}: {error}", "restore the file, or delete its folder") from error

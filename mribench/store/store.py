@@ -1,0 +1,116 @@
+"""One benchmark's results on disk."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mribench.errors import StoreError
+from mribench.store.atomic import read_json, write_json
+from mribench.store.lease import Lease, LeaseState
+
+SCHEMA = 1
+"""Version of the layout on disk. Results of another version are refused, never guessed at."""
+
+DIED = "its process died"
+"""Why a job is interrupted that could not say so itself."""
+
+State = Literal["todo", "running", "done", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """What is known of a job: its state, and why it failed."""
+
+    state: State
+    reason: str = ""
+    traceback: str = ""
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the job itself said that it was interrupted, and can go on."""
+        return self.state == "interrupted" and self.reason != DIED
+
+
+class Store:
+    """``<results>/<benchmark>/``: ``jobs/<key>/``, ``plans/``, ``report/``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def open(self) -> None:
+        """Make the directory, or check that it is ours.
+
+        Raises:
+            StoreError: when it cannot be written, or has another schema version.
+        """
+        marker = self.root / "store.json"
+        if marker.exists():
+            found = read_json(marker).get("schema")
+            if found != SCHEMA:
+                raise StoreError(
+                    f"{self.root} holds results of schema version {found}, this mribench writes {SCHEMA}",
+                    "use the mribench that wrote them, or choose another place with --results",
+                )
+        try:
+            (self.root / "jobs").mkdir(parents=True, exist_ok=True)
+            (self.root / "plans").mkdir(exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"cannot make the results directory {self.root}: {error.strerror}",
+                "check the permissions, or choose another place with --results",
+            ) from error
+        if not os.access(self.root / "jobs", os.W_OK):
+            raise StoreError(
+                f"cannot write to {self.root / 'jobs'}", "check the permissions, or use --results"
+            )
+        if not marker.exists():
+            write_json(marker, {"schema": SCHEMA})
+
+    def directory(self, key: str) -> Path:
+        """Return the folder of a job."""
+        return self.root / "jobs" / key
+
+    def prepare(self, key: str, specification: Mapping[str, Any]) -> Path:
+        """Make the folder of a job and write its ``job.json``; return the folder."""
+        directory = self.directory(key)
+        directory.mkdir(exist_ok=True)
+        write_json(directory / "job.json", specification)
+        return directory
+
+    def status(self, key: str) -> JobStatus:
+        """Return what is known of a job; one whose process died is ``interrupted``."""
+        directory = self.directory(key)
+        path = directory / "status.json"
+        if not path.exists():
+            lease = Lease.state(directory)
+            return JobStatus({LeaseState.FREE: "todo", LeaseState.HELD: "running"}.get(lease, "interrupted"))  # type: ignore[arg-type]
+        content = read_json(path)
+        status = JobStatus(content["state"], content.get("reason", ""), content.get("traceback", ""))
+        if status.state == "running" and Lease.state(directory) is not LeaseState.HELD:
+            return JobStatus("interrupted", DIED)
+        return status
+
+    def is_done(self, key: str) -> bool:
+        """Whether a job's results are there."""
+        return self.status(key).state == "done"
+
+    def write_plan(self, digest: str, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest of a plan, which the report reads."""
+        write_json(self.root / "plans" / f"{digest}.json", dict(manifest))
+
+
+def write_status(directory: Path, status: JobStatus) -> None:
+    """Write a job's ``status.json`` in one step."""
+    content = {
+        "schema": SCHEMA,
+        "state": status.state,
+        "reason": status.reason,
+        "traceback": status.traceback,
+        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    write_json(directory / "status.json", content)

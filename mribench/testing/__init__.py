@@ -1,0 +1,29 @@
+"""Conformance checks for plugin authors: does an entry keep the rules that the harness relies on?
+
+Each check returns nothing, or raises ``ConformanceError`` with one sentence. In a plugin's own tests::
+
+    from mribench.testing import check_entry
+
+    @pytest.mark.parametrize("entry", my_plugin.mribench_entries(), ids=lambda entry: entry.name)
+    def test_conformance(entry):
+        check_entry(entry)
+"""
+
+from __future__ import annotations
+
+from mribench.testing.datasets import check_dataset
+from mribench.testing.encoders import check_decoder, check_encoder
+from mribench.testing.entries import check_entry
+from mribench.testing.metrics import check_metric, check_set_metric
+from mribench.testing.objectives import check_objective
+from mribench.testing.problems import ConformanceError
+from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder, quantitative_maps, task_volume
+from mribench.testing.sequences import check_sequence
+from mribench.testing.tasks import check_task
+from mribench.testing.views import check_views
+
+__all__ = [
+    "ClassTokenEncoder", "ConformanceError", "PyramidEncoder", "check_dataset", "check_decoder",
+    "check_encoder", "check_entry", "check_metric", "check_objective", "check_sequence",
+    "check_set_metric", "check_task", "check_views", "quantitative_maps", "task_volume",
+]  # fmt: skip

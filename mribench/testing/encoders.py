@@ -1,0 +1,113 @@
+"""Checks of encoders and decoders."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mribench.interfaces import Encoder
+from mribench.testing.problems import has_gradient, own_randomness, require, require_tensor
+from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder
+
+_TOLERANCE = 1e-3
+
+
+def check_encoder(encoder: Encoder) -> None:
+    """Check an encoder: attributes, shapes, independence of the samples, gradients, copies.
+
+    Raises:
+        ConformanceError: at the first rule that it breaks.
+    """
+    require(isinstance(encoder, Encoder), f"expected an Encoder, got {type(encoder).__name__}")
+    _check_attributes(encoder)
+    coarsest = max(encoder.strides)
+    edges = (_edge(coarsest), _edge(coarsest) + coarsest, _edge(coarsest))
+    encoder = copy.deepcopy(encoder).eval()
+    with own_randomness():
+        images = torch.randn(2, 1, *edges)
+        _check_evaluation(encoder, images)
+        _check_gradients(encoder, images)
+
+
+def check_decoder(make: Callable[[Encoder, int], nn.Module]) -> None:
+    """Check that a decoder fits encoders of all kinds: pyramids, one stride only, no full resolution.
+
+    Args:
+        make: builds the decoder from an encoder and the number of output channels.
+
+    Raises:
+        ConformanceError: at the first encoder that it does not fit.
+    """
+    for encoder in (
+        PyramidEncoder((4, 6, 8), (1, 2, 4)),
+        PyramidEncoder((4, 8), (2, 8)),
+        PyramidEncoder((4, 4, 6), (1, 3, 6)),
+        PyramidEncoder((8,), (4,)),
+        ClassTokenEncoder(),
+    ):
+        _check_decoder_of(make, encoder)
+
+
+def _check_decoder_of(make: Callable[[Encoder, int], nn.Module], encoder: Encoder) -> None:
+    what = f"decoder of an encoder with strides {tuple(encoder.strides)}"
+    edge = 4 * max(encoder.strides)
+    with own_randomness():
+        decoder = make(encoder, 3)
+        require(isinstance(decoder, nn.Module), f"{what}: expected a module, got {type(decoder).__name__}")
+        image = torch.randn(2, 1, edge, edge, 2 * edge)
+        output = require_tensor(decoder(encoder.feature_maps(image)), (2, 3, edge, edge, 2 * edge), what)
+        output.square().mean().backward()
+    require(has_gradient(decoder), f"{what}: no gradient reaches its parameters")
+    require(has_gradient(encoder), f"{what}: no gradient reaches the encoder")
+
+
+def _check_attributes(encoder: Encoder) -> None:
+    for name in ("channels", "strides", "embedding_dim"):
+        require(hasattr(encoder, name), f"encoder: the attribute '{name}' is missing")
+    strides = list(encoder.strides)
+    require(len(strides) > 0, "encoder: there is no stride, so there is no feature map")
+    require(
+        len(encoder.channels) == len(strides),
+        f"encoder: {len(encoder.channels)} channels and {len(strides)} strides; give one of each per map",
+    )
+    require(strides == sorted(strides), f"encoder: strides go from fine to coarse, got {strides}")
+
+
+def _edge(coarsest: int) -> int:
+    """Return an edge of a test image: two voxels of the coarsest map or more, 16 or more."""
+    return coarsest * max(2, -(-16 // coarsest))
+
+
+def _check_evaluation(encoder: Encoder, images: Tensor) -> None:
+    with torch.no_grad():
+        maps, embedding = encoder.feature_maps(images), encoder.embed(images)
+        again, alone = encoder.feature_maps(images), encoder.feature_maps(images[:1])
+    require(
+        len(maps) == len(encoder.strides), f"encoder: {len(maps)} maps for {len(encoder.strides)} strides"
+    )
+    for level, (found, stride) in enumerate(zip(maps, encoder.strides, strict=True)):
+        expected = (2, encoder.channels[level], *_divided(images.shape[2:], stride))
+        require_tensor(found, expected, f"encoder: feature map {level} (stride {stride})")
+        require(torch.equal(found, again[level]), f"encoder: map {level} is random in evaluation mode")
+        require(
+            torch.allclose(found[:1], alone[level], rtol=_TOLERANCE, atol=_TOLERANCE / 10),
+            f"encoder: map {level} of a sample depends on the other samples of the batch in evaluation mode",
+        )
+    require_tensor(embedding, (2, encoder.embedding_dim), "encoder: embedding")
+    require(not torch.equal(embedding[0], embedding[1]), "encoder: all images have the same embedding")
+
+
+def _check_gradients(encoder: Encoder, images: Tensor) -> None:
+    encoder.train()
+    sum(found.square().mean() for found in encoder.feature_maps(images)).backward()  # type: ignore[union-attr]
+    require(has_gradient(encoder), "encoder: no finite gradient reaches its parameters from the feature maps")
+    encoder.zero_grad()
+    encoder.embed(images).square().mean().backward()
+    require(has_gradient(encoder), "encoder: no finite gradient reaches its parameters from the embedding")
+
+
+def _divided(edges: Sequence[int], stride: int) -> tuple[int, ...]:
+    return tuple(edge // stride for edge in edges)

@@ -1,0 +1,116 @@
+"""The check of a registered entry, whatever its kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mribench.errors import MRIBenchError
+from mribench.interfaces import Component, Entry, SetMetric
+from mribench.interfaces.options import (
+    DatasetRef,
+    DecoderRef,
+    EncoderRef,
+    MetricRef,
+    ObjectiveRef,
+    Profile,
+    SequenceRef,
+    SplitRef,
+    TaskRef,
+    ViewsRef,
+)
+from mribench.plugins import load_registry
+from mribench.registry import Registered, Registry, Resolved
+from mribench.testing.datasets import check_dataset
+from mribench.testing.encoders import check_decoder, check_encoder
+from mribench.testing.metrics import check_metric, check_set_metric
+from mribench.testing.objectives import check_objective
+from mribench.testing.problems import ConformanceError, require
+from mribench.testing.sequences import check_sequence
+from mribench.testing.tasks import check_task
+from mribench.testing.views import check_views
+
+_NAME = re.compile(r"[a-z0-9]+([-.:][a-z0-9]+)*")
+_REFERENCES: Mapping[str, type[Component]] = {
+    reference.kind: reference
+    for reference in (
+        DatasetRef, DecoderRef, EncoderRef, MetricRef, ObjectiveRef, SequenceRef, SplitRef, TaskRef, ViewsRef,
+    )
+}  # fmt: skip
+
+
+def check_entry(
+    entry: Entry | Registered,
+    options: Mapping[str, Any] | None = None,
+    profile: Profile = "corrected",
+    registry: Registry | None = None,
+) -> None:
+    """Check an entry's name, options and documentation, then build it and check what it is.
+
+    Args:
+        entry: as a plugin's ``mribench_entries`` returns it.
+        options: as a benchmark file would give them; the defaults where left out.
+        profile: given to options with a field ``profile``.
+        registry: where the entries that the options name are found; the installed plugins when None.
+
+    Raises:
+        ConformanceError: at the first rule that it breaks.
+        ConfigError: when the options are wrong.
+    """
+    registered = entry if isinstance(entry, Registered) else Registered(entry, "under test", "local", "0")
+    entry = registered.entry
+    _check_description(registered)
+    if entry.kind not in _REFERENCES or entry.kind == "split":
+        return
+    resolved = _resolve(registered, dict(options or {}), profile, registry or load_registry())
+    _CHECKS[entry.kind](resolved)
+
+
+def _check_description(registered: Registered) -> None:
+    entry = registered.entry
+    what = f"{entry.kind} '{entry.name}'"
+    require(bool(_NAME.fullmatch(entry.name)), f"{what}: a name is lower case with hyphens")
+    require(bool(entry.summary), f"{what}: has no summary for 'mribench list'")
+    for name, field in entry.options.model_fields.items():
+        require(bool(field.description), f"{what}: the option '{name}' has no description")
+    require("properties" in entry.options.model_json_schema(), f"{what}: its options have no JSON schema")
+    require(len(registered.digest) == 64, f"{what}: the source of its factory cannot be found")
+
+
+def _resolve(
+    registered: Registered, options: dict[str, Any], profile: Profile, registry: Registry
+) -> Resolved:
+    entry = registered.entry
+    if entry.name not in registry.names(entry.kind):
+        registry.add(registered)
+    component = _REFERENCES[entry.kind].model_validate({"name": entry.name, **options})
+    return registry.resolve(component, f"{entry.kind} '{entry.name}'", profile)
+
+
+def _made(resolved: Resolved) -> Any:
+    try:
+        return resolved.make()
+    except MRIBenchError as error:
+        raise ConformanceError(f"'{resolved.name}' cannot be built: {error}") from error
+
+
+def _check_any_metric(resolved: Resolved) -> None:
+    metric = _made(resolved)
+    require(metric.id == resolved.name, f"metric '{resolved.name}': its id is '{metric.id}'")
+    if isinstance(metric, SetMetric):
+        check_set_metric(metric)
+    else:
+        check_metric(metric)
+
+
+_CHECKS: Mapping[str, Callable[[Resolved], None]] = {
+    "dataset": lambda resolved: check_dataset(_made(resolved)),
+    "decoder": lambda resolved: check_decoder(resolved.make),
+    "encoder": lambda resolved: check_encoder(_made(resolved)),
+    "metric": _check_any_metric,
+    "objective": lambda resolved: check_objective(resolved.make),
+    "sequence": lambda resolved: check_sequence(_made(resolved)),
+    "task": lambda resolved: check_task(_made(resolved)),
+    "views": lambda resolved: check_views(_made(resolved)),
+}

@@ -1,0 +1,56 @@
+"""Checks of MRI sequences."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from mribench.interfaces import MRISequence
+from mribench.seeding import torch_generator
+from mribench.testing.problems import require, require_no_global_randomness, require_tensor
+from mribench.testing.samples import TISSUE_VALUES, quantitative_maps
+
+_DRAWS = 1000
+
+
+def check_sequence(sequence: MRISequence) -> None:
+    """Check a sequence: draws that a scanner can run, a finite signal, samples independent of the batch.
+
+    Raises:
+        ConformanceError: at the first rule that it breaks.
+    """
+    require(isinstance(sequence, MRISequence), f"expected an MRISequence, got {type(sequence).__name__}")
+    for name in ("name", "family"):
+        require(bool(getattr(sequence, name, "")), f"sequence: the attribute '{name}' is missing")
+    draws = [_valid_draw(sequence, seed) for seed in range(2)]
+    require(draws[0] == _valid_draw(sequence, 0), "sequence: the same generator draws other parameters")
+    maps = quantitative_maps(list(TISSUE_VALUES), 8)
+    signal = require_tensor(sequence.signal(maps, _columns(draws)), (2, 8, 8, 8), "sequence: signal")
+    require(float(signal.std()) > 0, "sequence: the signal is the same everywhere")
+    first = {name: values[:1] for name, values in maps.items()}
+    alone = sequence.signal(first, _columns(draws[:1]))
+    require(
+        torch.allclose(signal[:1], alone, rtol=1e-4, atol=1e-5),
+        "sequence: the signal of a sample depends on the other samples of its batch",
+    )
+
+
+def _valid_draw(sequence: MRISequence, seed: int) -> dict[str, float]:
+    generator = torch_generator("conformance", "sequence", seed)
+    reason = ""
+    for _ in range(_DRAWS):
+        parameters = require_no_global_randomness(lambda: sequence.draw(generator), "sequence: draw()")
+        for name, value in parameters.items():
+            require(math.isfinite(value), f"sequence: draws {name} = {value}")
+        reason = sequence.invalid(parameters)
+        if not reason:
+            return parameters
+    require(False, f"sequence: none of {_DRAWS} draws can be run by a scanner; the last: {reason}")
+    return {}
+
+
+def _columns(draws: list[dict[str, float]]) -> dict[str, Tensor]:
+    """Return each parameter as ``(B, 1, 1, 1)``."""
+    return {name: torch.tensor([draw[name] for draw in draws]).view(-1, 1, 1, 1) for name in draws[0]}

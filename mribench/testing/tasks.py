@@ -1,0 +1,135 @@
+"""Checks of tasks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mribench.errors import MRIBenchError
+from mribench.interfaces import Encoder, Forward, LabelScore, Task, TaskVolume
+from mribench.seeding import torch_generator
+from mribench.testing.problems import (
+    ConformanceError,
+    has_gradient,
+    own_randomness,
+    require,
+    require_no_global_randomness,
+    require_tensor,
+)
+from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder, task_volume
+
+_PATCHES_VOX = (8, 16, 40)
+"""Smaller than the scan, as large as its shortest axis, and larger than all of it."""
+_MOST_CHANNELS = 8
+
+
+def check_task(task: Task) -> None:
+    """Check a task: label map, training samples, loss, prediction, scores, identity.
+
+    Raises:
+        ConformanceError: at the first rule that it breaks.
+    """
+    require(isinstance(task, Task), f"expected a Task, got {type(task).__name__}")
+    require(len(task.metrics) > 0, "task: 'metrics' is empty")
+    volume = _volume(task)
+    for patch_vox in _PATCHES_VOX:
+        _check_samples(task, volume, patch_vox)
+    for encoder in (PyramidEncoder(), ClassTokenEncoder()):
+        with own_randomness():
+            head = task.build_head(encoder)
+            require(isinstance(head, nn.Module), "task: build_head() does not return a module")
+            _check_loss(task, encoder, head, volume)
+            _check_prediction(task, _forward(task, encoder, head), volume)
+
+
+def _volume(task: Task) -> TaskVolume:
+    if task.label is None:
+        return task_volume(None, None)
+    tissue = np.zeros((24, 16, 32), np.int64)
+    tissue[4:12, 4:12, 4:16], tissue[12:20, 4:12, 4:16], tissue[4:12, 4:12, 16:28] = 1, 2, 3
+    for channels in range(1, _MOST_CHANNELS + 1):
+        memberships = np.stack([tissue % (channels + 1) == 1 + c for c in range(channels)]).astype(np.float32)
+        try:
+            label = task.label_map(memberships)
+        except MRIBenchError:
+            continue
+        expected = label.shape == tissue.shape and np.issubdtype(label.dtype, np.integer)
+        require(expected, f"task: label_map gives {label.dtype} {label.shape}, expected integers (I, J, K)")
+        return task_volume(memberships, label)
+    raise ConformanceError(f"task: label_map refuses 1 to {_MOST_CHANNELS} membership maps (C, I, J, K)")
+
+
+def _check_samples(task: Task, volume: TaskVolume, patch_vox: int) -> None:
+    image = volume.image.clone()
+    first, again, other = (
+        require_no_global_randomness(
+            lambda seed=seed: task.training_sample(  # type: ignore[misc]
+                volume, patch_vox, torch_generator("conformance", "crop", seed)
+            ),
+            "task: training_sample()",
+        )
+        for seed in (0, 0, 1)
+    )
+    require("image" in first, f"task: a training sample has no 'image', only {sorted(first)}")
+    edges = (patch_vox,) * 3 if task.dense else tuple(first["image"].shape[1:])
+    require_tensor(first["image"], (1, *edges), f"task: image of a training sample of {patch_vox} voxels")
+    same = set(first) == set(again) and all(torch.equal(first[name], again[name]) for name in first)
+    require(same, "task: the same generator gives another training sample")
+    require(torch.equal(image, volume.image), "task: training_sample() changes the scan in place")
+    differs = any(not torch.equal(first[name], other[name]) for name in first)
+    require(differs or not task.dense, "task: other generators give the same training sample")
+
+
+def _check_loss(task: Task, encoder: Encoder, head: nn.Module, volume: TaskVolume) -> None:
+    samples = [
+        task.training_sample(volume, 16, torch_generator("conformance", "batch", seed)) for seed in range(2)
+    ]
+    batch = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+    loss = task.loss(_output(task, encoder, head, batch["image"]), batch)
+    require_tensor(loss, (), "task: loss")
+    loss.backward()
+    require(has_gradient(head), "task: no finite gradient of the loss reaches the head")
+
+
+def _check_prediction(task: Task, forward: Forward, volume: TaskVolume) -> None:
+    with torch.no_grad():
+        first, again = (
+            require_no_global_randomness(
+                lambda: task.predict(forward, volume, torch_generator("conformance", "test")),
+                "task: predict()",
+            )
+            for _ in range(2)
+        )
+    require(torch.equal(first, again), "task: the same generator gives another prediction")
+    _check_scores(task, task.score(first, volume))
+    if task.has_identity:
+        nothing = task.identity(volume, torch_generator("conformance", "test"))
+        if nothing is None:
+            raise ConformanceError("task: identity() is overridden and gives None")
+        require(nothing.shape == first.shape, "task: identity() has another shape than a prediction")
+        _check_scores(task, task.score(nothing, volume))
+
+
+def _check_scores(task: Task, scores: list[LabelScore]) -> None:
+    require(len(scores) > 0, "task: score() gives no score")
+    for item in scores:
+        require(isinstance(item, LabelScore), f"task: score() gives {type(item).__name__}, not LabelScore")
+        require(item.metric in task.metrics, f"task: scores by {item.metric.id}, which is not in 'metrics'")
+        usable = math.isfinite(item.score.value) or item.score.status != "ok"
+        require(usable, f"task: {item.label} {item.metric.id} is {item.score.value} with status ok")
+    pairs = [(item.label, item.metric.id) for item in scores]
+    require(len(set(pairs)) == len(pairs), f"task: a label is scored twice by one metric: {pairs}")
+
+
+def _output(task: Task, encoder: Encoder, head: nn.Module, images: Tensor) -> Tensor:
+    return head(encoder.feature_maps(images) if task.dense else encoder.embed(images))
+
+
+def _forward(task: Task, encoder: Encoder, head: nn.Module) -> Forward:
+    def forward(image: Tensor) -> Tensor:
+        return _output(task, encoder.eval(), head.eval(), image[None])[0]
+
+    return forward

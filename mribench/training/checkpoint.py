@@ -1,0 +1,74 @@
+"""Checkpoints: what a killed job goes on from, to the same result bit for bit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mribench.errors import StoreError
+from mribench.store import replace_file
+
+EVERY_S = 60.0
+
+
+class Checkpoint:
+    """Model, optimiser and history of a job in one safetensors file.
+
+    Random state is not in it: every draw is derived from (job, step, sample).
+
+    Args:
+        path: the file.
+        every_s: seconds between two checkpoints; one is also written when a job is interrupted.
+    """
+
+    def __init__(self, path: Path, every_s: float = EVERY_S) -> None:
+        self.path = path
+        self.every_s = every_s
+
+    def save(self, module: nn.Module, optimiser: Optimizer, step: int, extra: dict[str, Any]) -> None:
+        """Write the state after ``step`` steps; ``extra`` is JSON."""
+        tensors = {f"module.{name}": value for name, value in module.state_dict().items()}
+        for index, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+        metadata = {"step": str(step), "extra": json.dumps(extra)}
+        replace_file(self.path, lambda temporary: save_file(tensors, temporary, metadata))
+
+    def restore(self, module: nn.Module, optimiser: Optimizer) -> tuple[int, dict[str, Any]]:
+        """Load the state if there is one; return the steps done and ``extra``.
+
+        Raises:
+            StoreError: when the file does not fit the network.
+        """
+        if not self.path.exists():
+            return 0, {}
+        with safe_open(self.path, framework="pt") as file:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        try:
+            module.load_state_dict(_below(tensors, "module."))
+        except RuntimeError as error:
+            raise StoreError(
+                f"the checkpoint {self.path} does not fit: {error}", "delete it and run again"
+            ) from error
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in _below(tensors, "optimiser.").items():
+            index, _, field = name.partition(".")
+            state.setdefault(int(index), {})[field] = value
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+        return int(metadata["step"]), json.loads(metadata["extra"])
+
+    def remove(self) -> None:
+        """Delete the file: the job is done."""
+        self.path.unlink(missing_ok=True)
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,1 @@
+"""Cohorts of simulated heads, written as real files in the layouts of real archives."""

@@ -1,0 +1,76 @@
+"""Tissue values of the phantom."""
+
+from __future__ import annotations
+
+import numpy as np
+
+PROPERTIES = ("PD", "R1", "R2s", "MTsat", "R2")
+"""Columns of ``VALUES_3T``: PD and MTsat in p.u., rates in 1/s."""
+
+VALUES_3T: dict[str, tuple[float, float, float, float, float]] = {
+    "gm": (80, 0.65, 18, 0.80, 11),
+    "wm": (70, 1.00, 21, 1.60, 14),
+    "csf": (100, 0.24, 2, 0.02, 0.7),
+    "striatum": (79, 0.75, 24, 0.90, 14),
+    "thalamus": (77, 0.80, 21, 1.10, 14),
+    "pallidum": (74, 0.95, 37, 1.20, 25),
+    "cavity": (98, 0.26, 3, 0.05, 1.2),
+    "rim": (85, 0.58, 12, 0.50, 7),
+    "fat": (90, 2.6, 20, 0.20, 14),
+    "skin": (85, 0.90, 30, 0.90, 22),
+    "muscle": (80, 0.71, 35, 1.20, 25),
+    "bone": (15, 3.0, 500, 0.10, 300),
+}
+"""Mean values at 3T.
+
+Grey and white matter and the deep nuclei follow quantitative cohorts at 3T (PD 77/70/75 p.u., R1
+.65/.97/.79, R2* 20/22/24 1/s, MTsat .78/1.5/1.04 p.u. in grey matter, white matter and deep grey matter);
+water content as in doi 10.3389/fneur.2019.01333 (white matter 69.1 %, grey matter 83.7 %); R2 and R2* of
+pallidum and white matter as in Radiology 1999;210:759. The values of CSF, lesions and tissue outside the
+brain, and the R2 of what was not named here, are *plausible values, chosen so that the simulated images
+look as in textbooks*, and no measurements.
+"""
+
+TISSUES = tuple(VALUES_3T)
+_FREE_WATER = ("csf", "cavity")
+_SUBJECT_SD = 0.05
+_LARGEST_DEVIATION_SD = 2.0
+
+
+def draw_values(generator: np.random.Generator) -> np.ndarray:
+    """Draw one subject's tissue values at 3T: 5 % standard deviation around ``VALUES_3T``.
+
+    Free water hardly differs between people: its relaxation varies a fifth as much.
+
+    Args:
+        generator: of the subject.
+
+    Returns:
+        ``(tissues, properties)`` in the order of ``TISSUES`` and ``PROPERTIES``.
+    """
+    means = np.array([VALUES_3T[tissue] for tissue in TISSUES])
+    deviation = generator.standard_normal(means.shape).clip(-_LARGEST_DEVIATION_SD, _LARGEST_DEVIATION_SD)
+    sd = np.full((len(TISSUES), 1), _SUBJECT_SD)
+    sd[[TISSUES.index(tissue) for tissue in _FREE_WATER]] /= 5
+    return means * (1 + sd * deviation)
+
+
+def at_field(values_3t: np.ndarray, field_t: float) -> np.ndarray:
+    """Bring tissue values from 3T to another field strength.
+
+    T1 grows as B0^0.38 (Rooney et al. 2007, doi 10.1002/mrm.21122: exponents .376 in grey and .382 in white
+    matter), that of free water does not; R2* - R2 is proportional to B0 (Yablonskiy and Haacke 1994,
+    doi 10.1002/mrm.1910320610); PD, R2 and MTsat are kept.
+
+    Args:
+        values_3t: ``(tissues, properties)``.
+        field_t: B0 in tesla.
+    """
+    ratio = field_t / 3.0
+    values = values_3t.copy()
+    pd_, r1, r2s, mtsat, r2 = (values[:, i] for i in range(len(PROPERTIES)))
+    del pd_, mtsat
+    bound = np.array([tissue not in _FREE_WATER for tissue in TISSUES])
+    r1[bound] *= ratio**-0.38
+    r2s[:] = r2 + (r2s - r2) * ratio
+    return values

@@ -1,0 +1,17 @@
+"""What this package registers."""
+
+from __future__ import annotations
+
+from mribench import hookimpl
+from mribench.interfaces import Entry
+from mribench_encoders.cnn import CnnEncoder, CnnOptions
+from mribench_encoders.unet import UNetDecoder, UNetOptions
+
+
+@hookimpl
+def mribench_entries() -> list[Entry]:
+    """Return the first-party encoders and decoders."""
+    return [
+        Entry("encoder", "cnn", CnnEncoder, CnnOptions, "the seed paper's 3D CNN: conv, instance norm, GELU"),
+        Entry("decoder", "unet", UNetDecoder, UNetOptions, "U-Net decoder that fits any encoder"),
+    ]

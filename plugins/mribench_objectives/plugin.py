@@ -1,0 +1,21 @@
+"""What this package registers."""
+
+from __future__ import annotations
+
+from mribench import hookimpl
+from mribench.interfaces import Entry
+from mribench_objectives.simclr_recon import SimclrRecon, SimclrReconOptions
+
+
+@hookimpl
+def mribench_entries() -> list[Entry]:
+    """Return the first-party objectives."""
+    return [
+        Entry(
+            "objective",
+            "simclr-recon",
+            SimclrRecon,
+            SimclrReconOptions,
+            "the seed paper's: NT-Xent between two views, and L1 reconstruction of the clean ones",
+        ),
+    ]

@@ -1,0 +1,43 @@
+"""What all metrics of two images share: the checks, and the voxels that count."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mribench.errors import DataError
+
+
+def voxels_that_count(
+    prediction: np.ndarray, target: np.ndarray, mask: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the voxels of two images ``(I, J, K)`` inside ``mask``, or all of them, in double precision.
+
+    Raises:
+        DataError: when shapes differ, the mask is not boolean or has no voxel, or a voxel is not finite.
+    """
+    if prediction.ndim != 3:
+        raise DataError(
+            f"expected a predicted image (I, J, K), got {prediction.ndim} axes {prediction.shape}"
+        )
+    if prediction.shape != target.shape:
+        raise DataError(
+            f"expected a predicted image of the reference's shape {target.shape}, got {prediction.shape}",
+            "bring the prediction to the reference's grid before it is scored",
+        )
+    if mask is None:
+        pair = prediction.ravel(), target.ravel()
+    else:
+        _check_mask(mask, target.shape)
+        pair = prediction[mask], target[mask]
+    for name, values in zip(("predicted", "reference"), pair, strict=True):
+        if not np.isfinite(values).all():
+            count = int(np.count_nonzero(~np.isfinite(values)))
+            raise DataError(f"the {name} image has {count} voxels that are NaN or infinite")
+    return pair[0].astype(np.float64), pair[1].astype(np.float64)
+
+
+def _check_mask(mask: np.ndarray, shape: tuple[int, ...]) -> None:
+    if mask.shape != shape or mask.dtype != np.bool_:
+        raise DataError(f"expected a boolean mask of shape {shape}, got {mask.dtype} of {mask.shape}")
+    if not mask.any():
+        raise DataError("the mask of the voxels that count is empty", "check how the foreground is found")

@@ -1,0 +1,38 @@
+"""What this package registers."""
+
+from __future__ import annotations
+
+from mribench import hookimpl
+from mribench.interfaces import Entry
+from mribench_tasks.denoising import Denoising, DenoisingOptions
+from mribench_tasks.metrics import ENTRIES
+from mribench_tasks.segmentation import LesionOptions, LesionSegmentation, TissueOptions, TissueSegmentation
+
+
+@hookimpl
+def mribench_entries() -> list[Entry]:
+    """Return the first-party tasks and metrics."""
+    return [
+        Entry(
+            "task",
+            "tissue-segmentation",
+            TissueSegmentation,
+            TissueOptions,
+            "grey matter, white matter and CSF, Dice + cross-entropy",
+        ),
+        Entry(
+            "task",
+            "lesion-segmentation",
+            LesionSegmentation,
+            LesionOptions,
+            "stroke lesions, crops centred on the lesion, Dice + cross-entropy",
+        ),
+        Entry(
+            "task",
+            "denoising",
+            Denoising,
+            DenoisingOptions,
+            "Gaussian noise predicted and subtracted, mean squared error",
+        ),
+        *ENTRIES,
+    ]

@@ -1,0 +1,124 @@
+"""Draws which sequence a view shows, with which parameters, and simulates it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mribench.errors import ConfigError
+from mribench.interfaces import MRISequence
+from mribench_views import splines
+from mribench_views.splines import FIELD_SD
+
+TRANSMIT_SPACING_MM = 80.0
+"""Distance of the transmit field's control points: B1+ at 3T varies over about the head's radius."""
+
+_CACHE_VOXELS = 65536
+"""On a CPU a signal is computed by slabs of about this size: its many intermediates stay in the cache."""
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """One simulated scan.
+
+    Attributes:
+        sequence: which sequence.
+        parameters: as ``MRISequence.draw`` gives them.
+        redraws: draws that were rejected before this one.
+        transmit: ``(1, a, b, c)`` spline coefficients of B1+ minus 1, or None for a perfect field.
+    """
+
+    sequence: MRISequence
+    parameters: dict[str, float]
+    redraws: int = 0
+    transmit: Tensor | None = None
+
+
+def draw_valid(
+    sequence: MRISequence, generator: torch.Generator, most_redraws: int
+) -> tuple[dict[str, float], int]:
+    """Draw parameters until a scanner could run them.
+
+    Returns:
+        The parameters, and how many draws were rejected.
+
+    Raises:
+        ConfigError: after ``most_redraws`` rejections in a row.
+    """
+    for redraws in range(most_redraws + 1):
+        parameters = sequence.draw(generator)
+        problem = sequence.invalid(parameters)
+        if not problem:
+            return parameters, redraws
+    raise ConfigError(
+        f"sequence '{sequence.name}' drew {most_redraws + 1} impossible acquisitions in a row: {problem}",
+        "check the sequence's parameter ranges, or raise the view generator's most_redraws",
+    )
+
+
+def draw_transmit(
+    sd: float, source_vox: Sequence[int], spacing_mm: float, generator: torch.Generator
+) -> Tensor | None:
+    """Draw the coefficients of a smooth transmit field (B1+) around 1, or None where ``sd`` is 0."""
+    if sd == 0:
+        return None
+    control_vox = TRANSMIT_SPACING_MM / spacing_mm
+    shape = [splines.control_points(length, control_vox) for length in source_vox]
+    return torch.randn(1, *shape, generator=generator).mul_(sd / FIELD_SD).clamp_(-0.9, 0.9)
+
+
+def simulate(maps: Mapping[str, Tensor], acquisitions: Sequence[Acquisition], spacing_mm: float) -> Tensor:
+    """Return the signal ``(B, I, J, K)``: samples that share a sequence are computed together.
+
+    Args:
+        maps: each ``(B, I, J, K)``.
+        acquisitions: one per sample.
+        spacing_mm: isotropic voxel size.
+    """
+    groups: dict[int, list[int]] = {}
+    for index, acquisition in enumerate(acquisitions):
+        groups.setdefault(id(acquisition.sequence), []).append(index)
+    if len(groups) == 1:
+        return _simulate_one(maps, acquisitions, spacing_mm)
+    first = next(iter(maps.values()))
+    signal = torch.empty_like(first)
+    for rows in groups.values():
+        chosen = {name: values[rows] for name, values in maps.items()}
+        signal[rows] = _simulate_one(chosen, [acquisitions[row] for row in rows], spacing_mm)
+    return signal
+
+
+def _simulate_one(
+    maps: Mapping[str, Tensor], acquisitions: Sequence[Acquisition], spacing_mm: float
+) -> Tensor:
+    first = next(iter(maps.values()))
+    parameters = {
+        name: torch.tensor(
+            [acquisition.parameters[name] for acquisition in acquisitions], dtype=torch.float64
+        )
+        .to(first)
+        .view(-1, 1, 1, 1)
+        for name in acquisitions[0].parameters
+    }
+    fields = [acquisition.transmit for acquisition in acquisitions if acquisition.transmit is not None]
+    transmit: Tensor | float = 1.0
+    if fields:
+        coefficients = torch.stack(fields).to(first)
+        control_vox = TRANSMIT_SPACING_MM / spacing_mm
+        transmit = 1 + splines.expand(coefficients, first.shape[1:], control_vox).squeeze(1)
+    sequence = acquisitions[0].sequence
+    slab = (
+        first.shape[1] if first.device.type != "cpu" else max(1, _CACHE_VOXELS // max(1, first[:, 0].numel()))
+    )
+    if slab >= first.shape[1]:
+        return sequence.signal(maps, parameters, 1.0, transmit)
+    signal = torch.empty_like(first)
+    for start in range(0, first.shape[1], slab):
+        rows = slice(start, start + slab)
+        part = {name: values[:, rows] for name, values in maps.items()}
+        field = transmit[:, rows] if isinstance(transmit, Tensor) else transmit
+        signal[:, rows] = sequence.signal(part, parameters, 1.0, field)
+    return signal

@@ -1,0 +1,279 @@
+"""View generators: MPRAGE only, one simulated sequence for all views, a different one for each view."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mribench.errors import ConfigError, DataError
+from mribench.interfaces import MRISequence, View, ViewGenerator, ViewRequest
+from mribench_views import apply
+from mribench_views.acquisition import Acquisition, draw_transmit, draw_valid, simulate
+from mribench_views.augment import AugmentDraw, draw_augmentation
+from mribench_views.options import MprageViewOptions, SequenceViewOptions, ViewOptions
+
+SOURCE_MARGIN = 1.2
+"""Edge of the crop that all views of a sample are cut from, as a multiple of the patch."""
+
+NEEDS = ("PD", "R1", "R2s", "MTsat")
+
+FIXED_MPRAGE: Mapping[str, float] = {
+    "te_s": 0.003,
+    "tr_s": 2.3,
+    "ti_s": 0.9,
+    "tx_s": 0.006,
+    "flip_angle_deg": 9.0,
+    "n_excitations": 160.0,
+    "inversion_efficiency": 0.96,
+}
+"""The one MPRAGE of the released baseline (its own values are not published; these are usual ones)."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Everything random about one sample: its scans, which scan each view shows, each view's augmentation."""
+
+    acquisitions: list[Acquisition]
+    shown: list[int]
+    augmentations: list[AugmentDraw]
+
+
+class SimulatedViews(ViewGenerator):
+    """Base: simulates the acquisitions that a subclass draws, and augments each view apart.
+
+    A view's augmentation comes from a generator of its own, so methods that differ in the sequences only
+    are compared on the same crops, rotations and noise.
+
+    Args:
+        options: augmentation, transmit field, redraws.
+        sequences: what ``draw_acquisitions`` may draw from.
+    """
+
+    needs = NEEDS
+    window_percentiles: tuple[float, float] = (0.5, 99.5)
+
+    def __init__(self, options: ViewOptions, sequences: Sequence[MRISequence]) -> None:
+        self.options = options
+        self.sequences = list(sequences)
+        if options.transmit_sd is None:
+            self.transmit_sd = 0.1 if options.profile == "corrected" else 0.0
+        else:
+            self.transmit_sd = options.transmit_sd
+
+    def source_vox(self, patch_vox: int) -> int:
+        """Return the edge of the source crop: 1.2 times the patch, rounded up."""
+        return math.ceil(round(SOURCE_MARGIN * patch_vox, 6))
+
+    @abstractmethod
+    def draw_acquisitions(self, count: int, generator: torch.Generator) -> list[Acquisition]:
+        """Draw what ``count`` views of one sample show: one acquisition for all, or one each."""
+
+    @torch.no_grad()
+    def views(
+        self,
+        maps: Mapping[str, Tensor],
+        requests: Sequence[ViewRequest],
+        patch_vox: int,
+        spacing_mm: float,
+        generators: Sequence[torch.Generator],
+    ) -> list[View]:
+        """Return one ``View`` per request; see ``ViewGenerator.views``.
+
+        On the CPU samples are worked on one by one (they fit the cache, and no sample's arithmetic
+        depends on its neighbours); on an accelerator all at once.
+
+        Raises:
+            DataError: a map is missing, or the maps and the generators do not fit together.
+        """
+        used = _checked(maps, len(generators))
+        shape = next(iter(used.values())).shape
+        edges = [max(1, round(patch_vox * request.patch_scale)) for request in requests]
+        plans = [self._plan(edges, tuple(shape[1:]), spacing_mm, generator) for generator in generators]
+        on_cpu = next(iter(used.values())).device.type == "cpu"
+        chunks = [slice(i, i + 1) for i in range(shape[0])] if on_cpu else [slice(0, shape[0])]
+        pieces = [
+            self._render(
+                {name: values[chunk] for name, values in used.items()}, plans[chunk], edges, spacing_mm
+            )
+            for chunk in chunks
+        ]
+        return [
+            _view(request, index, plans, [piece[index] for piece in pieces])
+            for index, request in enumerate(requests)
+        ]
+
+    def _plan(
+        self, edges: list[int], source_vox: tuple[int, ...], spacing_mm: float, generator: torch.Generator
+    ) -> _Plan:
+        count = len(edges)
+        seeds = torch.randint(2**62, (count,), generator=generator).tolist()
+        acquisitions = self.draw_acquisitions(count, generator)
+        fields = [draw_transmit(self.transmit_sd, source_vox, spacing_mm, generator) for _ in acquisitions]
+        augmentations = [
+            draw_augmentation(
+                self.options.augment,
+                edge,
+                (source_vox[0], source_vox[1], source_vox[2]),
+                spacing_mm,
+                torch.Generator().manual_seed(seed),
+                self.options.profile,
+            )
+            for edge, seed in zip(edges, seeds, strict=True)
+        ]
+        return _Plan(
+            acquisitions=[
+                replace(acquisition, transmit=field)
+                for acquisition, field in zip(acquisitions, fields, strict=True)
+            ],
+            shown=list(range(count)) if len(acquisitions) > 1 else [0] * count,
+            augmentations=augmentations,
+        )
+
+    def _render(
+        self, maps: Mapping[str, Tensor], plans: Sequence[_Plan], edges: Sequence[int], spacing_mm: float
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Return (image, target) of each view of a few samples."""
+        augment = self.options.augment
+        scans: dict[int, Tensor] = {}
+        rendered = []
+        for index, edge in enumerate(edges):
+            shown = plans[0].shown[index]
+            if shown not in scans:
+                scans[shown] = self._scan(maps, [plan.acquisitions[shown] for plan in plans], spacing_mm)
+            draws = [plan.augmentations[index] for plan in plans]
+            clean = apply.resample(scans[shown], draws, edge, augment.elastic_spacing_mm / spacing_mm)
+            degraded = apply.add_artefacts(clean, draws, augment.bias_spacing_mm / spacing_mm)
+            image, target = apply.standardise(degraded, clean)
+            rendered.append((apply.drop_cuboids(image, draws), target))
+        return rendered
+
+    def _scan(self, maps: Mapping[str, Tensor], acquisitions: list[Acquisition], spacing_mm: float) -> Tensor:
+        """Return the simulated source ``(B, 1, I, J, K)`` on the scale 0..1."""
+        signal = simulate(maps, acquisitions, spacing_mm)
+        image = apply.intensity_window(signal, *self.window_percentiles)
+        if self.options.profile == "as-released":
+            image = apply.equalise(image)
+        return image[:, None]
+
+
+class MprageViews(SimulatedViews):
+    """``mprage``: every view is an MPRAGE with parameters of its own; as released, always the same one."""
+
+    def __init__(self, options: MprageViewOptions) -> None:
+        super().__init__(options, [options.sequence.make()])
+
+    def draw_acquisitions(self, count: int, generator: torch.Generator) -> list[Acquisition]:
+        """Draw one acquisition for each view."""
+        sequence = self.sequences[0]
+        if self.options.profile == "as-released" and sequence.name == "mprage":
+            return [Acquisition(sequence, dict(FIXED_MPRAGE))]
+        most = self.options.most_redraws
+        return [Acquisition(sequence, *draw_valid(sequence, generator, most)) for _ in range(count)]
+
+
+class SeqAugViews(SimulatedViews):
+    """``seqaug``: one draw of sequence and parameters for all views of a sample."""
+
+    def __init__(self, options: SequenceViewOptions) -> None:
+        super().__init__(options, [reference.make() for reference in options.sequences])
+        if options.profile == "as-released":
+            self.window_percentiles = (0.5, 95.0)
+
+    def draw_acquisitions(self, count: int, generator: torch.Generator) -> list[Acquisition]:
+        """Draw one acquisition for all views."""
+        del count
+        sequence = self.sequences[_choice(len(self.sequences), generator)]
+        return [Acquisition(sequence, *draw_valid(sequence, generator, self.options.most_redraws))]
+
+
+class SeqInvViews(SimulatedViews):
+    """``seqinv``: each view of a sample shows another sequence family.
+
+    GRE and SPGR are one family. With more views than families, all families are used before one comes
+    again. As released, the sequences are drawn apart, so the same one may come twice.
+
+    Raises:
+        ConfigError: when the sequences make up one family only.
+    """
+
+    def __init__(self, options: SequenceViewOptions) -> None:
+        super().__init__(options, [reference.make() for reference in options.sequences])
+        if options.profile == "as-released":
+            self.window_percentiles = (0.5, 95.0)
+        self.families: dict[str, list[MRISequence]] = {}
+        for sequence in self.sequences:
+            self.families.setdefault(sequence.family, []).append(sequence)
+        if len(self.families) < 2:
+            names = ", ".join(sequence.name for sequence in self.sequences)
+            raise ConfigError(
+                f"seqinv needs sequences of at least two families, and got only {names}",
+                "add one, e.g. sequences: [fse, gre, flair, mprage, mp2rage]",
+            )
+
+    def draw_acquisitions(self, count: int, generator: torch.Generator) -> list[Acquisition]:
+        """Draw one acquisition for each view."""
+        chosen: list[MRISequence] = []
+        if self.options.profile == "as-released":
+            chosen = [self.sequences[_choice(len(self.sequences), generator)] for _ in range(count)]
+        families = list(self.families.values())
+        while len(chosen) < count:
+            for index in torch.randperm(len(families), generator=generator).tolist():
+                chosen.append(families[index][_choice(len(families[index]), generator)])
+        most = self.options.most_redraws
+        return [Acquisition(sequence, *draw_valid(sequence, generator, most)) for sequence in chosen[:count]]
+
+
+def _choice(count: int, generator: torch.Generator) -> int:
+    return int(torch.randint(count, (), generator=generator).item())
+
+
+def _checked(maps: Mapping[str, Tensor], samples: int) -> dict[str, Tensor]:
+    """Return the maps that are used, in float32 or better.
+
+    Raises:
+        DataError: a map is missing or has the wrong shape.
+    """
+    missing = [name for name in NEEDS if name not in maps]
+    if missing:
+        raise DataError(
+            f"the map {', '.join(missing)} is missing; there are only {', '.join(sorted(maps)) or 'none'}",
+            "pretraining by simulation needs a cohort with PD, R1, R2s and MTsat maps",
+        )
+    used = {name: maps[name] for name in (*NEEDS, "R2") if name in maps}
+    shape = used["PD"].shape
+    for name, values in used.items():
+        if values.ndim != 4 or values.shape != shape or values.shape[0] != samples:
+            raise DataError(
+                f"expected {name} as (B, I, J, K) = {(samples, *shape[1:])}, got {tuple(values.shape)}",
+                "every map needs one crop, and one generator, for each sample",
+            )
+    return {
+        name: values if values.dtype in (torch.float32, torch.float64) else values.float()
+        for name, values in used.items()
+    }
+
+
+def _view(
+    request: ViewRequest, index: int, plans: Sequence[_Plan], pieces: Sequence[tuple[Tensor, Tensor]]
+) -> View:
+    shown = [plan.acquisitions[plan.shown[index]] for plan in plans]
+    parameters: list[dict[str, Any]] = [
+        {"sequence": scan.sequence.name, **scan.parameters, **plan.augmentations[index].parameters}
+        for scan, plan in zip(shown, plans, strict=True)
+    ]
+    # an acquisition that several views share is counted with the first
+    first = [plan.shown.index(plan.shown[index]) == index for plan in plans]
+    return View(
+        image=torch.cat([image for image, _ in pieces]),
+        target=torch.cat([target for _, target in pieces]),
+        role=request.role,
+        sequences=[scan.sequence.name for scan in shown],
+        parameters=parameters,
+        redraws=sum(scan.redraws for scan, counted in zip(shown, first, strict=True) if counted),
+    )

@@ -1,0 +1,75 @@
+"""Options of the view generators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from mribench.interfaces import Options, Profile, SequenceRef
+from mribench_views.augment import AugmentOptions
+
+DEFAULT_SEQUENCES: Mapping[Profile, tuple[str, ...]] = {
+    "corrected": ("fse", "gre", "flair", "mprage", "mp2rage"),
+    "paper": ("fse", "gre", "flair", "mprage"),
+    "as-released": ("fse", "gre", "spgr", "flair", "mprage", "mp2rage"),
+}
+
+
+class ViewOptions(Options):
+    """Options of every view generator of this plugin."""
+
+    profile: Profile = Field(default="corrected", description="which protocol the views follow")
+    augment: AugmentOptions = Field(default_factory=AugmentOptions, description="augmentation of each view")
+    transmit_sd: float | None = Field(
+        default=None,
+        ge=0,
+        le=0.3,
+        description="standard deviation of the transmit field (B1+) around 1; when not given 0.1 in "
+        "corrected, else 0",
+    )
+    most_redraws: int = Field(
+        default=1000, ge=0, description="impossible acquisitions in a row before giving up"
+    )
+
+
+def _profile_of(values: dict[str, Any]) -> Profile:
+    """Return the profile in raw options; a wrong one is reported by the field's own validation."""
+    given = values.get("profile")
+    return next((profile for profile in DEFAULT_SEQUENCES if profile == given), "corrected")
+
+
+class MprageViewOptions(ViewOptions):
+    """Options of ``mprage``."""
+
+    sequence: SequenceRef = Field(
+        default_factory=lambda: SequenceRef(name="mprage"), description="the sequence that all views show"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sequence_of_profile(cls, values: object) -> object:
+        if isinstance(values, dict) and "sequence" not in values:
+            return {**values, "sequence": {"name": "mprage", "profile": _profile_of(values)}}
+        return values
+
+
+class SequenceViewOptions(ViewOptions):
+    """Options of ``seqaug`` and ``seqinv``."""
+
+    sequences: list[SequenceRef] = Field(
+        default_factory=lambda: [SequenceRef(name=name) for name in DEFAULT_SEQUENCES["corrected"]],
+        min_length=1,
+        description="the sequences to draw from, with equal probability; when not given the profile's: "
+        "fse, gre, flair, mprage, and mp2rage in corrected, and mp2rage and spgr in as-released",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sequences_of_profile(cls, values: object) -> object:
+        if isinstance(values, dict) and "sequences" not in values:
+            profile = _profile_of(values)
+            drawn = [{"name": name, "profile": profile} for name in DEFAULT_SEQUENCES[profile]]
+            return {**values, "sequences": drawn}
+        return values

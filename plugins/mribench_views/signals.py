@@ -1,0 +1,172 @@
+"""Signal equations of the simulated sequences: pure functions of tensors.
+
+Times in s, rates in 1/s, angles in **radians**, magnetisation transfer as a **fraction**; every argument
+broadcasts. Each function returns the transverse magnetisation per unit of PD; the caller multiplies with
+PD and B1⁻. Differences ``1 - exp(-x)`` are formed by ``expm1``, so float32 is enough.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def recovered(r1_per_s: Tensor, time_s: Tensor) -> Tensor:
+    """Return ``1 - exp(-R1 t)``, the share of magnetisation that recovers in ``time_s``."""
+    return -torch.expm1(r1_per_s * -time_s)
+
+
+def spin_echo(r1_per_s: Tensor, r2_per_s: Tensor, te_s: Tensor, tr_s: Tensor) -> Tensor:
+    """Return the (fast) spin echo signal ``(1 - E(TR)) exp(-R2 TE)``."""
+    return recovered(r1_per_s, tr_s) * torch.exp(r2_per_s * -te_s)
+
+
+def spoiled_gradient_echo(
+    r1_per_s: Tensor, r2s_per_s: Tensor, mt_fraction: Tensor, te_s: Tensor, tr_s: Tensor, angle_rad: Tensor
+) -> Tensor:
+    """Return the spoiled gradient echo (Ernst) signal with MT saturation.
+
+    Helms et al. 2008, doi 10.1002/mrm.21732: the saturation δ acts on the longitudinal magnetisation
+    once every TR.
+    """
+    kept = 1 - mt_fraction
+    recovery = recovered(r1_per_s, tr_s)
+    steady = recovery / (1 - torch.cos(angle_rad) * kept * (1 - recovery))
+    return torch.sin(angle_rad) * kept * steady * torch.exp(r2s_per_s * -te_s)
+
+
+def inversion_spin_echo(
+    r1_per_s: Tensor, r2_per_s: Tensor, te_s: Tensor, tr_s: Tensor, ti_s: Tensor
+) -> Tensor:
+    """Return the **signed** inversion recovery signal ``exp(-R2 TE) (1 - 2 E(TI) + E(TR))``."""
+    longitudinal = 2 * recovered(r1_per_s, ti_s) - recovered(r1_per_s, tr_s)
+    return longitudinal * torch.exp(r2_per_s * -te_s)
+
+
+class ExcitationTrain:
+    """A train of small excitations, TX apart, seen by the longitudinal magnetisation.
+
+    After k excitations M becomes ``M qᵏ + g(k)`` with ``q = cos α E(TX)`` and
+    ``g(k) = (1 - E(TX)) (1 - qᵏ) / (1 - q)`` (Marques et al. 2010, doi 10.1016/j.neuroimage.2009.10.002):
+    it goes from M towards a steady state by the share ``1 - qᵏ``.
+
+    Args:
+        r1_per_s: longitudinal rate.
+        tx_s: time between excitations.
+        angle_rad: flip angle, below 90 degrees.
+    """
+
+    def __init__(self, r1_per_s: Tensor, tx_s: Tensor, angle_rad: Tensor) -> None:
+        cosine = torch.cos(angle_rad)
+        self.sine = torch.sin(angle_rad)
+        self.log_cosine = torch.log(cosine)
+        self._log_q = self.log_cosine - r1_per_s * tx_s
+        recovery = recovered(r1_per_s, tx_s)
+        # 1 - cos α E(TX) without cancellation at small angles: 1 - cos α = sin² α / (1 + cos α)
+        self._steady = recovery / (self.sine**2 / (1 + cosine) + cosine * recovery)
+
+    def after(self, magnetisation: Tensor, excitations: Tensor) -> Tensor:
+        """Return the longitudinal magnetisation after ``excitations``."""
+        return torch.lerp(self._steady, magnetisation, torch.exp(self._log_q * excitations))
+
+
+class FreeRecovery:
+    """Recovery without excitations, for times long enough that ``exp`` will do (it is much the cheapest).
+
+    Args:
+        r1_per_s: longitudinal rate.
+        time_s: its duration.
+    """
+
+    def __init__(self, r1_per_s: Tensor, time_s: Tensor) -> None:
+        self._kept = torch.exp(r1_per_s * -time_s)
+        self._equilibrium = r1_per_s.new_ones(())
+
+    def of(self, magnetisation: Tensor) -> Tensor:
+        """Return what becomes of a longitudinal magnetisation."""
+        return torch.lerp(self._equilibrium, magnetisation, self._kept)
+
+    def of_nothing(self) -> Tensor:
+        """Return what becomes of no magnetisation."""
+        return 1 - self._kept
+
+
+def mprage(
+    r1_per_s: Tensor,
+    r2s_per_s: Tensor,
+    te_s: Tensor,
+    tr_s: Tensor,
+    ti_s: Tensor,
+    tx_s: Tensor,
+    angle_rad: Tensor,
+    n_excitations: Tensor,
+    inversion_efficiency: Tensor,
+) -> Tensor:
+    """Return the MPRAGE signal: Marques et al. 2010 with one train, read at excitation ⌊n/2⌋.
+
+    The magnetisation before the inversion, M, is that of the steady state: what one cycle makes of
+    ``-η M`` is M again. doi 10.1016/j.neuroimage.2009.10.002.
+    """
+    half_s = n_excitations * tx_s / 2
+    train = ExcitationTrain(r1_per_s, tx_s, angle_rad)
+    preparation = FreeRecovery(r1_per_s, ti_s - half_s)
+    rest = FreeRecovery(r1_per_s, tr_s - ti_s - half_s)
+    cycle = rest.of(train.after(preparation.of_nothing(), n_excitations))
+    memory = torch.exp(n_excitations * train.log_cosine - r1_per_s * tr_s)
+    inverted = cycle / (-1 / inversion_efficiency - memory)
+    centre = train.after(preparation.of(inverted), torch.floor(n_excitations / 2) - 1)
+    return (centre * train.sine).abs() * torch.exp(r2s_per_s * -te_s)
+
+
+def mprage_as_printed(
+    r1_per_s: Tensor, tr_s: Tensor, ti_s: Tensor, tx_s: Tensor, angle_rad: Tensor, n_excitations: Tensor
+) -> Tensor:
+    """Return what the paper's Table 4 prints for MPRAGE: no inversion, no R2*, hardly any contrast."""
+    cosine = torch.cos(angle_rad)
+    recovery = recovered(r1_per_s, tr_s)
+    steady = torch.sin(angle_rad) * recovery / (1 - cosine * (1 - recovery))
+    left = 1 - (cosine * torch.exp(-r1_per_s * tx_s)) ** n_excitations
+    delay_s = tr_s - ti_s - n_excitations * tx_s / 2
+    kept = 1 - recovered(r1_per_s, delay_s)
+    return (steady * left * kept + 1 - kept).abs()
+
+
+def mp2rage(
+    r1_per_s: Tensor,
+    tr_s: Tensor,
+    ti1_s: Tensor,
+    ti2_s: Tensor,
+    tx_s: Tensor,
+    angle1_rad: Tensor,
+    angle2_rad: Tensor,
+    n_excitations: Tensor,
+    inversion_efficiency: Tensor,
+) -> Tensor:
+    """Return the **signed** MP2RAGE ratio ``i1 i2 / (i1² + i2²)``, -0.5 to 0.5; 0 where R1 is 0.
+
+    Marques et al. 2010, doi 10.1016/j.neuroimage.2009.10.002. The second image is followed forward from
+    the first, which equals the published propagation back from the end of the cycle, in the steady state,
+    and does not lose float32's digits.
+    """
+    n = n_excitations
+    half_s = n * tx_s / 2
+    first = ExcitationTrain(r1_per_s, tx_s, angle1_rad)
+    second = ExcitationTrain(r1_per_s, tx_s, angle2_rad)
+    preparation = FreeRecovery(r1_per_s, ti1_s - half_s)
+    between = FreeRecovery(r1_per_s, ti2_s - ti1_s - 2 * half_s)
+    rest = FreeRecovery(r1_per_s, tr_s - ti2_s - half_s)
+
+    waited = between.of(first.after(preparation.of_nothing(), n))
+    cycle = rest.of(second.after(waited, n))
+    memory = torch.exp(n * (first.log_cosine + second.log_cosine) - r1_per_s * tr_s)
+    inverted = cycle / (-1 / inversion_efficiency - memory)
+
+    before = preparation.of(inverted)
+    m = torch.floor(n / 2)
+    image1 = first.sine * first.after(before, m - 1)
+    waited = between.of(first.after(before, n))
+    image2 = second.sine * second.after(waited, n - m)
+    power = image1**2 + image2**2
+    empty = power == 0
+    ratio = image1 * image2 / torch.where(empty, torch.ones_like(power), power)
+    return torch.where(empty, torch.zeros_like(ratio), ratio)

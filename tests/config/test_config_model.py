@@ -1,0 +1,353 @@
+"""What a benchmark file may say, and how it is refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from mribench.config import (
+    AdaptOptions,
+    BenchmarkConfig,
+    PretrainOptions,
+    SplitSpec,
+    config_digest,
+    load_benchmark,
+)
+from mribench.errors import ConfigError
+from mribench.interfaces.options import Component
+
+Load = Callable[..., BenchmarkConfig]
+Complaint = Callable[..., tuple[str, str]]
+
+
+def test_defaults(load: Load, base: str) -> None:
+    config = load(base)
+    assert (config.profile, config.size, config.subset_seeds) == ("corrected", None, [0])
+    assert config.reference_arms == ["scratch", "random-frozen", "identity"]
+    assert config.arms == ["frozen"]
+    assert config.report.tables == ["leaderboard"]
+    assert config.splits["maps"].name == "subject"
+    assert config.source == "tiny.yaml"
+    task = config.tasks["find"]
+    assert (task.test_sequences, task.fractions) == ("same", [1.0])
+    assert task.adapt == AdaptOptions(
+        patch_vox=96, spacing_mm=None, steps=5, batch_size=2, lr=0.01, finetune_lr=None, weight_decay=0.01,
+        warmup_fraction=0.05, decay_power=0.9, clip_norm=12.0, precision="fp32", select="last",
+        window_vox=None, overlap=0.25,
+    )  # fmt: skip
+
+
+def test_pretrain_is_the_methods_over_the_defaults(load: Load, base: str) -> None:
+    config = load(
+        base, "methods.sharp.pretrain={lr: 0.5, spacing_mm: null}", "defaults.pretrain.spacing_mm=2"
+    )
+    assert config.pretrain_of("plain") == PretrainOptions(
+        data="maps", patch_vox=8, spacing_mm=2.0, steps=10, batch_size=2, lr=0.001, repeat_subjects=False
+    )
+    assert config.pretrain_of("sharp").lr == 0.5
+    assert config.pretrain_of("sharp").spacing_mm is None
+    assert config.pretrain_of("sharp").steps == 10
+
+
+def test_a_method_may_complete_the_defaults(load: Load, base: str, complaint: Complaint) -> None:
+    bare = base.replace(", lr: 1e-3}", "}")
+    assert complaint(bare) == ("tiny.yaml: defaults.pretrain.lr: required, and not given", "")
+    both = ["methods.plain.pretrain.lr=0.1", "methods.sharp.pretrain.lr=0.2"]
+    assert load(bare, *both).pretrain_of("sharp").lr == 0.2
+
+
+@pytest.mark.parametrize(
+    ("given", "tested"),
+    [("same", ["T2w"]), ("all", ["T1w", "T2w"]), ("[T1w, FLAIR]", ["T1w", "FLAIR"])],
+)
+def test_test_sequences(load: Load, base: str, given: str, tested: list[str]) -> None:
+    config = load(base, "tasks.find.train_sequences=[T1w, T2w]", f"tasks.find.test_sequences={given}")
+    assert config.tasks["find"].tested_on("T2w") == tested
+
+
+def test_reference_arms_alone_are_a_benchmark(load: Load, base: str, complaint: Complaint) -> None:
+    assert load(base, "methods={}").methods == {}
+    assert complaint(base, "methods={}", "reference_arms=[]") == (
+        "tiny.yaml with --set methods={}: methods: no method and no reference arm: nothing to run",
+        "add a method",
+    )
+
+
+SLUG = "{}: expected at most 64 letters, digits, '-' and '_', the first a letter or digit, got '{}'"
+KEPT = "this name is kept for a reference arm"
+LEAST = "expected a number greater than or equal to"
+TOP = f"known: {', '.join(sorted(BenchmarkConfig.model_fields))}"
+KNOWN = "known: augment, encoder, objective, pretrain, views"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "hint"),
+    [
+        # unknown keys
+        ("seeds:", "seds:", "seds: unknown key", "did you mean 'seeds'?"),
+        ("objective: pull}", "objectiv: pull}",
+         "methods.plain.objectiv: unknown key", "did you mean 'objective'?"),
+        (", objective: pull}", "}", "methods.plain.objective: required, and not given", ""),
+        (", objective: pull}", ", pull: 3}", "methods.plain.objective: required, and not given", ""),
+        ("{views: blur, objective: pull}", "{views: blur, objective: pull, enkoder: net}",
+         "methods.plain.enkoder: unknown key", "did you mean 'encoder'?"),
+        ("{views: blur, objective: pull}", "{views: blur, objective: pull, qqq: 1}",
+         "methods.plain.qqq: unknown key", KNOWN),
+        ("lr: 0.01}", "lr: 0.01, stepz: 2}", "tasks.find.adapt.stepz: unknown key", "did you mean 'steps'?"),
+        ("steps: 10,", "stepz: 10,", "defaults.pretrain.stepz: unknown key", "did you mean 'steps'?"),
+        ("seeds:", "'[key]': 3\nseeds:", "[key]: unknown key", TOP),
+        # names
+        ("benchmark: tiny", "benchmark: ../x", SLUG.format("benchmark", "../x"), ""),
+        ("benchmark: tiny", "benchmark: '..'", SLUG.format("benchmark", ".."), ""),
+        ("benchmark: tiny", "benchmark: [a]", "benchmark: expected a string, got ['a']", ""),
+        ("benchmark: tiny\n", "", "benchmark: required, and not given", ""),
+        ("  plain:", "  pl/ain:", SLUG.format("methods.pl/ain", "pl/ain"), ""),
+        ("  plain:", "  scratch:", f"methods.scratch: {KEPT}", "choose another name"),
+        ("  plain:", "  random-frozen:", f"methods.random-frozen: {KEPT}",
+         "choose another name"),
+        ("  plain:", "  identity:", f"methods.identity: {KEPT}",
+         "choose another name"),
+        # cross references
+        ("data: maps", "data: map",
+         "defaults.pretrain.data: no cohort 'map' under 'data'", "did you mean 'maps'?"),
+        ("data: scans", "data: scan",
+         "tasks.find.data: no cohort 'scan' under 'data'", "did you mean 'scans'?"),
+        ("  scans: {by", "  scan: {by", "splits.scan: no such cohort under 'data'", "did you mean 'scans'?"),
+        ("  scans: {by: place, train: 2}\n", "",
+         "tasks.find.data: cohort 'scans' has no split", "add splits.scans"),
+        # values
+        ("seeds: [0, 1]", "seeds: []", "seeds: expected at least 1 item, got 0", ""),
+        ("seeds: [0, 1]", "seeds: [1, 0, 1]", "seeds: expected no value twice, got 1 more than once", ""),
+        ("seeds: [0, 1]", "seeds: [true]", "seeds.0: expected an integer, got True", ""),
+        ("seeds: [0, 1]", "seeds: ['1']", "seeds.0: expected an integer, got '1'", ""),
+        ("seeds: [0, 1]", "seeds: [1.5]", "seeds.0: expected an integer, got 1.5", ""),
+        ("seeds: [0, 1]", "seeds: [-1]", f"seeds.0: {LEAST} 0, got -1", ""),
+        ("seeds: [0, 1]", "seeds: 3", "seeds: expected a list, got 3", "write [3]"),
+        ("steps: 10", "steps: 0", f"defaults.pretrain.steps: {LEAST} 1, got 0", ""),
+        ("steps: 10", "steps: ten", "defaults.pretrain.steps: expected an integer, got 'ten'", ""),
+        ("steps: 10", "steps: null", "defaults.pretrain.steps: expected an integer, got None", ""),
+        ("lr: 0.01}", "lr: '0.01'}", "tasks.find.adapt.lr: expected a number, got '0.01'", ""),
+        ("lr: 0.01}", "lr: 1, select: lst}", "tasks.find.adapt.select: expected 'last' or 'best', got 'lst'",
+         "did you mean 'last'?"),
+        ("lr: 0.01}", "lr: 1, overlap: 1}",
+         "tasks.find.adapt.overlap: expected a number less than 1, got 1", ""),
+        ("lr: 0.01}", "lr: 1, window_vox: [8, 8]}",
+         "tasks.find.adapt.window_vox: expected at least 3 items, got 2", ""),
+        ("lr: 0.01}", "lr: 1, window_vox: [8, 8, 0]}",
+         f"tasks.find.adapt.window_vox.2: {LEAST} 1, got 0", ""),
+        ("lr: 0.01}", "lr: 1, window_vox: x}",
+         "tasks.find.adapt.window_vox: expected an integer or a list, got 'x'", ""),
+        ("lr: 0.01}", "lr: 1, precision: fp61}",
+         "tasks.find.adapt.precision: expected 'fp32', 'bf16' or 'fp16', got 'fp61'", "did you mean 'fp16'?"),
+        ("adapt: {steps: 5, lr: 0.01}", "adapt: {steps: 5}",
+         "tasks.find.adapt.lr: required, and not given", ""),
+        ("adapt: {steps: 5, lr: 0.01}", "adapt: 3", "tasks.find.adapt: expected a mapping, got 3", ""),
+        ("[T1w]", "T1w", "tasks.find.train_sequences: expected a list, got 'T1w'", "write [T1w]"),
+        ("[T1w]", "[]", "tasks.find.train_sequences: expected at least 1 item, got 0", ""),
+        ("[T1w]", "[T1w, T1w]",
+         "tasks.find.train_sequences: expected no value twice, got T1w more than once", ""),
+        ("[T1w]", "['']",
+         "tasks.find.train_sequences.0: string should have at least 1 character, got ''", ""),
+        ("[T1w]", "[T1w]\n    test_sequences: sme",
+         "tasks.find.test_sequences: expected 'same' or 'all' or a list, got 'sme'", "did you mean 'same'?"),
+        ("[T1w]", "[T1w]\n    test_sequences: [T2w, 3]",
+         "tasks.find.test_sequences.1: expected a string, got 3", ""),
+        ("[T1w]", "[T1w]\n    fractions: [1.0, 0.1]",
+         "tasks.find.fractions: expected ascending fractions without repeats, got [1.0, 0.1]", ""),
+        ("[T1w]", "[T1w]\n    fractions: [0.1, 0.1]",
+         "tasks.find.fractions: expected ascending fractions without repeats, got [0.1, 0.1]", ""),
+        ("[T1w]", "[T1w]\n    fractions: [0.0]",
+         "tasks.find.fractions.0: expected a number greater than 0, got 0.0", ""),
+        ("[T1w]", "[T1w]\n    fractions: [100]",
+         "tasks.find.fractions.0: expected a number less than or equal to 1, got 100", ""),
+        # components
+        ("{views: blur, objective: pull}", "{views: 3, objective: pull}",
+         "methods.plain.views: expected the name of a views, or {name: …}, got 3", ""),
+        ("{views: blur, objective: pull}", "{views: {width: 3}, objective: pull}",
+         "methods.plain.views: expected a name, or {name: …} of a views, got no name", ""),
+        ("{views: blur, objective: pull}", "{views: {name: 3}, objective: pull}",
+         "methods.plain.views.name: expected a string, got 3", ""),
+        ("{views: blur, objective: pull}", "blur", "methods.plain: expected a mapping, got 'blur'", ""),
+        ("{by: place, train: 2}", "{name: place}", "splits.scans.name: unknown key",
+         "the split rule is named by 'by'"),
+        ("{by: place, train: 2}", "3",
+         "splits.scans: expected a mapping such as {train: 0.7, validation: 0.1, test: 0.2}, got 3", ""),
+        ("{by: place, train: 2}", "{by: 3}", "splits.scans.by: expected a string, got 3", ""),
+    ],
+)  # fmt: skip
+def test_refused_with_key_and_hint(
+    complaint: Complaint, base: str, old: str, new: str, message: str, hint: str
+) -> None:
+    assert base.count(old) >= 1
+    assert complaint(base.replace(old, new, 1)) == (f"tiny.yaml: {message}", hint)
+
+
+@pytest.mark.parametrize("key", ["benchmark", "data", "defaults", "tasks"])
+def test_required_keys(complaint: Complaint, base: str, key: str) -> None:
+    tree = yaml.safe_load(base)
+    del tree[key]
+    assert complaint(yaml.safe_dump(tree)) == (f"tiny.yaml: {key}: required, and not given", "")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("arms=[]", "arms: expected at least 1 item, got 0"),
+        ("arms=[frozen, frozen]", "arms: expected no value twice, got frozen more than once"),
+        ("tasks={}", "tasks: expected at least 1 item, got 0"),
+        ("data={}", "data: expected at least 1 item, got 0"),
+        ("report.tables=[]", "report.tables: expected at least 1 item, got 0"),
+        ("methods=[1]", "methods: expected a mapping, got [1]"),
+        ("defaults.augment=3", "defaults.augment: expected a mapping, got 3"),
+        ("defaults.encoder=null", "defaults.encoder: expected the name of a encoder, or {name: …}, got None"),
+    ],
+)
+def test_refused_settings(complaint: Complaint, base: str, setting: str, message: str) -> None:
+    assert complaint(base, setting)[0] == f"tiny.yaml with --set {setting}: {message}"
+
+
+def test_split_spec_round_trip() -> None:
+    for value in ({"train": 1}, {"by": "site", "train": 1}, "site"):
+        spec = SplitSpec.model_validate(value)
+        assert SplitSpec.model_validate(spec.model_dump()) == spec
+        assert SplitSpec.model_validate(spec) == spec
+        assert "name" not in spec.model_dump()
+
+
+def test_config_round_trip(load: Load, base: str) -> None:
+    config = load(base)
+    again = BenchmarkConfig.model_validate(config.model_dump())
+    assert again.model_dump() == config.model_dump()
+    assert config_digest(BenchmarkConfig.model_validate_json(config.model_dump_json())) == config_digest(
+        config
+    )
+
+
+def test_frozen(load: Load, base: str) -> None:
+    with pytest.raises(ValidationError):
+        load(base).seeds = [3]  # type: ignore[misc]
+
+
+def test_digest_ignores_layout_and_knows_content(load: Load, base: str) -> None:
+    digest = config_digest(load(base))
+    assert len(digest) == 16
+    assert set(digest) <= set("0123456789abcdef")
+    tree = yaml.safe_load(base)
+    tree["defaults"]["pretrain"]["lr"] = 0.001  # 1e-3 is text to YAML 1.1
+    shuffled = yaml.safe_dump(dict(sorted(tree.items(), reverse=True)), default_flow_style=False)
+    assert config_digest(load("# comment\n" + shuffled)) == digest
+    assert config_digest(load(base, "profile=corrected", "methods.plain.views={name: blur}")) == digest
+    changes = ("seeds=[0]", "profile=paper", "methods.sharp.views.width=3", "tasks.find.adapt.lr=0.02",
+               "methods.plain.pretrain.spacing_mm=null", "benchmark=other")  # fmt: skip
+    digests = {config_digest(load(base, change)) for change in changes}
+    assert len(digests | {digest}) == len(changes) + 1
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_digest_is_that_of_any_process(load: Load, base: str, tmp_path: Path, hash_seed: str) -> None:
+    here = config_digest(load(base, "data.maps.root=x"))
+    code = (
+        "import sys; from pathlib import Path; from mribench.config import load_benchmark, config_digest;"
+        "print(config_digest(load_benchmark(Path(sys.argv[1]), ['data.maps.root=x'])))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "tiny.yaml")],
+        capture_output=True, text=True, check=True, env=environment,
+    )  # fmt: skip
+    assert done.stdout.strip() == here
+
+
+def test_every_key_is_documented() -> None:
+    missing: list[str] = []
+    waiting: list[Any] = [BenchmarkConfig]
+    seen: set[type] = set()
+    while waiting:
+        annotation = waiting.pop()
+        waiting.extend(getattr(annotation, "__args__", ()))
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)) or annotation in seen:
+            continue
+        seen.add(annotation)
+        if issubclass(annotation, Component):
+            continue
+        for name, field in annotation.model_fields.items():
+            waiting.append(field.annotation)
+            if not field.description:
+                missing.append(f"{annotation.__name__}.{name}")
+    assert len(seen) > 10
+    assert missing == []
+
+
+def test_loading_imports_neither_torch_nor_plugins(repository: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from mribench.config import load_benchmark, config_digest;"
+        "config_digest(load_benchmark(Path(sys.argv[1])));"
+        "print([m for m in sys.modules if m.partition('.')[0] in ('torch', 'monai', 'pandas') "
+        "or m.startswith('mribench_')])"
+    )
+    file = str(repository / "benchmarks" / "quickstart.yaml")
+    done = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+_KEYS = st.sampled_from(
+    [*BenchmarkConfig.model_fields, "sizes", "a", "name", "by", "views", "objective", "encoder", "pretrain",
+     "adapt", "augment", "lr", "fractions", "train_sequences", "test_sequences", "window_vox", "0", "[key]",
+     "list[str]", "scratch", "", "é"]
+)  # fmt: skip
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["${A}", "${", "maps"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+_PATHS = st.lists(_KEYS | st.sampled_from(["find", "plain", "maps", "scans"]), min_size=1, max_size=4)
+
+
+def _place(tree: Any, path: list[str], value: Any) -> Any:
+    if not path:
+        return value
+    below = tree if isinstance(tree, dict) else {}
+    return {**below, path[0]: _place(below.get(path[0]), path[1:], value)}
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(path=_PATHS, value=_VALUES, alone=st.booleans())
+def test_any_structure_is_a_config_or_a_config_error(
+    path: list[str], value: Any, alone: bool, base: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tree = _place({} if alone else yaml.safe_load(base), path, value)
+    file = tmp_path_factory.getbasetemp() / "fuzz.yaml"
+    file.write_text(yaml.safe_dump(tree, allow_unicode=True), encoding="utf-8")
+    with suppress(ConfigError):
+        load_benchmark(file)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    texts=st.lists(
+        st.text(max_size=15) | st.builds("{}={}".format, _PATHS.map(".".join), st.text(max_size=8))
+    )
+)
+def test_any_set_is_a_config_or_a_config_error(
+    texts: list[str], base: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "fuzz-set.yaml"
+    file.write_text(base, encoding="utf-8")
+    with suppress(ConfigError):
+        load_benchmark(file, texts)
