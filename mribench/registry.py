@@ -141,8 +141,7 @@ class Registry:
         try:
             options = model.model_validate(values)
         except ValidationError as error:
-            message, hint = describe(error, model)
-            raise ConfigError(f"{where}.{message}", hint) from None
+            raise ConfigError(*describe(error, model, where)) from None
         parts = {
             place: self.resolve(part, f"{where}.{place}", profile) for place, part in references(options)
         }

@@ -27,8 +27,14 @@ def problem(place: str, message: str, hint: str = "") -> PydanticCustomError:
     return PydanticCustomError(PROBLEM, "{message}", {"place": place, "message": message, "hint": hint})
 
 
-def describe(error: ValidationError, model: type[BaseModel]) -> tuple[str, str]:
-    """Return ``("methods.a.objectiv: unknown key", "did you mean 'objective'?")`` for the first error."""
+def describe(error: ValidationError, model: type[BaseModel], where: str = "") -> tuple[str, str]:
+    """Return ``("methods.a.objectiv: unknown key", "did you mean 'objective'?")`` for the first error.
+
+    Args:
+        error: from validating ``model``.
+        model: what was validated.
+        where: place of the whole model, which goes before the key, e.g. ``paper.yaml: methods.a.views``.
+    """
     found = [(tuple(_file_keys(model, item)), item) for item in error.errors()]
     start = found[0][0]
     if found[0][1]["type"] == "missing":  # perhaps given, and misspelt
@@ -39,6 +45,7 @@ def describe(error: ValidationError, model: type[BaseModel]) -> tuple[str, str]:
     keys = next(keys for keys, _ in related if len(keys) == deepest)
     items = [item for other, item in related if other == keys]
     place, message, hint = _sentence(keys, items, model)
+    place = ".".join(part for part in (where, place) if part)
     return (f"{place}: {message}" if place else message), hint
 
 
@@ -150,15 +157,19 @@ def _choose(branches: list[Any], rest: tuple[int | str, ...]) -> Any:
     """Return the branch of a union that can hold the next key."""
     if not rest:
         return None
-    indexed = isinstance(rest[0], int)
-    fitting = [b for b in branches if (get_origin(b) in (list, tuple)) is indexed and _below(b, rest[0])]
+    origins = (list, tuple) if isinstance(rest[0], int) else (dict,)
+    fitting = [b for b in branches if get_origin(b) in origins or (dict in origins and _is_model(b))]
     return fitting[0] if fitting else None
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _below(annotation: Any, part: int | str) -> Any:
     """Return the annotation of one key of a model, a mapping or a list; None where it is not known."""
     current = _bare(annotation)
-    if isinstance(current, type) and issubclass(current, BaseModel):
+    if _is_model(current):
         field = current.model_fields.get(str(part))
         return field.annotation if field else None
     origin, arguments = get_origin(current), get_args(current)
@@ -174,8 +185,8 @@ def _below(annotation: Any, part: int | str) -> Any:
 def _model_at(model: type[BaseModel], keys: Iterable[str]) -> type[BaseModel] | None:
     current: Any = model
     for key in keys:
-        branches = _branches(current)
         part: int | str = int(key) if key.isdigit() else key
+        branches = _branches(current)
         current = _below(_choose(branches, (part,)) if branches else current, part)
-    bare = _bare(current)
-    return bare if isinstance(bare, type) and issubclass(bare, BaseModel) else None
+    models = [choice for choice in _branches(current) or [_bare(current)] if _is_model(choice)]
+    return models[0] if models else None

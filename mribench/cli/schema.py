@@ -10,34 +10,32 @@ import click
 from mribench.errors import ConfigError
 
 
-@click.command(
-    "schema",
-    epilog="Example: mribench schema --output schema/benchmark.json, then start a benchmark file with the "
-    "line '# yaml-language-server: $schema=schema/benchmark.json'.",
-)
+@click.command("schema", epilog="Example: mribench schema --output benchmarks/schema/benchmark.json")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write to this file, not to the terminal.",
 )
-@click.option("--distribution", help="Spell out the entries of this distribution only.")
-def schema(output: Path | None, distribution: str | None) -> None:
+@click.option("--distribution", metavar="NAME", help="Spell out the entries of this distribution only.")
+def command(output: Path | None, distribution: str | None) -> int:
     """Print the JSON Schema of the benchmark file, all installed plugins included.
 
-    Editors use it to complete and to check benchmark files.
+    Editors use it to complete and to check benchmark files whose first line is
+    '# yaml-language-server: $schema=<path>'.
     """
     from mribench.config.schema import benchmark_schema
     from mribench.plugins import load_registry
 
     registry = load_registry()
     for problem in registry.problems:
-        click.echo(f"warning: {problem}", err=True)
+        click.secho(f"skipped: {problem}", fg="yellow", err=True)
     text = json.dumps(benchmark_schema(registry, distribution), indent=2, ensure_ascii=False) + "\n"
     if output is None:
         click.echo(text, nl=False)
-        return
+        return 0
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{output}: cannot be written: {error}", "choose another path") from None
+    return 0

@@ -192,7 +192,7 @@ class BenchmarkConfig(Options):
     tasks: Annotated[dict[Slug, TaskSpec], Field(min_length=1)] = Field(
         description="The downstream tasks that the encoders are measured by."
     )
-    report: ReportSpec = Field(default_factory=ReportSpec, description="What the report shows.")
+    report: ReportSpec = Field(default_factory=ReportSpec, description="What `mribench report` shows.")
     _source: str = PrivateAttr(default="benchmark")
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mribench.config.reading import read_text
+from mribench.config.reading import MAX_DEPTH, has_half_character, read_text
 from mribench.errors import ConfigError, did_you_mean
 
 _SELECTORS = ("name", "by")
@@ -41,10 +41,14 @@ def parse_setting(text: str) -> Setting:
     Raises:
         ConfigError: when it is not ``key=value``, or the value is not YAML.
     """
+    if has_half_character(text):
+        raise ConfigError(f"--set {text!a}: not UTF-8 text", _SET_HINT)
     key, equals, value = text.partition("=")
     path = tuple(part.strip() for part in key.split("."))
     if not equals or not all(path):
         raise ConfigError(f"--set {text}: expected key=value", _SET_HINT)
+    if len(path) > MAX_DEPTH:
+        raise ConfigError(f"--set: a key of {len(path)} parts, expected at most {MAX_DEPTH}", _SET_HINT)
     return Setting(text, path, read_text(value, f"--set {text}"))
 
 

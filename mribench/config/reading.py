@@ -78,7 +78,8 @@ def read_file(path: Path) -> dict[str, Any]:
         ConfigError: missing or unreadable file, syntax error with its line, or no mapping.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         others = sorted(other.name for other in path.parent.glob("*.yaml"))
         hint = f"in that folder: {', '.join(others)}" if others else "check the path"
@@ -86,7 +87,7 @@ def read_file(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}", "give the path of a benchmark file") from None
     if len(data) > MAX_BYTES:
-        raise ConfigError(f"{path.name}: {len(data)} bytes, expected at most {MAX_BYTES}")
+        raise ConfigError(f"{path.name}: more than {MAX_BYTES} bytes", "give the path of a benchmark file")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -125,6 +126,11 @@ def read_text(text: str, where: str) -> Any:
         raise ConfigError(f"{where}: not YAML: {reason}", _SYNTAX_HINT) from None
     _check_finite(value, where)
     return value
+
+
+def has_half_character(text: str) -> bool:
+    """Whether a text holds half of a surrogate pair, which cannot be printed or stored."""
+    return any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _check_events(text: str) -> None:
@@ -176,7 +182,7 @@ def _check_node(event: CollectionStartEvent | ScalarEvent) -> None:
     line = _line(event)
     if event.tag is not None:
         raise ConfigError(f"line {line}: the tag {event.tag!r} is not allowed", "write plain values")
-    if isinstance(event, ScalarEvent) and any("\ud800" <= char <= "\udfff" for char in event.value):
+    if isinstance(event, ScalarEvent) and has_half_character(event.value):
         raise ConfigError(f"line {line}: text with half of a surrogate pair", "write the character itself")
 
 

@@ -119,7 +119,7 @@ def _views(config: BenchmarkConfig, registry: Registry, name: str) -> tuple[Reso
     augment = {**default, **spec.augment, **written}
     views = spec.views
     if augment:
-        views = ViewsRef(name=views.name, options={**views.options, AUGMENT: augment})
+        views = ViewsRef.model_validate({**views.options, AUGMENT: augment, "name": views.name})
     try:
         resolved = registry.resolve(views, f"{where}.views", config.profile)
     except ConfigError as error:

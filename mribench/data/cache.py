@@ -1,10 +1,17 @@
-"""Where mribench keeps what it can make again."""
+"""Where mribench keeps what it can make again, and what it remembers about files."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+_VERSION = 1  # of what is remembered: older records are not believed
 
 
 def cache_dir() -> Path:
@@ -16,6 +23,51 @@ def cache_dir() -> Path:
     if given:
         return Path(given).expanduser()
     return _user_cache() / "mribench"
+
+
+def remembered(
+    path: Path, what: str, compute: Callable[[Path], tuple[dict[str, Any], bool]]
+) -> dict[str, Any]:
+    """Return what is known about a file, computed once for each version of it.
+
+    A version is path, size and time of modification. Each file has a small record of its own, written by
+    rename, so that any number of processes may look at the same cohort.
+
+    Args:
+        path: the file.
+        what: which of the things that are remembered.
+        compute: returns JSON-ready findings, and whether they are worth keeping (a passing trouble is not).
+
+    Raises:
+        OSError: when there is no such file.
+    """
+    status = path.stat()
+    state = [_VERSION, status.st_size, status.st_mtime_ns]
+    key = hashlib.sha256(f"{path.resolve()}\0{what}".encode()).hexdigest()
+    record = cache_dir() / "files" / key[:2] / f"{key[2:]}.json"
+    known = _recall(record, state)
+    if known is None:
+        known, keep = compute(path)
+        if keep:
+            _remember(record, state, known)
+    return known
+
+
+def _recall(record: Path, state: list[int]) -> dict[str, Any] | None:
+    try:
+        known = json.loads(record.read_bytes())
+        found = known["found"] if known["state"] == state else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None  # never looked at, or a record that something damaged: look again
+    return found if isinstance(found, dict) else None
+
+
+def _remember(record: Path, state: list[int], found: dict[str, Any]) -> None:
+    record.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=record.parent, prefix=record.stem[:8], suffix=".tmp")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        json.dump({"state": state, "found": found}, stream)
+    Path(name).replace(record)
 
 
 def _user_cache() -> Path:

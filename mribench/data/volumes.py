@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import nibabel as nib
 import numpy as np
@@ -18,7 +18,7 @@ from nibabel import orientations
 from numpy.typing import DTypeLike
 from scipy import ndimage
 
-from mribench.data.cache import cache_dir
+from mribench.data.cache import cache_dir, remembered
 from mribench.data.nifti_file import Grid, read_header, read_voxels
 from mribench.errors import DataError
 
@@ -185,10 +185,12 @@ def read_grid_of(images: Sequence[Path], labels: Sequence[Path]) -> str:
         images: must share shape and affine.
         labels: may be on another grid that overlaps; with the image's affine they need its shape.
     """
-    try:
-        grids = {path: read_header(path)[1] for path in (*images, *labels)}
-    except DataError as error:
-        return error.message
+    grids: dict[Path, Grid] = {}
+    for path in (*images, *labels):
+        grid = _grid_of(path)
+        if isinstance(grid, str):
+            return grid
+        grids[path] = grid
     if not images:
         return "the scan has no image"
     first = grids[images[0]]
@@ -201,6 +203,26 @@ def read_grid_of(images: Sequence[Path], labels: Sequence[Path]) -> str:
         if problem:
             return problem
     return ""
+
+
+def _grid_of(path: Path) -> Grid | str:
+    """Return the grid that a file claims, or why it cannot be read; remembered by size and time."""
+    try:
+        known = remembered(path, "grid", _claimed_grid)
+    except OSError as error:
+        return f"{path} cannot be opened: {error.strerror}"
+    if known["problem"]:
+        return str(known["problem"])
+    i, j, k = known["shape_vox"]
+    return Grid((i, j, k), np.array(known["affine"]))
+
+
+def _claimed_grid(path: Path) -> tuple[dict[str, Any], bool]:
+    try:
+        grid = read_header(path)[1]
+    except DataError as error:
+        return {"problem": error.message}, False
+    return {"problem": "", "shape_vox": list(grid.shape_vox), "affine": grid.affine.tolist()}, True
 
 
 def _label_problem(image_path: Path, image: Grid, label_path: Path, label: Grid) -> str:

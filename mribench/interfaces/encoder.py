@@ -36,13 +36,18 @@ class Encoder(nn.Module, ABC):
         """Return the embedding ``(B, D)`` of the maps: the spatial mean of the coarsest unless overridden."""
         return feature_maps[-1].flatten(2).mean(-1)
 
-    def embed(self, image: Tensor) -> Tensor:
-        """Return the embedding ``(B, D)``: ``pool`` of the feature maps.
+    def maps_and_embedding(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return ``feature_maps`` and the embedding ``(B, D)`` from one pass.
 
-        Override ``pool`` where the embedding can be had from the feature maps, and ``embed`` where it
-        cannot (a class token): ``pool`` is then not used.
+        Override ``pool`` where the embedding can be had from the feature maps, and this where it cannot
+        (a class token); ``embed`` follows.
         """
-        return self.pool(self.feature_maps(image))
+        maps = self.feature_maps(image)
+        return maps, self.pool(maps)
+
+    def embed(self, image: Tensor) -> Tensor:
+        """Return the embedding ``(B, D)`` of ``maps_and_embedding``."""
+        return self.maps_and_embedding(image)[1]
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return ``feature_maps(image)``."""

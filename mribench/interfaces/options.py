@@ -47,11 +47,11 @@ class Component(BaseModel):
             return {"name": value, "options": {}}
         if isinstance(value, dict):
             if "name" not in value:
-                raise ValueError(f"expected a name, or {{name: …}} of a {cls.kind}, got no name")
+                raise ValueError(f"expected a name, or {{name: …}}, of kind '{cls.kind}', got no name")
             return {"name": value["name"], "options": {k: v for k, v in value.items() if k != "name"}}
         if isinstance(value, Component):
             return {"name": value.name, "options": value.options}
-        raise ValueError(f"expected the name of a {cls.kind}, or {{name: …}}, got {value!r}")
+        raise ValueError(f"expected a name, or {{name: …}}, of kind '{cls.kind}', got {value!r}")
 
     @model_serializer(mode="plain")
     def _to_yaml(self) -> dict[str, Any]:

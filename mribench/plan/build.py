@@ -146,7 +146,7 @@ class _Builder:
         self, task: ResolvedTask, arm: _Arm, cell: Mapping[str, Any], adapt: Job, pretrain: Job | None
     ) -> Iterator[Job]:
         for site in self.cohorts[task.spec.data].sites:
-            for sequence in self._test_sequences(task, cell["train_sequence"]):
+            for sequence in task.spec.tested_on(cell["train_sequence"]):
                 here = {**cell, "test_site": site, "test_sequence": sequence}
                 job = self._evaluate(task, arm, here, adapt.key, pretrain)
                 if job is not None:
@@ -155,7 +155,7 @@ class _Builder:
     def _identity(self, task_name: str, task: ResolvedTask) -> Iterator[Job]:
         arm = _Arm("identity", "identity", self.resolved.reference_encoder)
         cell = self._cell(task_name, task, arm, None)
-        sequences = [s for train in task.spec.train_sequences for s in self._test_sequences(task, train)]
+        sequences = [s for train in task.spec.train_sequences for s in task.spec.tested_on(train)]
         for site in self.cohorts[task.spec.data].sites:
             for sequence in dict.fromkeys(sequences):
                 here = {**cell, "test_site": site, "test_sequence": sequence}
@@ -229,12 +229,6 @@ class _Builder:
             "train_site": None if arm.arm == "identity" else cohort.sites[0],
             "seed": seed,
         }
-
-    def _test_sequences(self, task: ResolvedTask, train_sequence: str) -> Sequence[str]:
-        asked = task.spec.test_sequences
-        if asked == "same":
-            return [train_sequence]
-        return task.spec.train_sequences if asked == "all" else list(asked)
 
     def _eligible(
         self, cohort: Cohort, ids: Sequence[str], sequence: str, label: str | None

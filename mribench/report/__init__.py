@@ -12,7 +12,7 @@ from mribench.report.data import to_csv, to_json
 from mribench.report.layouts import build, table_names
 from mribench.report.load import RunData, load_run
 from mribench.report.markdown import to_markdown
-from mribench.report.terminal import print_table
+from mribench.report.terminal import print_tables
 
 FORMATS = ("terminal", "markdown", "csv", "json")
 
@@ -46,8 +46,7 @@ def render_run(
         return "\n".join(to_markdown(table) for table in built)
     if output_format != "terminal":
         raise MRIBenchError(f"unknown format '{output_format}'", did_you_mean(output_format, FORMATS))
-    for table in built:
-        print_table(table, console or Console())
+    print_tables(built, console or Console())
     return None
 
 

@@ -11,6 +11,7 @@ from mribench.report.load import RunData
 
 ENOUGH_SEEDS = 5
 """Below this many seeds the tables claim nothing about methods."""
+_MOST_FAILED = 5
 _MARKS = (
     "Bold: best; underlined: second; of all rows but identity, by unrounded means, without incomplete cells."
 )
@@ -29,8 +30,9 @@ def caption(run: RunData, frame: pd.DataFrame, question: Question, notes: Sequen
         _what(frame, run, question),
         _standard_error(frame),
         _MARKS,
-        _empty_masks(frame),
-        _incomplete(frame),
+        _empty_masks(_once(frame)),
+        _incomplete(_once(frame)),
+        _failed_jobs(frame, run),
         _superseded(run),
         f"Profile: {', '.join(run.manifest['profiles'])}.",
         _claim(frame),
@@ -46,8 +48,15 @@ def _what(frame: pd.DataFrame, run: RunData, question: Question) -> str:
         counts = f"{subjects.max()}" if subjects.min() == subjects.max() else f"up to {subjects.max()}"
         sequences = run.manifest["tasks"][name]["train_sequences"]
         average = question.average_sequences and len(sequences) > 1
+        subsets = run.cells.loc[run.cells["task"] == name, "subset_seed"].nunique()
         parts.append(
-            f"{name}: {counts} subjects" + (f", averaged over {', '.join(sequences)}" if average else "")
+            f"{name}: {counts} subjects"
+            + (f", averaged over {', '.join(sequences)}" if average else "")
+            + (
+                f", averaged over {subsets} label subsets, whose spread is not in the SE"
+                if subsets > 1
+                else ""
+            )
         )
     domain = "on the site and sequence trained on" if question.in_domain else "per test site"
     return f"Mean ± SE {domain}; {'; '.join(parts)}; {_seeds(frame)}."
@@ -70,6 +79,12 @@ def _standard_error(frame: pd.DataFrame) -> str:
     return "SE: over subjects, labels and sessions averaged within a subject."
 
 
+def _once(frame: pd.DataFrame) -> pd.DataFrame:
+    """Drop the repetitions of untrained rows, whose scores stand in several columns."""
+    same = ["row", "task", "metric", "test_site", "test_sequence"]
+    return frame[frame["arm"].ne("identity") | ~frame.duplicated(same)]
+
+
 def _empty_masks(frame: pd.DataFrame) -> str:
     both = int(frame["n_both_empty"].sum())
     left_out = f", left out: {both} rows" if both else ", left out: none"
@@ -79,10 +94,20 @@ def _empty_masks(frame: pd.DataFrame) -> str:
 def _incomplete(frame: pd.DataFrame) -> str:
     failed_rows, pairs = int(frame["n_failed"].sum()), int(frame["n_missing_pairs"].sum())
     jobs = frame.groupby("status").size()
-    parts = [f"{int(jobs[name])} cells {name}" for name in ("failed", "missing", "partial") if name in jobs]
-    parts += [f"{failed_rows} rows failed"] if failed_rows else []
-    parts += [f"{pairs} (seed, subject) pairs without a score"] if pairs else []
-    return f"Incomplete: {', '.join(parts)}." if parts else ""
+    parts = [f"cells {name}: {int(jobs[name])}" for name in ("failed", "missing", "partial") if name in jobs]
+    parts += ["some wait for data that are not there"] if frame["jobs_waiting"].any() else []
+    parts += [f"rows failed: {failed_rows}"] if failed_rows else []
+    parts += [f"(seed, subject) pairs without a score: {pairs}"] if pairs else []
+    return f"Incomplete: {'; '.join(parts)}." if parts else ""
+
+
+def _failed_jobs(frame: pd.DataFrame, run: RunData) -> str:
+    names = list(dict.fromkeys(name for names in frame["blame"] for name in names))
+    if not names:
+        return ""
+    texts = [f"{name}: {run.reasons.get(name) or 'no reason given'}" for name in names[:_MOST_FAILED]]
+    more = f"; and {len(names) - _MOST_FAILED} more" if len(names) > _MOST_FAILED else ""
+    return f"Failed jobs: {'; '.join(texts)}{more}."
 
 
 def _superseded(run: RunData) -> str:

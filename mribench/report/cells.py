@@ -59,7 +59,8 @@ def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     """Return one row per cell.
 
     Columns: ``row``, ``method``, ``arm``, ``PLACE``, ``metric``, ``unit``, ``higher_is_better``, the
-    fields of ``Estimate``, ``jobs_done``, ``jobs_failed``, ``jobs_expected``, ``status``, ``mark``.
+    fields of ``Estimate``, ``jobs_expected``, ``jobs_done``, ``jobs_failed``, ``jobs_waiting`` (for data),
+    ``blame`` (ids of the jobs that failed), ``status``, ``mark``, ``row_order``.
     Where sequences are averaged their columns hold null. ``identity`` rows, which have no training, stand
     in every fraction and training sequence of their task.
     """
@@ -116,9 +117,17 @@ def _part(
 ) -> pd.DataFrame:
     """Estimates of the planned cells that share their keys: all trained ones, or all others."""
     by = ["row", "method", "arm", *keys]
-    jobs = planned.assign(done=planned["state"].eq("done"), failed=planned["state"].eq("failed"))
+    jobs = planned.assign(
+        done=planned["state"].eq("done"),
+        failed=planned["state"].eq("failed"),
+        waiting=planned["key"].isna(),
+    )
     progress = jobs.groupby(by, dropna=False, sort=False).agg(
-        jobs_expected=("state", "size"), jobs_done=("done", "sum"), jobs_failed=("failed", "sum")
+        jobs_expected=("state", "size"),
+        jobs_done=("done", "sum"),
+        jobs_failed=("failed", "sum"),
+        jobs_waiting=("waiting", "sum"),
+        blame=("blame", _unique),
     )
     metrics = pd.DataFrame(
         [
@@ -135,6 +144,10 @@ def _part(
     cells = progress.reset_index().merge(metrics, on="task")
     found = estimates(scores, [*by, "metric"], question.within)
     return cells.merge(found, on=[*by, "metric"], how="left")
+
+
+def _unique(names: pd.Series) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _everywhere(cells: pd.DataFrame, manifest: dict[str, Any], question: Question) -> pd.DataFrame:
@@ -184,22 +197,26 @@ def _ordered(frame: pd.DataFrame, run: RunData) -> pd.DataFrame:
     manifest = run.manifest
     tasks = manifest["tasks"]
     methods = [method["name"] for method in manifest["methods"]]
+    frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *PLACE])))
     places = {
-        "method": _order([*methods, *manifest["reference_arms"]]),
-        "arm": _order([*manifest["arms"], *manifest["reference_arms"]]),
-        "task": _order(tasks),
-        "test_site": _order(site for task in tasks.values() for site in task["sites"]),
-        "train_sequence": _order([*(s for task in tasks.values() for s in task["train_sequences"]), ANY]),
-        "test_sequence": _order(s for task in tasks.values() for s in task["test_sequences"]),
-        "metric": _order(metric["id"] for task in tasks.values() for metric in task["metrics"]),
+        "method": [*methods, *manifest["reference_arms"]],
+        "arm": [*manifest["arms"], *manifest["reference_arms"]],
+        "task": list(tasks),
+        "test_site": [site for task in tasks.values() for site in task["sites"]],
+        "train_sequence": [*(s for task in tasks.values() for s in task["train_sequences"]), ANY],
+        "test_sequence": [s for task in tasks.values() for s in task["test_sequences"]],
+        "metric": [metric["id"] for task in tasks.values() for metric in task["metrics"]],
     }
-    ranks = pd.DataFrame({name: frame[name].map(place) for name, place in places.items() if name in frame})
+    ranks = pd.DataFrame({name: _ranks(frame[name], known) for name, known in places.items()})
     ranks["fraction"] = frame["fraction"]
-    frame["row_order"] = (ranks["method"] * len(places["arm"]) + ranks["arm"]).astype("int64")
+    frame["row_order"] = ranks["method"] * (ranks["arm"].max() + 1) + ranks["arm"]
     by = ("task", "metric", "fraction", "test_site", "train_sequence", "test_sequence", "method", "arm")
-    order = ranks.sort_values([name for name in by if name in ranks], kind="stable").index
+    order = ranks.sort_values(list(by), kind="stable").index
     return frame.loc[order].reset_index(drop=True)
 
 
-def _order(names: Any) -> dict[str, int]:
-    return {name: place for place, name in enumerate(dict.fromkeys(names))}
+def _ranks(column: pd.Series, known: Sequence[str]) -> pd.Series:
+    """Return the place of each name in ``known``; names that are not in it come after, nulls last."""
+    names = dict.fromkeys([*known, *column.dropna()])
+    places = {name: place for place, name in enumerate(names)}
+    return column.map(places).fillna(len(places)).astype("int64")

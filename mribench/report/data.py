@@ -18,7 +18,8 @@ SCHEMA = 1
 """Version of the JSON."""
 COLUMNS = (
     "table", "row", "method", "arm", *PLACE, "metric", "unit", "higher_is_better", *ESTIMATE_COLUMNS,
-    "jobs_done", "jobs_failed", "jobs_expected", "status", "mark", "collapsed", "unequal_budget",
+    "jobs_expected", "jobs_done", "jobs_failed", "jobs_waiting", "status", "mark", "collapsed",
+    "unequal_budget",
 )  # fmt: skip
 
 

@@ -86,4 +86,7 @@ def _unequal(pretrained: pd.DataFrame, manifest: Mapping[str, Any]) -> dict[str,
 
 
 def _listed(texts: Mapping[str, str]) -> str:
-    return "; ".join(f"{row} {text}" for row, text in texts.items())
+    rows: dict[str, list[str]] = {}
+    for row, text in texts.items():
+        rows.setdefault(text, []).append(row)
+    return "; ".join(f"{', '.join(names)}: {text}" for text, names in rows.items())

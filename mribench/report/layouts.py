@@ -126,7 +126,7 @@ def is_share(unit: object, value_range: object) -> bool:
     """
     if unit:
         return False
-    return value_range is None or (isinstance(value_range, Sequence) and list(value_range) == [0, 1])
+    return list(value_range) == [0, 1] if isinstance(value_range, Sequence) else True
 
 
 def _metric(cell: Any) -> str:

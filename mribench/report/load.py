@@ -29,9 +29,10 @@ class RunData:
         manifest: of the plan, or of several merged.
         scores: rows of ``SCORE_SCHEMA`` of the done jobs, each cell and seed once.
         jobs: rows of ``JOB_SCHEMA`` of the done jobs.
-        cells: one row per planned evaluate job: ``CELL_COLUMNS``, ``key``, ``pretrain``, ``state``.
+        cells: one row per planned evaluate job: ``CELL_COLUMNS``, ``key``, ``pretrain``, ``state``, and
+            ``blame``, the id of the job that failed, its own or one that it waits for.
         status: state of each job by key.
-        reasons: why a job failed, by key.
+        reasons: why a job failed, by id.
         superseded: older results of the same cells that were left aside.
     """
 
@@ -60,8 +61,8 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
     store = Store(directory)
     planned = [job for manifest in manifests for job in manifest["jobs"]]
     statuses = {key: store.status(key) for key in {job["key"] for job in planned if job["key"]}}
-    status = _blocked(planned, {key: found.state for key, found in statuses.items()})
-    cells, superseded = _newest(_cells(planned, status), directory)
+    status, blame = _blocked(planned, {key: found.state for key, found in statuses.items()})
+    cells, superseded = _newest(_cells(planned, status, blame), directory)
     done = {key for key, state in status.items() if state == "done"}
     shown = [key for key in cells["key"].dropna() if key in done]
     trained = [job["key"] for job in planned if job["key"] in done and job["kind"] != "evaluate"]
@@ -71,7 +72,7 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
         jobs=_read(directory, [*dict.fromkeys(trained), *shown], "job.parquet", JOB_SCHEMA),
         cells=cells,
         status=status,
-        reasons={key: found.reason for key, found in statuses.items() if found.reason},
+        reasons={job["id"]: statuses[job["key"]].reason for job in planned if job["key"] in statuses},
         superseded=superseded,
     )
 
@@ -104,28 +105,36 @@ def _manifest(path: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _blocked(planned: Sequence[Mapping[str, Any]], states: Mapping[str, str]) -> dict[str, str]:
-    """Return the states; a job that waits for a failed one is failed itself."""
+def _blocked(
+    planned: Sequence[Mapping[str, Any]], states: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the states, and the id of the job to blame; who waits for a failed job is failed itself."""
     found = dict(states)
+    blame: dict[str, str] = {}
     for job in planned:  # dependencies come first
-        waits = found.get(job["key"]) in ("todo", "interrupted")
-        if waits and any(found.get(need) == "failed" for need in job["needs"]):
-            found[job["key"]] = "failed"
-    return found
+        if found.get(job["key"]) == "failed":
+            blame.setdefault(job["key"], job["id"])
+        culprits = [need for need in job["needs"] if found.get(need) == "failed"]
+        if culprits and found.get(job["key"]) in ("todo", "interrupted"):
+            found[job["key"]], blame[job["key"]] = "failed", blame[culprits[0]]
+    return found, blame
 
 
-def _cells(planned: Sequence[Mapping[str, Any]], status: Mapping[str, str]) -> pd.DataFrame:
+def _cells(
+    planned: Sequence[Mapping[str, Any]], status: Mapping[str, str], blame: Mapping[str, str]
+) -> pd.DataFrame:
     rows = [
         {
             **job["cell"],
             "key": job["key"],
             "pretrain": job["pretrain"],
             "state": status.get(job["key"], "todo"),
+            "blame": blame.get(job["key"], ""),
         }
         for job in planned
         if job["kind"] == "evaluate"
     ]
-    frame = pd.DataFrame(rows, columns=[*CELL_COLUMNS, "key", "pretrain", "state"])
+    frame = pd.DataFrame(rows, columns=[*CELL_COLUMNS, "key", "pretrain", "state", "blame"])
     types = pa.schema(CELL_COLUMNS).empty_table().to_pandas().dtypes.to_dict()
     return frame.astype({name: "float64" if kind.kind in "if" else kind for name, kind in types.items()})
 

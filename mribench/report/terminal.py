@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console
@@ -20,11 +20,20 @@ _SIGNS = {"best": "**{}**", "second": "__{}__", "none": "{}"}
 _PIPE_WIDTH = 10_000
 
 
-def print_table(table: Table, console: Console) -> None:
-    """Print a table; one too wide for the terminal is printed in blocks of columns.
+def print_tables(tables: Iterable[Table], console: Console) -> None:
+    """Print tables; one too wide for the terminal in blocks of columns, a sentence of captions once.
 
     Without a terminal the styles are written out: ``**best**``, ``__second__``.
     """
+    said: set[str] = set()
+    for table in tables:
+        _print(table, console, [sentence for sentence in table.caption if sentence not in said])
+        said.update(table.caption)
+    if not console.is_terminal:
+        console.print(Text("Without styles: **best**, __second__."), soft_wrap=True)
+
+
+def _print(table: Table, console: Console, caption: Iterable[str]) -> None:
     console.print(Text(f"\n{table.title}", style="bold"))
     width = console.width if console.is_terminal else _PIPE_WIDTH
     for block in _blocks(table, width, styled=console.is_terminal):
@@ -32,10 +41,8 @@ def print_table(table: Table, console: Console) -> None:
             console.print(block)
         else:
             console.print(Text(_plain(block)), soft_wrap=True)
-    for sentence in table.caption:
+    for sentence in caption:
         console.print(Text(sentence, style="dim"), soft_wrap=not console.is_terminal)
-    if not console.is_terminal:
-        console.print(Text("Without styles: **best**, __second__."), soft_wrap=True)
 
 
 def _blocks(table: Table, width: int, *, styled: bool) -> Iterator[RichTable]:
@@ -73,7 +80,8 @@ def _text(cell: Cell | None, *, styled: bool) -> Text:
         return Text(text, style="dim")
     if not styled:
         return Text(_SIGNS[cell.mark].format(text))
-    return Text(text, style=_STYLES[cell.mark] or _STATUS_STYLES[cell.status])
+    # assembled, so that the style stays off the padding
+    return Text.assemble((text, _STYLES[cell.mark] or _STATUS_STYLES[cell.status]))
 
 
 def _plain(block: RichTable) -> str:

@@ -87,7 +87,10 @@ def estimate(means: pd.DataFrame) -> Estimate:
 
     Seeds without any score are dropped; of the others, only subjects scored under every seed count.
     """
-    table = means.pivot(index="seed", columns="subject", values="value").to_numpy(dtype=float)
+    row, seeds_seen = pd.factorize(means["seed"])
+    column, subjects_seen = pd.factorize(means["subject"])
+    table = np.full((len(seeds_seen), len(subjects_seen)), np.nan)
+    table[row, column] = means["value"]
     there = ~np.isnan(table)
     seeds = there.any(axis=1)
     complete = table[seeds][:, there[seeds].all(axis=0)] if seeds.any() else np.empty((0, 0))

@@ -97,6 +97,10 @@ def _check_evaluation(encoder: Encoder, images: Tensor) -> None:
             f"encoder: map {level} of a sample depends on the other samples of the batch in evaluation mode",
         )
     require_tensor(embedding, (2, encoder.embedding_dim), "encoder: embedding")
+    require(
+        torch.equal(embedding, encoder.maps_and_embedding(images)[1]),
+        "encoder: embed() and maps_and_embedding() differ; override the latter, or pool(), and not embed()",
+    )
     require(not torch.equal(embedding[0], embedding[1]), "encoder: all images have the same embedding")
 
 

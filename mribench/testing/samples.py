@@ -59,9 +59,10 @@ class ClassTokenEncoder(Encoder):
             maps.append(x)
         return maps
 
-    def embed(self, image: Tensor) -> Tensor:
-        """Return the class token ``(B, channels + 2)``."""
-        return self.token(self.feature_maps(image)[-1].flatten(2).amax(-1))
+    def maps_and_embedding(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the maps and the class token ``(B, channels + 2)``."""
+        maps = self.feature_maps(image)
+        return maps, self.token(maps[-1].flatten(2).amax(-1))
 
 
 def quantitative_maps(needs: Sequence[str], edge_vox: int, batch: int = 2) -> dict[str, Tensor]:

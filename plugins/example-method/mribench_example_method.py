@@ -37,6 +37,7 @@ class Vicreg(Objective):
 
     def loss(self, views: list[View], step: int, total_steps: int) -> dict[str, Tensor]:
         """Return the three terms, unweighted, averaged over dimensions as in the authors' code."""
+        del step, total_steps
         first, second = (self.expander(self.encoder.embed(view.image)).float() for view in views)
         return {
             "invariance": F.mse_loss(first, second),

@@ -18,10 +18,15 @@ from mribench.interfaces import Dataset, Exclusion, Options, Scan, Subject
 
 
 class FolderOptions(Options):
-    """Where a cohort lies."""
+    """Where a cohort lies, and who named its subjects."""
 
     root: Path | None = Field(
         None, description="folder of the cohort; by default from the environment (MRIBENCH_<NAME>)"
+    )
+
+    namespace: str = Field(
+        "",
+        description="cohorts of one archive share it, others must not; by default the dataset's name",
     )
 
     @field_validator("root", mode="before")
@@ -35,16 +40,16 @@ class FolderDataset(Dataset):
 
     Attributes:
         name: as the benchmark file writes it.
-        namespace: who names the subjects.
+        namespace: who named the subjects.
         root: the folder, or None when nobody said where it is.
     """
 
     name: str
     title: str
 
-    def __init__(self, options: FolderOptions, namespace: str = "") -> None:
+    def __init__(self, options: FolderOptions) -> None:
         self.options = options
-        self.namespace = namespace or self.name
+        self.namespace = options.namespace or self.name
         self.root = options.root.expanduser() if options.root is not None else _from_environment(self.name)
 
     @abstractmethod

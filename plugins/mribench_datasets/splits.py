@@ -18,9 +18,9 @@ _AMOUNT = "how many subjects: a count (226), or a share of all (0.7)"
 class SubjectSplitOptions(Options):
     """Sizes of the three parts."""
 
-    train: Amount = Field(0.7, description=_AMOUNT)
-    validation: Amount = Field(0.1, description=_AMOUNT)
-    test: Amount = Field(0.2, description=_AMOUNT)
+    train: Amount = Field(0.7, ge=0, description=_AMOUNT)
+    validation: Amount = Field(0.1, ge=0, description=_AMOUNT)
+    test: Amount = Field(0.2, ge=0, description=_AMOUNT)
     seed: int = Field(0, description="of the shuffle")
 
 
@@ -47,9 +47,9 @@ class SiteSplitOptions(Options):
     """One site trains, the others only test."""
 
     train_site: str = Field(description="where training, validation and in-domain test subjects come from")
-    train: Amount = Field(0.7, description=_AMOUNT)
-    validation: Amount = Field(0.1, description=_AMOUNT)
-    test: Amount = Field(0.2, description=_AMOUNT)
+    train: Amount = Field(0.7, ge=0, description=_AMOUNT)
+    validation: Amount = Field(0.1, ge=0, description=_AMOUNT)
+    test: Amount = Field(0.2, ge=0, description=_AMOUNT)
     test_sites: list[str] = Field(default_factory=list, description="all subjects of these sites test")
     seed: int = Field(0, description="of the shuffle")
 
@@ -110,7 +110,7 @@ def _divide(
 def _counts(amounts: tuple[Amount, Amount, Amount], total: int, where: str) -> list[int]:
     """Return how many subjects train, validate and test; what rounding leaves over trains."""
     for name, amount in zip(("train", "validation", "test"), amounts, strict=True):
-        if amount < 0 or (isinstance(amount, float) and amount > 1):
+        if isinstance(amount, float) and amount > 1:
             raise DataError(f"split: {name} is {amount}, expected a count (226) or a share up to 1 (0.7)")
     shares = [amount for amount in amounts if isinstance(amount, float)]
     if sum(shares) > 1 + 1e-9:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from monai.networks.nets.basic_unet import Down, TwoConv
+from monai.networks.nets.basic_unet import TwoConv
 from pydantic import Field
 from torch import Tensor, nn
 
-from mribench.errors import DataError
+from mribench.errors import DataError, PluginError
 from mribench.interfaces import Encoder, Options, Profile
 
-Norm = Literal["instance", "group", "none"]
+Embedding = Literal["mean", "mean-before-norm"]
 
 
 class CnnOptions(Options):
@@ -20,32 +20,103 @@ class CnnOptions(Options):
     features: tuple[Annotated[int, Field(gt=0)], ...] = Field(
         (64, 128, 256, 512, 768),
         min_length=1,
-        description="channels of each block, finest first; each block halves the resolution of the one before",
+        description="channels of each block, finest first; each has half the resolution of the one before",
     )
     dropout: float = Field(0.2, ge=0, lt=1, description="share of activations dropped after each norm")
-    last_norm: Norm | None = Field(None, description="normalisation after the last convolution")
+    embedding: Embedding | None = Field(
+        None,
+        description="what is averaged over space: 'mean' the coarsest feature map, as in the paper; "
+        "'mean-before-norm' the last convolution's output before its instance norm, the default in "
+        "'corrected'",
+    )
     profile: Profile = Field("corrected", description="protocol that decides what is left open above")
+
+    @property
+    def resolved_embedding(self) -> Embedding:
+        """The embedding, by profile unless given."""
+        return self.embedding or ("mean-before-norm" if self.profile == "corrected" else "mean")
 
 
 class CnnEncoder(Encoder):
-    """Blocks of two 3x3x3 convolutions with norm, dropout and GELU; max-pooling between the blocks."""
+    """Blocks of two 3x3x3 convolutions with instance norm, dropout and GELU; max-pooling between them.
+
+    Instance norm (Ulyanov et al. 2016, doi:10.48550/arXiv.1607.08022) gives every channel of every image
+    the same spatial mean, so the mean of the normed maps hardly depends on the image, and a contrastive
+    loss on it stays at chance. ``mean-before-norm`` averages what the last norm takes away. The layers,
+    their weights and the feature maps are the same with either embedding.
+    """
 
     def __init__(self, options: CnnOptions) -> None:
         super().__init__()
-        self.channels = options.features
-        self.strides = tuple(2**level for level in range(len(options.features)))
-        self.embedding_dim = options.features[-1]
-        style: dict[str, Any] = {
-            "act": "gelu", "norm": ("instance", {"affine": True}), "bias": True, "dropout": options.dropout,
-        }  # fmt: skip
-        blocks: list[nn.Module] = [TwoConv(3, 1, options.features[0], **style)]
-        for wide, wider in zip(options.features, options.features[1:], strict=False):
-            blocks.append(Down(3, wide, wider, **style))
-        self.blocks = nn.ModuleList(blocks)
+        features = options.features
+        self.channels = features
+        self.strides = tuple(2**level for level in range(len(features)))
+        self.embedding_dim = features[-1]
+        self.before_norm = options.resolved_embedding == "mean-before-norm"
+        self.blocks = nn.ModuleList(
+            _Block(channels_in, channels, options.dropout, halve=level > 0)
+            for level, (channels_in, channels) in enumerate(zip((1, *features), features, strict=False))
+        )
 
     def feature_maps(self, image: Tensor, mask: Tensor | None = None) -> list[Tensor]:
-        maps = []
+        """Return one map for each block, finest first.
+
+        Raises:
+            DataError: when the image is not ``(B, 1, I, J, K)`` with edges that the strides divide, two
+                voxels of the coarsest map or more.
+            PluginError: when a mask is given.
+        """
+        if mask is not None:
+            raise PluginError("encoder 'cnn' takes no mask", "use an objective without masks, or a ViT")
+        return self._run(image)[0]
+
+    def maps_and_embedding(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the feature maps and the embedding ``(B, features[-1])``.
+
+        Raises:
+            DataError: as ``feature_maps``.
+        """
+        maps, before_norm = self._run(image)
+        return maps, (before_norm if self.before_norm else maps[-1]).flatten(2).mean(-1)
+
+    def _run(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the maps, and the coarsest one before its norm."""
+        self._check(image)
+        maps, before_norm = [], image
         for block in self.blocks:
-            image = block(image)
+            before_norm, image = block(image)
             maps.append(image)
-        return maps
+        return maps, before_norm
+
+    def _check(self, image: Tensor) -> None:
+        if image.ndim != 5 or image.shape[1] != 1:
+            raise DataError(f"encoder 'cnn': expected an image (B, 1, I, J, K), got {tuple(image.shape)}")
+        edges, coarsest = tuple(image.shape[2:]), self.strides[-1]
+        if any(edge % coarsest or edge < 2 * coarsest for edge in edges):
+            raise DataError(
+                f"encoder 'cnn': expected edges that are multiples of {coarsest} and at least "
+                f"{2 * coarsest}, got {edges}",
+                "change patch_vox, or use fewer features (each block halves the resolution)",
+            )
+
+
+class _Block(nn.Module):
+    """Max-pooling where asked, and two convolutions."""
+
+    def __init__(self, channels_in: int, channels: int, dropout: float, halve: bool) -> None:
+        super().__init__()
+        self.shrink = nn.MaxPool3d(2) if halve else nn.Identity()
+        self.convs: Any = TwoConv(
+            3,
+            channels_in,
+            channels,
+            act="gelu",
+            norm=("instance", {"affine": True}),
+            bias=True,
+            dropout=dropout,
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the last convolution's output before and after norm, dropout and GELU."""
+        before_norm = self.convs.conv_1.conv(self.convs.conv_0(self.shrink(x)))
+        return before_norm, self.convs.conv_1.adn(before_norm)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 from mribench.interfaces import Encoder
 
@@ -36,13 +36,6 @@ def reconstructor(encoder: Encoder) -> nn.Sequential:
         layers.append(nn.ConvTranspose3d(channels, halved, factor, stride=factor))
         channels = halved
     return nn.Sequential(*layers, nn.Conv3d(channels, 1, 1))
-
-
-def maps_and_embedding(encoder: Encoder, image: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Return feature maps and embedding ``(B, D)`` of ``(B, 1, I, J, K)``; in one pass where possible."""
-    maps = encoder.feature_maps(image)
-    pooled = type(encoder).embed is Encoder.embed
-    return maps, encoder.pool(maps) if pooled else encoder.embed(image)
 
 
 def _prime_factors(number: int) -> list[int]:

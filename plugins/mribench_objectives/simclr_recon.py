@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from mribench.interfaces import Encoder, Objective, Options, Profile, View
-from mribench_objectives.heads import ProjectorNorm, maps_and_embedding, projector, reconstructor
+from mribench_objectives.heads import ProjectorNorm, projector, reconstructor
 from mribench_objectives.nt_xent import nt_xent
 
 
@@ -71,7 +71,7 @@ class SimclrRecon(Objective):
         """Return the terms ``contrastive`` and ``reconstruction`` of two views of equal size."""
         del step, total_steps
         first, second = views
-        maps, embedding = maps_and_embedding(self.encoder, torch.cat([first.image, second.image]))
+        maps, embedding = self.encoder.maps_and_embedding(torch.cat([first.image, second.image]))
         one, other = self.projector(embedding).chunk(2)
         subjects = () if self.options.resolved_same_subject_negatives else first.subjects
         reconstruction = F.l1_loss(

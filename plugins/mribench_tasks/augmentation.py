@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,9 +32,6 @@ class AugmentOptions(Options):
     )
     gain: float = Field(0.1, ge=0, lt=1, description="change of contrast, 0.1 = 10 %")
     offset: float = Field(0.1, ge=0, description="change of brightness, in standard deviations of the image")
-
-
-NO_AUGMENTATION = AugmentOptions(affine_probability=0, flip_probability=0, gain=0, offset=0)
 
 
 @dataclass(frozen=True)
@@ -68,63 +66,74 @@ def draw_augmentation(options: AugmentOptions, generator: torch.Generator) -> Au
     return Augmentation(matrix, 1 + options.gain * signed[13], options.offset * signed[14])
 
 
-def crop(
-    volume: Tensor,
-    centre_vox: tuple[int, int, int],
-    patch_vox: int,
-    matrix: Tensor,
-    labels: bool = False,
-) -> Tensor:
-    """Return the patch ``(C, p, p, p)`` of a volume ``(C, I, J, K)`` about a voxel, through ``matrix``.
+class Window:
+    """Where in a volume a patch lies; cuts it out of the image and out of its labels alike.
 
     What lies outside the volume has the value of its nearest border voxel. Without rotation, scaling and
     shear no value is interpolated.
 
     Args:
-        volume: the image, or class maps.
+        shape_vox: shape of the volume.
         centre_vox: the voxel at index ``p // 2`` of the patch.
         patch_vox: edge p of the patch.
         matrix: ``(3, 3)``, from offsets in the patch to offsets in the volume.
-        labels: take the nearest voxel and keep the type, where False interpolates linearly.
     """
-    if bool((matrix.abs() == torch.eye(3)).all()):
-        return _crop_on_grid(volume, centre_vox, patch_vox, matrix)
-    offsets = torch.arange(patch_vox, dtype=torch.float32) - patch_vox // 2
-    reach = matrix.abs().sum(1) * (patch_vox / 2 + 1)
+
+    def __init__(
+        self, shape_vox: Sequence[int], centre_vox: tuple[int, int, int], patch_vox: int, matrix: Tensor
+    ) -> None:
+        offsets = torch.arange(patch_vox, dtype=torch.float32) - patch_vox // 2
+        self._indices: list[Tensor] = []
+        if bool((matrix.abs() == torch.eye(3)).all()):
+            for size, centre, direction in zip(shape_vox, centre_vox, matrix.diagonal(), strict=True):
+                self._indices.append((centre + direction * offsets).long().clamp(0, size - 1))
+            return
+        reach = (matrix.abs().sum(1) * (patch_vox / 2 + 1)).tolist()
+        self._box, corner = _box(shape_vox, centre_vox, reach)
+        edges = [part.stop - part.start for part in self._box]
+        self._grid = _sampling_grid(offsets, corner, edges, matrix)
+
+    def cut(self, volume: Tensor, labels: bool = False) -> Tensor:
+        """Return the patch ``(C, p, p, p)`` of ``(C, I, J, K)``.
+
+        Args:
+            volume: an image, or a class map.
+            labels: take the nearest voxel, where False interpolates linearly; the type is kept.
+        """
+        if self._indices:
+            for axis, index in enumerate(self._indices, start=1):
+                volume = volume.index_select(axis, index)
+            return volume
+        i, j, k = self._box
+        sampled = F.grid_sample(
+            volume[None, :, i, j, k].float(),
+            self._grid,
+            mode="nearest" if labels else "bilinear",
+            padding_mode="border",
+            align_corners=True,
+        )
+        return sampled[0].to(volume.dtype)
+
+
+def _box(
+    shape_vox: Sequence[int], centre_vox: Sequence[int], reach_vox: Sequence[float]
+) -> tuple[list[slice], list[int]]:
+    """Return the part of the volume within reach of the centre, and the centre's place in it."""
     slices, places = [], []
-    for size, centre, half in zip(volume.shape[1:], centre_vox, reach.tolist(), strict=True):
-        start = min(max(0, math.floor(centre - half)), size - 1)
-        stop = max(start + 1, min(size, math.ceil(centre + half) + 1))
-        slices.append(slice(start, stop))
+    for size, centre, reach in zip(shape_vox, centre_vox, reach_vox, strict=True):
+        start = min(max(0, math.floor(centre - reach)), size - 1)
+        slices.append(slice(start, max(start + 1, min(size, math.ceil(centre + reach) + 1))))
         places.append(centre - start)
-    source = volume[:, slices[0], slices[1], slices[2]]
-    grid = _sampling_grid(offsets, places, source.shape[1:], matrix.float())
-    sampled = F.grid_sample(
-        source[None].float(),
-        grid[None],
-        mode="nearest" if labels else "bilinear",
-        padding_mode="border",
-        align_corners=True,
-    )
-    return sampled[0].to(volume.dtype)
+    return slices, places
 
 
-def _sampling_grid(offsets: Tensor, places: list[int], shape: torch.Size, matrix: Tensor) -> Tensor:
-    """Return where to sample, ``(p, p, p, 3)`` in -1..1, in ``grid_sample``'s order K, J, I."""
-    axes = []
-    for row, place, size in zip(matrix, places, shape, strict=True):
-        along = row[0] * offsets[:, None, None] + row[1] * offsets[None, :, None] + row[2] * offsets
-        axes.append((along + place) * (2 / max(1, size - 1)) - 1)
-    return torch.stack(axes[::-1], dim=-1)
-
-
-def _crop_on_grid(volume: Tensor, centre_vox: tuple[int, int, int], patch_vox: int, matrix: Tensor) -> Tensor:
-    """Crop where the matrix only mirrors axes: no resampling."""
-    for axis, centre in enumerate(centre_vox):
-        direction = 1 if matrix[axis, axis] > 0 else -1
-        index = centre + direction * (torch.arange(patch_vox) - patch_vox // 2)
-        volume = volume.index_select(axis + 1, index.clamp(0, volume.shape[axis + 1] - 1))
-    return volume
+def _sampling_grid(offsets: Tensor, corner: Sequence[int], edges: Sequence[int], matrix: Tensor) -> Tensor:
+    """Return where to sample, ``(1, p, p, p, 3)`` in -1..1, in ``grid_sample``'s order K, J, I."""
+    scale = torch.tensor([2 / max(1, edge - 1) for edge in edges], dtype=torch.float64)
+    scaled = (scale[:, None] * matrix).flip(0).float()
+    shift = (scale * torch.tensor(corner) - 1).flip(0).float()
+    along_i, along_j, along_k = (offsets[:, None] * column for column in scaled.T)
+    return (along_i[:, None, None] + along_j[:, None] + (along_k + shift))[None]
 
 
 def _rotation(angles_rad: list[float]) -> Tensor:

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mribench.interfaces import DecoderRef, Encoder, LabelScore, Metric, MetricRef, Options, Task, TaskVolume
-from mribench_tasks.augmentation import AugmentOptions, crop, draw_augmentation
+from mribench_tasks.augmentation import AugmentOptions, Window, draw_augmentation
 
 Centre = tuple[int, int, int]
 _TRIES = 100
@@ -48,10 +48,11 @@ class DenseTask(Task):
     ) -> tuple[Tensor, Tensor | None]:
         """Return an augmented crop of the image ``(1, p, p, p)``, and of its label ``(1, p, p, p)``."""
         draw = draw_augmentation(self._augment, generator)
-        image = crop(volume.image, centre_vox, patch_vox, draw.matrix) * draw.gain + draw.offset
-        if volume.label is None:
+        window = Window(volume.image.shape[1:], centre_vox, patch_vox, draw.matrix)
+        image = window.cut(volume.image) * draw.gain + draw.offset
+        if self.label is None or volume.label is None:
             return image, None
-        return image, crop(volume.label[None], centre_vox, patch_vox, draw.matrix, labels=True)
+        return image, window.cut(volume.label[None], labels=True)
 
     def score_label(
         self,

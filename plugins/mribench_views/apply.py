@@ -34,10 +34,17 @@ def intensity_window(signal: Tensor, low: float, high: float) -> Tensor:
         stride -= 1  # a stride that divides the rows would look at a few columns only
     subset = flat[:, ::stride].contiguous()
     last = subset.shape[1] - 1
-    floor = subset.kthvalue(1 + round(last * low / 100), dim=1).values.view(-1, 1, 1, 1)
-    ceiling = subset.kthvalue(1 + round(last * high / 100), dim=1).values.view(-1, 1, 1, 1)
+    floor = _ranked(subset, round(last * low / 100)).view(-1, 1, 1, 1)
+    ceiling = _ranked(subset, round(last * high / 100)).view(-1, 1, 1, 1)
     scale = (ceiling - floor).clamp_min(torch.finfo(signal.dtype).tiny).reciprocal()
     return (signal - floor).mul_(scale).clamp_(0, 1)
+
+
+def _ranked(values: Tensor, rank: int) -> Tensor:
+    """Return the value of each row ``(B, n)`` that ``rank`` others precede."""
+    if values.device.type == "cpu":
+        return values.kthvalue(rank + 1, dim=1).values
+    return values.sort(dim=1).values[:, rank]  # kthvalue is refused there in torch's deterministic mode
 
 
 def equalise(image: Tensor, bins: int = 256) -> Tensor:
@@ -96,7 +103,8 @@ def add_artefacts(clean: Tensor, draws: Sequence[AugmentDraw], bias_control_vox:
         coefficients = torch.stack([draw.log_receive for draw in draws]).to(clean)
         image = image * splines.expand(coefficients, (view_vox,) * 3, bias_control_vox).exp_()
     if any(min(draw.gibbs_kept) < 1 for draw in draws):
-        image = truncate_frequencies(image, [draw.gibbs_kept for draw in draws])
+        # a scanner stores magnitudes, and ringing goes below 0
+        image = truncate_frequencies(image, [draw.gibbs_kept for draw in draws]).abs_()
     if any(draw.noise_sigma > 0 for draw in draws):
         image = _rician(image, draws)
     return image
@@ -127,6 +135,9 @@ def _rician(image: Tensor, draws: Sequence[AugmentDraw]) -> Tensor:
     shape = image.shape[1:]
     noisy = []
     for sample, draw in zip(image, draws, strict=True):
+        if draw.noise_sigma == 0:
+            noisy.append(sample)
+            continue
         generator = torch.Generator(device=image.device).manual_seed(draw.noise_seed)
         noise = torch.randn(2, *shape, generator=generator, device=image.device, dtype=image.dtype)
         noise *= draw.noise_sigma

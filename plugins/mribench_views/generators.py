@@ -92,17 +92,18 @@ class SimulatedViews(ViewGenerator):
             DataError: a map is missing, or the maps and the generators do not fit together.
         """
         used = _checked(maps, len(generators))
-        shape = next(iter(used.values())).shape
+        shape, device = used["PD"].shape, used["PD"].device
         edges = [max(1, round(patch_vox * request.patch_scale)) for request in requests]
         plans = [self._plan(edges, tuple(shape[1:]), spacing_mm, generator) for generator in generators]
-        on_cpu = next(iter(used.values())).device.type == "cpu"
-        chunks = [slice(i, i + 1) for i in range(shape[0])] if on_cpu else [slice(0, shape[0])]
-        pieces = [
-            self._render(
-                {name: values[chunk] for name, values in used.items()}, plans[chunk], edges, spacing_mm
-            )
-            for chunk in chunks
-        ]
+        one_by_one = device.type == "cpu"
+        chunks = [slice(i, i + 1) for i in range(shape[0])] if one_by_one else [slice(0, shape[0])]
+        with torch.autocast(device.type, enabled=False):  # half precision would blur positions
+            pieces = [
+                self._render(
+                    {k: values[chunk] for k, values in used.items()}, plans[chunk], edges, spacing_mm
+                )
+                for chunk in chunks
+            ]
         return [
             _view(request, index, plans, [piece[index] for piece in pieces])
             for index, request in enumerate(requests)

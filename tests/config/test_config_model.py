@@ -173,9 +173,9 @@ KNOWN = "known: augment, encoder, objective, pretrain, views"
          "tasks.find.fractions.0: expected a number less than or equal to 1, got 100", ""),
         # components
         ("{views: blur, objective: pull}", "{views: 3, objective: pull}",
-         "methods.plain.views: expected the name of a views, or {name: …}, got 3", ""),
+         "methods.plain.views: expected a name, or {name: …}, of kind 'views', got 3", ""),
         ("{views: blur, objective: pull}", "{views: {width: 3}, objective: pull}",
-         "methods.plain.views: expected a name, or {name: …} of a views, got no name", ""),
+         "methods.plain.views: expected a name, or {name: …}, of kind 'views', got no name", ""),
         ("{views: blur, objective: pull}", "{views: {name: 3}, objective: pull}",
          "methods.plain.views.name: expected a string, got 3", ""),
         ("{views: blur, objective: pull}", "blur", "methods.plain: expected a mapping, got 'blur'", ""),
@@ -210,7 +210,7 @@ def test_required_keys(complaint: Complaint, base: str, key: str) -> None:
         ("report.tables=[]", "report.tables: expected at least 1 item, got 0"),
         ("methods=[1]", "methods: expected a mapping, got [1]"),
         ("defaults.augment=3", "defaults.augment: expected a mapping, got 3"),
-        ("defaults.encoder=null", "defaults.encoder: expected the name of a encoder, or {name: …}, got None"),
+        ("defaults.encoder=null", "defaults.encoder: expected a name, or {name: …}, of kind 'encoder', got None"),
     ],
 )
 def test_refused_settings(complaint: Complaint, base: str, setting: str, message: str) -> None:

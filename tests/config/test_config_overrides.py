@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mribench.config import BenchmarkConfig, config_digest
 from mribench.config.overrides import fill_in, merge, parse_setting
+from mribench.config.reading import MAX_DEPTH
 from mribench.errors import ConfigError
 
 Load = Callable[..., BenchmarkConfig]
@@ -134,6 +135,27 @@ def test_malformed_set(complaint: Complaint, base: str, text: str) -> None:
 )
 def test_set_that_cannot_be_applied(complaint: Complaint, base: str, text: str, message: str) -> None:
     assert complaint(base, text)[0].startswith(message)
+
+
+def test_set_with_a_key_of_many_parts(complaint: Complaint, base: str) -> None:
+    message, _ = complaint(base, f"data.maps{'.a' * 5000}=1")
+    assert message == f"--set: a key of 5002 parts, expected at most {MAX_DEPTH}"
+
+
+def test_set_that_is_not_text_can_be_printed(complaint: Complaint, base: str) -> None:
+    for text in ("seeds=\udcff", "\udcff=1"):
+        message, _ = complaint(base, text)
+        assert message.encode()
+        assert "not UTF-8" in message
+
+
+def test_set_changes_one_of_two_aliases(load: Load, base: str) -> None:
+    shared = base.replace("scans: cohort", "scans: *maps").replace("maps: {name", "maps: &maps {name", 1)
+    config = load(shared, "data.scans.root=there", "data.maps.root=here")
+    assert (config.data["scans"].options, config.data["maps"].options) == (
+        {"root": "there"},
+        {"root": "here"},
+    )
 
 
 def test_errors_name_the_set_that_made_them(complaint: Complaint, base: str) -> None:

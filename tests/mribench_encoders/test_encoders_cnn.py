@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 import torch.nn.functional as F
+from mribench_encoders.cnn import CnnEncoder, CnnOptions
 from pydantic import ValidationError
 
 from mribench.errors import DataError, PluginError
 from mribench.interfaces import Encoder
-from mribench_encoders.cnn import CnnEncoder, CnnOptions
 
 SMALL = (4, 8, 12)
 
@@ -32,7 +34,7 @@ def two_conv_parameters(channels_in: int, channels: int) -> int:
 def test_paper_size_is_40_6_million_parameters():
     encoder = CnnEncoder(CnnOptions(profile="paper"))
     widths = (1, 64, 128, 256, 512, 768)
-    by_hand = sum(two_conv_parameters(a, b) for a, b in zip(widths, widths[1:], strict=False))
+    by_hand = sum(two_conv_parameters(a, b) for a, b in pairwise(widths))
     assert parameters(encoder) == by_hand
     assert parameters(encoder) == pytest.approx(40.6e6, rel=0.01)
 
@@ -41,7 +43,9 @@ def test_paper_size_is_40_6_million_parameters():
 def test_size_hardly_depends_on_the_profile(profile):
     features = (16, 32, 64)
     paper = parameters(CnnEncoder(CnnOptions(features=features, profile="paper")))
-    assert parameters(CnnEncoder(CnnOptions(features=features, profile=profile))) == pytest.approx(paper, rel=0.01)
+    assert parameters(CnnEncoder(CnnOptions(features=features, profile=profile))) == pytest.approx(
+        paper, rel=0.01
+    )
 
 
 def test_maps_go_from_fine_to_coarse():
@@ -51,7 +55,7 @@ def test_maps_go_from_fine_to_coarse():
     assert [tuple(found.shape) for found in maps] == [(2, 4, 16, 24, 8), (2, 8, 8, 12, 4), (2, 12, 4, 6, 2)]
 
 
-def test_embedding_is_the_spatial_mean_of_the_coarsest_map():
+def test_papers_embedding_is_the_spatial_mean_of_the_coarsest_map():
     encoder = CnnEncoder(CnnOptions(features=SMALL, profile="paper")).eval()
     image = torch.randn(2, 1, 16, 16, 16)
     assert encoder.embedding_dim == 12
@@ -74,11 +78,55 @@ def mean_cosine(embeddings: torch.Tensor) -> float:
     return float(((unit @ unit.T).sum() - n) / (n * (n - 1)))
 
 
-@pytest.mark.parametrize(("profile", "dropped"), [("paper", True), ("corrected", True)])
-def test_dropout_only_in_training(profile, dropped):
+def effective_rank(embeddings: torch.Tensor) -> float:
+    """Roy and Vetterli 2007: exponential of the entropy of the singular values."""
+    values = torch.linalg.svdvals(embeddings)
+    share = values / values.sum()
+    return float(torch.exp(-(share * share.log()).sum()))
+
+
+def briefly_trained(profile: str) -> torch.Tensor:
+    """Tell eight smooth images apart for a few steps; return their embeddings."""
+    encoder = CnnEncoder(CnnOptions(features=(4, 8, 16), dropout=0, profile=profile))
+    images = F.interpolate(torch.randn(8, 1, 6, 6, 6), size=16, mode="trilinear")
+    optimiser = torch.optim.AdamW(encoder.parameters(), lr=3e-3)
+    for _ in range(20):
+        views = torch.cat([images + 0.1 * torch.randn_like(images) for _ in range(2)])
+        embeddings = F.normalize(encoder.embed(views), dim=1)
+        logits = (embeddings @ embeddings.T / 0.5).masked_fill(torch.eye(16, dtype=torch.bool), -torch.inf)
+        loss = F.cross_entropy(logits, torch.arange(16).roll(8))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        return encoder.eval().embed(images)
+
+
+def test_embedding_before_the_norm_is_informative_after_brief_training():
+    paper, corrected = briefly_trained("paper"), briefly_trained("corrected")
+    assert mean_cosine(corrected) < 0.9
+    assert effective_rank(corrected) > 2
+    assert mean_cosine(corrected) < mean_cosine(paper) - 0.2
+
+
+def test_profiles_differ_in_the_embedding_alone():
+    paper = CnnEncoder(CnnOptions(features=SMALL, profile="paper")).eval()
+    corrected = CnnEncoder(CnnOptions(features=SMALL, profile="corrected")).eval()
+    corrected.load_state_dict(paper.state_dict())
+    image = torch.randn(2, 1, 16, 16, 16)
+    for one, other in zip(paper.feature_maps(image), corrected.feature_maps(image), strict=True):
+        assert torch.equal(one, other)
+    assert not torch.allclose(paper.embed(image), corrected.embed(image))
+    asked = CnnEncoder(CnnOptions(features=SMALL, profile="paper", embedding="mean-before-norm")).eval()
+    asked.load_state_dict(paper.state_dict())
+    assert torch.equal(asked.embed(image), corrected.embed(image))
+
+
+@pytest.mark.parametrize("profile", ["paper", "corrected"])
+def test_dropout_only_in_training(profile):
     encoder = CnnEncoder(CnnOptions(features=SMALL, dropout=0.5, profile=profile))
     image = torch.randn(1, 1, 8, 8, 8)
-    assert torch.equal(encoder.train().embed(image), encoder.embed(image)) is not dropped
+    assert not torch.equal(encoder.train().embed(image), encoder.embed(image))
     encoder.eval()
     assert torch.equal(encoder.embed(image), encoder.embed(image))
 

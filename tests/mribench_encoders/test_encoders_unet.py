@@ -7,11 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.networks.nets import BasicUNet
+from mribench_encoders.cnn import CnnEncoder, CnnOptions
+from mribench_encoders.unet import UNetDecoder, UNetOptions
 
 from mribench.errors import ConfigError, PluginError
 from mribench.testing import ClassTokenEncoder, PyramidEncoder
-from mribench_encoders.cnn import CnnEncoder, CnnOptions
-from mribench_encoders.unet import UNetDecoder, UNetOptions
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,10 @@ def test_output_equals_monais_u_net_with_the_same_weights():
     reference = BasicUNet(3, 1, 3, features=(4, 6, 8, 10, 12, 2), **style).eval()
     encoder = CnnEncoder(CnnOptions(features=(4, 6, 8, 10, 12), profile="paper")).eval()
     decoder = UNetDecoder(UNetOptions(), encoder, 3).eval()
-    for ours, theirs in ((encoder, list(reference.state_dict())[:40]), (decoder, list(reference.state_dict())[40:])):
+    for ours, theirs in (
+        (encoder, list(reference.state_dict())[:40]),
+        (decoder, list(reference.state_dict())[40:]),
+    ):
         ours.load_state_dict(
             dict(zip(ours.state_dict(), [reference.state_dict()[name] for name in theirs], strict=True))
         )
@@ -102,7 +105,12 @@ def test_widths_can_be_given():
 
 @pytest.mark.parametrize(
     ("channels", "strides", "message"),
-    [((4, 4), (2, 3), "divide each other"), ((4, 4), (4, 2), "divide"), ((4,), (1, 2), "one stride"), ((), (), "one")],
+    [
+        ((4, 4), (2, 3), "divide each other"),
+        ((4, 4), (4, 2), "divide"),
+        ((4,), (1, 2), "one stride"),
+        ((), (), "one"),
+    ],
 )
 def test_impossible_encoders_are_named(channels, strides, message):
     encoder = PyramidEncoder()

@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.losses import ContrastiveLoss
-
 from mribench_objectives.nt_xent import nt_xent
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from mribench_views.plugin import mribench_entries
 from torch import Tensor
 
 from mribench.interfaces import SequenceRef, ViewsRef
 from mribench.registry import Registered, Registry
-from mribench_views.plugin import mribench_entries
 
 Build = Callable[..., Any]
 Maps = dict[str, Tensor]
@@ -38,7 +38,9 @@ def sequence(registry: Registry) -> Build:
     """Build a sequence: ``sequence("fse", profile="paper")``."""
 
     def build(name: str, **options: Any) -> Any:
-        return registry.resolve(SequenceRef.model_validate({"name": name, **options}), "test", "corrected").make()
+        return registry.resolve(
+            SequenceRef.model_validate({"name": name, **options}), "test", "corrected"
+        ).make()
 
     return build
 
@@ -60,7 +62,9 @@ def head() -> Callable[..., Maps]:
     def make(batch: int, edge: int) -> Maps:
         rng = torch.Generator().manual_seed(5)
         coarse = torch.rand(batch, 4, 5, 5, 5, generator=rng)
-        share = torch.nn.functional.interpolate(coarse, size=(edge,) * 3, mode="trilinear", align_corners=True)
+        share = torch.nn.functional.interpolate(
+            coarse, size=(edge,) * 3, mode="trilinear", align_corners=True
+        )
         axis = torch.linspace(-1, 1, edge)
         ball = (axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 < 1.1).float()
         return {

@@ -127,7 +127,9 @@ def test_released_gre_ignores_mt_and_spgr_does_not(sequence: Callable[..., Any],
     released = sequence("gre", profile="as-released").signal(maps, columns(parameters)).flatten()
     torch.testing.assert_close(released, torch.tensor(rows["signal"].to_numpy(copy=True)), rtol=1e-9, atol=0)
     spgr = sequence("spgr", profile="as-released").signal(maps, columns(parameters)).flatten()
-    torch.testing.assert_close(spgr, torch.tensor(rows["table4_signal"].to_numpy(copy=True)), rtol=1e-9, atol=0)
+    torch.testing.assert_close(
+        spgr, torch.tensor(rows["table4_signal"].to_numpy(copy=True)), rtol=1e-9, atol=0
+    )
     assert (released > spgr).sum() >= 7  # all tissues but blood have MT
 
 

@@ -172,7 +172,14 @@ class Benchmark:
         pretrain: str | None = None,
     ) -> dict[str, Any]:
         key = None if self.no_data else hashlib.sha256(f"{self.salt}{name}".encode()).hexdigest()[:32]
-        return {"key": key, "id": name, "kind": kind, "cell": cell, "needs": needs or [], "pretrain": pretrain}
+        return {
+            "key": key,
+            "id": name,
+            "kind": kind,
+            "cell": cell,
+            "needs": needs or [],
+            "pretrain": pretrain,
+        }
 
     def _write_job(self, folder: Path, job: dict[str, Any]) -> None:
         state = self.states.get(job["id"], "done")

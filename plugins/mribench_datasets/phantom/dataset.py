@@ -188,7 +188,7 @@ class Phantom(Dataset):
         if problem:
             raise DataError(problem)
         namespace = f"phantom-{self.options.layout}-{self.options.seed}"
-        return _READERS[self.options.layout](FolderOptions(root=self.folder), namespace)
+        return _READERS[self.options.layout](FolderOptions(root=self.folder, namespace=namespace))
 
     @cached_property
     def _sequences(self) -> dict[str, MRISequence]:

@@ -122,12 +122,12 @@ def _grow(distance: np.ndarray, tissue: np.ndarray, volume_ml: float) -> np.ndar
 def _cavity_and_rim(body: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Hollow the lesion out from a depth of a few mm; small ones stay gliotic."""
     filled = ndimage.find_objects(body.astype(np.int8))[0]
-    box = tuple(slice(max(0, side.start - 4), side.stop + 4) for side in filled)
-    part = body[box]
+    i, j, k = (slice(max(0, side.start - 4), side.stop + 4) for side in filled)
+    part = body[i, j, k]
     depth_mm = ndimage.distance_transform_edt(part) * EDGE_MM
     rim_mm = _RIM_MM * generator.uniform(0.8, 1.8)
     soft = ndimage.gaussian_filter(part.astype(np.float64), 0.5)
     hollow = soft * np.clip((depth_mm - rim_mm) / EDGE_MM + 0.5, 0, 1)
     membership = np.zeros((2, *body.shape), dtype=np.float32)
-    membership[(0, *box)], membership[(1, *box)] = hollow, soft - hollow
+    membership[0, i, j, k], membership[1, i, j, k] = hollow, soft - hollow
     return membership

@@ -1,0 +1,106 @@
+"""One sentence for any error of pydantic's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mribench.validation import describe, problem
+
+
+class Leaf(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    colour: Literal["red", "green"] = "red"
+    weight: Annotated[float, Field(ge=0)] = 0
+
+
+class Tree(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    leaf: Leaf | None = None
+    leaves: list[Leaf] = []
+    named: dict[str, Leaf] = {}
+    either: int | Leaf = 0
+    pair: tuple[int, Leaf] | None = None
+    names: Literal["all"] | list[str] | dict[str, int] = "all"
+    limit: Annotated[int, Field(strict=True, lt=5)] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Tree:
+        if self.limit == 1:
+            raise ValueError("expected no limit of 1, got 1")
+        if self.limit == 2:
+            raise problem("named.x", "two {braces} are wrong", "use three")
+        if self.limit == 3:
+            raise ValueError("Three is wrong")
+        return self
+
+
+INT = "expected an integer, unable to parse string as an integer"
+FLOAT = "expected a number, unable to parse string as a number"
+GREEN = "did you mean 'green'?"
+
+
+@pytest.mark.parametrize(
+    ("value", "message", "hint"),
+    [
+        ({"leaf": {"color": 1}}, "leaf.color: unknown key", "did you mean 'colour'?"),
+        ({"leaves": [{}, {"color": 1}]}, "leaves.1.color: unknown key", "did you mean 'colour'?"),
+        ({"named": {"a": {"color": 1}}}, "named.a.color: unknown key", "did you mean 'colour'?"),
+        ({"either": {"color": 1}}, "either.color: unknown key", "did you mean 'colour'?"),
+        ({"pair": [1, {"color": 1}]}, "pair.1.color: unknown key", "did you mean 'colour'?"),
+        ({"leav": []}, "leav: unknown key", "did you mean 'leaves'?"),
+        ({"named": {"list[str]": {"weight": "x"}}}, f"named.list[str].weight: {FLOAT}, got 'x'", ""),
+        ({"leaf": {"colour": "gren"}}, "leaf.colour: expected 'red' or 'green', got 'gren'", GREEN),
+        ({"leaf": 3}, "leaf: expected a mapping, got 3", ""),
+        ({"either": "x"}, f"either: {INT}, got 'x'", ""),
+        ({"names": 3}, "names: expected 'all' or a list or a mapping, got 3", ""),
+        ({"names": [1]}, "names.0: expected a string, got 1", ""),
+        ({"names": {"a": "x"}}, f"names.a: {INT}, got 'x'", ""),
+        ({"limit": 7}, "limit: expected a number less than 5, got 7", ""),
+        ({"limit": 1}, "expected no limit of 1, got 1", ""),
+        ({"limit": 2}, "named.x: two {braces} are wrong", "use three"),
+        ({"leaf": {"weight": "x" * 200}}, f"leaf.weight: {FLOAT}, got '{'x' * 76}…", ""),
+    ],
+)  # fmt: skip
+def test_sentences(value: dict[str, Any], message: str, hint: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Tree.model_validate(value)
+    found = describe(caught.value, Tree)
+    assert found == (message, hint)
+
+
+def test_a_validator_that_does_not_say_what_it_got() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Tree(limit=3)
+    assert describe(caught.value, Tree)[0].startswith("three is wrong, got {'limit': 3")
+
+
+def test_where_goes_before_the_key() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Tree.model_validate({"leaf": {"color": 1}})
+    assert describe(caught.value, Tree, "f.yaml: a")[0] == "f.yaml: a.leaf.color: unknown key"
+    with pytest.raises(ValidationError) as caught:
+        Tree(limit=1)
+    assert describe(caught.value, Tree, "f.yaml: a")[0] == "f.yaml: a: expected no limit of 1, got 1"
+
+
+class Needs(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    objective: str
+    views: str
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"views": "a"}, "objective: required, and not given"),
+        ({"views": "a", "objectiv": "b"}, "objectiv: unknown key"),
+        ({"views": "a", "other": "b"}, "objective: required, and not given"),
+    ],
+)
+def test_a_misspelt_key_is_not_called_missing(value: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Needs.model_validate(value)
+    assert describe(caught.value, Needs)[0] == message

@@ -1,0 +1,142 @@
+"""Split rules."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mribench.errors import ConfigError, DataError
+from mribench.interfaces import SplitRef, Subject
+
+
+def people(**sites: int) -> list[Subject]:
+    return [
+        Subject("x", f"{site}{number:03d}", site, ())
+        for site, count in sites.items()
+        for number in range(count)
+    ]
+
+
+@pytest.fixture(scope="session")
+def rule(registry):
+    def _rule(name="subject", **options):
+        component = SplitRef.model_validate({"name": name, **options})
+        return registry.resolve(component, "splits.x", "corrected").make()
+
+    return _rule
+
+
+def parts(split):
+    return [split.train, split.validation, *split.test.values()]
+
+
+def test_shares_of_all_subjects(rule):
+    split = rule().split(people(here=100))
+    assert [len(part) for part in parts(split)] == [70, 10, 20]
+    assert list(split.test) == ["here"]
+    assert set().union(*parts(split)) == {subject.id for subject in people(here=100)}
+
+
+def test_counts_and_shares_may_be_mixed(rule):
+    split = rule(train=0.5, validation=3, test=7).split(people(here=40))
+    assert [len(part) for part in parts(split)] == [20, 3, 7]
+
+
+def test_one_is_a_count_and_one_point_nought_is_all(rule):
+    assert len(rule(train=1, validation=0, test=0).split(people(here=5)).train) == 1
+    assert len(rule(train=1.0, validation=0, test=0).split(people(here=5)).train) == 5
+
+
+@given(count=st.integers(3, 60), seed=st.integers(0, 5), shuffle=st.integers(0, 99))
+def test_parts_are_disjoint_and_the_listing_order_does_not_matter(rule, count, seed, shuffle):
+    subjects = people(a=count, b=count // 2)
+    split = rule(seed=seed).split(subjects)
+    ids = [name for part in parts(split) for name in part]
+    assert len(ids) == len(set(ids)) == len(subjects)
+    random.Random(shuffle).shuffle(subjects)  # noqa: S311
+    again = rule(seed=seed).split(subjects)
+    assert (split.train, split.validation, dict(split.test)) == (
+        again.train,
+        again.validation,
+        dict(again.test),
+    )
+
+
+def test_seeds_divide_differently_and_not_by_name(rule):
+    subjects = people(here=60)
+    splits = [rule(seed=seed).split(subjects) for seed in range(3)]
+    assert len({frozenset(split.train) for split in splits}) == 3
+    names = sorted(subject.id for subject in subjects)
+    assert set(splits[0].test["here"]) != set(names[:12])
+    assert list(splits[0].train) != sorted(splits[0].train)
+
+
+def test_one_more_subject_hardly_moves_the_others(rule):
+    before, after = (set(rule().split(people(here=n)).train) for n in (100, 101))
+    assert len(before - after) <= 2
+
+
+def test_test_subjects_are_kept_apart_by_site(rule):
+    split = rule().split(people(a=20, b=60))
+    assert list(split.test) == ["b", "a"]
+    for site, ids in split.test.items():
+        assert all(name.startswith(f"x:{site}") for name in ids)
+    assert sum(len(ids) for ids in split.test.values()) == 16
+
+
+def test_the_papers_sites(rule):
+    by_site = rule("site", train_site="Guys", train=226, validation=31, test=65, test_sites=["HH", "IOP"])
+    assert list(by_site.sites()) == ["Guys", "HH", "IOP"]
+    split = by_site.split(people(Guys=322, HH=185, IOP=74, Else=9))
+    assert [len(part) for part in parts(split)] == [226, 31, 65, 185, 74]
+    assert list(split.test) == ["Guys", "HH", "IOP"]
+    assert all("Guys" in name for name in (*split.train, *split.validation, *split.test["Guys"]))
+    assert len({name for part in parts(split) for name in part}) == 581
+
+
+def test_the_training_site_may_be_named_among_the_test_sites(rule):
+    by_site = rule("site", train_site="a", test_sites=["a", "b"])
+    split = by_site.split(people(a=10, b=3))
+    assert list(split.test) == ["a", "b"]
+    assert not set(split.train) & set(split.test["a"])
+
+
+def test_too_few_subjects_are_told_in_numbers(rule):
+    with pytest.raises(DataError, match=r"226 train \+ 31 validation \+ 65 test = 322 .* has 300"):
+        rule("site", train_site="Guys", train=226, validation=31, test=65).split(people(Guys=300))
+    with pytest.raises(DataError, match="6 train.*has 9"):
+        rule(train=6, validation=2, test=2).split(people(here=9))
+
+
+def test_parts_that_would_be_empty_are_told(rule):
+    with pytest.raises(DataError, match="0.01 of the 10 subjects of the cohort leaves none to test"):
+        rule(train=0.5, test=0.01).split(people(here=10))
+    with pytest.raises(DataError, match="none to train"):
+        rule().split([])
+
+
+def test_a_site_that_is_not_there_is_told_with_those_that_are(rule):
+    with pytest.raises(DataError, match="'Guy'") as caught:
+        rule("site", train_site="Guy").split(people(Guys=10, HH=2))
+    assert "Guys, HH" in caught.value.hint
+    with pytest.raises(DataError, match="'IOP'"):
+        rule("site", train_site="Guys", test_sites=["IOP"]).split(people(Guys=10))
+
+
+def test_amounts_that_make_no_sense_are_refused(rule):
+    with pytest.raises(DataError, match="add up to 1.2"):
+        rule(train=0.8, validation=0.2, test=0.2).split(people(here=20))
+    with pytest.raises(DataError, match="expected a count"):
+        rule(train=1.5).split(people(here=20))
+    with pytest.raises(ConfigError, match="train"):
+        rule(train=-1)
+    with pytest.raises(ConfigError, match="train_site"):
+        rule("site")
+
+
+def test_a_subject_must_not_come_twice(rule):
+    with pytest.raises(DataError, match="twice"):
+        rule().split([*people(here=10), *people(here=1)])

@@ -1,0 +1,54 @@
+"""Every first-party entry keeps the rules that third parties are asked to keep."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mribench.interfaces import DatasetRef
+from mribench.plugins import load_registry
+from mribench.testing import check_entry
+
+SMALL = {("encoder", "cnn"): {"features": [4, 8, 12]}}
+READERS = ("ixi", "arc", "mpm")
+
+
+@pytest.fixture(scope="module")
+def registry():
+    return load_registry()
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def first_party() -> list[tuple[str, str]]:
+    return [(item.entry.kind, item.entry.name) for item in load_registry() if item.distribution == "mribench"]
+
+
+def test_all_plugins_load(registry):
+    assert registry.problems == []
+
+
+@pytest.mark.parametrize("profile", ["corrected", "paper", "as-released"])
+@pytest.mark.parametrize(
+    ("kind", "name"), [pair for pair in first_party() if pair[0] != "dataset"], ids=lambda value: value
+)
+def test_entry(registry, kind, name, profile):
+    check_entry(registry.get(kind, name), SMALL.get((kind, name)), profile, registry)
+
+
+@pytest.mark.parametrize("layout", READERS)
+def test_datasets_on_a_phantom(registry, layout):
+    options = {"layout": layout, "subjects": 2, "spacing_mm": 8.0}
+    reference = DatasetRef.model_validate({"name": "phantom", **options})
+    phantom = registry.resolve(reference, "test", "corrected").make()
+    phantom.make()
+    check_entry(registry.get("dataset", "phantom"), options, registry=registry)
+    check_entry(registry.get("dataset", layout), {"root": str(phantom.folder)}, registry=registry)
+
+
+def test_every_dataset_is_checked():
+    names = {name for kind, name in first_party() if kind == "dataset"}
+    assert names == {"phantom", *READERS}
