@@ -41,25 +41,25 @@ def check_decoder(make: Callable[[Encoder, int], nn.Module]) -> None:
     Raises:
         ConformanceError: at the first encoder that it does not fit.
     """
-    for encoder in (
-        PyramidEncoder((4, 6, 8), (1, 2, 4)),
-        PyramidEncoder((4, 8), (2, 8)),
-        PyramidEncoder((4, 4, 6), (1, 3, 6)),
-        PyramidEncoder((8,), (4,)),
-        ClassTokenEncoder(),
-    ):
-        _check_decoder_of(make, encoder)
+    with own_randomness():
+        for encoder in (
+            PyramidEncoder((4, 6, 8), (1, 2, 4)),
+            PyramidEncoder((4, 8), (2, 8)),
+            PyramidEncoder((4, 4, 6), (1, 3, 6)),
+            PyramidEncoder((8,), (4,)),
+            ClassTokenEncoder(),
+        ):
+            _check_decoder_of(make, encoder)
 
 
 def _check_decoder_of(make: Callable[[Encoder, int], nn.Module], encoder: Encoder) -> None:
     what = f"decoder of an encoder with strides {tuple(encoder.strides)}"
     edge = 4 * max(encoder.strides)
-    with own_randomness():
-        decoder = make(encoder, 3)
-        require(isinstance(decoder, nn.Module), f"{what}: expected a module, got {type(decoder).__name__}")
-        image = torch.randn(2, 1, edge, edge, 2 * edge)
-        output = require_tensor(decoder(encoder.feature_maps(image)), (2, 3, edge, edge, 2 * edge), what)
-        output.square().mean().backward()
+    decoder = make(encoder, 3)
+    require(isinstance(decoder, nn.Module), f"{what}: expected a module, got {type(decoder).__name__}")
+    image = torch.randn(2, 1, edge, edge, 2 * edge)
+    output = require_tensor(decoder(encoder.feature_maps(image)), (2, 3, edge, edge, 2 * edge), what)
+    output.square().mean().backward()
     require(has_gradient(decoder), f"{what}: no gradient reaches its parameters")
     require(has_gradient(encoder), f"{what}: no gradient reaches the encoder")
 

@@ -25,12 +25,13 @@ def check_objective(make: Callable[[Encoder], Objective]) -> None:
     Raises:
         ConformanceError: at the first rule that it breaks.
     """
-    for encoder in (PyramidEncoder(), ClassTokenEncoder()):
+    for kind in (PyramidEncoder, ClassTokenEncoder):
         with own_randomness():
+            encoder = kind()
             objective = make(encoder)
             _check_attributes(objective, encoder)
             _check_training(objective, encoder)
-            _check_checkpoint(objective, make(type(encoder)()))
+            _check_checkpoint(objective, make(kind()))
 
 
 def _check_attributes(objective: Objective, encoder: Encoder) -> None:

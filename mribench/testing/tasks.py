@@ -37,8 +37,9 @@ def check_task(task: Task) -> None:
     volume = _volume(task)
     for patch_vox in _PATCHES_VOX:
         _check_samples(task, volume, patch_vox)
-    for encoder in (PyramidEncoder(), ClassTokenEncoder()):
+    for kind in (PyramidEncoder, ClassTokenEncoder):
         with own_randomness():
+            encoder = kind()
             head = task.build_head(encoder)
             require(isinstance(head, nn.Module), "task: build_head() does not return a module")
             _check_loss(task, encoder, head, volume)

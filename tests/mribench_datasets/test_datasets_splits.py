@@ -107,12 +107,12 @@ def test_the_training_site_may_be_named_among_the_test_sites(rule):
 def test_too_few_subjects_are_told_in_numbers(rule):
     with pytest.raises(DataError, match=r"226 train \+ 31 validation \+ 65 test = 322 .* has 300"):
         rule("site", train_site="Guys", train=226, validation=31, test=65).split(people(Guys=300))
-    with pytest.raises(DataError, match="6 train.*has 9"):
+    with pytest.raises(DataError, match=r"6 train.*has 9"):
         rule(train=6, validation=2, test=2).split(people(here=9))
 
 
 def test_parts_that_would_be_empty_are_told(rule):
-    with pytest.raises(DataError, match="0.01 of the 10 subjects of the cohort leaves none to test"):
+    with pytest.raises(DataError, match=r"0\.01 of the 10 subjects of the cohort leaves none to test"):
         rule(train=0.5, test=0.01).split(people(here=10))
     with pytest.raises(DataError, match="none to train"):
         rule().split([])
@@ -127,7 +127,7 @@ def test_a_site_that_is_not_there_is_told_with_those_that_are(rule):
 
 
 def test_amounts_that_make_no_sense_are_refused(rule):
-    with pytest.raises(DataError, match="add up to 1.2"):
+    with pytest.raises(DataError, match=r"add up to 1\.2"):
         rule(train=0.8, validation=0.2, test=0.2).split(people(here=20))
     with pytest.raises(DataError, match="expected a count"):
         rule(train=1.5).split(people(here=20))

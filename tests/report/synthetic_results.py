@@ -59,6 +59,7 @@ class Benchmark:
     transfer: bool = False
     profile: str = "corrected"
     created: str = "2026-01-01T00:00:00+00:00"
+    finished: str = ""
     salt: str = ""
     no_data: bool = False
     tables: tuple[str, ...] = ("leaderboard",)
@@ -186,7 +187,13 @@ class Benchmark:
         if state == "todo":
             return
         folder.mkdir(parents=True, exist_ok=True)
-        status = {"schema": 1, "state": state, "reason": "it broke", "traceback": "", "written": self.created}
+        status = {
+            "schema": 1,
+            "state": state,
+            "reason": "it broke",
+            "traceback": "",
+            "written": self.finished or self.created,
+        }
         (folder / "status.json").write_text(json.dumps(status))
         if state != "done":
             return

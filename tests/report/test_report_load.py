@@ -123,6 +123,12 @@ def test_the_newest_finished_result_of_a_cell_is_used(tmp_path: Path) -> None:
     assert run.superseded == 8
 
 
+def test_what_counts_is_when_a_result_was_finished_not_when_it_was_planned(tmp_path: Path) -> None:
+    Benchmark(lambda *_: 0.1, created="2026-01-01", finished="2026-06-01", salt="a").write(tmp_path, "a" * 16)
+    Benchmark(lambda *_: 0.2, created="2026-02-01", finished="2026-03-01", salt="b").write(tmp_path, "b" * 16)
+    assert set(load_run(tmp_path).scores["value"]) == {0.1}
+
+
 def test_an_older_result_stands_in_until_the_newer_is_done(tmp_path: Path) -> None:
     Benchmark(lambda *_: 0.1, created="2026-01-01", salt="old").write(tmp_path, "f" * 16)
     late = Benchmark(lambda *_: 0.2, created="2026-03-01", salt="new")

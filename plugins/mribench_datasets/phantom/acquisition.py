@@ -12,16 +12,17 @@ from nibabel import orientations
 from mribench.data.volumes import Volume
 from mribench.errors import DataError
 from mribench.interfaces import MRISequence
-from mribench_datasets.phantom.anatomy import Anatomy
+from mribench_datasets.phantom.anatomy import NERVOUS, Anatomy
 from mribench_datasets.phantom.protocols import Protocol
 from mribench_datasets.phantom.tissues import PROPERTIES, TISSUES, at_field
 
-FIELD_OF_VIEW_MM = (192.0, 232.0, 208.0)
+FIELD_OF_VIEW_MM = (208.0, 248.0, 224.0)
 """Holds every head that the warp can make."""
 
 _TEXTURE = 0.06
 _MAP_NOISE = {"PD": 1.0, "R1": 0.02, "R2s": 0.8, "MTsat": 0.04, "R2": 0.4}
 _BIAS_ORDER = 4
+_LEAST_TISSUE = 0.3
 
 
 def native_grid(
@@ -136,9 +137,17 @@ def posteriors(memberships: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def lesion_mask(memberships: np.ndarray) -> np.ndarray:
-    """Return the voxels ``(I, J, K)`` that are mostly lesion; the most affected ones where none is."""
-    share = memberships[TISSUES.index("cavity")] + memberships[TISSUES.index("rim")]
-    return (share >= min(0.5, float(share.max()))) & (share > 0)
+    """Return where ``(I, J, K)`` most of the nervous tissue is lost, as a person would outline it.
+
+    Voxels that are mostly CSF stay out; of a lesion too small to fill a voxel, the most affected one is kept.
+    """
+    share = dict(zip(TISSUES, memberships, strict=True))
+    lesion = share["cavity"] + share["rim"]
+    tissue = lesion + np.sum([share[name] for name in NERVOUS], axis=0)
+    mask = (lesion >= 0.5 * tissue) & (tissue >= _LEAST_TISSUE)
+    if not mask.any():
+        mask = (lesion == lesion.max()) & (lesion > 0)
+    return mask
 
 
 def reorient(volume: Volume, codes: str) -> Volume:

@@ -14,8 +14,8 @@ from mribench_datasets.phantom.tissues import TISSUES, draw_values
 from mribench_datasets.phantom.warp import Warp, draw_warp, sample
 
 _BRAIN = ("gm", "wm", "csf", "striatum", "thalamus", "pallidum")
-_NERVOUS = ("gm", "wm", "striatum", "thalamus", "pallidum")
-_LAYERS_MM = {"csf": (2.5, 0.15), "bone": (6.0, 0.15), "fat": (4.0, 0.3), "skin": (2.5, 0.1)}
+NERVOUS = ("gm", "wm", "striatum", "thalamus", "pallidum")
+_LAYERS_MM = {"csf": (2.5, 0.15), "bone": (6.0, 0.15), "fat": (4.0, 0.2), "skin": (2.5, 0.1)}
 _NECK_MM, _NECK_EDGE_MM = -28.0, 6.0
 _TEXTURE_CELL_MM = 8.0
 _TEXTURE_LOW_MM = np.array([-120.0, -155.0, -120.0])
@@ -84,9 +84,9 @@ class Anatomy:
         sigma_vox = blur_sigma_mm(self.spacing_mm, EDGE_MM) / EDGE_MM
         blurred = np.stack([ndimage.gaussian_filter(part, sigma_vox) for part in self.lesion.membership])
         cavity, rim = sample(blurred, points_mm, self.lesion.origin_mm, EDGE_MM)
-        nervous = sum(shares[name] for name in _NERVOUS)
+        nervous = sum(shares[name] for name in NERVOUS)
         shares["cavity"], shares["rim"] = cavity * nervous, rim * nervous
-        for name in _NERVOUS:
+        for name in NERVOUS:
             shares[name] = shares[name] * (1 - cavity - rim).clip(0, 1)
 
 

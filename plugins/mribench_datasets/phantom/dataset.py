@@ -44,11 +44,16 @@ def _sequence(name: str) -> SequenceRef:
     return SequenceRef.model_validate({"name": name, "profile": "corrected"})
 
 
+DEFAULT_SUBJECTS = 12
+
+
 class PhantomOptions(Options):
     """A cohort of simulated heads."""
 
     layout: Layout = Field("mpm", description="which archive's files are written")
-    subjects: int = Field(12, ge=1, le=999, description="how many; the first ones do not depend on it")
+    subjects: int | None = Field(
+        None, ge=1, le=999, description="how many, 12 unless given; the first ones do not depend on it"
+    )
     spacing_mm: float = Field(2.0, ge=0.5, le=8, description="nominal voxel edge")
     seed: int = Field(0, ge=0, description="of the people; the layout is mixed into it")
     lesions: bool | None = Field(
@@ -72,7 +77,7 @@ class PhantomOptions(Options):
             raise ValueError(f"'sites' has {sum(self.sites.values())} subjects, expected 1 to 999")
         if self.sites and min(self.sites.values()) < 0:
             raise ValueError("'sites' has a negative number of subjects")
-        if self.sites and "subjects" in self.model_fields_set and sum(self.sites.values()) != self.subjects:
+        if self.sites and self.subjects not in (None, sum(self.sites.values())):
             raise ValueError(
                 f"'sites' has {sum(self.sites.values())} subjects and 'subjects' says {self.subjects}"
             )
@@ -201,10 +206,10 @@ class Phantom(Dataset):
     def _site_of_each(self) -> list[str]:
         """Return the site of each subject, in order."""
         if self.options.layout != "ixi":
-            return [self.options.layout.upper()] * self.options.subjects
+            return [self.options.layout.upper()] * (self.options.subjects or DEFAULT_SUBJECTS)
         if self.options.sites:
             return [site for site in IXI_SITES for _ in range(self.options.sites.get(site, 0))]
-        return _spread(self.options.subjects)
+        return _spread(self.options.subjects or DEFAULT_SUBJECTS)
 
     def _has_lesion(self, identity: tuple[Identity, ...]) -> bool:
         if self.options.lesions is not None:

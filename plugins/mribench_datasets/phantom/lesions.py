@@ -68,8 +68,7 @@ def draw_lesion(generator: np.random.Generator, volume_ml: float) -> Lesion:
     distance = _distance_from_seed(generator, template, territory, side)
     body = _grow(distance, tissue, volume_ml)
     membership = _cavity_and_rim(body, generator)
-    held_ml = float((membership.sum(0) * tissue).sum()) * EDGE_MM**3 / 1000
-    return Lesion(membership, template.origin_mm, territory, held_ml)
+    return Lesion(membership, template.origin_mm, territory, _held_ml(membership.sum(0) * tissue))
 
 
 def _draw_territory(generator: np.random.Generator, volume_ml: float) -> str:
@@ -102,21 +101,35 @@ def _distance_from_seed(
 def _grow(distance: np.ndarray, tissue: np.ndarray, volume_ml: float) -> np.ndarray:
     """Return the connected mask of tissue voxels nearest to the seed that holds ``volume_ml``."""
     usable = (tissue > 0.5) & np.isfinite(distance)
-    order = np.argsort(distance[usable], kind="stable")
-    held_ml = np.cumsum(tissue[usable][order]) * EDGE_MM**3 / 1000
-    wanted_ml = volume_ml
-    body = np.zeros(tissue.shape, dtype=bool)
+    body, wanted_ml = usable, volume_ml
     for _ in range(4):  # islands that the noise cuts off are dropped, and the rest grows in their stead
-        last = min(int(np.searchsorted(held_ml, wanted_ml)), len(order) - 1)
-        joined = usable & (distance <= distance[usable][order[last]])
-        parts, count = ndimage.label(joined)
-        sizes = ndimage.sum_labels(joined, parts, np.arange(1, count + 1))
-        body = parts == 1 + int(np.argmax(sizes))
-        short_ml = volume_ml - float(tissue[body].sum()) * EDGE_MM**3 / 1000
+        body = _largest_part(_nearest(distance, tissue, usable, wanted_ml))
+        short_ml = volume_ml - _held_ml(tissue[body])
         if short_ml < 0.03 * volume_ml:
             break
         wanted_ml += short_ml
-    return body
+    return _largest_part(_nearest(distance, tissue, body, volume_ml))  # an island that came back is too much
+
+
+def _nearest(distance: np.ndarray, tissue: np.ndarray, usable: np.ndarray, volume_ml: float) -> np.ndarray:
+    """Return the mask of the usable voxels nearest to the seed that hold ``volume_ml``, or of all."""
+    distances = distance[usable]
+    order = np.argsort(distances, kind="stable")
+    held_ml = np.cumsum(tissue[usable][order]) * EDGE_MM**3 / 1000
+    last = min(int(np.searchsorted(held_ml, volume_ml)), len(order) - 1)
+    nearest: np.ndarray = usable & (distance <= distances[order[last]])
+    return nearest
+
+
+def _largest_part(mask: np.ndarray) -> np.ndarray:
+    parts, count = ndimage.label(mask)
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    largest: np.ndarray = parts == 1 + int(np.argmax(sizes[1:]))
+    return largest
+
+
+def _held_ml(tissue: np.ndarray) -> float:
+    return float(tissue.sum()) * EDGE_MM**3 / 1000
 
 
 def _cavity_and_rim(body: np.ndarray, generator: np.random.Generator) -> np.ndarray:

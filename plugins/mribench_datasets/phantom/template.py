@@ -12,7 +12,7 @@ from scipy import ndimage
 CHANNELS = ("gm", "wm", "csf", "striatum", "thalamus", "pallidum", "distance_mm")
 """Memberships in 0..1, and the distance from the brain's surface (negative inside)."""
 
-_MARGIN_MM = 20
+_MARGIN_MM = 24
 _NUCLEI = {
     # centre and half axes in MNI mm, right side; the left one mirrors it
     "striatum": (((13, 13, 8), (6, 11, 9)), ((17, -3, 18), (5, 12, 6)), ((27, 3, 0), (6, 16, 10))),
@@ -20,6 +20,7 @@ _NUCLEI = {
     "pallidum": (((19, -4, -2), (5, 9, 6)),),
 }
 _EDGE_MM = 1.5
+_FAR_MM = 100.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,7 @@ def load_template(edge_mm: int) -> Template:
     gm, wm, mask = maps
     nuclei, rest = _nuclei(gm + wm, origin_mm, edge_mm)
     distance_mm = _signed_distance(mask > 0.5) * edge_mm
+    distance_mm[_faces(distance_mm.shape)] = _FAR_MM  # sampling repeats the outermost voxels
     channels = [gm * rest, wm * rest, (mask - gm - wm).clip(0), *nuclei.values(), distance_mm]
     return Template(np.stack(channels).astype(np.float32), origin_mm, float(edge_mm))
 
@@ -120,6 +122,13 @@ def _block_mean(maps: np.ndarray, factor: int) -> np.ndarray:
 def _signed_distance(mask: np.ndarray) -> np.ndarray:
     outside, inside = ndimage.distance_transform_edt(~mask), ndimage.distance_transform_edt(mask)
     return np.where(mask, 0.5 - inside, outside - 0.5)
+
+
+def _faces(shape: tuple[int, ...]) -> np.ndarray:
+    """Return the mask of the outermost voxels."""
+    faces = np.ones(shape, dtype=bool)
+    faces[1:-1, 1:-1, 1:-1] = False
+    return faces
 
 
 def _nuclei(

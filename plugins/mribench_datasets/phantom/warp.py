@@ -17,7 +17,7 @@ _SMOOTHNESS_MM = 24.0
 _VELOCITY_SD_MM = 4.5
 _SQUARINGS = 6
 _SCALE_MEAN, _SCALE_SD = 0.92, 0.03  # the template is larger than an average head
-_ROTATION_SD_DEG, _SHIFT_SD_MM = 4.0, 4.0
+_ROTATION_SD_DEG, _SHIFT_SD_MM = 4.0, 2.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +56,7 @@ def draw_warp(generator: np.random.Generator) -> Warp:
     noise = generator.standard_normal((3, *_CELLS))
     sigma = _SMOOTHNESS_MM / _CELL_MM
     velocity = np.stack([ndimage.gaussian_filter(component, sigma) for component in noise])
+    velocity -= velocity.mean(axis=(1, 2, 3), keepdims=True)
     velocity *= _VELOCITY_SD_MM / velocity.std(axis=(1, 2, 3), keepdims=True)
     return Warp(_draw_affine(generator), _exponential(velocity))
 

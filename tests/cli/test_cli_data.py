@@ -1,0 +1,68 @@
+"""``mribench data make``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from mribench.cli.data import command
+from mribench.errors import ConfigError, DataError
+
+
+def invoke(*arguments: str):
+    return CliRunner().invoke(command, list(arguments), standalone_mode=True)
+
+
+def make(*arguments: str):
+    return command.main(["make", *arguments], standalone_mode=False)
+
+
+def test_help_has_an_example_and_needs_no_torch():
+    assert "mribench data make phantom --layout ixi" in invoke("make", "--help").output
+    script = (
+        "import sys\nfrom mribench.cli.data import command\n"
+        "try:\n    command.main(['make', '--help'])\n"
+        "except SystemExit:\n    pass\nsys.exit('torch' in sys.modules or 'nibabel' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode == 0
+
+
+def test_a_cohort_is_written(tmp_path, capsys):
+    out = tmp_path / "cohort"
+    options = ["--layout", "arc", "--subjects", "2", "--spacing", "8", "--seed", "7", "--no-lesions"]
+    assert make("phantom", str(out), *options) == 0
+    assert f"2 subjects in {out}" in capsys.readouterr().out
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["participants.tsv", "sub-M2001", "sub-M2002"]
+
+
+def test_a_folder_is_not_overwritten_without_force(tmp_path):
+    (tmp_path / "precious.txt").write_text("mine")
+    options = ["--layout", "mpm", "--subjects", "1", "--spacing", "8"]
+    with pytest.raises(DataError, match="not empty") as caught:
+        make("phantom", str(tmp_path), *options)
+    assert "--force" in caught.value.hint
+    assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
+    assert make("phantom", str(tmp_path), *options, "--force") == 0
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+    assert (tmp_path / "phantom001").is_dir()
+
+
+def test_datasets_that_cannot_make_themselves_say_so(tmp_path):
+    with pytest.raises(DataError, match="'ixi' cannot make itself"):
+        make("ixi", str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_names_and_options_are_told(tmp_path):
+    with pytest.raises(ConfigError, match="phantm") as caught:
+        make("phantm", str(tmp_path))
+    assert "phantom" in caught.value.hint
+    with pytest.raises(ConfigError, match="layout"):
+        make("phantom", str(tmp_path), "--layout", "dicom")
+    with pytest.raises(ConfigError, match="layout"):
+        make("ixi", str(tmp_path), "--layout", "arc")
+    assert invoke("make", "phantom", str(tmp_path), "--subjects", "0").exit_code == 2

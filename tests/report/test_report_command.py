@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from synthetic_results import Benchmark, Cell
+
+from mribench.cli.report import FORMATS, command
+from mribench.config import config_digest, load_benchmark
+from mribench.errors import ConfigError, MRIBenchError, StoreError
+from mribench.report import FORMATS as REPORT_FORMATS
+
+BENCHMARK = """\
+benchmark: synthetic
+profile: corrected
+seeds: [0, 1]
+data:
+  phantom: {name: phantom}
+splits:
+  phantom: {train: 0.6, validation: 0.2, test: 0.2}
+methods:
+  base: {views: mprage, objective: simclr-recon}
+defaults:
+  encoder: cnn
+  pretrain: {data: phantom, steps: 1, patch_vox: 32, batch_size: 1, lr: 1.0e-3}
+tasks:
+  tissue:
+    task: tissue-segmentation
+    data: phantom
+    train_sequences: [T1w]
+    fractions: [1.0]
+    adapt: {steps: 1, lr: 1.0e-3, batch_size: 1}
+"""
+
+
+def score(cell: Cell, metric: str, subject: str, label: str) -> float:
+    return {"base": 0.5, "seqinv": 0.6}[cell["method"]]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "synthetic.yaml"
+    path.write_text(BENCHMARK)
+    return path
+
+
+@pytest.fixture
+def results(tmp_path: Path, file: Path) -> Path:
+    Benchmark(score).write(tmp_path / "results" / "synthetic", config_digest(load_benchmark(file)))
+    return tmp_path / "results"
+
+
+def invoke(*arguments: object) -> Result:
+    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_a_file_shows_its_own_run(results: Path, file: Path) -> None:
+    result = invoke(file, "--results", results)
+    assert result.exit_code == 0
+    assert "synthetic: leaderboard" in result.stdout
+    assert "**60.0 ± 0.0**" in result.stdout
+
+
+def test_a_file_and_its_folder_show_the_same(results: Path, file: Path) -> None:
+    by_file = invoke(file, "--results", results, "--format", "markdown").stdout
+    assert by_file == invoke(results / "synthetic", "--format", "markdown").stdout
+
+
+def test_settings_that_were_never_run(results: Path, file: Path) -> None:
+    with pytest.raises(MRIBenchError, match="with these settings under") as error:
+        invoke(file, "--results", results, "--set", "seeds=[7]")
+    assert f"mribench run {file} --set seeds=[7]" in error.value.hint
+
+
+def test_set_goes_with_a_file(results: Path) -> None:
+    with pytest.raises(ConfigError, match="goes with a benchmark FILE"):
+        invoke(results / "synthetic", "--set", "seeds=[7]")
+
+
+def test_a_folder_of_benchmarks_is_not_one(results: Path) -> None:
+    with pytest.raises(StoreError) as error:
+        invoke(results)
+    assert "synthetic" in error.value.hint
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_can_go_to_a_file(results: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "out"
+    result = invoke(results / "synthetic", "--format", name, "--output", path)
+    assert result.stdout == ""
+    assert f"wrote {path}" in result.stderr
+    text = path.read_text(encoding="utf-8")
+    assert "base" in text
+    assert "\x1b" not in text
+    if name != "terminal":
+        assert text == invoke(results / "synthetic", "--format", name).stdout
+
+
+def test_an_output_that_cannot_be_written(results: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot write"):
+        invoke(results / "synthetic", "--format", "csv", "--output", tmp_path / "no" / "such" / "folder.csv")
+
+
+def test_save_writes_beside_the_jobs(results: Path) -> None:
+    invoke(results / "synthetic", "--save", "--table", "paper-1")
+    folder = results / "synthetic" / "report"
+    assert sorted(path.name for path in folder.iterdir()) == ["cells.csv", "cells.json", "paper-1.md"]
+
+
+def test_tables_by_name(results: Path) -> None:
+    text = invoke(
+        results / "synthetic", "--table", "paper-1", "--table", "transfer", "--format", "markdown"
+    ).stdout
+    assert "tissue: site and sequence" in text
+    assert "transfer" in text
+    assert "leaderboard" not in text
+
+
+def test_help_has_an_example_and_every_format() -> None:
+    text = invoke("--help").stdout
+    assert "Example: mribench report " in text
+    assert all(name in text for name in FORMATS)
+    assert FORMATS == REPORT_FORMATS
+
+
+def test_reporting_imports_no_torch_and_no_plugin(results: Path, file: Path) -> None:
+    code = (
+        "import sys\n"
+        "from mribench.cli.report import command\n"
+        "for what in sys.argv[1], sys.argv[2]:\n"
+        "    options = ['--results', sys.argv[3], '--format', 'markdown', '--save']\n"
+        "    command.main([what, *options], standalone_mode=False)\n"
+        "heavy = [name for name in ('torch', 'monai', 'mribench_tasks') if name in sys.modules]\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)\n"
+    )
+    arguments = [str(file), str(results / "synthetic"), str(results)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("## synthetic: leaderboard") == 2

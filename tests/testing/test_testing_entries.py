@@ -1,0 +1,94 @@
+"""Deliberately broken entries: the checks find them and say in one sentence what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from pydantic import Field
+
+from mribench.interfaces import (
+    Entry,
+    Metric,
+    Objective,
+    Options,
+    Score,
+)
+from mribench.testing import (
+    ConformanceError,
+    check_entry,
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+class Distance(Objective):
+    """Conforms: squared distance of two embeddings."""
+
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def loss(self, views, step, total_steps):
+        first, second = (self.encoder.embed(view.image) for view in views)
+        return {"distance": (first - second).square().mean()}
+
+
+class NoTerms(Distance):
+    def loss(self, views, step, total_steps):
+        return {}
+
+
+class Overlap(Metric):
+    """Conforms: intersection over union."""
+
+    id, value_range, on_empty = "iou", (0.0, 1.0), "0 when one mask is empty, left out when both are"
+
+    def score(self, prediction, target, spacing_mm, mask=None):
+        from mribench.errors import DataError
+
+        if prediction.shape != target.shape or prediction.dtype != bool:
+            raise DataError("expected two masks")
+        empty = prediction.any(), target.any()
+        if empty == (False, False):
+            return Score(math.nan, "both-empty")
+        status = {(False, True): "pred-empty", (True, False): "ref-empty"}.get(empty, "ok")
+        return Score(float((prediction & target).sum() / (prediction | target).sum()), status, 0.0)
+
+
+class Described(Options):
+    scale: float = Field(1.0, description="a number")
+
+
+class Undescribed(Options):
+    scale: float = 1.0
+
+
+def objective_entry(**changes) -> Entry:
+    entry = Entry("objective", "distance", lambda options, encoder: Distance(encoder), Described, "distance")
+    return dataclasses.replace(entry, **changes)
+
+
+def test_a_sound_entry_conforms():
+    check_entry(objective_entry())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "My_Objective"}, "lower case with hyphens"),
+        ({"summary": ""}, "no summary"),
+        ({"options": Undescribed}, "option 'scale' has no description"),
+        ({"factory": lambda options, encoder: NoTerms(encoder)}, "no named terms"),
+        ({"kind": "metric", "factory": lambda options: Overlap()}, "its id is 'iou'"),
+        ({"kind": "task", "factory": lambda options: Overlap()}, "expected a Task, got Overlap"),
+    ],
+)
+def test_broken_entries(changes, message):
+    with pytest.raises(ConformanceError, match=message):
+        check_entry(objective_entry(**changes))
