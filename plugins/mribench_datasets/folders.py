@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,10 @@ class FolderDataset(Dataset):
     def excluded(self) -> Sequence[Exclusion]:
         """Return what is on disk and left out."""
         return self._found[1] if self.root is not None and self.root.is_dir() else ()
+
+    def reading_options(self) -> Mapping[str, object]:
+        """Return none: the options only say where the files are and who named the subjects."""
+        return {}
 
     def read_labels(self, scan: Scan, label: str) -> Volume:
         """Read a label as class memberships ``(C, I, J, K)`` in 0..1, on its own grid, in RAS.

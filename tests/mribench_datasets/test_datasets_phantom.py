@@ -12,6 +12,7 @@ import pytest
 from mribench.data.inspection import fingerprint, problems
 from mribench.data.volumes import read_volume, resample_to, same_grid
 from mribench.errors import ConfigError, DataError
+from mribench.testing import check_entry
 
 SPACING_MM = 6.0
 
@@ -251,6 +252,11 @@ def test_other_options_are_other_folders(build):
     assert build("phantom", **base, lesions=None).folder in folders
 
 
+def test_only_the_layout_changes_how_the_same_files_are_read(build):
+    assert build("phantom", layout="arc", subjects=5, seed=9).reading_options() == {"layout": "arc"}
+    assert build("ixi", root="somewhere").reading_options() == {}
+
+
 def test_the_profile_of_the_benchmark_does_not_change_the_cohort(registry):
     from mribench.interfaces import DatasetRef
 
@@ -317,3 +323,18 @@ def test_sites_in_the_proportions_of_the_archive(build):
 def test_options_that_make_no_sense_are_refused(build, options, message):
     with pytest.raises(ConfigError, match=message):
         build("phantom", **options)
+
+
+# ---- conformance ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ixi", "arc", "mpm"])
+def test_the_loaders_conform(registry, phantoms, name):
+    check_entry(registry.get("dataset", name), options={"root": str(phantoms[name])}, registry=registry)
+
+
+def test_the_phantom_conforms(registry, build, tmp_path, monkeypatch):
+    monkeypatch.setenv("MRIBENCH_CACHE", str(tmp_path))
+    options = {"layout": "ixi", "subjects": 1, "spacing_mm": 8.0}
+    build("phantom", **options).make()
+    check_entry(registry.get("dataset", "phantom"), options=options, registry=registry)

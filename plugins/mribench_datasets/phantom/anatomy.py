@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -81,13 +82,19 @@ class Anatomy:
         """Replace nervous tissue by cavity and rim."""
         if self.lesion is None:
             return
-        sigma_vox = blur_sigma_mm(self.spacing_mm, EDGE_MM) / EDGE_MM
-        blurred = np.stack([ndimage.gaussian_filter(part, sigma_vox) for part in self.lesion.membership])
-        cavity, rim = sample(blurred, points_mm, self.lesion.origin_mm, EDGE_MM)
+        cavity, rim = sample(self._blurred_lesion, points_mm, self.lesion.origin_mm, EDGE_MM)
         nervous = sum(shares[name] for name in NERVOUS)
         shares["cavity"], shares["rim"] = cavity * nervous, rim * nervous
         for name in NERVOUS:
             shares[name] = shares[name] * (1 - cavity - rim).clip(0, 1)
+
+    @cached_property
+    def _blurred_lesion(self) -> np.ndarray:
+        """Cavity and rim averaged over voxels of the nominal spacing, once for all grids."""
+        if self.lesion is None:
+            return np.zeros((2, 2, 2, 2), dtype=np.float32)
+        sigma_vox = blur_sigma_mm(self.spacing_mm, EDGE_MM) / EDGE_MM
+        return np.stack([ndimage.gaussian_filter(part, sigma_vox) for part in self.lesion.membership])
 
 
 def draw_anatomy(identity: tuple[Identity, ...], spacing_mm: float, has_lesion: bool) -> Anatomy:
@@ -114,4 +121,4 @@ def draw_anatomy(identity: tuple[Identity, ...], spacing_mm: float, has_lesion: 
 def _points(affine: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     index = np.ogrid[: shape[0], : shape[1], : shape[2]]
     axes = [sum(affine[row, a] * index[a] for a in range(3)) + affine[row, 3] for row in range(3)]
-    return np.stack(np.broadcast_arrays(*axes), axis=-1)
+    return np.stack(np.broadcast_arrays(*axes), axis=-1).astype(np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
@@ -174,6 +174,10 @@ class Phantom(Dataset):
     def excluded(self) -> Sequence[Exclusion]:
         """Return what is on disk and left out."""
         return self._reader.excluded() if self.folder.is_dir() else ()
+
+    def reading_options(self) -> Mapping[str, object]:
+        """Return the layout, which says who reads; all other options are in the files."""
+        return {"layout": self.options.layout}
 
     def read_images(self, scan: Scan) -> dict[str, Volume]:
         """Read the volumes of a scan as the layout's own dataset does."""

@@ -39,7 +39,8 @@ class Warp:
 
     def __call__(self, points_mm: np.ndarray) -> np.ndarray:
         """Map points ``(..., 3)`` of the subject to the template, mm."""
-        moved = points_mm @ self.affine[:3, :3].T + self.affine[:3, 3]
+        affine = self.affine.astype(points_mm.dtype)
+        moved = points_mm @ affine[:3, :3].T + affine[:3, 3]
         shift = sample(self.displacement_mm, moved, _LOW_MM, _CELL_MM, "border")
         return moved + np.moveaxis(shift, 0, -1)
 
@@ -77,8 +78,9 @@ def sample(
         ``(C, i, j, k)`` float32.
     """
     last_vox = np.array(channels.shape[1:]) - 1
-    unit = (points_mm - low_mm) * (2 / (edge_mm * last_vox)) - 1
-    grid = torch.from_numpy(np.ascontiguousarray(unit[None, ..., ::-1], dtype=np.float32))
+    points = points_mm.astype(np.float32, copy=False)
+    unit = (points - low_mm.astype(np.float32)) * (2 / (edge_mm * last_vox)).astype(np.float32) - 1
+    grid = torch.from_numpy(np.ascontiguousarray(unit[None, ..., ::-1]))
     source = torch.from_numpy(np.ascontiguousarray(channels, dtype=np.float32))[None]
     result: np.ndarray = F.grid_sample(source, grid, padding_mode=outside, align_corners=True)[0].numpy()
     return result
