@@ -49,7 +49,7 @@ def check(plugin: str | None) -> int:
         if plugin in (None, found.plugin):
             name = f"{found.entry.kind} {found.entry.name}"
             try:
-                check_entry(found, registry)
+                check_entry(found, registry=registry)
                 click.echo(f"ok      {name}")
             except ConformanceError as error:
                 wrong += 1

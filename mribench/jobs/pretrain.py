@@ -82,7 +82,7 @@ class _Pretraining:
         self.encoder: Encoder = new_encoder(payload, context)
         torch.manual_seed(derive_seed("objective", self.seed))
         self.objective: Objective = context.make(ObjectiveRef, payload["objective"], profile, self.encoder)
-        self.objective.to(self.device, memory_format=torch.channels_last_3d).train()  # type: ignore[call-overload]
+        self.objective.to(self.device, memory_format=torch.channels_last_3d).train()
         spacing, needs = self.options.spacing_mm, self.generator.needs
         self.source = MapSource(dataset, by_id(dataset, payload["train"]), spacing, needs)
         # A profile that holds nobody out is checked on the pretraining subjects themselves.

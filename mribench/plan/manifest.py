@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -74,7 +75,12 @@ def _task(name: str, resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort])
         "test_sequences": tested,
         "sites": list(cohorts[spec.data].sites),
         "metrics": [
-            {"id": metric.id, "unit": metric.unit, "higher_is_better": metric.higher_is_better}
+            {
+                "id": metric.id,
+                "unit": metric.unit,
+                "higher_is_better": metric.higher_is_better,
+                "value_range": [bound if math.isfinite(bound) else None for bound in metric.value_range],
+            }
             for metric in task.metrics
         ],
     }

@@ -58,13 +58,17 @@ class Denoising(DenseTask):
         return {"image": clean + noise, "target": noise}
 
     def loss(self, output: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Return the mean squared error of the predicted noise ``(B, 1, I, J, K)``."""
-        return F.mse_loss(output.float(), batch["target"])
+        """Return the mean squared error of the noise ``(B, 1, I, J, K)`` that ``output`` stands for.
+
+        The network's output is the noise in units of sigma: a target of unit size is learnt several times
+        faster than one of 0.2, which starts with unlearning what the network's first guess is too large by.
+        """
+        return F.mse_loss(self._sigma * output.float(), batch["target"])
 
     def predict(self, forward: Forward, volume: TaskVolume, generator: torch.Generator) -> Tensor:
         """Return the restored image ``(I, J, K)``."""
         noisy = volume.image + self._noise(volume.image, generator)
-        return (noisy - forward(noisy).to(noisy))[0]
+        return (noisy - self._sigma * forward(noisy).to(noisy))[0]
 
     def identity(self, volume: TaskVolume, generator: torch.Generator) -> Tensor:
         """Return the noisy image ``(I, J, K)``, with the noise that ``predict`` draws."""

@@ -25,7 +25,7 @@ def mribench_entries() -> list[Entry]:
             "lesion-segmentation",
             LesionSegmentation,
             LesionOptions,
-            "stroke lesions, crops centred on the lesion, Dice + cross-entropy",
+            "stroke lesions, most crops on the lesion, Dice + cross-entropy",
         ),
         Entry(
             "task",

@@ -36,7 +36,7 @@ class LesionOptions(DenseTaskOptions):
         [MetricRef(name="dice"), MetricRef(name="hd95:max-directed")], description="scores of the lesion"
     )
     foreground_ratio: float = Field(
-        6.0, ge=0, description="crops centred on a lesion voxel for each one centred on a healthy one"
+        6.0, ge=0, description="crops that show a lesion voxel for each one centred on a healthy one"
     )
     class_weight: float = Field(
         1.0, gt=0, description="weight of lesion voxels in the cross-entropy; the background's is 1"
@@ -141,7 +141,7 @@ class TissueSegmentation(Segmentation):
 
 
 class LesionSegmentation(Segmentation):
-    """Stroke lesions, with most training crops centred on the lesion."""
+    """Stroke lesions, with most training crops on a lesion."""
 
     label = "lesion"
     classes = ("lesion",)
@@ -160,14 +160,18 @@ class LesionSegmentation(Segmentation):
         return (memberships[0] > 0.5).astype(np.int64)
 
     def centre(self, volume: TaskVolume, patch_vox: int, generator: torch.Generator) -> Centre:
-        """Return a lesion voxel for ``foreground_ratio`` crops of each healthy one."""
+        """Return a place near a lesion voxel for ``foreground_ratio`` crops of each healthy one."""
         if volume.label is None:
             raise self._no_label(volume)
         on_lesion = float(torch.rand(1, generator=generator)) < self._lesion_share
         voxel = random_voxel_of(volume.label > 0, generator) if on_lesion else None
         if voxel is None:
             return random_centre(volume.foreground & (volume.label == 0), patch_vox, generator)
-        return patch_inside(voxel, volume.label.shape, patch_vox)
+        # Anywhere in the patch but its rim: always in the middle, the middle itself would be learnt.
+        reach = patch_vox // 3
+        moved = torch.randint(-reach, reach + 1, (3,), generator=generator)
+        i, j, k = (axis + int(shift) for axis, shift in zip(voxel, moved, strict=True))
+        return patch_inside((i, j, k), volume.label.shape, patch_vox)
 
 
 def _check_channels(memberships: np.ndarray, expected: int, what: str) -> None:

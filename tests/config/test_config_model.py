@@ -210,7 +210,10 @@ def test_required_keys(complaint: Complaint, base: str, key: str) -> None:
         ("report.tables=[]", "report.tables: expected at least 1 item, got 0"),
         ("methods=[1]", "methods: expected a mapping, got [1]"),
         ("defaults.augment=3", "defaults.augment: expected a mapping, got 3"),
-        ("defaults.encoder=null", "defaults.encoder: expected a name, or {name: …}, of kind 'encoder', got None"),
+        (
+            "defaults.encoder=null",
+            "defaults.encoder: expected a name, or {name: …}, of kind 'encoder', got None",
+        ),
     ],
 )
 def test_refused_settings(complaint: Complaint, base: str, setting: str, message: str) -> None:

@@ -84,11 +84,22 @@ def test_the_scan_is_left_as_it_was(registry):
 
 
 @pytest.mark.parametrize(("ratio", "share"), [(6, 6 / 7), (1, 0.5), (0, 0)])
-def test_lesion_crops_are_centred_on_the_lesion_in_the_asked_ratio(registry, ratio, share):
+def test_lesion_crops_are_on_the_lesion_in_the_asked_ratio(registry, ratio, share):
     task, volume = make(registry, "lesion-segmentation", foreground_ratio=ratio), scan()
-    on_lesion = [bool(volume.label[task.centre(volume, 8, generator(seed))]) for seed in range(700)]
+    # a patch of two voxels leaves no room to move: its centre is the lesion voxel that was drawn
+    on_lesion = [bool(volume.label[task.centre(volume, 2, generator(seed))]) for seed in range(700)]
     sigma = np.sqrt(share * (1 - share) / 700)
     assert np.mean(on_lesion) == pytest.approx(share, abs=4 * sigma + 1e-9)
+
+
+def test_the_lesion_is_not_always_in_the_middle_of_the_crop(registry):
+    task, volume = make(registry, "lesion-segmentation", foreground_ratio=1e9), scan()
+    voxel = tuple(int(i) for i in torch.nonzero(volume.label)[0])
+    volume.label.zero_()[voxel] = 1
+    centres = [task.centre(volume, 9, generator(seed)) for seed in range(200)]
+    shifts = np.array(centres) - np.array(voxel)
+    assert np.abs(shifts).max() <= 3
+    assert all(len(set(axis)) >= 4 for axis in shifts.T)
 
 
 def test_the_default_ratio_is_six_to_one(registry):
