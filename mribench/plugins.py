@@ -8,8 +8,9 @@ from importlib.metadata import EntryPoint, entry_points
 import pluggy
 
 from mribench import hookspecs
-from mribench.errors import PluginError
-from mribench.interfaces.entry import Entry
+from mribench.errors import PluginError, did_you_mean
+from mribench.interfaces.entry import KINDS, Entry
+from mribench.interfaces.options import Options
 from mribench.registry import Registered, Registry
 
 GROUP = "mribench"
@@ -33,7 +34,7 @@ def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
         try:
             entries = _load(point)
         except PluginError as error:
-            registry.problems.append(str(error.message))
+            registry.problems.append(error.message)
             continue
         name, version = _distribution(point)
         for entry in entries:
@@ -46,8 +47,8 @@ def _load(point: EntryPoint) -> list[Entry]:
     where = f"plugin '{point.name}' ({point.value})"
     try:
         plugin = point.load()
-    except Exception as error:
-        raise PluginError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{where} cannot be imported: {_said(error)}") from error
     manager = pluggy.PluginManager("mribench")
     manager.add_hookspecs(hookspecs)
     try:
@@ -55,18 +56,37 @@ def _load(point: EntryPoint) -> list[Entry]:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         raise PluginError(
-            f"{where} has a hook that mribench does not know or cannot call: {error}"
+            f"{where} has a hook that mribench does not know or cannot call: {_said(error)}"
         ) from error
     try:
         entries = [entry for result in manager.hook.mribench_entries() for entry in result]
-    except Exception as error:
-        raise PluginError(f"{where} fails in mribench_entries: {type(error).__name__}: {error}") from error
-    wrong = [entry for entry in entries if not isinstance(entry, Entry)]
-    if wrong:
-        raise PluginError(f"{where}: mribench_entries returned {wrong[0]!r}, expected an Entry")
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{where} fails in mribench_entries: {_said(error)}") from error
+    for entry in entries:
+        _check(entry, where)
     if not entries:
         raise PluginError(f"{where} registers nothing; is a function 'mribench_entries' marked @hookimpl?")
     return entries
+
+
+def _check(entry: object, where: str) -> None:
+    """Raise ``PluginError`` for what the registry could not use."""
+    if not isinstance(entry, Entry):
+        raise PluginError(f"{where}: mribench_entries returned {entry!r}, expected an Entry")
+    what = f"{where}: entry '{entry.name}'"
+    if entry.kind not in KINDS:
+        raise PluginError(f"{what} is of unknown kind '{entry.kind}'; {did_you_mean(str(entry.kind), KINDS)}")
+    if not isinstance(entry.name, str) or not entry.name:
+        raise PluginError(f"{what} of kind '{entry.kind}': expected text as its name")
+    if not (isinstance(entry.options, type) and issubclass(entry.options, Options)):
+        raise PluginError(f"{what}: expected its options to be a subclass of Options, got {entry.options!r}")
+    if not callable(entry.factory):
+        raise PluginError(f"{what}: expected its factory to be callable, got {entry.factory!r}")
+
+
+def _said(error: BaseException) -> str:
+    """Return an error in one line: ``KeyError: 'x'``."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _distribution(point: EntryPoint) -> tuple[str, str]:

@@ -94,20 +94,27 @@ def _message(items: list[ErrorDetails]) -> str:
         bound = "at least" if told[0]["type"] == "too_short" else "at most"
         count = told[0]["ctx"].get("min_length", told[0]["ctx"].get("max_length"))
         return f"expected {bound} {count} item{'s' if count != 1 else ''}, got {len(value)}"
-    texts = [item["msg"].removeprefix("Value error, ") for item in told]
+    texts = [_said(item) for item in told]
     expected = [_plain(text) for text in texts if text.startswith(_EXPECTATION)]
     text = (
         f"expected {' or '.join(dict.fromkeys(expected))}"
         if expected
         else texts[0][:1].lower() + texts[0][1:]
     )
-    return text if ", got " in text else f"{text}, got {_short(value)}"
+    whole_model = not expected and isinstance(value, Mapping | BaseModel)  # says nothing about the problem
+    return text if ", got " in text or whole_model else f"{text}, got {_short(value)}"
+
+
+def _said(item: ErrorDetails) -> str:
+    if item["type"] == "path_type":
+        return f"{_EXPECTATION}a path"
+    return item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
 
 
 _EXPECTATION = "Input should be "
 _TYPE_ERRORS = (
     "literal_error",
-    *(f"{kind}_type" for kind in ("int", "float", "list", "string", "dict", "model")),
+    *(f"{kind}_type" for kind in ("int", "float", "list", "tuple", "string", "dict", "model", "path")),
 )
 """Errors of a branch of a union that the value was not meant for."""
 
@@ -116,9 +123,14 @@ def _plain(text: str) -> str:
     text = text.removeprefix(_EXPECTATION)
     if text.startswith(("greater", "less")):
         return f"a number {text}"
+    text = text.partition(", unable to parse string")[0]
     if text.startswith("a valid dictionary"):
         return "a mapping"
-    return text.replace("a valid integer", "an integer").replace("a valid ", "a ")
+    return (
+        text.replace("a valid integer", "an integer")
+        .replace("a valid tuple", "a list")
+        .replace("a valid ", "a ")
+    )
 
 
 def _hint(item: ErrorDetails) -> str:
@@ -126,7 +138,7 @@ def _hint(item: ErrorDetails) -> str:
     if item["type"] == "literal_error" and isinstance(value, str):
         names = item["ctx"]["expected"].replace(" or ", ", ").split(", ")
         return did_you_mean(value, [name.strip("'") for name in names])
-    if item["type"] == "list_type" and isinstance(value, str | int | float):
+    if item["type"] in ("list_type", "tuple_type") and isinstance(value, str | int | float):
         return f"write [{_short(value).strip(chr(39))}]"
     return ""
 

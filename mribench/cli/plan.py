@@ -35,12 +35,15 @@ def command(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool) -
     stale = stale_reasons(planned.plan, planned.store)
     _print_counts(console, planned, states, stale)
     for name, sentence in planned.plan.missing.items():
-        console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False)
+        console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False, soft_wrap=True)
     for note in planned.plan.notes:
-        console.print(f"note: {note}", style="dim", markup=False, highlight=False)
+        console.print(f"note: {note}", style="dim", markup=False, highlight=False, soft_wrap=True)
     for reason, count in Counter(stale.values()).most_common():
         console.print(
-            f"stale: {count} jobs have older results that differ in {reason}", markup=False, highlight=False
+            f"stale: {count} job(s) have older results that differ in {reason}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
         )
     if show_jobs:
         for job in planned.plan.jobs:

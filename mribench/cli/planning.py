@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from mribench.config import ResolvedBenchmark
+    from mribench.config import BenchmarkConfig, ResolvedBenchmark
     from mribench.plan import Plan
     from mribench.store import Store
 
@@ -28,7 +28,7 @@ class Planned:
 def plan_file(
     file: Path, sets: Sequence[str], results: Path, *, make: bool, progress: Callable[[str, int, int], None]
 ) -> Planned:
-    """Read, resolve, check for leakage and plan a benchmark file.
+    """Read, resolve and plan a benchmark file; check for leakage, and that all its parts fit.
 
     Args:
         file: the benchmark file.
@@ -39,6 +39,7 @@ def plan_file(
     """
     from mribench.config import config_digest, load_benchmark, resolve
     from mribench.plan import build_plan, make_missing, open_cohorts
+    from mribench.plan.feasibility import check_feasible
     from mribench.plan.leakage import check_leakage
     from mribench.plan.manifest import manifest
     from mribench.plugins import load_registry
@@ -49,6 +50,7 @@ def plan_file(
     for problem in registry.problems:
         click.secho(f"skipped: {problem}", fg="yellow", err=True)
     resolved = resolve(config, registry)
+    _check_tables(config)
     store = Store(results / config.benchmark)
     digest = config_digest(config)
     if make:
@@ -56,7 +58,25 @@ def plan_file(
         make_missing(resolved, progress)
     cohorts = open_cohorts(resolved, progress)
     check_leakage(resolved, cohorts)
+    check_feasible(resolved, cohorts)
     plan = build_plan(resolved, cohorts)
     if make:
         store.write_plan(digest, manifest(resolved, cohorts, plan, file.name))
     return Planned(resolved, plan, store, digest)
+
+
+def _check_tables(config: BenchmarkConfig) -> None:
+    """Refuse a table that there is not, before anything runs."""
+    import pandas as pd
+
+    from mribench.errors import ConfigError, did_you_mean
+    from mribench.report import RunData
+    from mribench.report.layouts import table_names
+
+    nothing = pd.DataFrame()
+    known = table_names(RunData({"tasks": dict(config.tasks)}, nothing, nothing, nothing, {}, {}))
+    for name in config.report.tables:
+        if name not in known:
+            raise ConfigError(
+                f"{config.source}: report.tables: there is no table '{name}'", did_you_mean(name, known)
+            )

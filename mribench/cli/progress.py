@@ -77,7 +77,9 @@ class RunProgress:
         if "jobs" in self._bars:
             self._progress.update(self._bars["jobs"], completed=self._ended)
         if status.state != "done":
-            self._console.print(f"{status.state}: {job.id}: {status.reason}", style="red", markup=False)
+            self._console.print(
+                f"{status.state}: {job.id}: {status.reason}", style="red", markup=False, soft_wrap=True
+            )
         elif job.kind == "pretrain":
             self._say(f"pretrained {job.id}")
         elif time.monotonic() - self._said > PLAIN_EVERY_S:
@@ -98,5 +100,5 @@ class RunProgress:
 
     def _say(self, text: str) -> None:
         if not self._live:
-            self._console.print(text, highlight=False, markup=False)
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
             self._said = time.monotonic()

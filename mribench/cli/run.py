@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from mribench.cli.planning import Planned
     from mribench.execute.scheduler import Summary
+    from mribench.interfaces.executor import Executor
 
 
 @click.command(
@@ -62,10 +65,14 @@ def command(
     from mribench.execute.scheduler import execute, select
 
     console = Console()
+    make_executor = _executor(executor, jobs, threads, gpus)
     with RunProgress(console) as progress:
         planned = plan_file(file, sets, results, make=not dry_run, progress=progress.preparing)
         wanted = planned.plan.runnable()
+        if not wanted and not dry_run:
+            _refuse_nothing(planned)
         if only:
+            _check_only(only, planned)
             wanted = select(wanted, only)
         if limit:
             wanted = dict(list(wanted.items())[:limit])
@@ -75,14 +82,36 @@ def command(
             console.print(*todo, f"{len(todo)} jobs would run", sep="\n", markup=False, highlight=False)
             return 0
         progress.store = planned.store
-        running = _executor(executor, jobs, threads, gpus)
+        running = make_executor()
         provenance = {"file": file.name, "git_commit": git_commit(file.resolve().parent), "sets": list(sets)}
         summary = execute(wanted, planned.store, running, progress, provenance)
     _conclude(console, planned, summary)
     return 1 if summary.failed or planned.plan.missing else 0
 
 
-def _executor(name: str, jobs: int | None, threads: int, gpus: str):  # type: ignore[no-untyped-def]
+def _refuse_nothing(planned: Planned) -> None:
+    from mribench.errors import DataError
+
+    sentences = "; ".join(f"data.{name}: {sentence}" for name, sentence in planned.plan.missing.items())
+    raise DataError(f"no job can run: {sentences}", "nothing was run; run again when the data are there")
+
+
+def _check_only(patterns: tuple[str, ...], planned: Planned) -> None:
+    from fnmatch import fnmatch
+
+    from mribench.errors import ConfigError
+
+    ids = [job.id for job in planned.plan.jobs]
+    for pattern in patterns:
+        if not any(fnmatch(name, pattern) for name in ids):
+            raise ConfigError(
+                f"--only {pattern}: no job has such a name",
+                f"`mribench plan FILE --jobs` lists them, for example '{ids[-1]}'",
+            )
+
+
+def _executor(name: str, jobs: int | None, threads: int, gpus: str) -> Callable[[], Executor]:
+    """Check what was asked for; return what makes the executor."""
     from mribench.interfaces.executor import Resources
     from mribench.interfaces.options import Component
     from mribench.plugins import load_registry
@@ -90,11 +119,24 @@ def _executor(name: str, jobs: int | None, threads: int, gpus: str):  # type: ig
     class ExecutorRef(Component):
         kind = "executor"
 
-    visible = tuple(part.strip() for part in gpus.split(",") if part.strip()) or _visible_gpus()
+    visible = _chosen_gpus(gpus) or _visible_gpus()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = jobs or (len(visible) if visible else max(1, cores // threads))
     resolved = load_registry().resolve(ExecutorRef(name=name), "--executor", "corrected")
-    return resolved.make(Resources(count, threads, visible))
+    return partial(resolved.make, Resources(count, threads, visible))
+
+
+def _chosen_gpus(gpus: str) -> tuple[str, ...]:
+    """Return the GPUs of ``--gpus``; those that go by a number are checked against what is there."""
+    from mribench.errors import ConfigError
+
+    chosen = tuple(part.strip() for part in gpus.split(",") if part.strip())
+    there = _visible_gpus() if chosen else ()
+    for name in chosen:
+        if name not in there and not name.startswith(("GPU-", "MIG-")):
+            known = f"GPUs here: {', '.join(there)}" if there else "this machine has none: leave --gpus out"
+            raise ConfigError(f"--gpus {gpus}: there is no GPU '{name}'", known)
+    return chosen
 
 
 def _visible_gpus() -> tuple[str, ...]:
@@ -105,9 +147,9 @@ def _visible_gpus() -> tuple[str, ...]:
 
 def _say_missing(console: Console, planned: Planned) -> None:
     for name, sentence in planned.plan.missing.items():
-        console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False)
+        console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False, soft_wrap=True)
     for note in planned.plan.notes:
-        console.print(f"note: {note}", style="dim", markup=False, highlight=False)
+        console.print(f"note: {note}", style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 def _conclude(console: Console, planned: Planned, summary: Summary) -> None:
@@ -123,11 +165,12 @@ def _conclude(console: Console, planned: Planned, summary: Summary) -> None:
         f" {len(summary.failed)} failed, {len(summary.blocked)} not run because of those;"
         f" {summary.wall_s:.0f} s in all",
         highlight=False,
+        soft_wrap=True,
     )
     _say_times(console, planned)
     for name, reason in summary.failed.items():
-        console.print(f"failed: {name}: {reason}", style="red", markup=False)
-    console.print(f"results: {planned.store.root}", highlight=False)
+        console.print(f"failed: {name}: {reason}", style="red", markup=False, soft_wrap=True)
+    console.print(f"results: {planned.store.root}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _say_times(console: Console, planned: Planned) -> None:
@@ -141,4 +184,4 @@ def _say_times(console: Console, planned: Planned) -> None:
         for kind, group in rows.groupby("kind", sort=False)
     ]
     if parts:
-        console.print(f"time in jobs: {', '.join(parts)}", highlight=False)
+        console.print(f"time in jobs: {', '.join(parts)}", highlight=False, soft_wrap=True)

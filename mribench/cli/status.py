@@ -14,7 +14,7 @@ import click
 def command(directory: Path, failed: bool) -> int:
     """Say how far the run in DIRECTORY is, and why jobs failed."""
     from mribench.errors import StoreError
-    from mribench.store import Store, read_json
+    from mribench.store import Store
     from mribench.store.lease import read_lease
 
     if not (directory / "store.json").exists():
@@ -25,9 +25,11 @@ def command(directory: Path, failed: bool) -> int:
     store.open()
     counts: Counter[str] = Counter()
     for folder in sorted((directory / "jobs").iterdir()):
+        if not folder.is_dir():
+            continue  # not one of ours
         status = store.status(folder.name)
         counts[status.state] += 1
-        name = read_json(folder / "job.json")["id"] if (folder / "job.json").exists() else folder.name
+        name = _name(folder)
         if status.state == "running":
             lease = read_lease(folder) or {}
             click.echo(
@@ -39,3 +41,18 @@ def command(directory: Path, failed: bool) -> int:
                 click.echo(status.traceback)
     click.echo(", ".join(f"{count} {state}" for state, count in counts.most_common()) or "no jobs")
     return 1 if counts["failed"] else 0
+
+
+def _name(folder: Path) -> str:
+    from mribench.errors import StoreError
+    from mribench.store import read_json
+
+    path = folder / "job.json"
+    if not path.exists():
+        return folder.name
+    found = read_json(path)
+    if not isinstance(found, dict) or "id" not in found:
+        raise StoreError(
+            f"{path} is not the specification of a job", "restore the file, or delete its folder"
+        )
+    return str(found["id"])

@@ -39,8 +39,8 @@ class InlineExecutor(Executor):
         del timeout_s
         while self._waiting:
             key, directory = self._waiting.pop(0)
-            run_job(directory, threads=self._threads)
-            yield Completed(key)
+            status = run_job(directory, threads=self._threads)
+            yield Completed(key, elsewhere=status is None)
 
     def close(self) -> None:
         """Nothing to end."""
@@ -83,14 +83,19 @@ class LocalExecutor(Executor):
 
     def completed(self, timeout_s: float) -> Iterator[Completed]:
         """Yield the jobs whose processes ended."""
+        from mribench.execute import worker
+
         ended = connection.wait(list(self._running), timeout_s)
         for sentinel in [found for found in self._running if found in ended]:
             key, gpu, process = self._running.pop(sentinel)
             process.join()
             self._slots.append(gpu)
             code = process.exitcode or 0
-            how = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-            yield Completed(key, f"its process was {how}; see its log.txt" if code else "")
+            how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+            died = code not in (0, worker.ELSEWHERE)
+            yield Completed(
+                key, f"its process was {how}; see its log.txt" if died else "", code == worker.ELSEWHERE
+            )
 
     def close(self) -> None:
         """Ask what still runs to stop, and wait for it; kill it after half a minute."""

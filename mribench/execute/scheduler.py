@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from mribench.interfaces.executor import Executor
+from mribench.interfaces.executor import Completed, Executor
 from mribench.plan import Job
 from mribench.store import Lease, LeaseState, Store
 from mribench.store.store import JobStatus, write_status
@@ -105,7 +105,7 @@ class _Run:
             if self.running:
                 ended = list(self.executor.completed(POLL_S))
                 for completed in ended:
-                    self._end(completed.key, completed.error)
+                    self._end(completed)
                 if not ended:
                     self.watcher.waiting(self.running)
             elif elsewhere:
@@ -154,8 +154,12 @@ class _Run:
             self.executor.submit(key, directory)
         return elsewhere
 
-    def _end(self, key: str, error: str) -> None:
+    def _end(self, completed: Completed) -> None:
+        key, error = completed.key, completed.error
         job = self.running.pop(key)
+        if completed.elsewhere:
+            self.waiting.append(job)  # to be found done, or to be waited for
+            return
         status = self.store.status(key)
         if error and status.state != "done" and not (status.state == "failed" or status.resumable):
             status = JobStatus("failed", error)
@@ -163,9 +167,6 @@ class _Run:
         if status.state == "done":
             self.done.add(key)
             self.summary.executed[job.kind] += 1
-        elif status.state == "running":
-            self.waiting.append(job)  # another process got it first
-            return
         else:
             self.failed.add(key)
             self.summary.failed[job.id] = status.reason or status.state

@@ -31,7 +31,7 @@ from mribench.jobs import Context, Outcome, run_payload
 from mribench.plugins import load_registry
 from mribench.records import JOB_SCHEMA, SCORE_SCHEMA, write_table
 from mribench.registry import Registry
-from mribench.store import Lease, read_json, replace_file, write_json
+from mribench.store import Lease, Store, read_json, replace_file, write_json
 from mribench.store.lease import HEARTBEAT_S
 from mribench.store.store import JobStatus, write_status
 from mribench.training import Interrupted
@@ -40,10 +40,13 @@ from mribench.training.weights import save_weights
 
 logger = logging.getLogger("mribench")
 
+ELSEWHERE = 3
+"""Exit code of a process that found its job in other hands."""
+
 
 def run_job(
     directory: Path, registry: Registry | None = None, threads: int = 1, checkpoint_every_s: float = EVERY_S
-) -> JobStatus:
+) -> JobStatus | None:
     """Run the job in a folder, and leave its results and its status there.
 
     Args:
@@ -53,11 +56,14 @@ def run_job(
         checkpoint_every_s: seconds between checkpoints.
 
     Returns:
-        The status as written; ``running`` when another process holds the job.
+        The status as written; None when another process holds the job, or has done it.
     """
     lease = Lease.acquire(directory)
     if lease is None:
-        return JobStatus("running", "another process holds it")
+        return None
+    if Store(directory.parent.parent).is_done(directory.name):
+        lease.release()
+        return None
     torch.set_num_threads(threads)
     pulse = _Pulse(lease)
     status = JobStatus("running")
@@ -195,7 +201,11 @@ class _Pulse:
 
 
 def main(directory: str, gpu: str | None, threads: int, log: bool = True) -> None:
-    """Run a job in a process of its own, its output in ``log.txt``; exit with 1 unless it is done."""
+    """Run a job in a process of its own, its output in ``log.txt``.
+
+    Exits with 0 when it is done, 1 when it failed or was interrupted, ``ELSEWHERE`` when another process
+    holds it.
+    """
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     folder = Path(directory)
@@ -208,6 +218,9 @@ def main(directory: str, gpu: str | None, threads: int, log: bool = True) -> Non
     warnings.simplefilter("default")
     logger.info("job %s in process %d", folder.name, os.getpid())
     status = run_job(folder, threads=threads)
+    if status is None:
+        logger.info("another process holds this job, or has done it")
+        sys.exit(ELSEWHERE)
     logger.info("%s %s\n%s", status.state, status.reason, status.traceback)
     sys.exit(0 if status.state == "done" else 1)
 

@@ -25,10 +25,17 @@ class Resources:
 
 @dataclass(frozen=True)
 class Completed:
-    """A job that came back: its key, and the error when the worker died without recording one."""
+    """A job that came back.
+
+    Attributes:
+        key: of the job.
+        error: what happened, when its process died without recording it.
+        elsewhere: another run holds the job, or has done it in the meantime.
+    """
 
     key: str
     error: str = ""
+    elsewhere: bool = False
 
 
 class Executor(ABC):

@@ -99,8 +99,15 @@ def _open(name: str, resolved: ResolvedBenchmark, progress: Progress | None) -> 
         )
     _refuse_duplicates(name, subjects)
     prints = _fingerprints(name, dataset, subjects, progress)
-    split = rule.split(subjects) if rule else Split(tuple(s.id for s in subjects), (), {})
+    split = _split(name, rule, subjects) if rule else Split(tuple(s.id for s in subjects), (), {})
     return Cohort(name, component, "", {s.id: s for s in subjects}, prints, split, tuple(split.test))
+
+
+def _split(name: str, rule: SplitRule, subjects: Sequence[Subject]) -> Split:
+    try:
+        return rule.split(subjects)
+    except DataError as error:
+        raise DataError(f"splits.{name}: {error.message.removeprefix('split: ')}", error.hint) from error
 
 
 def _refuse_duplicates(name: str, subjects: Sequence[Subject]) -> None:

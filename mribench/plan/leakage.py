@@ -27,9 +27,9 @@ def check_leakage(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) ->
     """
     tested = _tested(resolved, cohorts)
     for where, (cohort, ids) in _learnt_from(resolved, cohorts).items():
-        seen = _people(cohort, ids)
-        for test, people in tested.items():
-            both = sorted(seen & people)
+        seen = {name for i in ids for name in _names(cohort, i)}
+        for test, (other, tested_ids) in tested.items():
+            both = sorted(i for i in tested_ids if seen.intersection(_names(other, i)))
             if both:
                 names = ", ".join(both[:5]) + (f" and {len(both) - 5} more" if len(both) > 5 else "")
                 raise LeakageError(
@@ -38,17 +38,20 @@ def check_leakage(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) ->
                 )
 
 
-def _people(cohort: Cohort, ids: Iterable[str]) -> set[str]:
-    return {name for i in ids for name in (i, *cohort.subjects[i].aliases)}
+def _names(cohort: Cohort, subject: str) -> tuple[str, ...]:
+    """Return all names of a person."""
+    return (subject, *cohort.subjects[subject].aliases)
 
 
-def _tested(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
+def _tested(
+    resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]
+) -> dict[str, tuple[Cohort, tuple[str, ...]]]:
+    found: dict[str, tuple[Cohort, tuple[str, ...]]] = {}
     for name in dict.fromkeys(task.spec.data for task in resolved.tasks.values()):
         split = cohorts[name].split
         if split is not None:
             for site, ids in split.test.items():
-                found[f"the test set of {name} ({site})"] = _people(cohorts[name], ids)
+                found[f"the test set of {name} ({site})"] = (cohorts[name], tuple(ids))
     return found
 
 

@@ -37,8 +37,8 @@ class Tree(BaseModel):
         return self
 
 
-INT = "expected an integer, unable to parse string as an integer"
-FLOAT = "expected a number, unable to parse string as a number"
+INT = "expected an integer"
+FLOAT = "expected a number"
 GREEN = "did you mean 'green'?"
 
 
@@ -74,7 +74,7 @@ def test_sentences(value: dict[str, Any], message: str, hint: str) -> None:
 def test_a_validator_that_does_not_say_what_it_got() -> None:
     with pytest.raises(ValidationError) as caught:
         Tree(limit=3)
-    assert describe(caught.value, Tree)[0].startswith("three is wrong, got {'limit': 3")
+    assert describe(caught.value, Tree)[0] == "three is wrong"  # the whole model says nothing about it
 
 
 def test_where_goes_before_the_key() -> None:

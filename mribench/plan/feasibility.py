@@ -1,0 +1,153 @@
+"""What would make a job fail hours later, found before any job runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+
+from mribench.config import PretrainOptions, ResolvedBenchmark, ResolvedMethod, ResolvedTask
+from mribench.errors import ConfigError, MRIBenchError
+from mribench.interfaces.encoder import Encoder
+from mribench.interfaces.objective import Objective
+from mribench.interfaces.task import Task
+from mribench.interfaces.views import ViewGenerator
+from mribench.plan.cohorts import Cohort, scans_of
+from mribench.registry import Resolved
+
+
+def check_feasible(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
+    """Check that there is somebody to train and test on, and that encoders, heads and patches fit.
+
+    Cohorts whose data are missing are left out.
+
+    Raises:
+        ConfigError: naming the key, what does not fit, and what there is.
+    """
+    source = resolved.config.source
+    for name, method in resolved.methods.items():
+        _check_pretraining(f"{source}: methods.{name}", method, cohorts[method.pretrain.data])
+    for name, task in resolved.tasks.items():
+        _check_people(f"{source}: tasks.{name}", task, cohorts[task.spec.data])
+    _check_models(source, resolved)
+
+
+def _check_pretraining(where: str, method: ResolvedMethod, cohort: Cohort) -> None:
+    if cohort.split is None:
+        return
+    _check_batch(where, method.pretrain, cohort.name, len(cohort.split.train))
+    with _at(f"{where}.views"):
+        generator: ViewGenerator = method.views.make()
+    people = (*cohort.split.train, *cohort.split.validation)
+    lacking = [i for i in people if not _has_maps(cohort, i, generator.needs)]
+    if lacking:
+        raise ConfigError(
+            f"{where}.views: {len(lacking)} of {len(people)} subjects of '{cohort.name}' have no scan with"
+            f" the maps {', '.join(generator.needs)}: {_some(lacking)}",
+            "pretrain on a cohort that has them (pretrain.data), or choose other views",
+        )
+
+
+def _check_batch(where: str, options: PretrainOptions, cohort: str, n_subjects: int) -> None:
+    needed = 1 if options.repeat_subjects else options.batch_size
+    if n_subjects < needed:
+        raise ConfigError(
+            f"{where}.pretrain: a batch of {options.batch_size} needs as many pretraining subjects, and"
+            f" '{cohort}' has {n_subjects}",
+            f"lower pretrain.batch_size, give splits.{cohort}.train more, or set pretrain.repeat_subjects:"
+            " true (crops of one subject are then negatives of each other)",
+        )
+
+
+def _has_maps(cohort: Cohort, subject: str, needs: Iterable[str]) -> bool:
+    return any(all(name in scan.images for name in needs) for scan in cohort.subjects[subject].scans)
+
+
+def _check_people(where: str, task: ResolvedTask, cohort: Cohort) -> None:
+    if cohort.split is None:
+        return
+    tested = tuple(i for ids in cohort.split.test.values() for i in ids)
+    sequences = list(task.spec.train_sequences)
+    every = dict.fromkeys(s for train in sequences for s in task.spec.tested_on(train))
+    with _at(f"{where}.task"):
+        label = task.task.make().label
+    for role, ids in (("training", cohort.split.train), ("test", tested)):
+        if not ids:
+            hint = f"change the sizes in splits.{cohort.name}"
+            raise ConfigError(f"{where}.data: '{cohort.name}' has no {role} subject", hint)
+    _check_scans(f"{where}.train_sequences", "training", label, cohort, cohort.split.train, sequences)
+    _check_scans(f"{where}.test_sequences", "test", label, cohort, tested, every)
+
+
+def _check_scans(
+    where: str, role: str, label: str | None, cohort: Cohort, ids: tuple[str, ...], sequences: Iterable[str]
+) -> None:
+    for sequence in sequences:
+        if not any(scans_of(cohort.subjects[i], sequence, label) for i in ids):
+            scans = [scan for i in ids for scan in cohort.subjects[i].scans]
+            there = ", ".join(sorted({scan.sequence for scan in scans}))
+            labels = ", ".join(sorted({name for scan in scans for name in scan.labels})) or "none"
+            raise ConfigError(
+                f"{where}: none of the {len(ids)} {role} subjects of '{cohort.name}' has a {sequence} scan"
+                + (f" with a '{label}' label" if label else ""),
+                f"sequences there: {there}" + (f"; labels there: {labels}" if label else ""),
+            )
+
+
+def _check_models(source: str, resolved: ResolvedBenchmark) -> None:
+    """Build every encoder once, with all that is put on it: widths that do not fit are found here."""
+    with torch.random.fork_rng(devices=[]):
+        for name, method in resolved.methods.items():
+            where = f"{source}: methods.{name}"
+            with _at(f"{where}.encoder"):
+                encoder: Encoder = method.encoder.make()
+            with _at(f"{where}.objective"):
+                objective: Objective = method.objective.make(encoder)
+            edges = [round(method.pretrain.patch_vox * view.patch_scale) for view in objective.view_requests]
+            _check_edges(f"{where}.pretrain.patch_vox", edges, encoder)
+        for component in _encoders(resolved):
+            for name, task in resolved.tasks.items():
+                _check_head(f"{source}: tasks.{name}", task, component.make())
+
+
+def _encoders(resolved: ResolvedBenchmark) -> list[Resolved]:
+    """Return the encoders that tasks are adapted on, each once."""
+    found = [method.encoder for method in resolved.methods.values()]
+    if set(resolved.config.reference_arms) - {"identity"}:
+        found.append(resolved.reference_encoder)
+    return list({str(encoder.component()): encoder for encoder in found}.values())
+
+
+def _check_head(where: str, resolved: ResolvedTask, encoder: Encoder) -> None:
+    task: Task = resolved.task.make()
+    with _at(f"{where}.task"):
+        task.build_head(encoder)
+    adapt = resolved.spec.adapt
+    _check_edges(f"{where}.adapt.patch_vox", [adapt.patch_vox], encoder)
+    if task.dense and adapt.window_vox is not None:
+        window = [adapt.window_vox] if isinstance(adapt.window_vox, int) else adapt.window_vox
+        _check_edges(f"{where}.adapt.window_vox", window, encoder)
+
+
+def _check_edges(where: str, edges_vox: Iterable[int], encoder: Encoder) -> None:
+    stride = max(encoder.strides)
+    wrong = [edge for edge in edges_vox if edge < 1 or edge % stride]
+    if wrong:
+        raise ConfigError(
+            f"{where}: expected a multiple of {stride}, the largest stride of the encoder, got {wrong[0]}",
+            f"for example {max(1, round(wrong[0] / stride)) * stride}",
+        )
+
+
+@contextmanager
+def _at(where: str) -> Iterator[None]:
+    """Give errors of a factory the key that they come from."""
+    try:
+        yield
+    except MRIBenchError as error:
+        raise ConfigError(f"{where}: {error.message}", error.hint) from error
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,257 @@
+"""Whole runs through the command line: nothing lost, nothing done twice, the same numbers again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+from pandas.testing import assert_frame_equal
+
+from mribench.records import JOB_SCHEMA, SCORE_SCHEMA, read_tables
+
+COUNT = 27  # 1 pretrain; tissue 3 adapt + 12 evaluate; denoise 3 adapt + 6 evaluate + 2 identity
+TINY = Path(__file__).parent.parent / "benchmarks" / "tiny.yaml"
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "mribench", *map(str, arguments)]
+
+
+def run(results: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the tiny benchmark."""
+    return subprocess.run(
+        command("run", TINY, "--results", results, *arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+
+
+def executed(result: subprocess.CompletedProcess[str] | str) -> int:
+    text = result if isinstance(result, str) else result.stdout
+    found = re.search(r"(\d+) jobs executed", text)
+    assert found, text
+    return int(found[1])
+
+
+def scores(results: Path) -> pd.DataFrame:
+    """Return all score rows, in an order of their own."""
+    frame = read_tables(sorted(results.glob("tiny/jobs/*/records.parquet")), SCORE_SCHEMA)
+    keys = [name for name in frame.columns if name not in ("value", "penalty")]
+    return frame.sort_values(keys, ignore_index=True)
+
+
+def jobs(results: Path) -> pd.DataFrame:
+    return read_tables(sorted(results.glob("tiny/jobs/*/job.parquet")), JOB_SCHEMA).set_index("id")
+
+
+def states(results: Path) -> list[str]:
+    files = results.glob("tiny/jobs/*/status.json")
+    return [json.loads(path.read_text())["state"] for path in files]
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end, f"never happened: {what}"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of a run that nobody disturbed."""
+    results = tmp_path_factory.mktemp("finished")
+    result = run(results)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert executed(result) == COUNT
+    for row in ("seqinv", "seqinv (finetune)", "scratch", "identity"):
+        assert row in result.stdout
+    return results
+
+
+def test_every_job_leaves_what_the_layout_promises(finished: Path) -> None:
+    folders = list((finished / "tiny/jobs").iterdir())
+    assert len(folders) == COUNT
+    for folder in folders:
+        specification = json.loads((folder / "job.json").read_text())
+        names = {path.name for path in folder.iterdir()}
+        assert {"job.json", "status.json", "environment.json", "log.txt", "job.parquet"} <= names
+        assert ("records.parquet" in names) == (specification["kind"] == "evaluate")
+        assert any(name.endswith(".safetensors") for name in names) == (specification["kind"] != "evaluate")
+        assert not names & {"lease.json", "checkpoint.safetensors"}
+        environment = json.loads((folder / "environment.json").read_text())
+        assert environment["versions"]["torch"]
+        assert environment["git_commit"]
+        assert environment["device"].startswith(("cpu", "NVIDIA"))
+
+
+def test_rows_are_complete_and_valid(finished: Path) -> None:
+    rows = scores(finished)
+    assert set(rows.status) <= {"ok", "pred-empty"}
+    assert set(rows.method) == {"seqinv", "scratch", "identity"}
+    tissue = rows[(rows.task == "tissue") & (rows.arm == "frozen")]
+    assert set(tissue.label) == {"GM", "WM", "CSF"}
+    assert set(zip(tissue.test_site, tissue.test_sequence, strict=True)) == {
+        ("Guys", "T1w"), ("Guys", "T2w"), ("HH", "T1w"), ("HH", "T2w")
+    }  # fmt: skip
+    assert rows[rows.method == "identity"].seed.isna().all()
+    assert rows.value.notna().all()
+
+
+def test_frozen_means_frozen(finished: Path) -> None:
+    rows = jobs(finished)
+    adapted = rows[rows.kind == "adapt"]
+    same = adapted.encoder_digest_before == adapted.encoder_digest_after
+    frozen = adapted.index.str.contains("/frozen/")
+    assert same[frozen].all()
+    assert not same[~frozen].any()
+    pretrained = rows.loc["seqinv/pretrain/seed0", "encoder_digest_after"]
+    assert set(adapted.encoder_digest_before[adapted.index.str.startswith("seqinv")]) == {pretrained}
+    assert (adapted.parameters_trained[frozen] < adapted.parameters[frozen]).all()
+
+
+def test_methods_and_scratch_start_from_the_same_weights(finished: Path) -> None:
+    rows = jobs(finished)
+    start = rows.loc["seqinv/pretrain/seed0", "encoder_digest_before"]
+    assert set(rows.encoder_digest_before[rows.index.str.startswith("scratch") & (rows.kind == "adapt")]) == {
+        start
+    }
+
+
+def test_pretraining_row_says_what_was_seen(finished: Path) -> None:
+    row = jobs(finished).loc["seqinv/pretrain/seed0"]
+    assert row.views_seen == 4 * 2 * 2 == row.distinct_views
+    assert row.voxels_seen == 16 * 8**3
+    assert row.retrieval_queries == 16
+    assert row.collapse_reason == "" or row.collapsed
+
+
+def test_second_run_executes_nothing(finished: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.glob("tiny/jobs/*/*")}
+    result = run(finished)
+    assert result.returncode == 0
+    assert executed(result) == 0
+    assert f"{COUNT} done before" in result.stdout
+    assert {path: path.stat().st_mtime_ns for path in finished.glob("tiny/jobs/*/*")} == before
+
+
+def test_plan_counts_what_is_done(finished: Path) -> None:
+    result = subprocess.run(
+        command("plan", TINY, "--results", finished), capture_output=True, text=True, check=True
+    )
+    row = next(line for line in result.stdout.splitlines() if " all " in line)
+    assert row.count(str(COUNT)) == 2  # jobs, done
+
+
+@pytest.mark.parametrize("after", [1, 8])
+def test_sigkill_and_again_gives_the_same_rows(finished: Path, tmp_path: Path, after: int) -> None:
+    process = subprocess.Popen(
+        command("run", TINY, "--results", tmp_path), stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    wait_until(lambda: states(tmp_path).count("done") >= after, f"{after} jobs done")
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = states(tmp_path).count("done")
+    result = run(tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert executed(result) <= COUNT - done
+    assert_frame_equal(scores(tmp_path), scores(finished))
+    wait_until(lambda: not any(child.is_running() for child in children), "orphans end by themselves")
+
+
+def test_killed_job_is_recorded_and_the_others_go_on(finished: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command("run", TINY, "--results", tmp_path, "--jobs", 1, "--set", "defaults.pretrain.steps=4000"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    leases = tmp_path / "tiny/jobs"
+    wait_until(lambda: any(leases.glob("*/lease.json")), "the pretrain job runs")
+    lease = json.loads(next(leases.glob("*/lease.json")).read_text())
+    os.kill(lease["pid"], signal.SIGKILL)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "killed by signal 9" in output
+    # seqinv's 4 adapt jobs and 12 evaluate jobs need the killed one; the rest does not
+    assert "16 not run because of those" in output.replace("\n", " ")
+    rows = scores(tmp_path)
+    expected = scores(finished)
+    expected = expected[expected.method != "seqinv"].reset_index(drop=True)
+    assert_frame_equal(rows.drop(columns="job_key"), expected.drop(columns="job_key"))
+
+
+def test_failing_job_stops_only_what_needs_it(tmp_path: Path) -> None:
+    result = run(tmp_path, "--set", "tasks.tissue.adapt.lr=1e30", "--set", "reference_arms=[identity]")
+    assert result.returncode == 1
+    assert "the loss is not finite" in result.stdout.replace("\n", " ")
+    rows = scores(tmp_path)
+    assert set(rows.task) == {"denoise"}
+    failed = [path for path in tmp_path.glob("tiny/jobs/*/status.json") if "failed" in path.read_text()]
+    assert len(failed) == 2
+    assert all("Traceback" in json.loads(path.read_text())["traceback"] for path in failed)
+    again = run(tmp_path, "--set", "tasks.tissue.adapt.lr=1e30", "--set", "reference_arms=[identity]")
+    assert again.returncode == 1, "a failed job never counts as done"
+
+
+def test_inline_executor_gives_the_same_rows(finished: Path, tmp_path: Path) -> None:
+    result = run(tmp_path, "--executor", "inline")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert_frame_equal(scores(tmp_path), scores(finished))
+
+
+def test_two_runs_at_once_share_the_work(finished: Path, tmp_path: Path) -> None:
+    both = [
+        subprocess.Popen(
+            command("run", TINY, "--results", tmp_path, "--jobs", 1), stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert sum(executed(output) for output in outputs) == COUNT
+    assert_frame_equal(scores(tmp_path), scores(finished))
+
+
+def test_interrupt_keeps_a_checkpoint_and_goes_on(tmp_path: Path) -> None:
+    options = ("--only", "*/pretrain/*", "--set", "defaults.pretrain.steps=300")
+    process = subprocess.Popen(
+        command("run", TINY, "--results", tmp_path, *options), stderr=subprocess.PIPE, text=True
+    )
+    leases = tmp_path / "tiny/jobs"
+    wait_until(lambda: any('"done"' in p.read_text() for p in leases.glob("*/lease.json")), "steps are done")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "nothing is lost" in errors
+    assert states(tmp_path) == ["interrupted"]
+    assert len(list(leases.glob("*/checkpoint.safetensors"))) == 1
+    resumed = run(tmp_path, *options)
+    assert resumed.returncode == 0
+    whole = tmp_path / "whole"
+    assert run(whole, *options).returncode == 0
+    assert jobs(tmp_path).encoder_digest_after.tolist() == jobs(whole).encoder_digest_after.tolist()
+
+
+def test_only_limit_and_dry_run(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    for path in tmp_path.glob("tiny/jobs/*"):
+        shutil.rmtree(path)
+    dry = run(tmp_path, "--dry-run")
+    assert f"{COUNT} jobs would run" in dry.stdout
+    assert not any(tmp_path.glob("tiny/jobs/*"))
+    only = run(tmp_path, "--only", "identity/*/HH/*")
+    assert executed(only) == 1
+    assert set(scores(tmp_path).test_site) == {"HH"}
