@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,7 @@ class Registered:
     distribution: str
     version: str
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """Digest of the source behind the entry."""
         return source_digest(self.entry.factory.__module__)
@@ -163,10 +164,16 @@ def _bind(options: Options, parts: Mapping[str, Resolved]) -> Options:
     for name in type(options).model_fields:
         value = getattr(options, name)
         if isinstance(value, Component):
-            update[name] = value.bound(parts[name].make)
+            update[name] = _bound(value, parts[name])
         elif isinstance(value, list | tuple) and any(isinstance(item, Component) for item in value):
             update[name] = [
-                item.bound(parts[f"{name}.{i}"].make) if isinstance(item, Component) else item
+                _bound(item, parts[f"{name}.{i}"]) if isinstance(item, Component) else item
                 for i, item in enumerate(value)
             ]
     return options.model_copy(update=update) if update else options
+
+
+def _bound(component: Component, part: Resolved) -> Component:
+    """Return a reference that can be made, its defaults spelled out: writing one is no other component."""
+    spelled_out = component.model_copy(update={"options": part.options.model_dump(mode="json")})
+    return spelled_out.bound(part.make)

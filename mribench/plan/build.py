@@ -208,7 +208,7 @@ class _Builder:
             {
                 "payload": without_paths,
                 "entries": [part.identity() for part in parts],
-                "data": cohort.identity(),
+                "data": cohort.identity,
                 "fingerprints": cohort.fingerprints_of(people),
             },
         )

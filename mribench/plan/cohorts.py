@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +41,9 @@ class Cohort:
     split: Split | None
     sites: tuple[str, ...]
 
+    @functools.cached_property
     def identity(self) -> dict[str, Any]:
-        """Return what enters a content key besides the subjects: the reader, without paths."""
+        """What enters a content key besides the subjects: the reader, without paths."""
         options = self.resolved.make().reading_options()
         if options is None:
             dumped = self.resolved.options.model_dump()

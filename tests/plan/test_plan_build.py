@@ -1,0 +1,149 @@
+"""The DAG: its counts, what its keys depend on, and what they do not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mribench.config import load_benchmark, resolve
+from mribench.plan import Plan, build_plan, make_missing, open_cohorts
+from mribench.plugins import load_registry
+from mribench.registry import Registry
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return load_registry()
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("cohorts"))
+
+
+def plan(file: Path, registry: Registry, *sets: str, make: bool = True) -> Plan:
+    resolved = resolve(load_benchmark(file, sets), registry)
+    if make:
+        make_missing(resolved, lambda what, done, total: None)
+    return build_plan(resolved, open_cohorts(resolved))
+
+
+def keys(made: Plan) -> dict[str, str | None]:
+    return {job.id: job.key for job in made.jobs}
+
+
+@pytest.fixture
+def tiny(repository: Path, cache: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MRIBENCH_CACHE", cache)
+    return repository / "tests" / "benchmarks" / "tiny.yaml"
+
+
+def methods_own(made: Plan, names: set[str]) -> Counter[str]:
+    return Counter(job.kind for job in made.jobs if job.id.partition("/")[0] in names)
+
+
+@pytest.mark.parametrize("file", ["paper.yaml", "paper-on-phantom.yaml"])
+def test_the_papers_grid_has_237_jobs_a_seed(repository: Path, registry: Registry, file: str) -> None:
+    made = plan(repository / "benchmarks" / file, registry, "seeds=[0]", make=False)
+    own = methods_own(made, {"base", "seqaug", "seqinv"})
+    assert own == {"pretrain": 3, "adapt": 63, "evaluate": 171}
+    twice = plan(repository / "benchmarks" / file, registry, "seeds=[0, 1]", make=False)
+    assert methods_own(twice, {"base", "seqaug", "seqinv"}).total() == 2 * 237
+
+
+def test_without_data_jobs_wait_and_say_for_what(
+    repository: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MRIBENCH_IXI", "MRIBENCH_ARC", "MRIBENCH_MPM", "MRIBENCH_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    made = plan(repository / "benchmarks" / "paper.yaml", registry, make=False)
+    assert set(made.missing) == {"qmri", "ixi", "arc"}
+    assert all(job.key is None and job.waiting_for for job in made.jobs)
+    frozen = next(job for job in made.jobs if job.id.startswith("base/frozen/tissue"))
+    assert set(frozen.waiting_for) == {"qmri", "ixi"}
+    assert made.runnable() == {}
+
+
+def test_the_quickstart_compares_what_it_promises(repository: Path, registry: Registry) -> None:
+    made = plan(repository / "benchmarks" / "quickstart.yaml", registry, make=False)
+    count = made.count()
+    assert (count["pretrain"], count["adapt"]) == (6, 40)
+    assert {job.cell["method"] for job in made.jobs if job.cell} == {
+        "base", "seqaug", "seqinv", "scratch", "random-frozen", "identity"
+    }  # fmt: skip
+
+
+def test_dependencies_come_first_and_pretraining_is_shared(tiny: Path, registry: Registry) -> None:
+    made = plan(tiny, registry)
+    seen: set[str | None] = set()
+    for job in made.jobs:
+        assert set(job.needs) <= seen, job.id
+        seen.add(job.key)
+    pretrain = next(job for job in made.jobs if job.kind == "pretrain")
+    adapts = [job for job in made.jobs if job.kind == "adapt"]
+    assert sum(job.needs == (pretrain.key,) for job in adapts) == 4
+    assert sum(job.needs == () for job in adapts) == 2, "scratch needs nobody"
+    assert len(set(keys(made).values())) == len(made.jobs), "no two jobs share a key"
+
+
+def test_the_same_file_gives_the_same_keys(tiny: Path, registry: Registry) -> None:
+    assert keys(plan(tiny, registry)) == keys(plan(tiny, load_registry()))
+
+
+def test_a_defaults_spelt_out_gives_the_same_keys(tiny: Path, registry: Registry) -> None:
+    spelt = plan(tiny, registry, "methods.seqinv.objective.temperature=0.5", "profile=corrected")
+    assert keys(spelt) == keys(plan(tiny, registry))
+
+
+@pytest.mark.parametrize(
+    ("change", "kinds"),
+    [
+        ("methods.seqinv.objective.temperature=0.1", {"pretrain", "adapt", "evaluate"}),
+        ("defaults.pretrain.steps=5", {"pretrain", "adapt", "evaluate"}),
+        ("tasks.tissue.adapt.steps=3", {"adapt", "evaluate"}),
+        ("seeds=[7]", {"pretrain", "adapt", "evaluate"}),
+        ("splits.ixi.test_sites=[]", set()),
+        ("tasks.tissue.test_sequences=[T1w]", set()),
+    ],
+)
+def test_a_change_touches_what_depends_on_it(
+    tiny: Path, registry: Registry, change: str, kinds: set[str]
+) -> None:
+    before = set(keys(plan(tiny, registry)).values())
+    after = plan(tiny, registry, change)
+    assert {job.kind for job in after.jobs if job.key not in before} == kinds
+
+
+def test_a_new_test_site_leaves_training_alone(tiny: Path, registry: Registry) -> None:
+    more = plan(tiny, registry, "data.ixi.sites={Guys: 4, HH: 1, IOP: 1}", "splits.ixi.test_sites=[HH, IOP]")
+    before = set(keys(plan(tiny, registry)).values())
+    new = [job for job in more.jobs if job.key not in before]
+    assert {job.kind for job in new} == {"evaluate"}
+    assert {job.cell["test_site"] for job in new if job.cell} == {"IOP"}
+
+
+def test_moving_the_data_changes_no_key(tiny: Path, registry: Registry, tmp_path: Path) -> None:
+    import shutil
+
+    cohort = resolve(load_benchmark(tiny, ()), registry).datasets["ixi"].make()
+    made = {}
+    for name in ("here", "there"):
+        shutil.copytree(cohort.folder, tmp_path / name)
+        made[name] = plan(tiny, registry, f"data.ixi={{name: ixi, root: {tmp_path / name}}}")
+    assert keys(made["here"]) == keys(made["there"])
+    assert keys(made["here"]) != keys(plan(tiny, registry)), "another reader is another job"
+
+
+def test_label_fractions_are_counted_in_words(tiny: Path, registry: Registry) -> None:
+    made = plan(tiny, registry, "tasks.tissue.fractions=[0.01, 1.0]")
+    assert "tissue T1w: 1 % of 2 training subjects is 1" in made.notes
+    assert "tissue T1w: 100 % of 2 training subjects is 2" in made.notes
+
+
+def test_ten_thousand_jobs_are_planned(tiny: Path, registry: Registry) -> None:
+    seeds = list(range(400))
+    made = plan(tiny, registry, f"seeds={seeds}")
+    assert len(made.jobs) == 400 * 25 + 2
+    assert len({job.key for job in made.jobs}) == len(made.jobs)

@@ -1,0 +1,175 @@
+"""Nobody who is tested was pretrained or trained on, whatever the cohorts are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mribench.errors import LeakageError
+from mribench.interfaces.dataset import Scan, Subject
+from mribench.interfaces.split import Split
+from mribench.plan.cohorts import Cohort
+from mribench.plan.leakage import check_leakage, split_digest
+
+SCANS = (Scan("T1w", {"image": Path("x.nii.gz")}),)
+
+
+def person(identity: str, *aliases: str, scans: tuple[Scan, ...] = SCANS) -> Subject:
+    namespace, name = identity.split(":")
+    return Subject(namespace, name, "here", scans, aliases=aliases)
+
+
+def cohort(
+    name: str, people: list[Subject], train: str = "", validation: str = "", missing: str = "", **test: str
+) -> Cohort:
+    """Make a cohort whose groups are given as ids between spaces."""
+    split = Split(
+        tuple(train.split()),
+        tuple(validation.split()),
+        {site: tuple(ids.split()) for site, ids in test.items()},
+    )
+    component: Any = SimpleNamespace()
+    by_id = {subject.id: subject for subject in people}
+    return Cohort(name, component, missing, by_id, {}, None if missing else split, tuple(test))
+
+
+def benchmark(pretrain: list[str], tasks: list[str]) -> Any:
+    methods = {f"m{i}": SimpleNamespace(pretrain=SimpleNamespace(data=n)) for i, n in enumerate(pretrain)}
+    return SimpleNamespace(
+        methods=methods,
+        tasks={f"t{i}": SimpleNamespace(spec=SimpleNamespace(data=n)) for i, n in enumerate(tasks)},
+    )
+
+
+def complaint(pretrain: list[str], tasks: list[str], *cohorts: Cohort) -> str:
+    with pytest.raises(LeakageError) as caught:
+        check_leakage(benchmark(pretrain, tasks), {found.name: found for found in cohorts})
+    assert "splits" in caught.value.hint
+    return caught.value.message
+
+
+def passes(pretrain: list[str], tasks: list[str], *cohorts: Cohort) -> None:
+    check_leakage(benchmark(pretrain, tasks), {found.name: found for found in cohorts})
+
+
+MAPS = cohort("maps", [person("mpm:1"), person("mpm:2")], "mpm:1", "mpm:2")
+SCANNED = cohort(
+    "scans", [person(f"ixi:{i}") for i in range(4)], "ixi:0", "ixi:1", A="ixi:2", B="ixi:3"
+)  # fmt: skip
+
+
+def test_other_people_pass():
+    passes(["maps"], ["scans"], MAPS, SCANNED)
+
+
+def test_one_cohort_for_everything_passes_while_its_split_keeps_people_apart():
+    passes(["scans"], ["scans", "scans"], SCANNED)
+
+
+@pytest.mark.parametrize("group", ["train", "validation"])
+def test_pretraining_on_test_subjects(group):
+    again = cohort("again", [person("ixi:3")], **{group: "ixi:3"})
+    assert complaint(["again"], ["scans"], again, SCANNED) == (
+        "1 subject(s) of pretraining (again) are also in the test set of scans (B): ixi:3"
+    )
+
+
+def test_any_of_several_methods():
+    again = cohort("again", [person("ixi:3")], "ixi:3")
+    assert "pretraining (again)" in complaint(["maps", "again"], ["scans"], MAPS, again, SCANNED)
+
+
+@pytest.mark.parametrize(("group", "word"), [("train", "training"), ("validation", "validation")])
+def test_a_task_that_learns_from_another_tasks_test_subjects(group, word):
+    other = cohort("other", [person("ixi:2"), person("ixi:9")], **{group: "ixi:2"}, A="ixi:9")
+    assert complaint(["maps"], ["scans", "other"], MAPS, SCANNED, other) == (
+        f"1 subject(s) of the {word} set of other are also in the test set of scans (A): ixi:2"
+    )
+
+
+def test_a_split_that_overlaps_in_itself():
+    wrong = cohort("wrong", [person("ixi:1"), person("ixi:2")], "ixi:1 ixi:2", A="ixi:2")
+    assert "training set of wrong" in complaint([], ["wrong"], wrong)
+
+
+def test_two_cohorts_of_one_archive_share_people_not_folders():
+    one = cohort("one", [person("ixi:1", scans=(Scan("T1w", {"image": Path("a/x.nii")}),))], "ixi:1")
+    two = cohort(
+        "two", [person("ixi:1", scans=(Scan("T2w", {"image": Path("b/y.nii")}, "later"),))], A="ixi:1"
+    )
+    assert "ixi:1" in complaint(["one"], ["two"], one, two)
+
+
+def test_the_same_name_in_another_namespace_is_another_person():
+    passes(["one"], ["scans"], cohort("one", [person("arc:3")], "arc:3"), SCANNED)
+
+
+@pytest.mark.parametrize(
+    ("learnt", "tested"),
+    [
+        (person("a:1", "ixi:3"), person("ixi:3")),
+        (person("ixi:3"), person("a:1", "ixi:3")),
+        (person("a:1", "scanner:77"), person("b:2", "scanner:77")),
+    ],
+)
+def test_aliases_are_the_same_person(learnt, tested):
+    one = cohort("one", [learnt], learnt.id)
+    two = cohort("two", [tested], A=tested.id)
+    assert complaint(["one"], ["two"], one, two).endswith(f"(A): {tested.id}")
+
+
+def test_a_person_of_several_names_counts_once():
+    one = cohort("one", [person("ixi:1", "x:1", "y:1")], "ixi:1")
+    two = cohort("two", [person("ixi:1", "x:1", "y:1")], A="ixi:1")
+    assert complaint(["one"], ["two"], one, two).startswith("1 subject(s)")
+
+
+def test_many_names_are_cut_and_counted():
+    ids = [f"ixi:{i:02d}" for i in range(9)]
+    people = [person(i) for i in ids]
+    text = complaint(
+        ["one"], ["two"], cohort("one", people, " ".join(ids)), cohort("two", people, A=" ".join(ids))
+    )
+    assert text.startswith("9 subject(s)")
+    assert text.endswith("ixi:00, ixi:01, ixi:02, ixi:03, ixi:04 and 4 more")
+
+
+def test_missing_cohorts_are_left_out():
+    gone = cohort("gone", [], missing="not downloaded")
+    passes(["gone"], ["scans"], gone, SCANNED)
+    passes(["maps"], ["gone"], MAPS, gone)
+
+
+@given(
+    st.sets(st.integers(0, 8)),
+    st.sets(st.integers(0, 8)),
+    st.sets(st.integers(0, 8)),
+    st.sets(st.integers(0, 8)),
+)
+def test_leakage_is_found_exactly_where_sets_meet(pretrained, trained, validated, tested):
+    people = [person(f"p:{i}") for i in range(9)]
+
+    def ids(numbers: set[int]) -> str:
+        return " ".join(f"p:{i}" for i in sorted(numbers))
+
+    cohorts = [
+        cohort("a", people, ids(pretrained)),
+        cohort("b", people, ids(trained), ids(validated), S=ids(tested)),
+    ]
+    if tested & (pretrained | trained | validated):
+        complaint(["a"], ["b"], *cohorts)
+    else:
+        passes(["a"], ["b"], *cohorts)
+
+
+def test_split_digest_depends_on_who_is_where_and_not_on_order():
+    one = split_digest({"train": ("a", "b"), "test": ("c",)})
+    assert one == split_digest({"test": ("c",), "train": ("b", "a")})
+    assert one != split_digest({"train": ("a",), "test": ("b", "c")})
+    assert one != split_digest({"train": ("a", "b"), "tests": ("c",)})
+    assert len(one) == 16

@@ -1,0 +1,390 @@
+"""The boundaries of design and style, read from the syntax trees of the source."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from mribench import cli, hookspecs
+from mribench.interfaces import KINDS
+from mribench.plugins import load_registry
+
+REPOSITORY = Path(__file__).parent.parent
+CORE = REPOSITORY / "mribench"
+PLUGINS = sorted(path for path in (REPOSITORY / "plugins").glob("mribench_*") if path.is_dir())
+EXAMPLE = REPOSITORY / "plugins" / "example-method" / "mribench_example_method.py"
+PACKAGES = {path.name for path in PLUGINS} | {EXAMPLE.stem}
+MAX_LINES = 400
+
+
+def sources(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+PRODUCT = [*sources(CORE), *(path for folder in PLUGINS for path in sources(folder)), EXAMPLE]
+IDS = [str(path.relative_to(REPOSITORY)) for path in PRODUCT]
+
+
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def module_name(path: Path) -> str:
+    root = REPOSITORY if CORE in path.parents else REPOSITORY / "plugins"
+    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+
+
+def for_type_checkers(path: Path) -> set[ast.AST]:
+    """Return what stands under ``if TYPE_CHECKING``, which never runs."""
+    blocks = [
+        node for node in ast.walk(tree(path))
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    ]  # fmt: skip
+    return {inner for block in blocks for statement in block.body for inner in ast.walk(statement)}
+
+
+def imports(path: Path, *, typing_too: bool = False) -> Iterator[str]:
+    """Yield ``a.b.c`` for every import of a file: ``from a.b import c`` too."""
+    skipped = set() if typing_too else for_type_checkers(path)
+    package = module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]
+    for node in ast.walk(tree(path)):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, base]).rstrip(".")
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def test_the_walk_finds_imports(monkeypatch):
+    path = CORE / "made_up" / "here.py"
+    text = (
+        "import a.b\nfrom . import c\nfrom ..d import e\n"
+        "if TYPE_CHECKING:\n    import never\ndef f():\n    import late\n"
+    )
+    parsed = ast.parse(text)
+    monkeypatch.setattr(sys.modules[__name__], "tree", lambda _: parsed)
+    assert set(imports(path)) == {"a.b", "mribench.made_up.c", "mribench.d.e", "late"}
+    assert "never" in set(imports(path, typing_too=True))
+
+
+# (a) The core knows no plugin
+
+
+@pytest.mark.parametrize("path", sources(CORE), ids=lambda path: str(path.relative_to(CORE)))
+def test_the_core_imports_no_plugin(path):
+    assert [name for name in imports(path, typing_too=True) if name.split(".")[0] in PACKAGES] == []
+
+
+# (b) … and names no entry
+
+ENGLISH = {
+    ("subject", "records.py"): "a column of the score rows",
+    ("subject", "jobs/evaluate.py"): "a column of the score rows",
+    ("subject", "statistics/scores.py"): "a column of the score rows",
+    ("subject", "data/prepare.py"): "where a label comes from: the image's own, or the subject's",
+    ("subject", "config/model.py"): "DEFAULT_SPLIT_RULE, the one entry that the harness names",
+    ("site", "report/layouts.py"): "the header of a column",
+}
+"""Strings of the core that are also names of entries: (string, file) → what it means there."""
+
+
+def entry_names() -> set[str]:
+    return {
+        item.entry.name
+        for item in load_registry()
+        if item.distribution == "mribench" and item.entry.kind != "executor"
+    }
+
+
+def strings(path: Path) -> set[str]:
+    return {n.value for n in ast.walk(tree(path)) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
+def test_the_core_names_no_entry():
+    names = entry_names()
+    found = {(name, str(path.relative_to(CORE))) for path in sources(CORE) for name in strings(path) & names}
+    assert len(names) > 20
+    assert found - set(ENGLISH) == set()
+    assert set(ENGLISH) - found == set(), "no longer needed"
+
+
+# (c) Plugins use the public names only
+
+PUBLIC = ("mribench.hookimpl", "mribench.interfaces", "mribench.errors", "mribench.seeding",
+          "mribench.data.volumes", "mribench.testing")  # fmt: skip
+PLUGIN_FILES = [path for path in PRODUCT if CORE not in path.parents]
+
+
+@pytest.mark.parametrize("path", PLUGIN_FILES, ids=lambda path: "/".join(path.parts[-2:]))
+def test_plugins_import_public_names_only(path):
+    own = module_name(path).split(".")[0]
+    for name in imports(path, typing_too=True):
+        top = name.split(".")[0]
+        if top == "mribench":
+            assert any(name == public or name.startswith(f"{public}.") for public in PUBLIC), name
+            assert not any(part.startswith("_") for part in name.split(".")), name
+        assert top not in PACKAGES - {own}, f"another plugin: {name}"
+
+
+# (d) The layers
+
+INTERFACE_HELPERS = {"mribench.data.volumes", "mribench.data.cache", "mribench.data.nifti_file"}
+"""What ``mribench.data.volumes``, public to plugins, consists of."""
+HEAVY = ("torch", "monai")
+READERS = ("report", "statistics", "records", "store")
+ALLOWED = {
+    "errors": set(),
+    "hookspecs": {"interfaces"},
+    "interfaces": {"interfaces", "errors", "data.volumes"},
+    "validation": {"errors"},
+    "source_digest": set(),
+    "seeding": set(),
+    "records": set(),
+    "store": {"store", "errors"},
+    "statistics": {"statistics", "records"},
+    "registry": {"errors", "interfaces", "source_digest", "validation"},
+    "plugins": {"hookspecs", "errors", "interfaces", "registry"},
+    "config": {"config", "errors", "interfaces", "registry", "validation"},
+    "data": {"data", "errors", "interfaces", "seeding"},
+    "training": {"training", "errors", "seeding", "store"},
+    "report": {"report", "errors", "records", "statistics", "store"},
+    "plan": {"plan", "config", "data", "errors", "interfaces", "registry", "store"},
+    "jobs": {"jobs", "config", "data", "errors", "interfaces", "registry", "seeding", "training"},
+    "execute": {"execute", "errors", "interfaces", "jobs", "plan", "plugins", "records", "registry", "store",
+                "training"},
+    "testing": {"testing", "data", "errors", "interfaces", "plugins", "registry", "seeding"},
+}  # fmt: skip
+"""What each part of the core may import of it; the command line may import everything."""
+
+
+def modules() -> dict[str, Path]:
+    return {module_name(path): path for path in sources(CORE)}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Return the modules of the core that a file imports when it runs."""
+    known = modules()
+    found = set()
+    for name in imports(path):
+        parts = name.split(".")
+        fitting = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+        module = next((candidate for candidate in fitting if candidate in known), None)
+        if module is not None:
+            found.add(module)
+    return found
+
+
+@pytest.mark.parametrize("path", sources(CORE), ids=lambda path: str(path.relative_to(CORE)))
+def test_layers(path):
+    part = path.relative_to(CORE).with_suffix("").parts[0]
+    if part in ("cli", "__init__", "__main__"):
+        return
+    for name in imported_modules(path):
+        layer = name.removeprefix("mribench.")
+        if layer == "mribench":
+            continue  # __version__, hookimpl
+        allowed = ALLOWED[part]
+        assert layer.split(".")[0] in allowed or layer in allowed, f"{part} must not import {name}"
+
+
+def closure(part: str) -> set[str]:
+    """Return every module that importing a part of the core runs, sooner or later."""
+    known = modules()
+    waiting = [name for name in known if name == f"mribench.{part}" or name.startswith(f"mribench.{part}.")]
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        waiting += imported_modules(known[name])
+        waiting += [parent for parent in [name.rpartition(".")[0]] if parent]
+    return found
+
+
+@pytest.mark.parametrize("part", READERS)
+def test_results_are_read_without_torch_plugins_or_jobs(part):
+    known = modules()
+    for name in closure(part):
+        layer = name.removeprefix("mribench.").split(".")[0]
+        assert layer not in ("jobs", "plan", "execute", "training", "plugins", "registry", "config"), name
+        assert not {n.split(".")[0] for n in imports(known[name])}.intersection(HEAVY), name
+
+
+def test_the_volumes_that_plugins_see_need_nothing_else():
+    assert {name for name in closure("data.volumes") if ".data." in name} == INTERFACE_HELPERS
+
+
+# (e) Sizes, and (i) habits
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=IDS)
+def test_files_are_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def swallows(handler: ast.ExceptHandler) -> bool:
+    caught = handler.type
+    names = [n.id for n in ast.walk(caught) if isinstance(n, ast.Name)] if caught else []
+    idle = all(
+        isinstance(item, ast.Pass | ast.Continue)
+        or (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))
+        for item in handler.body
+    )
+    return caught is None or (idle and bool({"Exception", "BaseException"}.intersection(names)))
+
+
+@pytest.mark.parametrize(
+    ("text", "swallowed"),
+    [
+        ("try:\n    f()\nexcept:\n    raise\n", True),
+        ("try:\n    f()\nexcept Exception:\n    pass\n", True),
+        ("try:\n    f()\nexcept (OSError, BaseException):\n    ...\n", True),
+        ("try:\n    f()\nexcept OSError:\n    pass\n", False),
+        ("try:\n    f()\nexcept Exception as error:\n    tell(error)\n", False),
+    ],
+)
+def test_swallowing_is_noticed(text, swallowed):
+    (handler,) = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ExceptHandler)]
+    assert swallows(handler) is swallowed
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=IDS)
+def test_no_assert_no_swallowed_error_no_os_path_no_pickle(path):
+    lines = [node.lineno for node in ast.walk(tree(path)) if isinstance(node, ast.Assert)]
+    assert lines == []
+    handlers = [node for node in ast.walk(tree(path)) if isinstance(node, ast.ExceptHandler)]
+    assert [node.lineno for node in handlers if swallows(node)] == []
+    unwanted = ("os.path", "pickle", "torch.load", "random")
+    assert [name for name in imports(path) if name.startswith(unwanted)] == []
+
+
+MACHINE_PATHS = re.compile(r"(?<![\w.:/$}~-])/(?:root|home|tmp|work|Users)(?:/|\b)")
+
+
+def tracked() -> list[Path]:
+    command = ["git", "-C", str(REPOSITORY), "ls-files", "-z"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("not a git checkout")
+    return [REPOSITORY / name for name in done.stdout.split("\0") if name]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("see " + "/".join(["", "root", "x"]), True), ("'" + "/".join(["", "tmp", "a"]) + "'", True),
+     ("https://a.b/work/x", False), ("../shared/home", False), ("a/tmp/b", False)],
+)  # fmt: skip
+def test_machine_paths_are_noticed(text, found):
+    assert bool(MACHINE_PATHS.search(text)) is found
+
+
+def test_no_path_of_a_machine():
+    wrong = []
+    for path in tracked():
+        if not path.is_file():
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        if path != Path(__file__):
+            wrong += [f"{path.relative_to(REPOSITORY)}: {m.group()}" for m in MACHINE_PATHS.finditer(text)]
+    assert wrong == []
+
+
+# (f) Hooks
+
+
+def hooks() -> dict[str, str]:
+    """Return the signature of each hook, as it is written."""
+    specs = [n for n in tree(CORE / "hookspecs.py").body if isinstance(n, ast.FunctionDef)]
+    marked = [
+        n for n in specs if any(isinstance(d, ast.Name) and d.id == "hookspec" for d in n.decorator_list)
+    ]
+    return {n.name: f"def {n.name}({ast.unparse(n.args)}) -> {ast.unparse(n.returns)}" for n in marked}  # type: ignore[arg-type]
+
+
+def test_hooks_are_found():
+    assert hooks() == {"mribench_entries": "def mribench_entries() -> Iterable[Entry]"}
+    assert all(hasattr(hookspecs, name) for name in hooks())
+
+
+@pytest.mark.parametrize("name", hooks())
+def test_every_hook_has_a_test_and_documentation(name):
+    tests = (REPOSITORY / "tests" / "core" / "test_core_plugins.py").read_text(encoding="utf-8")
+    assert f"def test_hook_{name}" in tests
+    assert getattr(hookspecs, name).__doc__
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert hooks()[name] in readme, "the README's hook reference has the literal signature"
+
+
+def test_kinds_are_documented():
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert [kind for kind in KINDS if kind not in readme] == []
+
+
+# (g) and (h) The command line
+
+LIGHT = [["--help"], ["--version"], *([name, "--help"] for name in cli.COMMANDS),
+         ["data", "make", "--help"], ["plugins", "list", "--help"]]  # fmt: skip
+PROBE = """
+import sys
+from mribench import cli
+for arguments in {calls}:
+    sys.argv = ["mribench", *arguments]
+    try:
+        cli.main()
+    except SystemExit as end:
+        if end.code:
+            raise
+    heavy = sorted({{"torch", "monai"}} & set(sys.modules))
+    if heavy:
+        sys.exit(f"{{arguments}} imported {{heavy}}")
+"""
+
+
+def test_help_imports_no_torch():
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE.format(calls=LIGHT)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def commands() -> list[tuple[str, click.Command]]:
+    def below(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for part in command.list_commands(context):
+                inner = command.get_command(context, part)
+                assert inner is not None
+                yield from below(f"{name} {part}", inner)
+        else:
+            yield name, command
+
+    return [("mribench", cli.cli), *below("mribench", cli.cli)]
+
+
+@pytest.mark.parametrize(("name", "command"), commands(), ids=[name for name, _ in commands()])
+def test_every_help_has_an_example(name, command):
+    text = command.get_help(click.Context(command, info_name=name))
+    (examples,) = re.findall(r"Examples?:\s*(.*)", text, flags=re.DOTALL)
+    assert name.split(" make")[0] in examples
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{name}: {parameter.name}"
