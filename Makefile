@@ -40,7 +40,7 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 schema: $(STAMP)
-	$(BIN)/mribench schema --output benchmarks/schema/benchmark.json
+	$(BIN)/mribench schema --distribution mribench --output benchmarks/schema/benchmark.json
 
 clean:
 	rm -rf $(VENV) results/quickstart

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mribench.interfaces.entry import KINDS
+from mribench.interfaces.kinds import KINDS
 
 
 @click.command("list", epilog="Example: mribench list objective")

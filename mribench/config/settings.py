@@ -62,8 +62,10 @@ class AdaptOptions(Optimisation):
     finetune_lr: Positive | None = Field(
         None, description="Learning rate where the encoder is trained too; null means `lr`."
     )
-    select: Literal["last", "best"] = Field(
-        "last", description="Which checkpoint is tested: the last, or the best on the validation subjects."
+    select: Literal["last"] = Field(
+        "last",
+        description="Which weights are tested: those of the last step. Choosing by a validation set is not "
+        "offered yet.",
     )
     window_vox: Count | Annotated[list[Count], Field(min_length=3, max_length=3)] | None = Field(
         None,

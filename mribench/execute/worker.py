@@ -210,9 +210,9 @@ def main(directory: str, gpu: str | None, threads: int, log: bool = True) -> Non
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     folder = Path(directory)
     if log:
-        file = (folder / "log.txt").open("a", buffering=1)
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+        with (folder / "log.txt").open("a") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
     logging.captureWarnings(True)
     warnings.simplefilter("default")

@@ -6,21 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mribench.interfaces.kinds import KINDS
 from mribench.interfaces.options import NoOptions, Options
 
-KINDS = (
-    "dataset",
-    "split",
-    "sequence",
-    "views",
-    "objective",
-    "encoder",
-    "decoder",
-    "task",
-    "metric",
-    "executor",
-)
-"""The kinds of entry that a plugin can register."""
+__all__ = ["KINDS", "Entry"]
 
 
 @dataclass(frozen=True)

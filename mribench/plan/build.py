@@ -255,6 +255,6 @@ def _after(job: Job, dependency: Job | None, pretrain: Job | None) -> Job:
     waiting = tuple(dict.fromkeys((*job.waiting_for, *dependency.waiting_for)))
     if dependency.key is None:
         return replace(job, key=None, waiting_for=waiting)
-    return replace(
-        job, needs=(dependency.key,), pretrain=pretrain.key if pretrain else None, waiting_for=waiting
-    )
+    # A frozen arm keeps its head alone: its evaluation reads the pretrained encoder too.
+    needs = dict.fromkeys(found.key for found in (dependency, pretrain) if found and found.key)
+    return replace(job, needs=tuple(needs), pretrain=pretrain.key if pretrain else None, waiting_for=waiting)

@@ -12,6 +12,16 @@ from typing import Any
 from mribench.errors import StoreError
 
 
+def _umask() -> int:
+    """Return the process's umask; it can only be read by setting it."""
+    found = os.umask(0o022)
+    os.umask(found)
+    return found
+
+
+_UMASK = _umask()
+
+
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file through ``write(temporary path)`` and move it to ``path`` in one step.
 
@@ -23,6 +33,7 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_UMASK)  # some writers make files that only their owner can read
         temporary.replace(path)
     except OSError as error:
         raise StoreError(

@@ -138,7 +138,7 @@ KNOWN = "known: augment, encoder, objective, pretrain, views"
         ("steps: 10", "steps: ten", "defaults.pretrain.steps: expected an integer, got 'ten'", ""),
         ("steps: 10", "steps: null", "defaults.pretrain.steps: expected an integer, got None", ""),
         ("lr: 0.01}", "lr: '0.01'}", "tasks.find.adapt.lr: expected a number, got '0.01'", ""),
-        ("lr: 0.01}", "lr: 1, select: lst}", "tasks.find.adapt.select: expected 'last' or 'best', got 'lst'",
+        ("lr: 0.01}", "lr: 1, select: lst}", "tasks.find.adapt.select: expected 'last', got 'lst'",
          "did you mean 'last'?"),
         ("lr: 0.01}", "lr: 1, overlap: 1}",
          "tasks.find.adapt.overlap: expected a number less than 1, got 1", ""),

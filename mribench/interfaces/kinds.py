@@ -1,0 +1,15 @@
+"""The kinds of entry. Apart, because the command line's help needs nothing else."""
+
+KINDS = (
+    "dataset",
+    "split",
+    "sequence",
+    "views",
+    "objective",
+    "encoder",
+    "decoder",
+    "task",
+    "metric",
+    "executor",
+)
+"""The kinds of entry that a plugin can register."""
