@@ -53,6 +53,7 @@ def plan_file(
     _check_tables(config)
     store = Store(results / config.benchmark)
     digest = config_digest(config)
+    store.check()
     if make:
         store.open()
         make_missing(resolved, progress)

@@ -22,9 +22,9 @@ def command(directory: Path, failed: bool) -> int:
             f"{directory} holds no results", "give the folder of one benchmark: results/<benchmark>"
         )
     store = Store(directory)
-    store.open()
+    store.check()
     counts: Counter[str] = Counter()
-    for folder in sorted((directory / "jobs").iterdir()):
+    for folder in sorted((directory / "jobs").glob("*")):
         if not folder.is_dir():
             continue  # not one of ours
         status = store.status(folder.name)

@@ -80,7 +80,17 @@ def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     parts = [part for part in parts if not part.empty]
     if not parts:
         return pd.DataFrame(
-            columns=["row", "method", "arm", *PLACE, "metric", *ESTIMATE_COLUMNS, "status", "mark"]
+            columns=[
+                "row",
+                "method",
+                "arm",
+                *PLACE,
+                "metric",
+                *ESTIMATE_COLUMNS,
+                "status",
+                "mark",
+                "row_order",
+            ]
         )
     frame = pd.concat(parts, ignore_index=True)
     frame["status"] = _statuses(frame)

@@ -102,7 +102,12 @@ def _manifest(path: Path) -> dict[str, Any]:
             f"{path} is of schema version {found}, this mribench reads {SCHEMA}",
             "use the mribench that wrote it, or run the benchmark again into another --results",
         )
+    if not manifest.keys() >= _MANIFEST or not isinstance(manifest["jobs"], list):
+        raise StoreError(f"{path} is not the manifest of a plan", "delete it and run the benchmark again")
     return dict(manifest)
+
+
+_MANIFEST = {"benchmark", "profile", "created", "seeds", "methods", "tasks", "report", "jobs"}
 
 
 def _blocked(
@@ -164,19 +169,24 @@ def _finished(directory: Path, key: str) -> str:
 def _read(directory: Path, keys: Iterable[str], name: str, schema: pa.Schema) -> pd.DataFrame:
     paths = [directory / "jobs" / key / name for key in keys]
     try:
+        for path in paths:
+            if not set(schema.names) <= set(pq.read_schema(path).names):
+                raise pa.ArrowInvalid(f"{path} lacks columns")
         return read_tables(paths, schema)
     except FileNotFoundError as error:
         raise StoreError(f"{error.filename or error} is not there, though its job is done") from error
     except (OSError, pa.ArrowException) as error:
-        broken = next((path for path in paths if not _readable(path)), directory)
+        broken = [path for path in paths if not _readable(path, schema)]
+        where = str(broken[0]) if broken else f"some {name} under {directory / 'jobs'}"
+        reason = " ".join(str(error).split())
         raise StoreError(
-            f"cannot read {broken}: {error}", "delete its folder and run the benchmark again"
+            f"cannot read {where}: {reason[:160]}", "delete its folder and run the benchmark again"
         ) from error
 
 
-def _readable(path: Path) -> bool:
+def _readable(path: Path, schema: pa.Schema) -> bool:
     try:
-        pq.read_schema(path)
+        read_tables([path], schema)
+        return set(schema.names) <= set(pq.read_schema(path).names)
     except (OSError, pa.ArrowException):
         return False
-    return True

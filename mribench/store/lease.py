@@ -13,6 +13,8 @@ from typing import Any
 
 import psutil
 
+from mribench.errors import StoreError
+
 STALE_S = 120.0
 """A heartbeat older than this, from another host, means that its holder died."""
 HEARTBEAT_S = 2.0
@@ -85,12 +87,24 @@ class Lease:
 
 
 def read_lease(directory: Path) -> dict[str, Any] | None:
-    """Return the content of a job's lease, or None where there is none."""
+    """Return the content of a job's lease, or None where there is none.
+
+    Raises:
+        StoreError: when there is one that nobody can have written whole (a crash of the machine).
+    """
+    path = directory / "lease.json"
     try:
-        content: dict[str, Any] = json.loads((directory / "lease.json").read_text())
-    except FileNotFoundError:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or not content.keys() >= _FIELDS:
+        raise StoreError(f"{path} is damaged", "delete it, unless another process works on that job")
     return content
+
+
+_FIELDS = {"token", "host", "pid", "started", "heartbeat"}
 
 
 def _content(token: str) -> dict[str, Any]:

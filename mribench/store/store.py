@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mribench.errors import StoreError
 from mribench.store.atomic import read_json, write_json
@@ -42,6 +42,28 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def check(self) -> None:
+        """Check that what is there, if anything, is ours; writes nothing.
+
+        Raises:
+            StoreError: when it is no folder of results, or of another schema version.
+        """
+        for folder in (self.root, self.root / "jobs"):
+            if folder.exists() and not folder.is_dir():
+                raise StoreError(f"{folder} is a file, expected a folder", "choose another --results")
+        marker = self.root / "store.json"
+        if not marker.exists():
+            return
+        content = read_json(marker)
+        if not isinstance(content, dict) or "schema" not in content:
+            raise StoreError(f"{marker} is damaged", f'write {{"schema": {SCHEMA}}} into it')
+        if content["schema"] != SCHEMA:
+            raise StoreError(
+                f"{self.root} holds results of schema version {content['schema']}, this mribench reads and"
+                f" writes {SCHEMA}",
+                "use the mribench that wrote them, or choose another place with --results",
+            )
+
     def open(self) -> None:
         """Make the directory, or check that it is ours.
 
@@ -49,13 +71,7 @@ class Store:
             StoreError: when it cannot be written, or has another schema version.
         """
         marker = self.root / "store.json"
-        if marker.exists():
-            found = read_json(marker).get("schema")
-            if found != SCHEMA:
-                raise StoreError(
-                    f"{self.root} holds results of schema version {found}, this mribench writes {SCHEMA}",
-                    "use the mribench that wrote them, or choose another place with --results",
-                )
+        self.check()
         try:
             (self.root / "jobs").mkdir(parents=True, exist_ok=True)
             (self.root / "plans").mkdir(exist_ok=True)
@@ -90,6 +106,8 @@ class Store:
             lease = Lease.state(directory)
             return JobStatus({LeaseState.FREE: "todo", LeaseState.HELD: "running"}.get(lease, "interrupted"))  # type: ignore[arg-type]
         content = read_json(path)
+        if not isinstance(content, dict) or content.get("state") not in get_args(State):
+            raise StoreError(f"{path} is not the status of a job", "delete its folder and run again")
         status = JobStatus(content["state"], content.get("reason", ""), content.get("traceback", ""))
         if status.state == "running" and Lease.state(directory) is not LeaseState.HELD:
             return JobStatus("interrupted", DIED)

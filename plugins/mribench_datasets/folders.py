@@ -64,19 +64,22 @@ class FolderDataset(Dataset):
             return f"{self.title}: no folder given; {where} and set 'root' or {variable}"
         if not self.root.is_dir():
             return f"{self.title}: there is no folder {self.root}; {where} and set 'root' or {variable}"
-        if not self._found[0]:
-            return f"{self.title}: {self.root} holds no usable scan of it{self._reasons()}; {where}"
         return ""
 
     def subjects(self) -> Sequence[Subject]:
         """Return the subjects, sorted by name.
 
         Raises:
-            DataError: when the cohort is not there.
+            DataError: when the cohort is not there, or its folder holds nothing usable.
         """
         problem = self.missing()
         if problem:
             raise DataError(problem)
+        if not self._found[0]:
+            raise DataError(
+                f"{self.title}: {self.root} holds no usable scan of it{self._reasons()}",
+                f"give the folder that holds the files; {self.source} has them (licence: {self.licence})",
+            )
         return self._found[0]
 
     def excluded(self) -> Sequence[Exclusion]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mribench.errors import DataError
 from mribench.interfaces import Exclusion, Scan, Subject
 from mribench_datasets.folders import FolderDataset, nifti_files, sorted_scans, stem
 
@@ -99,7 +100,10 @@ def _demographics(path: Path) -> dict[str, dict[str, object]]:
     """Return covariates by subject: ``age`` in years, ``sex`` (m, f)."""
     if not path.is_file():
         return {}
-    table = pd.read_csv(path).rename(columns=_CSV_COLUMNS).drop_duplicates("IXI_ID")
+    table = pd.read_csv(path).rename(columns=_CSV_COLUMNS)
+    if "IXI_ID" not in table or not pd.api.types.is_numeric_dtype(table["IXI_ID"]):
+        raise DataError(f"{path} has no column IXI_ID of numbers", "save IXI.xls as CSV, with its IXI_ID")
+    table = table.dropna(subset="IXI_ID").drop_duplicates("IXI_ID")
     rows: dict[str, dict[str, object]] = {}
     for row in table.to_dict("records"):
         age, sex = row.get("age"), {1: "m", 2: "f"}.get(row.get("sex_id", 0))

@@ -2,148 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 import pytest
-import torch
+from support_cli import BENCHMARK, contents, refused
 
-from mribench import cli
-
-BENCHMARK = """\
-benchmark: bad
-data:
-  maps: {{name: mpm, root: "{mpm}"}}
-  scans: {{name: ixi, root: "{ixi}"}}
-splits:
-  maps: {{train: 2, validation: 1, test: 0}}
-  scans: {{train: 2, validation: 0, test: 1}}
-defaults:
-  encoder: {{name: cnn, features: [4, 8], dropout: 0}}
-  pretrain: {{data: maps, patch_vox: 16, spacing_mm: 8, steps: 1, batch_size: 2, lr: 1.0e-3}}
-methods:
-  seqinv: {{views: seqinv, objective: simclr-recon}}
-reference_arms: [identity]
-tasks:
-  denoise:
-    task: {{name: denoising, decoder: {{name: unet, features: [4], dropout: 0}}}}
-    data: scans
-    train_sequences: [T1w]
-    adapt: {{steps: 1, batch_size: 2, lr: 1.0e-3, patch_vox: 16, spacing_mm: 8}}
-"""
 T1 = Path("IXI-T1") / "IXI001-Guys-0001-T1.nii.gz"
 GREY = Path("IXI-T1") / "c1IXI001-Guys-0001-T1.nii.gz"
-
-
-@dataclass
-class Said:
-    """What a command left on the terminal."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def message(self) -> str:
-        (line,) = [text for text in self.err.splitlines() if text.startswith("error: ")]
-        return line.removeprefix("error: ")
-
-    @property
-    def hint(self) -> str:
-        lines = [text for text in self.err.splitlines() if text.startswith("hint:  ")]
-        return lines[0].removeprefix("hint:  ") if lines else ""
-
-
-Mribench = Callable[..., Said]
-
-
-@pytest.fixture
-def mribench(monkeypatch, capsys) -> Mribench:
-    """Call the command line as a shell would, in this process."""
-    torch.set_num_threads(1)
-
-    def _mribench(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["mribench", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return Said(int(end.value.code or 0), captured.out, captured.err)
-
-    return _mribench
-
-
-@pytest.fixture(scope="session")
-def cohorts(tmp_path_factory) -> Path:
-    """Real tiny cohorts, written once: ``ixi`` and ``mpm``."""
-    from mribench.cli.data import command
-
-    folder = tmp_path_factory.mktemp("cohorts")
-    for layout in ("ixi", "mpm"):
-        options = ["--layout", layout, "--subjects", "3", "--spacing", "8", str(folder / layout)]
-        command.main(["make", "phantom", *options], standalone_mode=False)
-    return folder
-
-
-@pytest.fixture
-def file(cohorts, tmp_path) -> Path:
-    """A benchmark file that works."""
-    path = tmp_path / "bad.yaml"
-    path.write_text(BENCHMARK.format(ixi=cohorts / "ixi", mpm=cohorts / "mpm"))
-    return path
-
-
-@pytest.fixture(scope="session")
-def finished(cohorts, tmp_path_factory) -> tuple[Path, Path]:
-    """A benchmark file and the folder of its results, run to the end once."""
-    folder = tmp_path_factory.mktemp("finished")
-    path = folder / "bad.yaml"
-    path.write_text(BENCHMARK.format(ixi=cohorts / "ixi", mpm=cohorts / "mpm"))
-    torch.set_num_threads(1)
-    code = cli.cli.main(
-        ["run", str(path), "--results", str(folder / "results"), "--executor", "inline"],
-        standalone_mode=False,
-    )
-    assert code == 0
-    return path, folder / "results"
-
-
-@pytest.fixture
-def results(finished, tmp_path) -> Path:
-    """A copy of the results, to be damaged."""
-    return Path(shutil.copytree(finished[1], tmp_path / "results"))
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """Return a digest of every file below a folder, plans apart: they are written anew."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and "plans" not in path.parts
-    }
-
-
-def refused(said: Said, message: str, hint: str | None = "") -> None:
-    """Check a refusal: the parts of its message and its hint (None: whatever it is)."""
-    assert said.code == 2, said
-    assert "Traceback" not in said.out + said.err
-    assert "defect" not in said.err
-    assert message in said.message
-    words = [word for word in said.message.split() if "/" not in word]
-    assert len(" ".join(words)) < 250, "a sentence"
-    assert "{'" not in said.message, "a dump of options is no sentence"
-    if hint:
-        assert hint in said.hint
-    elif hint == "":
-        assert said.hint == ""
 
 
 # The benchmark file
@@ -375,21 +244,6 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
 }
 
 
-@pytest.fixture
-def damaged(cohorts, tmp_path) -> Callable[[str, Callable[[Path], object]], tuple[Path, Path]]:
-    """Damage a copy of a cohort; return the benchmark file on it and the cohort's folder."""
-
-    def _damaged(layout: str, damage: Callable[[Path], object]) -> tuple[Path, Path]:
-        roots = {"ixi": cohorts / "ixi", "mpm": cohorts / "mpm"}
-        roots[layout] = Path(shutil.copytree(roots[layout], tmp_path / layout))
-        damage(roots[layout])
-        path = tmp_path / "bad.yaml"
-        path.write_text(BENCHMARK.format(**roots))
-        return path, roots[layout]
-
-    return _damaged
-
-
 @pytest.mark.parametrize(("layout", "damage", "message"), DAMAGE.values(), ids=DAMAGE.keys())
 def test_damaged_data(mribench, damaged, results, layout, damage, message):
     before = contents(results)
@@ -402,201 +256,20 @@ def test_damaged_data(mribench, damaged, results, layout, damage, message):
 
 
 @pytest.mark.parametrize("layout", ["ixi", "mpm"])
-def test_an_empty_folder_is_waited_for(mribench, damaged, tmp_path, layout):
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_an_empty_folder(mribench, damaged, tmp_path, layout, command):
     path, root = damaged(layout, lambda r: [shutil.rmtree(p) for p in r.iterdir() if p.is_dir()])
-    said = mribench("plan", path, "--results", tmp_path / "results")
-    assert said.code == 0
-    (line,) = [text for text in said.out.splitlines() if text.startswith("waiting for data.")]
-    assert f"{root} holds no usable scan" in line
-    assert "get it from" in line
+    said = mribench(command, path, "--results", tmp_path / "results")
+    refused(said, f"{root} holds no usable scan", "give the folder that holds the files")
 
 
-def test_nothing_but_empty_folders(mribench, cohorts, tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
+def test_a_folder_that_is_not_there_is_waited_for(mribench, cohorts, tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text(BENCHMARK.format(ixi=tmp_path / "a", mpm=tmp_path / "b"))
+    planned = mribench("plan", path, "--results", tmp_path / "results")
+    assert planned.code == 0
+    assert sum(text.startswith("waiting for data.") for text in planned.out.splitlines()) == 2
     said = mribench("run", path, "--results", tmp_path / "results", "--executor", "inline")
     assert said.code == 2
     assert said.message.startswith("no job can run: data.maps: ")
-    assert "nothing was run" in said.hint
     assert "data.scans: " in said.message
-
-
-# Damaged results
-
-
-def some(results: Path, kind: str) -> Path:
-    """Return the folder of the first job of a kind."""
-    folders = sorted((results / "bad" / "jobs").iterdir())
-    return next(f for f in folders if json.loads((f / "job.json").read_text())["kind"] == kind)
-
-
-def views(results: Path, file: Path) -> dict[str, list[object]]:
-    return {
-        "run": ["run", file, "--results", results, "--executor", "inline"],
-        "report file": ["report", file, "--results", results],
-        "report folder": ["report", results / "bad"],
-        "status": ["status", results / "bad"],
-    }
-
-
-def test_the_undamaged_results_are_shown_by_all(mribench, finished, results):
-    before = contents(results)
-    for name, arguments in views(results, finished[0]).items():
-        assert mribench(*arguments).code == 0, name
-    assert contents(results) == before
-
-
-@pytest.mark.parametrize("text", ["", "{", "\udcff"], ids=["empty", "cut", "binary"])
-@pytest.mark.parametrize("name", ["run", "report file", "report folder", "status"])
-def test_a_damaged_status(mribench, finished, results, name, text):
-    path = some(results, "evaluate") / "status.json"
-    path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    before = contents(results)
-    refused(mribench(*views(results, finished[0])[name]), f"cannot read {path}", "delete its folder")
-    assert contents(results) == before
-
-
-@pytest.mark.parametrize("text", ["", "{", "{}", "[]", "null"])
-def test_a_damaged_specification(mribench, finished, results, text):
-    path = some(results, "pretrain") / "job.json"
-    path.write_text(text)
-    before = contents(results)
-    refused(mribench("status", results / "bad"), str(path), "delete its folder")
-    assert mribench("report", results / "bad").code == 0  # which needs none
-    assert mribench("run", finished[0], "--results", results, "--executor", "inline").code == 0
-    assert contents(results) == before
-
-
-def test_stray_files_are_left_alone(mribench, finished, results):
-    (results / "bad" / "jobs" / "notes.txt").write_text("mine")
-    (results / "bad" / "jobs" / "empty").mkdir()
-    for name, arguments in views(results, finished[0]).items():
-        assert mribench(*arguments).code == 0, name
-    assert (results / "bad" / "jobs" / "notes.txt").read_text() == "mine"
-
-
-@pytest.mark.parametrize("damage", ["empty", "cut", "gone"])
-@pytest.mark.parametrize("name", ["run", "report file", "report folder"])
-def test_damaged_records(mribench, finished, results, name, damage):
-    path = some(results, "evaluate") / "records.parquet"
-    content = path.read_bytes()
-    path.unlink()
-    if damage != "gone":
-        path.write_bytes(b"" if damage == "empty" else content[:-30])
-    before = contents(results)
-    refused(mribench(*views(results, finished[0])[name]), str(path), None)
-    assert contents(results) == before
-
-
-def test_damaged_results_are_repaired_as_the_hint_says(mribench, finished, results):
-    folder = some(results, "evaluate")
-    whole = pd.read_parquet(folder / "records.parquet")
-    (folder / "records.parquet").write_bytes(b"")
-    assert "delete its folder and run" in mribench("report", results / "bad").hint
-    shutil.rmtree(folder)
-    assert mribench("run", finished[0], "--results", results, "--executor", "inline").code == 0
-    pd.testing.assert_frame_equal(pd.read_parquet(folder / "records.parquet"), whole)
-
-
-def test_results_of_another_version(mribench, finished, results):
-    (results / "bad" / "store.json").write_text('{"schema": 99}')
-    before = contents(results)
-    for name in ("run", "status"):
-        said = mribench(*views(results, finished[0])[name])
-        refused(said, "holds results of schema version 99", "the mribench that wrote them")
-    for plan in (results / "bad" / "plans").glob("*.json"):
-        plan.write_text(json.dumps(json.loads(plan.read_text()) | {"schema": 99}))
-    for name in ("report file", "report folder"):
-        said = mribench(*views(results, finished[0])[name])
-        refused(said, "schema version 99", "the mribench that wrote it")
-    assert contents(results) == before
-
-
-@pytest.mark.parametrize("place", ["results", "results/bad", "results/bad/jobs", "results/bad/plans"])
-def test_a_file_in_the_way_of_the_results(mribench, file, tmp_path, place):
-    blocked = tmp_path / place
-    blocked.parent.mkdir(parents=True, exist_ok=True)
-    blocked.write_text("precious")
-    said = mribench("run", file, "--results", tmp_path / "results", "--executor", "inline")
-    assert said.code == 2
-    assert "Traceback" not in said.err
-    assert str(tmp_path / "results") in said.err
-    assert "--results" in said.err
-    assert blocked.read_text() == "precious"
-
-
-# Damage that is JSON or Parquet and still not what it should be
-
-NEEDS_STORE = pytest.mark.xfail(
-    reason="mribench.store and mribench.report.load take any JSON or Parquet for theirs", strict=False
-)
-
-
-@NEEDS_STORE
-@pytest.mark.parametrize("text", ["{}", "[]", "null", '{"state": "zzz"}', '{"state": 3}'])
-@pytest.mark.parametrize("name", ["run", "report folder", "status"])
-def test_a_status_of_another_form(mribench, finished, results, name, text):
-    path = some(results, "evaluate") / "status.json"
-    path.write_text(text)
-    before = contents(results)
-    refused(mribench(*views(results, finished[0])[name]), str(path), "delete its folder")
-    assert contents(results) == before
-
-
-@NEEDS_STORE
-@pytest.mark.parametrize("text", ["", "{", "{}", "[]"])
-def test_a_damaged_lease(mribench, finished, results, text):
-    folder = some(results, "pretrain")
-    (folder / "status.json").write_text('{"state": "running"}')
-    (folder / "lease.json").write_text(text)
-    for name in ("report folder", "status"):
-        refused(mribench(*views(results, finished[0])[name]), str(folder / "lease.json"), "delete")
-
-
-@NEEDS_STORE
-@pytest.mark.parametrize("damage", ["page", "columns", "types"])
-def test_records_of_another_form(mribench, finished, results, damage):
-    path = some(results, "evaluate") / "records.parquet"
-    if damage == "page":
-        content = path.read_bytes()
-        path.write_bytes(content[:40] + bytes(200) + content[240:])
-    elif damage == "columns":
-        pd.DataFrame({"a": [1]}).to_parquet(path)
-    else:
-        pd.read_parquet(path).assign(value="x").to_parquet(path)
-    # never the folder of all results, which the hint says to delete
-    refused(mribench("report", results / "bad"), str(path), "delete its folder")
-
-
-@NEEDS_STORE
-@pytest.mark.parametrize("text", ["{}", "[]", "null"])
-def test_a_marker_of_another_form(mribench, finished, results, text):
-    (results / "bad" / "store.json").write_text(text)
-    for name in ("run", "status"):
-        refused(mribench(*views(results, finished[0])[name]), "store.json", None)
-    refused(mribench("plan", finished[0], "--results", results), "store.json", None)
-
-
-@NEEDS_STORE
-@pytest.mark.parametrize("text", ['{"schema": 1}', '{"schema": 1, "jobs": 3}'])
-def test_a_plan_of_another_form(mribench, results, text):
-    (path,) = (results / "bad" / "plans").glob("*.json")
-    path.write_text(text)
-    refused(mribench("report", results / "bad"), str(path), "again")
-
-
-@NEEDS_STORE
-@pytest.mark.parametrize("place", ["bad", "bad/jobs"])
-def test_a_file_in_the_way_of_what_is_planned_or_shown(mribench, finished, results, place):
-    shutil.rmtree(results / place)
-    (results / place).write_text("precious")
-    said = mribench("plan", finished[0], "--results", results)
-    refused(said, str(results / "bad"), None)
-
-
-@NEEDS_STORE
-def test_a_table_of_demographics_that_is_none(mribench, damaged, tmp_path):
-    path, root = damaged("ixi", lambda r: (r / "IXI.csv").write_text("garbage\n1\n"))
-    refused(mribench("plan", path, "--results", tmp_path / "r"), str(root / "IXI.csv"), "IXI_ID")

@@ -1,0 +1,178 @@
+"""Damaged results through the whole command line: one sentence, a hint, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support_cli import contents, refused
+
+# Damaged results
+
+
+def some(results: Path, kind: str) -> Path:
+    """Return the folder of the first job of a kind."""
+    folders = sorted((results / "bad" / "jobs").iterdir())
+    return next(f for f in folders if json.loads((f / "job.json").read_text())["kind"] == kind)
+
+
+def views(results: Path, file: Path) -> dict[str, list[object]]:
+    return {
+        "run": ["run", file, "--results", results, "--executor", "inline"],
+        "report file": ["report", file, "--results", results],
+        "report folder": ["report", results / "bad"],
+        "status": ["status", results / "bad"],
+    }
+
+
+def test_the_undamaged_results_are_shown_by_all(mribench, finished, results):
+    before = contents(results)
+    for name, arguments in views(results, finished[0]).items():
+        assert mribench(*arguments).code == 0, name
+    assert contents(results) == before
+
+
+@pytest.mark.parametrize("text", ["", "{", "\udcff"], ids=["empty", "cut", "binary"])
+@pytest.mark.parametrize("name", ["run", "report file", "report folder", "status"])
+def test_a_damaged_status(mribench, finished, results, name, text):
+    path = some(results, "evaluate") / "status.json"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    before = contents(results)
+    refused(mribench(*views(results, finished[0])[name]), f"cannot read {path}", "delete its folder")
+    assert contents(results) == before
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", "null"])
+def test_a_damaged_specification(mribench, finished, results, text):
+    path = some(results, "pretrain") / "job.json"
+    path.write_text(text)
+    before = contents(results)
+    refused(mribench("status", results / "bad"), str(path), "delete its folder")
+    assert mribench("report", results / "bad").code == 0  # which needs none
+    assert mribench("run", finished[0], "--results", results, "--executor", "inline").code == 0
+    assert contents(results) == before
+
+
+def test_stray_files_are_left_alone(mribench, finished, results):
+    (results / "bad" / "jobs" / "notes.txt").write_text("mine")
+    (results / "bad" / "jobs" / "empty").mkdir()
+    for name, arguments in views(results, finished[0]).items():
+        assert mribench(*arguments).code == 0, name
+    assert (results / "bad" / "jobs" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "gone"])
+@pytest.mark.parametrize("name", ["run", "report file", "report folder"])
+def test_damaged_records(mribench, finished, results, name, damage):
+    path = some(results, "evaluate") / "records.parquet"
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(b"" if damage == "empty" else content[:-30])
+    before = contents(results)
+    refused(mribench(*views(results, finished[0])[name]), str(path), None)
+    assert contents(results) == before
+
+
+def test_damaged_results_are_repaired_as_the_hint_says(mribench, finished, results):
+    folder = some(results, "evaluate")
+    whole = pd.read_parquet(folder / "records.parquet")
+    (folder / "records.parquet").write_bytes(b"")
+    assert "delete its folder and run" in mribench("report", results / "bad").hint
+    shutil.rmtree(folder)
+    assert mribench("run", finished[0], "--results", results, "--executor", "inline").code == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "records.parquet"), whole)
+
+
+def test_results_of_another_version(mribench, finished, results):
+    (results / "bad" / "store.json").write_text('{"schema": 99}')
+    before = contents(results)
+    for name in ("run", "status"):
+        said = mribench(*views(results, finished[0])[name])
+        refused(said, "holds results of schema version 99", "the mribench that wrote them")
+    for plan in (results / "bad" / "plans").glob("*.json"):
+        plan.write_text(json.dumps(json.loads(plan.read_text()) | {"schema": 99}))
+    for name in ("report file", "report folder"):
+        said = mribench(*views(results, finished[0])[name])
+        refused(said, "schema version 99", "the mribench that wrote it")
+    assert contents(results) == before
+
+
+@pytest.mark.parametrize("place", ["results", "results/bad", "results/bad/jobs", "results/bad/plans"])
+def test_a_file_in_the_way_of_the_results(mribench, file, tmp_path, place):
+    blocked = tmp_path / place
+    blocked.parent.mkdir(parents=True, exist_ok=True)
+    blocked.write_text("precious")
+    said = mribench("run", file, "--results", tmp_path / "results", "--executor", "inline")
+    assert said.code == 2
+    assert "Traceback" not in said.err
+    assert str(tmp_path / "results") in said.err
+    assert "--results" in said.err
+    assert blocked.read_text() == "precious"
+
+
+# Damage that is JSON or Parquet and still not what it should be
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "null", '{"state": "zzz"}', '{"state": 3}'])
+@pytest.mark.parametrize("name", ["run", "report folder", "status"])
+def test_a_status_of_another_form(mribench, finished, results, name, text):
+    path = some(results, "evaluate") / "status.json"
+    path.write_text(text)
+    before = contents(results)
+    refused(mribench(*views(results, finished[0])[name]), str(path), "delete its folder")
+    assert contents(results) == before
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]"])
+def test_a_damaged_lease(mribench, finished, results, text):
+    folder = some(results, "pretrain")
+    (folder / "status.json").write_text('{"state": "running"}')
+    (folder / "lease.json").write_text(text)
+    for name in ("report folder", "status"):
+        refused(mribench(*views(results, finished[0])[name]), str(folder / "lease.json"), "delete")
+
+
+@pytest.mark.parametrize("damage", ["page", "columns", "types"])
+def test_records_of_another_form(mribench, finished, results, damage):
+    path = some(results, "evaluate") / "records.parquet"
+    if damage == "page":
+        content = path.read_bytes()
+        path.write_bytes(content[:40] + bytes(200) + content[240:])
+    elif damage == "columns":
+        pd.DataFrame({"a": [1]}).to_parquet(path)
+    else:
+        pd.read_parquet(path).assign(value="x").to_parquet(path)
+    # never the folder of all results, which the hint says to delete
+    refused(mribench("report", results / "bad"), str(path), "delete its folder")
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "null"])
+def test_a_marker_of_another_form(mribench, finished, results, text):
+    (results / "bad" / "store.json").write_text(text)
+    for name in ("run", "status"):
+        refused(mribench(*views(results, finished[0])[name]), "store.json", None)
+    refused(mribench("plan", finished[0], "--results", results), "store.json", None)
+
+
+@pytest.mark.parametrize("text", ['{"schema": 1}', '{"schema": 1, "jobs": 3}'])
+def test_a_plan_of_another_form(mribench, results, text):
+    (path,) = (results / "bad" / "plans").glob("*.json")
+    path.write_text(text)
+    refused(mribench("report", results / "bad"), str(path), "again")
+
+
+@pytest.mark.parametrize("place", ["bad", "bad/jobs"])
+def test_a_file_in_the_way_of_what_is_planned_or_shown(mribench, finished, results, place):
+    shutil.rmtree(results / place)
+    (results / place).write_text("precious")
+    said = mribench("plan", finished[0], "--results", results)
+    refused(said, str(results / "bad"), None)
+
+
+def test_a_table_of_demographics_that_is_none(mribench, damaged, tmp_path):
+    path, root = damaged("ixi", lambda r: (r / "IXI.csv").write_text("garbage\n1\n"))
+    refused(mribench("plan", path, "--results", tmp_path / "r"), str(root / "IXI.csv"), "IXI_ID")
