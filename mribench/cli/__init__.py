@@ -35,7 +35,7 @@ class _Group(click.Group):
 
 @click.group(
     cls=_Group,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"max_content_width": 100},
     epilog="Example: mribench run benchmarks/quickstart.yaml",
 )
 @click.version_option(__version__, prog_name="mribench")
