@@ -36,7 +36,7 @@ def run_adapt(payload: Mapping[str, Any], context: Context) -> Outcome:
     history = train(
         model,
         lambda step: {"loss": _loss(model, task, sampler.batch(step), context.device)},
-        _loop(options),
+        LoopOptions.of(options),
         identity=("adapt", payload["task"]["name"], payload["sequence"], payload["seed"]),
         device=context.device,
         checkpoint=Checkpoint(context.directory / "checkpoint.safetensors", context.checkpoint_every_s),
@@ -89,18 +89,6 @@ class _Sampler:
 def _loss(model: TaskModel, task: Task, batch: dict[str, Tensor], device: torch.device) -> Tensor:
     on_device = {name: value.to(device) for name, value in batch.items()}
     return task.loss(model(on_device["image"]), on_device)
-
-
-def _loop(options: AdaptOptions) -> LoopOptions:
-    return LoopOptions(
-        steps=options.steps,
-        lr=options.lr,
-        weight_decay=options.weight_decay,
-        warmup_fraction=options.warmup_fraction,
-        decay_power=options.decay_power,
-        clip_norm=options.clip_norm,
-        precision=options.precision,
-    )
 
 
 def _rates(arm: str, options: AdaptOptions) -> Any:

@@ -89,15 +89,7 @@ class _Pretraining:
         held_out = payload["held_out"] or payload["train"]
         self.held_out = MapSource(dataset, by_id(dataset, held_out), spacing, needs)
         self.spacing_mm = self.source.spacing_mm()
-        self.loop = LoopOptions(
-            steps=self.options.steps,
-            lr=self.options.lr,
-            weight_decay=self.options.weight_decay,
-            warmup_fraction=self.options.warmup_fraction,
-            decay_power=self.options.decay_power,
-            clip_norm=self.options.clip_norm,
-            precision=self.options.precision,
-        )
+        self.loop = LoopOptions.of(self.options)
         self.redraws = 0
         self.distinct: set[tuple[float, float]] = set()
         self.checks: list[dict[str, float]] = []

@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import torch
@@ -44,6 +44,11 @@ class LoopOptions:
     decay_power: float = 0.9
     clip_norm: float = 12.0
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+
+    @classmethod
+    def of(cls, options: object) -> LoopOptions:
+        """Take the fields of the same names from a benchmark file's pretrain or adapt options."""
+        return cls(**{field.name: getattr(options, field.name) for field in fields(cls)})
 
     def rate(self, step: int) -> float:
         """Return the share of the peak learning rate at a step."""
