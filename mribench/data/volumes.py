@@ -37,6 +37,8 @@ class Volume:
     Attributes:
         data: ``(I, J, K)``, or ``(C, I, J, K)`` for several channels on one grid; float32.
         affine: voxel to world ``(4, 4)``, mm.
+        clipped_vox: voxels that lay outside the physical range and were brought to its border.
+        repaired_vox: voxels that were not finite and were set to zero.
 
     Raises:
         DataError: when the shapes are others.
@@ -44,6 +46,8 @@ class Volume:
 
     data: np.ndarray
     affine: np.ndarray
+    clipped_vox: int = 0
+    repaired_vox: int = 0
 
     def __post_init__(self) -> None:
         if self.data.ndim not in (3, 4):
@@ -66,12 +70,14 @@ class Volume:
         return i, j, k
 
 
-def read_volume(path: Path | str, allow_constant: bool = False) -> Volume:
+def read_volume(path: Path | str, allow_constant: bool = False, repair: bool = False) -> Volume:
     """Read one volume, reoriented to RAS, with the header's scaling applied.
 
     Args:
         path: ``.nii`` or ``.nii.gz``; 3D, or 4D with one volume; any real type of voxel.
         allow_constant: accept a volume of one value, e.g. an empty mask.
+        repair: set voxels that are not finite to zero, as quantitative maps have them outside the head;
+            their number is in ``repaired_vox``. A volume without any finite voxel is refused all the same.
 
     Returns:
         The volume ``(I, J, K)``.
@@ -83,8 +89,11 @@ def read_volume(path: Path | str, allow_constant: bool = False) -> Volume:
     path = Path(path)
     image, grid = read_header(path)
     voxels = read_voxels(path, image, grid)
-    if not np.isfinite(voxels).all():
-        count = int(voxels.size - np.isfinite(voxels).sum())
+    finite = np.isfinite(voxels)
+    count = int(voxels.size - finite.sum())
+    if count and repair and count < voxels.size:
+        voxels = np.where(finite, voxels, np.float32(0))
+    elif count:
         raise DataError(
             f"{path} has {count} voxels that are not finite",
             "replace NaN and infinity, or leave the scan out",
@@ -92,7 +101,8 @@ def read_volume(path: Path | str, allow_constant: bool = False) -> Volume:
     if not allow_constant and voxels.min() == voxels.max():
         raise DataError(f"{path} has the same value in every voxel", "export it again, or leave the scan out")
     transform = orientations.io_orientation(grid.affine)
-    return Volume(orientations.apply_orientation(voxels, transform), _canonical(grid).affine)
+    data = orientations.apply_orientation(voxels, transform)
+    return Volume(data, _canonical(grid).affine, repaired_vox=count)
 
 
 def write_volume(path: Path | str, volume: Volume, dtype: DTypeLike = np.float32) -> None:
