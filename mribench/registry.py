@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from mribench.errors import ConfigError, PluginError, did_you_mean
 from mribench.interfaces.entry import KINDS, Entry
-from mribench.interfaces.options import Component, Options
+from mribench.interfaces.options import Component, Options, ProtocolOptions
 from mribench.source_digest import source_digest
 from mribench.validation import describe
 
@@ -54,20 +54,46 @@ class Resolved:
         """Build the entry."""
         return self.registered.entry.factory(self.options, *args)
 
-    def identity(self) -> dict[str, Any]:
-        """Return what enters a content key: name, options, distribution, source digest, parts."""
+    def identity(self, without: str = "") -> dict[str, Any]:
+        """Return what enters a content key: name, options, distribution, source digest, parts.
+
+        Args:
+            without: a kind of entry whose references inside the options do not count.
+        """
+        parts = {place: part for place, part in self.parts.items() if part.registered.entry.kind != without}
         return {
             "kind": self.registered.entry.kind,
             "name": self.name,
             "distribution": self.registered.distribution,
             "source": self.registered.digest,
-            "options": self.options.model_dump(mode="json"),
-            "parts": {place: part.identity() for place, part in sorted(self.parts.items())},
+            "options": self._dumped(without),
+            "parts": {place: part.identity() for place, part in sorted(parts.items())},
         }
 
-    def component(self) -> dict[str, Any]:
-        """Return the component as a benchmark file would spell it out, every default included."""
-        return {"name": self.name, **self.options.model_dump(mode="json")}
+    def shown_defects(self) -> Iterator[tuple[str, str]]:
+        """Yield (name, sentence) of the defects that the options, or those of their parts, switch on."""
+        if isinstance(self.options, ProtocolOptions):
+            for defect in self.registered.entry.defects:
+                if self.options.shows(defect.name):
+                    yield defect.name, defect.summary
+        for part in self.parts.values():
+            yield from part.shown_defects()
+
+    def component(self, without: str = "") -> dict[str, Any]:
+        """Return the component as a benchmark file would spell it out, every default included.
+
+        Args:
+            without: a kind of entry whose references are left to the defaults.
+        """
+        return {"name": self.name, **self._dumped(without)}
+
+    def _dumped(self, without: str) -> dict[str, Any]:
+        left_out = {
+            place.partition(".")[0]
+            for place, part in self.parts.items()
+            if part.registered.entry.kind == without
+        }
+        return self.options.model_dump(mode="json", exclude=left_out)
 
 
 class Registry:
@@ -120,13 +146,16 @@ class Registry:
     def __iter__(self) -> Iterator[Registered]:
         return iter(self._entries[key] for key in sorted(self._entries))
 
-    def resolve(self, component: Component, where: str, profile: str) -> Resolved:
+    def resolve(
+        self, component: Component, where: str, profile: str, defects: Collection[str] | None = None
+    ) -> Resolved:
         """Find a component's entry and validate its options, and those of the components in them.
 
         Args:
             component: from a benchmark file or an options model.
             where: its place, for error messages, e.g. ``paper.yaml: methods.base.views``.
             profile: given to options models with a field ``profile``.
+            defects: names of the defects that are switched on; those of the profile when None.
 
         Raises:
             ConfigError: unknown name, unknown key, or wrong value, with its place.
@@ -139,12 +168,25 @@ class Registry:
         values = dict(component.options)
         if "profile" in model.model_fields:
             values.setdefault("profile", profile)
+        own = [defect.name for defect in registered.entry.defects]
+        if "defects" in model.model_fields and defects is not None:
+            # where nothing of it is meant, nothing is said: its jobs are those of a file without defects
+            shown = [name for name in own if name in defects]
+            if shown or values.get("profile") == "as-released":
+                values.setdefault("defects", shown)
         try:
             options = model.model_validate(values)
         except ValidationError as error:
             raise ConfigError(*describe(error, model, where)) from None
+        for name in getattr(options, "defects", None) or ():
+            if name not in own:
+                raise ConfigError(
+                    f"{where}.defects: {component.kind} '{component.name}' has no defect '{name}'",
+                    did_you_mean(name, own),
+                )
         parts = {
-            place: self.resolve(part, f"{where}.{place}", profile) for place, part in references(options)
+            place: self.resolve(part, f"{where}.{place}", profile, defects)
+            for place, part in references(options)
         }
         return Resolved(registered, _bind(options, parts), parts)
 

@@ -38,9 +38,7 @@ def plan_file(
         progress: called with (what, done, in all).
     """
     from mribench.config import config_digest, load_benchmark, resolve
-    from mribench.plan import build_plan, make_missing, open_cohorts
-    from mribench.plan.feasibility import check_feasible
-    from mribench.plan.leakage import check_leakage
+    from mribench.plan import make_missing, open_cohorts, plan_all
     from mribench.plan.manifest import manifest
     from mribench.plugins import load_registry
     from mribench.store import Store
@@ -58,9 +56,7 @@ def plan_file(
         store.open()
         make_missing(resolved, progress)
     cohorts = open_cohorts(resolved, progress)
-    check_leakage(resolved, cohorts)
-    check_feasible(resolved, cohorts)
-    plan = build_plan(resolved, cohorts)
+    plan = plan_all(resolved, registry, cohorts)
     if make:
         store.write_plan(digest, manifest(resolved, cohorts, plan, file.name))
     return Planned(resolved, plan, store, digest)

@@ -21,9 +21,21 @@ def cross_check(config: BenchmarkConfig) -> None:
         PydanticCustomError: at the first problem, with its place.
     """
     _check_methods(config)
+    if config.measure_defects and config.profile == "as-released" and config.defects is None:
+        raise problem(
+            "measure_defects",
+            "the profile as-released has every defect already",
+            "measure them in 'corrected' or 'paper'",
+        )
+    for name in set(config.measure_defects).intersection(config.defects or ()):
+        raise problem("measure_defects", f"'{name}' is in 'defects' too, so there is nothing to compare")
     for name in config.splits:
         if name not in config.data:
             raise problem(f"splits.{name}", "no such cohort under 'data'", did_you_mean(name, config.data))
+    for name in config.invariance:
+        if name not in config.splits:
+            known = f"add splits.{name}" if name in config.data else did_you_mean(name, config.data)
+            raise problem(f"invariance.{name}", "no cohort of this name has a split", known)
     for name, task in config.tasks.items():
         place = f"tasks.{name}.data"
         if task.data not in config.data:

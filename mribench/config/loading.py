@@ -12,9 +12,12 @@ from mribench.config.model import BenchmarkConfig
 from mribench.config.overrides import Setting, apply_setting, apply_size, fill_in, split_settings
 from mribench.config.reading import read_file
 from mribench.errors import ConfigError
-from mribench.validation import describe
+from mribench.validation import describe, printable, readable
+
+_MAX_NAME = 100  # of the file, as messages show it
 
 
+@readable()
 def load_benchmark(path: Path, sets: Sequence[str] = ()) -> BenchmarkConfig:
     """Read and validate a benchmark file.
 
@@ -44,7 +47,7 @@ def _validated(tree: dict[str, Any], path: Path, settings: Sequence[Setting]) ->
         message, hint = describe(error, BenchmarkConfig)
         place = message.partition(": ")[0]
         guilty = [setting for setting in settings if setting.concerns(place)]
-        where = f"{path.name} with --set {guilty[-1].text}" if guilty else path.name
+        where = f"{path.name} with --set {printable(guilty[-1].text, _MAX_NAME)}" if guilty else path.name
         raise ConfigError(f"{where}: {message}", hint) from None
-    config._source = path.name
+    config._source = printable(path.name, _MAX_NAME)
     return config

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from mribench.config.settings import AdaptOptions, PretrainOptions, PretrainPart
+from mribench.config.settings import AdaptOptions, Count, Positive, PretrainOptions, PretrainPart
 from mribench.interfaces.options import (
     DatasetRef,
     EncoderRef,
@@ -149,6 +149,16 @@ class TaskSpec(Options):
         return list(self.train_sequences if self.test_sequences == "all" else self.test_sequences)
 
 
+class InvarianceSpec(Options):
+    """How invariant embeddings are to sequence and site, measured on a cohort's test subjects."""
+
+    sequences: Words = Field(description="Sequences whose scans are embedded; two or more to compare.")
+    patch_vox: Count = Field(96, description="Edge of the windows that are embedded, in voxels.")
+    spacing_mm: Positive | None = Field(
+        None, description="Isotropic voxel size of the working grid, in mm; null keeps each image's own."
+    )
+
+
 class ReportSpec(Options):
     """What the report shows."""
 
@@ -162,6 +172,16 @@ class BenchmarkConfig(Options):
     profile: Profile = Field(
         "corrected",
         description="Which protocol is run: what the paper meant, what it says, or what its code computes.",
+    )
+    defects: Annotated[list[Word], AfterValidator(_unique)] | None = Field(
+        None,
+        description="Known defects that are switched on in the whole benchmark, by name (`mribench list "
+        "defects`); null means those of the profile: all in as-released, none in the others.",
+    )
+    measure_defects: Annotated[list[Word], AfterValidator(_unique)] = Field(
+        default_factory=list,
+        description="Known defects that are each switched on alone, beside the benchmark without them, so "
+        "that the table `defects` says what they are worth.",
     )
     size: Slug | None = Field(None, description="Which of `sizes` is laid over this file.")
     seeds: Seeds = Field(
@@ -191,6 +211,11 @@ class BenchmarkConfig(Options):
     )
     tasks: Annotated[dict[Slug, TaskSpec], Field(min_length=1)] = Field(
         description="The downstream tasks that the encoders are measured by."
+    )
+    invariance: dict[Slug, InvarianceSpec] = Field(
+        default_factory=dict,
+        description="Cohorts on whose test subjects the invariance of every encoder's embeddings is "
+        "measured, by name; each needs a split.",
     )
     report: ReportSpec = Field(default_factory=ReportSpec, description="What `mribench report` shows.")
     _source: str = PrivateAttr(default="benchmark")

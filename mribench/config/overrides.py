@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mribench.config.reading import MAX_DEPTH, has_half_character, read_text
+from mribench.config.reading import MAX_DEPTH, check_text, has_half_character, read_text
 from mribench.errors import ConfigError, did_you_mean
+from mribench.validation import readable
 
 _SELECTORS = ("name", "by")
 """Keys that say which entry a mapping's other keys are options of."""
@@ -35,6 +36,7 @@ class Setting:
         return place == self.key or place.startswith(f"{self.key}.")
 
 
+@readable()
 def parse_setting(text: str) -> Setting:
     """Parse ``methods.a.objective=x``; the value is YAML.
 
@@ -49,6 +51,7 @@ def parse_setting(text: str) -> Setting:
         raise ConfigError(f"--set {text}: expected key=value", _SET_HINT)
     if len(path) > MAX_DEPTH:
         raise ConfigError(f"--set: a key of {len(path)} parts, expected at most {MAX_DEPTH}", _SET_HINT)
+    check_text(key, "--set: a key")
     return Setting(text, path, read_text(value, f"--set {text}"))
 
 
@@ -134,7 +137,7 @@ def fill_in(tree: dict[str, Any], where: str, environment: Mapping[str, str] = o
     A text with a variable that is not set (or empty) and has no default becomes None.
 
     Raises:
-        ConfigError: for a ``${`` that is neither.
+        ConfigError: for a ``${`` that is neither, and for a value that cannot be shown.
     """
     if "data" not in tree:
         return tree
@@ -156,7 +159,9 @@ def _filled(value: Any, place: str, environment: Mapping[str, str]) -> Any:
     if not all(found):
         return None
     parts = iter(found)
-    return _VARIABLE.sub(lambda _: str(next(parts)), value)
+    text = _VARIABLE.sub(lambda _: str(next(parts)), value)
+    check_text(text, f"{place}, filled in from the environment")
+    return text
 
 
 def split_settings(texts: Sequence[str]) -> tuple[list[Setting], list[Setting]]:

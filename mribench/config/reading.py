@@ -18,12 +18,14 @@ from yaml.events import (
 
 from mribench.errors import ConfigError
 
-MAX_BYTES = 1_000_000
-"""Largest file that is read."""
+MAX_BYTES = 100_000
+"""Largest file that is read: some 30 times the largest of ours, and a matter of seconds at worst."""
 MAX_DEPTH = 40
 """Deepest nesting, aliases expanded."""
 MAX_NODES = 100_000
 """Most values in a file, aliases expanded."""
+MAX_TEXT = 400
+"""Longest text, which is that of a path; everything else is a name."""
 
 _SYNTAX_HINT = "check the indentation, colons, brackets and quotes around that line"
 
@@ -109,8 +111,11 @@ def read_text(text: str, where: str) -> Any:
         where: what it is, for error messages.
 
     Raises:
-        ConfigError: syntax error, duplicate key, tag, bomb, or number that is not finite.
+        ConfigError: syntax error, duplicate key, tag, bomb, number that is not finite, or text that cannot be
+            shown.
     """
+    if len(text) > MAX_BYTES:
+        raise ConfigError(f"{where}: more than {MAX_BYTES} characters", "give a shorter one")
     try:
         _check_events(text)
         value = yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
@@ -124,7 +129,7 @@ def read_text(text: str, where: str) -> Any:
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{where}: not YAML: {reason}", _SYNTAX_HINT) from None
-    _check_finite(value, where)
+    _check_values(value, where)
     return value
 
 
@@ -196,13 +201,35 @@ def _of_alias(event: NodeEvent, anchors: dict[str, tuple[int, int] | None]) -> t
     return known
 
 
-def _check_finite(value: Any, where: str, place: str = "") -> None:
+def check_text(text: str, where: str) -> None:
+    """Refuse a text that is too long for a name or a path, or has characters that cannot be shown.
+
+    Raises:
+        ConfigError: starting with ``where``.
+    """
+    if len(text) > MAX_TEXT:
+        raise ConfigError(
+            f"{where}: expected at most {MAX_TEXT} characters, got {len(text)}", "shorten it, or link to the path"
+        )
+    strange = next((char for char in text if not char.isprintable()), "")
+    if strange:
+        raise ConfigError(
+            f"{where}: expected text on one line, got the character {strange!a}", "remove that character"
+        )
+
+
+def _check_values(value: Any, where: str, place: str = "") -> None:
     children: list[tuple[Any, Any]] = []
+    here = f"{where}: {place.lstrip('.')}" if place else where
     if isinstance(value, dict):
         children = list(value.items())
+        for key in value:
+            check_text(key, f"{here}: a key")
     elif isinstance(value, list):
         children = list(enumerate(value))
+    elif isinstance(value, str):
+        check_text(value, here)
     elif isinstance(value, float) and not -float("inf") < value < float("inf"):
-        raise ConfigError(f"{where}: {place.lstrip('.')}: expected a finite number, got {value}")
+        raise ConfigError(f"{here}: expected a finite number, got {value}")
     for key, child in children:
-        _check_finite(child, where, f"{place}.{key}")
+        _check_values(child, where, f"{place}.{key}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from mribench.config.model import BenchmarkConfig, MethodSpec, TaskSpec
 from mribench.config.settings import PretrainOptions
+from mribench.defects import HARNESS, check_defects, known_defects, only_reported
 from mribench.errors import ConfigError
+from mribench.interfaces.entry import Defect
 from mribench.interfaces.options import ViewsRef
 from mribench.registry import Registry, Resolved
 
@@ -53,6 +55,9 @@ class ResolvedBenchmark:
         datasets: by the name of the cohort.
         splits: by the name of the cohort.
         reference_encoder: the encoder of the reference arms.
+        defects: the known defects that are switched on, by name.
+        measured: the one of them that is switched on to be measured, or an empty string.
+        to_measure: the defects of ``measure_defects``, by name.
     """
 
     config: BenchmarkConfig
@@ -61,39 +66,84 @@ class ResolvedBenchmark:
     datasets: Mapping[str, Resolved]
     splits: Mapping[str, Resolved]
     reference_encoder: Resolved
+    defects: frozenset[str] = frozenset()
+    measured: str = ""
+    to_measure: Mapping[str, Defect] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The profile as results carry it: with the defects that were switched on by name."""
+        return self.label_with(self.measured)
+
+    def label_with(self, defect: str) -> str:
+        """Return the label of the same benchmark with one more defect switched on."""
+        named = {*(self.config.defects or ()), defect} - {""}
+        return "+".join([self.config.profile, *sorted(named)])
+
+    def shown_defects(self) -> dict[str, str]:
+        """Return every defect that is switched on anywhere, with its sentence."""
+        found = {name: HARNESS[name][0].summary for name in sorted(self.defects) if name in HARNESS}
+        methods = [part for m in self.methods.values() for part in (m.views, m.objective, m.encoder)]
+        tasks = [task.task for task in self.tasks.values()]
+        tested = {task.spec.data for task in self.tasks.values()}
+        splits = [part for name, part in self.splits.items() if name in tested]
+        for part in (*methods, *tasks, *splits):
+            found |= dict(part.shown_defects())
+        return found
+
+    def variants(self) -> list[str]:
+        """Return the defects that are to be measured by jobs of their own."""
+        return [name for name, defect in self.to_measure.items() if not only_reported(defect)]
 
 
-def resolve(config: BenchmarkConfig, registry: Registry) -> ResolvedBenchmark:
+def resolve(config: BenchmarkConfig, registry: Registry, measured: str = "") -> ResolvedBenchmark:
     """Find every component of a config and validate its options.
+
+    Args:
+        config: the benchmark file.
+        registry: all entries.
+        measured: a defect of ``measure_defects``, to resolve the benchmark with that one switched on too.
 
     Raises:
         ConfigError: unknown name, unknown key or wrong value, with the file and the key.
     """
     start = f"{config.source}: "
     profile = config.profile
+    check_defects(config.defects or (), registry, f"{start}defects")
+    check_defects(config.measure_defects, registry, f"{start}measure_defects")
+    by_name = None if config.defects is None and not measured else {*(config.defects or ()), measured}
     datasets = {
         name: registry.resolve(ref, f"{start}data.{name}", profile) for name, ref in config.data.items()
     }
     splits = {
-        name: registry.resolve(ref, f"{start}splits.{name}", profile) for name, ref in config.splits.items()
+        name: registry.resolve(ref, f"{start}splits.{name}", profile, by_name)
+        for name, ref in config.splits.items()
     }
-    encoder = registry.resolve(config.defaults.encoder, f"{start}defaults.encoder", profile)
-    methods = {name: _method(config, registry, name, encoder) for name in config.methods}
+    encoder = registry.resolve(config.defaults.encoder, f"{start}defaults.encoder", profile, by_name)
+    methods = {name: _method(config, registry, name, encoder, by_name) for name in config.methods}
     tasks = {
-        name: ResolvedTask(registry.resolve(spec.task, f"{start}tasks.{name}.task", profile), spec)
+        name: ResolvedTask(registry.resolve(spec.task, f"{start}tasks.{name}.task", profile, by_name), spec)
         for name, spec in config.tasks.items()
     }
-    return ResolvedBenchmark(config, methods, tasks, datasets, splits, encoder)
+    known = known_defects(registry)
+    active = by_name if by_name is not None else set(HARNESS) if profile == "as-released" else set()
+    return ResolvedBenchmark(
+        config, methods, tasks, datasets, splits, encoder,
+        defects=frozenset(active - {""}), measured=measured,
+        to_measure={name: known[name] for name in config.measure_defects},
+    )  # fmt: skip
 
 
-def _method(config: BenchmarkConfig, registry: Registry, name: str, default: Resolved) -> ResolvedMethod:
+def _method(
+    config: BenchmarkConfig, registry: Registry, name: str, default: Resolved, defects: Collection[str] | None
+) -> ResolvedMethod:
     spec = config.methods[name]
     where = f"{config.source}: methods.{name}"
-    views, own_augment = _views(config, registry, name)
-    objective = registry.resolve(spec.objective, f"{where}.objective", config.profile)
+    views, own_augment = _views(config, registry, name, defects)
+    objective = registry.resolve(spec.objective, f"{where}.objective", config.profile, defects)
     encoder = default
     if spec.encoder is not None:
-        encoder = registry.resolve(spec.encoder, f"{where}.encoder", config.profile)
+        encoder = registry.resolve(spec.encoder, f"{where}.encoder", config.profile, defects)
     differs = {
         "encoder": encoder.component() != default.component(),
         AUGMENT: own_augment,
@@ -103,7 +153,9 @@ def _method(config: BenchmarkConfig, registry: Registry, name: str, default: Res
     return ResolvedMethod(views, objective, encoder, config.pretrain_of(name), overrides)
 
 
-def _views(config: BenchmarkConfig, registry: Registry, name: str) -> tuple[Resolved, bool]:
+def _views(
+    config: BenchmarkConfig, registry: Registry, name: str, defects: Collection[str] | None
+) -> tuple[Resolved, bool]:
     """Resolve a method's view generator with its augmentation; say whether that is not the default one."""
     spec, default = config.methods[name], config.defaults.augment
     where = f"{config.source}: methods.{name}"
@@ -112,16 +164,16 @@ def _views(config: BenchmarkConfig, registry: Registry, name: str) -> tuple[Reso
             raise ConfigError(
                 f"{where}.{AUGMENT}: the views '{spec.views.name}' take no augmentation", f"remove {AUGMENT}"
             )
-        return registry.resolve(spec.views, f"{where}.views", config.profile), False
+        return registry.resolve(spec.views, f"{where}.views", config.profile, defects), False
     written = spec.views.options.get(AUGMENT, {})
     if not isinstance(written, dict):  # not for merging: the options model says what is wrong with it
-        return registry.resolve(spec.views, f"{where}.views", config.profile), True
+        return registry.resolve(spec.views, f"{where}.views", config.profile, defects), True
     augment = {**default, **spec.augment, **written}
     views = spec.views
     if augment:
         views = ViewsRef.model_validate({**views.options, AUGMENT: augment, "name": views.name})
     try:
-        resolved = registry.resolve(views, f"{where}.views", config.profile)
+        resolved = registry.resolve(views, f"{where}.views", config.profile, defects)
     except ConfigError as error:
         raise _placed(error, config, name, written) from None
     return resolved, augment != default

@@ -9,9 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mribench.interfaces.dataset import Dataset, Exclusion, Scan, Subject
+    from mribench.interfaces.dataset import Dataset, Exclusion, Scan, ScanValues, Subject
     from mribench.interfaces.encoder import Decoder, Encoder
-    from mribench.interfaces.entry import KINDS, Entry
+    from mribench.interfaces.entry import KINDS, Defect, Entry
     from mribench.interfaces.executor import Completed, Executor, Resources
     from mribench.interfaces.metric import Metric, Score, ScoreStatus, SetMetric
     from mribench.interfaces.objective import Objective
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ObjectiveRef,
         Options,
         Profile,
+        ProtocolOptions,
         SequenceRef,
         SplitRef,
         TaskRef,
@@ -35,15 +36,15 @@ if TYPE_CHECKING:
     from mribench.interfaces.views import MRISequence, View, ViewGenerator, ViewRequest
 
 _HOMES = {
-    "dataset": ("Dataset", "Exclusion", "Scan", "Subject"),
+    "dataset": ("Dataset", "Exclusion", "Scan", "ScanValues", "Subject"),
     "encoder": ("Decoder", "Encoder"),
-    "entry": ("KINDS", "Entry"),
+    "entry": ("KINDS", "Defect", "Entry"),
     "executor": ("Completed", "Executor", "Resources"),
     "metric": ("Metric", "Score", "ScoreStatus", "SetMetric"),
     "objective": ("Objective",),
     "options": (
         "Component", "DatasetRef", "DecoderRef", "EncoderRef", "MetricRef", "NoOptions", "ObjectiveRef",
-        "Options", "Profile", "SequenceRef", "SplitRef", "TaskRef", "ViewsRef",
+        "Options", "Profile", "ProtocolOptions", "SequenceRef", "SplitRef", "TaskRef", "ViewsRef",
     ),
     "split": ("Split", "SplitRule"),
     "task": ("Forward", "LabelScore", "Task", "TaskVolume"),
@@ -52,11 +53,12 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "KINDS", "Completed", "Component", "Dataset", "DatasetRef", "Decoder", "DecoderRef", "Encoder",
-    "EncoderRef", "Entry", "Exclusion", "Executor", "Forward", "LabelScore", "MRISequence", "Metric",
-    "MetricRef", "NoOptions", "Objective", "ObjectiveRef", "Options", "Profile", "Resources", "Scan",
-    "Score", "ScoreStatus", "SequenceRef", "SetMetric", "Split", "SplitRef", "SplitRule", "Subject", "Task",
-    "TaskRef", "TaskVolume", "View", "ViewGenerator", "ViewRequest", "ViewsRef",
+    "KINDS", "Completed", "Component", "Dataset", "DatasetRef", "Decoder", "DecoderRef", "Defect",
+    "Encoder", "EncoderRef", "Entry", "Exclusion", "Executor", "Forward", "LabelScore", "MRISequence",
+    "Metric", "MetricRef", "NoOptions", "Objective", "ObjectiveRef", "Options", "Profile",
+    "ProtocolOptions", "Resources", "Scan", "ScanValues", "Score", "ScoreStatus", "SequenceRef", "SetMetric",
+    "Split", "SplitRef", "SplitRule", "Subject", "Task", "TaskRef", "TaskVolume", "View", "ViewGenerator",
+    "ViewRequest", "ViewsRef",
 ]  # fmt: skip
 
 

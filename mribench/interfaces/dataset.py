@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -61,10 +62,34 @@ class Subject:
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Something on disk that is left out, and why."""
+    """Something on disk that is left out, and why.
+
+    Attributes:
+        subject: whom it is about; empty where nobody can say.
+        reason: one sentence that names the file or the session.
+        kind: the reason without names, by which `mribench data check` groups; by default the reason.
+    """
 
     subject: str
     reason: str
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class ScanValues:
+    """What reading a scan showed.
+
+    Attributes:
+        problem: one sentence that names the file whose values cannot be used, or empty.
+        voxels: of one of the volumes.
+        clipped_vox: by volume, voxels outside the physical range; only where there are any.
+        repaired_vox: by volume, voxels that were not finite; only where there are any.
+    """
+
+    problem: str = ""
+    voxels: int = 0
+    clipped_vox: Mapping[str, int] = field(default_factory=dict)
+    repaired_vox: Mapping[str, int] = field(default_factory=dict)
 
 
 class Dataset(ABC):
@@ -72,6 +97,8 @@ class Dataset(ABC):
 
     licence: str = "unknown"
     source: str = "unknown"
+    archives: Mapping[str, str] = MappingProxyType({})
+    """MD5 sums of the files to download, by name, where the archive is known to have them."""
 
     @abstractmethod
     def missing(self) -> str:
@@ -84,6 +111,18 @@ class Dataset(ABC):
     def excluded(self) -> Sequence[Exclusion]:
         """Return what is on disk and left out."""
         return ()
+
+    def remarks(self) -> Sequence[Exclusion]:
+        """Return what is odd on disk and used all the same, or left nothing out."""
+        return ()
+
+    def ignored(self) -> Mapping[str, int]:
+        """Return how many image files are no inputs, by kind (``*_MTR``)."""
+        return {}
+
+    def where(self) -> str:
+        """Return the folder in which the files lie, or an empty string."""
+        return ""
 
     def make(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Make the data where the dataset can (a phantom); nothing by default.
@@ -113,3 +152,11 @@ class Dataset(ABC):
     def check_scan(self, scan: Scan) -> str:
         """Return why this scan cannot be used as it is (shapes that do not fit), or an empty string."""
         return read_grid_of(list(scan.images.values()), [p for ps in scan.labels.values() for p in ps])
+
+    def check_values(self, scan: Scan) -> ScanValues:
+        """Read a scan and its labels, and say what their values are like; nothing is read by default.
+
+        The harness asks once for each version of the files and of the dataset's own code, before any job.
+        """
+        del scan
+        return ScanValues()

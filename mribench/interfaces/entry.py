@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from mribench.interfaces.kinds import KINDS
 from mribench.interfaces.options import NoOptions, Options
 
-__all__ = ["KINDS", "Entry"]
+__all__ = ["KINDS", "Defect", "Entry"]
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A known error of a protocol that can be switched on by name, to reproduce it or to measure it.
+
+    Attributes:
+        name: as the benchmark file writes it; lower case with hyphens.
+        summary: what goes wrong, in one sentence.
+        source: where it was found.
+        metrics: ids of metrics, and those that it puts in their place: such a defect is measured on the same
+            predictions, where a task is scored by both.
+    """
+
+    name: str
+    summary: str
+    source: str = ""
+    metrics: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -24,6 +42,7 @@ class Entry:
             ``(options, resources)``; all others ``(options)``.
         options: the model that validates the options.
         summary: one line for ``mribench list``.
+        defects: what of the ``defects`` option its options model understands (``ProtocolOptions``).
     """
 
     kind: str
@@ -31,3 +50,4 @@ class Entry:
     factory: Callable[..., Any]
     options: type[Options] = NoOptions
     summary: str = ""
+    defects: tuple[Defect, ...] = ()

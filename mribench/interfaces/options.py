@@ -30,6 +30,21 @@ class NoOptions(Options):
     """For entries without options."""
 
 
+class ProtocolOptions(Options):
+    """Base of options that follow the benchmark's protocol: its profile, and its known defects by name."""
+
+    profile: Profile = Field("corrected", description="protocol that decides what is left open")
+    defects: tuple[str, ...] | None = Field(
+        None,
+        description="known defects that are switched on, by name (`mribench list defects`); when not given "
+        "all that belong to it in as-released, and none in the other profiles",
+    )
+
+    def shows(self, defect: str) -> bool:
+        """Return whether a defect is switched on."""
+        return self.profile == "as-released" if self.defects is None else defect in self.defects
+
+
 class Component(BaseModel):
     """A reference to an entry: a name, or ``{name: …, options…}`` with ``name`` reserved."""
 

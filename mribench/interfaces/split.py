@@ -17,11 +17,13 @@ class Split:
         train: ordered; the first ``max(1, round(f n))`` after the subset's shuffle are fraction f.
         validation: for selection and the held-out checks.
         test: ids by site; the first site is the in-domain one.
+        leaks: whether the rule was told, by the name of that defect, to let test subjects train.
     """
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: Mapping[str, tuple[str, ...]]
+    leaks: bool = False
 
 
 class SplitRule(ABC):

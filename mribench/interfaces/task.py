@@ -20,7 +20,7 @@ windows, for a dense task; ``(C,)`` for a subject-level one."""
 
 @dataclass
 class TaskVolume:
-    """One scan, ready for a task.
+    """One scan, ready for a task. Its arrays may be mapped from disk: they are read where they are used.
 
     Attributes:
         subject: subject id.
@@ -28,8 +28,10 @@ class TaskVolume:
         sequence: e.g. ``T1w``.
         image: ``(1, I, J, K)`` z-scored, RAS, on the working grid.
         foreground: ``(I, J, K)`` boolean, head against air, on the working grid.
-        label: class map ``(I, J, K)`` int64 on the working grid, or None.
-        native_label: class map on the image's own grid (in RAS), where scores are computed, or None.
+        label: class map ``(I, J, K)`` on the working grid, or None; of the smallest integer type that holds
+            it (uint8 as a rule): crops of it are to be brought to int64.
+        native_label: class map on the image's own grid (in RAS), where scores are computed, or None; of a
+            small integer type too.
         spacing_mm: voxel size of the working grid.
         native_spacing_mm: voxel size of the image's own grid.
         to_native: resamples ``(C, I, J, K)`` from the working to the image's own grid.

@@ -1,4 +1,4 @@
-"""The three kinds of job: ``run(specification, context) -> Outcome`` each."""
+"""The four kinds of job: ``run(specification, context) -> Outcome`` each."""
 
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.run import run_payload

@@ -11,10 +11,12 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from mribench.config import AdaptOptions
+from mribench.errors import JobError
 from mribench.interfaces.options import TaskRef
-from mribench.interfaces.task import Task, TaskVolume
+from mribench.interfaces.task import Task
 from mribench.jobs.context import Context, Outcome
-from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder
+from mribench.jobs.draws import Diversity, draw_identity
+from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, clipped_parameters
 from mribench.jobs.volumes import TaskScans
 from mribench.seeding import torch_generator
 from mribench.training import Checkpoint, LoopOptions, train
@@ -26,13 +28,16 @@ def run_adapt(payload: Mapping[str, Any], context: Context) -> Outcome:
     options = AdaptOptions.model_validate(payload["adapt"])
     task: Task = context.make(TaskRef, payload["task"], payload["profile"])
     scans = TaskScans(payload, context, task, payload["train"], payload["sequence"], options.spacing_mm)
-    volumes = list(scans)
+    scans.prepare()
     frozen = payload["arm"] in FROZEN_ARMS
-    model = TaskModel(arm_encoder(payload, context), task, frozen=frozen, seed=payload["seed"])
+    defects = payload.get("defects", ())
+    model = TaskModel(
+        arm_encoder(payload, context), task, frozen=frozen, seed=payload["seed"], defects=defects
+    )
     model.to(context.device).train()
     before = state_digest(model.encoder)
     started = time.perf_counter()
-    sampler = _Sampler(task, volumes, options, payload)
+    sampler = _Sampler(task, scans, options, payload)
     history = train(
         model,
         lambda step: {"loss": _loss(model, task, sampler.batch(step), context.device)},
@@ -41,9 +46,16 @@ def run_adapt(payload: Mapping[str, Any], context: Context) -> Outcome:
         device=context.device,
         checkpoint=Checkpoint(context.directory / "checkpoint.safetensors", context.checkpoint_every_s),
         on_step=context.tick,
+        clipped=clipped_parameters(defects),
         rates=None if options.finetune_lr is None else _rates(payload["arm"], options),
     )
     trained_s = time.perf_counter() - started
+    after = state_digest(model.encoder)
+    if frozen and after != before:
+        raise JobError(
+            "the frozen encoder changed while the head was trained",
+            "an encoder must keep no state that a forward pass updates in eval mode",
+        )
     kept = model.head if frozen else model
     return Outcome(
         job={
@@ -54,10 +66,12 @@ def run_adapt(payload: Mapping[str, Any], context: Context) -> Outcome:
             "parameters": sum(p.numel() for p in model.parameters()),
             "parameters_trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "encoder_digest_before": before,
-            "encoder_digest_after": state_digest(model.encoder),
+            "encoder_digest_after": after,
+            **sampler.diversity.row(),
             "first_loss": history.mean("total", first=True),
             "last_loss": history.mean("total", first=False),
             "label_source": scans.label_source(),
+            **scans.voxel_counts(),
         },
         weights={("head" if frozen else "model") + ".safetensors": kept.state_dict()},
         history=history.rows,
@@ -68,21 +82,28 @@ class _Sampler:
     """Draws training samples by (step, sample) alone, so every arm sees the same crops."""
 
     def __init__(
-        self, task: Task, volumes: list[TaskVolume], options: AdaptOptions, payload: Mapping[str, Any]
+        self, task: Task, volumes: TaskScans, options: AdaptOptions, payload: Mapping[str, Any]
     ) -> None:
         self._task = task
         self._volumes = volumes
         self._options = options
         self._identity = (payload["task"]["name"], payload["sequence"], payload["seed"])
+        self._defects = payload.get("defects", ())
+        self.diversity = Diversity()
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Return the batch of a step, collated."""
         samples = []
+        a_pass = len(self._volumes) // self._options.batch_size
         for sample in range(self._options.batch_size):
             generator = torch_generator("sample", *self._identity, step, sample)
             volume = self._volumes[int(torch.randint(len(self._volumes), (), generator=generator))]
+            drawn = draw_identity(step, sample, a_pass, self._defects)
+            if drawn != (step, sample):
+                generator = torch_generator("sample", *self._identity, *drawn)
             samples.append(self._task.training_sample(volume, self._options.patch_vox, generator))
         batch: dict[str, Tensor] = default_collate(samples)
+        self.diversity.add(batch["image"])
         return batch
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from scipy.stats import binomtest
 from torch import Tensor
 
+from mribench.statistics.invariance import effective_rank
+
 MAX_COSINE = 0.95
 MIN_EFFECTIVE_RANK = 2.0
 ALPHA = 0.01
@@ -79,15 +81,6 @@ def check_collapse(first: Tensor, second: Tensor) -> CollapseCheck:
         effective_rank=effective_rank(everything),
         embedding_sd=float(everything.std(axis=0).mean()),
     )
-
-
-def effective_rank(embeddings: np.ndarray) -> float:
-    """Return the effective rank of ``(N, D)`` embeddings after centring; 1 where all coincide."""
-    values = np.linalg.svd(embeddings - embeddings.mean(axis=0), compute_uv=False)
-    if values.sum() <= 1e-12 * max(1.0, float(np.abs(embeddings).max())):
-        return 1.0
-    shares = values[values > 0] / values.sum()
-    return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def _unit(x: np.ndarray) -> np.ndarray:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
 from mribench.interfaces.options import Component
-from mribench.registry import Registry
+from mribench.registry import Registry, Resolved
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,12 @@ class Context:
 
     def make(self, kind: type[Component], component: Mapping[str, Any], profile: str, *args: Any) -> Any:
         """Build a component of a job's specification."""
+        return self.resolve(kind, component, profile).make(*args)
+
+    def resolve(self, kind: type[Component], component: Mapping[str, Any], profile: str) -> Resolved:
+        """Find a component of a job's specification."""
         where = f"{self.directory.name}/job.json: {kind.kind}"
-        return self.registry.resolve(kind.model_validate(dict(component)), where, profile).make(*args)
+        return self.registry.resolve(kind.model_validate(dict(component)), where, profile)
 
 
 @dataclass
@@ -49,9 +54,11 @@ class Outcome:
         scores: score rows.
         weights: safetensors files by name.
         history: loss terms by step.
+        tables: rows and schema of further Parquet files, by file name.
     """
 
     job: dict[str, Any] = field(default_factory=dict)
     scores: list[dict[str, Any]] = field(default_factory=list)
     weights: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+    tables: dict[str, tuple[list[dict[str, Any]], pa.Schema]] = field(default_factory=dict)

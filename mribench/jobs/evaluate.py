@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from mribench.config import AdaptOptions
+from mribench.defects import UNPAIRED_NOISE
 from mribench.errors import DataError
 from mribench.interfaces.metric import Metric
 from mribench.interfaces.options import TaskRef
@@ -32,6 +33,7 @@ def run_evaluate(payload: Mapping[str, Any], context: Context) -> Outcome:
     scans = TaskScans(
         payload, context, task, payload["subjects"], payload["cell"]["test_sequence"], options.spacing_mm
     )
+    unpaired = UNPAIRED_NOISE in payload.get("defects", ())
     rows: list[dict[str, Any]] = []
     for done, (subject, scan) in enumerate(scans.pairs(), start=1):
         common = {
@@ -46,7 +48,7 @@ def run_evaluate(payload: Mapping[str, Any], context: Context) -> Outcome:
             logger.warning("%s %s is counted as failed: %s", subject.id, scan.session, error)
             rows.extend({**common, **_failed(metric)} for metric in task.metrics)
             continue
-        prediction = _predict(task, model, volume, options, context)
+        prediction = _predict(task, model, volume, options, context, unpaired=unpaired)
         for found in task.score(prediction, volume):
             rows.append(
                 {
@@ -61,7 +63,8 @@ def run_evaluate(payload: Mapping[str, Any], context: Context) -> Outcome:
             )
         context.tick(done, len(scans))
     parameters = sum(p.numel() for p in model.parameters()) if model else 0
-    return Outcome(job={"parameters": parameters, "label_source": scans.label_source()}, scores=rows)
+    read = {"label_source": scans.label_source(), **scans.voxel_counts()}
+    return Outcome(job={"parameters": parameters, **read}, scores=rows)
 
 
 def _failed(metric: Metric) -> dict[str, Any]:
@@ -89,10 +92,17 @@ def _adapted(payload: Mapping[str, Any], context: Context, task: Task) -> TaskMo
 
 
 def _predict(
-    task: Task, model: TaskModel | None, volume: TaskVolume, options: AdaptOptions, context: Context
+    task: Task,
+    model: TaskModel | None,
+    volume: TaskVolume,
+    options: AdaptOptions,
+    context: Context,
+    *,
+    unpaired: bool,
 ) -> Tensor:
     # Test noise depends on the scan alone: every method, seed and fraction is tested on the same.
-    generator = torch_generator("test-noise", volume.subject, volume.session, volume.sequence)
+    drawn = (context.directory.name,) if unpaired else ()
+    generator = torch_generator("test-noise", volume.subject, volume.session, volume.sequence, *drawn)
     if model is None:
         unchanged = task.identity(volume, generator)
         if unchanged is None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
 from monai.inferers import sliding_window_inference
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 
+from mribench.defects import ACTIVE_DROPOUT, ENCODER_CLIPPING
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.options import EncoderRef
 from mribench.interfaces.task import Task
@@ -34,19 +36,29 @@ def arm_encoder(payload: Mapping[str, Any], context: Context) -> Encoder:
     return encoder
 
 
+def clipped_parameters(defects: Collection[str]) -> Callable[[str], bool] | None:
+    """Return which parameters' gradients are clipped, by name; None for all of them."""
+    if ENCODER_CLIPPING in defects:
+        return lambda name: name.startswith("encoder.")
+    return None
+
+
 class TaskModel(nn.Module):
     """An encoder and a task's head.
 
     Frozen means frozen: no gradient, no dropout, no statistics update in the encoder, whatever ``train``
-    is called with.
+    is called with; unless the defect ``active-dropout`` is switched on.
     """
 
-    def __init__(self, encoder: Encoder, task: Task, *, frozen: bool, seed: int) -> None:
+    def __init__(
+        self, encoder: Encoder, task: Task, *, frozen: bool, seed: int, defects: Collection[str] = ()
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         torch.manual_seed(derive_seed("head", seed))
         self.head = task.build_head(encoder)
         self.frozen = frozen
+        self._active_dropout = ACTIVE_DROPOUT in defects
         self._dense = task.dense
         if frozen:
             encoder.requires_grad_(False)
@@ -58,6 +70,10 @@ class TaskModel(nn.Module):
         super().train(mode)
         if self.frozen:
             self.encoder.eval()
+        if mode and self.frozen and self._active_dropout:
+            for module in self.encoder.modules():
+                if isinstance(module, _DropoutNd):
+                    module.train()
         return self
 
     def forward(self, image: Tensor) -> Tensor:

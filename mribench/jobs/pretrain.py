@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mribench.config import PretrainOptions
-from mribench.data.maps import MapSource, batch_indices, by_id
+from mribench.data.maps import MapSource, batch_indices, by_id, voxel_counts
+from mribench.data.prepare import reading_identity
 from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.objective import Objective
@@ -18,8 +19,9 @@ from mribench.interfaces.options import DatasetRef, ObjectiveRef, ViewsRef
 from mribench.interfaces.views import View, ViewGenerator, ViewRequest
 from mribench.jobs.collapse import check_collapse
 from mribench.jobs.context import Context, Outcome
-from mribench.jobs.model import new_encoder
-from mribench.seeding import derive_seed, torch_generator
+from mribench.jobs.draws import Diversity, draw_identity
+from mribench.jobs.model import clipped_parameters, new_encoder
+from mribench.seeding import Identity, derive_seed, torch_generator
 from mribench.training import Checkpoint, LoopOptions, train
 from mribench.training.weights import state_digest
 
@@ -44,6 +46,7 @@ def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
         checkpoint=Checkpoint(context.directory / "checkpoint.safetensors", context.checkpoint_every_s),
         after_step=job.after_step,
         on_step=context.tick,
+        clipped=clipped_parameters(job.defects),
     )
     trained_s = time.perf_counter() - started
     exported = job.objective.exported_encoder()
@@ -62,8 +65,9 @@ def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
             "first_loss": history.mean("total", first=True),
             "last_loss": history.mean("total", first=False),
             "chance_loss": sum(chance.values()) if chance else None,
-            "distinct_views": len(job.distinct),
+            **job.diversity.row(),
             "redraws": job.redraws,
+            **voxel_counts(job.source, job.held_out),
             **check,
         },
         weights={"encoder.safetensors": exported.state_dict()},
@@ -77,21 +81,24 @@ class _Pretraining:
         self.device = context.device
         self.options = PretrainOptions.model_validate(payload["pretrain"])
         profile = payload["profile"]
-        dataset: Dataset = context.make(DatasetRef, payload["data"], profile)
+        resolved = context.resolve(DatasetRef, payload["data"], profile)
+        dataset: Dataset = resolved.make()
+        identity = reading_identity(resolved.identity(), dataset, resolved.options)
         self.generator: ViewGenerator = context.make(ViewsRef, payload["views"], profile)
         self.encoder: Encoder = new_encoder(payload, context)
         torch.manual_seed(derive_seed("objective", self.seed))
         self.objective: Objective = context.make(ObjectiveRef, payload["objective"], profile, self.encoder)
         self.objective.to(self.device, memory_format=torch.channels_last_3d).train()
         spacing, needs = self.options.spacing_mm, self.generator.needs
-        self.source = MapSource(dataset, by_id(dataset, payload["train"]), spacing, needs)
+        self.source = MapSource(dataset, by_id(dataset, payload["train"]), spacing, needs, identity)
         # A profile that holds nobody out is checked on the pretraining subjects themselves.
         held_out = payload["held_out"] or payload["train"]
-        self.held_out = MapSource(dataset, by_id(dataset, held_out), spacing, needs)
+        self.held_out = MapSource(dataset, by_id(dataset, held_out), spacing, needs, identity)
         self.spacing_mm = self.source.spacing_mm()
         self.loop = LoopOptions.of(self.options)
         self.redraws = 0
-        self.distinct: set[tuple[float, float]] = set()
+        self.diversity = Diversity()
+        self.defects = tuple(payload.get("defects", ()))
         self.checks: list[dict[str, float]] = []
 
     def voxels_a_sample(self) -> int:
@@ -111,14 +118,15 @@ class _Pretraining:
             repeat=self.options.repeat_subjects,
         )
         # The method is not in the seed: every method sees the same crops, drawn by the same generators.
-        seeds = [("views", self.seed, step, sample) for sample in range(len(indices))]
+        a_pass = len(self.source.subjects) // self.options.batch_size
+        seeds = [
+            ("views", self.seed, *draw_identity(step, sample, a_pass, self.defects))
+            for sample in range(len(indices))
+        ]
         views = self._views(self.source, indices, seeds, self.objective.view_requests)
         for view in views:
             self.redraws += view.redraws
-            flat = view.image.flatten(1)
-            self.distinct.update(
-                zip(flat.sum(1).tolist(), flat[:, ::7].square().sum(1).tolist(), strict=True)
-            )
+            self.diversity.add(view.image)
         return self.objective.loss(views, step, self.loop.steps)
 
     def after_step(self, step: int, total: int) -> None:
@@ -152,7 +160,7 @@ class _Pretraining:
         self,
         source: MapSource,
         indices: Sequence[int],
-        seeds: Sequence[tuple[str, int, int, int]],
+        seeds: Sequence[tuple[Identity, ...]],
         requests: Sequence[ViewRequest],
     ) -> list[View]:
         generators = [torch_generator(*seed) for seed in seeds]

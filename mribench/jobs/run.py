@@ -8,6 +8,7 @@ from typing import Any
 from mribench.errors import JobError
 from mribench.jobs.adapt import run_adapt
 from mribench.jobs.context import Context, Outcome
+from mribench.jobs.embed import run_embed
 from mribench.jobs.evaluate import run_evaluate
 from mribench.jobs.pretrain import run_pretrain
 
@@ -15,6 +16,7 @@ _KINDS: dict[str, Callable[[Mapping[str, Any], Context], Outcome]] = {
     "pretrain": run_pretrain,
     "adapt": run_adapt,
     "evaluate": run_evaluate,
+    "embed": run_embed,
 }
 
 

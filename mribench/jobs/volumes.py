@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mribench.data.maps import by_id
-from mribench.data.prepare import load_task_volume
+from mribench.data.prepare import COUNTS, Reader, TaskRecipe, reading_identity, task_recipe
 from mribench.interfaces.dataset import Dataset, Scan, Subject
-from mribench.interfaces.options import DatasetRef
+from mribench.interfaces.options import DatasetRef, TaskRef
 from mribench.interfaces.task import Task, TaskVolume
 from mribench.jobs.context import Context
 
 
 class TaskScans:
-    """Reads the scans of one sequence, one by one.
+    """Reads the scans of one sequence, one by one, from the store of prepared volumes.
 
     Attributes:
         label_sources: how many labels lay beside the image (``own``) and how many were the subject's.
@@ -30,19 +30,28 @@ class TaskScans:
         sequence: str,
         spacing_mm: float | None,
     ) -> None:
-        self._dataset: Dataset = context.make(DatasetRef, payload["data"], payload["profile"])
+        resolved = context.resolve(DatasetRef, payload["data"], payload["profile"])
+        dataset: Dataset = resolved.make()
+        identity = reading_identity(resolved.identity(), dataset, resolved.options)
+        self._reader = Reader(dataset, identity)
         self._task = task
+        self._task_identity = context.resolve(TaskRef, payload["task"], payload["profile"]).identity()
         self._spacing_mm = spacing_mm
         self._scans = [
             (subject, scan)
-            for subject in by_id(self._dataset, ids)
+            for subject in by_id(dataset, ids)
             for scan in subject.scans
             if scan.sequence == sequence
         ]
+        self._recipes: list[TaskRecipe] = []
+        self._counts: Counter[str] = Counter()
         self.label_sources: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._scans)
+
+    def __getitem__(self, index: int) -> TaskVolume:
+        return self._recipes[index].load()
 
     def __iter__(self) -> Iterator[TaskVolume]:
         return (self.read(subject, scan) for subject, scan in self._scans)
@@ -51,11 +60,32 @@ class TaskScans:
         """Return the scans without reading them."""
         return self._scans
 
+    def prepare(self) -> None:
+        """Prepare every scan for reading by place, ``scans[0]`` …, any number of times.
+
+        Raises:
+            DataError: when one cannot be read, or has no label and needs one.
+        """
+        self._recipes = [self._read(subject, scan)[0] for subject, scan in self._scans]
+
     def read(self, subject: Subject, scan: Scan) -> TaskVolume:
-        """Read one scan."""
-        volume, source = load_task_volume(self._dataset, subject, scan, self._task, self._spacing_mm)
-        self.label_sources[source] += 1
-        return volume
+        """Read one scan, and count what was found in it.
+
+        Raises:
+            DataError: when it cannot be read, or has no label and needs one.
+        """
+        return self._read(subject, scan)[1]
+
+    def _read(self, subject: Subject, scan: Scan) -> tuple[TaskRecipe, TaskVolume]:
+        recipe = task_recipe(self._reader, subject, scan, self._task, self._spacing_mm, self._task_identity)
+        volume = recipe.load()
+        self._counts.update(recipe.counts())
+        self.label_sources[recipe.source] += 1
+        return recipe, volume
+
+    def voxel_counts(self) -> dict[str, int]:
+        """Return how many voxels of the scans read so far were clipped and repaired, for the job row."""
+        return {name: self._counts[name] for name in COUNTS}
 
     def label_source(self) -> str:
         """Return the label sources as the job row has them: ``own:6 subject:1``."""

@@ -6,12 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mribench.config import ResolvedBenchmark, ResolvedMethod, ResolvedTask
+from mribench import RESULTS_VERSION
+from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedMethod, ResolvedTask
 from mribench.data.subsets import label_subset
+from mribench.defects import at
 from mribench.plan.cohorts import Cohort, scans_of
 from mribench.plan.job import Job, JobKind, Plan, content_key
 from mribench.plan.leakage import split_digest
 from mribench.registry import Resolved
+
+_SCORES = "metric"
+"""What a task is scored by says nothing about how it is learnt: another metric trains nothing again."""
 
 
 @dataclass(frozen=True)
@@ -24,37 +29,50 @@ class _Arm:
     method: ResolvedMethod | None = None
 
 
-def build_plan(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> Plan:
+def build_plan(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort], base: Plan | None = None) -> Plan:
     """Return all jobs of a benchmark, dependencies first.
 
     Args:
         resolved: the benchmark file, its components resolved.
         cohorts: its cohorts, from ``open_cohorts``; those that are missing give jobs without a key.
+        base: the plan without the defect that ``resolved`` is to measure; what is the same in it is left
+            out.
     """
-    builder = _Builder(resolved, cohorts)
+    builder = _Builder(resolved, cohorts, base)
     jobs = tuple(builder.jobs())
     missing = {name: cohort.missing for name, cohort in cohorts.items() if cohort.missing}
     return Plan(jobs, missing, tuple(dict.fromkeys(builder.notes)))
 
 
 class _Builder:
-    def __init__(self, resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
+    def __init__(
+        self, resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort], base: Plan | None = None
+    ) -> None:
         self.resolved = resolved
         self.config = resolved.config
         self.cohorts = cohorts
         self.notes: list[str] = []
+        self._fingerprints: dict[tuple[str, tuple[str, ...]], Mapping[str, str]] = {}
+        self.known = set(base.runnable()) if base else set()
 
     def jobs(self) -> Iterator[Job]:
+        """Yield the jobs, dependencies first; none that the base plan has."""
+        return (job for job in self._all() if job.key is None or job.key not in self.known)
+
+    def _all(self) -> Iterator[Job]:
         pretrained: dict[tuple[str, int], Job] = {}
         for seed in self.config.seeds:
             for name, method in self.resolved.methods.items():
                 pretrained[name, seed] = self._pretrain(name, method, seed)
         yield from pretrained.values()
+        if not self.resolved.measured:
+            yield from self._embeddings(pretrained)
         for task_name, task in self.resolved.tasks.items():
             for arm in self._arms():
                 for seed in self.config.seeds:
                     yield from self._adapted(task_name, task, arm, seed, pretrained.get((arm.name, seed)))
-            if "identity" in self.config.reference_arms and task.task.make().has_identity:
+            identity = "identity" in self.config.reference_arms and not self.resolved.measured
+            if identity and task.task.make().has_identity:
                 yield from self._identity(task_name, task)
 
     def _arms(self) -> Iterator[_Arm]:
@@ -81,10 +99,55 @@ class _Builder:
             "seed": seed,
             "split_digest": split_digest({"train": train, "held out": held_out}),
         }
-        parts = (method.views, method.objective, method.encoder)
+        parts = [part.identity() for part in (method.views, method.objective, method.encoder)]
         return self._job(
             f"{name}/pretrain/seed{seed}", "pretrain", payload, cohort, parts, (*train, *held_out)
         )
+
+    def _embeddings(self, pretrained: Mapping[tuple[str, int], Job]) -> Iterator[Job]:
+        """Yield the jobs that measure the invariance of each encoder: the methods', and the random one."""
+        arms = [
+            _Arm(name, "frozen", method.encoder, method) for name, method in self.resolved.methods.items()
+        ]
+        if "random-frozen" in self.config.reference_arms:
+            arms.append(_Arm("random-frozen", "random-frozen", self.resolved.reference_encoder))
+        for cohort_name, spec in self.config.invariance.items():
+            for arm in arms:
+                for seed in self.config.seeds:
+                    yield self._embed(cohort_name, spec, arm, seed, pretrained.get((arm.name, seed)))
+
+    def _embed(
+        self, cohort_name: str, spec: InvarianceSpec, arm: _Arm, seed: int, pretrain: Job | None
+    ) -> Job:
+        cohort = self.cohorts[cohort_name]
+        ids = tuple(i for people in cohort.split.test.values() for i in people) if cohort.split else ()
+        cell = {
+            "benchmark": self.config.benchmark,
+            "profile": self.resolved.label,
+            "method": arm.name,
+            "views": arm.method.views.name if arm.method else None,
+            "objective": arm.method.objective.name if arm.method else None,
+            "encoder": arm.encoder.name,
+            "arm": arm.arm,
+            "dataset": cohort_name,
+            "seed": seed,
+        }
+        payload = {
+            "profile": self.config.profile,
+            "data": cohort.resolved.component(),
+            "subjects": ids,
+            "sequences": list(spec.sequences),
+            "encoder": arm.encoder.component(),
+            "pretrain": pretrain.key if pretrain else None,
+            "seed": seed,
+            "patch_vox": spec.patch_vox,
+            "spacing_mm": spec.spacing_mm,
+            "cell": cell,
+            "split_digest": split_digest({"test": ids}),
+        }
+        name = f"{arm.name}/invariance/{cohort_name}/seed{seed}"
+        job = self._job(name, "embed", payload, cohort, [arm.encoder.identity()], ids)
+        return _after(replace(job, cell=cell), pretrain, pretrain)
 
     def _adapted(
         self, task_name: str, task: ResolvedTask, arm: _Arm, seed: int, pretrain: Job | None
@@ -112,7 +175,8 @@ class _Builder:
                     }
                     adapt = self._adapt(task, arm, cell, subset, validation, pretrain)
                     yield adapt
-                    yield from self._evaluations(task, arm, cell, adapt, pretrain)
+                    if adapt.key not in self.known or at("evaluate", self.resolved.defects):
+                        yield from self._evaluations(task, arm, cell, adapt, pretrain)
 
     def _adapt(
         self,
@@ -129,7 +193,7 @@ class _Builder:
             "data": cohort.resolved.component(),
             "train": train,
             "validation": validation,
-            "task": task.task.component(),
+            "task": task.task.component(without=_SCORES),
             "encoder": arm.encoder.component(),
             "arm": arm.arm,
             "sequence": cell["train_sequence"],
@@ -139,7 +203,8 @@ class _Builder:
             "split_digest": split_digest({"train": train, "validation": validation}),
         }
         people = (*train, *validation)
-        job = self._job(_cell_id(cell), "adapt", payload, cohort, (task.task, arm.encoder), people)
+        parts = [task.task.identity(without=_SCORES), arm.encoder.identity()]
+        job = self._job(_cell_id(cell), "adapt", payload, cohort, parts, people)
         return _after(job, pretrain, pretrain)
 
     def _evaluations(
@@ -188,7 +253,8 @@ class _Builder:
             "split_digest": split_digest({"test": ids}),
         }
         name = f"{_cell_id(cell)}/test/{site}/{sequence}"
-        parts = (task.task,) if arm.arm == "identity" else (task.task, arm.encoder)
+        used = (task.task,) if arm.arm == "identity" else (task.task, arm.encoder)
+        parts = [part.identity() for part in used]
         return replace(self._job(name, "evaluate", payload, cohort, parts, ids), cell=dict(cell))
 
     def _job(
@@ -197,28 +263,36 @@ class _Builder:
         kind: JobKind,
         payload: Mapping[str, Any],
         cohort: Cohort,
-        parts: Sequence[Resolved],
+        parts: Sequence[Mapping[str, Any]],
         people: Sequence[str],
     ) -> Job:
+        defects = at(kind, self.resolved.defects)
+        if defects:
+            payload = {**payload, "defects": defects}
+        name = f"+{self.resolved.measured}/{name}" if self.resolved.measured else name
         if cohort.missing:
             return Job(name, kind, None, payload=payload, waiting_for=(cohort.name,))
         without_paths = {key: value for key, value in payload.items() if key != "data"}
-        key = content_key(
-            kind,
-            {
-                "payload": without_paths,
-                "entries": [part.identity() for part in parts],
-                "data": cohort.identity,
-                "fingerprints": cohort.fingerprints_of(people),
-            },
-        )
-        return Job(name, kind, key, payload=payload)
+        content = {
+            "results": RESULTS_VERSION,
+            "entries": list(parts),
+            "data": cohort.identity,
+            "fingerprints": self._fingerprints_of(cohort, tuple(people)),
+        }
+        key = content_key(kind, {"payload": without_paths, **content})
+        return Job(name, kind, key, payload=payload, content=content)
+
+    def _fingerprints_of(self, cohort: Cohort, people: tuple[str, ...]) -> Mapping[str, str]:
+        """Return the fingerprints of some subjects, one mapping for all jobs on the same ones."""
+        if (cohort.name, people) not in self._fingerprints:
+            self._fingerprints[cohort.name, people] = cohort.fingerprints_of(people)
+        return self._fingerprints[cohort.name, people]
 
     def _cell(self, task_name: str, task: ResolvedTask, arm: _Arm, seed: int | None) -> dict[str, Any]:
         cohort = self.cohorts[task.spec.data]
         return {
             "benchmark": self.config.benchmark,
-            "profile": self.config.profile,
+            "profile": self.resolved.label,
             "method": arm.name,
             "views": arm.method.views.name if arm.method else None,
             "objective": arm.method.objective.name if arm.method else None,

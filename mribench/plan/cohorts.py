@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mribench.config import ResolvedBenchmark
-from mribench.data.inspection import fingerprint, problems
+from mribench.data.inspection import fingerprint, unusable
+from mribench.data.prepare import reading_identity
 from mribench.errors import DataError
 from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.interfaces.split import Split, SplitRule
@@ -44,17 +44,7 @@ class Cohort:
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
         """What enters a content key besides the subjects: the reader, without paths."""
-        options = self.resolved.make().reading_options()
-        if options is None:
-            dumped = self.resolved.options.model_dump()
-            options = {name: value for name, value in dumped.items() if not isinstance(value, Path)}
-        registered = self.resolved.registered
-        return {
-            "name": self.resolved.name,
-            "distribution": registered.distribution,
-            "source": registered.digest,
-            "options": options,
-        }
+        return reading_identity(self.resolved.identity(), self.resolved.make(), self.resolved.options)
 
     def fingerprints_of(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the fingerprints of some subjects."""
@@ -85,6 +75,17 @@ def open_cohorts(resolved: ResolvedBenchmark, progress: Progress | None = None) 
     return {name: _open(name, resolved, progress) for name in resolved.datasets}
 
 
+def split_again(cohorts: Mapping[str, Cohort], resolved: ResolvedBenchmark) -> dict[str, Cohort]:
+    """Return the same cohorts divided by the split rules of another resolution of the same file."""
+    divided = {}
+    for name, cohort in cohorts.items():
+        if name in resolved.splits and not cohort.missing:
+            split = _split(name, resolved.splits[name].make(), list(cohort.subjects.values()))
+            cohort = replace(cohort, split=split, sites=tuple(split.test))
+        divided[name] = cohort
+    return divided
+
+
 def _open(name: str, resolved: ResolvedBenchmark, progress: Progress | None) -> Cohort:
     component = resolved.datasets[name]
     dataset: Dataset = component.make()
@@ -100,7 +101,7 @@ def _open(name: str, resolved: ResolvedBenchmark, progress: Progress | None) -> 
             f"data.{name}: no usable subject" + (f" ({excluded})" if excluded else ""), dataset.source
         )
     _refuse_duplicates(name, subjects)
-    prints = _fingerprints(name, dataset, subjects, progress)
+    prints = _fingerprints(name, dataset, subjects, component.registered.digest, progress)
     split = _split(name, rule, subjects) if rule else Split(tuple(s.id for s in subjects), (), {})
     return Cohort(name, component, "", {s.id: s for s in subjects}, prints, split, tuple(split.test))
 
@@ -123,13 +124,13 @@ def _refuse_duplicates(name: str, subjects: Sequence[Subject]) -> None:
 
 
 def _fingerprints(
-    name: str, dataset: Dataset, subjects: Sequence[Subject], progress: Progress | None
+    name: str, dataset: Dataset, subjects: Sequence[Subject], reader: str, progress: Progress | None
 ) -> dict[str, str]:
     """Read every file once (cached by size and time): its digest, and whether it can be used at all."""
     prints: dict[str, str] = {}
     wrong: list[str] = []
     for done, subject in enumerate(subjects, start=1):
-        found = problems(subject) or [text for scan in subject.scans if (text := dataset.check_scan(scan))]
+        found = unusable(dataset, subject, reader)
         wrong.extend(found)
         if not found:
             prints[subject.id] = fingerprint(subject)

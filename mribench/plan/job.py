@@ -12,7 +12,7 @@ from typing import Any, Literal
 from mribench import RESULTS_VERSION
 from mribench.store import SCHEMA
 
-JobKind = Literal["pretrain", "adapt", "evaluate"]
+JobKind = Literal["pretrain", "adapt", "evaluate", "embed"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Job:
         key: content key; None while data are missing.
         needs: keys of the jobs that must be done first.
         payload: everything that ``run`` needs to do it, paths included.
+        content: what else its key is made of: identities of the entries and of the data, fingerprints of
+            the subjects, version of the harness's results. Jobs on the same subjects share one mapping.
         cell: identity columns of the rows that an evaluate job writes.
         pretrain: key of the pretrain job behind it.
         waiting_for: names of the cohorts that are missing.
@@ -35,6 +37,7 @@ class Job:
     key: str | None
     needs: tuple[str, ...] = ()
     payload: Mapping[str, Any] = field(default_factory=dict)
+    content: Mapping[str, Any] = field(default_factory=dict)
     cell: Mapping[str, Any] | None = None
     pretrain: str | None = None
     waiting_for: tuple[str, ...] = ()
@@ -72,3 +75,12 @@ def content_key(kind: JobKind, content: Mapping[str, Any]) -> str:
         allow_nan=False,
     )
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def key_of_specification(specification: Mapping[str, Any]) -> str | None:
+    """Return the key that a ``job.json`` has by its own content; None where it does not record it."""
+    content = specification.get("content")
+    if not content:
+        return None
+    payload = {name: value for name, value in specification["payload"].items() if name != "data"}
+    return content_key(specification["kind"], {"payload": payload, **content})

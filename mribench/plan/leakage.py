@@ -17,25 +17,53 @@ def split_digest(groups: Mapping[str, Iterable[str]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def check_leakage(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
-    """Compare the people of pretraining, training and validation with those of every test set.
+def check_leakage(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> list[str]:
+    """Compare the people that a model learnt from with those it is tested on, for every task and method.
 
-    A person is a (namespace, name) and its aliases, over datasets, sessions and sequences.
+    A person is a (namespace, name) and its aliases, over datasets, sessions and sequences. A decoder learns
+    from its own task's cohort and, through the encoder, from the pretraining cohorts. An encoder whose
+    invariance is measured must not have seen those people either.
+
+    Returns:
+        One sentence for each overlap that a split rule was told to make, by the name of that defect.
 
     Raises:
         LeakageError: naming the people, and where they stand.
     """
-    tested = _tested(resolved, cohorts)
-    for where, (cohort, ids) in _learnt_from(resolved, cohorts).items():
-        seen = {name for i in ids for name in _names(cohort, i)}
-        for test, (other, tested_ids) in tested.items():
-            both = sorted(i for i in tested_ids if seen.intersection(_names(other, i)))
-            if both:
-                names = ", ".join(both[:5]) + (f" and {len(both) - 5} more" if len(both) > 5 else "")
+    notes: list[str] = []
+    pretrained = _pretrained_on(resolved, cohorts)
+    for name in dict.fromkeys(task.spec.data for task in resolved.tasks.values()):
+        notes += _refuse({**pretrained, **_trained_on(cohorts[name])}, cohorts[name])
+    for name in resolved.config.invariance:
+        notes += _refuse(pretrained, cohorts[name])
+    return list(dict.fromkeys(notes))
+
+
+_People = Mapping[str, tuple[Cohort, tuple[str, ...]]]
+
+
+def _refuse(learnt_from: _People, tested: Cohort) -> list[str]:
+    """Raise for people who are learnt from and tested, unless the cohort's own split says that it leaks."""
+    notes = []
+    for site, ids in (tested.split.test if tested.split else {}).items():
+        test = f"the test set of {tested.name} ({site})"
+        for where, (cohort, learnt) in learnt_from.items():
+            seen = {name for i in learnt for name in _names(cohort, i)}
+            both = sorted(i for i in ids if seen.intersection(_names(tested, i)))
+            if not both:
+                continue
+            sentence = f"{len(both)} subject(s) of {where} are also in {test}: {_some(both)}"
+            if cohort is not tested or not (tested.split and tested.split.leaks):
                 raise LeakageError(
-                    f"{len(both)} subject(s) of {where} are also in {test}: {names}",
+                    sentence,
                     "give pretraining, training and test other subjects, in 'splits' or by other cohorts",
                 )
+            notes.append(f"leakage, as asked for: {sentence}")
+    return notes
+
+
+def _some(ids: list[str]) -> str:
+    return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
 
 
 def _names(cohort: Cohort, subject: str) -> tuple[str, ...]:
@@ -43,30 +71,20 @@ def _names(cohort: Cohort, subject: str) -> tuple[str, ...]:
     return (subject, *cohort.subjects[subject].aliases)
 
 
-def _tested(
-    resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]
-) -> dict[str, tuple[Cohort, tuple[str, ...]]]:
-    found: dict[str, tuple[Cohort, tuple[str, ...]]] = {}
-    for name in dict.fromkeys(task.spec.data for task in resolved.tasks.values()):
-        split = cohorts[name].split
-        if split is not None:
-            for site, ids in split.test.items():
-                found[f"the test set of {name} ({site})"] = (cohorts[name], tuple(ids))
-    return found
-
-
-def _learnt_from(
-    resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]
-) -> dict[str, tuple[Cohort, tuple[str, ...]]]:
+def _pretrained_on(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> _People:
     found: dict[str, tuple[Cohort, tuple[str, ...]]] = {}
     for method in resolved.methods.values():
         cohort = cohorts[method.pretrain.data]
         if cohort.split is not None:
             ids = cohort.split.train + cohort.split.validation
             found[f"pretraining ({cohort.name})"] = (cohort, ids)
-    for task in resolved.tasks.values():
-        cohort = cohorts[task.spec.data]
-        if cohort.split is not None:
-            found[f"the training set of {cohort.name}"] = (cohort, cohort.split.train)
-            found[f"the validation set of {cohort.name}"] = (cohort, cohort.split.validation)
     return found
+
+
+def _trained_on(cohort: Cohort) -> _People:
+    if cohort.split is None:
+        return {}
+    return {
+        f"the training set of {cohort.name}": (cohort, cohort.split.train),
+        f"the validation set of {cohort.name}": (cohort, cohort.split.validation),
+    }

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mribench.config import ResolvedBenchmark
+from mribench.defects import only_reported
 from mribench.interfaces.task import Task
 from mribench.plan.cohorts import Cohort
 from mribench.plan.job import Plan
@@ -30,7 +31,9 @@ def manifest(
         "schema": SCHEMA,
         "benchmark": config.benchmark,
         "file": file,
-        "profile": config.profile,
+        "profile": resolved.label,
+        "defects": _defects(resolved),
+        "variants": [resolved.label_with(name) for name in resolved.variants()],
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "config": config.model_dump(mode="json"),
         "seeds": list(config.seeds),
@@ -59,6 +62,21 @@ def manifest(
             }
             for job in plan.jobs
         ],
+    }
+
+
+def _defects(resolved: ResolvedBenchmark) -> dict[str, Any]:
+    """Return what is switched on, and what is measured, with all that the report must know of it."""
+    return {
+        "shown": resolved.shown_defects(),
+        "measured": {
+            name: {
+                "summary": defect.summary,
+                "metrics": dict(defect.metrics),
+                "profile": None if only_reported(defect) else resolved.label_with(name),
+            }
+            for name, defect in resolved.to_measure.items()
+        },
     }
 
 

@@ -90,6 +90,7 @@ def train(
     after_step: Callable[[int, int], None] | None = None,
     on_step: Callable[[int, int], None] | None = None,
     rates: Callable[[str], float] | None = None,
+    clipped: Callable[[str], bool] | None = None,
 ) -> History:
     """Train every parameter of ``module`` that wants a gradient; resume from the checkpoint if there is one.
 
@@ -104,12 +105,16 @@ def train(
         after_step: called with (step, total) after each optimiser step.
         on_step: called with (steps done, total), for progress; may raise ``Interrupted``.
         rates: peak learning rate of a parameter by its name; ``options.lr`` for all when None.
+        clipped: whether the gradient of a parameter is clipped, by its name; all of them when None.
 
     Raises:
         JobError: when a loss is not finite.
         Interrupted: from ``on_step``, after a checkpoint was written.
     """
     optimiser = _optimiser(module, options, rates)
+    to_clip = [
+        p for name, p in module.named_parameters() if p.requires_grad and (clipped is None or clipped(name))
+    ]
     peaks = [group["lr"] for group in optimiser.param_groups]
     scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "fp16")
     done, extra = checkpoint.restore(module, optimiser) if checkpoint else (0, {})
@@ -129,7 +134,7 @@ def train(
         optimiser.zero_grad(set_to_none=True)
         scaler.scale(total).backward()
         scaler.unscale_(optimiser)
-        nn.utils.clip_grad_norm_([p for p in module.parameters() if p.requires_grad], options.clip_norm)
+        nn.utils.clip_grad_norm_(to_clip, options.clip_norm)
         scaler.step(optimiser)
         scaler.update()
         if after_step:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mribench import hookimpl
 from mribench.interfaces import Entry
-from mribench_objectives.simclr_recon import SimclrRecon, SimclrReconOptions
+from mribench_objectives.simclr_recon import SUMMED_RECONSTRUCTION, SimclrRecon, SimclrReconOptions
 
 
 @hookimpl
@@ -17,5 +17,6 @@ def mribench_entries() -> list[Entry]:
             SimclrRecon,
             SimclrReconOptions,
             "the seed paper's: NT-Xent between two views, and L1 reconstruction of the clean ones",
+            (SUMMED_RECONSTRUCTION,),
         ),
     ]

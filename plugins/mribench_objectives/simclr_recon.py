@@ -9,12 +9,18 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from mribench.interfaces import Encoder, Objective, Options, Profile, View
+from mribench.interfaces import Defect, Encoder, Objective, ProtocolOptions, View
 from mribench_objectives.heads import ProjectorNorm, projector, reconstructor
 from mribench_objectives.nt_xent import nt_xent
 
+SUMMED_RECONSTRUCTION = Defect(
+    "summed-reconstruction",
+    "the reconstruction's L1 is summed over the two views, which doubles its weight",
+    "training scripts of the released code",
+)
 
-class SimclrReconOptions(Options):
+
+class SimclrReconOptions(ProtocolOptions):
     """Options of the objective ``simclr-recon``; what is None follows the profile."""
 
     temperature: float = Field(0.5, ge=0.01, description="divides the cosine similarities of NT-Xent")
@@ -31,7 +37,6 @@ class SimclrReconOptions(Options):
         description="whether two crops of one subject in a batch are negatives of each other: no in "
         "'corrected', yes in the other profiles",
     )
-    profile: Profile = Field("corrected", description="protocol that decides what is left open above")
 
     @property
     def resolved_projector_norm(self) -> ProjectorNorm:
@@ -51,7 +56,7 @@ class SimclrRecon(Objective):
 
     ``contrastive`` is NT-Xent between the projections of two views. ``reconstruction`` is the L1
     distance of the image decoded from the coarsest feature map to the view without its artefacts,
-    averaged over the two views; the sum of the two in the profile ``as-released``, as in its code.
+    averaged over the two views; the sum of the two with the defect ``summed-reconstruction``.
     """
 
     def __init__(self, options: SimclrReconOptions, encoder: Encoder) -> None:
@@ -77,7 +82,7 @@ class SimclrRecon(Objective):
         reconstruction = F.l1_loss(
             self.reconstructor(maps[-1]).float(), torch.cat([first.target, second.target]).float()
         )
-        summed = 2.0 if self.options.profile == "as-released" else 1.0
+        summed = 2.0 if self.options.shows(SUMMED_RECONSTRUCTION.name) else 1.0
         return {
             "contrastive": nt_xent(one, other, self.options.temperature, subjects),
             "reconstruction": summed * reconstruction,

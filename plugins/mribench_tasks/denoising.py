@@ -9,17 +9,24 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from mribench.interfaces import Forward, LabelScore, MetricRef, Profile, TaskVolume
+from mribench.interfaces import Defect, Forward, LabelScore, MetricRef, Profile, ProtocolOptions, TaskVolume
 from mribench_tasks.dense import DenseTask, DenseTaskOptions, random_centre
 
+UNIT_PEAK = Defect(
+    "unit-peak",
+    "PSNR of z-scored images against a peak of 1 and not their range",
+    "test scripts of the released code: L = 1",
+    metrics={"psnr:range": "psnr:l1"},
+)
 
-class DenoisingOptions(DenseTaskOptions):
+
+class DenoisingOptions(ProtocolOptions, DenseTaskOptions):
     """Options of the task ``denoising``."""
 
     sigma: float = Field(0.2, gt=0, description="standard deviation of the noise, in those of the image")
     metrics: list[MetricRef] = Field(
         [MetricRef(name="psnr:range")],
-        description="scores of the restored image; psnr:l1 in 'as-released' unless given",
+        description="scores of the restored image; psnr:l1 with the defect unit-peak unless given",
     )
     profile: Profile = Field(
         "corrected", description="'corrected' scores inside the head, the others the whole volume"
@@ -28,7 +35,11 @@ class DenoisingOptions(DenseTaskOptions):
     @model_validator(mode="before")
     @classmethod
     def _metric_of_the_profile(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("profile") == "as-released":
+        if not isinstance(values, dict):
+            return values
+        named = values.get("defects")
+        released = values.get("profile") == "as-released"
+        if released if named is None else UNIT_PEAK.name in str(named):
             return {"metrics": ["psnr:l1"], **values}
         return values
 

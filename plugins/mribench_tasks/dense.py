@@ -46,13 +46,13 @@ class DenseTask(Task):
     def sample_crops(
         self, volume: TaskVolume, centre_vox: Centre, patch_vox: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor | None]:
-        """Return an augmented crop of the image ``(1, p, p, p)``, and of its label ``(1, p, p, p)``."""
+        """Return an augmented crop of the image ``(1, p, p, p)``, and of its label ``(1, p, p, p)`` int64."""
         draw = draw_augmentation(self._augment, generator)
         window = Window(volume.image.shape[1:], centre_vox, patch_vox, draw.matrix)
         image = window.cut(volume.image) * draw.gain + draw.offset
         if self.label is None or volume.label is None:
             return image, None
-        return image, window.cut(volume.label[None], labels=True)
+        return image, window.cut(volume.label[None], labels=True).long()
 
     def score_label(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mribench import hookimpl
 from mribench.interfaces import Entry
-from mribench_tasks.denoising import Denoising, DenoisingOptions
+from mribench_tasks.denoising import UNIT_PEAK, Denoising, DenoisingOptions
 from mribench_tasks.metrics import ENTRIES
 from mribench_tasks.segmentation import LesionOptions, LesionSegmentation, TissueOptions, TissueSegmentation
 
@@ -33,6 +33,7 @@ def mribench_entries() -> list[Entry]:
             Denoising,
             DenoisingOptions,
             "Gaussian noise predicted and subtracted, mean squared error",
+            (UNIT_PEAK,),
         ),
         *ENTRIES,
     ]

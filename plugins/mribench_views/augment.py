@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from mribench.interfaces import Options, Profile
+from mribench.interfaces import Options
 from mribench_views.splines import FIELD_SD, control_points
 
 
@@ -116,7 +116,8 @@ def draw_augmentation(
     source_vox: tuple[int, int, int],
     spacing_mm: float,
     generator: torch.Generator,
-    profile: Profile = "corrected",
+    *,
+    radians: bool = False,
 ) -> AugmentDraw:
     """Draw one view's augmentation.
 
@@ -126,11 +127,11 @@ def draw_augmentation(
         source_vox: shape of the crop that the view is cut from.
         spacing_mm: isotropic voxel size.
         generator: on the CPU; nothing else is random.
-        profile: as released, the degrees were taken as radians and reached the first axis only.
+        radians: take the degrees as radians, about the first axis only, as the released code does.
     """
     unit = torch.rand(32, generator=generator, dtype=torch.float64).tolist()
     rotation_rad = [math.radians(options.rotation_deg) * (2 * u - 1) for u in unit[0:3]]
-    if profile == "as-released":
+    if radians:
         rotation_rad = [options.rotation_deg * (2 * unit[0] - 1), 0.0, 0.0]
     shear = [options.shear * (2 * u - 1) for u in unit[3:9]]
     scale = [1 + options.scale * (2 * u - 1) for u in unit[9:12]]

@@ -16,6 +16,13 @@ from mribench.interfaces import MRISequence, View, ViewGenerator, ViewRequest
 from mribench_views import apply
 from mribench_views.acquisition import Acquisition, draw_transmit, draw_valid, simulate
 from mribench_views.augment import AugmentDraw, draw_augmentation
+from mribench_views.defects import (
+    FIXED_MPRAGE_DRAW,
+    HISTOGRAM_EQUALISATION,
+    OTHER_WINDOW,
+    RADIAN_ROTATION,
+    REPEATED_SEQUENCE,
+)
 from mribench_views.options import MprageViewOptions, SequenceViewOptions, ViewOptions
 
 SOURCE_MARGIN = 1.2
@@ -123,7 +130,7 @@ class SimulatedViews(ViewGenerator):
                 (source_vox[0], source_vox[1], source_vox[2]),
                 spacing_mm,
                 torch.Generator().manual_seed(seed),
-                self.options.profile,
+                radians=self.options.shows(RADIAN_ROTATION.name),
             )
             for edge, seed in zip(edges, seeds, strict=True)
         ]
@@ -158,7 +165,7 @@ class SimulatedViews(ViewGenerator):
         """Return the simulated source ``(B, 1, I, J, K)`` on the scale 0..1."""
         signal = simulate(maps, acquisitions, spacing_mm)
         image = apply.intensity_window(signal, *self.window_percentiles)
-        if self.options.profile == "as-released":
+        if self.options.shows(HISTOGRAM_EQUALISATION.name):
             image = apply.equalise(image)
         return image[:, None]
 
@@ -172,7 +179,7 @@ class MprageViews(SimulatedViews):
     def draw_acquisitions(self, count: int, generator: torch.Generator) -> list[Acquisition]:
         """Draw one acquisition for each view."""
         sequence = self.sequences[0]
-        if self.options.profile == "as-released" and sequence.name == "mprage":
+        if self.options.shows(FIXED_MPRAGE_DRAW.name) and sequence.name == "mprage":
             return [Acquisition(sequence, dict(FIXED_MPRAGE))]
         most = self.options.most_redraws
         return [Acquisition(sequence, *draw_valid(sequence, generator, most)) for _ in range(count)]
@@ -183,7 +190,7 @@ class SeqAugViews(SimulatedViews):
 
     def __init__(self, options: SequenceViewOptions) -> None:
         super().__init__(options, [reference.make() for reference in options.sequences])
-        if options.profile == "as-released":
+        if options.shows(OTHER_WINDOW.name):
             self.window_percentiles = (0.5, 95.0)
 
     def draw_acquisitions(self, count: int, generator: torch.Generator) -> list[Acquisition]:
@@ -205,7 +212,7 @@ class SeqInvViews(SimulatedViews):
 
     def __init__(self, options: SequenceViewOptions) -> None:
         super().__init__(options, [reference.make() for reference in options.sequences])
-        if options.profile == "as-released":
+        if options.shows(OTHER_WINDOW.name):
             self.window_percentiles = (0.5, 95.0)
         self.families: dict[str, list[MRISequence]] = {}
         for sequence in self.sequences:
@@ -220,7 +227,7 @@ class SeqInvViews(SimulatedViews):
     def draw_acquisitions(self, count: int, generator: torch.Generator) -> list[Acquisition]:
         """Draw one acquisition for each view."""
         chosen: list[MRISequence] = []
-        if self.options.profile == "as-released":
+        if self.options.shows(REPEATED_SEQUENCE.name):
             chosen = [self.sequences[_choice(len(self.sequences), generator)] for _ in range(count)]
         families = list(self.families.values())
         while len(chosen) < count:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from mribench.interfaces import Options, Profile, SequenceRef
+from mribench.interfaces import Profile, ProtocolOptions, SequenceRef
 from mribench_views.augment import AugmentOptions
 
 DEFAULT_SEQUENCES: Mapping[Profile, tuple[str, ...]] = {
@@ -17,10 +17,9 @@ DEFAULT_SEQUENCES: Mapping[Profile, tuple[str, ...]] = {
 }
 
 
-class ViewOptions(Options):
+class ViewOptions(ProtocolOptions):
     """Options of every view generator of this plugin."""
 
-    profile: Profile = Field(default="corrected", description="which protocol the views follow")
     augment: AugmentOptions = Field(default_factory=AugmentOptions, description="augmentation of each view")
     transmit_sd: float | None = Field(
         default=None,

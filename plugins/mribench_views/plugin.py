@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mribench import hookimpl
 from mribench.interfaces import Entry
-from mribench_views import generators, options, sequences
+from mribench_views import defects, generators, options, sequences
 from mribench_views.sequence_base import SequenceOptions
 
 
@@ -12,14 +12,33 @@ from mribench_views.sequence_base import SequenceOptions
 def mribench_entries() -> list[Entry]:
     """Return the MRI sequences and the view generators."""
     plain, views = SequenceOptions, options.SequenceViewOptions
+    common, shown = defects.SEQUENCE_DEFECTS, defects.VIEW_DEFECTS
+    window = (*shown, defects.OTHER_WINDOW)
     return [
-        Entry("sequence", "fse", sequences.FastSpinEcho, plain, "fast spin echo: PDw, T2w"),
-        Entry("sequence", "gre", sequences.GradientEcho, plain, "spoiled gradient echo with MT"),
-        Entry("sequence", "spgr", sequences.SpoiledGradientEcho, plain, "the same equation as gre"),
-        Entry("sequence", "flair", sequences.Flair, plain, "fluid-attenuated inversion recovery"),
-        Entry("sequence", "mprage", sequences.Mprage, sequences.MprageOptions, "MPRAGE: T1w"),
-        Entry("sequence", "mp2rage", sequences.Mp2rage, plain, "MP2RAGE's combined image"),
-        Entry("views", "mprage", generators.MprageViews, options.MprageViewOptions, "MPRAGE in every view"),
-        Entry("views", "seqaug", generators.SeqAugViews, views, "one simulated sequence for all views"),
-        Entry("views", "seqinv", generators.SeqInvViews, views, "another sequence family in each view"),
-    ]
+        Entry("sequence", "fse", sequences.FastSpinEcho, plain, "fast spin echo: PDw, T2w", common),
+        Entry(
+            "sequence", "gre", sequences.GradientEcho, plain, "spoiled gradient echo with MT",
+            (*common, defects.GRE_WITHOUT_MT),
+        ),
+        Entry("sequence", "spgr", sequences.SpoiledGradientEcho, plain, "the same equation as gre", common),
+        Entry(
+            "sequence", "flair", sequences.Flair, plain, "fluid-attenuated inversion recovery",
+            (*common, defects.SIGNED_FLAIR),
+        ),
+        Entry("sequence", "mprage", sequences.Mprage, sequences.MprageOptions, "MPRAGE: T1w", common),
+        Entry(
+            "sequence", "mp2rage", sequences.Mp2rage, plain, "MP2RAGE's combined image",
+            (*common, defects.MP2RAGE_MAGNITUDE),
+        ),
+        Entry(
+            "views", "mprage", generators.MprageViews, options.MprageViewOptions, "MPRAGE in every view",
+            (*shown, defects.FIXED_MPRAGE_DRAW),
+        ),
+        Entry(
+            "views", "seqaug", generators.SeqAugViews, views, "one simulated sequence for all views", window
+        ),
+        Entry(
+            "views", "seqinv", generators.SeqInvViews, views, "another sequence family in each view",
+            (*window, defects.REPEATED_SEQUENCE),
+        ),
+    ]  # fmt: skip

@@ -10,7 +10,8 @@ from pydantic import Field
 from torch import Tensor
 
 from mribench.errors import DataError
-from mribench.interfaces import MRISequence, Options, Profile
+from mribench.interfaces import MRISequence, Profile, ProtocolOptions
+from mribench_views.defects import IMPOSSIBLE_PARAMETERS, R2STAR_AS_R2
 from mribench_views.sampling import TABLES, draw_table
 
 MIN_CONTRAST = 0.05
@@ -26,18 +27,18 @@ REFERENCE_TISSUES: Mapping[str, tuple[float, float, float]] = {
 """Grey matter, white matter, CSF at 3T: what the contrast of a draw is judged on."""
 
 
-class SequenceOptions(Options):
+class SequenceOptions(ProtocolOptions):
     """Options of every sequence."""
 
     profile: Profile = Field(
-        default="corrected",
-        description="which table parameters are drawn from, and whether the released slips are kept",
+        default="corrected", description="protocol whose table the parameters are drawn from"
     )
     r2_over_r2s: float | None = Field(
         default=None,
         gt=0,
         le=1,
-        description="R2 / R2* where a subject has no R2 map; when not given 0.75, and 1 in as-released",
+        description="R2 / R2* where a subject has no R2 map; when not given 0.75, and 1 with the defect "
+        "r2star-as-r2",
     )
 
 
@@ -53,8 +54,9 @@ class Sequence(MRISequence):
 
     def __init__(self, options: SequenceOptions) -> None:
         self.profile: Profile = options.profile
+        self.shows = options.shows
         self.table = TABLES[self.name][options.profile]
-        fallback = 1.0 if options.profile == "as-released" else 0.75
+        fallback = 1.0 if options.shows(R2STAR_AS_R2.name) else 0.75
         self.r2_over_r2s = fallback if options.r2_over_r2s is None else options.r2_over_r2s
 
     def draw(self, generator: torch.Generator) -> dict[str, float]:
@@ -63,7 +65,7 @@ class Sequence(MRISequence):
 
     def invalid(self, parameters: Mapping[str, float]) -> str:
         """Return why no scanner could run these, or why the image would be flat; unchecked as released."""
-        return "" if self.profile == "as-released" else self.problem(parameters)
+        return "" if self.shows(IMPOSSIBLE_PARAMETERS.name) else self.problem(parameters)
 
     def problem(self, parameters: Mapping[str, float]) -> str:
         """Return what is wrong with the parameters in any profile: timing first, then contrast."""
@@ -83,7 +85,7 @@ class Sequence(MRISequence):
 
     def r2(self, maps: Mapping[str, Tensor]) -> Tensor:
         """R2 where it is measured, else a share of R2*; as released always R2*'s share."""
-        if "R2" in maps and self.profile != "as-released":
+        if "R2" in maps and not self.shows(R2STAR_AS_R2.name):
             return maps["R2"]
         return self.r2_over_r2s * map_of(maps, "R2s", self.name)
 

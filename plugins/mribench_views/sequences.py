@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from mribench_views import signals
+from mribench_views.defects import GRE_WITHOUT_MT, MP2RAGE_MAGNITUDE, SIGNED_FLAIR
 from mribench_views.sequence_base import Sequence, SequenceOptions, map_of, negative, out_of_order
 
 
@@ -57,7 +58,7 @@ class GradientEcho(Sequence):
     ) -> Tensor:
         """Return the signal ``(B, I, J, K)``; see ``MRISequence.signal``."""
         r1 = map_of(maps, "R1", self.name)
-        no_mt = self.profile == "as-released" and self.name == "gre"
+        no_mt = self.name == "gre" and self.shows(GRE_WITHOUT_MT.name)
         mt = torch.zeros_like(r1) if no_mt else map_of(maps, "MTsat", self.name) / 100
         angle = torch.deg2rad(parameters["flip_angle_deg"]) * transmit
         echo = signals.spoiled_gradient_echo(
@@ -98,7 +99,7 @@ class Flair(Sequence):
             parameters["tr_s"],
             parameters["ti_s"],
         )
-        echo = echo if self.profile == "as-released" else echo.abs()
+        echo = echo if self.shows(SIGNED_FLAIR.name) else echo.abs()
         return map_of(maps, "PD", self.name) * receive * echo
 
 
@@ -206,6 +207,6 @@ class Mp2rage(Sequence):
         """Return the ratio moved to 0..1 ``(B, I, J, K)``; see ``MRISequence.signal``."""
         del receive
         ratio = self.ratio(maps, parameters, transmit)
-        if self.profile == "as-released":
+        if self.shows(MP2RAGE_MAGNITUDE.name):
             return torch.nan_to_num(ratio.abs(), nan=0.0, posinf=0.0, neginf=0.0)
         return (ratio + 0.5) * (map_of(maps, "PD", self.name) > 0)

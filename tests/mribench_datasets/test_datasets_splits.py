@@ -140,3 +140,73 @@ def test_amounts_that_make_no_sense_are_refused(rule):
 def test_a_subject_must_not_come_twice(rule):
     with pytest.raises(DataError, match="twice"):
         rule().split([*people(here=10), *people(here=1)])
+
+
+def test_sites_left_out_only_test(rule):
+    subjects = people(a=10, b=10, c=4)
+    split = rule("leave-sites-out", held_out=["c"]).split(subjects)
+    assert list(split.test) == ["in-domain", "c"]
+    assert set(split.test["c"]) == {subject.id for subject in subjects if subject.site == "c"}
+    assert {name[2] for name in (*split.train, *split.validation, *split.test["in-domain"])} == {"a", "b"}
+    assert [len(part) for part in parts(split)] == [14, 2, 4, 4]
+
+
+def test_leave_one_site_out_tests_every_site_once(rule):
+    subjects = people(a=6, b=6, c=6)
+    folds = [rule("leave-sites-out", held_out=[site]).split(subjects) for site in "abc"]
+    tested = [name for fold, site in zip(folds, "abc", strict=True) for name in fold.test[site]]
+    assert sorted(tested) == sorted(subject.id for subject in subjects)
+
+
+def test_a_site_that_is_not_there_cannot_be_left_out(rule):
+    with pytest.raises(DataError, match="no subject was scanned at site 'd'") as caught:
+        rule("leave-sites-out", held_out=["d"]).split(people(a=5, b=5))
+    assert "a, b" in caught.value.hint
+
+
+def test_nobody_is_left_to_train_when_all_sites_are_held_out(rule):
+    with pytest.raises(DataError, match="leaves none to train"):
+        rule("leave-sites-out", held_out=["a"]).split(people(a=5))
+
+
+def test_sorted_prefixes_are_prefixes_of_the_names(rule):
+    subjects = people(here=20)
+    random.Random(3).shuffle(subjects)  # noqa: S311
+    split = rule(defects=["sorted-prefix-splits"]).split(subjects)
+    ids = sorted(subject.id for subject in subjects)
+    assert (split.train, split.validation, split.test["here"]) == (
+        tuple(ids[:14]), tuple(ids[14:16]), tuple(ids[16:]),
+    )  # fmt: skip
+    assert not split.leaks
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("subject", {}), ("site", {"train_site": "a"}), ("leave-sites-out", {"held_out": ["b"]})],
+)
+def test_a_leak_trades_training_subjects_for_those_that_are_tested(rule, name, options):
+    subjects = people(a=20, b=3)
+    sound = rule(name, **options).split(subjects)
+    leaky = rule(name, defects=["test-in-training"], **options).split(subjects)
+    tested = set(next(iter(leaky.test.values())))
+    assert leaky.test == sound.test
+    assert leaky.leaks
+    assert not sound.leaks
+    assert len(leaky.train) == len(sound.train)
+    assert tested <= set(leaky.train)
+
+
+def test_more_tested_than_trained_leaks_as_many_as_trained(rule):
+    leaky = rule(train=2, validation=0, test=5, defects=["test-in-training"]).split(people(a=10))
+    assert len(leaky.train) == 2
+    assert set(leaky.train) <= set(leaky.test["a"])
+
+
+def test_as_released_leaks_only_where_there_is_one_site(registry):
+    def released(name, **options):
+        component = SplitRef.model_validate({"name": name, **options})
+        return registry.resolve(component, "splits.x", "as-released").make().split(people(a=10, b=4))
+
+    assert released("subject").leaks
+    assert not released("site", train_site="a").leaks
+    assert not released("leave-sites-out", held_out=["b"]).leaks

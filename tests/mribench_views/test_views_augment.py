@@ -70,7 +70,7 @@ def test_as_released_takes_degrees_for_radians_and_turns_one_axis_only() -> None
             (SOURCE,) * 3,
             SPACING_MM,
             torch.Generator().manual_seed(seed),
-            "as-released",
+            radians=True,
         ).parameters["rotation_deg"]
         for seed in range(100)
     ]

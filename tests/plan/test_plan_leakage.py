@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,23 +39,26 @@ def cohort(
     return Cohort(name, component, missing, by_id, {}, None if missing else split, tuple(test))
 
 
-def benchmark(pretrain: list[str], tasks: list[str]) -> Any:
+def benchmark(pretrain: list[str], tasks: list[str], invariance: tuple[str, ...] = ()) -> Any:
     methods = {f"m{i}": SimpleNamespace(pretrain=SimpleNamespace(data=n)) for i, n in enumerate(pretrain)}
     return SimpleNamespace(
+        config=SimpleNamespace(invariance=dict.fromkeys(invariance)),
         methods=methods,
         tasks={f"t{i}": SimpleNamespace(spec=SimpleNamespace(data=n)) for i, n in enumerate(tasks)},
     )
 
 
-def complaint(pretrain: list[str], tasks: list[str], *cohorts: Cohort) -> str:
+def complaint(
+    pretrain: list[str], tasks: list[str], *cohorts: Cohort, invariance: tuple[str, ...] = ()
+) -> str:
     with pytest.raises(LeakageError) as caught:
-        check_leakage(benchmark(pretrain, tasks), {found.name: found for found in cohorts})
+        check_leakage(benchmark(pretrain, tasks, invariance), {found.name: found for found in cohorts})
     assert "splits" in caught.value.hint
     return caught.value.message
 
 
 def passes(pretrain: list[str], tasks: list[str], *cohorts: Cohort) -> None:
-    check_leakage(benchmark(pretrain, tasks), {found.name: found for found in cohorts})
+    assert check_leakage(benchmark(pretrain, tasks), {found.name: found for found in cohorts}) == []
 
 
 MAPS = cohort("maps", [person("mpm:1"), person("mpm:2")], "mpm:1", "mpm:2")
@@ -85,11 +89,37 @@ def test_any_of_several_methods():
 
 
 @pytest.mark.parametrize(("group", "word"), [("train", "training"), ("validation", "validation")])
-def test_a_task_that_learns_from_another_tasks_test_subjects(group, word):
-    other = cohort("other", [person("ixi:2"), person("ixi:9")], **{group: "ixi:2"}, A="ixi:9")
-    assert complaint(["maps"], ["scans", "other"], MAPS, SCANNED, other) == (
-        f"1 subject(s) of the {word} set of other are also in the test set of scans (A): ixi:2"
+def test_a_task_that_learns_from_its_own_test_subjects(group, word):
+    same = person("ixi:2", "other:2")
+    wrong = cohort("wrong", [same, person("other:2"), person("ixi:9")], **{group: "other:2"}, A="ixi:2")
+    assert complaint(["maps"], ["wrong"], MAPS, wrong) == (
+        f"1 subject(s) of the {word} set of wrong are also in the test set of wrong (A): ixi:2"
     )
+
+
+def test_two_tasks_may_share_people_as_their_decoders_never_meet():
+    fold = cohort("fold", [person(f"ixi:{i}") for i in range(4)], "ixi:2 ixi:3", A="ixi:0", B="ixi:1")
+    passes(["maps"], ["scans", "fold"], MAPS, SCANNED, fold)
+
+
+def test_a_leak_that_a_split_was_told_to_make_is_a_note():
+    leaky = replace(SCANNED, split=Split(("ixi:0", "ixi:2"), ("ixi:1",), {"A": ("ixi:2",)}, leaks=True))
+    (note,) = check_leakage(benchmark(["maps"], ["scans"]), {"maps": MAPS, "scans": leaky})
+    assert note.startswith("leakage, as asked for: 1 subject(s) of the training set of scans")
+    assert note.endswith("ixi:2")
+
+
+def test_a_leaky_split_does_not_excuse_pretraining_on_the_tested():
+    leaky = replace(SCANNED, split=Split(("ixi:0",), (), {"A": ("ixi:2",)}, leaks=True))
+    again = cohort("again", [person("ixi:2")], "ixi:2")
+    assert "pretraining (again)" in complaint(["again"], ["scans"], again, leaky)
+
+
+def test_embedded_subjects_must_not_have_been_pretrained_on():
+    again = cohort("again", [person("ixi:3")], "ixi:3")
+    text = complaint(["again"], [], again, SCANNED, invariance=("scans",))
+    assert "pretraining (again)" in text
+    assert text.endswith("(B): ixi:3")
 
 
 def test_a_split_that_overlaps_in_itself():

@@ -1,0 +1,275 @@
+"""The embed job: one encoder's embeddings of a cohort's test scans, and what they say of invariance."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from mribench.data.maps import by_id
+from mribench.data.prepare import COUNTS, Reader, load_image, reading_identity
+from mribench.errors import DataError
+from mribench.interfaces.dataset import Dataset, Scan, Subject
+from mribench.interfaces.encoder import Encoder
+from mribench.interfaces.options import DatasetRef
+from mribench.jobs.context import Context, Outcome
+from mribench.jobs.model import arm_encoder
+from mribench.records import EMBEDDING_SCHEMA, INVARIANCE_SCHEMA
+from mribench.seeding import derive_seed
+from mribench.statistics.decoding import decode_sequence, decode_site
+from mribench.statistics.invariance import (
+    DECODE_SEQUENCE,
+    DECODE_SITE,
+    MEASURES,
+    Embedded,
+    Finding,
+    not_measurable,
+    ordered,
+    retrieval,
+    similarity,
+    spread,
+)
+from mribench.training.weights import state_digest
+
+logger = logging.getLogger(__name__)
+
+MIN_FOREGROUND = 0.25
+"""Share of a window that must be head."""
+WINDOWS_AN_AXIS = 3
+"""At most so many windows along each axis: 27 in all."""
+
+
+def run_embed(payload: Mapping[str, Any], context: Context) -> Outcome:
+    """Embed every scan of the payload's subjects and sequences, and measure how invariant that is.
+
+    A scan that cannot be read is a failed row, not a lost job; its subject's measures count as failed.
+    Nothing is random: the same encoder and files give the same rows, bit for bit on a CPU.
+    """
+    encoder = arm_encoder(payload, context)
+    encoder.requires_grad_(False).eval()
+    encoder.to(context.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    before = state_digest(encoder)
+    resolved = context.resolve(DatasetRef, payload["data"], payload["profile"])
+    dataset: Dataset = resolved.make()
+    reader = Reader(dataset, reading_identity(resolved.identity(), dataset, resolved.options))
+    scans = _scans(by_id(dataset, payload["subjects"]), payload["sequences"])
+    started = time.perf_counter()
+    rows = []
+    counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
+    for done, (subject, scan) in enumerate(scans, start=1):
+        rows.append(_row(encoder, reader, subject, scan, payload, context.device, counts))
+        context.tick(done, len(scans))
+    device_s = time.perf_counter() - started
+    common = {**payload["cell"], "job_key": context.directory.name}
+    windows = sum(row["n_windows"] for row in rows)
+    with threadpool_limits(limits=1, user_api="blas"):
+        findings = _measured(rows)
+    split = {"split_digest": payload["split_digest"], "patch_vox": payload["patch_vox"]}
+    return Outcome(
+        job={
+            "device_s": device_s,
+            "views_seen": windows,
+            "voxels_seen": windows * payload["patch_vox"] ** 3,
+            "parameters": sum(p.numel() for p in encoder.parameters()),
+            "parameters_trained": 0,
+            "encoder_digest_before": before,
+            "encoder_digest_after": state_digest(encoder),
+            **counts,
+        },
+        tables={
+            "embeddings.parquet": ([{**common, **row} for row in rows], EMBEDDING_SCHEMA),
+            "invariance.parquet": ([{**common, **split, **row} for row in findings], INVARIANCE_SCHEMA),
+        },
+    )
+
+
+def _scans(subjects: Sequence[Subject], sequences: Sequence[str]) -> list[tuple[Subject, Scan]]:
+    """Return the scans of the sequences, by subject, then sequence; say who lacks which."""
+    absent: Counter[str] = Counter()
+    found = []
+    for subject in subjects:
+        for sequence in sequences:
+            scans = [scan for scan in subject.scans if scan.sequence == sequence]
+            absent[sequence] += not scans
+            found += [(subject, scan) for scan in scans]
+    for sequence, count in absent.items():
+        if count:
+            logger.info("%d of %d subjects have no %s scan", count, len(subjects), sequence)
+    return found
+
+
+def _row(
+    encoder: Encoder,
+    reader: Reader,
+    subject: Subject,
+    scan: Scan,
+    payload: Mapping[str, Any],
+    device: torch.device,
+    counts: Counter[str],
+) -> dict[str, Any]:
+    row = {
+        "subject": subject.id,
+        "session": scan.session,
+        "site": subject.site,
+        "sequence": scan.sequence,
+        "status": "failed",
+        "n_windows": 0,
+        "embedding": None,
+    }
+    where = f"{subject.id} {scan.session} {scan.sequence}"
+    try:
+        image, foreground, found_vox = load_image(reader, subject, scan, payload["spacing_mm"])
+    except DataError as error:
+        logger.warning("%s is counted as failed: %s", where, error)
+        return row
+    counts.update(found_vox)
+    found = windows(foreground.numpy(), payload["patch_vox"])
+    embedding = embed(encoder, image, found, payload["patch_vox"], device)
+    if not bool(embedding.isfinite().all()):
+        logger.warning("%s is counted as failed: its embedding is not finite", where)
+        return row
+    return row | {"status": "ok", "n_windows": len(found), "embedding": embedding.tolist()}
+
+
+def windows(foreground: np.ndarray, patch_vox: int) -> list[tuple[int, int, int]]:
+    """Return the first voxels of the windows that cover the head.
+
+    Along each axis as many windows as cover the bounding box of the foreground, at most
+    ``WINDOWS_AN_AXIS``, evenly placed from its one end to its other; a window longer than the box lies
+    around its middle. Of these, those with ``MIN_FOREGROUND`` or more of foreground; the fullest one where
+    none has that. A window lies in the volume unless it is longer: then it begins before it (negative).
+
+    Args:
+        foreground: ``(I, J, K)`` boolean.
+        patch_vox: edge of the windows.
+    """
+    i, j, k = (_starts(foreground, axis, patch_vox) for axis in range(3))
+    corners = list(product(i, j, k))
+    shares = [_share(foreground, corner, patch_vox) for corner in corners]
+    kept = [corner for corner, share in zip(corners, shares, strict=True) if share >= MIN_FOREGROUND]
+    return kept or [corners[int(np.argmax(shares))]]
+
+
+def _starts(foreground: np.ndarray, axis: int, patch_vox: int) -> list[int]:
+    length = foreground.shape[axis]
+    if length <= patch_vox:
+        return [-((patch_vox - length) // 2)]
+    others = tuple(other for other in range(3) if other != axis)
+    inside = np.flatnonzero(foreground.any(axis=others))
+    low, high = (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (0, length)
+    count = min(WINDOWS_AN_AXIS, math.ceil((high - low) / patch_vox))
+    if count == 1:
+        return [min(max((low + high - patch_vox) // 2, 0), length - patch_vox)]
+    return [int(start) for start in np.rint(np.linspace(low, high - patch_vox, count))]
+
+
+def _share(foreground: np.ndarray, corner: tuple[int, ...], patch_vox: int) -> float:
+    box = tuple(slice(max(0, start), start + patch_vox) for start in corner)
+    return float(foreground[box].sum()) / patch_vox**3
+
+
+def embed(
+    encoder: Encoder,
+    image: Tensor,
+    corners: Sequence[tuple[int, int, int]],
+    patch_vox: int,
+    device: torch.device,
+) -> Tensor:
+    """Return the mean of the embeddings of windows, ``(D,)`` float32 on the CPU.
+
+    Each window passes the encoder alone, so that it does not matter which others there are.
+
+    Args:
+        encoder: in evaluation mode.
+        image: ``(1, I, J, K)``; beyond its border the nearest value is repeated, as in training crops.
+        corners: first voxel of each window.
+        patch_vox: edge of the windows.
+        device: where the encoder is.
+    """
+    embeddings = []
+    with torch.no_grad():
+        for corner in corners:
+            patch = image
+            for axis, start in enumerate(corner, start=1):
+                index = torch.arange(start, start + patch_vox).clamp(0, image.shape[axis] - 1)
+                patch = patch.index_select(axis, index)
+            embeddings.append(encoder.embed(patch[None].to(device)).float().cpu()[0])
+    return torch.stack(embeddings).double().mean(dim=0).float()
+
+
+def _measured(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the invariance rows of embedding rows, without the columns that all share."""
+    failed = Counter(str(row["subject"]) for row in rows if row["status"] != "ok")
+    windows_of: Counter[str] = Counter()
+    for row in rows:
+        windows_of[str(row["subject"])] += row["n_windows"]
+    findings = [
+        _or_failed(finding, failed) for finding in _findings([r for r in rows if r["status"] == "ok"])
+    ]
+    known = {(finding.measure, finding.subject) for finding in findings}
+    findings += [
+        _or_failed(not_measurable(measure.id, "", subject), failed)
+        for subject in failed
+        for measure in MEASURES.values()
+        if measure.per_subject and (measure.id, subject) not in known
+    ]
+    return [
+        {
+            "measure": finding.measure,
+            "subject": finding.subject,
+            "value": finding.value,
+            "chance": finding.chance,
+            "n": finding.n,
+            "n_subjects": finding.n_subjects,
+            "n_failed": failed[finding.subject] if finding.subject else failed.total(),
+            "n_windows": windows_of[finding.subject] if finding.subject else windows_of.total(),
+            "status": finding.status,
+            "reason": finding.reason,
+        }
+        for finding in ordered(findings)
+    ]
+
+
+def _findings(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    if not rows:
+        sets = [measure.id for measure in MEASURES.values() if not measure.per_subject]
+        return [not_measurable(name, "no scan could be embedded") for name in sets]
+    columns = {
+        name: np.array([row[name] for row in rows]) for name in ("subject", "site", "sequence", "session")
+    }
+    values = np.array([row["embedding"] for row in rows], dtype=np.float64)
+    scans = Embedded(values, **columns)
+    # The folds depend on nothing but the subjects: every method and seed is asked about the same.
+    fold_seed = derive_seed("invariance-folds") % 2**32
+    return [
+        *similarity(scans),
+        *retrieval(scans),
+        *decode_sequence(scans, fold_seed),
+        *decode_site(scans, fold_seed),
+        *spread(scans),
+    ]
+
+
+def _or_failed(finding: Finding, failed: Mapping[str, int]) -> Finding:
+    """A subject's value without one of its scans would be of something else: it counts as failed."""
+    if not finding.subject or finding.subject not in failed:
+        return finding
+    if finding.measure in (DECODE_SEQUENCE, DECODE_SITE):
+        return finding
+    return Finding(
+        finding.measure,
+        finding.subject,
+        math.nan,
+        n_subjects=0,
+        status="failed",
+        reason=f"scans that could not be embedded: {failed[finding.subject]}",
+    )

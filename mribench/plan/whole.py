@@ -1,0 +1,45 @@
+"""From a resolved benchmark to all its jobs: its own, and those that measure known defects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from mribench.config import ResolvedBenchmark, resolve
+from mribench.plan.build import build_plan
+from mribench.plan.cohorts import Cohort, split_again
+from mribench.plan.feasibility import check_feasible
+from mribench.plan.job import Plan
+from mribench.plan.leakage import check_leakage
+from mribench.registry import Registry
+
+
+def plan_all(resolved: ResolvedBenchmark, registry: Registry, cohorts: Mapping[str, Cohort]) -> Plan:
+    """Check the benchmark and return all its jobs, with those of each defect that is to be measured.
+
+    Args:
+        resolved: the benchmark file.
+        registry: to resolve it again with a defect.
+        cohorts: from ``open_cohorts``.
+
+    Raises:
+        LeakageError: naming who is tested and was learnt from.
+        ConfigError: when parts do not fit together.
+    """
+    plan = _checked(resolved, cohorts, None)
+    jobs, notes = list(plan.jobs), list(plan.notes)
+    for name in resolved.variants():
+        variant = resolve(resolved.config, registry, name)
+        more = _checked(variant, split_again(cohorts, variant), plan)
+        jobs += more.jobs
+        notes += [f"with {name}: {note}" for note in more.notes if note not in plan.notes]
+        if not more.jobs:
+            notes.append(f"{name} changes no job of this benchmark")
+    return replace(plan, jobs=tuple(jobs), notes=tuple(notes))
+
+
+def _checked(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort], base: Plan | None) -> Plan:
+    leaks = check_leakage(resolved, cohorts)
+    check_feasible(resolved, cohorts)
+    plan = build_plan(resolved, cohorts, base)
+    return replace(plan, notes=(*leaks, *plan.notes))

@@ -1,0 +1,100 @@
+"""Frozen means frozen, unless a defect says otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mribench.defects import ACTIVE_DROPOUT, ENCODER_CLIPPING
+from mribench.interfaces import Encoder
+from mribench.jobs.model import TaskModel, clipped_parameters
+from mribench.training import LoopOptions, train
+from mribench.training.weights import state_digest
+
+
+class _Encoder(Encoder):
+    channels, strides, embedding_dim = (4,), (1,), 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv3d(1, 4, 1), nn.BatchNorm3d(4), nn.Dropout3d(0.5))
+
+    def feature_maps(self, image: Tensor, mask: Tensor | None = None) -> list[Tensor]:
+        del mask
+        return [self.net(image)]
+
+
+class _Head(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(4, 1, 1)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        return self.conv(maps[-1])
+
+
+class _Task:
+    dense = True
+
+    def build_head(self, encoder: Encoder) -> nn.Module:
+        del encoder
+        return _Head()
+
+
+def model(*defects: str, frozen: bool = True) -> TaskModel:
+    torch.manual_seed(0)
+    task: Any = _Task()
+    return TaskModel(_Encoder(), task, frozen=frozen, seed=0, defects=defects).train()
+
+
+IMAGE = torch.randn(2, 1, 4, 4, 4, generator=torch.Generator().manual_seed(1))
+
+
+def features(of: TaskModel) -> Tensor:
+    return of.encoder.feature_maps(IMAGE)[0]
+
+
+def test_a_frozen_encoder_has_neither_dropout_nor_statistics_nor_gradients() -> None:
+    frozen = model()
+    before = state_digest(frozen.encoder)
+    torch.testing.assert_close(features(frozen), features(frozen), rtol=0, atol=0)
+    frozen(IMAGE).sum().backward()
+    assert state_digest(frozen.encoder) == before
+    assert all(p.grad is None for p in frozen.encoder.parameters())
+
+
+def test_active_dropout_is_dropout_alone() -> None:
+    shown = model(ACTIVE_DROPOUT)
+    before = state_digest(shown.encoder)
+    assert not torch.equal(features(shown), features(shown))
+    assert state_digest(shown.encoder) == before, "the statistics of the batch norm stay"
+    shown.eval()
+    torch.testing.assert_close(features(shown), features(shown), rtol=0, atol=0)
+
+
+def test_the_defect_says_nothing_about_an_encoder_that_is_trained() -> None:
+    assert model(ACTIVE_DROPOUT, frozen=False).encoder.training
+
+
+@pytest.mark.parametrize(("defects", "clipped"), [((), True), ((ENCODER_CLIPPING,), False)])
+def test_encoder_clipping_leaves_the_heads_gradient_as_it_is(defects: tuple[str, ...], clipped: bool) -> None:
+    trained = model(frozen=False)
+    norms: list[float] = []
+
+    def look(step: int, total: int) -> None:
+        del step, total
+        norms.append(sum(float(p.grad.norm()) ** 2 for p in trained.head.parameters() if p.grad is not None))
+
+    train(
+        trained,
+        lambda step: {"loss": 1e4 * trained(IMAGE).square().mean() + 0 * step},
+        LoopOptions(steps=1, lr=1e-3, clip_norm=1.0),
+        identity=("test",),
+        device=torch.device("cpu"),
+        after_step=look,
+        clipped=clipped_parameters(defects),
+    )
+    assert (norms[0] ** 0.5 <= 1.0 + 1e-4) is clipped
