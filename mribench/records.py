@@ -77,13 +77,62 @@ JOB_SCHEMA = pa.schema(
         "collapsed": pa.bool_(),
         "collapse_reason": pa.string(),
         "distinct_views": pa.int64(),
+        "views_counted": pa.int64(),
         "redraws": pa.int64(),
+        "clipped_vox": pa.int64(),
+        "repaired_vox": pa.int64(),
         "label_source": pa.string(),
         "device": pa.string(),
         "versions": pa.string(),
     }
 )
 """One row per job: cost, digests, checks. Not reproducible bit for bit, as score rows are."""
+
+EMBEDDED_COLUMNS = {
+    name: CELL_COLUMNS[name]
+    for name in (
+        "benchmark", "profile", "method", "views", "objective", "encoder", "arm", "dataset", "seed",
+    )
+}  # fmt: skip
+"""What an embed job is about: an encoder on the test subjects of a cohort."""
+
+EMBEDDING_SCHEMA = pa.schema(
+    {
+        **EMBEDDED_COLUMNS,
+        "job_key": pa.string(),
+        "subject": pa.string(),
+        "session": pa.string(),
+        "site": pa.string(),
+        "sequence": pa.string(),
+        "status": pa.string(),
+        "n_windows": pa.int64(),
+        "embedding": pa.list_(pa.float32()),
+    }
+)
+"""One row per scan: the mean of the embeddings of its windows. ``status`` is ok or failed; a scan that
+failed has no embedding."""
+
+INVARIANCE_SCHEMA = pa.schema(
+    {
+        **EMBEDDED_COLUMNS,
+        "job_key": pa.string(),
+        "split_digest": pa.string(),
+        "patch_vox": pa.int64(),
+        "measure": pa.string(),
+        "subject": pa.string(),
+        "value": pa.float64(),
+        "chance": pa.float64(),
+        "n": pa.int64(),
+        "n_subjects": pa.int64(),
+        "n_failed": pa.int64(),
+        "n_windows": pa.int64(),
+        "status": pa.string(),
+        "reason": pa.string(),
+    }
+)
+"""One row per measure and subject; an empty ``subject`` is the whole set. ``n`` is what the value is a mean
+over (pairs, queries or scans), ``n_failed`` and ``n_windows`` count the scans that failed and the windows
+behind it. ``status`` is ok, not-measurable (``reason`` says why) or failed."""
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:

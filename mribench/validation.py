@@ -5,15 +5,36 @@ from __future__ import annotations
 import difflib
 import types
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from mribench.errors import did_you_mean
+from mribench.errors import ConfigError, did_you_mean
 
 PROBLEM = "mribench_problem"
 """Type of the errors that ``problem`` makes."""
+MAX_SENTENCE = 400
+"""Longest sentence about a problem; what users write can be of any length."""
+
+
+def printable(text: str, limit: int = MAX_SENTENCE) -> str:
+    """Return a text for a terminal: one line, control characters spelled out, its middle left out if long."""
+    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    if len(text) <= limit:
+        return text
+    tail = limit // 3
+    return f"{text[: limit - tail - 1]}…{text[-tail:]}"
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Make every ``ConfigError`` that passes printable; whatever the user wrote may be part of it."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(printable(error.message), printable(error.hint)) from error.__cause__
 
 
 def problem(place: str, message: str, hint: str = "") -> PydanticCustomError:
@@ -46,7 +67,7 @@ def describe(error: ValidationError, model: type[BaseModel], where: str = "") ->
     items = [item for other, item in related if other == keys]
     place, message, hint = _sentence(keys, items, model)
     place = ".".join(part for part in (where, place) if part)
-    return (f"{place}: {message}" if place else message), hint
+    return printable(f"{place}: {message}" if place else message), printable(hint)
 
 
 def _file_keys(model: type[BaseModel], item: ErrorDetails) -> Iterator[str]:

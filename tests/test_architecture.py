@@ -98,6 +98,13 @@ ENGLISH = {
     ("subject", "data/prepare.py"): "where a label comes from: the image's own, or the subject's",
     ("subject", "config/model.py"): "DEFAULT_SPLIT_RULE, the one entry that the harness names",
     ("site", "report/layouts.py"): "the header of a column",
+    ("subject", "statistics/invariance.py"): "a field of Embedded",
+    ("site", "statistics/invariance.py"): "a field of Embedded",
+    ("site", "records.py"): "a column of the embeddings",
+    ("subject", "jobs/embed.py"): "a column of the embeddings",
+    ("site", "jobs/embed.py"): "a column of the embeddings",
+    ("subject", "report/invariance.py"): "a column of the invariance rows",
+    ("subject", "report/invariance_caption.py"): "a column of the invariance rows",
 }
 """Strings of the core that are also names of entries: (string, file) → what it means there."""
 
@@ -163,7 +170,8 @@ ALLOWED = {
     "training": {"training", "errors", "seeding", "store"},
     "report": {"report", "errors", "records", "statistics", "store"},
     "plan": {"plan", "config", "data", "errors", "interfaces", "registry", "store"},
-    "jobs": {"jobs", "config", "data", "errors", "interfaces", "registry", "seeding", "training"},
+    "jobs": {"jobs", "config", "data", "errors", "interfaces", "records", "registry", "seeding", "statistics",
+             "training"},
     "execute": {"execute", "errors", "interfaces", "jobs", "plan", "plugins", "records", "registry", "store",
                 "training"},
     "testing": {"testing", "data", "errors", "interfaces", "plugins", "registry", "seeding"},

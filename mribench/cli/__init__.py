@@ -14,7 +14,7 @@ import click
 from mribench import __version__
 from mribench.errors import MRIBenchError
 
-COMMANDS = ("run", "plan", "report", "status", "list", "plugins", "data", "schema", "doctor")
+COMMANDS = ("run", "plan", "report", "verify", "status", "list", "plugins", "data", "schema", "doctor")
 """In the order of the help text; each is ``mribench.cli.<name>`` with a command ``command``."""
 _MODULES = {"list": "listing"}
 

@@ -6,7 +6,7 @@ import importlib
 
 import click
 
-COMMANDS = ("make",)
+COMMANDS = ("check", "prepare", "make")
 """In the order of the help text."""
 
 

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     "make",
     epilog="\b\nExamples:\n"
     "  mribench data make phantom --layout ixi --subjects 20 --spacing 2 --seed 7 phantom-ixi\n"
-    "  mribench data make phantom --layout arc --subjects 5 --spacing 4 phantom-arc",
+    "  mribench data make phantom --layout arc --subjects 5 --spacing 4 phantom-arc\n"
+    "  mribench data make labelmap --root label-maps --layout arc --lesions labelmap-arc",
 )
 @click.argument("name")
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--layout", help="Archive whose files are written: ixi, arc or mpm for the phantom.")
+@click.option("--layout", help="Archive whose files are written: ixi, arc or mpm.")
+@click.option("--root", type=click.Path(path_type=Path), help="Folder that it is made from (label maps).")
 @click.option("--subjects", type=click.IntRange(1), help="How many.")
 @click.option(
     "--spacing", "spacing_mm", type=click.FloatRange(0, min_open=True), help="Edge of the voxels, in mm."
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     default=None,
     help="Strokes in all, or in none; by default as the archive has them.",
 )
+@click.option("--draws", type=click.IntRange(1), help="Subjects made of each label map.")
 @click.option("--force", is_flag=True, help="Write into OUT even if it is not empty.")
 def command(name: str, out: Path, force: bool, **given: Any) -> int:
     """Make the dataset NAME and write it into the folder OUT as real files.

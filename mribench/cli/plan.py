@@ -11,13 +11,24 @@ import click
 from mribench.cli.options import benchmark_file
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from mribench.cli.planning import Planned
+    from mribench.plan.changes import Change
 
 
-@click.command("plan", epilog="Example: mribench plan benchmarks/paper.yaml")
+@click.command(
+    "plan",
+    epilog="\b\nExamples:\n  mribench plan benchmarks/paper.yaml\n"
+    "  mribench plan benchmarks/paper.yaml --why 'seqinv/*'",
+)
 @benchmark_file
 @click.option("--jobs", "show_jobs", is_flag=True, help="List every job.")
-def command(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool) -> int:
+@click.option(
+    "--why", is_flag=False, flag_value="*", metavar="[PATTERN]",
+    help="Say job by job what changed since the result that is there, down to the key.",
+)  # fmt: skip
+def command(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool, why: str | None) -> int:
     """Say what FILE would run: what is done, what is stale and why, what waits for data.
 
     Nothing is run, made or written.
@@ -26,13 +37,16 @@ def command(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool) -
 
     from mribench.cli.planning import plan_file
     from mribench.cli.progress import RunProgress
-    from mribench.plan.stale import stale_reasons
+    from mribench.plan.stale import stale_changes
 
     console = Console()
     with RunProgress(console) as progress:
         planned = plan_file(file, sets, results, make=False, progress=progress.preparing)
     states = _states(planned)
-    stale = stale_reasons(planned.plan, planned.store)
+    changes = stale_changes(planned.plan, planned.store)
+    stale = {
+        name: ", ".join(dict.fromkeys(change.what for change in found)) for name, found in changes.items()
+    }
     _print_counts(console, planned, states, stale)
     for name, sentence in planned.plan.missing.items():
         console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False, soft_wrap=True)
@@ -45,11 +59,46 @@ def command(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool) -
             highlight=False,
             soft_wrap=True,
         )
+    if why is not None:
+        _say_why(console, planned, states, changes, why)
     if show_jobs:
         for job in planned.plan.jobs:
             state = states[job.id] if job.id not in stale else f"stale: {stale[job.id]}"
             console.print(f"{state:12} {job.kind:9} {job.id}", markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def _say_why(
+    console: Console,
+    planned: Planned,
+    states: dict[str, str],
+    changes: dict[str, tuple[Change, ...]],
+    pattern: str,
+) -> None:
+    """Print why each job that matches runs again."""
+    from fnmatch import fnmatch
+
+    from mribench.errors import ConfigError
+
+    matching = [job for job in planned.plan.jobs if fnmatch(job.id, pattern)]
+    if not matching:
+        raise ConfigError(
+            f"--why {pattern}: no job has such a name",
+            "`mribench plan FILE --jobs` lists them; FILE goes first",
+        )
+    counts: Counter[str] = Counter()
+    for job in matching:
+        reason = "; ".join(change.text for change in changes.get(job.id, ()))
+        if job.key and states[job.id] in ("failed", "interrupted"):
+            before = planned.store.status(job.key).reason
+            reason = "; ".join(text for text in (f"{states[job.id]} before: {before}", reason) if text)
+        counts[states[job.id] if job.id not in changes else "stale"] += 1
+        if reason:
+            console.print(f"{job.id}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    known = ", ".join(
+        f"{count} {'never run' if state == 'to do' else state}" for state, count in counts.items()
+    )
+    console.print(f"{len(matching)} job(s) match: {known}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _states(planned: Planned) -> dict[str, str]:
@@ -61,7 +110,7 @@ def _states(planned: Planned) -> dict[str, str]:
     return states
 
 
-def _print_counts(console, planned: Planned, states: dict[str, str], stale: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
+def _print_counts(console: Console, planned: Planned, states: dict[str, str], stale: dict[str, str]) -> None:
     from rich.table import Table
 
     plan = planned.plan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -80,6 +81,9 @@ def read_file(path: Path) -> dict[str, Any]:
         ConfigError: missing or unreadable file, syntax error with its line, or no mapping.
     """
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode):
+            raise ConfigError(f"{path}: is a pipe or a device", "give the path of a benchmark file")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
@@ -209,7 +213,8 @@ def check_text(text: str, where: str) -> None:
     """
     if len(text) > MAX_TEXT:
         raise ConfigError(
-            f"{where}: expected at most {MAX_TEXT} characters, got {len(text)}", "shorten it, or link to the path"
+            f"{where}: expected at most {MAX_TEXT} characters, got {len(text)}",
+            "shorten it, or link to the path",
         )
     strange = next((char for char in text if not char.isprintable()), "")
     if strange:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import logging
 import os
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 _VERSION = 1  # of what is remembered: older records are not believed
 
@@ -49,7 +53,10 @@ def remembered(
     if known is None:
         known, keep = compute(path)
         if keep:
-            _remember(record, state, known)
+            try:
+                _remember(record, state, known)
+            except OSError as error:
+                _warn(record.parent.parent, str(error.strerror))
     return known
 
 
@@ -57,7 +64,7 @@ def _recall(record: Path, state: list[int]) -> dict[str, Any] | None:
     try:
         known = json.loads(record.read_bytes())
         found = known["found"] if known["state"] == state else None
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None  # never looked at, or a record that something damaged: look again
     return found if isinstance(found, dict) else None
 
@@ -68,6 +75,12 @@ def _remember(record: Path, state: list[int], found: dict[str, Any]) -> None:
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         json.dump({"state": state, "found": found}, stream)
     Path(name).replace(record)
+
+
+@functools.cache
+def _warn(folder: Path, reason: str) -> None:
+    """Say once that what is found cannot be remembered: it is no fault of the file looked at."""
+    logger.warning("files are looked at anew each time: %s cannot be written: %s", folder, reason)
 
 
 def _user_cache() -> Path:

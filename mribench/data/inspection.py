@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mribench.data.cache import remembered
+from mribench.data.nifti_file import check_file, shown
 from mribench.data.volumes import read_volume
 from mribench.errors import DataError
+from mribench.interfaces.dataset import ScanValues
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mribench.interfaces.dataset import Subject
+    from mribench.interfaces.dataset import Dataset, Scan, Subject
+
+MAPS = "qmri"
+"""The sequence of a set of quantitative maps, whose voxels need not be finite: outside the head no fit is."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +37,21 @@ class Inspection:
     problem: str
 
 
-def inspect_file(path: Path, is_label: bool = False) -> Inspection:
+def inspect_file(path: Path, is_label: bool = False, repair: bool = False) -> Inspection:
     """Read a volume fully, once for each version of the file (path, size, time of modification).
 
     Args:
         path: ``.nii`` or ``.nii.gz``.
         is_label: a label may be constant (an empty mask).
+        repair: voxels that are not finite are allowed, as long as some are.
     """
-    what = "label" if is_label else "image"
+    what = "label" if is_label else "map" if repair else "image"
     try:
-        return Inspection(**remembered(path, what, partial(_inspect, is_label=is_label)))
+        return Inspection(**remembered(path, what, partial(_inspect, is_label=is_label, repair=repair)))
     except OSError as error:
-        return Inspection("", f"{path} cannot be opened: {error.strerror}")
+        return Inspection("", f"{shown(path)} cannot be opened: {error.strerror}")
+    except ValueError:  # no path to ask the system about
+        return Inspection("", f"{shown(path)} cannot be opened: its name is not UTF-8 text")
 
 
 def fingerprint(subject: Subject) -> str:
@@ -52,15 +60,60 @@ def fingerprint(subject: Subject) -> str:
     Copies of a cohort in different folders, under different file names, have the same fingerprints as long
     as the loader gives the files the same roles. Compressing a file anew changes its subject's.
     """
-    parts = sorted((*role, inspect_file(path, is_label).digest) for role, path, is_label in _roles(subject))
+    parts = sorted(
+        (*role, inspect_file(path, is_label, role[0] == MAPS).digest)
+        for role, path, is_label in _roles(subject)
+    )
     text = json.dumps([subject.id, subject.site, parts], separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def problems(subject: Subject) -> list[str]:
     """Return one sentence for each file of a subject that cannot be used, sorted."""
-    found = (inspect_file(path, is_label).problem for _, path, is_label in _roles(subject))
+    found = (
+        inspect_file(path, is_label, role[0] == MAPS).problem for role, path, is_label in _roles(subject)
+    )
     return sorted({problem for problem in found if problem})
+
+
+def unusable(dataset: Dataset, subject: Subject, reader: str) -> list[str]:
+    """Return one sentence for everything that keeps a subject's scans from being used: files, grids, values.
+
+    Args:
+        dataset: reads the scans.
+        subject: whose scans.
+        reader: tells versions of the dataset's code apart.
+    """
+    return (
+        problems(subject)
+        or [text for scan in subject.scans if (text := dataset.check_scan(scan))]
+        or [text for scan in subject.scans if (text := inspect_values(dataset, scan, reader).problem)]
+    )
+
+
+def inspect_values(dataset: Dataset, scan: Scan, reader: str) -> ScanValues:
+    """Return what the dataset says of a scan's values, asked once for each version of its files.
+
+    Args:
+        dataset: reads the scan.
+        scan: whose files can be read (see ``problems``).
+        reader: tells versions of the dataset's code apart.
+    """
+    try:
+        states = [[str(path), (status := path.stat()).st_size, status.st_mtime_ns] for path in scan.files()]
+        if not states:
+            return dataset.check_values(scan)
+        key = [reader, dict(dataset.reading_options() or {}), sorted(scan.images), states]
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
+        compute = partial(_values, dataset, scan)
+        return ScanValues(**remembered(scan.files()[0], f"values:{digest}", compute))
+    except OSError as error:
+        return ScanValues(f"{error.filename} cannot be opened: {error.strerror}")
+
+
+def _values(dataset: Dataset, scan: Scan, _: Path) -> tuple[dict[str, Any], bool]:
+    found = dataset.check_values(scan)
+    return asdict(found), not found.problem
 
 
 def _roles(subject: Subject) -> Iterator[tuple[tuple[str, str, str, int], Path, bool]]:
@@ -73,11 +126,15 @@ def _roles(subject: Subject) -> Iterator[tuple[tuple[str, str, str, int], Path, 
                 yield (scan.sequence, scan.session, f"label:{name}", place), path, True
 
 
-def _inspect(path: Path, is_label: bool) -> tuple[dict[str, Any], bool]:
+def _inspect(path: Path, is_label: bool, repair: bool) -> tuple[dict[str, Any], bool]:
+    try:
+        check_file(path)  # a pipe or a device has no end
+    except DataError as error:
+        return {"digest": "", "problem": error.message}, False
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     try:
-        read_volume(path, allow_constant=is_label)
+        read_volume(path, allow_constant=is_label, repair=repair and not is_label)
     except DataError as error:
         passing = isinstance(error.__cause__, MemoryError)
         return {"digest": digest, "problem": error.message}, not passing

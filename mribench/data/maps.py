@@ -3,47 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mribench.data.prepare import load_maps
+from mribench.data.prepare import COUNTS, Reader, load_maps, maps_recipe
+from mribench.data.prepared import Recipe, volume_store
 from mribench.errors import DataError, JobError
 from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.seeding import Identity, numpy_generator
 
-MEMORY_BYTES = 6 * 2**30
-"""Volumes are kept in memory up to this size and read again beyond it."""
-
 
 class MapSource:
-    """Reads crops of the pretraining subjects' maps.
+    """Reads crops of the pretraining subjects' maps, from the store of prepared volumes.
 
     Args:
         dataset: reads the files.
         subjects: whom to read.
         spacing_mm: isotropic voxel size; None keeps each scan's own.
         needs: maps that the view generator cannot do without.
+        identity: ``reading_identity`` of the dataset; without it, volumes are kept in memory.
     """
 
     def __init__(
-        self, dataset: Dataset, subjects: Sequence[Subject], spacing_mm: float | None, needs: Sequence[str]
+        self,
+        dataset: Dataset,
+        subjects: Sequence[Subject],
+        spacing_mm: float | None,
+        needs: Sequence[str],
+        identity: Mapping[str, Any] | None = None,
     ) -> None:
         self.subjects = list(subjects)
-        self._dataset = dataset
+        self._reader = Reader(dataset, identity)
         self._spacing_mm = spacing_mm
         self._needs = needs
-        self._kept: dict[tuple[str, int], dict[str, Tensor]] = {}
-        self._bytes = 0
+        self._recipes: dict[tuple[str, int], Recipe] = {}
+        self.counts: dict[tuple[str, int], dict[str, int]] = {}
+        """Clipped and repaired voxels of each scan that was read, by subject and place among its scans."""
 
     def spacing_mm(self) -> float:
         """Return the edge of a voxel: as asked, or the first scan's."""
         if self._spacing_mm is not None:
             return self._spacing_mm
-        scan = self._usable(self.subjects[0])[0]
-        volume = next(iter(self._dataset.read_images(scan).values()))
-        return float(sum(volume.spacing_mm) / 3)
+        subject = self.subjects[0]
+        facts = volume_store().read(self._recipe(subject, 0, usable_scans(subject, self._needs)[0])).facts
+        edges_mm: Sequence[float] = next(iter(facts["spacing_mm"].values()))
+        return float(sum(edges_mm) / 3)
 
     def crops(
         self,
@@ -62,7 +69,7 @@ class MapSource:
         return {name: torch.stack([crop[name] for crop in crops]).to(device) for name in names}
 
     def _crop(self, subject: Subject, edge_vox: int, generator: torch.Generator) -> dict[str, Tensor]:
-        scans = self._usable(subject)
+        scans = usable_scans(subject, self._needs)
         chosen = int(torch.randint(len(scans), (), generator=generator))
         maps = self._maps(subject, chosen, scans[chosen])
         shape = next(iter(maps.values())).shape
@@ -71,24 +78,39 @@ class MapSource:
         return {name: _padded(volume[window], edge_vox) for name, volume in maps.items()}
 
     def _maps(self, subject: Subject, index: int, scan: Scan) -> dict[str, Tensor]:
-        key = (subject.id, index)
-        if key in self._kept:
-            return self._kept[key]
-        maps = load_maps(self._dataset, scan, self._spacing_mm, self._needs)
-        size = sum(volume.numel() * volume.element_size() for volume in maps.values())
-        if self._bytes + size <= MEMORY_BYTES:
-            self._kept[key] = maps
-            self._bytes += size
+        recipe = self._recipe(subject, index, scan)
+        maps = load_maps(recipe, scan, self._needs)
+        if (subject.id, index) not in self.counts:
+            facts = volume_store().read(recipe).facts
+            self.counts[subject.id, index] = {name: int(facts[name]) for name in COUNTS}
         return maps
 
-    def _usable(self, subject: Subject) -> list[Scan]:
-        scans = [scan for scan in subject.scans if all(name in scan.images for name in self._needs)]
-        if not scans:
-            raise DataError(
-                f"subject {subject.id} has no scan with the maps {', '.join(self._needs)}",
-                "exclude the subject, or choose another view generator",
-            )
-        return scans
+    def _recipe(self, subject: Subject, index: int, scan: Scan) -> Recipe:
+        key = (subject.id, index)
+        if key not in self._recipes:
+            self._recipes[key] = maps_recipe(self._reader, scan, self._spacing_mm)
+        return self._recipes[key]
+
+
+def usable_scans(subject: Subject, needs: Sequence[str]) -> list[Scan]:
+    """Return the scans that have the maps ``needs``.
+
+    Raises:
+        DataError: when there is none.
+    """
+    scans = [scan for scan in subject.scans if all(name in scan.images for name in needs)]
+    if not scans:
+        raise DataError(
+            f"subject {subject.id} has no scan with the maps {', '.join(needs)}",
+            "exclude the subject, or choose another view generator",
+        )
+    return scans
+
+
+def voxel_counts(*sources: MapSource) -> dict[str, int]:
+    """Return how many voxels were clipped and repaired in the scans that were read, each counted once."""
+    by_scan = {scan: counts for source in sources for scan, counts in source.counts.items()}
+    return {name: sum(counts[name] for counts in by_scan.values()) for name in COUNTS}
 
 
 def batch_indices(

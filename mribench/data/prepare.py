@@ -1,107 +1,161 @@
-"""From files to what a job works on: maps for pretraining, scans for a task."""
+"""From files to what a job works on: maps for pretraining, scans for a task.
+
+Everything here goes through the store of prepared volumes (``mribench.data.prepared``): a file is read,
+reoriented and resampled once, and memory-mapped after that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
+from mribench.data.head import foreground, zscore
+from mribench.data.inspection import MAPS, inspect_file
+from mribench.data.prepared import Content, Recipe, volume_store
 from mribench.data.volumes import Volume, resample_to, same_grid, target_grid
 from mribench.errors import DataError
 from mribench.interfaces.dataset import Dataset, Scan, Subject
+from mribench.interfaces.options import Options
 from mribench.interfaces.task import Task, TaskVolume
 
-WINDOW_PERCENT = (0.5, 99.5)
-"""Intensities are clipped to these percentiles of the volume before z-scoring, in every arm alike."""
+COUNTS = ("clipped_vox", "repaired_vox")
+"""What is counted where files are read; see ``Volume``."""
+
+Identity = Mapping[str, Any]
 
 
-def load_maps(
-    dataset: Dataset, scan: Scan, spacing_mm: float | None, needs: Sequence[str]
-) -> dict[str, Tensor]:
-    """Return the named maps of a scan, each ``(I, J, K)`` float32 in RAS, resampled where asked.
+def reading_identity(entry: Identity, dataset: Dataset, options: Options) -> dict[str, Any]:
+    """Return what decides, besides the files, what a dataset reads: its source and options, without paths.
 
     Args:
-        dataset: reads the files.
+        entry: the identity of its entry: ``name``, ``distribution`` and ``source`` are taken.
+        dataset: says which options matter.
+        options: all of them.
+    """
+    reading = dataset.reading_options()
+    if reading is None:
+        reading = {name: value for name, value in options.model_dump().items() if not isinstance(value, Path)}
+    return {**{part: entry[part] for part in ("name", "distribution", "source")}, "options": reading}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A dataset, and its ``reading_identity``: without that, nothing that it reads is stored."""
+
+    dataset: Dataset
+    identity: Identity | None = None
+
+
+def maps_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Recipe:
+    """Return the recipe of all maps of a scan, each ``(I, J, K)`` float32 in RAS, resampled where asked."""
+
+    def build() -> Content:
+        volumes = reader.dataset.read_images(scan)
+        moved = {name: _on_grid(volume, spacing_mm) for name, volume in volumes.items()}
+        spacing = {name: list(volume.spacing_mm) for name, volume in moved.items()}
+        arrays = {name: volume.data for name, volume in moved.items()}
+        return Content(arrays, {"spacing_mm": spacing, **_counts(volumes.values())})
+
+    return Recipe(_made_of("maps", reader, scan, spacing_mm), build)
+
+
+def load_maps(recipe: Recipe, scan: Scan, needs: Sequence[str]) -> dict[str, Tensor]:
+    """Return the maps of a scan, each ``(I, J, K)`` float32, memory-mapped.
+
+    Args:
+        recipe: from ``maps_recipe``.
         scan: a set of maps, or an image.
-        spacing_mm: isotropic voxel size to resample to; None keeps the scan's own grid.
         needs: maps that the view generator cannot do without.
 
     Raises:
         DataError: when a map is missing.
     """
-    volumes = dataset.read_images(scan)
-    absent = [name for name in needs if name not in volumes]
+    arrays = volume_store().read(recipe).arrays
+    absent = [name for name in needs if name not in arrays]
     if absent:
         files = ", ".join(str(path) for path in scan.images.values())
         raise DataError(
             f"the view generator needs the maps {', '.join(needs)}; {', '.join(absent)} is not among {files}",
             "pretrain on quantitative maps, or choose a view generator that needs images only",
         )
-    return {name: torch.from_numpy(_on_grid(volume, spacing_mm).data) for name, volume in volumes.items()}
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def load_task_volume(
-    dataset: Dataset, subject: Subject, scan: Scan, task: Task, spacing_mm: float | None
-) -> tuple[TaskVolume, str]:
-    """Return one scan ready for a task, and where its label came from (``own``, ``subject``, ``none``)."""
-    native = dataset.read_images(scan)["image"]
-    working = _on_grid(native, spacing_mm)
-    native_label, source = _label_on(native, dataset, subject, scan, task)
-    label = None
-    if native_label is not None:
-        label = native_label.data
-        if not same_grid(native, working):
-            label = resample_to(native_label, working.affine, working.shape_vox, order=0).data
-    volume = TaskVolume(
-        subject=subject.id,
-        session=scan.session,
-        sequence=scan.sequence,
-        image=torch.from_numpy(zscore(working.data))[None],
-        foreground=torch.from_numpy(foreground(working.data)),
-        label=None if label is None else torch.from_numpy(label.astype(np.int64)),
-        native_label=None if native_label is None else native_label.data.astype(np.int64),
-        spacing_mm=working.spacing_mm,
-        native_spacing_mm=native.spacing_mm,
-        to_native=_resampler(working, native),
-        covariates=dict(subject.covariates),
-    )
-    return volume, source
+@dataclass(frozen=True)
+class TaskRecipe:
+    """One scan for a task.
+
+    Attributes:
+        image: recipe of the image and the foreground on the working grid.
+        label: recipe of the class map, or None where the task has no label.
+        source: where the label comes from (``own``, ``subject``, ``none``).
+        subject: whom the scan is of.
+        scan: the scan.
+    """
+
+    image: Recipe
+    label: Recipe | None
+    source: str
+    subject: Subject
+    scan: Scan
+
+    def load(self) -> TaskVolume:
+        """Return the scan, memory-mapped."""
+        store = volume_store()
+        image = store.read(self.image)
+        classes = store.read(self.label).arrays if self.label else {}
+        on_working = classes.get("working", classes.get("native"))
+        return TaskVolume(
+            subject=self.subject.id,
+            session=self.scan.session,
+            sequence=self.scan.sequence,
+            image=torch.from_numpy(image.arrays["image"])[None],
+            foreground=torch.from_numpy(image.arrays["foreground"]),
+            label=None if on_working is None else torch.from_numpy(on_working),
+            native_label=classes.get("native"),
+            spacing_mm=tuple(image.facts["working"]["spacing_mm"]),
+            native_spacing_mm=tuple(image.facts["native"]["spacing_mm"]),
+            to_native=_resampler(image.facts),
+            covariates=dict(self.subject.covariates),
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return how many voxels were clipped and repaired when the files were read."""
+        recipes = [recipe for recipe in (self.image, self.label) if recipe]
+        facts = [volume_store().read(recipe).facts for recipe in recipes]
+        return {name: sum(int(fact[name]) for fact in facts) for name in COUNTS}
 
 
-def zscore(image: np.ndarray) -> np.ndarray:
-    """Clip ``(I, J, K)`` to ``WINDOW_PERCENT`` of the volume, then zero mean and unit deviation."""
-    low, high = np.percentile(image, WINDOW_PERCENT)
-    clipped = np.clip(image, low, high)
-    return ((clipped - clipped.mean()) / max(float(clipped.std()), 1e-8)).astype(np.float32)
+def task_recipe(
+    reader: Reader,
+    subject: Subject,
+    scan: Scan,
+    task: Task,
+    spacing_mm: float | None,
+    task_identity: Identity | None = None,
+) -> TaskRecipe:
+    """Return the recipes of one scan for a task.
 
+    Args:
+        reader: reads the files.
+        subject: whom the scan is of.
+        scan: has an image.
+        task: maps class memberships to classes.
+        spacing_mm: isotropic voxel size of the working grid; None keeps the image's own.
+        task_identity: of the task's entry; without it, labels are not stored.
 
-def foreground(image: np.ndarray) -> np.ndarray:
-    """Return the head as a boolean ``(I, J, K)``: the largest part above the mean, holes filled."""
-    bright = ndimage.binary_closing(image > image.mean(), iterations=2)
-    parts, count = ndimage.label(bright)
-    if count == 0:
-        return np.ones(image.shape, bool)
-    largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
-    filled: np.ndarray = ndimage.binary_fill_holes(parts == largest)
-    return filled
-
-
-def _on_grid(volume: Volume, spacing_mm: float | None) -> Volume:
-    if spacing_mm is None or np.allclose(volume.spacing_mm, spacing_mm, atol=1e-3):
-        return volume
-    affine, shape = target_grid(volume, spacing_mm)
-    return resample_to(volume, affine, shape, order=1)
-
-
-def _label_on(
-    native: Volume, dataset: Dataset, subject: Subject, scan: Scan, task: Task
-) -> tuple[Volume | None, str]:
-    """Return the class map on the image's grid: the label beside the image, else another of the subject's."""
+    Raises:
+        DataError: when the task needs a label and the subject has none.
+    """
+    image = image_recipe(reader, scan, spacing_mm)
     if task.label is None:
-        return None, "none"
+        return TaskRecipe(image, None, "none", subject, scan)
     source, owner = "own", scan
     if task.label not in scan.labels:
         owners = [other for other in subject.scans if task.label in other.labels]
@@ -112,18 +166,137 @@ def _label_on(
             )
         same_session = [other for other in owners if other.session == scan.session]
         source, owner = "subject", (same_session or owners)[0]
-    memberships = dataset.read_labels(owner, task.label)
-    classes = Volume(task.label_map(memberships.data).astype(np.float32), memberships.affine)
-    return resample_to(classes, native.affine, native.shape_vox, order=0), source
+    label = _label_recipe(reader, owner, task, task.label, image, task_identity)
+    return TaskRecipe(image, label, source, subject, scan)
+
+
+def load_task_volume(
+    dataset: Dataset, subject: Subject, scan: Scan, task: Task, spacing_mm: float | None
+) -> tuple[TaskVolume, str]:
+    """Return one scan ready for a task, read anew, and where its label came from."""
+    recipe = task_recipe(Reader(dataset), subject, scan, task, spacing_mm)
+    return recipe.load(), recipe.source
+
+
+def load_image(
+    reader: Reader, subject: Subject, scan: Scan, spacing_mm: float | None
+) -> tuple[Tensor, Tensor, dict[str, int]]:
+    """Return one scan as a task sees it, without a label.
+
+    Returns:
+        The image ``(1, I, J, K)``, z-scored float32; the head ``(I, J, K)`` as a boolean; and how many voxels
+        were clipped and repaired when the file was read.
+
+    Raises:
+        DataError: when the scan cannot be read, or is a set of maps.
+    """
+    if "image" not in scan.images:
+        raise DataError(
+            f"subject {subject.id}: {scan.sequence} is a set of maps, expected one image",
+            "name sequences of images",
+        )
+    content = volume_store().read(image_recipe(reader, scan, spacing_mm))
+    image, head = (torch.from_numpy(content.arrays[name]) for name in ("image", "foreground"))
+    return image[None], head, {name: int(content.facts[name]) for name in COUNTS}
+
+
+def image_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Recipe:
+    """Return the recipe of a scan's image, z-scored, and its foreground, both on the working grid."""
+
+    def build() -> Content:
+        native = reader.dataset.read_images(scan)["image"]
+        working = _on_grid(native, spacing_mm)
+        arrays = {"image": zscore(working.data), "foreground": foreground(working.data)}
+        grids = {"native": _grid_facts(native), "working": _grid_facts(working)}
+        return Content(arrays, {**grids, "same_grid": same_grid(native, working), **_counts([native])})
+
+    return Recipe(_made_of("image", reader, scan, spacing_mm), build)
+
+
+def _label_recipe(
+    reader: Reader, owner: Scan, task: Task, label: str, image: Recipe, task_identity: Identity | None
+) -> Recipe:
+    """Return the recipe of a class map on the image's own grid and, where it is another, the working one."""
+
+    def build() -> Content:
+        facts = volume_store().read(image).facts
+        memberships = reader.dataset.read_labels(owner, label)
+        classes = Volume(task.label_map(memberships.data).astype(np.float32), memberships.affine)
+        on_native = _moved(classes, facts["native"])
+        arrays = {"native": _small(on_native.data)}
+        if not facts["same_grid"]:
+            arrays["working"] = _small(_moved(on_native, facts["working"]).data)
+        return Content(arrays, _counts([memberships]))
+
+    files = _digests(owner, label)
+    if image.made_of is None or task_identity is None or files is None:
+        return Recipe(None, build)
+    made_of = {"what": "label", "image": image.made_of, "label": label, "files": files, "task": task_identity}
+    return Recipe({**made_of, "sequence": owner.sequence}, build)
+
+
+def _moved(classes: Volume, grid: Mapping[str, Any]) -> Volume:
+    return resample_to(classes, np.array(grid["affine"]), grid["shape_vox"], order=0)
+
+
+def _made_of(what: str, reader: Reader, scan: Scan, spacing_mm: float | None) -> dict[str, Any] | None:
+    files = _digests(scan) if reader.identity is not None else None
+    if files is None:
+        return None
+    spacing = None if spacing_mm is None else float(spacing_mm)
+    reading = {"reading": reader.identity, "sequence": scan.sequence}
+    return {"what": what, "files": files, "spacing_mm": spacing, **reading}
+
+
+def _digests(scan: Scan, label: str | None = None) -> list[list[Any]] | None:
+    """Return role, file name and digest of each image, or of each file of a label; None if one is not there.
+
+    The name is there because a dataset may tell a map's unit by it.
+    """
+    if label is None:
+        files = [(name, 0, path) for name, path in sorted(scan.images.items())]
+    else:
+        files = [(label, place, path) for place, path in enumerate(scan.labels[label])]
+    repair = scan.sequence == MAPS
+    found = [
+        [*role, path.name, inspect_file(path, label is not None, repair).digest] for *role, path in files
+    ]
+    return found if all(digest for *_, digest in found) else None
+
+
+def _on_grid(volume: Volume, spacing_mm: float | None) -> Volume:
+    if spacing_mm is None or np.allclose(volume.spacing_mm, spacing_mm, atol=1e-3):
+        return volume
+    affine, shape = target_grid(volume, spacing_mm)
+    return resample_to(volume, affine, shape, order=1)
+
+
+def _small(classes: np.ndarray) -> np.ndarray:
+    """Return whole numbers in the smallest of uint8, int16, int32 and int64 that holds them."""
+    low, high = int(classes.min()), int(classes.max())
+    for dtype in (np.uint8, np.int16, np.int32):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return classes.astype(dtype)
+    return classes.astype(np.int64)
+
+
+def _counts(volumes: Iterable[Volume]) -> dict[str, int]:
+    found = list(volumes)
+    return {name: sum(int(getattr(volume, name)) for volume in found) for name in COUNTS}
+
+
+def _grid_facts(volume: Volume) -> dict[str, Any]:
+    shape, spacing = list(volume.shape_vox), list(volume.spacing_mm)
+    return {"affine": volume.affine.tolist(), "shape_vox": shape, "spacing_mm": spacing}
 
 
 class _resampler:  # noqa: N801 - a picklable closure
     """Brings ``(C, I, J, K)`` from the working grid to the image's own, linearly per channel."""
 
-    def __init__(self, working: Volume, native: Volume) -> None:
-        self._same = same_grid(working, native)
-        self._affine = working.affine
-        self._native = (native.affine, native.shape_vox)
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        self._same = facts["same_grid"]
+        self._affine = np.array(facts["working"]["affine"])
+        self._native = (np.array(facts["native"]["affine"]), facts["native"]["shape_vox"])
 
     def __call__(self, values: Tensor) -> Tensor:
         if self._same:

@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 from scipy import ndimage
 
 from mribench.data.cache import cache_dir, remembered
-from mribench.data.nifti_file import Grid, read_header, read_voxels
+from mribench.data.nifti_file import Grid, read_header, read_voxels, shown
 from mribench.errors import DataError
 
 __all__ = [
@@ -87,22 +87,22 @@ def read_volume(path: Path | str, allow_constant: bool = False, repair: bool = F
             constant, or without a usable affine.
     """
     path = Path(path)
-    image, grid = read_header(path)
-    voxels = read_voxels(path, image, grid)
-    finite = np.isfinite(voxels)
-    count = int(voxels.size - finite.sum())
+    header, grid = read_header(path)
+    voxels = read_voxels(path, header, grid, orientations.io_orientation(grid.affine))
+    bad = ~np.isfinite(voxels)
+    count = int(bad.sum())
     if count and repair and count < voxels.size:
-        voxels = np.where(finite, voxels, np.float32(0))
+        voxels[bad] = 0
     elif count:
         raise DataError(
-            f"{path} has {count} voxels that are not finite",
+            f"{shown(path)} has {count} voxels that are not finite",
             "replace NaN and infinity, or leave the scan out",
         )
     if not allow_constant and voxels.min() == voxels.max():
-        raise DataError(f"{path} has the same value in every voxel", "export it again, or leave the scan out")
-    transform = orientations.io_orientation(grid.affine)
-    data = orientations.apply_orientation(voxels, transform)
-    return Volume(data, _canonical(grid).affine, repaired_vox=count)
+        raise DataError(
+            f"{shown(path)} has the same value in every voxel", "export it again, or leave the scan out"
+        )
+    return Volume(voxels, _canonical(grid).affine, repaired_vox=count)
 
 
 def write_volume(path: Path | str, volume: Volume, dtype: DTypeLike = np.float32) -> None:
@@ -207,7 +207,7 @@ def read_grid_of(images: Sequence[Path], labels: Sequence[Path]) -> str:
     for path in images[1:]:
         one, other = _canonical(first), _canonical(grids[path])
         if one.shape_vox != other.shape_vox or not _close(one.affine, other.affine):
-            return f"{images[0]} and {path} are not on one grid; resample one to the other"
+            return f"{shown(images[0])} and {shown(path)} are not on one grid; resample one to the other"
     for path in labels:
         problem = _label_problem(images[0], first, path, grids[path])
         if problem:
@@ -220,7 +220,9 @@ def _grid_of(path: Path) -> Grid | str:
     try:
         known = remembered(path, "grid", _claimed_grid)
     except OSError as error:
-        return f"{path} cannot be opened: {error.strerror}"
+        return f"{shown(path)} cannot be opened: {error.strerror}"
+    except ValueError:  # no path to ask the system about
+        return f"{shown(path)} cannot be opened: its name is not UTF-8 text"
     if known["problem"]:
         return str(known["problem"])
     i, j, k = known["shape_vox"]
@@ -239,9 +241,12 @@ def _label_problem(image_path: Path, image: Grid, label_path: Path, label: Grid)
     one, other = _canonical(image), _canonical(label)
     share_affine = _close(image.affine, label.affine) or _close(one.affine, other.affine)
     if share_affine and one.shape_vox != other.shape_vox:
-        return f"image and label of other shape: {image_path} {one.shape_vox}, {label_path} {other.shape_vox}"
+        return (
+            f"image and label of other shape: {shown(image_path)} {one.shape_vox}, "
+            f"{shown(label_path)} {other.shape_vox}"
+        )
     if not _overlap(one, other):
-        return f"the fields of view of {image_path} and {label_path} do not overlap"
+        return f"the fields of view of {shown(image_path)} and {shown(label_path)} do not overlap"
     return ""
 
 

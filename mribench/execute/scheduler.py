@@ -147,9 +147,7 @@ class _Run:
                 continue
             self.waiting.remove(job)
             self.running[key] = job
-            directory = self.store.prepare(
-                key, {"id": job.id, "kind": job.kind, "payload": job.payload, "provenance": self.provenance}
-            )
+            directory = self.store.prepare(key, _specification(job, self.provenance))
             self.watcher.started(job)
             self.executor.submit(key, directory)
         return elsewhere
@@ -171,6 +169,17 @@ class _Run:
             self.failed.add(key)
             self.summary.failed[job.id] = status.reason or status.state
         self.watcher.ended(job, status)
+
+
+def _specification(job: Job, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``job.json`` says."""
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "payload": job.payload,
+        "content": job.content,
+        "provenance": provenance,
+    }
 
 
 def select(jobs: Mapping[str, Job], patterns: Collection[str]) -> dict[str, Job]:

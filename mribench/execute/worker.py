@@ -116,8 +116,14 @@ def _commit(directory: Path, job: dict[str, Any], outcome: Outcome) -> None:
         replace_file(
             directory / "records.parquet", lambda path: write_table(path, outcome.scores, SCORE_SCHEMA)
         )
+    for name, (rows, schema) in outcome.tables.items():
+        _write(directory / name, rows, schema)
     write_json(directory / "environment.json", _environment(job, outcome))
     (directory / "checkpoint.safetensors").unlink(missing_ok=True)
+
+
+def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+    replace_file(path, lambda temporary: write_table(temporary, rows, schema))
 
 
 def _aligned(rows: list[dict[str, float]]) -> list[dict[str, float | None]]:

@@ -8,10 +8,13 @@ import pandas as pd
 
 from mribench.report.cells import Question
 from mribench.report.load import RunData
+from mribench.report.manifest import policy_of, profile_sentence, profiles_shown
+from mribench.statistics.scores import Policy
 
 ENOUGH_SEEDS = 5
 """Below this many seeds the tables claim nothing about methods."""
 _MOST_FAILED = 5
+_MOST_MIXED = 6
 _MARKS = (
     "Bold: best; underlined: second; of all rows but identity, by unrounded means, without incomplete cells."
 )
@@ -30,12 +33,13 @@ def caption(run: RunData, frame: pd.DataFrame, question: Question, notes: Sequen
         _what(frame, run, question),
         _standard_error(frame),
         _MARKS,
-        _empty_masks(_once(frame)),
+        _empty_masks(_once(frame), run),
         _incomplete(_once(frame)),
-        _failed_jobs(frame, run),
+        failed_jobs(frame, run),
         _superseded(run),
-        f"Profile: {', '.join(run.manifest['profiles'])}.",
-        _claim(frame),
+        *_mixed(run),
+        profile_sentence(profiles_shown(run.manifest)),
+        claim(frame),
         *notes,
     ]
     return tuple(sentence for sentence in sentences if sentence)
@@ -85,10 +89,24 @@ def _once(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["arm"].ne("identity") | ~frame.duplicated(same)]
 
 
-def _empty_masks(frame: pd.DataFrame) -> str:
+def _empty_masks(frame: pd.DataFrame, run: RunData) -> str:
     both = int(frame["n_both_empty"].sum())
-    left_out = f", left out: {both} rows" if both else ", left out: none"
-    return f"Empty masks: one empty counts as the metric's penalty; both empty{left_out}."
+    left_out = f"left out: {both} rows" if both else "left out: none"
+    policies = list(dict.fromkeys(policy_of(run.manifest, profile) for profile in run.manifest["profiles"]))
+    texts = [_policy(policy, frame) for policy in policies]
+    return f"Empty masks: {'; or, by profile, '.join(texts)}; both empty, {left_out}."
+
+
+def _policy(policy: Policy, frame: pd.DataFrame) -> str:
+    one, in_mm = int(frame["n_empty"].sum()), int(frame.loc[frame["unit"].eq("mm"), "n_empty"].sum())
+    if policy == "penalty":
+        return f"one empty counts as the metric's penalty{f' ({one} rows)' if one else ''}"
+    what = {
+        "dropped": "one empty drops out of metrics in mm (policy dropped)",
+        "256mm": "in metrics in mm an empty prediction counts 256 mm and an empty reference drops out "
+        "(policy 256mm)",
+    }[policy]
+    return f"{what}: {in_mm} rows; elsewhere it counts as the metric's penalty"
 
 
 def _incomplete(frame: pd.DataFrame) -> str:
@@ -101,7 +119,8 @@ def _incomplete(frame: pd.DataFrame) -> str:
     return f"Incomplete: {'; '.join(parts)}." if parts else ""
 
 
-def _failed_jobs(frame: pd.DataFrame, run: RunData) -> str:
+def failed_jobs(frame: pd.DataFrame, run: RunData) -> str:
+    """Return the jobs that failed behind a frame with the column ``blame``, and why; or an empty string."""
     names = list(dict.fromkeys(name for names in frame["blame"] for name in names))
     if not names:
         return ""
@@ -110,13 +129,19 @@ def _failed_jobs(frame: pd.DataFrame, run: RunData) -> str:
     return f"Failed jobs: {'; '.join(texts)}{more}."
 
 
+def _mixed(run: RunData) -> list[str]:
+    more = [f"Results of several splits: {len(run.mixed) - _MOST_MIXED} more like this."]
+    return [f"{text}." for text in run.mixed[:_MOST_MIXED]] + (more if len(run.mixed) > _MOST_MIXED else [])
+
+
 def _superseded(run: RunData) -> str:
     if not run.superseded:
         return ""
     return f"{run.superseded} older results of the same cells are not shown; the newest are."
 
 
-def _claim(frame: pd.DataFrame) -> str:
+def claim(frame: pd.DataFrame) -> str:
+    """Return what the number of seeds of a frame, in the column ``n_seeds``, allows to say."""
     seeds = int(frame["n_seeds"].max())
     if seeds == 1:
         return "One seed: valid for these checkpoints only."

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from mribench.report.load import RunData
+from mribench.report.manifest import policy_of
 from mribench.statistics import estimates, mark
-from mribench.statistics.scores import ESTIMATE_COLUMNS
+from mribench.statistics.scores import ESTIMATE_COLUMNS, Policy
 
 PLACE = ("task", "fraction", "train_sequence", "test_sequence", "test_site")
 """What says where a cell stands, besides its row and metric."""
@@ -45,6 +46,26 @@ class Question:
         return ("test_sequence", "subset_seed") if self.average_sequences else ("subset_seed",)
 
 
+LEADERBOARD = Question(in_domain=True, own_sequence=True, average_sequences=True)
+
+
+def is_share(unit: object, value_range: object) -> bool:
+    """Return whether a metric is a share of 1, shown in per cent as the field does.
+
+    A manifest without ranges: every metric without a unit.
+    """
+    if unit:
+        return False
+    return list(value_range) == [0, 1] if isinstance(value_range, Sequence) else True
+
+
+def metric_label(cell: Any) -> str:
+    """Return a metric with its unit and direction, as headers have it: ``dice % ↑``."""
+    unit = "%" if is_share(cell.unit, cell.value_range) else cell.unit
+    arrow = "↑" if cell.higher_is_better else "↓"
+    return " ".join(part for part in (cell.metric, unit, arrow) if part)
+
+
 def row_labels(frame: pd.DataFrame, manifest: dict[str, Any]) -> pd.Series:
     """Return the label of each row: the method, its arm unless frozen, its profile where several are."""
     label = frame["method"].astype(str)
@@ -64,8 +85,8 @@ def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     Where sequences are averaged their columns hold null. ``identity`` rows, which have no training, stand
     in every fraction and training sequence of their task.
     """
-    planned = _select(run.cells, run.manifest, question)
-    scores = _select(run.scores, run.manifest, question)
+    planned = selected(run.cells, run.manifest, question)
+    scores = selected(run.scores, run.manifest, question)
     parts = []
     for trained in (True, False):
         keys = [name for name in question.keys if trained or name not in _TRAINING]
@@ -98,7 +119,8 @@ def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     return _ordered(frame, run)
 
 
-def _select(frame: pd.DataFrame, manifest: dict[str, Any], question: Question) -> pd.DataFrame:
+def selected(frame: pd.DataFrame, manifest: dict[str, Any], question: Question) -> pd.DataFrame:
+    """Return the cells or scores that a question is about, with their labels in the column ``row``."""
     keep = pd.Series(True, index=frame.index)
     if question.in_domain:
         home = frame["task"].map(
@@ -139,21 +161,31 @@ def _part(
         jobs_waiting=("waiting", "sum"),
         blame=("blame", _unique),
     )
-    metrics = pd.DataFrame(
+    cells = progress.reset_index().merge(metric_frame(run.manifest), on="task")
+    policies = scores["profile"].map(lambda profile: policy_of(run.manifest, profile))
+    # labels of rows carry the profile where there are several: no group is of two policies
+    used: list[Policy] = list(policies.unique()) or ["penalty"]
+    found = pd.concat(
+        [estimates(scores[policies.eq(policy)], [*by, "metric"], question.within, policy) for policy in used],
+        ignore_index=True,
+    )
+    return cells.merge(found, on=[*by, "metric"], how="left")
+
+
+def metric_frame(manifest: dict[str, Any]) -> pd.DataFrame:
+    """Return one row per task and metric, with ``unit``, ``higher_is_better`` and ``value_range``."""
+    return pd.DataFrame(
         [
             {
                 "task": name,
                 "metric": metric["id"],
                 **{k: metric.get(k) for k in ("unit", "higher_is_better", "value_range")},
             }
-            for name, task in run.manifest["tasks"].items()
+            for name, task in manifest["tasks"].items()
             for metric in task["metrics"]
         ],
         columns=["task", "metric", "unit", "higher_is_better", "value_range"],
     )
-    cells = progress.reset_index().merge(metrics, on="task")
-    found = estimates(scores, [*by, "metric"], question.within)
-    return cells.merge(found, on=[*by, "metric"], how="left")
 
 
 def _unique(names: pd.Series) -> tuple[str, ...]:
@@ -179,6 +211,7 @@ def _statuses(frame: pd.DataFrame) -> pd.Series:
         "n_seeds",
         "n_rows",
         "n_failed",
+        "n_empty",
         "n_both_empty",
         "n_missing_pairs",
     ]
@@ -206,11 +239,8 @@ def _ordered(frame: pd.DataFrame, run: RunData) -> pd.DataFrame:
     """Sort as the benchmark file has it: methods, arms, references; tasks, fractions, sites, sequences."""
     manifest = run.manifest
     tasks = manifest["tasks"]
-    methods = [method["name"] for method in manifest["methods"]]
     frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *PLACE])))
     places = {
-        "method": [*methods, *manifest["reference_arms"]],
-        "arm": [*manifest["arms"], *manifest["reference_arms"]],
         "task": list(tasks),
         "test_site": [site for task in tasks.values() for site in task["sites"]],
         "train_sequence": [*(s for task in tasks.values() for s in task["train_sequences"]), ANY],
@@ -219,10 +249,17 @@ def _ordered(frame: pd.DataFrame, run: RunData) -> pd.DataFrame:
     }
     ranks = pd.DataFrame({name: _ranks(frame[name], known) for name, known in places.items()})
     ranks["fraction"] = frame["fraction"]
-    frame["row_order"] = ranks["method"] * (ranks["arm"].max() + 1) + ranks["arm"]
-    by = ("task", "metric", "fraction", "test_site", "train_sequence", "test_sequence", "method", "arm")
+    frame["row_order"] = ranks["row_order"] = row_order(frame, manifest)
+    by = ("task", "metric", "fraction", "test_site", "train_sequence", "test_sequence", "row_order")
     order = ranks.sort_values(list(by), kind="stable").index
     return frame.loc[order].reset_index(drop=True)
+
+
+def row_order(frame: pd.DataFrame, manifest: dict[str, Any]) -> pd.Series:
+    """Return the place of each row by method, then arm, as the benchmark file has them."""
+    methods = [*(method["name"] for method in manifest["methods"]), *manifest["reference_arms"]]
+    arm = _ranks(frame["arm"], [*manifest["arms"], *manifest["reference_arms"]])
+    return _ranks(frame["method"], methods) * (arm.max() + 1) + arm
 
 
 def _ranks(column: pd.Series, known: Sequence[str]) -> pd.Series:

@@ -10,9 +10,11 @@ NOTHING = "–"
 
 
 def cell_text(cell: Cell | None) -> str:
-    """Return what a cell says, without its mark: ``82.3 ± 0.9 [63/65]``, or ``missing``."""
+    """Return what a cell says, without its mark: ``82.3 ± 0.9 [63/65]``, ``+1.2 [0.4, 2.0]``, ``missing``."""
     if cell is None:
         return NOTHING
+    if cell.text is not None:
+        return cell.text
     if cell.status in ("failed", "missing"):
         return cell.status
     notes = []
@@ -40,7 +42,16 @@ def digits_for(se: float, digits: int) -> int:
 def _value_text(cell: Cell) -> str:
     if math.isnan(cell.mean):
         return "n/a"
+    if not math.isnan(cell.low):
+        return _interval_text(cell)
     se = cell.se * cell.scale
     digits = digits_for(se, cell.digits)
     mean = f"{cell.mean * cell.scale:.{digits}f}"
     return mean if math.isnan(se) else f"{mean} ± {se:.{digits}f}"
+
+
+def _interval_text(cell: Cell) -> str:
+    digits = digits_for((cell.high - cell.low) / 2 * cell.scale, cell.digits)
+    # + 0.0, so that what rounds to zero has no minus
+    mean, low, high = (round(value * cell.scale, digits) + 0.0 for value in (cell.mean, cell.low, cell.high))
+    return f"{mean:+.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
 from mribench.errors import MRIBenchError, did_you_mean
+from mribench.report.budget import NAME as BUDGET
+from mribench.report.budget import budget_table
 from mribench.report.captions import caption
-from mribench.report.cells import Question, cell_frame
+from mribench.report.cells import LEADERBOARD, Question, cell_frame, is_share, metric_label
+from mribench.report.defects import NAME as DEFECTS
+from mribench.report.defects import defects_table
 from mribench.report.flags import Flags, flags
+from mribench.report.invariance import NAME as INVARIANCE
+from mribench.report.invariance import invariance_table
 from mribench.report.load import RunData
 from mribench.report.model import Cell, Column, Row, Table
 
-LEADERBOARD = Question(in_domain=True, own_sequence=True, average_sequences=True)
 TRANSFER = Question(own_sequence=False)
 PAPER = Question(own_sequence=True)
 
@@ -22,7 +27,7 @@ Header = Callable[[Any], tuple[str, ...]]
 
 
 def build(run: RunData, name: str) -> list[Table]:
-    """Build the tables of a name: ``leaderboard``, ``transfer``, or ``paper-N`` for the N-th task.
+    """Build the tables of a name: one of ``table_names``; ``paper-N`` is about the N-th task.
 
     Raises:
         MRIBenchError: for an unknown name.
@@ -32,12 +37,16 @@ def build(run: RunData, name: str) -> list[Table]:
         raise MRIBenchError(f"there is no table '{name}'", did_you_mean(name, known))
     if name == "leaderboard":
         return [leaderboard(run)]
+    whole = {INVARIANCE: invariance_table, DEFECTS: defects_table, BUDGET: budget_table}
+    if name in whole:
+        return [whole[name](run)]
     return transfer(run) if name == "transfer" else [paper(run, int(name.removeprefix("paper-")))]
 
 
 def table_names(run: RunData) -> list[str]:
     """Return the names of the tables that these results can make."""
-    return ["leaderboard", "transfer", *(f"paper-{i + 1}" for i in range(len(run.manifest["tasks"])))]
+    papers = (f"paper-{i + 1}" for i in range(len(run.manifest["tasks"])))
+    return ["leaderboard", "transfer", INVARIANCE, DEFECTS, BUDGET, *papers]
 
 
 def leaderboard(run: RunData) -> Table:
@@ -46,7 +55,7 @@ def leaderboard(run: RunData) -> Table:
     return _grid(
         run, frame, LEADERBOARD, "leaderboard", f"{run.manifest['benchmark']}: leaderboard",
         ("method",), lambda cell: (cell.row,),
-        lambda cell: (cell.task, _fraction(run, cell.task, cell.fraction), _metric(cell)),
+        lambda cell: (cell.task, _fraction(run, cell.task, cell.fraction), metric_label(cell)),
     )  # fmt: skip
 
 
@@ -61,7 +70,7 @@ def transfer(run: RunData) -> list[Table]:
             _grid(
                 run, largest, TRANSFER, f"transfer-{task}-{metric}", f"{task} {fraction}: {metric}, transfer",
                 ("method", "trained on"), lambda cell: (cell.row, cell.train_sequence),
-                lambda cell: (cell.test_site, cell.test_sequence, _metric(cell)),
+                lambda cell: (cell.test_site, cell.test_sequence, metric_label(cell)),
             )
         )  # fmt: skip
     return tables
@@ -74,7 +83,7 @@ def paper(run: RunData, number: int) -> Table:
     return _grid(
         run, frame[frame["task"] == task], PAPER, f"paper-{number}", f"{task}: site and sequence",
         ("site", "sequence"), lambda cell: (cell.test_site, cell.test_sequence),
-        lambda cell: (_metric(cell), _fraction(run, cell.task, cell.fraction), cell.row),
+        lambda cell: (metric_label(cell), _fraction(run, cell.task, cell.fraction), cell.row),
     )  # fmt: skip
 
 
@@ -117,22 +126,6 @@ def _cell(cell: Any) -> Cell | None:
         cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
         cell.status, cell.mark, scale, digits,
     )  # fmt: skip
-
-
-def is_share(unit: object, value_range: object) -> bool:
-    """Return whether a metric is a share of 1, shown in per cent as the field does.
-
-    A manifest without ranges: every metric without a unit.
-    """
-    if unit:
-        return False
-    return list(value_range) == [0, 1] if isinstance(value_range, Sequence) else True
-
-
-def _metric(cell: Any) -> str:
-    unit = "%" if is_share(cell.unit, cell.value_range) else cell.unit
-    arrow = "↑" if cell.higher_is_better else "↓"
-    return " ".join(part for part in (cell.metric, unit, arrow) if part)
 
 
 def _fraction(run: RunData, task: str, fraction: float) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mribench.errors import StoreError
-from mribench.records import CELL_COLUMNS, JOB_SCHEMA, SCORE_SCHEMA, read_tables
+from mribench.records import CELL_COLUMNS, INVARIANCE_SCHEMA, JOB_SCHEMA, SCORE_SCHEMA, read_tables
+from mribench.report.digests import of_one_split
+from mribench.report.embedded import planned_embeds
 from mribench.report.manifest import merge
 from mribench.store import SCHEMA, Store, read_json
 
@@ -29,11 +32,18 @@ class RunData:
         manifest: of the plan, or of several merged.
         scores: rows of ``SCORE_SCHEMA`` of the done jobs, each cell and seed once.
         jobs: rows of ``JOB_SCHEMA`` of the done jobs.
-        cells: one row per planned evaluate job: ``CELL_COLUMNS``, ``key``, ``pretrain``, ``state``, and
-            ``blame``, the id of the job that failed, its own or one that it waits for.
+        cells: one row per planned evaluate job: ``CELL_COLUMNS``, ``key``, ``adapt`` and ``pretrain`` (keys
+            of the jobs behind it), ``state``, and ``blame``, the id of the job that failed, its own or one
+            that it waits for.
         status: state of each job by key.
         reasons: why a job failed, by id.
         superseded: older results of the same cells that were left aside.
+        mixed: one sentence for each family of cells that has results of several splits, of which only the
+            newest result's are shown.
+        invariance: rows of ``INVARIANCE_SCHEMA`` of the done embed jobs, each encoder and cohort once.
+        embeds: the planned embed jobs, from ``planned_embeds``.
+        variants: as ``cells``, of the benchmark with one known defect more; they are in no other attribute.
+        variant_scores: as ``scores``, of those.
     """
 
     manifest: dict[str, Any]
@@ -43,6 +53,11 @@ class RunData:
     status: dict[str, str]
     reasons: dict[str, str]
     superseded: int = 0
+    mixed: tuple[str, ...] = ()
+    invariance: pd.DataFrame = field(default_factory=INVARIANCE_SCHEMA.empty_table().to_pandas)
+    embeds: pd.DataFrame = field(default_factory=lambda: planned_embeds((), {}, {}, str))
+    variants: pd.DataFrame = field(default_factory=lambda: _cells((), {}, {}))
+    variant_scores: pd.DataFrame = field(default_factory=SCORE_SCHEMA.empty_table().to_pandas)
 
 
 def load_run(directory: Path, digest: str | None = None) -> RunData:
@@ -51,30 +66,50 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
     Args:
         directory: ``<results>/<benchmark>``.
         digest: of the settings, to read one plan; all plans when None. Where several plans have results
-            for one cell, the newest is used.
+            for one cell, the newest is used; results of other splits are never shown beside it.
 
     Raises:
         StoreError: when there are none, a file cannot be read, or its schema version is another.
     """
-    manifests = [_manifest(path) for path in _plans(directory, digest)]
-    manifests.sort(key=lambda manifest: manifest["created"])
+    manifests = read_manifests(directory, digest)
     store = Store(directory)
     planned = [job for manifest in manifests for job in manifest["jobs"]]
     statuses = {key: store.status(key) for key in {job["key"] for job in planned if job["key"]}}
     status, blame = _blocked(planned, {key: found.state for key, found in statuses.items()})
-    cells, superseded = _newest(_cells(planned, status, blame), directory)
+    cells, superseded, mixed = _newest(_cells(planned, status, blame), directory, len(manifests) > 1)
     done = {key for key, state in status.items() if state == "done"}
-    shown = [key for key in cells["key"].dropna() if key in done]
+    manifest = merge(manifests)
+    varied = cells["profile"].isin(manifest["variants"])
+    shown, of_variants = (
+        [key for key in part["key"].dropna() if key in done] for part in (cells[~varied], cells[varied])
+    )
     trained = [job["key"] for job in planned if job["key"] in done and job["kind"] != "evaluate"]
+    embeds = planned_embeds(planned, status, blame, lambda key: _finished(directory, key))
+    embedded = [key for key in embeds.loc[~embeds["superseded"], "key"].dropna() if key in done]
     return RunData(
-        manifest=merge(manifests),
+        manifest=manifest,
         scores=_read(directory, shown, "records.parquet", SCORE_SCHEMA),
         jobs=_read(directory, [*dict.fromkeys(trained), *shown], "job.parquet", JOB_SCHEMA),
-        cells=cells,
+        cells=cells[~varied].reset_index(drop=True),
         status=status,
         reasons={job["id"]: statuses[job["key"]].reason for job in planned if job["key"] in statuses},
         superseded=superseded,
+        mixed=mixed,
+        invariance=_read(directory, embedded, "invariance.parquet", INVARIANCE_SCHEMA),
+        embeds=embeds,
+        variants=cells[varied].reset_index(drop=True),
+        variant_scores=_read(directory, of_variants, "records.parquet", SCORE_SCHEMA),
     )
+
+
+def read_manifests(directory: Path, digest: str | None = None) -> list[dict[str, Any]]:
+    """Return the manifests of a benchmark's plans, or of one of them, oldest first.
+
+    Raises:
+        StoreError: as ``load_run``.
+    """
+    manifests = [_manifest(path) for path in _plans(directory, digest)]
+    return sorted(manifests, key=lambda manifest: str(manifest["created"]))
 
 
 def _plans(directory: Path, digest: str | None) -> list[Path]:
@@ -132,6 +167,7 @@ def _cells(
         {
             **job["cell"],
             "key": job["key"],
+            "adapt": next((need for need in job["needs"] if need != job["pretrain"]), None),
             "pretrain": job["pretrain"],
             "state": status.get(job["key"], "todo"),
             "blame": blame.get(job["key"], ""),
@@ -139,26 +175,32 @@ def _cells(
         for job in planned
         if job["kind"] == "evaluate"
     ]
-    frame = pd.DataFrame(rows, columns=[*CELL_COLUMNS, "key", "pretrain", "state", "blame"])
+    frame = pd.DataFrame(rows, columns=[*CELL_COLUMNS, "key", "adapt", "pretrain", "state", "blame"])
     types = pa.schema(CELL_COLUMNS).empty_table().to_pandas().dtypes.to_dict()
     return frame.astype({name: "float64" if kind.kind in "if" else kind for name, kind in types.items()})
 
 
-def _newest(cells: pd.DataFrame, directory: Path) -> tuple[pd.DataFrame, int]:
-    """Keep one job per cell and seed: the newest that is done, else the last planned."""
+def _newest(
+    cells: pd.DataFrame, directory: Path, several_plans: bool
+) -> tuple[pd.DataFrame, int, tuple[str, ...]]:
+    """Keep one job per cell and seed: the newest that is done, else the last planned; never of two splits.
+
+    Returns:
+        The cells, how many done jobs a newer one replaces, and what was left out for its split.
+    """
     cells = cells.drop_duplicates([*IDENTITY, "key"], keep="last", ignore_index=True)
+    finished = functools.cache(functools.partial(_finished, directory))
+    every = int(cells["state"].eq("done").sum())
+    mixed: dict[str, int] = {}
+    if several_plans:
+        cells, mixed = of_one_split(cells, IDENTITY, directory, finished)
     several = cells.duplicated(IDENTITY, keep=False)
-    if not several.any():
-        return cells, 0
     done = cells["state"].eq("done")
-    finished = [
-        _finished(directory, key) if ask else ""
-        for key, ask in zip(cells["key"], several & done, strict=True)
-    ]
-    order = cells.assign(done=done, finished=finished).sort_values(["done", "finished"], kind="stable")
-    kept = order.drop_duplicates(IDENTITY, keep="last").index
-    superseded = int(done.drop(kept).sum())
-    return cells.loc[sorted(kept)].reset_index(drop=True), superseded
+    when = [finished(key) if ask else "" for key, ask in zip(cells["key"], several & done, strict=True)]
+    order = cells.assign(done=done, finished=when).sort_values(["done", "finished"], kind="stable")
+    kept = cells.loc[sorted(order.drop_duplicates(IDENTITY, keep="last").index)]
+    superseded = every - sum(mixed.values()) - int(kept["state"].eq("done").sum())
+    return kept.reset_index(drop=True), superseded, tuple(mixed)
 
 
 def _finished(directory: Path, key: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any
+
+from mribench.defects import DROPPED_FAILURES, FIXED_PENALTY
+from mribench.statistics.scores import Policy
 
 _LISTS = ("seeds", "arms", "reference_arms")
 _TASK_LISTS = ("fractions", "train_sequences", "test_sequences", "sites")
@@ -12,13 +15,26 @@ _TASK_LISTS = ("fractions", "train_sequences", "test_sequences", "sites")
 def merge(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return one manifest for several, oldest first; where they differ, the newest describes.
 
-    ``profiles`` lists the profiles of all of them.
+    Beside what a manifest has: ``profiles`` lists the profiles of all; ``shown_defects`` has, by profile, the
+    known defects that it reproduces with their sentences; ``measured_defects`` lists those to be measured,
+    each a mapping with ``name``, ``summary``, ``metrics``, ``profile`` (label of the rows that show it, null
+    when it changes the report only) and ``base`` (that of the rows without it). ``variants`` are the labels
+    of rows that stand in no other table.
     """
     newest = manifests[-1]
     merged = {
         **newest,
         **{name: _union(manifest[name] for manifest in manifests) for name in _LISTS},
         "profiles": _union([manifest["profile"]] for manifest in manifests),
+        "shown_defects": {m["profile"]: dict(m.get("defects", {}).get("shown", {})) for m in manifests},
+        "measured_defects": _by_name(
+            map(_measured, manifests), lambda defect: (defect["base"], defect["name"])
+        ),
+        "variants": [
+            label
+            for label in _union(manifest.get("variants", ()) for manifest in manifests)
+            if label not in {manifest["profile"] for manifest in manifests}
+        ],
         "methods": _by_name((m["methods"] for m in manifests), lambda method: method["name"]),
         "tasks": {},
         "report": {"tables": _union(manifest["report"]["tables"] for manifest in manifests)},
@@ -27,6 +43,38 @@ def merge(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for name, task in manifest["tasks"].items():
             merged["tasks"][name] = _merged_task(merged["tasks"].get(name), task)
     return merged
+
+
+def policy_of(manifest: Mapping[str, Any], profile: str) -> Policy:
+    """Return how the rows of a profile are aggregated where a mask is empty."""
+    shown = manifest.get("shown_defects", {}).get(profile, {})
+    if FIXED_PENALTY in shown:
+        return "256mm"
+    return "dropped" if DROPPED_FAILURES in shown else "penalty"
+
+
+def profile_sentence(shown: Mapping[str, Collection[str]]) -> str:
+    """Return the sentence ``Profile: as-released, reproducing the known defects: a, b.`` of a caption.
+
+    Args:
+        shown: names of the known defects, by profile.
+    """
+    texts = [
+        f"{profile}, reproducing the known defects: {', '.join(sorted(names))}" if names else profile
+        for profile, names in shown.items()
+    ]
+    return f"Profile: {('; ' if any(shown.values()) else ', ').join(texts)}."
+
+
+def profiles_shown(manifest: Mapping[str, Any]) -> dict[str, Collection[str]]:
+    """Return, by profile of a merged manifest, the names of the known defects that it reproduces."""
+    shown = manifest.get("shown_defects", {})
+    return {profile: list(shown.get(profile, ())) for profile in manifest["profiles"]}
+
+
+def _measured(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    found = manifest.get("defects", {}).get("measured", {})
+    return [{**defect, "name": name, "base": manifest["profile"]} for name, defect in found.items()]
 
 
 def _merged_task(older: dict[str, Any] | None, newer: dict[str, Any]) -> dict[str, Any]:

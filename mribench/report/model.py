@@ -27,6 +27,10 @@ class Cell:
         mark: best or second of those it competes with.
         scale: factor to what is shown, 100 for shares.
         digits: decimals shown.
+        low: lower end of the 95 % interval of a difference, which is shown with its sign; NaN where there is
+            none.
+        high: its upper end.
+        text: what is shown in place of all that, None to show the numbers.
     """
 
     mean: float = math.nan
@@ -39,6 +43,9 @@ class Cell:
     mark: Mark = "none"
     scale: float = 1.0
     digits: int = 1
+    low: float = math.nan
+    high: float = math.nan
+    text: str | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,13 @@ import pandas as pd
 from mribench.statistics.crossed import mean_and_se
 
 _NO_SEED = -1
+_ONE_EMPTY = ("pred-empty", "ref-empty")
+
+Policy = Literal["penalty", "dropped", "256mm"]
+"""What a distance in mm counts where one of the masks is empty: the metric's own penalty; nothing; or
+256 mm for an empty prediction and nothing for an empty reference."""
+FIXED_MM = 256.0
+"""What the released code counts for an empty prediction, whatever the image."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,7 @@ class Estimate:
         n_seeds: seeds in the table; 0 where nothing was trained.
         n_rows: score rows.
         n_failed: rows with status ``failed``.
+        n_empty: rows with one empty mask, which the policy is about.
         n_both_empty: rows with status ``both-empty``, left out by definition.
         n_missing_pairs: (seed, subject) pairs without a score, out of all seeds × all subjects.
     """
@@ -38,6 +47,7 @@ class Estimate:
     n_seeds: int
     n_rows: int
     n_failed: int
+    n_empty: int
     n_both_empty: int
     n_missing_pairs: int
 
@@ -45,29 +55,55 @@ class Estimate:
 ESTIMATE_COLUMNS = [field.name for field in fields(Estimate)]
 
 
-def subject_means(scores: pd.DataFrame, by: Sequence[str], within: Sequence[str] = ()) -> pd.DataFrame:
+def counted(scores: pd.DataFrame, policy: Policy = "penalty") -> pd.Series:
+    """Return what each row counts under a policy on empty masks; NaN where it is left out.
+
+    The policies other than ``penalty`` are about metrics in mm; other metrics count as ever.
+
+    Args:
+        scores: rows of ``mribench.records.SCORE_SCHEMA``.
+        policy: one of ``Policy``.
+
+    Raises:
+        ValueError: for an unknown policy.
+    """
+    if policy not in get_args(Policy):
+        raise ValueError(f"expected a policy of {', '.join(get_args(Policy))}, got {policy!r}")
+    if policy == "penalty":
+        return scores["penalty"]
+    in_mm = scores["unit"].eq("mm")
+    value = scores["penalty"].mask(in_mm & scores["status"].isin(_ONE_EMPTY))
+    if policy == "dropped":
+        return value
+    return value.mask(in_mm & scores["status"].eq("pred-empty"), FIXED_MM)
+
+
+def subject_means(
+    scores: pd.DataFrame, by: Sequence[str], within: Sequence[str] = (), policy: Policy = "penalty"
+) -> pd.DataFrame:
     """Return one row per group, seed and subject.
 
-    What counts is the column ``penalty``: the score under the default policy on empty masks. Labels are
-    averaged within a session, sessions within a subject, then the columns of ``within``. A subject with
-    a failed row has no value: the mean of what is left would be of something else.
+    Labels are averaged within a session, sessions within a subject, then the columns of ``within``. A
+    subject with a failed row has no value: the mean of what is left would be of something else.
 
     Args:
         scores: rows of ``mribench.records.SCORE_SCHEMA``.
         by: columns that make up a group.
         within: columns averaged within a subject, each with the same weight.
+        policy: what an empty mask counts; by default the column ``penalty``.
 
     Returns:
         columns ``by``, ``seed`` (-1 for none), ``subject``, ``value``, ``n_rows``, ``n_failed``,
-        ``n_both_empty``.
+        ``n_empty``, ``n_both_empty``.
     """
     failed = scores["status"].eq("failed")
     keys = [*by, "seed", "subject"]
     rows = scores[[*by, *within, "subject", "session"]].assign(
         seed=scores["seed"].fillna(_NO_SEED).astype(np.int64),
-        value=scores["penalty"].mask(failed),
+        value=counted(scores, policy).mask(failed),
         n_rows=1,
         n_failed=failed.astype(np.int64),
+        n_empty=scores["status"].isin(_ONE_EMPTY).astype(np.int64),
         n_both_empty=scores["status"].eq("both-empty").astype(np.int64),
     )
     for level in ([*keys, *within, "session"], [*keys, *within], keys):
@@ -78,8 +114,15 @@ def subject_means(scores: pd.DataFrame, by: Sequence[str], within: Sequence[str]
 
 def _averaged(rows: pd.DataFrame, level: Sequence[str]) -> pd.DataFrame:
     groups = rows.groupby(list(level), dropna=False, sort=False, observed=True)
-    counts = {name: (name, "sum") for name in ("n_rows", "n_failed", "n_both_empty")}
+    counts = {name: (name, "sum") for name in ("n_rows", "n_failed", "n_empty", "n_both_empty")}
     return groups.agg(value=("value", "mean"), **counts).reset_index()
+
+
+def complete(table: np.ndarray) -> np.ndarray:
+    """Return the part of a table ``(S, N)`` without NaN: seeds with any score, subjects with all of those."""
+    there = ~np.isnan(table)
+    seeds = there.any(axis=1)
+    return table[seeds][:, there[seeds].all(axis=0)] if seeds.any() else np.empty((0, 0))
 
 
 def estimate(means: pd.DataFrame) -> Estimate:
@@ -91,34 +134,36 @@ def estimate(means: pd.DataFrame) -> Estimate:
     column, subjects_seen = pd.factorize(means["subject"])
     table = np.full((len(seeds_seen), len(subjects_seen)), np.nan)
     table[row, column] = means["value"]
-    there = ~np.isnan(table)
-    seeds = there.any(axis=1)
-    complete = table[seeds][:, there[seeds].all(axis=0)] if seeds.any() else np.empty((0, 0))
-    mean, se, df = mean_and_se(complete)
+    kept = complete(table)
+    mean, se, df = mean_and_se(kept)
     trained = bool((means["seed"] != _NO_SEED).any())
     return Estimate(
         mean=mean,
         se=se,
         df=df,
-        n_subjects=complete.shape[1],
+        n_subjects=kept.shape[1],
         n_subjects_total=table.shape[1],
-        n_seeds=complete.shape[0] if trained else 0,
+        n_seeds=kept.shape[0] if trained else 0,
         n_rows=int(means["n_rows"].sum()),
         n_failed=int(means["n_failed"].sum()),
+        n_empty=int(means["n_empty"].sum()),
         n_both_empty=int(means["n_both_empty"].sum()),
-        n_missing_pairs=int(np.count_nonzero(~there)),
+        n_missing_pairs=int(np.count_nonzero(np.isnan(table))),
     )
 
 
-def estimates(scores: pd.DataFrame, by: Sequence[str], within: Sequence[str] = ()) -> pd.DataFrame:
+def estimates(
+    scores: pd.DataFrame, by: Sequence[str], within: Sequence[str] = (), policy: Policy = "penalty"
+) -> pd.DataFrame:
     """Return one row per group: the columns ``by`` and the fields of ``Estimate``.
 
     Args:
         scores: rows of ``mribench.records.SCORE_SCHEMA``.
         by: columns that make up a group; nulls are a value of their own.
         within: columns averaged within a subject.
+        policy: what an empty mask counts.
     """
-    means = subject_means(scores, by, within)
+    means = subject_means(scores, by, within, policy)
     number = means.groupby(list(by), dropna=False, sort=False, observed=True).ngroup()
     heads = means.loc[~number.duplicated(), list(by)].reset_index(drop=True)
     rows = [asdict(estimate(group)) for _, group in means.groupby(number, sort=False)]

@@ -114,7 +114,7 @@ def task_volume(memberships: np.ndarray | None, label: np.ndarray | None) -> Tas
         sequence="T1w",
         image=(image - image.mean()) / image.std(),
         foreground=foreground,
-        label=None if label is None else torch.from_numpy(label.astype(np.int64)),
+        label=None if label is None else torch.from_numpy(label.astype(np.uint8)),
         native_label=label,
         spacing_mm=(2.0, 2.0, 2.0),
         native_spacing_mm=(2.0, 2.0, 2.0),

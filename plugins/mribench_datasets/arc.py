@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
-
 from mribench.interfaces import Exclusion, Scan, Subject
-from mribench_datasets.folders import FolderDataset, nifti_files, sorted_scans, stem
+from mribench_datasets.folders import FolderDataset, Found, nifti_files, sorted_scans, stem, take_once
+from mribench_datasets.people import add_covariates, participants
 
 _SEQUENCES = ("T1w", "T2w", "FLAIR")
+_DRAWN_ON = "T2w"
+_MASKS = ("derivatives", "lesion_masks")
 _ENTITY = re.compile(r"(?P<key>[a-z]+)-(?P<value>[A-Za-z0-9]+)$")
+_VARIANT = ("acq", "run")
+
+Sessions = dict[tuple[str, str], list["_File"]]
+"""Files by (subject, session)."""
 
 
 class ARC(FolderDataset):
     """ARC as OpenNeuro gives it, or any BIDS folder with lesion masks laid out like it.
 
-    The label ``lesion`` of every scan of a session is the mask that was drawn on the session's T2w image.
-    Sessions without a mask are left out of subjects that have another one; a subject without any mask
-    keeps its scans, unlabelled, and so stays known to splits and to the leakage gate.
+    The label ``lesion`` of every scan of a session is the mask that was drawn on the session's T2w image: the
+    one of the same acquisition and run where there is one, else of the same run, else of the same
+    acquisition, else the first. Sessions without a mask are left out of subjects that have another one; a
+    subject without any mask keeps its scans, unlabelled, and so stays known to splits and to the leakage
+    gate.
     """
 
     name = "arc"
@@ -30,50 +37,24 @@ class ARC(FolderDataset):
     licence = "CC0"
     source = "https://openneuro.org/datasets/ds004884"
 
-    def find(self) -> tuple[list[Subject], list[Exclusion]]:
-        """Return the subjects in the folder, and what is left out."""
-        if self.root is None:
-            return [], []
-        files: dict[str, list[_File]] = defaultdict(list)
-        for folder in sorted(self.root.glob("sub-*")):
-            for path in nifti_files(folder):
-                file = _parse(path)
-                if file is not None and file.suffix in _SEQUENCES and path.parent.name == "anat":
-                    files[file.entities["sub"]].append(file)
-        covariates = _participants(self.root / "participants.tsv")
-        subjects, excluded = [], []
-        for name, found in sorted(files.items()):
-            scans, left_out = self._scans(name, found)
-            excluded += left_out
-            subjects.append(
-                Subject(self.namespace, name, "ARC", sorted_scans(scans), covariates=covariates.get(name, {}))
-            )
-        return subjects, excluded
-
-    def _scans(self, name: str, files: list[_File]) -> tuple[list[Scan], list[Exclusion]]:
-        sessions: dict[str, list[_File]] = defaultdict(list)
-        for file in files:
-            sessions[file.entities.get("ses", "")].append(file)
-        masks = {session: self._masks(name, session) for session in sessions}
-        some = any(masks.values())
-        scans: list[Scan] = []
-        excluded: list[Exclusion] = []
-        for session, found in sorted(sessions.items()):
-            if not masks[session]:
-                what = f"session '{session}' has no lesion mask"
-                kept = "its scans are left out" if some else "nor has any other; its scans are unlabelled"
-                excluded.append(Exclusion(name, f"{what}: {kept}"))
-            if masks[session] or not some:
-                scans += _session_scans(session, found, masks[session])
-        return scans, excluded
-
-    def _masks(self, name: str, session: str) -> list[_File]:
-        if self.root is None:
-            return []
-        folder = self.root / "derivatives" / "lesion_masks" / f"sub-{name}"
-        folder = folder / f"ses-{session}" / "anat" if session else folder / "anat"
-        parsed = [_parse(path) for path in sorted(folder.glob("*_desc-lesion_mask.nii*"))]
-        return [file for file in parsed if file is not None and file.suffix == "mask"]
+    def find(self, root: Path) -> Found:
+        """Return what is in the folder."""
+        found = Found()
+        files = _sort_files(root, nifti_files(root, found), found)
+        by_subject: dict[str, dict[str, list[_File]]] = defaultdict(dict)
+        for (name, session), images in files.images.items():
+            by_subject[name][session] = images
+        for name, sessions in sorted(by_subject.items()):
+            masks = {session: files.masks.get((name, session), []) for session in sessions}
+            scans = _scans(name, sessions, masks, found)
+            found.subjects.append(Subject(self.namespace, name, "ARC", sorted_scans(scans)))
+        for name, session in sorted(set(files.masks) - set(files.images)):
+            reason = f"{files.masks[name, session][0].path}: session '{session}' has no scan for this mask"
+            found.excluded.append(Exclusion(name, reason, "mask without a scan"))
+        table = root / "participants.tsv"
+        if table.is_file():
+            add_covariates(found, participants(table, found), table)
+        return found
 
 
 @dataclass(frozen=True)
@@ -81,6 +62,45 @@ class _File:
     path: Path
     suffix: str
     entities: Mapping[str, str]
+
+    @property
+    def session(self) -> str:
+        return self.entities.get("ses", "")
+
+    @property
+    def variant(self) -> str:
+        """``acq-…`` and ``run-…``, as far as the name has them."""
+        return "_".join(f"{key}-{self.entities[key]}" for key in _VARIANT if key in self.entities)
+
+
+@dataclass
+class _Files:
+    images: Sessions = field(default_factory=lambda: defaultdict(list))
+    masks: Sessions = field(default_factory=lambda: defaultdict(list))
+
+
+def _sort_files(root: Path, paths: Sequence[Path], found: Found) -> _Files:
+    """Tell scans and masks from what is neither."""
+    taken: dict[tuple[str, ...], Path] = {}
+    files: dict[Path, tuple[_File, bool]] = {}
+    for path in paths:
+        inside = path.relative_to(root).parts
+        file, mask = _parse(path), inside[:2] == _MASKS
+        kind = _kind(inside, file, mask)
+        if kind or file is None:
+            found.ignored[kind] += 1
+        elif _misplaced(inside, file):
+            reason = f"{path} lies in the folder of another subject or session than its name says"
+            found.excluded.append(Exclusion(file.entities["sub"], reason, "file in another one's folder"))
+        else:
+            take_once(taken, (*inside[:-1], stem(path)), path, file.entities["sub"], found)
+            files[path] = (file, mask)
+    sorted_files = _Files()
+    for path in taken.values():
+        file, mask = files[path]
+        place = sorted_files.masks if mask else sorted_files.images
+        place[file.entities["sub"], file.session].append(file)
+    return sorted_files
 
 
 def _parse(path: Path) -> _File | None:
@@ -91,32 +111,87 @@ def _parse(path: Path) -> _File | None:
     return _File(path, suffix, entities) if "sub" in entities and all(matches) else None
 
 
+def _kind(inside: Sequence[str], file: _File | None, mask: bool) -> str:
+    """Return what to call a file that is no input, or an empty string for one that is."""
+    if mask:
+        is_mask = file is not None and file.suffix == "mask" and file.entities.get("desc") == "lesion"
+        return "" if is_mask else "derivatives/lesion_masks: not *_desc-lesion_mask"
+    if len(inside) == 1:
+        return "files in the root"
+    if not inside[0].startswith("sub-"):
+        depth = 2 if inside[0] == _MASKS[0] and len(inside) > 2 else 1
+        return "/".join(inside[:depth]) + "/*"
+    if file is None:
+        return "names that are not BIDS"
+    return "" if file.suffix in _SEQUENCES and inside[-2] == "anat" else f"*_{file.suffix}"
+
+
+def _misplaced(inside: Sequence[str], file: _File) -> bool:
+    folders = {part for part in inside[:-1] if part.startswith(("sub-", "ses-"))}
+    named = {f"{key}-{file.entities[key]}" for key in ("sub", "ses") if key in file.entities}
+    return folders != named
+
+
+def _scans(
+    name: str, sessions: Mapping[str, list[_File]], masks: Mapping[str, list[_File]], found: Found
+) -> list[Scan]:
+    """Return the scans of a subject, and note the sessions that are left out."""
+    masked = [session for session in sorted(sessions) if masks[session]]
+    if len(masked) > 1:
+        reason = f"has masks in sessions {', '.join(masked)}: all are used"
+        found.remarks.append(Exclusion(name, reason, "mask in more than one session"))
+    scans: list[Scan] = []
+    for session, files in sorted(sessions.items()):
+        if masks[session] or not masked:
+            scans += _session_scans(session, files, masks[session])
+        if not masks[session] and masked:
+            reason = f"session '{session}' has no lesion mask: its scans are left out"
+            found.excluded.append(
+                Exclusion(name, reason, "session without lesion mask, of a subject with one")
+            )
+    if not masked:
+        which = ", ".join(f"'{session}'" for session in sorted(sessions))
+        reason = f"session {which} has no lesion mask, nor has any other; its scans are unlabelled"
+        found.remarks.append(Exclusion(name, reason, "no lesion mask: scans used without label"))
+    for session in masked:
+        _remark_names(name, sessions[session], masks[session], found)
+    return scans
+
+
 def _session_scans(session: str, files: list[_File], masks: list[_File]) -> list[Scan]:
     """Return the scans of a session; acquisition and run are named where a sequence comes twice."""
     count = Counter(file.suffix for file in files)
     scans = []
     for file in files:
-        extra = [f"{key}-{file.entities[key]}" for key in ("acq", "run") if key in file.entities]
-        name = "_".join([session, *extra] if count[file.suffix] > 1 else [session])
+        name = (
+            "_".join(part for part in (session, file.variant) if part) if count[file.suffix] > 1 else session
+        )
         label = {"lesion": (_mask_of(file, masks).path,)} if masks else {}
         scans.append(Scan(file.suffix, {"image": file.path}, session=name, labels=label))
     return scans
 
 
 def _mask_of(file: _File, masks: list[_File]) -> _File:
-    """Return the mask of the same run where there is one, else the first: all lie in one session."""
-    same_run = [mask for mask in masks if mask.entities.get("run") == file.entities.get("run")]
-    return (same_run or masks)[0]
+    """Return the mask whose name fits best: all lie in one session."""
+
+    def fit(mask: _File) -> tuple[bool, bool, bool]:
+        same = {key: mask.entities.get(key) == file.entities.get(key) for key in _VARIANT}
+        return all(same.values()), same["run"], same["acq"]
+
+    return max(masks, key=fit)
 
 
-def _participants(path: Path) -> dict[str, dict[str, object]]:
-    """Return the covariates of each subject as the archive gives them, without those not available."""
-    if not path.is_file():
-        return {}
-    table = pd.read_csv(path, sep="\t", na_values=["n/a"])
-    return {
-        str(row.pop("participant_id")).removeprefix("sub-"): {
-            str(key): value for key, value in row.items() if pd.notna(value)
-        }
-        for row in table.to_dict("records")
-    }
+def _remark_names(name: str, files: list[_File], masks: list[_File], found: Found) -> None:
+    """Remark masks that no T2w scan of their session is named like, and masks beside the one used."""
+    drawn_on = [file for file in files if file.suffix == _DRAWN_ON]
+    variants = {file.variant for file in drawn_on}
+    for mask in masks:
+        if mask.variant not in variants:
+            there = ", ".join(file.path.name for file in drawn_on) or "none"
+            reason = f"{mask.path}: no T2w scan of its session is named like it (there: {there})"
+            found.remarks.append(Exclusion(name, reason, "mask named otherwise than the T2w scans"))
+    used = {_mask_of(file, masks).path for file in files}
+    for mask in masks:
+        if mask.path not in used:
+            reason = f"{mask.path}: another mask of its session fits the scans better"
+            found.excluded.append(Exclusion(name, reason, "second mask of a session"))

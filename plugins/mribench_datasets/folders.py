@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from pydantic import Field, field_validator
 
 from mribench.data.volumes import Volume, read_grid_of, read_volume, same_grid
 from mribench.errors import DataError
-from mribench.interfaces import Dataset, Exclusion, Options, Scan, Subject
+from mribench.interfaces import Dataset, Exclusion, Options, Scan, ScanValues, Subject
 
 
 class FolderOptions(Options):
@@ -35,6 +37,23 @@ class FolderOptions(Options):
         return None if isinstance(value, str) and not value.strip() else value
 
 
+@dataclass
+class Found:
+    """What a folder holds.
+
+    Attributes:
+        subjects: with at least one scan each.
+        excluded: left out, and why.
+        remarks: odd, and used all the same.
+        ignored: number of image files that are no inputs, by kind.
+    """
+
+    subjects: list[Subject] = field(default_factory=list)
+    excluded: list[Exclusion] = field(default_factory=list)
+    remarks: list[Exclusion] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+
+
 class FolderDataset(Dataset):
     """A cohort in one folder, read once.
 
@@ -53,8 +72,8 @@ class FolderDataset(Dataset):
         self.root = options.root.expanduser() if options.root is not None else _from_environment(self.name)
 
     @abstractmethod
-    def find(self) -> tuple[list[Subject], list[Exclusion]]:
-        """Return the subjects in ``self.root``, and what is left out."""
+    def find(self, root: Path) -> Found:
+        """Return what is in the cohort's folder."""
 
     def missing(self) -> str:
         """Return one sentence on what is not there and where to get it, or an empty string."""
@@ -66,6 +85,10 @@ class FolderDataset(Dataset):
             return f"{self.title}: there is no folder {self.root}; {where} and set 'root' or {variable}"
         return ""
 
+    def where(self) -> str:
+        """Return the folder in which the files lie, or an empty string."""
+        return "" if self.root is None else str(self.root)
+
     def subjects(self) -> Sequence[Subject]:
         """Return the subjects, sorted by name.
 
@@ -75,16 +98,24 @@ class FolderDataset(Dataset):
         problem = self.missing()
         if problem:
             raise DataError(problem)
-        if not self._found[0]:
+        if not self._found.subjects:
             raise DataError(
                 f"{self.title}: {self.root} holds no usable scan of it{self._reasons()}",
                 f"give the folder that holds the files; {self.source} has them (licence: {self.licence})",
             )
-        return self._found[0]
+        return self._found.subjects
 
     def excluded(self) -> Sequence[Exclusion]:
         """Return what is on disk and left out."""
-        return self._found[1] if self.root is not None and self.root.is_dir() else ()
+        return self._found.excluded
+
+    def remarks(self) -> Sequence[Exclusion]:
+        """Return what is odd on disk and used all the same."""
+        return self._found.remarks
+
+    def ignored(self) -> Mapping[str, int]:
+        """Return how many image files are no inputs, by kind, the largest number first."""
+        return dict(self._found.ignored.most_common())
 
     def reading_options(self) -> Mapping[str, object]:
         """Return none: the options only say where the files are and who named the subjects."""
@@ -119,20 +150,61 @@ class FolderDataset(Dataset):
                 return problem
         return super().check_scan(scan)
 
+    def check_values(self, scan: Scan) -> ScanValues:
+        """Read the labels of a scan: memberships lie in 0..1."""
+        try:
+            for label in scan.labels:
+                self.read_labels(scan, label)
+        except DataError as error:
+            return ScanValues(error.message)
+        return ScanValues()
+
     @cached_property
-    def _found(self) -> tuple[list[Subject], list[Exclusion]]:
-        subjects, excluded = self.find()
-        return sorted(subjects, key=lambda subject: subject.name), excluded
+    def _found(self) -> Found:
+        if self.root is None or not self.root.is_dir():
+            return Found()
+        found = self.find(self.root)
+        found.subjects.sort(key=lambda subject: subject.name)
+        return found
 
     def _reasons(self) -> str:
-        excluded = self._found[1]
+        excluded = self._found.excluded
         return f" ({len(excluded)} left out, the first because: {excluded[0].reason})" if excluded else ""
 
 
-def nifti_files(root: Path) -> list[Path]:
-    """Return every NIfTI file under a folder, sorted by path; hidden files are left alone."""
-    found = (path for path in root.rglob("*.nii*") if path.name.endswith((".nii", ".nii.gz")))
-    return sorted(path for path in found if not path.name.startswith("."))
+def nifti_files(root: Path, found: Found) -> list[Path]:
+    """Return every NIfTI file under a folder, sorted by path.
+
+    Hidden files are counted in ``found.ignored``. Folders that are named like a file are looked into. Links
+    whose target is not there are returned too: see ``is_there``.
+    """
+    paths = []
+    for path in root.rglob("*.nii*"):
+        if not path.name.endswith((".nii", ".nii.gz")) or path.is_dir():
+            continue
+        if path.name.startswith("."):
+            found.ignored["hidden files (.*)"] += 1
+        else:
+            paths.append(path)
+    return sorted(paths)
+
+
+def is_there(path: Path, subject: str, found: Found) -> bool:
+    """Return whether a file has content; a link to nothing, as datalad leaves it, is noted as excluded."""
+    if path.is_file():
+        return True
+    reason = f"{path} is a link to content that is not here: fetch it (`datalad get`), or download the file"
+    found.excluded.append(Exclusion(subject, reason, "link without content"))
+    return False
+
+
+def take_once(place: dict[Any, Path], key: Any, path: Path, subject: str, found: Found) -> None:
+    """Put a file in its place, or note that another one is there already."""
+    if key in place:
+        reason = f"{path} is there twice: {place[key]} is used"
+        found.excluded.append(Exclusion(subject, reason, "file that is there twice"))
+    elif is_there(path, subject, found):
+        place[key] = path
 
 
 def stem(path: Path) -> str:

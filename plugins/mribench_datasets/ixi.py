@@ -5,110 +5,152 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
 from mribench.errors import DataError
 from mribench.interfaces import Exclusion, Scan, Subject
-from mribench_datasets.folders import FolderDataset, nifti_files, sorted_scans, stem
+from mribench_datasets.folders import FolderDataset, Found, nifti_files, sorted_scans, stem, take_once
+from mribench_datasets.people import add_covariates, people, read_table
 
-_SCAN = re.compile(r"(?P<id>IXI\d{3})-(?P<site>Guys|HH|IOP)-\d{4}-(?P<kind>T1|T2|PD)$")
+_SCAN = re.compile(r"(?P<id>IXI\d{3})-(?P<site>Guys|HH|IOP)-(?P<number>\d{4})-(?P<kind>T1|T2|PD)$")
+_OTHER = re.compile(r"IXI\d{3}-[A-Za-z]+-\d{4}-(?P<kind>MRA|DTI)")
 _IMAGE_PREFIX = re.compile(r"(?:p_)?$")
 _LABEL_PREFIX = re.compile(r"(?:p_)?c(?P<tissue>[123])(?:p_)?$")
 _SEQUENCES = {"T1": "T1w", "T2": "T2w", "PD": "PDw"}
-_CSV_COLUMNS = {"AGE": "age", "SEX_ID (1=m, 2=f)": "sex_id", "SEX_ID": "sex_id"}
+_TABLES = ("IXI.csv", "IXI.xls", "IXI.xlsx")
+_COLUMNS = {"AGE": "age", "SEX_ID (1=m, 2=f)": "sex", "SEX_ID": "sex"}
+_SEXES = {1: "m", 2: "f"}
 
 
 class IXI(FolderDataset):
     """IXI as its archives unpack, in any number of folders, with SPM's posteriors where they were made.
 
-    The label ``tissue`` is (c1 grey matter, c2 white matter, c3 CSF). The demographics are read from an
-    ``IXI.csv`` in the root, the published ``IXI.xls`` saved as CSV.
+    The label ``tissue`` is (c1 grey matter, c2 white matter, c3 CSF), in the image's own space: ``c1``,
+    ``p_c1`` or ``c1p_`` before the image's name. Normalised, modulated and imported ones (``wc1``, ``mwc1``,
+    ``rc1``) are not. The covariates ``age`` (years) and ``sex`` (m, f) are read from ``IXI.csv``, else from
+    the published ``IXI.xls``, in the root.
     """
 
     name = "ixi"
     title = "IXI"
     licence = "CC BY-SA 3.0"
     source = "https://brain-development.org/ixi-dataset/"
+    archives = MappingProxyType(
+        {
+            "IXI-T1.tar": "34901a0593b41dd19c1a1f746eac2d58",
+            "IXI-T2.tar": "e3140d78730ecdd32ba92da48c0a9aaa",
+            "IXI-PD.tar": "88ecd9d1fa33cb4a2278183b42ffd749",
+        }
+    )
 
-    def find(self) -> tuple[list[Subject], list[Exclusion]]:
-        """Return the subjects in the folder, and what is left out."""
-        if self.root is None:
-            return [], []
-        images, labels, excluded = _sort_files(nifti_files(self.root))
-        scans: dict[tuple[str, str], list[Scan]] = defaultdict(list)
-        for core, path in images.items():
-            match = _SCAN.match(core)
-            if match is None:
-                continue
-            tissues = labels.get(core, {})
-            complete = sorted(tissues) == ["1", "2", "3"]
-            if tissues and not complete:
-                reason = f"{path} has posteriors c{', c'.join(sorted(tissues))} of c1, c2, c3: none is used"
-                excluded.append(Exclusion(match["id"], reason))
-            label = {"tissue": tuple(tissues[tissue] for tissue in "123")} if complete else {}
-            scans[match["id"], match["site"]].append(
-                Scan(_SEQUENCES[match["kind"]], {"image": path}, labels=label)
-            )
-        return self._subjects(scans, excluded), excluded
+    def find(self, root: Path) -> Found:
+        """Return what is in the folder."""
+        found = Found()
+        files = _sort_files(nifti_files(root, found), found)
+        scans: dict[tuple[str, str], list[tuple[str, Scan]]] = defaultdict(list)
+        for core, path in sorted(files.images.items()):
+            match = _parts(core)
+            label = _label(core, files.labels.get(core, {}), found)
+            scan = Scan(_SEQUENCES[match["kind"]], {"image": path}, labels=label)
+            scans[match["id"], match["site"]].append((match["number"], scan))
+        for core in sorted(set(files.labels) - set(files.images)):
+            path = next(iter(files.labels[core].values()))
+            reason = f"{path}: the image {core} of these posteriors is not there"
+            found.excluded.append(Exclusion(_parts(core)["id"], reason, "posteriors without their image"))
+        found.subjects = self._subjects(scans, found)
+        table = next((root / name for name in _TABLES if (root / name).is_file()), None)
+        if table is not None:
+            add_covariates(found, people(_demographics(table), table, found), table)
+        return found
 
     def _subjects(
-        self, scans: Mapping[tuple[str, str], list[Scan]], excluded: list[Exclusion]
+        self, scans: Mapping[tuple[str, str], list[tuple[str, Scan]]], found: Found
     ) -> list[Subject]:
-        covariates = _demographics(self.root / "IXI.csv") if self.root is not None else {}
         subjects: dict[str, Subject] = {}
-        for (name, site), found in sorted(scans.items()):
+        for (name, site), numbered in sorted(scans.items(), key=_most_first):
             if name in subjects:
                 reason = f"is named at {subjects[name].site} and at {site}: the latter is left out"
-                excluded.append(Exclusion(name, reason))
+                found.excluded.append(Exclusion(name, reason, "scans at a second site"))
                 continue
-            subjects[name] = Subject(
-                self.namespace, name, site, sorted_scans(found), covariates=covariates.get(name, {})
-            )
+            several = len({number for number, _ in numbered}) > 1
+            mine = [Scan(s.sequence, s.images, n if several else "", s.labels) for n, s in numbered]
+            subjects[name] = Subject(self.namespace, name, site, sorted_scans(mine))
         return list(subjects.values())
 
 
-def _sort_files(
-    paths: list[Path],
-) -> tuple[dict[str, Path], dict[str, dict[str, Path]], list[Exclusion]]:
-    """Return images and posteriors by the scan that they belong to, and files that come twice."""
-    images: dict[str, Path] = {}
-    labels: dict[str, dict[str, Path]] = defaultdict(dict)
-    excluded: list[Exclusion] = []
-    for path in paths:
+def _most_first(item: tuple[tuple[str, str], list[tuple[str, Scan]]]) -> tuple[str, int, int, str]:
+    """Sort the sites of a subject: most labelled scans first, then most scans, then by name."""
+    (name, site), numbered = item
+    return name, -sum(bool(scan.labels) for _, scan in numbered), -len(numbered), site
+
+
+@dataclass
+class _Files:
+    """Images by the name of their scan, and posteriors by scan and tissue."""
+
+    images: dict[str, Path] = field(default_factory=dict)
+    labels: dict[str, dict[str, Path]] = field(default_factory=lambda: defaultdict(dict))
+
+
+def _sort_files(paths: list[Path], found: Found) -> _Files:
+    """Tell images and posteriors from what is neither; names without prefix go first."""
+    files = _Files()
+    for path in sorted(paths, key=lambda path: (stem(path).find("IXI"), path)):
         name = stem(path)
-        prefix, core = name[: name.find("IXI")], name[name.find("IXI") :]
-        match = _SCAN.match(core)
-        if match is None:
-            continue
-        label = _LABEL_PREFIX.match(prefix)
-        if label:
-            place, key = labels[core], label["tissue"]
-        elif _IMAGE_PREFIX.match(prefix):
-            place, key = images, core
+        prefix, core = name[: max(0, name.find("IXI"))], name[max(0, name.find("IXI")) :]
+        match, label = _SCAN.match(core), _LABEL_PREFIX.match(prefix)
+        if match and label:
+            take_once(files.labels[core], label["tissue"], path, match["id"], found)
+        elif match and _IMAGE_PREFIX.match(prefix):
+            take_once(files.images, core, path, match["id"], found)
         else:
-            continue
-        if key in place:
-            excluded.append(Exclusion(match["id"], f"{path} is there twice: {place[key]} is used"))
-        else:
-            place[key] = path
-    return images, labels, excluded
+            found.ignored[_kind(prefix, core)] += 1
+    return files
 
 
-def _demographics(path: Path) -> dict[str, dict[str, object]]:
-    """Return covariates by subject: ``age`` in years, ``sex`` (m, f)."""
-    if not path.is_file():
-        return {}
-    table = pd.read_csv(path).rename(columns=_CSV_COLUMNS)
+def _kind(prefix: str, core: str) -> str:
+    """Return what to call a file that is no input."""
+    other = _OTHER.match(core)
+    if other:
+        return f"*-{other['kind']}*"
+    if not _SCAN.match(core):
+        return "names that are not IXI's"
+    return re.sub(r"c\d", "c[1-6]", prefix) + "IXI*"
+
+
+def _parts(core: str) -> re.Match[str]:
+    match = _SCAN.match(core)
+    if match is None:
+        raise DataError(f"{core} is not the name of an IXI scan")
+    return match
+
+
+def _label(core: str, tissues: Mapping[str, Path], found: Found) -> dict[str, tuple[Path, ...]]:
+    """Return the label of a scan where all three posteriors are there."""
+    if sorted(tissues) == ["1", "2", "3"]:
+        return {"tissue": tuple(tissues[tissue] for tissue in "123")}
+    if tissues:
+        path = next(iter(tissues.values()))
+        reason = f"{path} and its like: posteriors c{', c'.join(sorted(tissues))} of c1, c2, c3: none is used"
+        found.excluded.append(Exclusion(_parts(core)["id"], reason, "incomplete posteriors"))
+    return {}
+
+
+def _demographics(path: Path) -> list[tuple[str, dict[str, object]]]:
+    """Return ``age`` in years and ``sex`` (m, f), row by row, with the subject's name."""
+    table = read_table(path).rename(columns=_COLUMNS)
     if "IXI_ID" not in table or not pd.api.types.is_numeric_dtype(table["IXI_ID"]):
-        raise DataError(f"{path} has no column IXI_ID of numbers", "save IXI.xls as CSV, with its IXI_ID")
-    table = table.dropna(subset="IXI_ID").drop_duplicates("IXI_ID")
-    rows: dict[str, dict[str, object]] = {}
-    for row in table.to_dict("records"):
-        age, sex = row.get("age"), {1: "m", 2: "f"}.get(row.get("sex_id", 0))
-        values: dict[str, object] = {"sex": sex} if sex else {}
-        if pd.notna(age):
-            values["age"] = age
-        rows[f"IXI{int(row['IXI_ID']):03d}"] = values
+        raise DataError(
+            f"{path} has no column IXI_ID of numbers",
+            "take IXI.xls as it was published, or save it as CSV with its IXI_ID",
+        )
+    rows: list[tuple[str, dict[str, object]]] = []
+    for row in table.dropna(subset="IXI_ID").to_dict("records"):
+        sex = _SEXES.get(row.get("sex", 0))
+        values: dict[str, object] = {"age": row.get("age"), "sex": sex}
+        rows.append((f"IXI{int(row['IXI_ID']):03d}", values))
     return rows

@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+from pydantic import Field
 
 from mribench.data.volumes import Volume, read_volume, same_grid
 from mribench.errors import DataError
-from mribench.interfaces import Exclusion, Scan, Subject
-from mribench_datasets.folders import FolderDataset, nifti_files, sorted_scans, stem
-from mribench_datasets.qmri_units import clip_map, unit_problem
+from mribench.interfaces import Exclusion, Scan, ScanValues, Subject
+from mribench_datasets.folders import FolderDataset, FolderOptions, Found, is_there, nifti_files, sorted_scans
+from mribench_datasets.mpm_names import ASIDE, TIMES, MapFile, map_of, other_kind, set_names, suffix_of
+from mribench_datasets.people import add_covariates, participants
+from mribench_datasets.qmri_units import calibrated, clip_map, hole_problem, rate_from_time, unit_problem
 
-_SUFFIXES = {
-    "PD": "PD", "PDmap": "PD", "R1": "R1", "R1map": "R1", "MTsat": "MTsat", "MT": "MTsat", "R2s": "R2s",
-    "R2starmap": "R2s", "R2": "R2", "R2map": "R2", "A": "A",
-}  # fmt: skip
-_R2S = re.compile(r"R2s_(?:OLS|W?LS\d*|WOLS|NLLS\w*|robust)$", re.IGNORECASE)
 _NEEDED = ("PD", "R1", "R2s", "MTsat")
-_BIDS_SUBJECT = re.compile(r"sub-([A-Za-z0-9]+)")
-_BIDS_SESSION = re.compile(r"ses-([A-Za-z0-9]+)")
 _UNCALIBRATED = (
     "has an uncalibrated A map in place of PD: calibrate it (hMRI toolbox: PD calculation, white matter "
-    "69 p.u.)"
+    "69 p.u.), or set 'calibrate: true'"
 )
+_CONVERT = "convert the map; mribench does not guess"
+
+
+class MPMOptions(FolderOptions):
+    """Where the maps lie, and what is done with uncalibrated ones."""
+
+    calibrate: bool = Field(
+        False,
+        description="where there is an A map and no PD map, scale it so that its median over white matter "
+        "(R1 0.8 to 1.4 1/s and MTsat 1.3 to 3 p.u.) is 69 p.u.; else such sets are left out",
+    )
 
 
 class MPM(FolderDataset):
     """Sets of PD (p.u.), R1 (1/s), R2* (1/s) and MTsat (p.u.) maps, with R2 (1/s) where it was measured.
 
     One scan is the maps that share a folder and the beginning of their names. The subject is the BIDS
-    ``sub-``, else the folder under the root, else the beginning of the name.
+    ``sub-``, else the folder under the root, else the beginning of the name. Of several R2* maps of a set the
+    first in the order of ``mpm_names.SUFFIXES`` is read. A ``participants.tsv`` in the root gives covariates,
+    and the site where it has a column ``site``. Maps of times (BIDS ``T1map``, ``T2starmap``, ``T2map``, in
+    s) are read as rates where there is no map of the rate.
     """
 
     name = "mpm"
@@ -41,86 +53,136 @@ class MPM(FolderDataset):
         "your own quantitative maps (*_PD, *_R1, *_R2s_*, *_MTsat; https://hmri-group.github.io/hMRI-toolbox)"
     )
 
-    def find(self) -> tuple[list[Subject], list[Exclusion]]:
-        """Return the subjects in the folder, and what is left out."""
-        if self.root is None:
-            return [], []
-        sets: dict[tuple[Path, str], dict[str, Path]] = defaultdict(dict)
-        for path in nifti_files(self.root):
-            found = _map_of(path)
-            if found:
-                sets[path.parent, found[0]].setdefault(found[1], path)
-        names = _names(self.root, list(sets))
+    def __init__(self, options: FolderOptions) -> None:
+        super().__init__(options)
+        self._calibrate = isinstance(options, MPMOptions) and options.calibrate
+
+    def find(self, root: Path) -> Found:
+        """Return what is in the folder."""
+        found = Found()
+        candidates = _candidates(root, found)
+        names = set_names(root, candidates)
         scans: dict[str, list[Scan]] = defaultdict(list)
-        excluded: list[Exclusion] = []
-        for key, maps in sorted(sets.items()):
+        fits: Counter[str] = Counter()
+        for key, files in sorted(candidates.items()):
             subject, session = names[key]
-            reason = _incomplete(maps)
-            if reason:
-                excluded.append(Exclusion(subject, f"{key[0] / key[1]}_*: {reason}"))
+            maps = self._choose(subject, files, found)
+            absent = [name for name in _NEEDED if name not in maps]
+            if absent:
+                uncalibrated = absent == ["PD"] and any(file.name == "A" for file in files)
+                reason = _UNCALIBRATED if uncalibrated else f"has no {', '.join(absent)} map"
+                kind = "uncalibrated A map in place of PD" if uncalibrated else f"no {', '.join(absent)} map"
+                found.excluded.append(Exclusion(subject, f"{key[0] / key[1]}_*: {reason}", kind))
             else:
-                images = {name: path for name, path in maps.items() if name != "A"}
-                scans[subject].append(Scan("qmri", dict(sorted(images.items())), session=session))
-        subjects = [
-            Subject(self.namespace, name, "MPM", sorted_scans(found)) for name, found in sorted(scans.items())
+                scans[subject].append(Scan("qmri", dict(sorted(maps.items())), session=session))
+                fits[suffix_of(maps["R2s"])] += 1
+        found.subjects = [
+            Subject(self.namespace, name, "MPM", sorted_scans(mine)) for name, mine in sorted(scans.items())
         ]
-        return subjects, excluded
+        if len(fits) > 1:
+            counts = ", ".join(f"*_{suffix} of {count}" for suffix, count in fits.most_common())
+            found.remarks.append(
+                Exclusion("", f"R2* is from different fits: {counts} sets", "different fits of R2*")
+            )
+        _add_people(root / "participants.tsv", found)
+        return found
+
+    def _choose(self, subject: str, files: list[MapFile], found: Found) -> dict[str, Path]:
+        """Return the file of each map of a set, and note the others."""
+        chosen: dict[str, Path] = {}
+        with_pd = any(file.name == "PD" for file in files)
+        for file in sorted(files, key=lambda file: file.rank):
+            if file.name == "A" and with_pd:
+                found.ignored["*_A beside a PD map"] += 1
+            if file.name == "A" and (with_pd or not self._calibrate):
+                continue
+            name = "PD" if file.name == "A" else file.name
+            if name in chosen:
+                same = suffix_of(chosen[name]) == file.suffix
+                kind = "file that is there twice" if same else f"another {name} map of the same set"
+                found.excluded.append(Exclusion(subject, f"{file.path}: {chosen[name].name} is used", kind))
+            elif is_there(file.path, subject, found):
+                chosen[name] = file.path
+        return chosen
+
+    def reading_options(self) -> Mapping[str, object]:
+        """Return whether A maps are calibrated: all else says where the files are."""
+        return {"calibrate": True} if self._calibrate else {}
 
     def read_images(self, scan: Scan) -> dict[str, Volume]:
         """Read the maps in mribench's units on one grid, in RAS, clipped to physical ranges.
 
+        How many voxels of each map were not finite (and are zero), and how many were clipped, is in
+        ``repaired_vox`` and ``clipped_vox``.
+
         Raises:
-            DataError: when a map is in other units, or on another grid than the others.
+            DataError: when a map is in other units, on another grid than the others, not finite in more than
+                half of the head, or cannot be calibrated.
         """
-        return {name: clip_map(name, volume)[0] for name, volume in self._read(scan).items()}
-
-    def clip_counts(self, scan: Scan) -> dict[str, int]:
-        """Return how many voxels of each map lie outside the physical range."""
-        return {name: clip_map(name, volume)[1] for name, volume in self._read(scan).items()}
-
-    def _read(self, scan: Scan) -> dict[str, Volume]:
-        volumes = {name: read_volume(path) for name, path in scan.images.items()}
+        volumes = {name: read_volume(path, repair=True) for name, path in scan.images.items()}
         for name, volume in volumes.items():
-            problem = unit_problem(name, volume.data, volumes["PD"].data)
-            if problem:
-                raise DataError(f"{scan.images[name]} {problem}", "convert the map; mribench does not guess")
             if not same_grid(volume, volumes["PD"]):
                 raise DataError(f"{scan.images[name]} and {scan.images['PD']} are not on one grid")
-        return volumes
+        protons = volumes["PD"].data
+        for name in sorted(volumes, key=lambda name: name == "PD"):  # an A map needs the others
+            try:
+                volumes[name] = self._in_units(name, scan.images[name], volumes, protons)
+            except DataError as error:
+                raise DataError(f"{scan.images[name]} {error.message}", error.hint or _CONVERT) from error
+        for name, path in scan.images.items():
+            problem = hole_problem(name, volumes)
+            if problem:
+                raise DataError(f"{path} {problem}", "leave the set out, or make the map again")
+        return {name: clip_map(name, volumes[name]) for name in scan.images}
+
+    def _in_units(self, name: str, path: Path, volumes: Mapping[str, Volume], protons: np.ndarray) -> Volume:
+        suffix, volume = suffix_of(path), volumes[name]
+        if suffix in TIMES:
+            return rate_from_time(name, volume, protons)
+        if suffix == "A":
+            volume = calibrated(volume, volumes["R1"], volumes["MTsat"])[0]
+        problem = unit_problem(name, volume.data, protons)
+        if problem:
+            raise DataError(problem)
+        return volume
+
+    def check_values(self, scan: Scan) -> ScanValues:
+        """Read the maps, and count what is mended in them."""
+        try:
+            volumes = self.read_images(scan)
+        except DataError as error:
+            return ScanValues(error.message)
+        return ScanValues(
+            voxels=volumes["PD"].data.size,
+            clipped_vox={name: volume.clipped_vox for name, volume in volumes.items() if volume.clipped_vox},
+            repaired_vox={name: v.repaired_vox for name, v in volumes.items() if v.repaired_vox},
+        )
 
 
-def _map_of(path: Path) -> tuple[str, str] | None:
-    """Return (beginning of the name, map) of a file, or None for what is not a map."""
-    name = stem(path)
-    r2s = _R2S.search(name)
-    if r2s:
-        return name[: r2s.start()].rstrip("_"), "R2s"
-    prefix, _, suffix = name.rpartition("_")
-    return (prefix, _SUFFIXES[suffix]) if suffix in _SUFFIXES else None
+def _candidates(root: Path, found: Found) -> dict[tuple[Path, str], list[MapFile]]:
+    """Return the files that could be maps, by set."""
+    sets: dict[tuple[Path, str], list[MapFile]] = defaultdict(list)
+    for path in nifti_files(root, found):
+        file = map_of(path)
+        aside = next((part for part in path.relative_to(root).parts[:-1] if part in ASIDE), "")
+        if file is None:
+            found.ignored[other_kind(path)] += 1
+        elif aside:
+            found.ignored[f"{aside}/*"] += 1
+        else:
+            sets[path.parent, file.prefix].append(file)
+    return sets
 
 
-def _names(root: Path, keys: list[tuple[Path, str]]) -> dict[tuple[Path, str], tuple[str, str]]:
-    """Return (subject, session) of each set of maps."""
-    folders = {folder.relative_to(root).parts[:1] for folder, _ in keys}
-    by_folder = len(folders) > 1 and () not in folders
-    names: dict[tuple[Path, str], tuple[str, str]] = {}
-    for folder, prefix in keys:
-        inside = folder.relative_to(root)
-        bids = _BIDS_SUBJECT.search(prefix) or _BIDS_SUBJECT.search(str(inside))
-        session = _BIDS_SESSION.search(prefix) or _BIDS_SESSION.search(str(inside))
-        name = bids[1] if bids else inside.parts[0] if by_folder else prefix or inside.name
-        names[folder, prefix] = (name, session[1] if session else "")
-    count: dict[tuple[str, str], int] = defaultdict(int)
-    for value in names.values():
-        count[value] += 1
-    return {  # several sets of one subject that nothing else tells apart
-        (folder, prefix): value if count[value] == 1 else (value[0], f"{folder.relative_to(root)}/{prefix}")
-        for (folder, prefix), value in names.items()
-    }
-
-
-def _incomplete(maps: Mapping[str, Path]) -> str:
-    if "PD" not in maps and "A" in maps:
-        return _UNCALIBRATED
-    absent = [name for name in _NEEDED if name not in maps]
-    return f"has no {', '.join(absent)} map" if absent else ""
+def _add_people(path: Path, found: Found) -> None:
+    """Give the subjects the covariates of a participants.tsv, and its ``site``."""
+    known = participants(path, found)
+    if not path.is_file():
+        return
+    add_covariates(found, known, path)
+    for place, subject in enumerate(found.subjects):
+        values = dict(subject.covariates)
+        site = values.pop("site", None)
+        found.subjects[place] = replace(
+            subject, site=subject.site if site is None else str(site), covariates=values
+        )

@@ -8,6 +8,7 @@ from mribench_datasets import splits
 from mribench_datasets.arc import ARC
 from mribench_datasets.folders import FolderOptions
 from mribench_datasets.ixi import IXI
+from mribench_datasets.labelmap.dataset import LabelMapOptions, LabelMaps
 from mribench_datasets.mpm import MPM, MPMOptions
 from mribench_datasets.phantom.dataset import Phantom, PhantomOptions
 
@@ -20,6 +21,7 @@ def mribench_entries() -> list[Entry]:
         Entry("dataset", "arc", ARC, FolderOptions, "chronic stroke, T1w T2w FLAIR, lesion masks"),
         Entry("dataset", "mpm", MPM, MPMOptions, "quantitative maps PD, R1, R2*, MTsat"),
         Entry("dataset", "phantom", Phantom, PhantomOptions, "simulated heads in the layouts of the others"),
+        Entry("dataset", "labelmap", LabelMaps, LabelMapOptions, "real anatomies with simulated tissue"),
         Entry(
             "split", "subject", splits.SubjectSplit, splits.SubjectSplitOptions,
             "by subject over the whole cohort", splits.DEFECTS,

@@ -66,3 +66,23 @@ def test_wrong_names_and_options_are_told(tmp_path):
     with pytest.raises(ConfigError, match="layout"):
         make("ixi", str(tmp_path), "--layout", "arc")
     assert invoke("make", "phantom", str(tmp_path), "--subjects", "0").exit_code == 2
+
+
+def test_label_maps_become_a_cohort(tmp_path, capsys):
+    import nibabel as nib
+    import numpy as np
+
+    labels = np.zeros((20, 20, 20), dtype=np.int16)
+    labels[4:16, 4:16, 4:16] = 24
+    labels[6:10, 6:14, 6:14], labels[10:14, 6:14, 6:14] = 3, 42
+    labels[7:10, 8:12, 8:12], labels[10:13, 8:12, 8:12] = 2, 41
+    (tmp_path / "maps").mkdir()
+    nib.save(nib.Nifti1Image(labels, np.diag([8.0, 8, 8, 1])), tmp_path / "maps" / "anna.nii.gz")
+    out = tmp_path / "out"
+    options = ["--root", str(tmp_path / "maps"), "--layout", "mpm", "--draws", "2", "--no-lesions"]
+    assert make("labelmap", str(out), *options) == 0
+    assert f"2 subjects in {out}" in capsys.readouterr().out
+    assert sorted(path.name for path in out.iterdir()) == ["cohort.tsv", "labelmap001", "labelmap002"]
+    assert len(list((out / "labelmap001").iterdir())) == 5
+    with pytest.raises(DataError, match="no folder"):
+        make("labelmap", str(tmp_path / "other"), "--root", str(tmp_path / "nowhere"))

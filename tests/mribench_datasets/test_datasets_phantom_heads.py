@@ -7,15 +7,12 @@ import pytest
 import torch
 from mribench_datasets.phantom.acquisition import (
     acquire,
-    lesion_mask,
-    native_grid,
     posteriors,
     quantitative_maps,
     reorient,
     tissue_signals,
 )
-from mribench_datasets.phantom.anatomy import draw_anatomy
-from mribench_datasets.phantom.lesions import EDGE_MM, draw_lesion, draw_volume_ml
+from mribench_datasets.phantom.anatomy import draw_anatomy, native_grid
 from mribench_datasets.phantom.protocols import ARC_PROTOCOLS, IXI_SITES, Protocol
 from mribench_datasets.phantom.template import CHANNELS, load_template, smooth_template
 from mribench_datasets.phantom.tissues import PROPERTIES, TISSUES, VALUES_3T, at_field, draw_values
@@ -31,20 +28,13 @@ MEANS = np.array([VALUES_3T[tissue] for tissue in TISSUES])
 
 @pytest.fixture(scope="module")
 def heads():
-    """Three healthy heads: (anatomy, memberships, texture, affine)."""
-    affine, shape = native_grid(SPACING_MM)
+    """Three healthy heads: (anatomy, head)."""
     anatomies = [draw_anatomy(("test", 0, number), SPACING_MM, False) for number in range(3)]
-    return [(anatomy, *anatomy.on_grid(affine, shape), affine) for anatomy in anatomies]
+    return [(anatomy, anatomy.on_grid(*anatomy.grid())) for anatomy in anatomies]
 
 
-@pytest.fixture(scope="module")
-def lesions():
-    drawn = []
-    for number in range(16):
-        generator = numpy_generator("test-lesion", number)
-        wanted_ml = draw_volume_ml(generator)
-        drawn.append((wanted_ml, draw_lesion(generator, wanted_ml)))
-    return drawn
+def memberships_of(head):
+    return np.stack([head.share(tissue) for tissue in TISSUES])
 
 
 def millilitres(share, spacing_mm=SPACING_MM):
@@ -101,8 +91,9 @@ def test_warps_are_smooth_and_invertible(number):
 
 
 def test_tissue_volumes_are_those_of_a_head(heads):
-    for _, memberships, _, _ in heads:
-        gm, wm, csf = (millilitres(part) for part in posteriors(memberships))
+    for _, head in heads:
+        memberships = memberships_of(head)
+        gm, wm, csf = (millilitres(part) for part in posteriors(head))
         assert 500 < gm < 1000
         assert 330 < wm < 700
         assert 200 < csf < 550
@@ -113,7 +104,8 @@ def test_tissue_volumes_are_those_of_a_head(heads):
 
 
 def test_memberships_are_shares(heads):
-    for _, memberships, _, _ in heads:
+    for _, head in heads:
+        memberships = memberships_of(head)
         assert memberships.min() >= 0
         total = memberships.sum(0)
         assert total.max() < 1 + 1e-4
@@ -124,7 +116,8 @@ def test_memberships_are_shares(heads):
 
 
 def test_the_layers_lie_in_order(heads):
-    for _, memberships, _, _ in heads:
+    for _, head in heads:
+        memberships = memberships_of(head)
         share = dict(zip(TISSUES, memberships, strict=True))
         k = memberships.shape[-1] // 2 + 4
         line = {tissue: share[tissue][:, memberships.shape[2] // 2, k] for tissue in TISSUES}
@@ -134,90 +127,12 @@ def test_the_layers_lie_in_order(heads):
 
 
 def test_heads_differ_and_are_the_same_person_at_any_spacing(heads):
-    gm = [posteriors(memberships)[0] for _, memberships, _, _ in heads]
+    gm = [posteriors(head)[0] for _, head in heads]
     assert abs(gm[0] - gm[1]).mean() > 0.02
     affine, shape = native_grid(2.0)
-    fine = draw_anatomy(("test", 0, 0), 2.0, False).on_grid(affine, shape)[0]
+    fine = draw_anatomy(("test", 0, 0), 2.0, False).on_grid(affine, shape)
     for a, b in zip(posteriors(fine), posteriors(heads[0][1]), strict=True):
         assert abs(millilitres(a, 2.0) / millilitres(b) - 1) < 0.06
-
-
-# ---- lesions -------------------------------------------------------------------------------------------
-
-
-def test_lesions_have_the_volume_that_was_asked_for(lesions):
-    for wanted_ml, lesion in lesions:
-        assert 0.6 * wanted_ml - 0.2 < lesion.volume_ml < 1.2 * wanted_ml + 0.2
-
-
-def test_lesions_leave_the_ventricles_and_the_other_hemisphere_alone(lesions):
-    template = load_template(EDGE_MM)
-    csf = template.channels[CHANNELS.index("csf")]
-    x = template.origin_mm[0] + EDGE_MM * np.arange(csf.shape[0])
-    for _, lesion in lesions:
-        body = lesion.membership.sum(0)
-        assert body.max() <= 1 + 1e-6
-        assert (body[csf > 0.95] < 0.5).all()
-        side = [body[x < -4].sum(), body[x > 4].sum()]
-        assert min(side) == 0
-        outside = template.channels[:-1].sum(0) < 0.1
-        assert body[outside].sum() < 0.02 * body.sum()
-
-
-def test_lesions_are_no_spheres(lesions):
-    for _, lesion in lesions:
-        body = np.argwhere(lesion.membership.sum(0) > 0.5) * float(EDGE_MM)
-        if lesion.volume_ml < 5:
-            continue
-        radius_mm = (3 * len(body) * EDGE_MM**3 / (4 * np.pi)) ** (1 / 3)
-        reach_mm = np.linalg.norm(body - body.mean(0), axis=1).max()
-        assert reach_mm > 1.25 * radius_mm
-
-
-def test_large_lesions_have_a_cavity_inside_a_rim(lesions):
-    for _, lesion in lesions:
-        cavity, rim = lesion.membership
-        assert rim.sum() > 0
-        if lesion.volume_ml > 20:
-            assert cavity.sum() > 0.1 * (cavity + rim).sum()
-            deep = cavity > 0.9
-            grown = np.zeros_like(deep)
-            for axis in range(3):
-                for step in (-1, 1):
-                    grown |= np.roll(deep, step, axis)
-            assert (lesion.membership.sum(0)[grown] > 0.4).all()  # a cavity never touches healthy tissue
-
-
-def test_lesion_sizes_span_those_of_chronic_stroke():
-    sizes = np.array([draw_volume_ml(numpy_generator("size", number)) for number in range(2000)])
-    assert sizes.min() < 1
-    assert 150 < sizes.max() <= 200
-    assert 15 < np.median(sizes) < 40
-    assert 0.01 < (sizes < 1).mean() < 0.06
-    assert 0.1 < (sizes > 100).mean() < 0.25
-
-
-def test_a_stroke_replaces_nervous_tissue_only(heads):
-    affine, shape = native_grid(SPACING_MM)
-    healthy = dict(zip(TISSUES, heads[0][1], strict=True))
-    anatomy = draw_anatomy(("test", 0, 0), SPACING_MM, True)
-    memberships = anatomy.on_grid(affine, shape)[0]
-    hurt = dict(zip(TISSUES, memberships, strict=True))
-    for tissue in ("csf", "bone", "fat", "skin", "muscle"):
-        np.testing.assert_array_equal(hurt[tissue], healthy[tissue])
-    np.testing.assert_allclose(memberships.sum(0), heads[0][1].sum(0), atol=1e-5)
-    lost = millilitres(healthy["gm"] + healthy["wm"]) - millilitres(hurt["gm"] + hurt["wm"])
-    assert lost > 0
-    mask = lesion_mask(memberships)
-    assert mask.any()
-    assert (healthy["csf"][mask] <= 0.7).all()
-
-
-def test_the_mask_of_a_tiny_lesion_is_not_empty():
-    memberships = np.zeros((len(TISSUES), 4, 4, 4))
-    memberships[TISSUES.index("rim"), 1, 2, 3] = 0.2
-    assert lesion_mask(memberships).sum() == 1
-    assert lesion_mask(memberships * 0).sum() == 0
 
 
 # ---- tissue values and contrast ------------------------------------------------------------------------
@@ -328,16 +243,13 @@ def test_field_strength_changes_relaxation_as_documented():
 
 
 def test_an_image_has_its_noise_and_bias(registry, heads):
-    anatomy, memberships, texture, affine = heads[0]
+    _, head = heads[0]
     sequence = make_sequence(registry, "fse")
     quiet = Protocol("fse", {"te_s": 0.1, "tr_s": 5.0}, 3.0, 0.0, 0.0, gain=10000)
     noisy = Protocol("fse", {"te_s": 0.1, "tr_s": 5.0}, 3.0, 0.05, 0.0, gain=10000)
     biased = Protocol("fse", {"te_s": 0.1, "tr_s": 5.0}, 3.0, 0.0, 0.2, gain=10000)
-    images = [
-        acquire(anatomy, memberships, texture, affine, p, sequence, numpy_generator("n")).data
-        for p in (quiet, noisy, biased)
-    ]
-    air = memberships.sum(0) == 0
+    images = [acquire(head, p, sequence, numpy_generator("n")).data for p in (quiet, noisy, biased)]
+    air = head.share() == 0
     assert images[0][air].max() == 0
     # Rayleigh in air
     assert images[1][air].mean() == pytest.approx(500 * np.sqrt(np.pi / 2), rel=0.02)
@@ -350,8 +262,9 @@ def test_an_image_has_its_noise_and_bias(registry, heads):
 
 
 def test_maps_have_the_values_of_their_tissues(heads):
-    anatomy, memberships, texture, affine = heads[0]
-    maps = quantitative_maps(anatomy, memberships, texture, affine, numpy_generator("n"))
+    anatomy, head = heads[0]
+    memberships = memberships_of(head)
+    maps = quantitative_maps(head, numpy_generator("n"))
     assert list(maps) == list(PROPERTIES)
     for tissue in ("wm", "gm"):
         pure = memberships[TISSUES.index(tissue)] > 0.97
@@ -368,8 +281,9 @@ def test_reorienting_keeps_world_coordinates(heads):
 
     from mribench.data.volumes import Volume
 
-    _, memberships, _, affine = heads[0]
-    volume = Volume(memberships[0], affine)
+    head = heads[0][1]
+    affine = head.affine
+    volume = Volume(head.share("gm"), affine)
     turned = reorient(volume, "PSR")
     assert nib.aff2axcodes(turned.affine) == ("P", "S", "R")
     back = nib.as_closest_canonical(nib.Nifti1Image(turned.data, turned.affine))

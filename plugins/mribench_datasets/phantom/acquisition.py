@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import nibabel as nib
 import numpy as np
@@ -12,37 +12,27 @@ from nibabel import orientations
 from mribench.data.volumes import Volume
 from mribench.errors import DataError
 from mribench.interfaces import MRISequence
-from mribench_datasets.phantom.anatomy import NERVOUS, Anatomy
+from mribench_datasets.phantom.head import NERVOUS, Head
 from mribench_datasets.phantom.protocols import Protocol
-from mribench_datasets.phantom.tissues import PROPERTIES, TISSUES, at_field
-
-FIELD_OF_VIEW_MM = (208.0, 248.0, 224.0)
-"""Holds every head that the warp can make."""
+from mribench_datasets.phantom.tissues import PROPERTIES, TISSUES, VALUES_3T, at_field
 
 _TEXTURE = 0.06
 _MAP_NOISE = {"PD": 1.0, "R1": 0.02, "R2s": 0.8, "MTsat": 0.04, "R2": 0.4}
 _BIAS_ORDER = 4
 _LEAST_TISSUE = 0.3
+_MEAN_ECHO_S = 0.010  # of a multi-echo FLASH readout
 
 
-def native_grid(
-    spacing_mm: float, edge_scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
-) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """Return the RAS grid of an acquisition: affine ``(4, 4)`` in mm and shape ``(I, J, K)``."""
-    edges_mm = np.array(edge_scale) * spacing_mm
-    i, j, k = np.ceil(np.array(FIELD_OF_VIEW_MM) / edges_mm).astype(int).tolist()
-    affine = np.diag([*edges_mm, 1.0])
-    affine[:3, 3] = -(np.array((i, j, k)) - 1) / 2 * edges_mm
-    return affine, (i, j, k)
-
-
-def tissue_signals(sequence: MRISequence, protocol: Protocol, values_3t: np.ndarray) -> np.ndarray:
-    """Return the signal of each tissue in the order of ``TISSUES``.
+def tissue_signals(
+    sequence: MRISequence, protocol: Protocol, values_3t: np.ndarray, tissues: Sequence[str] = TISSUES
+) -> np.ndarray:
+    """Return the signal of each row of tissue values.
 
     Args:
         sequence: its signal equation.
         protocol: parameters and field strength.
         values_3t: ``(tissues, properties)``.
+        tissues: the name of each row.
 
     Raises:
         DataError: when the sequence finds the parameters impossible.
@@ -52,7 +42,7 @@ def tissue_signals(sequence: MRISequence, protocol: Protocol, values_3t: np.ndar
         raise DataError(
             f"the phantom's {protocol.sequence} protocol does not suit '{sequence.name}': {problem}"
         )
-    values = at_field(values_3t, protocol.field_t)
+    values = at_field(values_3t, protocol.field_t, tissues)
     maps = {
         name: torch.from_numpy(values[:, i].copy()).view(1, -1, 1, 1) for i, name in enumerate(PROPERTIES)
     }
@@ -64,87 +54,73 @@ def tissue_signals(sequence: MRISequence, protocol: Protocol, values_3t: np.ndar
     return signals
 
 
-def acquire(
-    anatomy: Anatomy,
-    memberships: np.ndarray,
-    texture: np.ndarray,
-    affine: np.ndarray,
-    protocol: Protocol,
-    sequence: MRISequence,
-    generator: np.random.Generator,
-) -> Volume:
+def acquire(head: Head, protocol: Protocol, sequence: MRISequence, generator: np.random.Generator) -> Volume:
     """Simulate a magnitude image.
 
     Signals add up over the tissues of a voxel (partial volume), are modulated by the subject's texture and
     the receive field, and get Rician noise (Gudbjartsson and Patz 1995, doi 10.1002/mrm.1910340618).
 
     Args:
-        anatomy: whose tissue values count.
-        memberships: ``(tissues, I, J, K)``.
-        texture: ``(I, J, K)``.
-        affine: of both.
+        head: on the grid of the acquisition.
         protocol: how it is acquired.
         sequence: the signal equation.
         generator: of this scan: receive field and noise.
 
     Returns:
-        Whole numbers in the protocol's orientation.
+        Whole numbers in the protocol's orientation; white matter of mean values has the protocol's gain.
     """
-    signals = tissue_signals(sequence, protocol, anatomy.values_3t)
-    signals = (signals / signals[TISSUES.index("wm")]).astype(np.float32)
-    clean = np.tensordot(signals, memberships, axes=1) * (1 + _TEXTURE * texture)
-    clean *= _receive_field(clean.shape, protocol.bias, generator)
-    real, imaginary = protocol.noise * generator.standard_normal((2, *clean.shape), dtype=np.float32)
+    signals = tissue_signals(sequence, protocol, head.values_3t, head.tissues)
+    unit = tissue_signals(sequence, protocol, np.array([VALUES_3T["wm"]]), ("wm",))[0]
+    clean = head.mix(signals / unit) * (1 + _TEXTURE * head.texture)
+    clean *= _receive_field(head.shape, protocol.bias, generator)
+    real, imaginary = protocol.noise * generator.standard_normal((2, *head.shape), dtype=np.float32)
     image = np.rint(protocol.gain * np.hypot(clean + real, imaginary))
-    return reorient(Volume(image, affine), protocol.orientation)
+    return reorient(Volume(image, head.affine), protocol.orientation)
 
 
-def quantitative_maps(
-    anatomy: Anatomy,
-    memberships: np.ndarray,
-    texture: np.ndarray,
-    affine: np.ndarray,
-    generator: np.random.Generator,
-) -> dict[str, Volume]:
-    """Return PD, R1, R2s, MTsat and R2 maps as a fit would give them: water-weighted means, and noise.
+def quantitative_maps(head: Head, generator: np.random.Generator) -> dict[str, Volume]:
+    """Return PD, R1, R2s, MTsat and R2 maps as a fit would give them, and noise.
 
-    More water goes with slower relaxation, so the texture raises PD and lowers the rates and MTsat
-    (Fatouros et al. 1991, doi 10.1002/mrm.1910170210). Air is zero.
+    PD is the mean over a voxel; the others are means weighted by the water that is still seen after 10 ms
+    of R2* decay, so that a little bone does not spoil a voxel of fluid. More water goes with slower
+    relaxation, so the texture raises PD and lowers the rates and MTsat (Fatouros et al. 1991,
+    doi 10.1002/mrm.1910170210). Noise that would make a map negative is cut off on both sides, which keeps
+    the mean. Air is zero.
     """
-    values = anatomy.values_3t.astype(np.float32)
-    water = values[:, 0]
-    density = np.tensordot(water, memberships, axes=1)
+    values = head.values_3t.astype(np.float32)
+    density = head.mix(values[:, 0])
+    seen = values[:, 0] * np.exp(-_MEAN_ECHO_S * values[:, PROPERTIES.index("R2s")])
+    weight = np.maximum(head.mix(seen), 1e-6)
     maps = {}
     for column, name in enumerate(PROPERTIES):
         if name == "PD":
-            clean = density * (1 + _TEXTURE * texture)
+            clean = density * (1 + _TEXTURE * head.texture)
         else:
-            weighted = np.tensordot(water * values[:, column], memberships, axes=1)
-            clean = weighted / np.maximum(density, 1e-6) * (1 - _TEXTURE * texture)
-        noise = _MAP_NOISE[name] * generator.standard_normal(density.shape, dtype=np.float32)
-        maps[name] = Volume(np.where(density > 1.0, (clean + noise).clip(0), 0), affine)
+            clean = head.mix(seen * values[:, column]) / weight * (1 - _TEXTURE * head.texture)
+        clean = np.where(density > 1.0, clean, 0)
+        noise = _MAP_NOISE[name] * generator.standard_normal(head.shape, dtype=np.float32)
+        maps[name] = Volume(clean + np.clip(noise, -clean, clean), head.affine)
     return maps
 
 
-def posteriors(memberships: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def posteriors(head: Head) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return grey matter (deep nuclei among it), white matter and CSF ``(I, J, K)``, as SPM's c1, c2, c3.
 
-    Of a lesion, the cavity counts as CSF and the rim as white matter.
+    Of a lesion, the cavity counts as CSF and the rim as white matter; the brain stem is white matter and
+    the choroid plexus CSF.
     """
-    share = dict(zip(TISSUES, memberships, strict=True))
-    gm = share["gm"] + share["striatum"] + share["thalamus"] + share["pallidum"]
-    return gm, share["wm"] + share["rim"], share["csf"] + share["cavity"]
+    gm = head.share("gm", "striatum", "thalamus", "pallidum")
+    return gm, head.share("wm", "brainstem", "wm_lesion", "rim"), head.share("csf", "choroid", "cavity")
 
 
-def lesion_mask(memberships: np.ndarray) -> np.ndarray:
+def lesion_mask(head: Head) -> np.ndarray:
     """Return where ``(I, J, K)`` most of the nervous tissue is lost, as a person would outline it.
 
     Voxels that are mostly CSF stay out; of a lesion too small to fill a voxel, the most affected one is kept.
     """
-    share = dict(zip(TISSUES, memberships, strict=True))
-    lesion = share["cavity"] + share["rim"]
-    tissue = lesion + np.sum([share[name] for name in NERVOUS], axis=0)
-    mask = (lesion >= 0.5 * tissue) & (tissue >= _LEAST_TISSUE)
+    lesion = head.share("cavity", "rim")
+    tissue = lesion + head.share(*NERVOUS)
+    mask: np.ndarray = (lesion >= 0.5 * tissue) & (tissue >= _LEAST_TISSUE)
     if not mask.any():
         mask = (lesion == lesion.max()) & (lesion > 0)
     return mask

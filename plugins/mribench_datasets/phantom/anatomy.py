@@ -9,13 +9,16 @@ import numpy as np
 from scipy import ndimage
 
 from mribench.seeding import Identity, numpy_generator
-from mribench_datasets.phantom.lesions import EDGE_MM, Lesion, draw_lesion, draw_volume_ml
-from mribench_datasets.phantom.template import blur_sigma_mm, smooth_template
+from mribench_datasets.phantom.head import Anatomy, Head, Part, injure
+from mribench_datasets.phantom.lesions import Lesion, draw_lesion, draw_volume_ml
+from mribench_datasets.phantom.template import blur_sigma_mm, smooth_template, template_brain
 from mribench_datasets.phantom.tissues import TISSUES, draw_values
 from mribench_datasets.phantom.warp import Warp, draw_warp, sample
 
 _BRAIN = ("gm", "wm", "csf", "striatum", "thalamus", "pallidum")
-NERVOUS = ("gm", "wm", "striatum", "thalamus", "pallidum")
+FIELD_OF_VIEW_MM = (208.0, 248.0, 224.0)
+"""Holds every head that the warp can make."""
+
 _LAYERS_MM = {"csf": (2.5, 0.15), "bone": (6.0, 0.15), "fat": (4.0, 0.2), "skin": (2.5, 0.1)}
 _NECK_MM, _NECK_EDGE_MM = -28.0, 6.0
 _TEXTURE_CELL_MM = 8.0
@@ -24,8 +27,8 @@ _TEXTURE_CELLS = (31, 34, 31)
 
 
 @dataclass(frozen=True, eq=False)
-class Anatomy:
-    """A subject, independent of any grid.
+class TemplateAnatomy(Anatomy):
+    """The template head, warped.
 
     Attributes:
         warp: subject to template.
@@ -43,26 +46,36 @@ class Anatomy:
     lesion: Lesion | None
     spacing_mm: float
 
-    def on_grid(self, affine: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Return tissue memberships and texture on a grid.
+    @property
+    def has_lesion(self) -> bool:
+        """Whether the person had a stroke."""
+        return self.lesion is not None
 
-        Args:
-            affine: voxel to world ``(4, 4)``, mm.
-            shape: ``(I, J, K)``.
+    def grid(
+        self, edge_scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    ) -> tuple[np.ndarray, tuple[int, int, int]]:
+        """Return the RAS grid of an acquisition, around the origin."""
+        return native_grid(self.spacing_mm, edge_scale)
 
-        Returns:
-            ``(tissues, I, J, K)`` in the order of ``TISSUES``, in 0..1, air being what is missing to 1; and
-            the texture ``(I, J, K)``.
-        """
+    def on_grid(self, affine: np.ndarray, shape: tuple[int, int, int]) -> Head:
+        """Return the head on a grid, see ``Anatomy.on_grid``."""
         points_mm = self.warp(_points(affine, shape))
         template = smooth_template(self.spacing_mm)
         sampled = sample(template.channels, points_mm, template.origin_mm, template.edge_mm, "border")
         shares = {name: sampled[i].clip(0, 1) for i, name in enumerate(_BRAIN)}
         self._surround(shares, sampled[-1], points_mm[..., 2])
-        self._injure(shares, points_mm)
+        whole = (slice(None), slice(None), slice(None))
+        parts = [Part(name, self._values(name), whole, share) for name, share in shares.items()]
+        if self.lesion is not None:
+            lost = sample(self._blurred_lesion, points_mm, self.lesion.origin_mm, self.lesion.edge_mm)
+            values = np.stack([self._values("cavity"), self._values("rim")])
+            parts = injure(parts, lost[0], lost[1], values)
         texture = sample(self.texture, points_mm, _TEXTURE_LOW_MM, _TEXTURE_CELL_MM)[0]
-        empty = np.zeros(shape, dtype=np.float32)
-        return np.stack([shares.get(tissue, empty) for tissue in TISSUES]), texture
+        return Head(affine, shape, tuple(parts), texture)
+
+    def _values(self, tissue: str) -> np.ndarray:
+        values: np.ndarray = self.values_3t[TISSUES.index(tissue)]
+        return values
 
     def _surround(self, shares: dict[str, np.ndarray], distance_mm: np.ndarray, z_mm: np.ndarray) -> None:
         """Add CSF, bone, fat, muscle and skin where the brain leaves room."""
@@ -78,26 +91,17 @@ class Anatomy:
         shares["fat"] = shares["fat"] * (1 - 0.7 * neck)
         shares["bone"] = shares["bone"] * (1 - 0.4 * neck)
 
-    def _injure(self, shares: dict[str, np.ndarray], points_mm: np.ndarray) -> None:
-        """Replace nervous tissue by cavity and rim."""
-        if self.lesion is None:
-            return
-        cavity, rim = sample(self._blurred_lesion, points_mm, self.lesion.origin_mm, EDGE_MM)
-        nervous = sum(shares[name] for name in NERVOUS)
-        shares["cavity"], shares["rim"] = cavity * nervous, rim * nervous
-        for name in NERVOUS:
-            shares[name] = shares[name] * (1 - cavity - rim).clip(0, 1)
-
     @cached_property
     def _blurred_lesion(self) -> np.ndarray:
         """Cavity and rim averaged over voxels of the nominal spacing, once for all grids."""
         if self.lesion is None:
             return np.zeros((2, 2, 2, 2), dtype=np.float32)
-        sigma_vox = blur_sigma_mm(self.spacing_mm, EDGE_MM) / EDGE_MM
+        edge_mm = self.lesion.edge_mm
+        sigma_vox = blur_sigma_mm(self.spacing_mm, edge_mm) / edge_mm
         return np.stack([ndimage.gaussian_filter(part, sigma_vox) for part in self.lesion.membership])
 
 
-def draw_anatomy(identity: tuple[Identity, ...], spacing_mm: float, has_lesion: bool) -> Anatomy:
+def draw_anatomy(identity: tuple[Identity, ...], spacing_mm: float, has_lesion: bool) -> TemplateAnatomy:
     """Draw a subject; the same identity is the same person at any spacing.
 
     Args:
@@ -113,9 +117,22 @@ def draw_anatomy(identity: tuple[Identity, ...], spacing_mm: float, has_lesion: 
     }
     noise = numpy_generator("phantom-texture", *identity).standard_normal((1, *_TEXTURE_CELLS))
     strokes = numpy_generator("phantom-lesion", *identity)
-    lesion = draw_lesion(strokes, draw_volume_ml(strokes) / warp.volume_scale) if has_lesion else None
+    lesion = None
+    if has_lesion:
+        lesion = draw_lesion(strokes, draw_volume_ml(strokes) / warp.volume_scale, template_brain())
     values = draw_values(numpy_generator("phantom-values", *identity))
-    return Anatomy(warp, values, thickness_mm, noise.clip(-2.5, 2.5), lesion, spacing_mm)
+    return TemplateAnatomy(warp, values, thickness_mm, noise.clip(-2.5, 2.5), lesion, spacing_mm)
+
+
+def native_grid(
+    spacing_mm: float, edge_scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """Return the RAS grid of a phantom's acquisition: affine ``(4, 4)`` in mm and shape ``(I, J, K)``."""
+    edges_mm = np.array(edge_scale) * spacing_mm
+    i, j, k = np.ceil(np.array(FIELD_OF_VIEW_MM) / edges_mm).astype(int).tolist()
+    affine = np.diag([*edges_mm, 1.0])
+    affine[:3, 3] = -(np.array((i, j, k)) - 1) / 2 * edges_mm
+    return affine, (i, j, k)
 
 
 def _points(affine: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

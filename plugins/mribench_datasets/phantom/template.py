@@ -9,6 +9,8 @@ import numpy as np
 from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template, load_mni152_wm_template
 from scipy import ndimage
 
+from mribench_datasets.phantom.lesions import Brain
+
 CHANNELS = ("gm", "wm", "csf", "striatum", "thalamus", "pallidum", "distance_mm")
 """Memberships in 0..1, and the distance from the brain's surface (negative inside)."""
 
@@ -88,6 +90,21 @@ def smooth_template(spacing_mm: float) -> Template:
         template.channels[-1],
     ]
     return Template(np.stack(channels), template.origin_mm, template.edge_mm)
+
+
+@lru_cache(maxsize=1)
+def template_brain() -> Brain:
+    """Return the template as what a stroke meets: the cerebrum in voxels of 2 mm, in MNI space."""
+    template = load_template(2)
+    x, y, z = world_grid(template.channels.shape[1:], template.origin_mm, template.edge_mm)
+    below_tentorium = (y < -36) & (z < -10 + 0.12 * (y + 36))
+    stem = (np.abs(x) < 15) & (y > -50) & (y < -4) & (z < -7)
+    tissue = np.where(below_tentorium | stem, 0, template.tissue).astype(np.float32)
+    mni_mm = np.stack(np.broadcast_arrays(x, y, z)).astype(np.float32)
+    side = np.where(np.abs(mni_mm[0]) > 1.5, np.sign(mni_mm[0]), 0).astype(np.int8)
+    affine = np.diag([template.edge_mm, template.edge_mm, template.edge_mm, 1.0])
+    affine[:3, 3] = template.origin_mm
+    return Brain(tissue, mni_mm, side, affine, template.edge_mm)
 
 
 def blur_sigma_mm(spacing_mm: float, edge_mm: float) -> float:

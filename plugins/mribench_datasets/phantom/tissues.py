@@ -1,6 +1,8 @@
-"""Tissue values of the phantom."""
+"""Tissue values of simulated heads."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -20,6 +22,13 @@ VALUES_3T: dict[str, tuple[float, float, float, float, float]] = {
     "skin": (85, 0.90, 30, 0.90, 22),
     "muscle": (80, 0.71, 35, 1.20, 25),
     "bone": (15, 3.0, 500, 0.10, 300),
+    "brainstem": (72, 0.90, 21, 1.35, 14),
+    "wm_lesion": (78, 0.72, 15, 0.95, 9),
+    "choroid": (88, 0.48, 14, 0.35, 5),
+    "vessel": (62, 0.60, 40, 0.15, 22),
+    "vitreous": (98, 0.24, 2, 0.02, 1.5),
+    "mucosa": (88, 0.55, 30, 0.40, 8),
+    "marrow": (70, 1.9, 60, 0.20, 20),
 }
 """Mean values at 3T.
 
@@ -27,12 +36,13 @@ Grey and white matter and the deep nuclei follow quantitative cohorts at 3T (PD 
 .65/.97/.79, R2* 20/22/24 1/s, MTsat .78/1.5/1.04 p.u. in grey matter, white matter and deep grey matter);
 water content as in doi 10.3389/fneur.2019.01333 (white matter 69.1 %, grey matter 83.7 %); R2 and R2* of
 pallidum and white matter as in Radiology 1999;210:759. The values of CSF, lesions and tissue outside the
-brain, and the R2 of what was not named here, are *plausible values, chosen so that the simulated images
-look as in textbooks*, and no measurements.
+brain, those of what label maps have besides (``brainstem`` and below: white matter hyperintensities, blood
+that partly flows out, the eye, the nose's mucosa, marrow), and the R2 of what was not named here, are
+*plausible values, chosen so that the simulated images look as in textbooks*, and no measurements.
 """
 
 TISSUES = tuple(VALUES_3T)
-_FREE_WATER = ("csf", "cavity")
+_FREE_WATER = ("csf", "cavity", "vitreous")
 _SUBJECT_SD = 0.05
 _LARGEST_DEVIATION_SD = 2.0
 
@@ -49,13 +59,28 @@ def draw_values(generator: np.random.Generator) -> np.ndarray:
         ``(tissues, properties)`` in the order of ``TISSUES`` and ``PROPERTIES``.
     """
     means = np.array([VALUES_3T[tissue] for tissue in TISSUES])
-    deviation = generator.standard_normal(means.shape).clip(-_LARGEST_DEVIATION_SD, _LARGEST_DEVIATION_SD)
-    sd = np.full((len(TISSUES), 1), _SUBJECT_SD)
-    sd[[TISSUES.index(tissue) for tissue in _FREE_WATER]] /= 5
-    return means * (1 + sd * deviation)
+    return means * deviations(generator, TISSUES, _SUBJECT_SD)
 
 
-def at_field(values_3t: np.ndarray, field_t: float) -> np.ndarray:
+def deviations(generator: np.random.Generator, tissues: Sequence[str], sd: float) -> np.ndarray:
+    """Draw factors around 1 for each tissue and property, of a fifth of the spread for free water.
+
+    Args:
+        generator: of the subject.
+        tissues: one name a row.
+        sd: standard deviation; what lies beyond two of them is brought back.
+
+    Returns:
+        ``(tissues, properties)``.
+    """
+    shape = (len(tissues), len(PROPERTIES))
+    normal = generator.standard_normal(shape).clip(-_LARGEST_DEVIATION_SD, _LARGEST_DEVIATION_SD)
+    spread = np.array([[sd / 5 if tissue in _FREE_WATER else sd] for tissue in tissues])
+    factors: np.ndarray = 1 + spread * normal
+    return factors
+
+
+def at_field(values_3t: np.ndarray, field_t: float, tissues: Sequence[str] = TISSUES) -> np.ndarray:
     """Bring tissue values from 3T to another field strength.
 
     T1 grows as B0^0.38 (Rooney et al. 2007, doi 10.1002/mrm.21122: exponents .376 in grey and .382 in white
@@ -65,12 +90,12 @@ def at_field(values_3t: np.ndarray, field_t: float) -> np.ndarray:
     Args:
         values_3t: ``(tissues, properties)``.
         field_t: B0 in tesla.
+        tissues: the name of each row.
     """
     ratio = field_t / 3.0
     values = values_3t.copy()
-    pd_, r1, r2s, mtsat, r2 = (values[:, i] for i in range(len(PROPERTIES)))
-    del pd_, mtsat
-    bound = np.array([tissue not in _FREE_WATER for tissue in TISSUES])
-    r1[bound] *= ratio**-0.38
-    r2s[:] = r2 + (r2s - r2) * ratio
+    r1, r2s, r2 = (PROPERTIES.index(name) for name in ("R1", "R2s", "R2"))
+    bound = np.array([tissue not in _FREE_WATER for tissue in tissues])
+    values[bound, r1] *= ratio**-0.38
+    values[:, r2s] = values[:, r2] + (values[:, r2s] - values[:, r2]) * ratio
     return values

@@ -1,0 +1,159 @@
+"""``mribench verify``."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mribench.verify import Results, Verdict
+    from mribench.verify.results import Planned
+
+_KINDS = ("pretrain", "adapt", "evaluate", "embed")
+_STYLES = {"same": "green", "differs": "red", "not rerun": "yellow"}
+
+
+@click.command(
+    "verify",
+    epilog="\b\nExamples:\n  mribench verify results/quickstart\n"
+    "  mribench verify results/quickstart --all --kind evaluate --only 'seqinv/*'",
+)
+@click.argument("what", metavar="FILE|DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--sample", "count", type=click.IntRange(1), default=5, show_default=True,
+    help="How many results to draw; the jobs that they build on are run again too.",
+)  # fmt: skip
+@click.option("--all", "everything", is_flag=True, help="Run all again, not a sample.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same sample.")
+@click.option("--only", multiple=True, metavar="PATTERN", help="Names of jobs to draw from. Repeatable.")
+@click.option(
+    "--kind", "kinds", multiple=True, type=click.Choice(_KINDS),
+    help="Kinds of job to run again; others are taken as they are. Repeatable; default: all.",
+)  # fmt: skip
+@click.option(
+    "--tolerance", type=click.FloatRange(0), default=0.0, show_default=True,
+    help="Largest difference of a value that counts as none. With one, digests are not compared.",
+)  # fmt: skip
+@click.option(
+    "--results", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True,
+    help="Where results are kept, when FILE is given.",
+)  # fmt: skip
+@click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="As given to mribench run. Repeatable."
+)
+def command(
+    what: Path,
+    count: int,
+    everything: bool,
+    seed: int,
+    only: tuple[str, ...],
+    kinds: tuple[str, ...],
+    tolerance: float,
+    results: Path,
+    sets: tuple[str, ...],
+) -> int:
+    """Run a sample of the results of a benchmark FILE, or of a results DIR, again, and compare.
+
+    Nothing in the results is changed. Score rows, weights and digests must come out exactly the same; on
+    another device or with other versions they may not, which is then said. The files of all done jobs are
+    also checked for contradictions. Exit 1 when anything differs or cannot be run again.
+    """
+    from rich.console import Console
+
+    from mribench.verify import KINDS, check_integrity, open_results, sample
+
+    directory, digest = _locate(what, results, sets)
+    found = open_results(directory, digest)
+    drawn = sample(found, None if everything else count, seed, kinds or KINDS, only)
+    console = Console()
+    inconsistent = check_integrity(found)
+    for name, sentences in inconsistent.items():
+        text = f"inconsistent: {name}: {'; '.join(sentences)}"
+        console.print(text, style="red", markup=False, soft_wrap=True)
+    verdicts = _rerun(console, found, drawn, tolerance)
+    _show(console, verdicts)
+    _conclude(console, found, verdicts, len(inconsistent), tolerance)
+    return 0 if not inconsistent and all(verdict.outcome == "same" for verdict in verdicts) else 1
+
+
+def _locate(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, str | None]:
+    """Return the folder of the results, and the digest of the settings where a FILE gives them."""
+    from mribench.config import config_digest, load_benchmark
+    from mribench.errors import ConfigError
+
+    if what.is_dir():
+        if sets:
+            raise ConfigError("--set goes with a benchmark FILE, not with a results DIR", "leave --set out")
+        return what, None
+    config = load_benchmark(what, list(sets))
+    return results / config.benchmark, config_digest(config)
+
+
+def _rerun(console: Console, results: Results, drawn: Sequence[Planned], tolerance: float) -> list[Verdict]:
+    """Run jobs again in a temporary folder, and say how it goes."""
+    import tempfile
+
+    from mribench.cli.progress import RunProgress
+    from mribench.plugins import load_registry
+    from mribench.verify import Rerun
+
+    registry = load_registry()
+    for problem in registry.problems:
+        click.secho(f"skipped: {problem}", fg="yellow", err=True)
+    verdicts = []
+    with tempfile.TemporaryDirectory(prefix="mribench-verify-") as folder, RunProgress(console) as progress:
+        rerun = Rerun(results, registry, Path(folder), tolerance)
+        for number, job in enumerate(drawn, start=1):
+            progress.preparing("running again", number - 1, len(drawn))
+            verdicts.append(rerun.verify(job))
+            if not console.is_terminal:
+                console.print(
+                    f"{number}/{len(drawn)} {verdicts[-1].outcome}: {job.id}",
+                    markup=False, highlight=False, soft_wrap=True,
+                )  # fmt: skip
+        progress.preparing("running again", len(drawn), len(drawn))
+    return verdicts
+
+
+def _show(console: Console, verdicts: Sequence[Verdict]) -> None:
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("job", overflow="fold")
+    table.add_column("kind")
+    table.add_column("outcome")
+    for name in ("largest difference", "time s"):
+        table.add_column(name, justify="right")
+    for verdict in verdicts:
+        largest = "–" if math.isnan(verdict.largest) else f"{verdict.largest:.3g}"
+        outcome = f"[{_STYLES[verdict.outcome]}]{verdict.outcome}[/]"
+        table.add_row(verdict.job.id, verdict.job.kind, outcome, largest, f"{verdict.wall_s:.1f}")
+    console.print(table)
+    for verdict in verdicts:
+        for text in verdict.details:
+            line = f"{verdict.outcome}: {verdict.job.id}: {text}"
+            console.print(line, style=_STYLES[verdict.outcome], markup=False, soft_wrap=True)
+        if verdict.notes:
+            console.print(f"  {'; '.join(verdict.notes)}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _conclude(
+    console: Console, results: Results, verdicts: Sequence[Verdict], inconsistent: int, tolerance: float
+) -> None:
+    counts = Counter[str](verdict.outcome for verdict in verdicts)
+    outcomes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in _STYLES if counts[outcome])
+    within = f" within {tolerance:g}" if tolerance else ""
+    consistent = f"{inconsistent} of them contradict themselves" if inconsistent else "consistent"
+    console.print(
+        f"{len(verdicts)} of {len(results.done)} done jobs run again: {outcomes}{within};"
+        f" files of all done jobs: {consistent}.",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,257 @@
+"""What a cohort on disk has and lacks, counted for people to read before anything runs."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mribench.data.inspection import inspect_values, unusable
+from mribench.errors import DataError, MRIBenchError
+from mribench.interfaces.dataset import Dataset, Exclusion, Subject
+from mribench.interfaces.split import SplitRule
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is being done, done, in all)."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """One row of the table: what was scanned at one site with one sequence."""
+
+    site: str
+    sequence: str
+    subjects: int
+    scans: int
+    sessions: int
+    labelled: Mapping[str, int]
+    """Scans with a label of their own, by label."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Subjects about whom the same is to be said.
+
+    Attributes:
+        kind: what, without names.
+        count: how often; a subject may be there more than once.
+        names: of the subjects, each once, sorted.
+        sentences: one for each time, naming files.
+    """
+
+    kind: str
+    count: int
+    names: tuple[str, ...]
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MapChanges:
+    """Voxels of one map that reading changed, over all scans."""
+
+    name: str
+    scans: int
+    clipped_vox: int
+    repaired_vox: int
+    voxels: int
+    """Of all scans that were read, changed or not."""
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """Subjects by role and site; ``problem`` says why there is no such split."""
+
+    train: Mapping[str, int] = field(default_factory=dict)
+    validation: Mapping[str, int] = field(default_factory=dict)
+    test: Mapping[str, int] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class CohortCheck:
+    """Everything about one cohort of a benchmark file.
+
+    Attributes:
+        name: in the file.
+        dataset: the entry that reads it.
+        where: the folder, or empty.
+        licence: of the data.
+        source: where to get them.
+        archives: MD5 sums of what is to be downloaded, by file name.
+        missing: one sentence where the data are not there, else empty.
+        read: whether the files were opened.
+        subjects: number of people.
+        scans: number of scans.
+        groups: per site and sequence.
+        lacking: subjects without a scan of a sequence, by sequence.
+        excluded: left out, and why.
+        remarks: odd, and used all the same.
+        ignored: image files that are no inputs, by kind.
+        problems: one sentence for everything that would make `mribench run` refuse.
+        changes: clipped and repaired voxels by map, where the files were read.
+        covariates: subjects that have each covariate.
+        split: who trains, validates and tests; None where the file does not split the cohort.
+    """
+
+    name: str
+    dataset: str
+    where: str
+    licence: str
+    source: str
+    archives: Mapping[str, str]
+    missing: str
+    read: bool
+    subjects: int = 0
+    scans: int = 0
+    groups: tuple[Group, ...] = ()
+    lacking: tuple[Reason, ...] = ()
+    excluded: tuple[Reason, ...] = ()
+    remarks: tuple[Reason, ...] = ()
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    changes: tuple[MapChanges, ...] = ()
+    covariates: Mapping[str, int] = field(default_factory=dict)
+    split: SplitCounts | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether a run can use the cohort as it is."""
+        return not (self.missing or self.problems or (self.split is not None and self.split.problem))
+
+
+def check_cohort(
+    name: str,
+    dataset: Dataset,
+    *,
+    entry: str = "",
+    rule: SplitRule | None = None,
+    needed: Iterable[str] = (),
+    reader: str = "",
+    read: bool = True,
+    progress: Progress | None = None,
+) -> CohortCheck:
+    """Look at one cohort; what is wrong with it is in the result, never raised.
+
+    Args:
+        name: of the cohort in the benchmark file.
+        dataset: reads it.
+        entry: the name of the dataset entry.
+        rule: how it is split.
+        needed: sequences that tasks ask for.
+        reader: tells versions of the dataset's code apart.
+        read: open every file, else go by names only.
+        progress: told how far reading has come.
+    """
+    missing = dataset.missing()
+    about = {
+        "name": name, "dataset": entry or name, "where": dataset.where(), "licence": dataset.licence,
+        "source": dataset.source, "archives": dict(dataset.archives), "missing": missing, "read": read,
+    }  # fmt: skip
+    if missing:
+        return CohortCheck(**about)  # type: ignore[arg-type]
+    try:
+        people = list(dataset.subjects())
+    except DataError as error:
+        return CohortCheck(**about, problems=(error.message,), **_left_out(dataset))  # type: ignore[arg-type]
+    problems, changes = _read(name, dataset, people, reader, progress) if read else ([], ())
+    twice = [person for person, count in Counter(p.id for p in people).items() if count > 1]
+    return CohortCheck(
+        **about,  # type: ignore[arg-type]
+        **_left_out(dataset),  # type: ignore[arg-type]
+        subjects=len(people),
+        scans=sum(len(person.scans) for person in people),
+        groups=_groups(people),
+        lacking=_lacking(people, needed),
+        problems=(*(f"{person} is there twice" for person in twice), *problems),
+        changes=changes,
+        covariates=dict(Counter(key for person in people for key in person.covariates).most_common()),
+        split=None if rule is None else _split(rule, people),
+    )
+
+
+def grouped(entries: Iterable[Exclusion]) -> tuple[Reason, ...]:
+    """Group what is said about subjects by its kind, the most frequent first."""
+    by_kind: dict[str, list[Exclusion]] = defaultdict(list)
+    for entry in entries:
+        by_kind[entry.kind or entry.reason].append(entry)
+    reasons = [
+        Reason(kind, len(some), _names(e.subject for e in some), tuple(e.reason for e in some))
+        for kind, some in by_kind.items()
+    ]
+    return tuple(sorted(reasons, key=lambda reason: (-reason.count, reason.kind)))
+
+
+def _left_out(dataset: Dataset) -> dict[str, object]:
+    """Return the part of a check that a cohort without usable scans has too."""
+    try:
+        return {
+            "excluded": grouped(dataset.excluded()),
+            "remarks": grouped(dataset.remarks()),
+            "ignored": dict(dataset.ignored()),
+        }
+    except DataError:  # said by the subjects already
+        return {}
+
+
+def _groups(people: Sequence[Subject]) -> tuple[Group, ...]:
+    rows = [(person.site, scan.sequence, person.id, scan) for person in people for scan in person.scans]
+    groups = []
+    for site, sequence in sorted({(row[0], row[1]) for row in rows}):
+        mine = [(person, scan) for at, what, person, scan in rows if (at, what) == (site, sequence)]
+        labels = Counter(label for _, scan in mine for label in scan.labels)
+        sessions = len({(person, scan.session) for person, scan in mine})
+        ids = {person for person, _ in mine}
+        groups.append(Group(site, sequence, len(ids), len(mine), sessions, dict(sorted(labels.items()))))
+    return tuple(groups)
+
+
+def _lacking(people: Sequence[Subject], needed: Iterable[str]) -> tuple[Reason, ...]:
+    has = {person.name: {scan.sequence for scan in person.scans} for person in people}
+    reasons = []
+    for sequence in sorted(set(needed).union(*has.values())):
+        without = sorted(name for name, sequences in has.items() if sequence not in sequences)
+        if without:
+            reasons.append(Reason(sequence, len(without), tuple(without), ()))
+    return tuple(reasons)
+
+
+def _read(
+    name: str, dataset: Dataset, people: Sequence[Subject], reader: str, progress: Progress | None
+) -> tuple[list[str], tuple[MapChanges, ...]]:
+    """Read every file; return what cannot be used, and what reading changed."""
+    problems: list[str] = []
+    clipped: Counter[str] = Counter()
+    repaired: Counter[str] = Counter()
+    changed: Counter[str] = Counter()
+    voxels = 0
+    for done, person in enumerate(people, start=1):
+        wrong = unusable(dataset, person, reader)
+        problems += wrong
+        for values in [] if wrong else [inspect_values(dataset, scan, reader) for scan in person.scans]:
+            clipped.update(values.clipped_vox)
+            repaired.update(values.repaired_vox)
+            changed.update({*values.clipped_vox, *values.repaired_vox})
+            voxels += values.voxels
+        if progress:
+            progress(f"reading {name}", done, len(people))
+    changes = [MapChanges(key, changed[key], clipped[key], repaired[key], voxels) for key in sorted(changed)]
+    return list(dict.fromkeys(problems)), tuple(changes)
+
+
+def _split(rule: SplitRule, people: Sequence[Subject]) -> SplitCounts:
+    try:
+        split = rule.split(people)
+    except MRIBenchError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        return SplitCounts(problem=f"{error.message.removeprefix('split: ')}{hint}")
+    site_of = {person.id: person.site for person in people}
+
+    def count(ids: Iterable[str]) -> dict[str, int]:
+        return dict(sorted(Counter(site_of[i] for i in ids).items()))
+
+    tested = {site: len(ids) for site, ids in split.test.items()}
+    return SplitCounts(count(split.train), count(split.validation), tested)
+
+
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({name for name in names if name}))

@@ -1,0 +1,148 @@
+"""One entry of the store of prepared volumes: how it is written, read and checked."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SCHEMA = 1
+"""Of ``meta.json``; entries of another one are made again."""
+
+_CHUNK_BYTES = 2**20
+
+
+class Damaged(Exception):  # noqa: N818 - a state of the disk; it never leaves the store
+    """An entry is there, and not as it was written."""
+
+
+def write_entry(
+    folder: Path,
+    key: str,
+    made_of: Mapping[str, Any] | None,
+    arrays: Mapping[str, np.ndarray],
+    facts: Mapping[str, Any],
+) -> None:
+    """Write an entry into a folder of its own, which is renamed afterwards.
+
+    Args:
+        folder: empty.
+        key: of the entry.
+        made_of: what the key is the digest of, for people.
+        arrays: one file each.
+        facts: JSON-ready.
+
+    Raises:
+        OSError: when the disk is full or cannot be written.
+    """
+    written: dict[str, Any] = {}
+    for number, (name, array) in enumerate(arrays.items()):
+        path = folder / f"{number}-{re.sub(r'[^A-Za-z0-9_-]', '_', name)}.npy"
+        with path.open("wb") as stream:
+            np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
+            stream.flush()
+            os.fsync(stream.fileno())
+        status = path.stat()
+        written[name] = {
+            "file": path.name,
+            "shape": list(array.shape),
+            "dtype": array.dtype.str,
+            "bytes": status.st_size,
+            "mtime_ns": status.st_mtime_ns,
+            "crc32": _crc32(path),
+        }
+    body = {"schema": SCHEMA, "key": key, "made_of": made_of, "arrays": written, "facts": facts}
+    body = json.loads(json.dumps(body, allow_nan=False))  # as it will be read
+    meta = {"body": body, "crc32": _body_crc32(body)}
+    with (folder / "meta.json").open("w", encoding="utf-8") as stream:
+        json.dump(meta, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    (folder / "used").touch()
+
+
+def read_entry(
+    folder: Path, key: str, trusted: dict[Path, tuple[int, int]], verify: bool
+) -> tuple[dict[str, np.ndarray], Mapping[str, Any]] | None:
+    """Open an entry.
+
+    Sizes are always compared; checksums where a file's size or time is not the recorded one, or on demand.
+
+    Args:
+        folder: of the entry.
+        key: of the entry.
+        trusted: size and time of files whose checksum was found right before; is added to.
+        verify: compare the checksums in any case.
+
+    Returns:
+        The arrays, memory-mapped copy on write, and the facts; None when there is no such entry.
+
+    Raises:
+        Damaged: when something of it is missing or was changed.
+    """
+    try:
+        body = _read_meta(folder, key)
+        arrays = {
+            name: _read_array(folder / about["file"], about, trusted, verify)
+            for name, about in body["arrays"].items()
+        }
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if not folder.is_dir():
+            return None
+        raise Damaged(f"{Path(str(error.filename)).name} is missing") from error
+    except OSError as error:
+        raise Damaged(f"it cannot be read: {error.strerror or error}") from error
+    return arrays, body["facts"]
+
+
+def _read_meta(folder: Path, key: str) -> dict[str, Any]:
+    text = (folder / "meta.json").read_bytes()
+    try:
+        meta = json.loads(text)
+        body, crc32 = meta["body"], meta["crc32"]
+        sound = crc32 == _body_crc32(body) and body["schema"] == SCHEMA and body["key"] == key
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged("meta.json is not what was written") from error
+    if not sound:
+        raise Damaged("meta.json is not what was written")
+    found: dict[str, Any] = body
+    return found
+
+
+def _read_array(
+    path: Path, about: Mapping[str, Any], trusted: dict[Path, tuple[int, int]], verify: bool
+) -> np.ndarray:
+    status = path.stat()
+    version = (status.st_size, status.st_mtime_ns)
+    if status.st_size != about["bytes"]:
+        raise Damaged(f"{path.name} has {status.st_size} bytes instead of {about['bytes']}")
+    untouched = version in (trusted.get(path), (about["bytes"], about["mtime_ns"]))
+    if verify or not untouched:
+        if _crc32(path) != about["crc32"]:
+            raise Damaged(f"{path.name} has another checksum")
+        trusted[path] = version
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
+    except ValueError as error:
+        raise Damaged(f"{path.name} is no array") from error
+    if list(array.shape) != about["shape"] or array.dtype.str != about["dtype"]:
+        raise Damaged(f"{path.name} has another shape or type")
+    return array
+
+
+def _body_crc32(body: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(body, sort_keys=True, separators=(",", ":")).encode())
+
+
+def _crc32(path: Path) -> int:
+    found = 0
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            found = zlib.crc32(chunk, found)
+    return found

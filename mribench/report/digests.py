@@ -1,0 +1,147 @@
+"""Results of other splits, or of other versions of the files, are never shown beside each other."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import operator
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from mribench.store import read_json
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Who and what a job was computed from.
+
+    Attributes:
+        split: digest of the subjects.
+        files: digest of their files; empty where the result does not record it.
+    """
+
+    split: str
+    files: str = ""
+
+    def fits(self, other: Recorded) -> bool:
+        """Whether the subjects are the same, and their files as far as both results record them."""
+        return self.split == other.split and (not self.files or not other.files or self.files == other.files)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Results that must come from the same subjects.
+
+    Attributes:
+        what: for people: ``test``, ``training`` or ``pretraining``.
+        job: column of the cells with the key of the job whose subjects count.
+        family: columns in which the results agree that are compared.
+        label: of a family, filled with its columns.
+    """
+
+    what: str
+    job: str
+    family: tuple[str, ...]
+    label: Callable[[pd.Series], str]
+
+
+COMPARISONS = (
+    Comparison(
+        "test",
+        "key",
+        ("profile", "task", "dataset", "test_site", "test_sequence"),
+        lambda row: f"{row['task']}, {row['test_site']}, {row['test_sequence']}",
+    ),
+    Comparison(
+        "training",
+        "adapt",
+        ("profile", "task", "dataset", "train_site", "train_sequence", "fraction", "subset_seed"),
+        lambda row: f"{row['task']} trained on {row['train_sequence']}, {100 * row['fraction']:g} %",
+    ),
+    Comparison("pretraining", "pretrain", ("profile", "method"), lambda row: str(row["method"])),
+)
+"""Methods are compared on the same test and training subjects; each may be pretrained on its own."""
+
+
+def of_one_split(
+    cells: pd.DataFrame, identity: Sequence[str], directory: Path, finished: Callable[[str], str]
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Keep, of results that must not be mixed, those made like the newest one.
+
+    Args:
+        cells: candidates for the cells of a report, in the order in which they were planned.
+        identity: columns that say which cell and seed a row is of.
+        directory: ``<results>/<benchmark>``.
+        finished: when a done job was finished, by key.
+
+    Returns:
+        The rows that may be shown together; and, for each family of cells that lost some for which there
+        is no other result, one sentence and the number of those.
+    """
+    recorded = functools.cache(lambda key: _recorded(directory / "jobs" / key))
+    left_out: list[tuple[str, pd.DataFrame, pd.DataFrame]] = []
+    for comparison in COMPARISONS:
+        done = cells[cells["state"].eq("done") & cells[comparison.job].notna()]
+        drop: list[Hashable] = []
+        for _, family in done.groupby(list(comparison.family), dropna=False, sort=False):
+            made = family[comparison.job].map(recorded)
+            if made.nunique() == 1:
+                continue
+            ages = [(finished(key), place) for place, key in enumerate(family["key"])]
+            fits = made.map(made.iloc[max(ages)[1]].fits).astype(bool)
+            if fits.all():
+                continue
+            drop.extend(family.index[~fits])
+            splits = made.map(operator.attrgetter("split"))
+            digest = splits if splits.nunique() > 1 else made.map(operator.attrgetter("files"))
+            title = f"{comparison.label(family.iloc[0])}: {comparison.what} results"
+            title += f" of {digest.nunique()} {'splits' if digest is splits else 'versions of the files'}"
+            left_out.append((title, family[~fits].assign(digest=digest), family[fits].assign(digest=digest)))
+        cells = cells.drop(index=drop)
+    return cells, dict(_sentences(left_out, cells, identity))
+
+
+def _recorded(folder: Path) -> Recorded:
+    """Return what a job's folder says; its row in ``job.parquet`` where its specification is gone."""
+    path = folder / "job.json"
+    if not path.exists():
+        row = pq.ParquetFile(folder / "job.parquet").read(columns=["split_digest"])
+        return Recorded(str(row["split_digest"][0].as_py() or ""))
+    specification = read_json(path)
+    split = str(specification.get("payload", {}).get("split_digest") or "")
+    prints = (specification.get("content") or {}).get("fingerprints")
+    if not prints:
+        return Recorded(split)
+    return Recorded(split, hashlib.sha256(json.dumps(prints, sort_keys=True).encode()).hexdigest()[:16])
+
+
+def _sentences(
+    left_out: Sequence[tuple[str, pd.DataFrame, pd.DataFrame]], kept: pd.DataFrame, identity: Sequence[str]
+) -> Iterator[tuple[str, int]]:
+    done = kept[kept["state"].eq("done")]
+    covered = set(done[list(identity)].astype(str).itertuples(index=False, name=None))
+    for title, dropped, shown in left_out:
+        names = dropped[list(identity)].astype(str).itertuples(index=False, name=None)
+        lost = dropped[[name not in covered for name in names]]
+        shown = shown[shown.index.isin(kept.index)]
+        if lost.empty:
+            continue
+        methods = not set(lost["method"]) <= set(shown["method"])
+        yield f"{title}; {_groups(lost, methods)} left out, {_groups(shown, methods)} shown", len(lost)
+
+
+def _groups(rows: pd.DataFrame, methods: bool) -> str:
+    """Return ``seeds 0, 1 (digest abc…) are``, with the methods where they matter."""
+    texts = []
+    for digest, group in rows.groupby("digest", sort=False):
+        seeds = [f"{seed:g}" for seed in sorted(group["seed"].dropna().unique())]
+        parts = [", ".join(dict.fromkeys(group["method"]))] if methods or not seeds else []
+        parts += [f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"] if seeds else []
+        texts.append(f"{' '.join(parts)} (digest {str(digest)[:8] or 'unknown'})")
+    one = len(texts) == 1 and rows["seed"].nunique(dropna=False) == 1
+    return f"{', '.join(texts)} {'is' if one else 'are'}"

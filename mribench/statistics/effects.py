@@ -1,0 +1,358 @@
+"""What a known defect is worth: scores with it and without it, and the difference with an interval."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from mribench.statistics.crossed import mean_and_se
+from mribench.statistics.scores import complete
+
+LEVEL = 0.95
+"""Confidence level of every interval here."""
+RESAMPLES = 2000
+"""Resamples of subjects of a bootstrap."""
+ALPHA = 0.05
+"""Below this a single-seed test is read as a difference between methods."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A mean with a defect and without it, over arms, seeds and subjects.
+
+    Attributes:
+        without: mean without the defect.
+        with_defect: mean with it.
+        difference: ``with_defect`` - ``without``.
+        se: standard error of the difference, NaN where there is none.
+        df: degrees of freedom of ``se``.
+        low: lower end of the 95 % interval of the difference; NaN where there is none.
+        high: its upper end.
+        how: ``paired``, ``unpaired``, ``bootstrap``, or why there is no interval.
+        arms: means without and with the defect, by arm.
+        n_seeds: seeds behind the difference.
+        n_subjects: subjects behind the mean without the defect.
+        n_subjects_with: subjects behind the mean with it.
+        n_subjects_total: subjects that there are rows of without it.
+        gone: arms of which the defect leaves nothing.
+    """
+
+    without: float = math.nan
+    with_defect: float = math.nan
+    difference: float = math.nan
+    se: float = math.nan
+    df: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    how: str = ""
+    arms: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    n_seeds: int = 0
+    n_subjects: int = 0
+    n_subjects_with: int = 0
+    n_subjects_total: int = 0
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GapChange:
+    """How a defect moves the difference ``first`` - ``second`` between two methods."""
+
+    first: str
+    second: str
+    without: float
+    with_defect: float
+
+
+@dataclass(frozen=True)
+class FalseFindings:
+    """Tests between seeds of one method that came out significant.
+
+    Attributes:
+        significant: tests with p below ``ALPHA``.
+        tests: all of them.
+        low: lower end of the 95 % interval of their share, NaN without tests.
+        high: its upper end.
+        n_rows: rows of the smallest test, 0 without tests.
+        n_arms: arms that were tested.
+        n_seeds: seeds of the arm that has most.
+    """
+
+    significant: int
+    tests: int
+    low: float
+    high: float
+    n_rows: int
+    n_arms: int
+    n_seeds: int
+
+
+def t_interval(mean: float, se: float, df: float) -> tuple[float, float]:
+    """Return the 95 % interval of a mean by Student's t; NaN for both ends without a standard error."""
+    if se == 0.0:
+        return mean, mean
+    if not (math.isfinite(se) and math.isfinite(df)):
+        return math.nan, math.nan
+    half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * se
+    return mean - half, mean + half
+
+
+def welch(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
+    """Return the standard error of a difference of independent means, and its degrees of freedom.
+
+    Welch 1947 (doi:10.1093/biomet/34.1-2.28) with Satterthwaite's degrees of freedom.
+
+    Args:
+        first: standard error and degrees of freedom of one mean.
+        second: those of the other.
+    """
+    variances = [se**2 for se, _ in (first, second)]
+    spread = sum(v**2 / df for v, (_, df) in zip(variances, (first, second), strict=True) if v > 0)
+    return math.sqrt(sum(variances)), sum(variances) ** 2 / spread if spread > 0 else math.nan
+
+
+def change(without: pd.DataFrame, with_defect: pd.DataFrame) -> Effect:
+    """Return what a defect changes, averaged over the arms that have scores on both sides.
+
+    With the same subjects on both sides: the crossed mean over seeds and subjects of the paired
+    differences, with its Satterthwaite t interval (``crossed.mean_and_se``). Otherwise the difference of
+    the two crossed means, as if they were independent (``welch``).
+
+    Args:
+        without: rows of ``subject_means`` by ``row``, the arm, of one task and metric.
+        with_defect: the same with the defect.
+    """
+    arms = [arm for arm in _scored(without) if arm in set(_scored(with_defect))]
+    left, right = (frame[frame["row"].isin(arms)] for frame in (without, with_defect))
+    seeds = list(dict.fromkeys([*left["seed"], *right["seed"]]))
+    sides = [list(dict.fromkeys(side["subject"])) for side in (left, right)]
+    paired = set(sides[0]) == set(sides[1])
+    first = _cube(left, arms, seeds, sides[0])
+    second = _cube(right, arms, seeds, sides[0] if paired else sides[1])
+    return (_paired if paired else _unpaired)(first, second, arms)
+
+
+def policy_change(
+    default: pd.DataFrame, policy: pd.DataFrame, *, touched: bool, rng: np.random.Generator
+) -> Effect:
+    """Return what another policy on empty masks changes, with a percentile bootstrap over subjects.
+
+    Each arm's mean under the policy is over the (seed, subject) pairs that it leaves; arms of which it
+    leaves nothing are in neither mean. Arms and seeds of a resampled subject stay together; resamples in
+    which the policy leaves nothing are left out.
+
+    Args:
+        default: rows of ``subject_means`` by ``row``, under the default policy.
+        policy: the same rows under the other.
+        touched: whether the policy is about any row; if not, the effect is exactly 0 and has no interval.
+        rng: for the resamples.
+    """
+    arms = list(dict.fromkeys(default["row"]))
+    seeds, subjects = (list(dict.fromkeys(default[name])) for name in ("seed", "subject"))
+    before, after = _cube(default, arms, seeds, subjects), _cube(policy, arms, seeds, subjects)
+    scored, left = (np.isfinite(cube).any(axis=(1, 2)) for cube in (before, after))
+    kept = scored & left
+    gone = tuple(arm for arm, there, stays in zip(arms, scored, left, strict=True) if there and not stays)
+    counted = Effect(n_seeds=len(seeds), n_subjects_total=len(subjects), gone=gone)
+    if not kept.any():
+        return replace(counted, how="nothing is left" if gone else "")
+    first, second = _Pooled(before[kept]), _Pooled(after[kept])
+    everyone = np.arange(len(subjects))
+    means = first.of(everyone), second.of(everyone)
+    low = high = math.nan
+    if touched:
+        low, high = _bootstrap(lambda index: _mean_change(first.of(index), second.of(index)), everyone, rng)
+    return replace(
+        counted,
+        without=float(means[0].mean()),
+        with_defect=float(means[1].mean()),
+        difference=float((means[1] - means[0]).mean()),
+        low=low,
+        high=high,
+        how="bootstrap" if touched else "no empty mask",
+        arms=_by_arm([arm for arm, there in zip(arms, kept, strict=True) if there], *means),
+        n_subjects=_subjects(before[kept]),
+        n_subjects_with=_subjects(after[kept]),
+    )
+
+
+def largest_gap_change(arms: Mapping[str, tuple[float, float]]) -> GapChange | None:
+    """Return the difference between two arms that a defect changes most; None with fewer than two.
+
+    Args:
+        arms: means without and with the defect.
+    """
+    if len(arms) < 2:
+        return None
+    order = sorted(arms, key=lambda arm: arms[arm][1] - arms[arm][0])
+    first, second = order[-1], order[0]
+    before, after = (arms[first][side] - arms[second][side] for side in (0, 1))
+    return GapChange(first, second, before, after)
+
+
+def false_findings(rows: pd.DataFrame, cell: Sequence[str], pair: Sequence[str]) -> FalseFindings:
+    """Test every two seeds of each arm against each other, row by row, as if they were two methods.
+
+    Wilcoxon's signed-rank test over all rows of a cell that both seeds have (Wilcoxon 1945,
+    doi:10.2307/3001968), and the share of significant ones with the interval of Wilson 1927
+    (doi:10.1080/01621459.1927.10502953), which takes the tests as independent.
+
+    Args:
+        rows: with the columns ``row`` (the arm), ``seed``, ``value``, ``cell`` and ``pair``.
+        cell: columns that tell the tests of an arm apart.
+        pair: columns that say which rows of two seeds belong together.
+    """
+    sizes: list[int] = []
+    significant = 0
+    arms: set[str] = set()
+    for (arm, *_), group in rows.dropna(subset=["value"]).groupby(["row", *cell], dropna=False, sort=False):
+        table = group.pivot_table(index=list(pair), columns="seed", values="value")
+        for first, second in itertools.combinations(table.columns, 2):
+            difference = (table[first] - table[second]).dropna().to_numpy()
+            if len(difference):
+                sizes.append(len(difference))
+                arms.add(str(arm))
+                significant += _significant(difference)
+    low = high = math.nan
+    if sizes:
+        interval = stats.binomtest(significant, len(sizes)).proportion_ci(LEVEL, method="wilson")
+        low, high = float(interval.low), float(interval.high)
+    seeds = 0 if rows.empty else int(rows.groupby("row")["seed"].nunique().max())
+    return FalseFindings(significant, len(sizes), low, high, min(sizes, default=0), len(arms), seeds)
+
+
+def _scored(means: pd.DataFrame) -> list[str]:
+    return list(dict.fromkeys(means.loc[np.isfinite(means["value"]), "row"]))
+
+
+def _cube(
+    means: pd.DataFrame, arms: Sequence[str], seeds: Sequence[int], subjects: Sequence[str]
+) -> np.ndarray:
+    """Return the values as ``(A, S, N)``, NaN where there is none."""
+    cube = np.full((len(arms), len(seeds), len(subjects)), np.nan)
+    places = (
+        pd.Index(names).get_indexer(pd.Index(means[column]))
+        for names, column in ((arms, "row"), (seeds, "seed"), (subjects, "subject"))
+    )
+    cube[tuple(places)] = means["value"]
+    return cube
+
+
+def _paired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effect:
+    with np.errstate(invalid="ignore"):  # of two infinite scores
+        difference = (right - left).mean(axis=0) if arms else np.empty((0, 0))
+    table = np.where(np.isfinite(difference), difference, np.nan)
+    seeds = ~np.isnan(table).all(axis=1)
+    people = ~np.isnan(table[seeds]).any(axis=0) & seeds.any()
+    mean, se, df = mean_and_se(complete(table))
+    low, high = t_interval(mean, se, df)
+    sides = [_Pooled(cube[:, seeds][:, :, people]).of(np.arange(people.sum())) for cube in (left, right)]
+    return Effect(
+        without=_mean(sides[0]),
+        with_defect=_mean(sides[1]),
+        difference=mean,
+        se=se,
+        df=df,
+        low=low,
+        high=high,
+        how="paired",
+        arms=_by_arm(arms, *sides),
+        n_seeds=int(seeds.sum()),
+        n_subjects=int(people.sum()),
+        n_subjects_with=int(people.sum()),
+        n_subjects_total=left.shape[2],
+    )
+
+
+def _unpaired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effect:
+    tables = [complete(cube.mean(axis=0)) for cube in (left, right)]
+    (first, se_first, df_first), (second, se_second, df_second) = map(mean_and_se, tables)
+    se, df = welch((se_first, df_first), (se_second, df_second))
+    low, high = t_interval(second - first, se, df)
+    sides = [_Pooled(cube).of(np.arange(cube.shape[2])) for cube in (left, right)]
+    return Effect(
+        without=first,
+        with_defect=second,
+        difference=second - first,
+        se=se,
+        df=df,
+        low=low,
+        high=high,
+        how="unpaired",
+        arms=_by_arm(arms, *sides),
+        n_seeds=min(len(table) for table in tables),
+        n_subjects=tables[0].shape[1],
+        n_subjects_with=tables[1].shape[1],
+        n_subjects_total=left.shape[2],
+    )
+
+
+def _by_arm(
+    arms: Sequence[str], without: np.ndarray, with_defect: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    return {arm: (float(a), float(b)) for arm, a, b in zip(arms, without, with_defect, strict=True)}
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else math.nan
+
+
+def _subjects(cube: np.ndarray) -> int:
+    return int(np.isfinite(cube).any(axis=(0, 1)).sum())
+
+
+class _Pooled:
+    """Means of arms over the (seed, subject) pairs that have a value, for resampled subjects."""
+
+    def __init__(self, cube: np.ndarray) -> None:
+        there = np.isfinite(cube)
+        self._sums = np.where(there, cube, 0.0).sum(axis=1)
+        self._counts = there.sum(axis=1)
+
+    def of(self, subjects: np.ndarray) -> np.ndarray:
+        """Return ``(A, …)`` for places of subjects ``(…, N)``; NaN where nothing has a value."""
+        sums, counts = (found[:, subjects].sum(axis=-1) for found in (self._sums, self._counts))
+        return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+
+
+def _mean_change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return the mean over arms ``(A, …)`` of the changes, of those arms that have both."""
+    difference = after - before
+    there = np.isfinite(difference)
+    total = np.where(there, difference, 0.0).sum(axis=0)
+    counts = there.sum(axis=0)
+    return np.divide(total, counts, out=np.full(np.shape(total), np.nan), where=counts > 0)
+
+
+def _bootstrap(
+    statistic: Callable[[np.ndarray], np.ndarray], places: np.ndarray, rng: np.random.Generator
+) -> tuple[float, float]:
+    if len(places) < 2:
+        return math.nan, math.nan
+    with warnings.catch_warnings():
+        # of the interval that SciPy makes of resamples with NaN; ours leaves those out
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        found = stats.bootstrap(
+            (places,),
+            lambda index, axis: statistic(np.moveaxis(index, axis, -1)),
+            n_resamples=RESAMPLES,
+            vectorized=True,
+            method="percentile",
+            confidence_level=LEVEL,
+            rng=rng,
+        )
+    kept = found.bootstrap_distribution[np.isfinite(found.bootstrap_distribution)]
+    low, high = np.quantile(kept, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _significant(difference: np.ndarray) -> bool:
+    """Whether a signed-rank test of the differences, zeros left out, has p below ``ALPHA``."""
+    some = difference[difference != 0]
+    return bool(len(some)) and bool(stats.wilcoxon(some).pvalue < ALPHA)

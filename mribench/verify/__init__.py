@@ -1,0 +1,7 @@
+"""Runs results again, and says whether they come out the same."""
+
+from mribench.verify.integrity import check_integrity
+from mribench.verify.rerun import Rerun, Verdict
+from mribench.verify.results import KINDS, Results, open_results, sample
+
+__all__ = ["KINDS", "Rerun", "Results", "Verdict", "check_integrity", "open_results", "sample"]

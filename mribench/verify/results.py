@@ -1,0 +1,144 @@
+"""Which jobs of a results directory there are to verify, and a reproducible sample of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+
+from mribench.errors import ConfigError, StoreError
+from mribench.plan.job import JobKind
+from mribench.report.load import read_manifests
+from mribench.seeding import torch_generator
+from mribench.store import Store
+
+KINDS: tuple[str, ...] = get_args(JobKind)
+
+
+@dataclass
+class Planned:
+    """A job as the plans name it.
+
+    Attributes:
+        key: content key.
+        kind: of job.
+        ids: its names; two methods with one configuration share a pretrain job.
+        needs: keys of the jobs that it builds on.
+        cell: of an evaluate job.
+    """
+
+    key: str
+    kind: str
+    ids: list[str]
+    needs: tuple[str, ...] = ()
+    cell: Mapping[str, Any] | None = None
+
+    @property
+    def id(self) -> str:
+        """The name that is shown."""
+        return self.ids[0]
+
+
+@dataclass(frozen=True)
+class Results:
+    """A benchmark's results.
+
+    Attributes:
+        store: where they lie.
+        jobs: the planned jobs that have a key, by key, dependencies first.
+        done: keys of those that are done.
+        damaged: by key, why the state of a job cannot be read.
+    """
+
+    store: Store
+    jobs: dict[str, Planned]
+    done: set[str]
+    damaged: dict[str, str] = field(default_factory=dict)
+
+
+def open_results(directory: Path, digest: str | None = None) -> Results:
+    """Read the plans and the states of the jobs.
+
+    Args:
+        directory: ``<results>/<benchmark>``.
+        digest: of the settings, for one plan; all plans when None.
+
+    Raises:
+        StoreError: when there are none, or they are of another schema version.
+    """
+    store = Store(directory)
+    store.check()
+    jobs: dict[str, Planned] = {}
+    for manifest in read_manifests(directory, digest):
+        for job in manifest["jobs"]:
+            if job["key"] is None:
+                continue
+            known = jobs.setdefault(
+                job["key"], Planned(job["key"], job["kind"], [], tuple(job["needs"]), job["cell"])
+            )
+            if job["id"] not in known.ids:
+                known.ids.append(job["id"])
+    done, damaged = set(), {}
+    for key in jobs:
+        try:
+            if store.is_done(key):
+                done.add(key)
+        except StoreError as error:
+            damaged[key] = error.message
+    return Results(store, jobs, done, damaged)
+
+
+def sample(
+    results: Results,
+    count: int | None,
+    seed: int,
+    kinds: Collection[str] = KINDS,
+    patterns: Collection[str] = (),
+) -> list[Planned]:
+    """Draw done jobs, each with the jobs behind it.
+
+    Drawn are ends of chains: done jobs of the wanted kinds that no other one of those builds on, each with
+    the same chance whatever it costs. What they build on is verified with them, as far as it is of the
+    wanted kinds.
+
+    Args:
+        results: the results.
+        count: ends to draw; all when None.
+        seed: the same seed draws the same jobs.
+        kinds: kinds of job to verify.
+        patterns: shell patterns of names; all when empty.
+
+    Returns:
+        The jobs, dependencies first.
+
+    Raises:
+        StoreError: when no job of these kinds is done.
+        ConfigError: when no done job has such a name.
+    """
+    wanted = {key: job for key, job in results.jobs.items() if key in results.done and job.kind in kinds}
+    if not wanted:
+        what = "job" if set(kinds) == set(KINDS) else f"{' or '.join(kinds)} job"
+        raise StoreError(f"no {what} in {results.store.root} is done", "mribench run FILE makes results")
+    for pattern in patterns:
+        if not any(_matches(job, (pattern,)) for job in wanted.values()):
+            raise ConfigError(
+                f"--only {pattern}: no done job has such a name",
+                f"for example '{list(wanted.values())[-1].id}'",
+            )
+    named = {key: job for key, job in wanted.items() if not patterns or _matches(job, patterns)}
+    needed = {need for job in named.values() for need in job.needs}
+    ends = sorted((job for key, job in named.items() if key not in needed), key=lambda job: (job.id, job.key))
+    order = torch.randperm(len(ends), generator=torch_generator("verify", seed)).tolist()
+    chosen = {ends[place].key for place in order[:count]}
+    for key in reversed(list(results.jobs)):
+        if key in chosen:
+            chosen.update(need for need in results.jobs[key].needs if need in wanted)
+    return [job for key, job in results.jobs.items() if key in chosen]
+
+
+def _matches(job: Planned, patterns: Collection[str]) -> bool:
+    return any(fnmatch(name, pattern) for name in job.ids for pattern in patterns)

@@ -1,0 +1,161 @@
+"""What FreeSurfer's label numbers mean, and how a label map is read.
+
+Numbers below 500 are those of FreeSurfer's aseg and of its parcellations. Numbers from 500 are the tissues
+outside the brain of whole-head segmentations (SAMSEG/charm, as in SynthSeg's training maps). The maps that
+this was made for carry no legend, so these were read off from where they lie: 502 arteries, 506 eyeballs,
+507 soft tissue, 508 eye muscles, 509 mucosa of the nose, 511 skin, 512 spinal cord, 514 veins and sinuses,
+515 compact and 516 spongy bone, 530 optic nerves. 136, 137, 163 and 164 line the lateral ventricles and
+their lower horns, as the choroid plexus does. 25 and 57 are FreeSurfer's "lesion" and lie around the
+ventricles: they are taken for white matter hyperintensities. 507 has fat and muscle in one, see ``FAT``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from scipy import ndimage
+
+from mribench.data.volumes import read_volume
+from mribench.errors import DataError
+
+FAT, MUSCLE = 507, 599
+"""Soft tissue near the skin and around the eyes stays 507 and is fat; deeper it becomes 599, muscle."""
+
+_TABLE: dict[str, tuple[int, ...]] = {
+    "gm": (3, 42, 8, 47, 17, 53, 18, 54, 9, 48, 19, 55, 20, 56, 27, 59, 96, 97),
+    "wm": (2, 41, 7, 46, 85, 86, 155, 156, 157, 158, 192, 250, 251, 252, 253, 254, 255, 512, 530, 5001, 5002),
+    "csf": (4, 43, 5, 44, 14, 15, 24, 72, 75, 76, 213, 221, 257),
+    "striatum": (11, 50, 12, 51, 26, 58),
+    "thalamus": (10, 49),
+    "pallidum": (13, 52),
+    "brainstem": (16, 28, 60, 170, 171, 172, 173, 174, 175, 178, 179),
+    "wm_lesion": (25, 57, 77, 78, 79, 80, 81, 82, 99),
+    "choroid": (31, 63, 136, 137, 163, 164),
+    "vessel": (30, 62, 502, 514),
+    "fat": (FAT,),
+    "muscle": (508, MUSCLE),
+    "vitreous": (506,),
+    "mucosa": (509,),
+    "skin": (511, 258),
+    "bone": (515, 165),
+    "marrow": (516,),
+}
+_PARCELS = {(1000, 1999): 3, (2000, 2999): 42, (3000, 3999): 2, (4000, 4999): 41}  # aparc and wmparc
+TISSUE_OF = {number: tissue for tissue, numbers in _TABLE.items() for number in numbers}
+"""Tissue of each label number."""
+
+LEFT = (2, 3, 10, 11, 12, 13, 17, 18, 25, 26, 28, 30, 78, 81, 96)
+RIGHT = (41, 42, 49, 50, 51, 52, 53, 54, 57, 58, 60, 62, 79, 82, 97)
+"""Labels of the cerebrum by hemisphere; those at one place are each other's mirror."""
+
+_MARGIN_MM = 12.0
+_SUBCUTANEOUS_MM = 4.5
+_ORBIT_MM = 22.0
+_EYES = 506
+_SKIN = 511
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """A head in labels, cut to the head and a margin of air.
+
+    Attributes:
+        labels: ``(I, J, K)`` int16, axes to R, A, S.
+        affine: voxel to world ``(4, 4)``, mm.
+    """
+
+    labels: np.ndarray
+    affine: np.ndarray
+
+    @property
+    def edges_mm(self) -> np.ndarray:
+        """Voxel edges along I, J, K."""
+        edges: np.ndarray = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return edges
+
+
+def read_labelmap(path: Path, unknown: Literal["refuse", "background"] = "refuse") -> LabelMap:
+    """Read a label map.
+
+    Args:
+        path: ``.nii`` or ``.nii.gz`` with FreeSurfer's numbers, of any type of voxel.
+        unknown: what to do with a number that stands in no table: refuse the file, or take it for air.
+
+    Raises:
+        DataError: naming the file, when it is no label map, is empty, or has unknown numbers.
+    """
+    volume = read_volume(path, allow_constant=True)
+    numbers = np.rint(volume.data).astype(np.int32)
+    if not np.array_equal(numbers, volume.data):
+        raise DataError(
+            f"{path} has values between whole numbers: probabilities or an image, not a label map",
+            "give the segmentation itself, e.g. FreeSurfer's aseg, never interpolated",
+        )
+    for (first, last), label in _PARCELS.items():
+        numbers[(numbers >= first) & (numbers <= last)] = label
+    found = [int(number) for number in np.unique(numbers) if number != 0]
+    if not found:
+        raise DataError(f"{path} has no labelled voxel", "leave it out, or export it again")
+    strange = [number for number in found if number not in TISSUE_OF]
+    if strange and (unknown == "refuse" or len(strange) == len(found)):
+        listed = ", ".join(map(str, strange[:12])) + (" …" if len(strange) > 12 else "")
+        raise DataError(
+            f"{path} has label numbers that are not FreeSurfer's: {listed}",
+            "renumber them, or take them for air with 'unknown: background'",
+        )
+    if not any(number in TISSUE_OF and TISSUE_OF[number] in ("gm", "wm") for number in found):
+        raise DataError(
+            f"{path} has neither grey nor white matter among its labels (FreeSurfer's 2, 3, 41, 42 …)",
+            "mribench reads FreeSurfer's numbers; class maps such as 1, 2, 3 need to be renumbered",
+        )
+    numbers[np.isin(numbers, strange)] = 0
+    return _cut(numbers.astype(np.int16), volume.affine)
+
+
+def split_soft_tissue(head: LabelMap, noise: np.ndarray) -> np.ndarray:
+    """Return the labels with soft tissue parted into fat (507) and muscle (599).
+
+    Fat lies within about 5 mm of the skin and around the eyes, and in streaks between muscles.
+
+    Args:
+        head: the label map.
+        noise: smooth noise ``(I, J, K)`` of unit variance.
+    """
+    soft = head.labels == FAT
+    if not soft.any():
+        return head.labels
+    step = tuple(max(1, round(2.0 / edge)) for edge in head.edges_mm)
+    coarse = head.labels[tuple(slice(None, None, n) for n in step)]
+    edges = head.edges_mm * np.array(step)
+    skin_mm = ndimage.distance_transform_edt(coarse != _SKIN, sampling=edges)
+    eyes = coarse == _EYES
+    if not (coarse == _SKIN).any():
+        skin_mm = ndimage.distance_transform_edt(coarse != 0, sampling=edges)
+    depth_mm = skin_mm
+    if eyes.any():
+        eyes_mm = ndimage.distance_transform_edt(~eyes, sampling=edges)
+        depth_mm = np.where(eyes_mm < _ORBIT_MM - 8, 0, depth_mm)
+    fine_mm = ndimage.affine_transform(
+        depth_mm, 1 / np.array(step, dtype=float), output_shape=soft.shape, order=1, mode="nearest"
+    )
+    deep = (fine_mm > _SUBCUTANEOUS_MM + 1.5 * noise) & (noise < 1.4)
+    labels = head.labels.copy()
+    labels[soft & deep] = MUSCLE
+    return labels
+
+
+def _cut(labels: np.ndarray, affine: np.ndarray) -> LabelMap:
+    edges_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    found = ndimage.find_objects((labels != 0).astype(np.int8))[0]
+    margin = np.ceil(_MARGIN_MM / edges_mm).astype(int).tolist()
+    box = tuple(
+        slice(max(0, axis.start - m), min(n, axis.stop + m))
+        for axis, m, n in zip(found, margin, labels.shape, strict=True)
+    )
+    start = np.array([axis.start for axis in box])
+    moved = affine.copy()
+    moved[:3, 3] += affine[:3, :3] @ start
+    return LabelMap(np.ascontiguousarray(labels[box]), moved)

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from mribench.statistics import mean_and_se, subject_means
+from mribench.statistics.effects import (
+    Effect,
+    change,
+    false_findings,
+    largest_gap_change,
+    policy_change,
+    t_interval,
+    welch,
+)
+from mribench.statistics.scores import counted
+
+NAN = math.nan
+
+
+def means(cubes: Mapping[str, np.ndarray], subjects: str = "abcdefghijklmnopqrstuvwxyz") -> pd.DataFrame:
+    """Rows of ``subject_means`` from one table (seed, subject) for each arm."""
+    return pd.DataFrame(
+        [
+            {"row": arm, "seed": s, "subject": subjects[n], "value": value}
+            for arm, cube in cubes.items()
+            for (s, n), value in np.ndenumerate(np.asarray(cube, float))
+        ]
+    )
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def test_one_seed_and_arm_is_scipys_paired_t_test() -> None:
+    values = np.random.default_rng(1).normal(size=(2, 1, 12))
+    found = change(means({"m": values[0]}), means({"m": values[1]}))
+    expected = stats.ttest_rel(values[1][0], values[0][0])
+    interval = expected.confidence_interval(0.95)
+    assert found.difference / found.se == pytest.approx(expected.statistic)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert (found.df, found.how, found.n_seeds, found.n_subjects) == (11, "paired", 1, 12)
+    assert (found.without, found.with_defect) == pytest.approx((values[0].mean(), values[1].mean()))
+
+
+def test_several_seeds_by_hand() -> None:
+    without = np.array([[1.0, 2.0, 3.0], [2.0, 2.0, 4.0]])
+    shift = np.array([[0.5, 0.7, 0.9], [1.5, 1.7, 1.9]])  # no interaction: seed SD and subject SD alone
+    found = change(means({"m": without}), means({"m": without + shift}))
+    # differences: variance of seed means 0.5, of subject means 0.04, none left over
+    assert found.difference == pytest.approx(1.2)
+    assert found.se == pytest.approx(math.sqrt(0.5 / 2 + 0.04 / 3))
+    mean, se, df = mean_and_se(shift)
+    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, df, mean, se))
+
+
+def test_arms_are_averaged_within_each_seed_and_subject() -> None:
+    zeros = np.zeros((2, 3))
+    shifts = {"m": np.array([[1.0, 2, 3], [1, 2, 3]]), "n": np.array([[3.0, 2, 1], [3, 2, 1]])}
+    found = change(means({"m": zeros, "n": zeros}), means(shifts))
+    assert (found.difference, found.se) == (2.0, 0.0)  # the arms' subject effects cancel
+    assert (found.low, found.high) == (2.0, 2.0)
+    assert found.arms == {"m": (0.0, 2.0), "n": (0.0, 2.0)}
+
+
+def test_only_arms_with_scores_on_both_sides_count() -> None:
+    table = np.ones((2, 3))
+    found = change(means({"m": table, "only here": 9 * table}), means({"m": 2 * table, "only there": table}))
+    assert (found.without, found.with_defect, found.difference) == (1.0, 2.0, 1.0)
+    assert list(found.arms) == ["m"]
+    failed = change(means({"m": table, "f": table}), means({"m": 2 * table, "f": NAN * table}))
+    assert list(failed.arms) == ["m"]
+    assert failed.n_subjects == 3
+
+
+def test_a_missing_pair_takes_its_subject_out_of_both_means() -> None:
+    without, with_defect = np.array([[1.0, 2, 30], [1, 2, 30]]), np.array([[2.0, 3, NAN], [2, 3, 31]])
+    found = change(means({"m": without}), means({"m": with_defect}))
+    assert (found.without, found.with_defect, found.difference) == (1.5, 2.5, 1.0)
+    assert (found.n_subjects, found.n_subjects_total, found.n_seeds) == (2, 3, 2)
+
+
+def test_a_seed_without_scores_does_not_void_the_others() -> None:
+    with_defect = np.array([[2.0, 3.0], [NAN, NAN]])
+    found = change(means({"m": np.ones((2, 2))}), means({"m": with_defect}))
+    assert (found.difference, found.n_seeds, found.n_subjects) == (1.5, 1, 2)
+
+
+def test_nothing_on_one_side_is_nan_and_no_error() -> None:
+    there = means({"m": np.ones((1, 2))})
+    for found in (change(there, there.iloc[:0]), change(there.iloc[:0], there), change(there, there * 1)):
+        assert isinstance(found, Effect)
+    empty = change(there, means({"m": np.full((1, 2), NAN)}))
+    assert math.isnan(empty.difference)
+    assert empty.arms == {}
+
+
+def test_infinite_scores_are_left_out() -> None:
+    found = change(means({"m": [[math.inf, 1.0, 2.0]]}), means({"m": [[math.inf, 2.0, 3.0]]}))
+    assert (found.difference, found.n_subjects) == (1.0, 2)
+
+
+def test_one_subject_has_a_difference_and_no_interval() -> None:
+    found = change(means({"m": [[1.0]]}), means({"m": [[1.5]]}))
+    assert found.difference == 0.5
+    assert math.isnan(found.low)
+
+
+def test_other_subjects_are_unpaired_as_scipys_welch() -> None:
+    generator = np.random.default_rng(2)
+    first, second = generator.normal(size=(1, 9)), generator.normal(1.0, 3.0, size=(1, 6))
+    found = change(means({"m": first}), means({"m": second}, "stuvwxyz"))
+    expected = stats.ttest_ind(second[0], first[0], equal_var=False)
+    interval = expected.confidence_interval(0.95)
+    assert found.how == "unpaired"
+    assert found.df == pytest.approx(expected.df)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert (found.n_subjects, found.n_subjects_with) == (9, 6)
+    partly = change(means({"m": first}), means({"m": first[:, :8]}))
+    assert partly.how == "unpaired"
+
+
+def test_welch_and_the_t_interval_at_their_edges() -> None:
+    assert welch((0.0, 3.0), (2.0, 7.0)) == (2.0, pytest.approx(7.0))
+    assert math.isnan(welch((0.0, NAN), (0.0, NAN))[1])
+    assert t_interval(1.0, 0.0, NAN) == (1.0, 1.0)
+    assert all(math.isnan(end) for end in t_interval(1.0, NAN, 3.0))
+    low, high = t_interval(0.0, 1.0, 1e9)
+    assert (low, high) == pytest.approx((-1.959964, 1.959964), abs=1e-5)
+
+
+def test_the_paired_interval_covers_a_true_difference() -> None:
+    """Seeds, subjects and residual vary; 95 % of the intervals should hold the truth."""
+    generator = np.random.default_rng(3)
+    n_draws, n_seeds, n_subjects = 400, 5, 20
+    inside = 0
+    for _ in range(n_draws):
+        shift = 0.3 + generator.normal(0, 0.5, (n_seeds, 1)) + generator.normal(0, 1.0, (1, n_subjects))
+        shift = shift + generator.normal(0, 1.0, (n_seeds, n_subjects))
+        mean, se, df = mean_and_se(shift)
+        low, high = t_interval(mean, se, df)
+        inside += low <= 0.3 <= high
+    assert 0.925 <= inside / n_draws <= 0.985  # 3 binomial SE about 0.95 and a little more above
+
+
+def test_largest_gap_change_is_that_of_a_search_over_all_pairs() -> None:
+    generator = np.random.default_rng(4)
+    arms = {f"m{i}": (float(a), float(b)) for i, (a, b) in enumerate(generator.normal(size=(5, 2)))}
+    found = largest_gap_change(arms)
+    assert found is not None
+    everything = {
+        (p, q): (arms[p][1] - arms[q][1]) - (arms[p][0] - arms[q][0])
+        for p, q in itertools.permutations(arms, 2)
+    }
+    best = max(everything, key=lambda names: everything[names])
+    assert (found.first, found.second) == best
+    assert found.with_defect - found.without == pytest.approx(everything[best])
+    assert found.without == pytest.approx(arms[best[0]][0] - arms[best[1]][0])
+    assert largest_gap_change({"m": (1.0, 2.0)}) is None
+
+
+def scores(rows: list[tuple[str, int, str, str, float]]) -> pd.DataFrame:
+    """(arm, seed, subject, status, penalty) → score rows in mm."""
+    names = ("row", "seed", "subject", "status", "penalty")
+    frame = pd.DataFrame([dict(zip(names, row, strict=True)) for row in rows])
+    return frame.assign(unit="mm", session="", label="L")
+
+
+def both(frame: pd.DataFrame, policy: str) -> Effect:
+    touched = not counted(frame, policy).equals(counted(frame))  # type: ignore[arg-type]
+    sides = (subject_means(frame, ["row"]), subject_means(frame, ["row"], policy=policy))  # type: ignore[arg-type]
+    return policy_change(*sides, touched=touched, rng=rng())
+
+
+def test_dropping_failures_and_the_fixed_penalty_by_hand() -> None:
+    frame = scores(
+        [
+            ("m", 0, "a", "ok", 2.0),
+            ("m", 0, "b", "pred-empty", 100.0),
+            ("m", 0, "c", "ref-empty", 60.0),
+            ("m", 0, "d", "ok", 6.0),
+            ("m", 0, "e", "both-empty", NAN),
+        ]
+    )
+    dropped, fixed = both(frame, "dropped"), both(frame, "256mm")
+    assert (dropped.without, dropped.with_defect, dropped.difference) == (42.0, 4.0, -38.0)
+    assert (fixed.without, fixed.with_defect, fixed.difference) == (42.0, 88.0, 46.0)
+    assert (dropped.how, dropped.n_subjects, dropped.n_subjects_with, dropped.n_subjects_total) == (
+        "bootstrap", 4, 2, 5,
+    )  # fmt: skip
+    assert dropped.low <= dropped.difference <= dropped.high
+
+
+def test_the_bootstrap_is_that_of_a_plain_loop() -> None:
+    generator = np.random.default_rng(5)
+    table = generator.random((2, 2, 8))
+    empty = generator.random((2, 2, 8)) < 0.3
+    table[empty] = 200.0
+    rows = [
+        ("mn"[a], s, "abcdefgh"[n], "pred-empty" if empty[a, s, n] else "ok", value)
+        for (a, s, n), value in np.ndenumerate(table)
+    ]
+    frame = scores(rows)
+    found = both(frame, "dropped")
+    draws = []
+    for _ in range(2000):
+        people = generator.integers(0, 8, 8)
+        arms = [table[a][:, people][~empty[a][:, people]].mean() - table[a][:, people].mean() for a in (0, 1)]
+        draws.append(np.mean(arms))
+    expected = np.quantile(draws, [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx(expected, rel=0.08)  # two Monte Carlo errors
+    assert both(frame, "dropped") == found  # the same resamples every time
+
+
+def test_no_empty_mask_is_exactly_zero_without_a_bootstrap() -> None:
+    frame = scores([("m", 0, "a", "ok", 2.0), ("m", 0, "b", "both-empty", NAN), ("m", 0, "c", "ok", 3.0)])
+    found = both(frame, "dropped")
+    assert (found.difference, found.how, found.with_defect) == (0.0, "no empty mask", 2.5)
+    assert math.isnan(found.low)
+
+
+def test_where_dropping_leaves_nothing() -> None:
+    gone = [("lost", 0, s, "pred-empty", 100.0) for s in "ab"]
+    found = both(scores(gone), "dropped")
+    assert (found.how, found.gone) == ("nothing is left", ("lost",))
+    assert math.isnan(found.difference)
+    some = both(scores([*gone, ("m", 0, "a", "ok", 2.0), ("m", 0, "b", "pred-empty", 100.0)]), "dropped")
+    assert (some.without, some.with_defect, some.gone) == (51.0, 2.0, ("lost",))
+    assert list(some.arms) == ["m"]
+    assert some.how == "bootstrap"
+    assert math.isfinite(some.low)  # resamples of b alone leave nothing, and are left out
+
+
+def findings_rows(tables: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """One table (seed, row) for each arm; rows are subjects with two labels each."""
+    return pd.DataFrame(
+        [
+            {"row": arm, "seed": s, "subject": n // 2, "label": n % 2, "cell": "T1w", "value": value}
+            for arm, table in tables.items()
+            for (s, n), value in np.ndenumerate(np.asarray(table, float))
+        ]
+    )
+
+
+def test_a_lucky_seed_is_a_false_finding_in_each_of_its_pairs() -> None:
+    generator = np.random.default_rng(6)
+    table = generator.normal(size=(3, 20))
+    table[2] = table[0] + 5 + 0.01 * generator.normal(size=20)
+    found = false_findings(findings_rows({"m": table}), ["cell"], ["subject", "label"])
+    by_hand = sum(
+        stats.wilcoxon(table[p], table[q]).pvalue < 0.05 for p, q in itertools.combinations(range(3), 2)
+    )
+    assert (found.tests, found.significant) == (3, by_hand)
+    assert found.significant >= 2
+    assert (found.low, found.high) == pytest.approx(proportion_confint(by_hand, 3, 0.05, method="wilson"))
+    assert (found.n_rows, found.n_arms, found.n_seeds) == (20, 1, 3)
+
+
+def test_the_signed_rank_test_agrees_with_a_direct_permutation() -> None:
+    table = np.array([[1.0, 2, 3, 4, 5, 6, 7, 8], [1.5, 1.9, 3.7, 4.8, 5.6, 6.4, 7.3, 8.2]])
+    difference = table[1] - table[0]
+    ranks = stats.rankdata(np.abs(difference))
+    signs = np.array(list(itertools.product((-1, 1), repeat=8)))
+    sums = np.abs(signs @ ranks)
+    p = np.mean(sums >= abs(np.sign(difference) @ ranks) - 1e-9)
+    found = false_findings(findings_rows({"m": table}), ["cell"], ["subject", "label"])
+    assert p == pytest.approx(4 / 256)
+    assert (found.significant, found.tests) == (int(p < 0.05), 1)
+
+
+def test_equal_seeds_missing_rows_and_single_seeds() -> None:
+    same = np.ones((2, 12))
+    found = false_findings(findings_rows({"m": same}), ["cell"], ["subject", "label"])
+    assert (found.significant, found.tests) == (0, 1)
+    table = np.array([[1.0] * 12, [2.0] * 5 + [NAN] * 7])
+    few = false_findings(findings_rows({"m": table}), ["cell"], ["subject", "label"])
+    assert (few.significant, few.tests, few.n_rows) == (0, 1, 5)  # 5 rows cannot reach 0.05
+    alone = false_findings(findings_rows({"m": same[:1]}), ["cell"], ["subject", "label"])
+    assert (alone.tests, alone.n_seeds) == (0, 1)
+    assert math.isnan(alone.low)
+    none = false_findings(findings_rows({"m": same}).iloc[:0], ["cell"], ["subject", "label"])
+    assert (none.tests, none.n_seeds, none.n_rows) == (0, 0, 0)
+
+
+def test_cells_are_tested_apart() -> None:
+    rows = findings_rows({"m": np.arange(24.0).reshape(2, 12), "n": np.arange(24.0).reshape(2, 12)})
+    two = pd.concat([rows, rows.assign(cell="T2w")])
+    found = false_findings(two, ["cell"], ["subject", "label"])
+    assert (found.tests, found.significant, found.n_arms) == (4, 4, 2)
