@@ -54,13 +54,15 @@ class Resolved:
         """Build the entry."""
         return self.registered.entry.factory(self.options, *args)
 
-    def identity(self, without: str = "") -> dict[str, Any]:
+    def identity(self, without: Collection[str] = ()) -> dict[str, Any]:
         """Return what enters a content key: name, options, distribution, source digest, parts.
 
         Args:
-            without: a kind of entry whose references inside the options do not count.
+            without: kinds of entry whose references inside the options do not count.
         """
-        parts = {place: part for place, part in self.parts.items() if part.registered.entry.kind != without}
+        parts = {
+            place: part for place, part in self.parts.items() if part.registered.entry.kind not in without
+        }
         return {
             "kind": self.registered.entry.kind,
             "name": self.name,
@@ -79,19 +81,19 @@ class Resolved:
         for part in self.parts.values():
             yield from part.shown_defects()
 
-    def component(self, without: str = "") -> dict[str, Any]:
+    def component(self, without: Collection[str] = ()) -> dict[str, Any]:
         """Return the component as a benchmark file would spell it out, every default included.
 
         Args:
-            without: a kind of entry whose references are left to the defaults.
+            without: kinds of entry whose references are left to the defaults.
         """
         return {"name": self.name, **self._dumped(without)}
 
-    def _dumped(self, without: str) -> dict[str, Any]:
+    def _dumped(self, without: Collection[str]) -> dict[str, Any]:
         left_out = {
             place.partition(".")[0]
             for place, part in self.parts.items()
-            if part.registered.entry.kind == without
+            if part.registered.entry.kind in without
         }
         return self.options.model_dump(mode="json", exclude=left_out)
 

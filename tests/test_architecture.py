@@ -105,6 +105,8 @@ ENGLISH = {
     ("site", "jobs/embed.py"): "a column of the embeddings",
     ("subject", "report/invariance.py"): "a column of the invariance rows",
     ("subject", "report/invariance_caption.py"): "a column of the invariance rows",
+    ("subject", "statistics/effects.py"): "a column of the score rows",
+    ("subject", "report/defect_effects.py"): "a column of the score rows",
 }
 """Strings of the core that are also names of entries: (string, file) → what it means there."""
 
@@ -165,12 +167,13 @@ ALLOWED = {
     "statistics": {"statistics", "records"},
     "registry": {"errors", "interfaces", "source_digest", "validation"},
     "plugins": {"hookspecs", "errors", "interfaces", "registry"},
-    "config": {"config", "errors", "interfaces", "registry", "validation"},
+    "defects": {"errors", "interfaces", "registry"},
+    "config": {"config", "defects", "errors", "interfaces", "registry", "validation"},
     "data": {"data", "errors", "interfaces", "seeding"},
     "training": {"training", "errors", "seeding", "store"},
-    "report": {"report", "errors", "records", "statistics", "store"},
-    "plan": {"plan", "config", "data", "errors", "interfaces", "registry", "store"},
-    "jobs": {"jobs", "config", "data", "errors", "interfaces", "records", "registry", "seeding", "statistics",
+    "report": {"report", "defects", "errors", "records", "statistics", "store"},
+    "plan": {"plan", "config", "data", "defects", "errors", "interfaces", "registry", "store"},
+    "jobs": {"jobs", "config", "data", "defects", "errors", "interfaces", "records", "registry", "seeding", "statistics",
              "training"},
     "execute": {"execute", "errors", "interfaces", "jobs", "plan", "plugins", "records", "registry", "store",
                 "training"},

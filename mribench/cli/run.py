@@ -77,6 +77,7 @@ def command(
         if limit:
             wanted = dict(list(wanted.items())[:limit])
         _say_missing(console, planned)
+        _say_defects(console, planned)
         if dry_run:
             todo = [job.id for key, job in wanted.items() if not planned.store.is_done(key)]
             console.print(*todo, f"{len(todo)} jobs would run", sep="\n", markup=False, highlight=False)
@@ -150,6 +151,16 @@ def _say_missing(console: Console, planned: Planned) -> None:
         console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False, soft_wrap=True)
     for note in planned.plan.notes:
         console.print(f"note: {note}", style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
+def _say_defects(console: Console, planned: Planned) -> None:
+    """Name the known defects that the run reproduces, as the captions of its tables do."""
+    from mribench.report.manifest import profile_sentence
+
+    shown = planned.resolved.shown_defects()
+    if shown:
+        sentence = profile_sentence({planned.resolved.label: list(shown)})
+        console.print(sentence, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _conclude(console: Console, planned: Planned, summary: Summary) -> None:

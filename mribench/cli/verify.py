@@ -152,7 +152,7 @@ def _conclude(
     within = f" within {tolerance:g}" if tolerance else ""
     consistent = f"{inconsistent} of them contradict themselves" if inconsistent else "consistent"
     console.print(
-        f"{len(verdicts)} of {len(results.done)} done jobs run again: {outcomes}{within};"
+        f"{len(verdicts)} of {len(results.done)} done jobs verified: {outcomes}{within};"
         f" files of all done jobs: {consistent}.",
         highlight=False,
         soft_wrap=True,

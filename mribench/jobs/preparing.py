@@ -13,6 +13,7 @@ from mribench.data.prepare import Reader, image_recipe, maps_recipe, reading_ide
 from mribench.data.prepared import Recipe, State, volume_store
 from mribench.interfaces.dataset import Dataset, Subject
 from mribench.interfaces.options import Component, DatasetRef, TaskRef, ViewsRef
+from mribench.jobs.volumes import label_identity
 from mribench.registry import Registry, Resolved
 
 
@@ -149,7 +150,7 @@ class Preparation:
 
     def _task(self, task: str, profile: str) -> tuple[Any, dict[str, Any]]:
         resolved = self._resolve(TaskRef, json.loads(task), profile)
-        return resolved.make(), resolved.identity()
+        return resolved.make(), label_identity(resolved)
 
     def _resolve(self, kind: type[Component], component: Mapping[str, Any], profile: str) -> Resolved:
         where = f"data prepare: {kind.kind}"

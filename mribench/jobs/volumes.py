@@ -12,6 +12,12 @@ from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.interfaces.options import DatasetRef, TaskRef
 from mribench.interfaces.task import Task, TaskVolume
 from mribench.jobs.context import Context
+from mribench.registry import Resolved
+
+
+def label_identity(task: Resolved) -> dict[str, Any]:
+    """Return what of a task its label maps depend on: all but its scores and its decoder."""
+    return task.identity(without=("metric", "decoder"))
 
 
 class TaskScans:
@@ -35,7 +41,7 @@ class TaskScans:
         identity = reading_identity(resolved.identity(), dataset, resolved.options)
         self._reader = Reader(dataset, identity)
         self._task = task
-        self._task_identity = context.resolve(TaskRef, payload["task"], payload["profile"]).identity()
+        self._task_identity = label_identity(context.resolve(TaskRef, payload["task"], payload["profile"]))
         self._spacing_mm = spacing_mm
         self._scans = [
             (subject, scan)

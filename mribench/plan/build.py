@@ -15,7 +15,7 @@ from mribench.plan.job import Job, JobKind, Plan, content_key
 from mribench.plan.leakage import split_digest
 from mribench.registry import Resolved
 
-_SCORES = "metric"
+_SCORES = ("metric",)
 """What a task is scored by says nothing about how it is learnt: another metric trains nothing again."""
 
 

@@ -135,7 +135,7 @@ def _content(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
     was, now = old.get("fingerprints", {}), new.get("fingerprints", {})
     changed = sorted(name for name in was.keys() & now.keys() if was[name] != now[name])
     if changed:
-        text = f"files of {'subject' if len(changed) == 1 else 'subjects'} {some(changed)}"
+        text = f"files of subject{'s' if len(changed) > 1 else ''} {some(changed)}"
         found.append(Change("the files of subjects", text))
     return found
 

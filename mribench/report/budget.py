@@ -57,7 +57,9 @@ COSTS = (
     Cost(ADAPTATION, "steps", "steps"),
     Cost(ADAPTATION, "parameters_trained", "parameters trained"),
 )
-_ADAPTATION = "adaptation over tasks, sequences, fractions, label subsets and seeds; rows without pretraining have none."
+_ADAPTATION = (
+    "adaptation over all its tasks, sequences, fractions and seeds; rows without pretraining have none."
+)
 _COMPARED = (
     "Steps, views seen, voxels seen and parameters are compared between rows and flagged; seconds and peak "
     "memory are of the machine and the moment, and are not."

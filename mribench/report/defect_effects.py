@@ -63,11 +63,11 @@ def defects_frame(run: RunData) -> pd.DataFrame:
 
 
 def verdict(row: Any) -> str:
-    """Return ``flatters`` or ``harms`` where the interval of a row excludes 0, else an empty string."""
+    """Return ``flatters``, ``harms`` or ``misleads`` where the interval excludes 0, else nothing."""
     if not (row.low > 0 or row.high < 0):
         return ""
     if row.kind == "findings":
-        return "overclaims" if row.low > 0 else ""
+        return "misleads" if row.low > 0 else ""
     return "flatters" if (row.difference > 0) == bool(row.higher_is_better) else "harms"
 
 
@@ -168,10 +168,10 @@ class _Measured:
 
     def _places(self, cells: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
         """Yield where an effect is computed, and the cells that are planned there."""
-        for metric in self._metrics.itertuples(index=False):
-            planned = cells[cells["task"] == metric.task]
+        for metric in self._metrics.to_dict("records"):
+            planned = cells[cells["task"] == metric["task"]]
             for fraction, there in planned.groupby("fraction"):
-                yield {**metric._asdict(), "fraction": fraction}, there
+                yield {**{str(name): value for name, value in metric.items()}, "fraction": fraction}, there
 
     def _row(
         self,

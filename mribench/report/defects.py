@@ -14,7 +14,7 @@ from mribench.report.defect_effects import defects_frame
 from mribench.report.formatting import NOTHING
 from mribench.report.load import RunData
 from mribench.report.manifest import profile_sentence, profiles_shown
-from mribench.report.model import Cell, Column, Row, Table
+from mribench.report.model import Cell, CellStatus, Column, Row, Table
 from mribench.statistics.effects import RESAMPLES
 
 NAME = "defects"
@@ -37,7 +37,7 @@ _WHAT = (
     "(without|with)."
 )
 _READING = (
-    "flatters: the score looks better with the defect; harms: worse; overclaims: chance passes for a finding "
+    "flatters: the score looks better with the defect; harms: worse; misleads: chance passes for a finding "
     f"more often than it should; {NOTHING}: the interval holds 0. Intervals are not corrected for their "
     "number."
 )
@@ -54,8 +54,10 @@ def defects_table(run: RunData) -> Table:
     return Table(
         name=NAME,
         title=f"{run.manifest['benchmark']}: what known defects are worth",
-        row_names=("defect", "task", "labels", "metric"),
-        rows=tuple(Row((cell.row, cell.task, f"{100 * cell.fraction:g} %", _metric(cell))) for cell in cells),
+        row_names=("defect", "task", "metric"),
+        rows=tuple(
+            Row((cell.row, f"{cell.task} {100 * cell.fraction:g} %", _metric(cell))) for cell in cells
+        ),
         columns=tuple(Column((name,)) for name in _COLUMNS),
         cells=tuple(tuple(_cells(cell)) for cell in cells),
         caption=_caption(run, frame),
@@ -64,7 +66,7 @@ def defects_table(run: RunData) -> Table:
 
 def _metric(cell: Any) -> str:
     if cell.kind == "findings":
-        return f"{cell.metric}: p < 0.05 % ↓"
+        return f"{cell.metric}: p<.05 %"
     label = metric_label(cell)
     return label.replace(cell.metric, f"{cell.metric} → {cell.replaced_by}", 1) if _swaps(cell) else label
 
@@ -80,7 +82,7 @@ def _shown(cell: Any) -> tuple[float, int]:
 
 def _cells(cell: Any) -> Iterator[Cell]:
     scale, digits = _shown(cell)
-    status = "ok" if cell.status == "partial" else cell.status
+    status: CellStatus = "ok" if cell.status == "partial" else cell.status
     for value in (cell.without, cell.with_defect):
         yield Cell(value, status=status, scale=scale, digits=digits)
     yield Cell(
@@ -109,7 +111,7 @@ def _count(cell: Any) -> str:
         if not cell.n_tests:
             return str(cell.how)
         few = ", too few rows" if cell.n_test_rows < 6 else ""
-        return f"{cell.n_significant}/{cell.n_tests} tests of {cell.n_test_rows} rows{few}"
+        return f"{cell.n_significant:.0f}/{cell.n_tests:.0f} tests of {cell.n_test_rows:.0f} rows{few}"
     if not cell.n_arms:
         return gone or "no score on both sides"
     people = f"{cell.n_subjects}"

@@ -17,6 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from mribench.records import SCORE_SCHEMA
+
 COSTS = ("wall_s", "device_s", "peak_memory_bytes")
 """Columns that are no results: they differ from run to run."""
 COUNTED = (
@@ -27,7 +29,9 @@ COUNTED = (
 DIGESTS = ("encoder_digest_before", "encoder_digest_after")
 """Compared exactly too, unless a tolerance is given: a digest knows no small difference."""
 _NOT_TABLES = ("job.parquet", "history.parquet")
-_WHERE = ("subject", "session", "site", "sequence", "label", "metric", "measure")
+_NAMES = SCORE_SCHEMA.names
+_WHERE = (*_NAMES[_NAMES.index("job_key") + 1 : _NAMES.index("value")], "sequence", "measure")
+"""Columns that tell people where a row is: of score rows, and of embeddings and measures."""
 _OUTCOMES = ("status", "reason")
 """Text columns that follow from values, so that they do not say which row is which."""
 

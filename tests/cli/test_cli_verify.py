@@ -42,9 +42,7 @@ def test_all_come_out_the_same(mribench: Mribench, finished: tuple[Path, Path]) 
     said = mribench("verify", finished[1] / "bad", "--all")
     assert said.code == 0, said
     text = flat(said.out)
-    assert (
-        f"{COUNT} of {COUNT} done jobs run again: {COUNT} same; files of all done jobs: consistent." in text
-    )
+    assert f"{COUNT} of {COUNT} done jobs verified: {COUNT} same; files of all done jobs: consistent." in text
     assert "inconsistent" not in text
     assert len(re.findall(r"^\d/4 same: ", said.out, re.MULTILINE)) == COUNT
     assert contents(finished[1]) == before
@@ -54,7 +52,7 @@ def test_a_file_names_its_results(mribench: Mribench, finished: tuple[Path, Path
     file, results = finished
     said = mribench("verify", file, "--results", results, "--kind", "evaluate", "--only", "identity/*")
     assert said.code == 0, said
-    assert f"1 of {COUNT} done jobs run again: 1 same" in flat(said.out)
+    assert f"1 of {COUNT} done jobs verified: 1 same" in flat(said.out)
 
 
 def test_the_sample_is_drawn_by_the_seed(mribench: Mribench, finished: tuple[Path, Path]) -> None:
@@ -72,7 +70,7 @@ def test_an_edited_score(mribench: Mribench, results: Path) -> None:
     said = mribench("verify", results / "bad", "--kind", "evaluate")
     assert said.code == 1
     text = flat(said.out)
-    assert "2 of 4 done jobs run again: 1 same, 1 differs;" in text
+    assert "2 of 4 done jobs verified: 1 same, 1 differs;" in text
     assert re.search(r"differs: identity/denoise/\S+: records.parquet: 1 of 1 rows differ, most by 1.5", text)
     assert mribench("verify", results / "bad", "--kind", "evaluate", "--tolerance", 2).code == 0
 
@@ -97,7 +95,7 @@ def test_data_that_are_gone(mribench: Mribench, finished: tuple[Path, Path], res
     said = mribench("verify", results / "bad", "--only", "identity/*")
     assert said.code == 1
     assert re.search(r"not rerun: identity/\S+: data ixi: .*nowhere/at/all", flat(said.out))
-    assert "1 of 4 done jobs run again: 1 not rerun" in flat(said.out)
+    assert "1 of 4 done jobs verified: 1 not rerun" in flat(said.out)
 
 
 @pytest.mark.parametrize("name", ["store.json", "plans/*.json"])

@@ -33,7 +33,10 @@ REFERENCES = {
         DatasetRef, SplitRef, SequenceRef, ViewsRef, ObjectiveRef, EncoderRef, DecoderRef, TaskRef, MetricRef,
     )
 }  # fmt: skip
-REQUIRED = {("split", "site"): {"train_site": "Guys"}}
+REQUIRED = {
+    ("split", "site"): {"train_site": "Guys"},
+    ("split", "leave-sites-out"): {"held_out": ["HH"]},
+}
 """What first-party entries cannot do without."""
 
 

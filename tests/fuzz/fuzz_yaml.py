@@ -521,9 +521,12 @@ def _as_numbers(value: Any) -> Any:
     if isinstance(value, list):
         return [_as_numbers(item) for item in value]
     try:
-        return yaml.safe_load(value) if isinstance(value, str) and float(value) else value
+        number = float(value) if isinstance(value, str) else None
     except ValueError:
         return value
+    if number is None:
+        return value
+    return int(number) if number.is_integer() else number
 
 
 def check_case(seed: int, folder: Path) -> str:

@@ -38,7 +38,7 @@ def refusal(path: Path) -> str:
     return caught.value.message
 
 
-def test_three_hundred_cases():
+def test_many_cases():
     command = [sys.executable, fuzz_nifti.__file__, "--cases", "300", "--start", "0", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     figures = json.loads(done.stdout)

@@ -28,14 +28,14 @@ ROWS = {
 }
 
 
-def test_three_hundred_cases():
-    command = [sys.executable, fuzz_yaml.__file__, "--cases", "300", "--start", "0", "--json"]
+def test_many_cases():
+    command = [sys.executable, fuzz_yaml.__file__, "--cases", "250", "--start", "0", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     figures = json.loads(done.stdout)
     assert figures["defects"] == []
-    assert figures["cases"] == 300
+    assert figures["cases"] == 250
     assert figures["accepted"] > 10
-    assert figures["refused"] > 200
+    assert figures["refused"] > 180
     assert figures["peak_mib"] < 1024
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,12 @@ def task(
 
 @dataclass
 class Benchmark:
-    """A plan and its results; change the fields, then ``write``."""
+    """A plan and its results; change the fields, then ``write``.
+
+    ``measured`` are defects by name, with what differs from ``{"summary", "metrics", "profile"}``; those with
+    a profile have jobs of their own, whose ids start with ``+name/``, and whose cells carry that profile.
+    ``adapted`` changes job rows of adaptations by id, ``subjects_of`` the test subjects of a profile.
+    """
 
     score: ScoreOf
     tasks: dict[str, dict[str, Any]] = field(default_factory=lambda: {"tissue": task([DICE])})
@@ -63,6 +68,10 @@ class Benchmark:
     salt: str = ""
     no_data: bool = False
     tables: tuple[str, ...] = ("leaderboard",)
+    shown: Mapping[str, str] = field(default_factory=dict)
+    measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    adapted: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    subjects_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def write(self, root: Path, digest: str = "0123456789abcdef") -> Path:
         jobs = list(self.jobs())
@@ -89,6 +98,10 @@ class Benchmark:
             "report": {"tables": list(self.tables)},
             "jobs": jobs,
         }
+        if self.shown or self.measured:
+            measured = {name: self._defect(name) for name in self.measured}
+            manifest["defects"] = {"shown": dict(self.shown), "measured": measured}
+            manifest["variants"] = self._variants()
         (root / "plans").mkdir(parents=True, exist_ok=True)
         (root / "plans" / f"{digest}.json").write_text(json.dumps(manifest))
         for job in jobs:
@@ -96,7 +109,24 @@ class Benchmark:
                 self._write_job(root / "jobs" / job["key"], job)
         return root
 
+    def _defect(self, name: str) -> dict[str, Any]:
+        return {"summary": f"what {name} does", "metrics": {}, "profile": None} | dict(self.measured[name])
+
+    def _variants(self) -> list[str]:
+        return [label for name in self.measured if (label := self._defect(name)["profile"])]
+
     def jobs(self) -> Iterator[dict[str, Any]]:
+        yield from self._plain_jobs()
+        for name in self.measured:
+            label = self._defect(name)["profile"]
+            if not label:
+                continue
+            changed = replace(self, measured={}, profile=label, salt=f"{self.salt}{label}")
+            for job in changed._plain_jobs():
+                if not job["id"].startswith("identity/"):
+                    yield job | {"id": f"+{name}/{job['id']}"}
+
+    def _plain_jobs(self) -> Iterator[dict[str, Any]]:
         pretrain: dict[tuple[str, int], str | None] = {}
         for method in self.methods:
             for seed in self.seeds:
@@ -200,7 +230,11 @@ class Benchmark:
         row = {"job_key": job["key"], "id": job["id"], "kind": job["kind"]}
         if job["kind"] == "pretrain":
             usual = {"views_seen": 960, "parameters": 1000, "collapsed": False}
-            row |= usual | dict(self.pretrained.get(job["id"], {}))
+            row |= usual | {"steps": 120, "voxels_seen": 960 * 96**3, "wall_s": 20.0, "device_s": 10.0}
+            row |= {"peak_memory_bytes": 2_000_000_000} | dict(self.pretrained.get(job["id"], {}))
+        if job["kind"] == "adapt":
+            row |= {"views_seen": 80, "voxels_seen": 80 * 96**3, "steps": 40, "wall_s": 6.0, "device_s": 5.0}
+            row |= {"parameters_trained": 400} | dict(self.adapted.get(job["id"], {}))
         write_table(folder / "job.parquet", [row], JOB_SCHEMA)
         if job["kind"] == "evaluate":
             write_table(folder / "records.parquet", self._rows(job), SCORE_SCHEMA)
@@ -208,7 +242,7 @@ class Benchmark:
     def _rows(self, job: dict[str, Any]) -> Iterator[dict[str, Any]]:
         cell = job["cell"]
         for metric in self.tasks[cell["task"]]["metrics"]:
-            for subject in self.subjects:
+            for subject in self.subjects_of.get(cell["profile"], self.subjects):
                 for session in self.sessions:
                     for label in self.labels:
                         score = self.score(cell, metric["id"], subject, label)

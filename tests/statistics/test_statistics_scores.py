@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from mribench.statistics import estimates, mark, mean_and_se, subject_means
+from mribench.statistics.scores import Policy, counted
 
 NAN = math.nan
 
@@ -53,6 +54,46 @@ def test_the_penalty_counts_and_both_empty_is_left_out() -> None:
     found = estimates(frame(rows), ["method"]).iloc[0]
     assert found["mean"] == 21.0
     assert (found["n_subjects"], found["n_subjects_total"], found["n_both_empty"]) == (2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "unit", "expected"),
+    [
+        ("penalty", "mm", [40.0, 30.0, 2.0, NAN]),
+        ("dropped", "mm", [NAN, NAN, 2.0, NAN]),
+        ("256mm", "mm", [256.0, NAN, 2.0, NAN]),
+        ("dropped", "", [40.0, 30.0, 2.0, NAN]),
+        ("256mm", "dB", [40.0, 30.0, 2.0, NAN]),
+    ],
+)
+def test_policies_on_empty_masks_are_about_millimetres(
+    policy: Policy, unit: str, expected: list[float]
+) -> None:
+    rows = [
+        {"subject": "a", "status": "pred-empty", "penalty": 40.0},
+        {"subject": "b", "status": "ref-empty", "penalty": 30.0},
+        {"subject": "c", "status": "ok", "penalty": 2.0},
+        {"subject": "d", "status": "both-empty", "penalty": NAN},
+    ]
+    scores = frame(rows).assign(unit=unit)
+    assert counted(scores, policy).tolist() == pytest.approx(expected, nan_ok=True)
+    means = subject_means(scores, ["method"], policy=policy)
+    assert means["value"].tolist() == pytest.approx(expected, nan_ok=True)
+    found = estimates(scores, ["method"], policy=policy).iloc[0]
+    assert found["mean"] == pytest.approx(np.nanmean(expected))
+    assert (found["n_empty"], found["n_both_empty"]) == (2, 1)
+
+
+def test_a_dropped_label_leaves_the_subjects_other_labels() -> None:
+    rows = [{"label": "GM", "status": "pred-empty", "penalty": 40.0}, {"label": "WM", "penalty": 2.0}]
+    scores = frame(rows).assign(unit="mm")
+    assert subject_means(scores, ["method"], policy="dropped")["value"].tolist() == [2.0]
+    assert subject_means(scores, ["method"])["value"].tolist() == [21.0]
+
+
+def test_an_unknown_policy_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a policy of penalty, dropped, 256mm, got 'zero'"):
+        counted(frame([{"penalty": 1.0}]), "zero")  # type: ignore[arg-type]
 
 
 def test_a_both_empty_label_leaves_the_subjects_other_labels() -> None:

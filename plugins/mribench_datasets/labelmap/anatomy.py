@@ -16,7 +16,7 @@ from mribench_datasets.phantom.lesions import Lesion, draw_lesion, draw_volume_m
 from mribench_datasets.phantom.tissues import TISSUES, deviations, draw_values
 
 _BORDER_SD_VOX = 0.6
-_LABEL_SD, _SIDE_SD = 0.02, 0.005
+_LABEL_SD, _SIDE_SD = 0.01, 0.003
 _TEXTURE_CELL_MM = 10.0
 _SMALLEST_WEIGHT = 1e-2
 _TRACE = 0.01
@@ -208,7 +208,7 @@ def _centred_texture(texture: np.ndarray, parts: list[Part]) -> np.ndarray:
 
 
 def _draw_label_values(numbers: list[int], identity: tuple[Identity, ...]) -> dict[int | str, np.ndarray]:
-    """Draw the subject's tissues (5 %), around them each pair of labels (2 %) and each side (0.5 %)."""
+    """Draw the subject's tissues (5 %), around them each pair of labels (1 %) and each side (0.3 %)."""
     subject = draw_values(numpy_generator("labelmap-values", *identity))
     values: dict[int | str, np.ndarray] = {name: subject[TISSUES.index(name)] for name in ("cavity", "rim")}
     mirror = dict(zip(RIGHT, LEFT, strict=True))

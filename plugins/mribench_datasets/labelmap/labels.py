@@ -94,9 +94,10 @@ def read_labelmap(path: Path, unknown: Literal["refuse", "background"] = "refuse
             f"{path} has values between whole numbers: probabilities or an image, not a label map",
             "give the segmentation itself, e.g. FreeSurfer's aseg, never interpolated",
         )
-    for (first, last), label in _PARCELS.items():
-        numbers[(numbers >= first) & (numbers <= last)] = label
-    found = [int(number) for number in np.unique(numbers) if number != 0]
+    if numbers.max() >= min(first for first, _ in _PARCELS):
+        for (first, last), label in _PARCELS.items():
+            numbers[(numbers >= first) & (numbers <= last)] = label
+    found = _present(numbers)
     if not found:
         raise DataError(f"{path} has no labelled voxel", "leave it out, or export it again")
     strange = [number for number in found if number not in TISSUE_OF]
@@ -111,7 +112,8 @@ def read_labelmap(path: Path, unknown: Literal["refuse", "background"] = "refuse
             f"{path} has neither grey nor white matter among its labels (FreeSurfer's 2, 3, 41, 42 …)",
             "mribench reads FreeSurfer's numbers; class maps such as 1, 2, 3 need to be renumbered",
         )
-    numbers[np.isin(numbers, strange)] = 0
+    if strange:
+        numbers[np.isin(numbers, strange)] = 0
     return _cut(numbers.astype(np.int16), volume.affine)
 
 
@@ -145,6 +147,13 @@ def split_soft_tissue(head: LabelMap, noise: np.ndarray) -> np.ndarray:
     labels = head.labels.copy()
     labels[soft & deep] = MUSCLE
     return labels
+
+
+def _present(numbers: np.ndarray) -> list[int]:
+    """Return the numbers other than 0 that occur, sorted."""
+    if numbers.min() >= 0 and numbers.max() < 2**16:
+        return [int(number) for number in np.flatnonzero(np.bincount(numbers.ravel())) if number]
+    return [int(number) for number in np.unique(numbers) if number]
 
 
 def _cut(labels: np.ndarray, affine: np.ndarray) -> LabelMap:
