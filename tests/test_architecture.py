@@ -104,6 +104,7 @@ ENGLISH = {
     ("subject", "jobs/embed.py"): "a column of the embeddings",
     ("site", "jobs/embed.py"): "a column of the embeddings",
     ("subject", "report/invariance.py"): "a column of the invariance rows",
+    ("subject", "verify/integrity.py"): "a column of the score rows",
     ("subject", "report/invariance_caption.py"): "a column of the invariance rows",
     ("subject", "statistics/effects.py"): "a column of the score rows",
     ("subject", "report/defect_effects.py"): "a column of the score rows",
@@ -177,6 +178,8 @@ ALLOWED = {
              "training"},
     "execute": {"execute", "errors", "interfaces", "jobs", "plan", "plugins", "records", "registry", "store",
                 "training"},
+    "verify": {"verify", "data", "errors", "execute", "interfaces", "plan", "records", "registry", "report",
+               "seeding", "store", "training"},
     "testing": {"testing", "data", "errors", "interfaces", "plugins", "registry", "seeding"},
 }  # fmt: skip
 """What each part of the core may import of it; the command line may import everything."""

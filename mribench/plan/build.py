@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,7 +52,7 @@ class _Builder:
         self.config = resolved.config
         self.cohorts = cohorts
         self.notes: list[str] = []
-        self._fingerprints: dict[tuple[str, tuple[str, ...]], Mapping[str, str]] = {}
+        self._known: dict[Hashable, Any] = {}
         self.known = set(base.runnable()) if base else set()
 
     def jobs(self) -> Iterator[Job]:
@@ -89,7 +89,7 @@ class _Builder:
         train, held_out = (split.train, split.validation) if split else ((), ())
         payload = {
             "profile": self.config.profile,
-            "data": cohort.resolved.component(),
+            "data": self._component(cohort.resolved),
             "train": train,
             "held_out": held_out,
             "views": method.views.component(),
@@ -134,10 +134,10 @@ class _Builder:
         }
         payload = {
             "profile": self.config.profile,
-            "data": cohort.resolved.component(),
+            "data": self._component(cohort.resolved),
             "subjects": ids,
             "sequences": list(spec.sequences),
-            "encoder": arm.encoder.component(),
+            "encoder": self._component(arm.encoder),
             "pretrain": pretrain.key if pretrain else None,
             "seed": seed,
             "patch_vox": spec.patch_vox,
@@ -153,7 +153,7 @@ class _Builder:
         self, task_name: str, task: ResolvedTask, arm: _Arm, seed: int, pretrain: Job | None
     ) -> Iterator[Job]:
         cohort = self.cohorts[task.spec.data]
-        label = task.task.make().label
+        label = self._label(task)
         for sequence in task.spec.train_sequences:
             train = self._eligible(cohort, cohort.split.train if cohort.split else (), sequence, label)
             validation = self._eligible(
@@ -190,20 +190,20 @@ class _Builder:
         cohort = self.cohorts[task.spec.data]
         payload = {
             "profile": self.config.profile,
-            "data": cohort.resolved.component(),
+            "data": self._component(cohort.resolved),
             "train": train,
             "validation": validation,
-            "task": task.task.component(without=_SCORES),
-            "encoder": arm.encoder.component(),
+            "task": self._component(task.task, _SCORES),
+            "encoder": self._component(arm.encoder),
             "arm": arm.arm,
             "sequence": cell["train_sequence"],
-            "adapt": task.spec.adapt.model_dump(mode="json"),
+            "adapt": self._adapt_options(task),
             "seed": cell["seed"],
             "pretrain": pretrain.key if pretrain else None,
             "split_digest": split_digest({"train": train, "validation": validation}),
         }
         people = (*train, *validation)
-        parts = [task.task.identity(without=_SCORES), arm.encoder.identity()]
+        parts = [self._identity_of(task.task, _SCORES), self._identity_of(arm.encoder)]
         job = self._job(_cell_id(cell), "adapt", payload, cohort, parts, people)
         return _after(job, pretrain, pretrain)
 
@@ -234,18 +234,18 @@ class _Builder:
         cohort = self.cohorts[task.spec.data]
         site, sequence = cell["test_site"], cell["test_sequence"]
         ids = cohort.split.test[site] if cohort.split else ()
-        ids = self._eligible(cohort, ids, sequence, task.task.make().label)
+        ids = self._eligible(cohort, ids, sequence, self._label(task))
         if cohort.split and not ids:
             self.notes.append(f"{cell['task']}: no {sequence} test scan at {site}, so no such cell")
             return None
         payload = {
             "profile": self.config.profile,
-            "data": cohort.resolved.component(),
+            "data": self._component(cohort.resolved),
             "subjects": ids,
-            "task": task.task.component(),
-            "encoder": arm.encoder.component(),
+            "task": self._component(task.task),
+            "encoder": self._component(arm.encoder),
             "arm": arm.arm,
-            "adapt_options": task.spec.adapt.model_dump(mode="json"),
+            "adapt_options": self._adapt_options(task),
             "adapt": adapt,
             "pretrain": pretrain.key if pretrain else None,
             "seed": cell["seed"],
@@ -254,7 +254,7 @@ class _Builder:
         }
         name = f"{_cell_id(cell)}/test/{site}/{sequence}"
         used = (task.task,) if arm.arm == "identity" else (task.task, arm.encoder)
-        parts = [part.identity() for part in used]
+        parts = [self._identity_of(part) for part in used]
         return replace(self._job(name, "evaluate", payload, cohort, parts, ids), cell=dict(cell))
 
     def _job(
@@ -284,9 +284,9 @@ class _Builder:
 
     def _fingerprints_of(self, cohort: Cohort, people: tuple[str, ...]) -> Mapping[str, str]:
         """Return the fingerprints of some subjects, one mapping for all jobs on the same ones."""
-        if (cohort.name, people) not in self._fingerprints:
-            self._fingerprints[cohort.name, people] = cohort.fingerprints_of(people)
-        return self._fingerprints[cohort.name, people]
+        key = ("fingerprints", cohort.name, people)
+        found: Mapping[str, str] = self._once(key, lambda: cohort.fingerprints_of(people))
+        return found
 
     def _cell(self, task_name: str, task: ResolvedTask, arm: _Arm, seed: int | None) -> dict[str, Any]:
         cohort = self.cohorts[task.spec.data]
@@ -304,7 +304,39 @@ class _Builder:
             "seed": seed,
         }
 
+    def _once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """Return what a key stands for, computed once: thousands of jobs are made of few parts."""
+        if key not in self._known:
+            self._known[key] = compute()
+        return self._known[key]
+
+    def _component(self, part: Resolved, without: tuple[str, ...] = ()) -> dict[str, Any]:
+        found: dict[str, Any] = self._once(("component", id(part), without), lambda: part.component(without))
+        return found
+
+    def _identity_of(self, part: Resolved, without: tuple[str, ...] = ()) -> dict[str, Any]:
+        found: dict[str, Any] = self._once(("identity", id(part), without), lambda: part.identity(without))
+        return found
+
+    def _adapt_options(self, task: ResolvedTask) -> dict[str, Any]:
+        found: dict[str, Any] = self._once(
+            ("adapt", id(task)), lambda: task.spec.adapt.model_dump(mode="json")
+        )
+        return found
+
+    def _label(self, task: ResolvedTask) -> str | None:
+        label: str | None = self._once(("label", id(task)), lambda: task.task.make().label)
+        return label
+
     def _eligible(
+        self, cohort: Cohort, ids: Sequence[str], sequence: str, label: str | None
+    ) -> tuple[str, ...]:
+        """Return the subjects that have a scan of the sequence, and the label where one is needed."""
+        key = ("eligible", cohort.name, tuple(ids), sequence, label)
+        kept: tuple[str, ...] = self._once(key, lambda: self._find_eligible(cohort, ids, sequence, label))
+        return kept
+
+    def _find_eligible(
         self, cohort: Cohort, ids: Sequence[str], sequence: str, label: str | None
     ) -> tuple[str, ...]:
         kept = tuple(i for i in ids if scans_of(cohort.subjects[i], sequence, label))

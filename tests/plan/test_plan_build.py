@@ -134,6 +134,7 @@ def test_moving_the_data_changes_no_key(tiny: Path, registry: Registry, tmp_path
     import shutil
 
     cohort = resolve(load_benchmark(tiny, ()), registry).datasets["ixi"].make()
+    cohort.make()
     made = {}
     for name in ("here", "there"):
         shutil.copytree(cohort.folder, tmp_path / name)
