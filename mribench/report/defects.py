@@ -38,8 +38,8 @@ _WHAT = (
 )
 _READING = (
     "flatters: the score looks better with the defect; harms: worse; misleads: chance passes for a finding "
-    f"more often than it should; {NOTHING}: the interval holds 0. Intervals are not corrected for their "
-    "number."
+    f"more often than it should; {NOTHING}: the interval holds 0, or there is none. "
+    "Intervals are not corrected for their number."
 )
 _GAP = (
     "Method gap: the difference between two methods (frozen) that the defect changes most, without → with; "

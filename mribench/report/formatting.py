@@ -46,12 +46,12 @@ def _value_text(cell: Cell) -> str:
         return _interval_text(cell)
     se = cell.se * cell.scale
     digits = digits_for(se, cell.digits)
-    mean = f"{cell.mean * cell.scale:.{digits}f}"
+    # + 0.0, so that what rounds to zero has no minus
+    mean = f"{round(cell.mean * cell.scale, digits) + 0.0:.{digits}f}"
     return mean if math.isnan(se) else f"{mean} ± {se:.{digits}f}"
 
 
 def _interval_text(cell: Cell) -> str:
     digits = digits_for((cell.high - cell.low) / 2 * cell.scale, cell.digits)
-    # + 0.0, so that what rounds to zero has no minus
     mean, low, high = (round(value * cell.scale, digits) + 0.0 for value in (cell.mean, cell.low, cell.high))
     return f"{mean:+.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"

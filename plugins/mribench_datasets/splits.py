@@ -172,7 +172,8 @@ def _divide(subjects: Sequence[Subject], options: _SplitOptions, where: str) -> 
     if len(unique) != len(subjects):
         raise DataError(f"{where} names a subject twice: {len(subjects)} entries, {len(unique)} subjects")
     # each subject's place depends on its own id alone, so one more subject hardly moves the others
-    order = sorted(unique.values(), key=lambda s: (derive_seed("split", options.seed, s.id), s.id))
+    # people of one alias (draws of one anatomy) stay neighbours, so that a split by whole people is possible
+    order = sorted(unique.values(), key=lambda s: (derive_seed("split", options.seed, _person(s)), s.id))
     train, validation, test = _counts((options.train, options.validation, options.test), len(order), where)
     if options.shows(SORTED_PREFIXES.name):
         by_name = sorted(unique.values(), key=lambda subject: subject.id)
@@ -186,6 +187,10 @@ def _divide(subjects: Sequence[Subject], options: _SplitOptions, where: str) -> 
         order[test : test + validation],
         order[:test],
     ]
+
+
+def _person(subject: Subject) -> str:
+    return min(subject.aliases, default=subject.id)
 
 
 def _counts(amounts: tuple[Amount, Amount, Amount], total: int, where: str) -> list[int]:

@@ -50,10 +50,8 @@ def check_means(head, least_vox):
         if pure.sum() < least_vox:
             continue
         for column, name in enumerate(PROPERTIES):
-            noise = {"PD": 1.0, "R1": 0.02, "R2s": 0.8, "MTsat": 0.04, "R2": 0.4}[name]
-            chance = 4 * noise / np.sqrt(pure.sum())  # of the simulated noise in so many voxels
             got = float(maps[name].data[part.box][pure].mean())
-            assert got == pytest.approx(part.values_3t[column], rel=0.02, abs=chance), (part.tissue, name)
+            assert got == pytest.approx(part.values_3t[column], rel=0.02), (part.tissue, name)
         checked += 1
     return checked
 
@@ -76,7 +74,7 @@ def test_every_label_map_becomes_maps_and_images(label_maps, registry, number):
     coarse = LabelMap(np.ascontiguousarray(fine.labels[::2, ::2, ::2]), affine)
     anatomy = draw_label_anatomy(coarse, ("heads", number), None, False)
     head = anatomy.on_grid(*anatomy.grid())
-    assert check_means(head, 100) >= 10
+    assert check_means(head, 500) >= 8
     check_contrast(head, registry)
     total = head.share()
     assert total.max() < 1 + 1e-5
@@ -86,7 +84,7 @@ def test_every_label_map_becomes_maps_and_images(label_maps, registry, number):
 
 def test_at_one_millimetre(label_maps, registry):
     head = head_of(label_maps[2], 1.0)
-    assert check_means(head, 100) >= 25
+    assert check_means(head, 500) >= 20
     check_contrast(head, registry)
 
 
@@ -96,10 +94,6 @@ def test_strokes_on_a_real_anatomy(label_maps):
     head = anatomy.on_grid(*anatomy.grid())
     lost = head.share("cavity", "rim")
     assert lost.sum() * 0.008 == pytest.approx(anatomy.lesion.volume_ml, rel=0.15, abs=0.2)
-    side = np.zeros(head.shape, dtype=np.float32)
-    for part in head.parts:
-        if part.tissue == "wm":
-            side[part.box] += part.share
     x = np.arange(head.shape[0])[:, None, None]
     middle = (x * head.share("csf", "thalamus")).sum() / head.share("csf", "thalamus").sum()
     left = (x * lost).sum() / lost.sum() < middle

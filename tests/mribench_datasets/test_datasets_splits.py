@@ -210,3 +210,16 @@ def test_as_released_leaks_only_where_there_is_one_site(registry):
     assert released("subject").leaks
     assert not released("site", train_site="a").leaks
     assert not released("leave-sites-out", held_out=["b"]).leaks
+
+
+def test_draws_of_one_anatomy_stay_together(rule):
+    subjects = [
+        Subject("labelmap", f"head{head}.draw{draw}", "here", (), aliases=(f"labelmap:head{head}",))
+        for head in range(10)
+        for draw in range(3)
+    ]
+    split = rule(train=21, validation=3, test=6).split(subjects)
+    heads = [{name.partition(".")[0] for name in part} for part in parts(split)]
+    assert [len(part) for part in heads] == [7, 1, 2]
+    assert not heads[0] & heads[1]
+    assert not heads[0] & heads[2]

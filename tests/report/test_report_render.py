@@ -178,6 +178,7 @@ def test_names_with_rich_markup_are_printed_as_they_are() -> None:
         (TableCell(-1e-9, status="ok", low=-1e-9, high=1e-9), "-0.000000001 [-0.000000001, 0.000000001]"),
         (TableCell(-1e-9, status="ok", low=-0.3, high=0.3), "+0.0 [-0.3, 0.3]"),
         (TableCell(2.0, 0, 3, 4, 1, 2, "partial", low=1.0, high=3.0), "+2.0 [1.0, 3.0] [3/4] (partial 1/2)"),
+        (TableCell(-1e-9, status="ok", digits=2), "0.00"),
         (TableCell(2.0, text="what it says", status="ok"), "what it says"),
         (TableCell(12.345, 1.0, 2, 2, 1, 3, "partial", digits=2), "12.35 ± 1.00 (partial 1/3)"),
         (TableCell(12.345, 1.0, 2, 4, 1, 3, "partial", digits=2), "12.35 ± 1.00 [2/4] (partial 1/3)"),

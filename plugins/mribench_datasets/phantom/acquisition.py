@@ -18,6 +18,7 @@ from mribench_datasets.phantom.tissues import PROPERTIES, TISSUES, VALUES_3T, at
 
 _TEXTURE = 0.06
 _MAP_NOISE = {"PD": 1.0, "R1": 0.02, "R2s": 0.8, "MTsat": 0.04, "R2": 0.4}
+_MOST_MAP_NOISE = 0.1  # as a share of the value
 _BIAS_ORDER = 4
 _LEAST_TISSUE = 0.3
 _MEAN_ECHO_S = 0.010  # of a multi-echo FLASH readout
@@ -84,8 +85,8 @@ def quantitative_maps(head: Head, generator: np.random.Generator) -> dict[str, V
     PD is the mean over a voxel; the others are means weighted by the water that is still seen after 10 ms
     of R2* decay, so that a little bone does not spoil a voxel of fluid. More water goes with slower
     relaxation, so the texture raises PD and lowers the rates and MTsat (Fatouros et al. 1991,
-    doi 10.1002/mrm.1910170210). Noise that would make a map negative is cut off on both sides, which keeps
-    the mean. Air is zero.
+    doi 10.1002/mrm.1910170210). The noise has one standard deviation in all tissue, but at most a tenth of
+    the value, so that it neither makes a fluid's map negative nor moves its mean. Air is zero.
     """
     values = head.values_3t.astype(np.float32)
     density = head.mix(values[:, 0])
@@ -98,8 +99,9 @@ def quantitative_maps(head: Head, generator: np.random.Generator) -> dict[str, V
         else:
             clean = head.mix(seen * values[:, column]) / weight * (1 - _TEXTURE * head.texture)
         clean = np.where(density > 1.0, clean, 0)
-        noise = _MAP_NOISE[name] * generator.standard_normal(head.shape, dtype=np.float32)
-        maps[name] = Volume(clean + np.clip(noise, -clean, clean), head.affine)
+        sd = np.minimum(_MAP_NOISE[name], _MOST_MAP_NOISE * clean)
+        noise = sd * generator.standard_normal(head.shape, dtype=np.float32)
+        maps[name] = Volume(np.maximum(clean + noise, 0), head.affine)
     return maps
 
 

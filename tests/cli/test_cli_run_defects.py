@@ -1,0 +1,42 @@
+"""A run says which known defects it reproduces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mribench.cli.run import command
+from mribench.report.manifest import profile_sentence
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (
+            ["defects=[pooled-rows, active-dropout]"],
+            "Profile: corrected+active-dropout+pooled-rows, reproducing the known defects: "
+            "active-dropout, pooled-rows.",
+        ),
+        (["defects=[]"], ""),
+    ],
+)
+def test_it_prints_the_sentence_of_the_captions(
+    repository: Path, tmp_path: Path, settings: list[str], sentence: str
+) -> None:
+    arguments = [
+        str(repository / "tests" / "benchmarks" / "tiny.yaml"),
+        "--dry-run",
+        "--results",
+        str(tmp_path),
+    ]
+    result = CliRunner().invoke(
+        command, [*arguments, *(part for text in settings for part in ("--set", text))]
+    )
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    said = [line for line in result.output.splitlines() if line.startswith("Profile:")]
+    assert said == ([sentence] if sentence else [])
+    if sentence:
+        names = ["pooled-rows", "active-dropout"]
+        assert profile_sentence({"corrected+active-dropout+pooled-rows": names}) == sentence
