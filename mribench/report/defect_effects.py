@@ -14,14 +14,8 @@ from mribench.defects import DROPPED_FAILURES, FIXED_PENALTY, POOLED_ROWS
 from mribench.report.cells import LEADERBOARD, metric_frame, selected
 from mribench.report.load import RunData
 from mribench.report.manifest import policy_of
-from mribench.statistics.effects import (
-    ALPHA,
-    Effect,
-    change,
-    false_findings,
-    largest_gap_change,
-    policy_change,
-)
+from mribench.statistics.effects import Effect, change, largest_gap_change, policy_change
+from mribench.statistics.findings import ALPHA, false_findings
 from mribench.statistics.scores import Policy, counted, subject_means
 
 _GROUP = ["task", "fraction", "metric"]

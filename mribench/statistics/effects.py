@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +18,6 @@ LEVEL = 0.95
 """Confidence level of every interval here."""
 RESAMPLES = 2000
 """Resamples of subjects of a bootstrap."""
-ALPHA = 0.05
-"""Below this a single-seed test is read as a difference between methods."""
 
 
 @dataclass(frozen=True)
@@ -68,29 +65,6 @@ class GapChange:
     second: str
     without: float
     with_defect: float
-
-
-@dataclass(frozen=True)
-class FalseFindings:
-    """Tests between seeds of one method that came out significant.
-
-    Attributes:
-        significant: tests with p below ``ALPHA``.
-        tests: all of them.
-        low: lower end of the 95 % interval of their share, NaN without tests.
-        high: its upper end.
-        n_rows: rows of the smallest test, 0 without tests.
-        n_arms: arms that were tested.
-        n_seeds: seeds of the arm that has most.
-    """
-
-    significant: int
-    tests: int
-    low: float
-    high: float
-    n_rows: int
-    n_arms: int
-    n_seeds: int
 
 
 def t_interval(mean: float, se: float, df: float) -> tuple[float, float]:
@@ -194,37 +168,6 @@ def largest_gap_change(arms: Mapping[str, tuple[float, float]]) -> GapChange | N
     first, second = order[-1], order[0]
     before, after = (arms[first][side] - arms[second][side] for side in (0, 1))
     return GapChange(first, second, before, after)
-
-
-def false_findings(rows: pd.DataFrame, cell: Sequence[str], pair: Sequence[str]) -> FalseFindings:
-    """Test every two seeds of each arm against each other, row by row, as if they were two methods.
-
-    Wilcoxon's signed-rank test over all rows of a cell that both seeds have (Wilcoxon 1945,
-    doi:10.2307/3001968), and the share of significant ones with the interval of Wilson 1927
-    (doi:10.1080/01621459.1927.10502953), which takes the tests as independent.
-
-    Args:
-        rows: with the columns ``row`` (the arm), ``seed``, ``value``, ``cell`` and ``pair``.
-        cell: columns that tell the tests of an arm apart.
-        pair: columns that say which rows of two seeds belong together.
-    """
-    sizes: list[int] = []
-    significant = 0
-    arms: set[str] = set()
-    for (arm, *_), group in rows.dropna(subset=["value"]).groupby(["row", *cell], dropna=False, sort=False):
-        table = group.pivot_table(index=list(pair), columns="seed", values="value")
-        for first, second in itertools.combinations(table.columns, 2):
-            difference = (table[first] - table[second]).dropna().to_numpy()
-            if len(difference):
-                sizes.append(len(difference))
-                arms.add(str(arm))
-                significant += _significant(difference)
-    low = high = math.nan
-    if sizes:
-        interval = stats.binomtest(significant, len(sizes)).proportion_ci(LEVEL, method="wilson")
-        low, high = float(interval.low), float(interval.high)
-    seeds = 0 if rows.empty else int(rows.groupby("row")["seed"].nunique().max())
-    return FalseFindings(significant, len(sizes), low, high, min(sizes, default=0), len(arms), seeds)
 
 
 def _scored(means: pd.DataFrame) -> list[str]:
@@ -350,9 +293,3 @@ def _bootstrap(
     kept = found.bootstrap_distribution[np.isfinite(found.bootstrap_distribution)]
     low, high = np.quantile(kept, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
-
-
-def _significant(difference: np.ndarray) -> bool:
-    """Whether a signed-rank test of the differences, zeros left out, has p below ``ALPHA``."""
-    some = difference[difference != 0]
-    return bool(len(some)) and bool(stats.wilcoxon(some).pvalue < ALPHA)

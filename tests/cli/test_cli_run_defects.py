@@ -10,14 +10,15 @@ from click.testing import CliRunner
 from mribench.cli.run import command
 from mribench.report.manifest import profile_sentence
 
+LABEL = "corrected+active-dropout+pooled-rows"
+
 
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
         (
             ["defects=[pooled-rows, active-dropout]"],
-            "Profile: corrected+active-dropout+pooled-rows, reproducing the known defects: "
-            "active-dropout, pooled-rows.",
+            f"Profile: {LABEL}, reproducing the known defects: active-dropout, pooled-rows.",
         ),
         (["defects=[]"], ""),
     ],
@@ -39,4 +40,4 @@ def test_it_prints_the_sentence_of_the_captions(
     assert said == ([sentence] if sentence else [])
     if sentence:
         names = ["pooled-rows", "active-dropout"]
-        assert profile_sentence({"corrected+active-dropout+pooled-rows": names}) == sentence
+        assert profile_sentence({LABEL: names}) == sentence

@@ -14,12 +14,12 @@ from mribench.statistics import mean_and_se, subject_means
 from mribench.statistics.effects import (
     Effect,
     change,
-    false_findings,
     largest_gap_change,
     policy_change,
     t_interval,
     welch,
 )
+from mribench.statistics.findings import false_findings
 from mribench.statistics.scores import counted
 
 NAN = math.nan
@@ -126,6 +126,8 @@ def test_other_subjects_are_unpaired_as_scipys_welch() -> None:
     assert (found.n_subjects, found.n_subjects_with) == (9, 6)
     partly = change(means({"m": first}), means({"m": first[:, :8]}))
     assert partly.how == "unpaired"
+    as_many = change(means({"m": first}), means({"m": first}, "bcdefghij"))
+    assert (as_many.how, as_many.difference) == ("unpaired", 0.0)
 
 
 def test_welch_and_the_t_interval_at_their_edges() -> None:

@@ -1,0 +1,73 @@
+"""``mribench list``, and the known defects in it."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from mribench.cli.listing import command
+from mribench.defects import HARNESS, at, check_defects, known_defects, only_reported
+from mribench.errors import ConfigError
+from mribench.plugins import load_registry
+from mribench.registry import Registry
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return load_registry()
+
+
+def listed(*arguments: str) -> str:
+    result = CliRunner().invoke(command, arguments, env={"COLUMNS": "200"})
+    assert result.exception is None
+    return result.output
+
+
+def test_entries_of_one_kind_come_with_their_plugin() -> None:
+    text = listed("objective")
+    assert "simclr-recon" in text
+    assert "seqinv" not in text
+
+
+def test_every_known_defect_is_listed_with_where_it_is_switched_on(registry: Registry) -> None:
+    text = listed("defects")
+    for name in known_defects(registry):
+        assert name in text
+    assert "views seqinv" in text
+    assert "pretrain, adapt (mribench)" in text
+
+
+def test_defects_of_the_audit_have_a_switch(registry: Registry) -> None:
+    assert known_defects(registry).keys() >= {
+        "test-in-training", "frozen-augmentation", "radian-rotation", "active-dropout", "dropped-failures",
+        "fixed-penalty", "unit-peak", "sorted-prefix-splits", "pooled-rows", "encoder-clipping",
+        "unpaired-noise", "signed-flair", "r2star-as-r2", "impossible-parameters", "repeated-sequence",
+        "fixed-mprage", "other-window", "histogram-equalisation", "summed-reconstruction",
+    }  # fmt: skip
+
+
+def test_every_defect_is_one_sentence_with_its_source(registry: Registry) -> None:
+    for name, defect in known_defects(registry).items():
+        assert defect.name == name
+        assert defect.source
+        assert 20 < len(defect.summary) < 160
+        assert not defect.summary.endswith(".")
+
+
+def test_what_changes_no_job(registry: Registry) -> None:
+    known = known_defects(registry)
+    reported = {name for name, defect in known.items() if only_reported(defect)}
+    assert reported == {"dropped-failures", "fixed-penalty", "pooled-rows", "unit-peak"}
+
+
+def test_stages_of_the_harness() -> None:
+    assert at("adapt", HARNESS) == ["active-dropout", "encoder-clipping", "frozen-augmentation"]
+    assert at("evaluate", ["unpaired-noise", "signed-flair"]) == ["unpaired-noise"]
+    assert at("embed", HARNESS) == []
+
+
+def test_an_unknown_defect_names_the_closest(registry: Registry) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_defects(["frozen-augmentations"], registry, "x.yaml: defects")
+    assert caught.value.message == "x.yaml: defects: there is no defect 'frozen-augmentations'"
+    assert "frozen-augmentation" in caught.value.hint
