@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 Stage = Literal["pretrain", "adapt", "evaluate", "report"]
 """What a defect of the harness changes: jobs of a kind, or only what is made of their results."""
 
+TRAINED_ARMS = ("scratch", "finetune")
+"""Arms that train the encoder."""
+
 FROZEN_AUGMENTATION = "frozen-augmentation"
 ACTIVE_DROPOUT = "active-dropout"
 ENCODER_CLIPPING = "encoder-clipping"
@@ -126,6 +129,18 @@ def only_reported(defect: Defect) -> bool:
     return bool(defect.metrics) or (defect.name in HARNESS and HARNESS[defect.name][1] == ("report",))
 
 
-def at(stage: str, names: Collection[str]) -> list[str]:
-    """Return those of the named defects that the harness shows at a stage, sorted."""
-    return sorted(name for name in names if name in HARNESS and stage in HARNESS[name][1])
+def at(stage: str, names: Collection[str], arm: str | None = None) -> list[str]:
+    """Return those of the named defects that the harness shows at a stage, sorted.
+
+    Args:
+        stage: ``pretrain``, ``adapt``, ``evaluate`` or ``report``.
+        names: of defects that are switched on.
+        arm: what is done with the encoder, where that is known: an encoder that is trained has its dropout
+            by right.
+    """
+    trained = arm in TRAINED_ARMS
+    return sorted(
+        name
+        for name in names
+        if name in HARNESS and stage in HARNESS[name][1] and not (name == ACTIVE_DROPOUT and trained)
+    )

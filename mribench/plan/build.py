@@ -266,7 +266,7 @@ class _Builder:
         parts: Sequence[Mapping[str, Any]],
         people: Sequence[str],
     ) -> Job:
-        defects = at(kind, self.resolved.defects)
+        defects = at(kind, self.resolved.defects, payload.get("arm"))
         if defects:
             payload = {**payload, "defects": defects}
         name = f"+{self.resolved.measured}/{name}" if self.resolved.measured else name

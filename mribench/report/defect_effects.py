@@ -11,13 +11,15 @@ import numpy as np
 import pandas as pd
 
 from mribench.defects import DROPPED_FAILURES, FIXED_PENALTY, POOLED_ROWS
-from mribench.report.cells import LEADERBOARD, metric_frame, selected
+from mribench.report.cells import Question, metric_frame, selected
 from mribench.report.load import RunData
 from mribench.report.manifest import policy_of
 from mribench.statistics.effects import Effect, change, largest_gap_change, policy_change
 from mribench.statistics.findings import ALPHA, false_findings
 from mribench.statistics.scores import Policy, counted, subject_means
 
+ASKED = Question(in_domain=False, own_sequence=True, average_sequences=True)
+"""All test sites: a defect of the splits may change which there are."""
 _GROUP = ["task", "fraction", "metric"]
 _CELL = ["method", "arm", "task", "fraction", "train_sequence", "test_sequence", "subset_seed", "seed"]
 """What a variant's cell and the cell that it is compared with agree in."""
@@ -36,8 +38,8 @@ COLUMNS = (
 def defects_frame(run: RunData) -> pd.DataFrame:
     """Return one row per measured defect, task, fraction and metric, with the columns ``COLUMNS``.
 
-    Scores are those of the leaderboard: site and sequence trained on, sequences averaged within a subject,
-    all arms but identity.
+    Scores are of all test sites and of the sequence trained on, sequences averaged within a subject, of all
+    arms but identity.
     """
     several = len({defect["base"] for defect in run.manifest.get("measured_defects", ())}) > 1
     rows = [
@@ -83,7 +85,7 @@ class _Measured:
 
     def _of(self, frame: pd.DataFrame, profile: str | None) -> pd.DataFrame:
         mine = frame[frame["profile"].eq(profile or "") & frame["seed"].notna()]
-        return selected(mine.assign(profile=self._defect["base"]), self._manifest, LEADERBOARD)
+        return selected(mine.assign(profile=self._defect["base"]), self._manifest, ASKED)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         name = self._defect["name"]
@@ -98,15 +100,19 @@ class _Measured:
 
     def _by_jobs(self) -> Iterator[dict[str, Any]]:
         done = self._variants[self._variants["state"].eq("done")]
-        both = done[_CELL].merge(self._cells.loc[self._cells["state"].eq("done"), _CELL])
+        finished = self._cells.loc[self._cells["state"].eq("done"), _CELL].drop_duplicates()
+        both = done[_CELL].drop_duplicates().merge(finished)
         sides = [
-            subject_means(side.merge(both), ["row", "arm", *_GROUP], LEADERBOARD.within, self._policy)
+            subject_means(side.merge(both), ["row", "arm", *_GROUP], ASKED.within, self._policy)
             for side in (self._scores, self._variant_scores)
         ]
         for where, planned in self._places(self._variants):
             here = [_at(side, where) for side in sides]
             ready = len(both[(both["task"] == where["task"]) & (both["fraction"] == where["fraction"])])
-            yield self._row("jobs", where, planned, change(*here), here[0]) | {"jobs_done": ready}
+            yield self._row("jobs", where, planned, change(*here), here[0]) | {
+                "jobs_done": ready,
+                "jobs_expected": len(planned[_CELL].drop_duplicates()),
+            }
 
     def _by_metrics(self) -> Iterator[dict[str, Any]]:
         means = self._means(self._policy)
@@ -158,7 +164,7 @@ class _Measured:
             }
 
     def _means(self, policy: Policy) -> pd.DataFrame:
-        return subject_means(self._scores, ["row", "arm", *_GROUP], LEADERBOARD.within, policy)
+        return subject_means(self._scores, ["row", "arm", *_GROUP], ASKED.within, policy)
 
     def _places(self, cells: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
         """Yield where an effect is computed, and the cells that are planned there."""

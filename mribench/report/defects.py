@@ -32,8 +32,8 @@ _FINDINGS = (
     "too narrow because pairs share seeds."
 )
 _WHAT = (
-    "Each defect switched on alone; scores on the site and sequence trained on, sequences averaged; all arms "
-    "but identity with results on both sides; difference: with - without; n: arms × seeds × subjects "
+    "Each defect switched on alone; scores of all test sites and the sequence trained on, sequences averaged; "
+    "all arms but identity with results on both sides; difference: with - without; n: arms × seeds × subjects "
     "(without|with)."
 )
 _READING = (

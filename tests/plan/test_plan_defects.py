@@ -57,7 +57,7 @@ ALL = {"pretrain", "adapt", "evaluate"}
     ("defect", "kinds", "arms"),
     [
         ("frozen-augmentation", ALL, {"frozen", "finetune", "scratch"}),
-        ("active-dropout", {"adapt", "evaluate"}, {"frozen", "finetune", "scratch"}),
+        ("active-dropout", {"adapt", "evaluate"}, {"frozen"}),
         ("unpaired-noise", {"evaluate"}, {"frozen", "finetune", "scratch"}),
         ("test-in-training", {"adapt", "evaluate"}, {"frozen", "finetune", "scratch"}),
         ("sorted-prefix-splits", ALL, {"frozen", "finetune", "scratch"}),
