@@ -32,9 +32,9 @@ _FINDINGS = (
     "too narrow because pairs share seeds."
 )
 _WHAT = (
-    "Each defect switched on alone; scores of all test sites and the sequence trained on, sequences averaged; "
-    "all arms but identity with results on both sides; difference: with - without; n: arms × seeds × subjects "
-    "(without|with)."
+    "Each defect switched on alone; scores of all test sites and the sequence trained on, sequences "
+    "averaged; all arms but identity with results on both sides; difference: with - without; n: arms × seeds "
+    "× subjects (without|with)."
 )
 _READING = (
     "flatters: the score looks better with the defect; harms: worse; misleads: chance passes for a finding "
