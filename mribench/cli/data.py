@@ -23,6 +23,6 @@ class _Group(click.Group):
         return command
 
 
-@click.group("data", cls=_Group)
+@click.group("data", cls=_Group, epilog="Example: mribench data check benchmarks/quickstart.yaml")
 def command() -> None:
     """Check, prepare and make data."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from mribench.config import ResolvedBenchmark
     from mribench.data.check import CohortCheck, Group, Reason, SplitCounts
+    from mribench.data.uses import Use
 
 SHOWN = 5
 """So many names, or sentences of one kind, are written out; --format json has all."""
@@ -26,7 +27,7 @@ SHOWN = 5
     "  mribench data check benchmarks/paper.yaml\n"
     "  mribench data check benchmarks/paper.yaml --cohort ixi --format json",
 )
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one key of the file. Repeatable."
 )
@@ -62,7 +63,7 @@ def command(file: Path, sets: tuple[str, ...], only: str | None, read: bool, for
                     component.make(),
                     entry=component.name,
                     rule=resolved.splits[name].make() if name in resolved.splits else None,
-                    needed=_needed(resolved, name),
+                    uses=_uses(resolved, name),
                     reader=component.registered.digest,
                     read=read,
                     progress=progress.preparing,
@@ -98,15 +99,23 @@ def _chosen(resolved: ResolvedBenchmark, only: str | None) -> list[str]:
     return [only]
 
 
-def _needed(resolved: ResolvedBenchmark, name: str) -> set[str]:
-    """Return the sequences that the tasks on a cohort are trained and tested on."""
-    specs = [task.spec for task in resolved.tasks.values() if task.spec.data == name]
-    return {
-        sequence
-        for spec in specs
-        for train in spec.train_sequences
-        for sequence in (train, *spec.tested_on(train))
-    }
+def _uses(resolved: ResolvedBenchmark, name: str) -> list[Use]:
+    """Return what the tasks on a cohort are trained and tested on."""
+    from mribench.data.uses import Use
+    from mribench.errors import ConfigError, MRIBenchError
+
+    uses = []
+    for task, one in resolved.tasks.items():
+        if one.spec.data != name:
+            continue
+        try:
+            label = one.task.make().label
+        except MRIBenchError as error:
+            raise ConfigError(f"{resolved.config.source}: tasks.{task}.task: {error}") from error
+        trained_on = tuple(one.spec.train_sequences)
+        tested_on = dict.fromkeys(s for train in trained_on for s in one.spec.tested_on(train))
+        uses.append(Use(task, label, trained_on, tuple(tested_on)))
+    return uses
 
 
 def _json(checks: Sequence[CohortCheck]) -> str:
@@ -127,6 +136,7 @@ def _print(console: Console, check: CohortCheck) -> None:
         _sentences(console, "missing", [check.missing], "yellow")
         for name, digest in check.archives.items():
             _item(console, "md5", f"{digest}  {name}")
+        _sentences(console, "unusable", check.problems, "red")
         console.print()
         return
     if check.groups:

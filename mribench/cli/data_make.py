@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +13,12 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mribench.errors import DataError
+    from mribench.registry import Registry
+
     Progress = Callable[[int, int], None]
+
+_KEY = re.compile(r"^data make\.(\w+)")  # as the registry names it
 
 
 @click.command(
@@ -35,6 +43,11 @@ if TYPE_CHECKING:
     help="Strokes in all, or in none; by default as the archive has them.",
 )
 @click.option("--draws", type=click.IntRange(1), help="Subjects made of each label map.")
+@click.option(
+    "--unknown",
+    type=click.Choice(["refuse", "background"]),
+    help="Label numbers that stand in no table: refuse the map, or take them for air.",
+)
 @click.option("--force", is_flag=True, help="Write into OUT even if it is not empty.")
 def command(name: str, out: Path, force: bool, **given: Any) -> int:
     """Make the dataset NAME and write it into the folder OUT as real files.
@@ -47,7 +60,15 @@ def command(name: str, out: Path, force: bool, **given: Any) -> int:
     write = _writer(name, options)
     _check_folder(out, force)
     total = _write_with_progress(write, out, f"making {name}", Console(stderr=True))
-    click.echo(f"{total} subjects in {out}")
+    click.echo(f"{total} subject{'' if total == 1 else 's'} in {out}")
+    asked = options.get("subjects", 0)
+    if asked * options.get("draws", 1) > total:
+        click.secho(
+            f"fewer than asked for: --subjects {asked} takes so many label maps, and there are only"
+            f" {total // options.get('draws', 1)}; --draws makes several subjects of each",
+            fg="yellow",
+            err=True,
+        )
     return 0
 
 
@@ -58,13 +79,17 @@ def _writer(name: str, options: dict[str, Any]) -> Callable[[Path, Progress], No
         ConfigError: for an unknown dataset, option or value.
         DataError: when the dataset cannot make itself.
     """
-    from mribench.errors import DataError
+    from mribench.errors import ConfigError, DataError
     from mribench.interfaces import DatasetRef
     from mribench.plugins import load_registry
 
     registry = load_registry()
     component = DatasetRef.model_validate({"name": name, **options})
-    dataset = registry.resolve(component, "data make", "corrected").make()
+    _check_options(name, options, registry)
+    try:
+        dataset = registry.resolve(component, "data make", "corrected").make()
+    except ConfigError as error:
+        raise ConfigError(_KEY.sub(lambda key: _option(key[1]), error.message), error.hint) from error
     if not hasattr(dataset, "write"):
         raise DataError(
             f"dataset '{name}' cannot make itself: its files come from {dataset.source}",
@@ -74,11 +99,48 @@ def _writer(name: str, options: dict[str, Any]) -> Callable[[Path, Progress], No
     return write
 
 
+def _check_options(name: str, options: dict[str, Any], registry: Registry) -> None:
+    """Refuse options that the dataset does not have; an unknown dataset is left to the registry."""
+    from mribench.errors import ConfigError
+
+    if name not in registry.names("dataset"):
+        return
+    known = registry.get("dataset", name).entry.options.model_fields
+    strange = [_option(key) for key in options if key not in known]
+    if strange:
+        parameters = [p for p in command.params if isinstance(p, click.Option)]
+        there = ", ".join(p.opts[0] for p in parameters if p.name in known)
+        raise ConfigError(
+            f"dataset '{name}' has no option {', '.join(strange)}",
+            f"its options: {there}" if there else "it has no options here",
+        )
+
+
+def _option(key: str) -> str:
+    """Return how an option is written on the command line."""
+    return next((p.opts[0] for p in command.params if p.name == key), f"--{key.replace('_', '-')}")
+
+
 def _check_folder(out: Path, force: bool) -> None:
     from mribench.errors import DataError
 
-    if out.is_dir() and any(out.iterdir()) and not force:
+    try:
+        full = out.is_dir() and any(out.iterdir())
+        there = next(place for place in (out, *out.absolute().parents) if place.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+    if full and not force:
         raise DataError(f"{out} is not empty", "name another folder, or say --force to write into it")
+
+
+def _cannot_write(out: Path, error: OSError) -> DataError:
+    from mribench.errors import DataError
+
+    return DataError(f"cannot write {out}: {error.strerror or error}", "name a folder that can be written")
 
 
 def _write_with_progress(write: Callable[[Path, Progress], None], out: Path, what: str, console: Any) -> int:
@@ -95,5 +157,8 @@ def _write_with_progress(write: Callable[[Path, Progress], None], out: Path, wha
             written = done
             progress.update(bar, completed=done, total=total)
 
-        write(out, tell)
+        try:
+            write(out, tell)
+        except OSError as error:
+            raise _cannot_write(out, error) from error
     return written

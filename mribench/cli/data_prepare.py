@@ -28,7 +28,7 @@ _SAID = 10
     "  mribench data prepare benchmarks/quickstart.yaml --verify\n"
     "  mribench data prepare --clean",
 )
-@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one key of FILE. Repeatable.")
 @click.option(
     "--jobs", type=click.IntRange(1), help=f"Processes; by default the number of cores, at most {_MOST_JOBS}."
@@ -43,6 +43,10 @@ def command(file: Path | None, sets: tuple[str, ...], jobs: int | None, verify: 
     """
     from mribench.data.prepared import volume_store
 
+    if clean and (file is not None or sets or verify or jobs):
+        raise click.UsageError(
+            "--clean removes all prepared volumes: it goes without FILE, --set, --jobs and --verify."
+        )
     store = volume_store()
     if clean:
         return _clean(store)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from mribench.registry import Registry
 
 DEFECTS = "defects"
+WIDE = 120
+"""Columns of a terminal from which the sources of defects have a column of their own."""
+_BESIDE_NAME = 40
+"""Columns that a table needs beside the names; a narrower terminal breaks its lines, never a name."""
 
 
 @click.command("list", epilog="\b\nExamples:\n  mribench list objective\n  mribench list defects")
@@ -26,28 +30,43 @@ def command(kind: str | None) -> int:
     """
     from rich.console import Console
 
+    from mribench.defects import known_defects
     from mribench.plugins import load_registry
 
     registry = load_registry()
-    Console().print(_defects(registry) if kind == DEFECTS else _entries(registry, kind))
+    console = Console()
+    if kind == DEFECTS:
+        names = list(known_defects(registry))
+        table = _defects(registry, wide=console.width >= WIDE)
+    else:
+        names = [found.entry.name for found in registry if kind in (None, found.entry.kind)]
+        table = _entries(registry, kind)
+    console.width = max(console.width, max(map(len, names), default=0) + _BESIDE_NAME)
+    console.print(table)
     for problem in registry.problems:
         click.secho(f"skipped: {problem}", fg="yellow", err=True)
     return 0
 
 
 def _entries(registry: Registry, kind: str | None) -> Table:
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table("kind", "name", "what", "from")
+    table = Table()
+    table.add_column("kind", no_wrap=True)
+    table.add_column("name", no_wrap=True)
+    table.add_column("what", overflow="fold")
+    table.add_column("from", overflow="fold")
     for found in registry:
         if kind in (None, found.entry.kind):
             entry = found.entry
             origin = f"{found.plugin} ({found.distribution} {found.version})"
-            table.add_row(entry.kind, entry.name, entry.summary, origin)
+            table.add_row(*map(escape, (entry.kind, entry.name, entry.summary, origin)))
     return table
 
 
-def _defects(registry: Registry) -> Table:
+def _defects(registry: Registry, *, wide: bool) -> Table:
+    """Return the known defects; their sources stand below what goes wrong unless there is room."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -59,7 +78,12 @@ def _defects(registry: Registry) -> Table:
     for found in registry:
         for defect in found.entry.defects:
             shown_by.setdefault(defect.name, []).append(f"{found.entry.kind} {found.entry.name}")
-    table = Table("defect", "what goes wrong", "found in", "switched on in")
+    table = Table()
+    table.add_column("defect", no_wrap=True)
+    for column in ("what goes wrong", *(("found in",) if wide else ()), "switched on in"):
+        table.add_column(column, overflow="fold")
     for name, defect in known_defects(registry).items():
-        table.add_row(name, escape(defect.summary), escape(defect.source), escape(", ".join(shown_by[name])))
+        summary, source, places = map(escape, (defect.summary, defect.source, ", ".join(shown_by[name])))
+        told = (summary, source) if wide else (f"{summary}\n[dim]found in: {source}[/]",)
+        table.add_row(escape(name), *told, places)
     return table

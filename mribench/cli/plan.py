@@ -17,8 +17,28 @@ if TYPE_CHECKING:
     from mribench.plan.changes import Change
 
 
+class _Plan(click.Command):
+    """Takes ``--why FILE`` for what it was meant: every job of FILE."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.MissingParameter:
+            place = given.index("--why") + 1 if "--why" in given else len(given)
+            if place == len(given) or not _is_file(given[place]):
+                raise
+        ctx.params.clear()
+        return super().parse_args(ctx, [*given[:place], "*", *given[place:]])
+
+
+def _is_file(text: str) -> bool:
+    return Path(text).suffix in (".yaml", ".yml") or Path(text).is_file()
+
+
 @click.command(
     "plan",
+    cls=_Plan,
     epilog="\b\nExamples:\n  mribench plan benchmarks/paper.yaml\n"
     "  mribench plan benchmarks/paper.yaml --why 'seqinv/*'",
 )

@@ -25,7 +25,8 @@ FORMATS = ("terminal", "markdown", "csv", "json")
 )  # fmt: skip
 @click.option(
     "--table", "tables", multiple=True, metavar="NAME",
-    help="leaderboard, transfer, or paper-N for the N-th task. Repeatable; default: those the file names.",
+    help="leaderboard, transfer, invariance, defects, budget, or paper-N for the N-th task. Repeatable;"
+    " default: those the file names.",
 )  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
 @click.option("--save", is_flag=True, help="Also write all formats to <results>/<benchmark>/report/.")

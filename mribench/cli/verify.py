@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 
 _KINDS = ("pretrain", "adapt", "evaluate", "embed")
 _STYLES = {"same": "green", "differs": "red", "not rerun": "yellow"}
+
+
+_LONGEST = 2000  # characters of one line about a job
+_TOLERANCE = "--tolerance: expected a finite number ≥ 0"
+
+
+def _finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    from mribench.errors import ConfigError
+
+    del context, parameter
+    if not math.isfinite(value) or value < 0:
+        raise ConfigError(f"{_TOLERANCE}, got {value:g}", "leave it out to compare exactly")
+    return value
 
 
 @click.command(
@@ -38,7 +51,7 @@ _STYLES = {"same": "green", "differs": "red", "not rerun": "yellow"}
     help="Kinds of job to run again; others are taken as they are. Repeatable; default: all.",
 )  # fmt: skip
 @click.option(
-    "--tolerance", type=click.FloatRange(0), default=0.0, show_default=True,
+    "--tolerance", type=float, callback=_finite, default=0.0, show_default=True,
     help="Largest difference of a value that counts as none. With one, digests are not compared.",
 )  # fmt: skip
 @click.option(
@@ -67,20 +80,30 @@ def command(
     """
     from rich.console import Console
 
+    from mribench.validation import readable
     from mribench.verify import KINDS, check_integrity, open_results, sample
 
     directory, digest = _locate(what, results, sets)
     found = open_results(directory, digest)
-    drawn = sample(found, None if everything else count, seed, kinds or KINDS, only)
+    with readable():
+        drawn = sample(found, None if everything else count, seed, kinds or KINDS, only)
     console = Console()
     inconsistent = check_integrity(found)
     for name, sentences in inconsistent.items():
-        text = f"inconsistent: {name}: {'; '.join(sentences)}"
-        console.print(text, style="red", markup=False, soft_wrap=True)
+        _say(console, f"inconsistent: {name}: {'; '.join(sentences)}", "red")
     verdicts = _rerun(console, found, drawn, tolerance)
     _show(console, verdicts)
-    _conclude(console, found, verdicts, len(inconsistent), tolerance)
+    _conclude(console, found, verdicts, inconsistent, tolerance)
     return 0 if not inconsistent and all(verdict.outcome == "same" for verdict in verdicts) else 1
+
+
+def _say(console: Console, text: str, style: str | None = None) -> None:
+    """Print one line; names come from files that anybody may have edited."""
+    from mribench.validation import printable
+
+    console.print(
+        printable(text, _LONGEST), style=style, markup=False, highlight=style is not None, soft_wrap=True
+    )
 
 
 def _locate(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, str | None]:
@@ -114,17 +137,19 @@ def _rerun(console: Console, results: Results, drawn: Sequence[Planned], toleran
             progress.preparing("running again", number - 1, len(drawn))
             verdicts.append(rerun.verify(job))
             if not console.is_terminal:
-                console.print(
-                    f"{number}/{len(drawn)} {verdicts[-1].outcome}: {job.id}",
-                    markup=False, highlight=False, soft_wrap=True,
-                )  # fmt: skip
+                _say(console, f"{number}/{len(drawn)} {verdicts[-1].outcome}: {job.id}")
         progress.preparing("running again", len(drawn), len(drawn))
     return verdicts
 
 
 def _show(console: Console, verdicts: Sequence[Verdict]) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
+    from mribench.validation import printable
+
+    if not verdicts:
+        return
     table = Table()
     table.add_column("job", overflow="fold")
     table.add_column("kind")
@@ -134,25 +159,33 @@ def _show(console: Console, verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         largest = "–" if math.isnan(verdict.largest) else f"{verdict.largest:.3g}"
         outcome = f"[{_STYLES[verdict.outcome]}]{verdict.outcome}[/]"
-        table.add_row(verdict.job.id, verdict.job.kind, outcome, largest, f"{verdict.wall_s:.1f}")
+        name, kind = (escape(printable(text)) for text in (verdict.job.id, verdict.job.kind))
+        table.add_row(name, kind, outcome, largest, f"{verdict.wall_s:.1f}")
     console.print(table)
     for verdict in verdicts:
         for text in verdict.details:
-            line = f"{verdict.outcome}: {verdict.job.id}: {text}"
-            console.print(line, style=_STYLES[verdict.outcome], markup=False, soft_wrap=True)
+            _say(console, f"{verdict.outcome}: {verdict.job.id}: {text}", _STYLES[verdict.outcome])
         if verdict.notes:
-            console.print(f"  {'; '.join(verdict.notes)}", markup=False, highlight=False, soft_wrap=True)
+            _say(console, f"  {'; '.join(verdict.notes)}")
 
 
 def _conclude(
-    console: Console, results: Results, verdicts: Sequence[Verdict], inconsistent: int, tolerance: float
+    console: Console,
+    results: Results,
+    verdicts: Sequence[Verdict],
+    inconsistent: Collection[str],
+    tolerance: float,
 ) -> None:
     counts = Counter[str](verdict.outcome for verdict in verdicts)
     outcomes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in _STYLES if counts[outcome])
+    outcomes = f": {outcomes}" if outcomes else ""
     within = f" within {tolerance:g}" if tolerance else ""
-    consistent = f"{inconsistent} of them contradict themselves" if inconsistent else "consistent"
+    unread = {results.jobs[key].id for key in results.damaged}
+    wrong = len(set(inconsistent) - unread)
+    consistent = f"{wrong} of them contradict themselves" if wrong else "consistent"
+    consistent += f"; jobs whose state cannot be read: {len(results.damaged)}" if unread else ""
     console.print(
-        f"{len(verdicts)} of {len(results.done)} done jobs verified: {outcomes}{within};"
+        f"{len(verdicts)} of {len(results.done)} done jobs verified{outcomes}{within};"
         f" files of all done jobs: {consistent}.",
         highlight=False,
         soft_wrap=True,

@@ -32,10 +32,16 @@ def cross_check(config: BenchmarkConfig) -> None:
     for name in config.splits:
         if name not in config.data:
             raise problem(f"splits.{name}", "no such cohort under 'data'", did_you_mean(name, config.data))
-    for name in config.invariance:
+    for name, spec in config.invariance.items():
         if name not in config.splits:
             known = f"add splits.{name}" if name in config.data else did_you_mean(name, config.data)
             raise problem(f"invariance.{name}", "no cohort of this name has a split", known)
+        if len(spec.sequences) < 2:
+            raise problem(
+                f"invariance.{name}.sequences",
+                f"needs two or more to compare, got {spec.sequences[0]} alone",
+                "add the sequences that the embeddings should not depend on",
+            )
     for name, task in config.tasks.items():
         place = f"tasks.{name}.data"
         if task.data not in config.data:

@@ -28,6 +28,9 @@ MAX_NODES = 100_000
 MAX_TEXT = 400
 """Longest text, which is that of a path; everything else is a name."""
 
+MAY_BE_EMPTY = ("measure_defects",)
+"""Lists at the top of a file that may be left empty, as when all their items are commented out."""
+
 _SYNTAX_HINT = "check the indentation, colons, brackets and quotes around that line"
 
 
@@ -104,7 +107,7 @@ def read_file(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{path.name}: expected a mapping of keys, got {kind}", "start with 'benchmark: <name>'"
         )
-    return value
+    return value | {key: [] for key in MAY_BE_EMPTY if key in value and value[key] is None}
 
 
 def read_text(text: str, where: str) -> Any:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mribench.errors import ConfigError
+
 logger = logging.getLogger(__name__)
 
 _VERSION = 1  # of what is remembered: older records are not believed
@@ -22,11 +24,18 @@ def cache_dir() -> Path:
     """Return mribench's cache folder: ``MRIBENCH_CACHE``, else the platform's user cache.
 
     The folder is not created. Everything in it can be deleted at any time between runs.
+
+    Raises:
+        ConfigError: when it names the home folder of somebody who is not known.
     """
     given = os.environ.get("MRIBENCH_CACHE")
-    if given:
-        return Path(given).expanduser()
-    return _user_cache() / "mribench"
+    try:
+        return Path(given).expanduser() if given else _user_cache() / "mribench"
+    except RuntimeError:  # what pathlib raises
+        what = f"MRIBENCH_CACHE is '{given}'" if given else "MRIBENCH_CACHE is not set"
+        raise ConfigError(
+            f"{what}, and there is no such home folder", "set MRIBENCH_CACHE to a folder that can be written"
+        ) from None
 
 
 def remembered(

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
 
 from mribench.data.inspection import inspect_values, unusable
+from mribench.data.uses import Use, unmet_needs
 from mribench.errors import DataError, MRIBenchError
 from mribench.interfaces.dataset import Dataset, Exclusion, Subject
-from mribench.interfaces.split import SplitRule
+from mribench.interfaces.split import Split, SplitRule
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, in all)."""
+
+
+@runtime_checkable
+class MadeOfFiles(Protocol):
+    """A dataset that makes itself of files which may be wrong."""
+
+    def check_sources(self, progress: Callable[[int, int], None] | None = None) -> Sequence[str]:
+        """Return one sentence for each file that it cannot be made of; the progress is (done, in all)."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,7 @@ def check_cohort(
     *,
     entry: str = "",
     rule: SplitRule | None = None,
-    needed: Iterable[str] = (),
+    uses: Sequence[Use] = (),
     reader: str = "",
     read: bool = True,
     progress: Progress | None = None,
@@ -137,22 +147,31 @@ def check_cohort(
         dataset: reads it.
         entry: the name of the dataset entry.
         rule: how it is split.
-        needed: sequences that tasks ask for.
+        uses: what tasks ask for.
         reader: tells versions of the dataset's code apart.
         read: open every file, else go by names only.
         progress: told how far reading has come.
     """
-    missing = dataset.missing()
+    try:
+        missing, wrong = dataset.missing(), ""
+    except DataError as error:
+        missing, wrong = "", _sentence(error)
     about = {
         "name": name, "dataset": entry or name, "where": dataset.where(), "licence": dataset.licence,
         "source": dataset.source, "archives": dict(dataset.archives), "missing": missing, "read": read,
     }  # fmt: skip
+    if wrong:
+        return CohortCheck(**about, problems=(wrong,))  # type: ignore[arg-type]
     if missing:
-        return CohortCheck(**about)  # type: ignore[arg-type]
+        return _of_sources(CohortCheck(**about), dataset, progress)  # type: ignore[arg-type]
     try:
         people = list(dataset.subjects())
     except DataError as error:
-        return CohortCheck(**about, problems=(error.message,), **_left_out(dataset))  # type: ignore[arg-type]
+        left_out = _left_out(dataset)
+        return CohortCheck(**about, problems=(_sentence(error),), **left_out)  # type: ignore[arg-type]
+    split, counts = (None, None) if rule is None else _split(rule, people)
+    unmet = [] if split is None else [text for use in uses for text in unmet_needs(name, use, split, people)]
+    needed = {sequence for use in uses for sequence in (*use.trained_on, *use.tested_on)}
     problems, changes = _read(name, dataset, people, reader, progress) if read else ([], ())
     twice = [person for person, count in Counter(p.id for p in people).items() if count > 1]
     return CohortCheck(
@@ -162,10 +181,10 @@ def check_cohort(
         scans=sum(len(person.scans) for person in people),
         groups=_groups(people),
         lacking=_lacking(people, needed),
-        problems=(*(f"{person} is there twice" for person in twice), *problems),
+        problems=(*(f"{person} is there twice" for person in twice), *problems, *unmet),
         changes=changes,
         covariates=dict(Counter(key for person in people for key in person.covariates).most_common()),
-        split=None if rule is None else _split(rule, people),
+        split=counts,
     )
 
 
@@ -238,19 +257,37 @@ def _read(
     return list(dict.fromkeys(problems)), tuple(changes)
 
 
-def _split(rule: SplitRule, people: Sequence[Subject]) -> SplitCounts:
+def _of_sources(check: CohortCheck, dataset: Dataset, progress: Progress | None) -> CohortCheck:
+    """Look at what a cohort that is not made yet would be made of."""
+    if not (check.read and isinstance(dataset, MadeOfFiles)):
+        return check
+
+    def tell(done: int, total: int) -> None:
+        if progress:
+            progress(f"reading what {check.name} is made of", done, total)
+
+    problems = tuple(dataset.check_sources(tell))
+    if not problems:
+        return check
+    return replace(check, missing="not made yet, and cannot be made as it is", problems=problems)
+
+
+def _sentence(error: MRIBenchError) -> str:
+    return f"{error.message} ({error.hint})" if error.hint else error.message
+
+
+def _split(rule: SplitRule, people: Sequence[Subject]) -> tuple[Split | None, SplitCounts]:
     try:
         split = rule.split(people)
     except MRIBenchError as error:
-        hint = f" ({error.hint})" if error.hint else ""
-        return SplitCounts(problem=f"{error.message.removeprefix('split: ')}{hint}")
+        return None, SplitCounts(problem=_sentence(error).removeprefix("split: "))
     site_of = {person.id: person.site for person in people}
 
     def count(ids: Iterable[str]) -> dict[str, int]:
         return dict(sorted(Counter(site_of[i] for i in ids).items()))
 
     tested = {site: len(ids) for site, ids in split.test.items()}
-    return SplitCounts(count(split.train), count(split.validation), tested)
+    return split, SplitCounts(count(split.train), count(split.validation), tested)
 
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:

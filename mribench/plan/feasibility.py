@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -30,6 +30,9 @@ def check_feasible(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -
         _check_pretraining(f"{source}: methods.{name}", method, cohorts[method.pretrain.data])
     for name, task in resolved.tasks.items():
         _check_people(f"{source}: tasks.{name}", task, cohorts[task.spec.data])
+    if not resolved.measured:  # embeddings are not made again for a defect that is measured
+        for name, spec in resolved.config.invariance.items():
+            _check_embedded(f"{source}: invariance.{name}", spec.sequences, cohorts[name])
     _check_models(source, resolved)
 
 
@@ -72,12 +75,24 @@ def _check_people(where: str, task: ResolvedTask, cohort: Cohort) -> None:
     every = dict.fromkeys(s for train in sequences for s in task.spec.tested_on(train))
     with _at(f"{where}.task"):
         label = task.task.make().label
-    for role, ids in (("training", cohort.split.train), ("test", tested)):
-        if not ids:
-            hint = f"change the sizes in splits.{cohort.name}"
-            raise ConfigError(f"{where}.data: '{cohort.name}' has no {role} subject", hint)
+    _check_anybody(f"{where}.data", "training", cohort, cohort.split.train)
+    _check_anybody(f"{where}.data", "test", cohort, tested)
     _check_scans(f"{where}.train_sequences", "training", label, cohort, cohort.split.train, sequences)
     _check_scans(f"{where}.test_sequences", "test", label, cohort, tested, every)
+
+
+def _check_anybody(where: str, role: str, cohort: Cohort, ids: tuple[str, ...]) -> None:
+    if not ids:
+        hint = f"change the sizes in splits.{cohort.name}"
+        raise ConfigError(f"{where}: '{cohort.name}' has no {role} subject", hint)
+
+
+def _check_embedded(where: str, sequences: Iterable[str], cohort: Cohort) -> None:
+    if cohort.split is None:
+        return
+    tested = tuple(i for ids in cohort.split.test.values() for i in ids)
+    _check_anybody(where, "test", cohort, tested)
+    _check_scans(f"{where}.sequences", "test", None, cohort, tested, sequences)
 
 
 def _check_scans(
@@ -109,14 +124,26 @@ def _check_models(source: str, resolved: ResolvedBenchmark) -> None:
         for component in _encoders(resolved):
             for name, task in resolved.tasks.items():
                 _check_head(f"{source}: tasks.{name}", task, component.make())
+        for component in _encoders(resolved, {"random-frozen"}):
+            for name, spec in resolved.config.invariance.items():
+                _check_windows(f"{source}: invariance.{name}.patch_vox", spec.patch_vox, component.make())
 
 
-def _encoders(resolved: ResolvedBenchmark) -> list[Resolved]:
-    """Return the encoders that tasks are adapted on, each once."""
+def _encoders(
+    resolved: ResolvedBenchmark, arms: Collection[str] = ("scratch", "random-frozen")
+) -> list[Resolved]:
+    """Return the encoders of the methods and, with one of these reference arms, its own; each once."""
     found = [method.encoder for method in resolved.methods.values()]
-    if set(resolved.config.reference_arms) - {"identity"}:
+    if set(resolved.config.reference_arms).intersection(arms):
         found.append(resolved.reference_encoder)
     return list({str(encoder.component()): encoder for encoder in found}.values())
+
+
+def _check_windows(where: str, patch_vox: int, encoder: Encoder) -> None:
+    _check_edges(where, [patch_vox], encoder)
+    if patch_vox == max(encoder.strides):  # some encoders need more than one voxel of their coarsest map
+        with _at(where), torch.no_grad():
+            encoder.eval().embed(torch.zeros(1, 1, *(patch_vox,) * 3))
 
 
 def _check_head(where: str, resolved: ResolvedTask, encoder: Encoder) -> None:

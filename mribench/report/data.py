@@ -91,6 +91,7 @@ def to_json(run: RunData, tables: Sequence[str]) -> str:
         "defects": profiles_shown(run.manifest),
         "seeds": run.manifest["seeds"],
         "superseded": run.superseded,
+        "mixed": list(run.mixed),
         "notes": list(flags(run).notes),
         "cells": records,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,10 +70,12 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
             for one cell, the newest is used; results of other splits are never shown beside it.
 
     Raises:
-        StoreError: when there are none, a file cannot be read, or its schema version is another.
+        StoreError: when there are none, a file cannot be read, or it or the folder is of another schema
+            version.
     """
-    manifests = read_manifests(directory, digest)
     store = Store(directory)
+    store.check()
+    manifests = read_manifests(directory, digest)
     planned = [job for manifest in manifests for job in manifest["jobs"]]
     statuses = {key: store.status(key) for key in {job["key"] for job in planned if job["key"]}}
     status, blame = _blocked(planned, {key: found.state for key, found in statuses.items()})
@@ -133,8 +136,9 @@ def _manifest(path: Path) -> dict[str, Any]:
     manifest = read_json(path)
     found = manifest.get("schema") if isinstance(manifest, dict) else None
     if found != SCHEMA:
+        version = json.dumps(found)[:_MAX_VERSION]
         raise StoreError(
-            f"{path} is of schema version {found}, this mribench reads {SCHEMA}",
+            f"{path} is of schema version {version}, this mribench reads {SCHEMA}",
             "use the mribench that wrote it, or run the benchmark again into another --results",
         )
     if not manifest.keys() >= _MANIFEST or not isinstance(manifest["jobs"], list):
@@ -142,6 +146,7 @@ def _manifest(path: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
+_MAX_VERSION = 40  # characters, as messages show it
 _MANIFEST = {"benchmark", "profile", "created", "seeds", "methods", "tasks", "report", "jobs"}
 
 
@@ -208,6 +213,9 @@ def _finished(directory: Path, key: str) -> str:
     return str(status.get("finished") or status.get("written") or "")
 
 
+_AGAIN = "delete its folder and run the benchmark again"
+
+
 def _read(directory: Path, keys: Iterable[str], name: str, schema: pa.Schema) -> pd.DataFrame:
     paths = [directory / "jobs" / key / name for key in keys]
     try:
@@ -216,14 +224,13 @@ def _read(directory: Path, keys: Iterable[str], name: str, schema: pa.Schema) ->
                 raise pa.ArrowInvalid(f"{path} lacks columns")
         return read_tables(paths, schema)
     except FileNotFoundError as error:
-        raise StoreError(f"{error.filename or error} is not there, though its job is done") from error
+        gone = next((path for path in paths if not path.exists()), error.filename or name)
+        raise StoreError(f"{gone} is not there, though its job is done", _AGAIN) from error
     except (OSError, pa.ArrowException) as error:
         broken = [path for path in paths if not _readable(path, schema)]
         where = str(broken[0]) if broken else f"some {name} under {directory / 'jobs'}"
         reason = " ".join(str(error).split())
-        raise StoreError(
-            f"cannot read {where}: {reason[:160]}", "delete its folder and run the benchmark again"
-        ) from error
+        raise StoreError(f"cannot read {where}: {reason[:160]}", _AGAIN) from error
 
 
 def _readable(path: Path, schema: pa.Schema) -> bool:

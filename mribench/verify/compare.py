@@ -176,10 +176,17 @@ def _tensors_apart(a: Tensor, b: Tensor) -> float:
 
 def compare_job_rows(original: Path, rerun: Path, tolerance: float) -> Finding:
     """Compare the counts and digests of two job rows."""
-    old, new = (pq.ParquetFile(path).read().to_pylist()[0] for path in (original, rerun))
+    old, new = (_first_row(path) for path in (original, rerun))
     names = [*COUNTED, *(() if tolerance else DIGESTS)]
     texts = list(_unequal(names, old, new))
     return Finding(not texts, 0.0, f"{original.name}: {'; '.join(texts)}" if texts else "")
+
+
+def _first_row(path: Path) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = pq.ParquetFile(path).read().to_pylist()
+    if not rows:
+        raise pa.ArrowInvalid("it has no row")
+    return rows[0]
 
 
 def _unequal(names: Sequence[str], old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError
@@ -13,33 +15,40 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mribench.errors import StoreError
+from mribench.interfaces.metric import ScoreStatus
 from mribench.plan.changes import plain, some
 from mribench.plan.job import key_of_specification
-from mribench.plan.stale import specification
 from mribench.records import CELL_COLUMNS, SCORE_SCHEMA
 from mribench.store import Store
 from mribench.training.weights import state_digest
 from mribench.verify.results import Planned, Results
+from mribench.verify.specification import read_specification
 
 _ENCODERS = {"encoder.safetensors": "", "model.safetensors": "encoder."}
 """Files that hold an encoder, and the prefix of its names there."""
+_NUMBERS = ("value", "penalty")
+_ONE_EMPTY = ("pred-empty", "ref-empty")
+_LEFT_OUT = ("both-empty", "failed")
+_WHERE = ("subject", "session", "label", "metric")
+"""Columns that tell people where a row is."""
 
 
 def check_integrity(results: Results) -> dict[str, list[str]]:
     """Return, by job id, one sentence for each contradiction in the files of a done job."""
-    found = {results.jobs[key].id: [message] for key, message in results.damaged.items()}
+    found: dict[str, list[str]] = {}
     for key, job in results.jobs.items():
+        problems = [results.damaged[key]] if key in results.damaged else []
         if key in results.done:
-            problems = list(_problems(results.store, job))
-            if problems:
-                found[job.id] = problems
+            problems += _problems(results.store, job, results.unbounded)
+        if problems:  # jobs of several plans may share a name
+            found.setdefault(job.id, []).extend(problems)
     return found
 
 
-def _problems(store: Store, job: Planned) -> Iterator[str]:
+def _problems(store: Store, job: Planned, unbounded: Collection[str]) -> Iterator[str]:
     folder = store.directory(job.key)
     try:
-        said = specification(store, job.key)
+        said = read_specification(store, job.key)
     except StoreError as error:
         yield error.message
         return
@@ -51,7 +60,9 @@ def _problems(store: Store, job: Planned) -> Iterator[str]:
         yield "job.json was changed: its content has another key than its folder"
     try:
         yield from _job_row(folder, said)
-        yield from (_score_rows(folder, said) if job.kind == "evaluate" else ())
+        if job.kind == "evaluate":
+            yield from _score_rows(folder, said)
+            yield from _counted(folder, unbounded)
         yield from _weights(folder, job.kind)
     except FileNotFoundError as error:
         yield f"{Path(str(error.filename or error)).name} is not there, though the job is done"
@@ -76,7 +87,10 @@ def _job_row(folder: Path, said: Mapping[str, Any]) -> Iterator[str]:
         "kind": said["kind"],
         "split_digest": said["payload"].get("split_digest"),
     }
-    yield from _differing("job.parquet", _read(folder / "job.parquet", expected), expected)
+    found = _read(folder / "job.parquet", expected)
+    if not found["job_key"]:
+        yield "job.parquet has no row"
+    yield from _differing("job.parquet", found, expected)
 
 
 def _score_rows(folder: Path, said: Mapping[str, Any]) -> Iterator[str]:
@@ -84,11 +98,42 @@ def _score_rows(folder: Path, said: Mapping[str, Any]) -> Iterator[str]:
     expected = {name: cell.get(name) for name in CELL_COLUMNS} | {"job_key": folder.name}
     found = _read(folder / "records.parquet", {**dict.fromkeys(SCORE_SCHEMA.names), **expected})
     yield from _differing("records.parquet", found, expected)
-    there, asked = set(found["subject"]), set(said["payload"].get("subjects", ()))
+    there, asked = set(map(str, found["subject"])), set(said["payload"].get("subjects", ()))
     if asked - there:
         yield f"records.parquet has no row of {some(sorted(asked - there))}"
     if there - asked:
         yield f"records.parquet has rows of {some(sorted(there - asked))}, who was not asked for"
+
+
+def _counted(folder: Path, unbounded: Collection[str]) -> Iterator[str]:
+    """Check what each row counts: its value where it is ok, nothing where it is left out."""
+    with (folder / "records.parquet").open("rb") as file:
+        table = pq.ParquetFile(file).read(columns=[*_WHERE, *_NUMBERS, "status"])
+    odd = [name for name in _NUMBERS if not pa.types.is_floating(table.schema.field(name).type)]
+    if odd:
+        raise pa.ArrowInvalid(f"records.parquet holds no numbers in {', '.join(odd)}")
+    rows = table.to_pandas()
+    value, counts = rows["value"].to_numpy(float), rows["penalty"].to_numpy(float)
+    ok, empty, left_out = (rows["status"].isin(names) for names in (("ok",), _ONE_EMPTY, _LEFT_OUT))
+    finite = np.isfinite(value) | (np.isposinf(value) & rows["metric"].isin(unbounded))
+    yield from _rows("are of no known status", rows[~rows["status"].isin(get_args(ScoreStatus))])
+    yield from _rows("are ok and have no finite value", rows[ok & ~finite])
+    yield from _rows(
+        "are ok and count something else than their value", rows[ok & finite & (value != counts)]
+    )
+    yield from _rows("have one empty mask and count nothing", rows[empty & ~np.isfinite(counts)])
+    yield from _rows("are left out and count something", rows[left_out & ~np.isnan(counts)])
+
+
+def _rows(what: str, rows: pd.DataFrame) -> Iterator[str]:
+    if rows.empty:
+        return
+    first = rows.iloc[0]
+    place = ", ".join(str(first[name]) for name in _WHERE if first[name])
+    yield (
+        f"records.parquet: {len(rows)} rows {what} ({place}: value {first['value']}, penalty"
+        f" {first['penalty']}, status {first['status']})"
+    )
 
 
 def _differing(name: str, found: Mapping[str, list[Any]], expected: Mapping[str, Any]) -> Iterator[str]:
@@ -107,10 +152,12 @@ def _weights(folder: Path, kind: str) -> Iterator[str]:
         if path.name not in _ENCODERS:
             continue
         prefix = _ENCODERS[path.name]
-        (noted,) = _read(folder / "job.parquet", {"encoder_digest_after": None})["encoder_digest_after"]
+        noted = _read(folder / "job.parquet", {"encoder_digest_after": None})["encoder_digest_after"]
         state = {k.removeprefix(prefix): v for k, v in load_file(path).items() if k.startswith(prefix)}
-        if noted and state_digest(_as_module(state)) != noted:
-            yield f"{path.name} is not the encoder that the job noted ({noted})"
+        digest = state_digest(_as_module(state))
+        other = [text for text in noted if text and text != digest]
+        if other:
+            yield f"{path.name} is not the encoder that the job noted ({other[0]})"
 
 
 def _as_module(state: Mapping[str, Tensor]) -> nn.Module:

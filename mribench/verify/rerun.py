@@ -20,11 +20,11 @@ from mribench.execute.worker import run_job
 from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.options import DatasetRef
 from mribench.plan.changes import entries_by_name, some
-from mribench.plan.stale import specification
 from mribench.registry import Registry
 from mribench.store import Store, read_json
 from mribench.verify.compare import compare_folders
 from mribench.verify.results import Planned, Results
+from mribench.verify.specification import read_specification
 
 Outcome = Literal["same", "differs", "not rerun"]
 
@@ -73,7 +73,7 @@ class Rerun:
         """
         started = time.perf_counter()
         try:
-            said = specification(self._results.store, job.key)
+            said = read_specification(self._results.store, job.key)
             reasons = [*self._obstacles(said), *self._link(job)]
             if not reasons:
                 reasons = self._run(job, said)
@@ -140,7 +140,7 @@ class Rerun:
         folder = self._again.prepare(job.key, said)
         before = torch.get_num_threads()
         try:
-            status = run_job(folder, self._registry, threads=int(self._environment(job).get("threads", 1)))
+            status = run_job(folder, self._registry, threads=self._environment(job).get("threads", 1))
         finally:
             torch.set_num_threads(before)
         if status is None:
@@ -152,7 +152,12 @@ class Rerun:
     def _environment(self, job: Planned) -> dict[str, Any]:
         path = self._results.store.directory(job.key) / "environment.json"
         found = read_json(path)
-        if not isinstance(found, dict):
+        if (
+            not isinstance(found, dict)
+            or not isinstance(found.get("versions", {}), dict)
+            or not isinstance(found.get("threads", 1), int)
+            or found.get("threads", 1) < 1
+        ):
             raise StoreError(f"{path} is damaged", "delete the job's folder, and run the benchmark again")
         return found
 

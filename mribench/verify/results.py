@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -52,12 +52,14 @@ class Results:
         jobs: the planned jobs that have a key, by key, dependencies first.
         done: keys of those that are done.
         damaged: by key, why the state of a job cannot be read.
+        unbounded: ids of the metrics whose best value is infinite, as PSNR's of two equal images.
     """
 
     store: Store
     jobs: dict[str, Planned]
     done: set[str]
     damaged: dict[str, str] = field(default_factory=dict)
+    unbounded: frozenset[str] = frozenset()
 
 
 def open_results(directory: Path, digest: str | None = None) -> Results:
@@ -73,7 +75,8 @@ def open_results(directory: Path, digest: str | None = None) -> Results:
     store = Store(directory)
     store.check()
     jobs: dict[str, Planned] = {}
-    for manifest in read_manifests(directory, digest):
+    manifests = read_manifests(directory, digest)
+    for manifest in manifests:
         for job in manifest["jobs"]:
             if job["key"] is None:
                 continue
@@ -89,7 +92,16 @@ def open_results(directory: Path, digest: str | None = None) -> Results:
                 done.add(key)
         except StoreError as error:
             damaged[key] = error.message
-    return Results(store, jobs, done, damaged)
+    unbounded = frozenset(name for manifest in manifests for name in _unbounded(manifest))
+    return Results(store, jobs, done, damaged, unbounded)
+
+
+def _unbounded(manifest: Mapping[str, Any]) -> Iterator[str]:
+    for task in manifest["tasks"].values():
+        for metric in task["metrics"]:
+            _, highest = metric.get("value_range") or (None, None)
+            if metric["higher_is_better"] and highest is None:
+                yield metric["id"]
 
 
 def sample(
@@ -113,21 +125,22 @@ def sample(
         patterns: shell patterns of names; all when empty.
 
     Returns:
-        The jobs, dependencies first.
+        The jobs, dependencies first; none where all that could be meant have a damaged state.
 
     Raises:
-        StoreError: when no job of these kinds is done.
-        ConfigError: when no done job has such a name.
+        StoreError: when no job of these kinds is done, and none is damaged.
+        ConfigError: when no done or damaged job has such a name.
     """
     wanted = {key: job for key, job in results.jobs.items() if key in results.done and job.kind in kinds}
-    if not wanted:
+    damaged = [results.jobs[key] for key in results.damaged if results.jobs[key].kind in kinds]
+    if not wanted and not damaged:
         what = "job" if set(kinds) == set(KINDS) else f"{' or '.join(kinds)} job"
         raise StoreError(f"no {what} in {results.store.root} is done", "mribench run FILE makes results")
     for pattern in patterns:
-        if not any(_matches(job, (pattern,)) for job in wanted.values()):
+        if not any(_matches(job, (pattern,)) for job in (*wanted.values(), *damaged)):
             raise ConfigError(
                 f"--only {pattern}: no done job has such a name",
-                f"for example '{list(wanted.values())[-1].id}'",
+                f"for example '{[*damaged, *wanted.values()][-1].id}'",
             )
     named = {key: job for key, job in wanted.items() if not patterns or _matches(job, patterns)}
     needed = {need for job in named.values() for need in job.needs}

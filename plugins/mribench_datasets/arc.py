@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mribench.interfaces import Exclusion, Scan, Subject
 from mribench_datasets.folders import FolderDataset, Found, nifti_files, sorted_scans, stem, take_once
-from mribench_datasets.people import add_covariates, participants
+from mribench_datasets.people import add_from_table, participants
 
 _SEQUENCES = ("T1w", "T2w", "FLAIR")
 _DRAWN_ON = "T2w"
@@ -53,7 +53,7 @@ class ARC(FolderDataset):
             found.excluded.append(Exclusion(name, reason, "mask without a scan"))
         table = root / "participants.tsv"
         if table.is_file():
-            add_covariates(found, participants(table, found), table)
+            add_from_table(found, table, participants)
         return found
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,6 +37,11 @@ class FolderOptions(Options):
     @classmethod
     def _nothing_is_none(cls, value: Any) -> Any:
         return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("root")
+    @classmethod
+    def _somebody_is_at_home(cls, value: Path | None) -> Path | None:
+        return known_home(value)
 
 
 @dataclass
@@ -69,7 +76,7 @@ class FolderDataset(Dataset):
     def __init__(self, options: FolderOptions) -> None:
         self.options = options
         self.namespace = options.namespace or self.name
-        self.root = options.root.expanduser() if options.root is not None else _from_environment(self.name)
+        self.root = options.root.expanduser() if options.root is not None else from_environment(self.name)
 
     @abstractmethod
     def find(self, root: Path) -> Found:
@@ -172,6 +179,9 @@ class FolderDataset(Dataset):
         return f" ({len(excluded)} left out, the first because: {excluded[0].reason})" if excluded else ""
 
 
+_LINK = "a link to content that is not here"
+
+
 def nifti_files(root: Path, found: Found) -> list[Path]:
     """Return every NIfTI file under a folder, sorted by path.
 
@@ -180,7 +190,7 @@ def nifti_files(root: Path, found: Found) -> list[Path]:
     """
     paths = []
     for path in root.rglob("*.nii*"):
-        if not path.name.endswith((".nii", ".nii.gz")) or path.is_dir():
+        if not path.name.endswith((".nii", ".nii.gz")) or what_is(path) == "a folder":
             continue
         if path.name.startswith("."):
             found.ignored["hidden files (.*)"] += 1
@@ -191,17 +201,41 @@ def nifti_files(root: Path, found: Found) -> list[Path]:
 
 def is_there(path: Path, subject: str, found: Found) -> bool:
     """Return whether a file has content; a link to nothing, as datalad leaves it, is noted as excluded."""
-    if path.is_file():
+    what = what_is(path)
+    if not what:
         return True
-    reason = f"{path} is a link to content that is not here: fetch it (`datalad get`), or download the file"
-    found.excluded.append(Exclusion(subject, reason, "link without content"))
+    if what == _LINK:
+        what, kind = f"{what}: fetch it (`datalad get`), or download the file", "link without content"
+    else:
+        kind = "no file that can be read"
+    found.excluded.append(Exclusion(subject, f"{one_line(path)} is {what}", kind))
     return False
+
+
+def what_is(path: Path) -> str:
+    """Return what is found in the place of a file, or an empty string for a file."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return _LINK
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "a link that leads back to itself"
+        return f"not to be opened ({error.strerror})"
+    if stat.S_ISREG(mode):
+        return ""
+    return "a folder" if stat.S_ISDIR(mode) else "a pipe or a device, and no file"
+
+
+def one_line(path: Path) -> str:
+    """Return a path for a message, without line breaks and control characters."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path))
 
 
 def take_once(place: dict[Any, Path], key: Any, path: Path, subject: str, found: Found) -> None:
     """Put a file in its place, or note that another one is there already."""
     if key in place:
-        reason = f"{path} is there twice: {place[key]} is used"
+        reason = f"{one_line(path)} is there twice: {one_line(place[key])} is used"
         found.excluded.append(Exclusion(subject, reason, "file that is there twice"))
     elif is_there(path, subject, found):
         place[key] = path
@@ -221,8 +255,34 @@ def _first(scan: Scan) -> str:
     return str(next(iter(scan.images.values()), "without images"))
 
 
-def _from_environment(name: str) -> Path | None:
-    own, shared = os.environ.get(f"MRIBENCH_{name.upper()}"), os.environ.get("MRIBENCH_DATA")
-    if own:
-        return Path(own).expanduser()
-    return Path(shared).expanduser() / name if shared else None
+def from_environment(name: str) -> Path | None:
+    """Return the folder that ``MRIBENCH_<NAME>`` names, or the one of the name in ``MRIBENCH_DATA``.
+
+    Raises:
+        DataError: when it is in the home folder of somebody who is not known.
+    """
+    for variable, inside in ((f"MRIBENCH_{name.upper()}", ""), ("MRIBENCH_DATA", name)):
+        given = os.environ.get(variable)
+        if given:
+            try:
+                return Path(given).expanduser() / inside
+            except RuntimeError:
+                raise DataError(
+                    f"{variable} is '{given}', and there is no such home folder",
+                    f"set {variable} to the folder of the data",
+                ) from None
+    return None
+
+
+def known_home(root: Path | None) -> Path | None:
+    """Return a folder as it was given.
+
+    Raises:
+        ValueError: when it is in the home folder of somebody who is not known.
+    """
+    try:
+        if root is not None:
+            root.expanduser()
+    except RuntimeError:
+        raise ValueError(f"there is no such home folder: {root}") from None
+    return root

@@ -14,7 +14,7 @@ import pandas as pd
 from mribench.errors import DataError
 from mribench.interfaces import Exclusion, Scan, Subject
 from mribench_datasets.folders import FolderDataset, Found, nifti_files, sorted_scans, stem, take_once
-from mribench_datasets.people import add_covariates, people, read_table
+from mribench_datasets.people import People, add_from_table, people, read_table
 
 _SCAN = re.compile(r"(?P<id>IXI\d{3})-(?P<site>Guys|HH|IOP)-(?P<number>\d{4})-(?P<kind>T1|T2|PD)$")
 _OTHER = re.compile(r"IXI\d{3}-[A-Za-z]+-\d{4}-(?P<kind>MRA|DTI)")
@@ -64,7 +64,7 @@ class IXI(FolderDataset):
         found.subjects = self._subjects(scans, found)
         table = next((root / name for name in _TABLES if (root / name).is_file()), None)
         if table is not None:
-            add_covariates(found, people(_demographics(table), table, found), table)
+            add_from_table(found, table, _demographics)
         return found
 
     def _subjects(
@@ -140,8 +140,8 @@ def _label(core: str, tissues: Mapping[str, Path], found: Found) -> dict[str, tu
     return {}
 
 
-def _demographics(path: Path) -> list[tuple[str, dict[str, object]]]:
-    """Return ``age`` in years and ``sex`` (m, f), row by row, with the subject's name."""
+def _demographics(path: Path, found: Found) -> People:
+    """Return ``age`` in years and ``sex`` (m, f) by subject."""
     table = read_table(path).rename(columns=_COLUMNS)
     if "IXI_ID" not in table or not pd.api.types.is_numeric_dtype(table["IXI_ID"]):
         raise DataError(
@@ -153,4 +153,4 @@ def _demographics(path: Path) -> list[tuple[str, dict[str, object]]]:
         sex = _SEXES.get(row.get("sex", 0))
         values: dict[str, object] = {"age": row.get("age"), "sex": sex}
         rows.append((f"IXI{int(row['IXI_ID']):03d}", values))
-    return rows
+    return people(rows, path, found)

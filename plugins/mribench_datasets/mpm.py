@@ -15,7 +15,7 @@ from mribench.errors import DataError
 from mribench.interfaces import Exclusion, Scan, ScanValues, Subject
 from mribench_datasets.folders import FolderDataset, FolderOptions, Found, is_there, nifti_files, sorted_scans
 from mribench_datasets.mpm_names import ASIDE, TIMES, MapFile, map_of, other_kind, set_names, suffix_of
-from mribench_datasets.people import add_covariates, participants
+from mribench_datasets.people import add_from_table, participants
 from mribench_datasets.qmri_units import calibrated, clip_map, hole_problem, rate_from_time, unit_problem
 
 _NEEDED = ("PD", "R1", "R2s", "MTsat")
@@ -176,10 +176,8 @@ def _candidates(root: Path, found: Found) -> dict[tuple[Path, str], list[MapFile
 
 def _add_people(path: Path, found: Found) -> None:
     """Give the subjects the covariates of a participants.tsv, and its ``site``."""
-    known = participants(path, found)
-    if not path.is_file():
+    if not path.is_file() or not add_from_table(found, path, participants):
         return
-    add_covariates(found, known, path)
     for place, subject in enumerate(found.subjects):
         values = dict(subject.covariates)
         site = values.pop("site", None)

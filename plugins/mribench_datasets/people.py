@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from zipfile import BadZipFile
 
 import pandas as pd
 import xlrd
+from pandas.errors import EmptyDataError, ParserError
 from xlrd import XLRDError
 from xlrd.compdoc import CompDocError
 
@@ -49,11 +50,7 @@ def read_table(path: Path) -> pd.DataFrame:
             f"save it as {path.stem}.csv, or install openpyxl",
         ) from error
     except _BROKEN as error:
-        reason = " ".join(str(error).split())[:120]
-        raise DataError(
-            f"{path} cannot be read as a table ({type(error).__name__}: {reason})",
-            "save it again, or remove it: its covariates are then not there",
-        ) from error
+        raise DataError(f"{path} cannot be read as a table: {_why(error)}", "save it again") from error
 
 
 def _read_xls(path: Path) -> pd.DataFrame:
@@ -64,6 +61,19 @@ def _read_xls(path: Path) -> pd.DataFrame:
     if not rows:
         raise ValueError("it is empty")
     return pd.DataFrame(rows[1:], columns=rows[0]).replace("", None).infer_objects()
+
+
+def _why(error: Exception) -> str:
+    """Say in words what pandas and xlrd say in their own."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    if isinstance(error, EmptyDataError):
+        return "it is empty"
+    if isinstance(error, ParserError):
+        return "its rows differ in their number of columns, or a quote is never closed"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "it is damaged, or not of the type that its name says"
 
 
 def participants(path: Path, found: Found) -> People:
@@ -114,6 +124,28 @@ def _one_row(name: str, rows: list[Mapping[str, object]], path: Path, found: Fou
         reason = f"{path} has {len(rows)} rows that agree: used as one"
         found.remarks.append(Exclusion(name, reason, "more than one row of covariates"))
     return merged
+
+
+def add_from_table(found: Found, path: Path, read: Callable[[Path, Found], People]) -> bool:
+    """Give each subject its covariates, or remark that the table cannot be read.
+
+    Args:
+        found: whose subjects they are.
+        path: of a table that is there.
+        read: returns what the table says.
+
+    Returns:
+        Whether it could be read.
+    """
+    try:
+        known = read(path, found)
+    except DataError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        reason = f"{error.message}; covariates are left out{hint}"
+        found.remarks.append(Exclusion("", reason, "table that cannot be read"))
+        return False
+    add_covariates(found, known, path)
+    return True
 
 
 def add_covariates(found: Found, known: People, path: Path) -> None:

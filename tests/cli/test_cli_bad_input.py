@@ -183,6 +183,34 @@ MISFITS = [
         "splits.scans: no subject was scanned at site 'Guy'",
         "Guys, HH",
     ),
+    (
+        ["invariance={scans: {sequences: [T1w, FLAIR], patch_vox: 16}}"],
+        "invariance.scans.sequences: none of the 1 test subjects of 'scans' has a FLAIR scan",
+        "PDw, T1w, T2w",
+    ),
+    (
+        [
+            "invariance={maps: {sequences: [T1w, T2w], patch_vox: 16}}",
+            "splits.maps={train: 3, validation: 0, test: 0}",
+        ],
+        "invariance.maps: 'maps' has no test subject",
+        "splits.maps",
+    ),
+    (
+        ["invariance={scans: {sequences: [T1w], patch_vox: 16}}"],
+        "invariance.scans.sequences: needs two or more to compare, got T1w alone",
+        "add the sequences",
+    ),
+    (
+        ["invariance={scans: {sequences: [T1w, T2w], patch_vox: 17}}"],
+        "invariance.scans.patch_vox: expected a multiple of 2",
+        "16",
+    ),
+    (
+        ["invariance={scans: {sequences: [T1w, T2w], patch_vox: 2}}"],
+        "invariance.scans.patch_vox: encoder 'cnn': expected edges",
+        None,
+    ),
 ]
 
 

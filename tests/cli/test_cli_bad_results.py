@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from support_cli import contents, refused
 
+from mribench.store import SCHEMA
+
 # Damaged results
 
 
@@ -73,7 +75,10 @@ def test_damaged_records(mribench, finished, results, name, damage):
     if damage != "gone":
         path.write_bytes(b"" if damage == "empty" else content[:-30])
     before = contents(results)
-    refused(mribench(*views(results, finished[0])[name]), str(path), None)
+    said = mribench(*views(results, finished[0])[name])
+    refused(said, str(path), None)
+    if damage == "gone" and name != "run":
+        refused(said, f"{path} is not there, though its job is done", "delete its folder and run")
     assert contents(results) == before
 
 
@@ -90,9 +95,13 @@ def test_damaged_results_are_repaired_as_the_hint_says(mribench, finished, resul
 def test_results_of_another_version(mribench, finished, results):
     (results / "bad" / "store.json").write_text('{"schema": 99}')
     before = contents(results)
-    for name in ("run", "status"):
+    for name in views(results, finished[0]):
         said = mribench(*views(results, finished[0])[name])
         refused(said, "holds results of schema version 99", "the mribench that wrote them")
+    (results / "bad" / "store.json").unlink()  # the report can do without it
+    before.pop("bad/store.json")
+    for name in ("report file", "report folder"):
+        assert mribench(*views(results, finished[0])[name]).code == 0
     for plan in (results / "bad" / "plans").glob("*.json"):
         plan.write_text(json.dumps(json.loads(plan.read_text()) | {"schema": 99}))
     for name in ("report file", "report folder"):
@@ -150,15 +159,15 @@ def test_records_of_another_form(mribench, finished, results, damage):
     refused(mribench("report", results / "bad"), str(path), "delete its folder")
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", "null"])
+@pytest.mark.parametrize("text", ["{}", "[]", "null", "{", ""])
 def test_a_marker_of_another_form(mribench, finished, results, text):
     (results / "bad" / "store.json").write_text(text)
-    for name in ("run", "status"):
+    for name in views(results, finished[0]):
         refused(mribench(*views(results, finished[0])[name]), "store.json", None)
     refused(mribench("plan", finished[0], "--results", results), "store.json", None)
 
 
-@pytest.mark.parametrize("text", ['{"schema": 1}', '{"schema": 1, "jobs": 3}'])
+@pytest.mark.parametrize("text", [f'{{"schema": {SCHEMA}}}', f'{{"schema": {SCHEMA}, "jobs": 3}}'])
 def test_a_plan_of_another_form(mribench, results, text):
     (path,) = (results / "bad" / "plans").glob("*.json")
     path.write_text(text)

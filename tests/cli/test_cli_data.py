@@ -63,8 +63,16 @@ def test_wrong_names_and_options_are_told(tmp_path):
     assert "phantom" in caught.value.hint
     with pytest.raises(ConfigError, match="layout"):
         make("phantom", str(tmp_path), "--layout", "dicom")
-    with pytest.raises(ConfigError, match="layout"):
+    with pytest.raises(ConfigError, match=r"'ixi' has no option --layout") as caught:
         make("ixi", str(tmp_path), "--layout", "arc")
+    assert caught.value.hint == "its options: --root"
+    with pytest.raises(ConfigError, match=r"'phantom' has no option --root") as caught:
+        make("phantom", str(tmp_path), "--root", "x")
+    assert "--layout, --subjects, --spacing" in caught.value.hint
+    assert "spacing_mm" not in str(caught.value)
+    with pytest.raises(ConfigError, match=r"^--spacing: ") as caught:
+        make("phantom", str(tmp_path), "--spacing", "80")
+    assert "spacing_mm" not in str(caught.value)
     assert invoke("make", "phantom", str(tmp_path), "--subjects", "0").exit_code == 2
 
 
@@ -86,3 +94,42 @@ def test_label_maps_become_a_cohort(tmp_path, capsys):
     assert len(list((out / "labelmap001").iterdir())) == 5
     with pytest.raises(DataError, match="no folder"):
         make("labelmap", str(tmp_path / "other"), "--root", str(tmp_path / "nowhere"))
+    one = ["--root", str(tmp_path / "maps"), "--no-lesions", "--subjects", "5"]
+    assert make("labelmap", str(tmp_path / "one"), *one) == 0
+    said = capsys.readouterr()
+    assert f"1 subject in {tmp_path / 'one'}" in said.out
+    assert "--subjects 5 takes so many label maps, and there are only 1" in said.err
+    labels[5, 5, 5] = 9999
+    nib.save(nib.Nifti1Image(labels, np.diag([8.0, 8, 8, 1])), tmp_path / "maps" / "anna.nii.gz")
+    one = ["--root", str(tmp_path / "maps"), "--no-lesions"]
+    with pytest.raises(DataError, match="9999") as refused:
+        make("labelmap", str(tmp_path / "two"), *one)
+    assert "--unknown background" in refused.value.hint
+    assert make("labelmap", str(tmp_path / "two"), *one, "--unknown", "background") == 0
+
+
+@pytest.mark.parametrize("layout", ["ixi", "mpm"])
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, layout):
+    (tmp_path / "file").write_text("mine")
+    out = tmp_path / "file" / "out"
+    options = ["--layout", layout, "--subjects", "1", "--spacing", "8"]
+    with pytest.raises(DataError, match=f"^cannot write {out}: Not a directory") as caught:
+        make("phantom", str(out), *options)
+    assert "can be written" in caught.value.hint
+    assert (tmp_path / "file").read_text() == "mine"
+    (tmp_path / "link").symlink_to("link")
+    with pytest.raises(DataError, match=r"^cannot write .*link"):
+        make("phantom", str(tmp_path / "link" / "out"), *options)
+
+
+def test_a_disk_that_is_full_is_told(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mribench_datasets.phantom.cohort.write_table", full)
+    with pytest.raises(DataError, match=r"^cannot write .*No space left"):
+        make("phantom", str(tmp_path / "out"), "--layout", "mpm", "--subjects", "1", "--spacing", "8")
+
+
+def test_the_group_has_an_example():
+    assert "mribench data check benchmarks/" in invoke("--help").output

@@ -34,7 +34,7 @@ tasks:
     task: {{name: denoising, decoder: {{name: unet, features: [4], dropout: 0}}}}
     data: scans
     train_sequences: [T1w]
-    test_sequences: [T1w, FLAIR]
+    test_sequences: [T1w, PDw]
     adapt: {{steps: 1, batch_size: 2, lr: 1.0e-3, patch_vox: 16, spacing_mm: 8}}
 """
 
@@ -122,7 +122,7 @@ def test_the_counts_of_imitated_archives(file):
 
 
 def test_what_is_missing_left_out_remarked_and_ignored(file):
-    found = checked(file, "--no-read")[1]
+    found = checked(file, "--no-read", "--set", "tasks.denoise.test_sequences=[FLAIR]")[1]
     lacking = {reason["kind"]: reason["names"] for reason in found["scans"]["lacking"]}
     assert lacking == {
         "FLAIR": ["IXI002", "IXI012", "IXI013", "IXI014", "IXI035", "IXI041"],  # a task asks for it
@@ -204,12 +204,117 @@ def test_all_unusable_files_are_listed_and_the_code_is_one(copied):
     assert check(path, "--no-read").return_value == 0
 
 
-def test_a_broken_table_is_a_problem_and_no_crash(copied):
+def test_a_broken_table_is_a_remark_and_no_crash(copied):
     path, root = copied
     (root / "ixi" / "IXI.xls").write_bytes(b"garbage")
-    code, found = checked(path, "--cohort", "scans")
+    code, found = checked(path, "--cohort", "scans", "--no-read")
+    assert code == 0
+    (remark,) = [r for r in found["scans"]["remarks"] if r["kind"] == "table that cannot be read"]
+    assert "IXI.xls cannot be read as a table" in remark["sentences"][0]
+    assert "covariates are left out" in remark["sentences"][0]
+    assert found["scans"]["covariates"] == {}
+
+
+# ---- what the file's tasks need ------------------------------------------------------------------------
+
+SEGMENT = "tasks.denoise.task={name: tissue-segmentation, decoder: {name: unet, features: [4], dropout: 0}}"
+
+
+def test_a_sequence_that_no_test_subject_has_is_told_as_plan_does(file):
+    code, found = checked(file, "--no-read", "--set", "tasks.denoise.test_sequences=[T1w, FLAIR]")
     assert code == 1
-    assert "IXI.xls cannot be read as a table" in found["scans"]["problems"][0]
+    assert found["scans"]["problems"] == [
+        "none of the 3 test subjects of 'scans' has a FLAIR scan, which task 'denoise' needs"
+    ]
+    assert not found["scans"]["usable"]
+    assert found["maps"]["usable"]
+
+
+def test_a_label_that_no_training_subject_has_is_told(copied):
+    path, root = copied
+    assert check(path, "--no-read", "--set", SEGMENT).return_value == 0
+    for posterior in (root / "ixi").rglob("*c3*IXI*-T*"):
+        posterior.unlink()
+    assert check(path, "--no-read").return_value == 0  # denoising needs no label
+    said = check(path, "--no-read", "--set", SEGMENT)
+    assert said.return_value == 1
+    sentence = "none of the 2 training subjects of 'scans' has a T1w scan with a 'tissue' label"
+    assert sentence in said.stdout
+    assert "not scans" in said.stdout
+
+
+def test_a_cohort_of_strokes_without_masks_is_told(copied):
+    path, root = copied
+    shutil.rmtree(root / "arc" / "derivatives")
+    lesions = "{name: lesion-segmentation, decoder: {name: unet, features: [4], dropout: 0}}"
+    sets = (
+        f"tasks.denoise.task={lesions}",
+        "tasks.denoise.data=lesions",
+        "tasks.denoise.test_sequences=same",
+    )
+    code, found = checked(path, "--no-read", *(part for one in sets for part in ("--set", one)))
+    assert code == 1
+    assert (
+        "training subjects of 'lesions' has a T1w scan with a 'lesion' label"
+        in found["lesions"]["problems"][0]
+    )
+    assert found["lesions"]["subjects"] == 5
+
+
+# ---- cohorts that make themselves of files -------------------------------------------------------------
+
+
+def _label_map(path: Path, change=lambda labels: labels) -> None:
+    import nibabel as nib
+
+    labels = np.zeros((20, 20, 20), dtype=np.float32)
+    labels[4:16, 4:16, 4:16] = 24
+    labels[6:10, 6:14, 6:14], labels[10:14, 6:14, 6:14] = 3, 42
+    path.parent.mkdir(exist_ok=True)
+    nib.save(nib.Nifti1Image(change(labels), np.diag([8.0, 8, 8, 1])), path)
+
+
+def test_label_maps_are_looked_at_before_the_cohort_is_made(file, tmp_path, monkeypatch):
+    monkeypatch.setenv("MRIBENCH_CACHE", str(tmp_path / "cache"))
+    maps = tmp_path / "maps"
+    _label_map(maps / "good.nii.gz")
+    data = ("--cohort", "maps", "--set", f"data.maps={{name: labelmap, root: {maps}}}")
+    code, found = checked(file, *data)
+    assert code == 1
+    assert "not made yet; `mribench run` makes it" in found["maps"]["missing"]
+    assert found["maps"]["problems"] == []
+    _label_map(maps / "float.nii.gz", lambda labels: labels / 7)
+    _label_map(maps / "huge.nii.gz", lambda labels: labels * np.float32(1e30))
+    _label_map(maps / "unknown.nii.gz", lambda labels: np.where(labels == 24, 9999, labels))
+    _label_map(maps / "nothing.nii.gz", lambda labels: labels * 0)
+    (maps / "damaged.nii.gz").write_bytes(b"\x1f\x8b no more")
+    (maps / "gone.nii.gz").symlink_to(tmp_path / "nowhere")
+    code, found = checked(file, *data)
+    assert code == 1
+    assert "makes it" not in found["maps"]["missing"]
+    problems = "\n".join(found["maps"]["problems"])
+    assert len(found["maps"]["problems"]) == 6
+    for name, why in (
+        ("float", "between whole numbers"), ("huge", "between whole numbers"), ("unknown", "9999"),
+        ("nothing", "no labelled voxel"), ("damaged", "damaged"), ("gone", "does not exist"),
+    ):  # fmt: skip
+        assert any(f"{name}.nii.gz" in line and why in line for line in problems.splitlines()), name
+    said = check(file, *data).stdout
+    assert "makes it" not in said
+    assert "huge.nii.gz" in said
+    assert not (tmp_path / "cache" / "labelmap").exists()
+
+
+def test_a_folder_is_no_benchmark_file_and_an_empty_cohort_has_its_hint(file, tmp_path):
+    result = CliRunner().invoke(command, ["check", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "is a directory" in result.output
+    assert "Errno" not in result.output
+    (problem,) = checked(file, "--cohort", "scans", "--set", f"data.scans.root={tmp_path}")[1]["scans"][
+        "problems"
+    ]
+    assert "holds no usable scan" in problem
+    assert "give the folder that holds the files" in problem
 
 
 def test_missing_cohorts_say_where_to_get_them(file, tmp_path, monkeypatch):
@@ -247,7 +352,7 @@ def test_the_terminal_shows_the_same_numbers(file):
     text = check(file).stdout
     assert "6 subjects, 12 scans" in text
     assert "2 × file that is there twice: IXI002, IXI012" in text
-    assert "6 people (IXI002, IXI012, IXI013, IXI014, IXI035 and 1 more) without FLAIR" in text
+    assert "3 people (IXI013, IXI035, IXI041) without PDw" in text
     assert "train 2; validation 0; test 3 (HH 1, Guys 2)" in text
     assert "R1: 2,928 voxels not finite (read as 0), 3 clipped, in 2 scans" in text
     assert "all 3 cohorts can be used" in text

@@ -158,7 +158,7 @@ def test_clean(mribench, file, volumes):
     assert re.fullmatch(rf"removing {VOLUMES} prepared volumes, 0\.\d+ GB, from {volumes}\n", said.out)
     assert not volumes.exists()
     assert digests.is_dir(), "nothing else is removed"
-    again = mribench("data", "prepare", file, "--clean")
+    again = mribench("data", "prepare", "--clean")
     assert (again.code, again.out) == (0, f"removing 0 prepared volumes, 0.000 GB, from {volumes}\n")
 
 
@@ -169,6 +169,13 @@ def test_wrong_use(mribench, tmp_path, monkeypatch, file):
     refused(mribench("data", "prepare", tmp_path / "no.yaml"), "no.yaml", None)
     refused(mribench("data", "prepare", file, "--set", "tasks.denoise.data=nobody"), "nobody", None)
     assert mribench("data", "prepare", file, "--jobs", 0).code == 2
+    for more in ((file,), ("--verify",), ("--set", "a=b"), ("--jobs", 2)):
+        said = mribench("data", "prepare", "--clean", *more)
+        assert (said.code, said.out) == (2, "")
+        assert "--clean" in said.err
+    said = mribench("data", "prepare", tmp_path)
+    assert said.code == 2
+    assert "is a directory" in said.err
     monkeypatch.setenv("MRIBENCH_CACHE_GB", "plenty")
     refused(mribench("data", "prepare", file), "MRIBENCH_CACHE_GB is 'plenty'", "unset")
 

@@ -71,3 +71,27 @@ def test_an_unknown_defect_names_the_closest(registry: Registry) -> None:
         check_defects(["frozen-augmentations"], registry, "x.yaml: defects")
     assert caught.value.message == "x.yaml: defects: there is no defect 'frozen-augmentations'"
     assert "frozen-augmentation" in caught.value.hint
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "119", "120", "200"])
+def test_names_that_one_must_type_are_never_cut(registry: Registry, columns: str) -> None:
+    from mribench.cli.listing import DEFECTS
+
+    for arguments, names in (
+        ([DEFECTS], set(known_defects(registry))),
+        ([], {found.entry.name for found in registry}),
+        (["metric"], {found.entry.name for found in registry if found.entry.kind == "metric"}),
+    ):
+        result = CliRunner().invoke(command, arguments, env={"COLUMNS": columns})
+        assert result.exception is None
+        cells = {cell.strip() for line in result.output.splitlines() for cell in line.split("│")}
+        assert names <= cells
+        assert "…" not in result.output
+
+
+def test_sources_of_defects_have_a_column_where_there_is_room() -> None:
+    narrow = CliRunner().invoke(command, ["defects"], env={"COLUMNS": "119"}).output
+    wide = CliRunner().invoke(command, ["defects"], env={"COLUMNS": "120"}).output
+    assert "found in: " in narrow
+    assert "found in: " not in wide
+    assert "found in" in wide.splitlines()[1]

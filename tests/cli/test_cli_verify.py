@@ -12,6 +12,7 @@ import pytest
 from support_cli import Mribench, contents, refused
 
 from mribench.cli.verify import _KINDS
+from mribench.store import SCHEMA
 from mribench.verify import KINDS
 
 COUNT = 4  # 1 pretrain, 1 adapt, 2 evaluate: the method and identity
@@ -29,11 +30,12 @@ def a_job(results: Path, kind: str, part: str = "") -> Path:
     raise AssertionError(kind)
 
 
-def spoil(path: Path) -> None:
-    """Change the first value of the score rows."""
+def spoil(path: Path, *columns: str) -> None:
+    """Add to columns of the first score row."""
     rows = pq.read_table(path)
     values = rows.to_pylist()
-    values[0]["value"] += 1.5
+    for column in columns:
+        values[0][column] += 1.5
     pq.write_table(type(rows).from_pylist(values, schema=rows.schema), path)
 
 
@@ -66,7 +68,7 @@ def test_the_sample_is_drawn_by_the_seed(mribench: Mribench, finished: tuple[Pat
 
 
 def test_an_edited_score(mribench: Mribench, results: Path) -> None:
-    spoil(a_job(results, "evaluate", "identity") / "records.parquet")
+    spoil(a_job(results, "evaluate", "identity") / "records.parquet", "value", "penalty")
     said = mribench("verify", results / "bad", "--kind", "evaluate")
     assert said.code == 1
     text = flat(said.out)
@@ -87,6 +89,67 @@ def test_contradictions_are_found_outside_the_sample(mribench: Mribench, results
     assert "1 same; files of all done jobs: 1 of them contradict themselves." in text
 
 
+@pytest.mark.parametrize("column", ["value", "penalty"])
+def test_what_is_reported_is_not_what_was_measured(mribench: Mribench, results: Path, column: str) -> None:
+    spoil(a_job(results, "evaluate", "frozen") / "records.parquet", column)
+    said = mribench("verify", results / "bad", "--kind", "evaluate", "--only", "identity/*")
+    assert said.code == 1
+    assert "are ok and count something else than their value" in flat(said.out)
+    assert "files of all done jobs: 1 of them contradict themselves." in flat(said.out)
+
+
+@pytest.mark.parametrize("text", ["{", '{"state": "great"}'])
+@pytest.mark.parametrize("kind", ["evaluate", ""])
+def test_damaged_states_are_named_though_nothing_else_is_done(
+    mribench: Mribench, results: Path, text: str, kind: str
+) -> None:
+    folders = [
+        folder
+        for folder in (results / "bad/jobs").iterdir()
+        if kind in json.loads((folder / "job.json").read_text())["kind"]
+    ]
+    for folder in folders:
+        (folder / "status.json").write_text(text)
+    said = mribench("verify", results / "bad", *(("--kind", kind) if kind else ()))
+    assert said.code == 1
+    assert "Traceback" not in said.out + said.err
+    for folder in folders:
+        assert str(folder / "status.json") in said.out
+    end = f"0 of {COUNT - len(folders)} done jobs verified; files of all done jobs: consistent; jobs whose"
+    assert f"{end} state cannot be read: {len(folders)}." in flat(said.out)
+
+
+@pytest.mark.parametrize("name", ["data", "profile", "subjects", "task"])
+def test_a_payload_that_lacks_a_key(mribench: Mribench, results: Path, name: str) -> None:
+    path = a_job(results, "evaluate", "identity") / "job.json"
+    specification = json.loads(path.read_text())
+    del specification["payload"][name]
+    path.write_text(json.dumps(specification))
+    said = mribench("verify", results / "bad", "--kind", "evaluate", "--only", "identity/*")
+    assert said.code == 1
+    assert "Traceback" not in said.out + said.err
+    for outcome in ("inconsistent", "not rerun"):
+        line = next(text for text in said.out.splitlines() if text.startswith(f"{outcome}: identity/"))
+        assert f"{path} is not the specification of a job: payload.{name} is missing" in line
+
+
+def test_control_characters_of_edited_files_are_spelled_out(mribench: Mribench, results: Path) -> None:
+    folder = a_job(results, "evaluate", "identity")
+    table = pq.read_table(folder / "records.parquet")
+    rows = [{**row, "subject": "\x1b[31mred\x07", "value": 7.0} for row in table.to_pylist()]
+    pq.write_table(type(table).from_pylist(rows, schema=table.schema), folder / "records.parquet")
+    (plan,) = (results / "bad/plans").glob("*.json")
+    name = json.loads((folder / "job.json").read_text())["id"]
+    plan.write_text(plan.read_text().replace(json.dumps(name), json.dumps(f"{name}\x1b]0;[red]\x9b")))
+    said = mribench("verify", results / "bad", "--kind", "evaluate")
+    assert said.code == 1
+    assert not {"\x1b", "\x9b", "\x07"} & set(said.out + said.err)
+    assert "rows of \\x1b[31mred\\x07, who was not asked for" in flat(said.out)
+    assert f"differs: {name}\\x1b]0;[red]\\x9b" in flat(said.out)
+    said = mribench("verify", results / "bad", "--only", "x/*")
+    assert "\x1b" not in said.hint
+
+
 def test_data_that_are_gone(mribench: Mribench, finished: tuple[Path, Path], results: Path) -> None:
     folder = a_job(results, "evaluate", "identity")
     specification = json.loads((folder / "job.json").read_text())
@@ -101,7 +164,7 @@ def test_data_that_are_gone(mribench: Mribench, finished: tuple[Path, Path], res
 @pytest.mark.parametrize("name", ["store.json", "plans/*.json"])
 def test_a_foreign_schema_is_refused(mribench: Mribench, results: Path, name: str) -> None:
     (path,) = (results / "bad").glob(name)
-    path.write_text(path.read_text().replace('"schema": 1', '"schema": 9'))
+    path.write_text(path.read_text().replace(f'"schema": {SCHEMA}', '"schema": 9'))
     refused(mribench("verify", results / "bad"), "of schema version 9, this mribench reads", None)
 
 
@@ -115,7 +178,10 @@ def test_wrong_use(mribench: Mribench, finished: tuple[Path, Path], results: Pat
     )
     refused(mribench("verify", tmp_path / "none.yaml"), "none.yaml", None)
     assert mribench("verify", where / "bad", "--sample", 0).code == 2
-    assert mribench("verify", where / "bad", "--tolerance", -1).code == 2
+    for tolerance in ("nan", "inf", "-inf", "-1", "1e999"):
+        said = mribench("verify", where / "bad", "--tolerance", tolerance)
+        refused(said, "--tolerance: expected a finite number ≥ 0, got ", "leave it out")
+    assert mribench("verify", where / "bad", "--tolerance", "some").code == 2
     for status in (results / "bad/jobs").glob("*/status.json"):
         status.unlink()
     refused(mribench("verify", results / "bad"), "is done", "mribench run FILE")
@@ -151,6 +217,18 @@ def test_why_of_some_jobs(mribench: Mribench, finished: tuple[Path, Path]) -> No
     assert said.out.splitlines()[-1] == "2 job(s) match: 1 done, 1 never run"
     assert "stale" not in said.out
     refused(mribench(*options, "--why", "nothing"), "--why nothing: no job has such a name", None)
+
+
+def test_why_before_the_file_is_every_job_of_it(mribench: Mribench, finished: tuple[Path, Path]) -> None:
+    file, results = finished
+    said = mribench("plan", "--why", file, "--results", results)
+    assert said.code == 0, said
+    assert said.out == mribench("plan", file, "--why", "--results", results).out
+    assert said.out.splitlines()[-1] == f"{COUNT} job(s) match: {COUNT} done"
+    for arguments in (["--why"], ["--why", "identity/*"], ["--jobs"]):
+        said = mribench("plan", *arguments)
+        assert said.code == 2
+        assert "Missing argument 'FILE'" in said.err
 
 
 def test_why_names_changed_files(

@@ -126,6 +126,11 @@ KNOWN = "known: augment, encoder, objective, pretrain, views"
         ("  scans: {by", "  scan: {by", "splits.scan: no such cohort under 'data'", "did you mean 'scans'?"),
         ("  scans: {by: place, train: 2}\n", "",
          "tasks.find.data: cohort 'scans' has no split", "add splits.scans"),
+        ("tasks:", "invariance: {scans: {sequences: [T1w]}}\ntasks:",
+         "invariance.scans.sequences: needs two or more to compare, got T1w alone",
+         "add the sequences that the embeddings should not depend on"),
+        ("tasks:", "invariance: {scan: {sequences: [T1w, T2w]}}\ntasks:",
+         "invariance.scan: no cohort of this name has a split", "did you mean 'scans'?"),
         # values
         ("seeds: [0, 1]", "seeds: []", "seeds: expected at least 1 item, got 0", ""),
         ("seeds: [0, 1]", "seeds: [1, 0, 1]", "seeds: expected no value twice, got 1 more than once", ""),
@@ -191,6 +196,13 @@ def test_refused_with_key_and_hint(
 ) -> None:
     assert base.count(old) >= 1
     assert complaint(base.replace(old, new, 1)) == (f"tiny.yaml: {message}", hint)
+
+
+@pytest.mark.parametrize("written", ["", " null", " []", " # - all-of-them"])
+def test_a_list_of_defects_may_be_left_empty(load: Load, base: str, written: str) -> None:
+    config = load(f"{base}measure_defects:{written}\n")
+    assert config.measure_defects == []
+    assert config_digest(config) == config_digest(load(base))
 
 
 @pytest.mark.parametrize("key", ["benchmark", "data", "defaults", "tasks"])

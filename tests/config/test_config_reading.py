@@ -177,6 +177,12 @@ def test_no_mapping(tmp_path: Path, content: bytes, message: str) -> None:
     assert caught.value.message == message
 
 
+def test_only_lists_that_may_be_empty_are_filled_in(tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text("measure_defects:\nseeds:\ndefects: null\n")
+    assert read_file(path) == {"measure_defects": [], "seeds": None, "defects": None}
+
+
 def test_encodings(tmp_path: Path) -> None:
     path = tmp_path / "t.yaml"
     path.write_bytes("\ufeffa: ü\n".encode())

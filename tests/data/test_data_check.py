@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mribench.data.check import Reason, SplitCounts, check_cohort, grouped
+from mribench.data.uses import Use
 from mribench.data.volumes import Volume, write_volume
 from mribench.errors import DataError
 from mribench.interfaces import Dataset, Exclusion, Scan, ScanValues, Split, SplitRule, Subject
@@ -99,7 +100,8 @@ def test_groups_are_by_site_and_sequence(made):
 
 def test_who_lacks_a_sequence_is_named_even_if_all_do(made):
     lacking = {
-        reason.kind: reason.names for reason in check_cohort("x", made, needed=["FLAIR"], read=False).lacking
+        reason.kind: reason.names
+        for reason in check_cohort("x", made, uses=[Use("t", None, ("FLAIR",), ())], read=False).lacking
     }
     assert lacking == {"T1w": ("c",), "T2w": ("b",), "FLAIR": ("a", "b", "c")}
 
@@ -134,6 +136,56 @@ def test_a_cohort_that_cannot_be_listed_is_a_problem_and_no_crash(made):
     check = check_cohort("x", made)
     assert check.problems == ("table.csv is broken",)
     assert not check.usable
+    made.error = DataError("there is nothing", "look elsewhere")
+    assert check_cohort("x", made).problems == ("there is nothing (look elsewhere)",)
+
+
+@pytest.mark.parametrize(
+    ("use", "problems"),
+    [
+        (Use("t", None, ("T1w",), ("T2w",)), []),
+        (Use("t", "tissue", ("T1w", "T2w"), ()), []),  # the label is the session's: any scan of the person
+        (Use("t", None, ("FLAIR",), ()), ["none of the 1 training subjects of 'x' has a FLAIR scan, which"]),
+        (
+            Use("t", "tissue", ("T1w",), ("T2w",)),
+            ["none of the 1 test subjects of 'x' has a T2w scan with a 'tissue' label, which task 't' needs"],
+        ),
+        (Use("t", "lesion", ("T1w",), ()), ["training subjects of 'x' has a T1w scan with a 'lesion' label"]),
+    ],
+)
+def test_what_tasks_need_must_be_there(made, use, problems):
+    check = check_cohort("x", made, rule=Rule(), uses=[use], read=False)
+    assert check.usable == (not problems)
+    assert len(check.problems) == len(problems)
+    assert all(part in text for part, text in zip(problems, check.problems, strict=True))
+
+
+def test_a_cohort_that_would_be_made_of_bad_files_names_them(tmp_path):
+    class OfFiles(Made):
+        bad = ("a.nii is empty",)
+
+        def check_sources(self, progress=None):
+            progress(1, 1)
+            return self.bad
+
+    told = []
+    dataset = OfFiles(tmp_path, gone="not made yet; `mribench run` makes it")
+    check = check_cohort("x", dataset, progress=lambda *what: told.append(what[1:]))
+    assert check.problems == ("a.nii is empty",)
+    assert "makes it" not in check.missing
+    assert not check.usable
+    assert told == [(1, 1)]
+    assert "makes it" in check_cohort("x", dataset, read=False).missing
+    dataset.bad = ()
+    assert check_cohort("x", dataset).missing == dataset.gone
+
+
+def test_a_dataset_that_cannot_say_what_is_missing_is_a_problem(tmp_path):
+    class Twice(Made):
+        def missing(self):
+            raise DataError("two maps are named 'a'", "keep one")
+
+    assert check_cohort("x", Twice(tmp_path)).problems == ("two maps are named 'a' (keep one)",)
 
 
 def test_every_bad_file_is_listed_not_the_first_only(made, tmp_path):

@@ -16,6 +16,7 @@ from mribench.data import inspection
 from mribench.data.cache import cache_dir, remembered
 from mribench.data.inspection import fingerprint, inspect_file, problems
 from mribench.data.volumes import Volume, write_volume
+from mribench.errors import ConfigError
 from mribench.interfaces import Scan, Subject
 
 
@@ -176,3 +177,7 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setattr("sys.platform", "linux")
     assert cache_dir() == tmp_path / "xdg" / "mribench"
+    monkeypatch.setenv("MRIBENCH_CACHE", "~nobody-of-this-name/cache")
+    with pytest.raises(ConfigError, match="MRIBENCH_CACHE is '~nobody-of-this-name/cache'") as caught:
+        cache_dir()
+    assert "MRIBENCH_CACHE" in caught.value.hint

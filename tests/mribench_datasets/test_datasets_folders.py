@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,23 @@ def test_the_environment_says_where(build, tmp_path, monkeypatch, put):
     monkeypatch.setenv("MRIBENCH_IXI", str(tmp_path / "other"))
     assert "other" in build("ixi").missing()
     assert list(by_name(build("ixi", root=tmp_path / "ixi"))) == ["IXI002"]
+
+
+@pytest.mark.parametrize("name", ["ixi", "arc", "mpm", "labelmap"])
+def test_a_home_folder_that_is_not_known_is_named_with_its_place(build, monkeypatch, name):
+    with pytest.raises(ConfigError, match=r"test\.root.*no such home folder: ~nobody-of-this-name/x"):
+        build(name, root="~nobody-of-this-name/x")
+    for variable in ("MRIBENCH_DATA", f"MRIBENCH_{name.upper()}"):
+        monkeypatch.setenv(variable, "~nobody-of-this-name")
+        with pytest.raises(DataError, match=f"{variable} is '~nobody-of-this-name'"):
+            build(name)
+
+
+def test_a_home_folder_is_found(build, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("ixi", "labelmap"):
+        assert build(name, root="~/x").where() == str(tmp_path / "x")
+        assert build(name, root=" ").root is None or "MRIBENCH" in str(dict(os.environ))
 
 
 def test_unknown_options_are_refused(build):

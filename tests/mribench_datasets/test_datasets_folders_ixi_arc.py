@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import sys
 from collections import Counter
@@ -12,7 +14,6 @@ import numpy as np
 import pytest
 
 from mribench.data.volumes import Volume, write_volume
-from mribench.errors import DataError
 from mribench.interfaces import ScanValues
 from mribench.testing import check_dataset
 
@@ -126,16 +127,40 @@ def test_ixi_csv_goes_before_xls(build, ixi_root, tmp_path):
 def test_a_broken_excel_file_is_one_sentence(build, ixi_root, tmp_path, content):
     root = Path(shutil.copytree(ixi_root, tmp_path / "ixi", symlinks=True))
     (root / "IXI.xls").write_bytes(content)
-    with pytest.raises(DataError, match=r"IXI\.xls cannot be read as a table") as caught:
-        build("ixi", root=root).subjects()
-    assert "\n" not in caught.value.message
+    check_left_out(build("ixi", root=root), r"IXI\.xls cannot be read as a table: it is ")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b'IXI_ID,AGE\n2,"20\n12,30\n', "its rows differ"),
+        (b"IXI_ID,AGE\n2,20,3,4\n12,30,5,6,7,8\n", "its rows differ"),
+        ("IXI_ID,\u00c4GE\n2,20\n".encode("latin-1"), "it is not UTF-8 text"),
+        (b"", "it is empty"),
+        (b"\x00\x01\x02", "IXI_ID"),
+    ],
+)
+def test_a_broken_csv_file_is_a_remark_in_words(build, ixi_root, tmp_path, content, why):
+    root = Path(shutil.copytree(ixi_root, tmp_path / "ixi", symlinks=True))
+    (root / "IXI.csv").write_bytes(content)
+    reason = check_left_out(build("ixi", root=root), rf"IXI\.csv .*{why}")
+    assert "Error" not in reason
+
+
+def check_left_out(dataset, pattern):
+    """Check that nobody has covariates, and that one remark of one line says why; return it."""
+    assert [dict(subject.covariates) for subject in dataset.subjects()] == [{}] * len(dataset.subjects())
+    (remark,) = [entry for entry in dataset.remarks() if entry.kind == "table that cannot be read"]
+    assert re.search(pattern, remark.reason)
+    assert "covariates are left out" in remark.reason
+    assert "\n" not in remark.reason
+    return remark.reason
 
 
 def test_a_table_of_something_else_is_one_sentence(build, ixi_root, tmp_path):
     root = Path(shutil.copytree(ixi_root, tmp_path / "ixi", symlinks=True))
     imitated.xls(root / "IXI.xls", [("NAME", "AGE"), ("a", 3)])
-    with pytest.raises(DataError, match=r"IXI\.xls has no column IXI_ID"):
-        build("ixi", root=root).subjects()
+    check_left_out(build("ixi", root=root), r"IXI\.xls has no column IXI_ID")
 
 
 def test_without_the_library_for_xlsx_one_sentence_says_so(build, ixi_root, tmp_path, monkeypatch):
@@ -143,9 +168,7 @@ def test_without_the_library_for_xlsx_one_sentence_says_so(build, ixi_root, tmp_
     (root / "IXI.xls").rename(root / "IXI.xlsx")
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     (root / "IXI.xlsx").write_bytes(_empty_xlsx())
-    with pytest.raises(DataError, match="needs openpyxl") as caught:
-        build("ixi", root=root).subjects()
-    assert "IXI.csv" in caught.value.hint
+    assert "IXI.csv" in check_left_out(build("ixi", root=root), "needs openpyxl")
 
 
 def _empty_xlsx() -> bytes:
@@ -249,9 +272,7 @@ def test_arc_participants_with_gaps(arc):
 def test_a_participants_table_of_something_else_is_one_sentence(build, arc_root, tmp_path, text):
     root = Path(shutil.copytree(arc_root, tmp_path / "arc", symlinks=True))
     (root / "participants.tsv").write_text(text)
-    with pytest.raises(DataError, match=r"participants\.tsv") as caught:
-        build("arc", root=root).subjects()
-    assert "\n" not in caught.value.message
+    check_left_out(build("arc", root=root), r"participants\.tsv")
 
 
 def test_a_second_mask_that_fits_no_scan_is_named(build, arc_root, tmp_path):
@@ -285,6 +306,18 @@ def test_fields_of_view_that_do_not_overlap_are_named(build, arc_root, tmp_path)
         f"the fields of view of {scan.images['image']} and {scan.labels['lesion'][0]} do not overlap"
         == problem
     )
+
+
+def test_pipes_and_links_to_themselves_are_named_as_such(build, ixi_root, tmp_path):
+    root = Path(shutil.copytree(ixi_root, tmp_path / "ixi", symlinks=True))
+    os.mkfifo(root / "IXI061-HH-1000-T1.nii.gz")
+    (root / "IXI062-HH-1000-T1.nii.gz").symlink_to("IXI062-HH-1000-T1.nii.gz")
+    (root / "IXI063-HH-1000-T1.nii.gz").symlink_to("nowhere")
+    reasons = {entry.subject: entry.reason for entry in build("ixi", root=root).excluded()}
+    assert "is a pipe or a device" in reasons["IXI061"]
+    assert "a link that leads back to itself" in reasons["IXI062"]
+    assert "datalad" in reasons["IXI063"]
+    assert not any("datalad" in reasons[name] for name in ("IXI061", "IXI062"))
 
 
 def test_a_folder_named_like_a_file_is_looked_into(build, tmp_path):

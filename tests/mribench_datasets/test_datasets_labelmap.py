@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -321,6 +323,85 @@ def test_bad_maps_are_refused_before_anything_is_written(build, tmp_path):
     with pytest.raises(DataError, match=r"b\.nii\.gz.*1 more: c"):
         build("labelmap", root=tmp_path / "maps", spacing_mm=8.0).write(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def one_side(labels):
+    return np.where(np.isin(labels, (42, 41, 49, 50, 51, 52)), 0, labels)
+
+
+def slab(labels):
+    """The middle 24 mm of the head."""
+    kept = np.zeros_like(labels)
+    kept[:, :, 24:30] = labels[:, :, 24:30]
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (one_side, r"lacks the right hemisphere \(labels 41 and 42\)"),
+        (lambda labels: np.where(labels == 2, 2, 0), "lacks the right"),
+        (slab, "lacks most of the left hemisphere .* and most of the right"),
+    ],
+)  # fmt: skip
+def test_heads_without_a_whole_brain_have_no_lesions(build, tmp_path, change, words):
+    put_map(tmp_path / "maps" / "good.nii.gz", toy_head())
+    put_map(tmp_path / "maps" / "half.nii.gz", change(toy_head()))
+    dataset = build("labelmap", root=tmp_path / "maps", layout="arc", lesions=True, spacing_mm=8.0)
+    with pytest.raises(DataError, match=rf"half\.nii\.gz {words}") as caught:
+        dataset.write(tmp_path / "out")
+    assert "both hemispheres" in caught.value.message
+    assert "--no-lesions" in caught.value.hint
+    assert not (tmp_path / "out").exists()
+    (sentence,) = dataset.check_sources()
+    assert "half.nii.gz" in sentence
+    assert not build("labelmap", root=tmp_path / "maps", layout="arc", lesions=False).check_sources()
+
+
+@pytest.mark.parametrize(
+    ("edge_mm", "size_vox", "words"),
+    [
+        (4.0, 1, "4 x 4 x 4 mm"),
+        (0.001, 50, "0.001 x 0.001 x 0.001 mm"),
+        (50.0, 50, "voxels of 50"),
+        (0.5, 30, "15 x"),
+    ],
+)
+def test_what_has_not_the_size_of_a_head_is_refused(build, tmp_path, edge_mm, size_vox, words):
+    labels = np.zeros((54, 54, 54), dtype=np.int16)
+    labels[2 : 2 + size_vox, 2 : 2 + size_vox, 2 : 2 + size_vox] = 3
+    put_map(tmp_path / "maps" / "odd.nii.gz", labels, edge_mm)
+    with pytest.raises(DataError, match=rf"odd\.nii\.gz has .*{words}"):
+        build("labelmap", root=tmp_path / "maps", layout="mpm").write(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_with_line_breaks_and_huge_values_are_one_sentence(build, tmp_path):
+    labels = toy_head().astype(np.float32)
+    labels[labels == 24] = 3e30
+    put_map(tmp_path / "maps" / "two\nlines.nii.gz", labels, dtype=np.float32)
+    put_map(tmp_path / "maps" / "two\nmore.nii.gz", labels, dtype=np.float32)
+    with pytest.raises(DataError, match="not a label map") as caught:  # warnings are errors
+        build("labelmap", root=tmp_path / "maps").write(tmp_path / "out")
+    assert "\n" not in caught.value.message
+
+
+def test_fewer_maps_than_asked_for_are_remarked(build, root):
+    (remark,) = build("labelmap", root=root, subjects=5).remarks()
+    assert remark.reason.startswith("'subjects' asks for 5 label maps, and ")
+    assert remark.reason.endswith("holds 2: all are used")
+    assert not build("labelmap", root=root, subjects=2).remarks()
+
+
+def test_what_is_no_file_is_named_and_not_waited_for(build, tmp_path):
+    put_map(tmp_path / "a.nii.gz", toy_head())
+    os.mkfifo(tmp_path / "b.nii.gz")
+    (tmp_path / "c.nii.gz").symlink_to("nowhere")
+    dataset = build("labelmap", root=tmp_path, lesions=False)
+    assert "not made yet" in dataset.missing()
+    pipe, link = dataset.check_sources()
+    assert "b.nii.gz is a pipe" in pipe
+    assert "c.nii.gz does not exist" in link
 
 
 def test_sites_must_be_as_many_as_the_maps(build, root, tmp_path):

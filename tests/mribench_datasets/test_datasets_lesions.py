@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from mribench_datasets.phantom.territories import BRANCHES_MM, KINDS, distances_
 from mribench_datasets.phantom.tissues import TISSUES
 from scipy import ndimage
 
+from mribench.errors import DataError
 from mribench.seeding import numpy_generator
 
 EDGE_MM = 2
@@ -210,3 +212,13 @@ def test_smooth_noise_is_smooth_and_of_unit_variance():
     assert 0.5 < noise.std() < 1.1
     assert np.abs(np.diff(noise, axis=0)).max() < 1.0
     assert noise.dtype == np.float32
+
+
+@pytest.mark.parametrize("change", [{"side": 0}, {"tissue": 0}, {"mni_mm": 1e4}])
+def test_a_brain_without_tissue_is_refused_in_a_sentence(change):
+    brain = template_brain()
+    key, value = next(iter(change.items()))
+    brain = replace(brain, **{key: np.full_like(getattr(brain, key), value)})
+    with pytest.raises(DataError, match="no tissue where a lesion would be") as caught:
+        draw_lesion(numpy_generator("empty"), 20.0, brain)
+    assert "both hemispheres" in caught.value.hint

@@ -235,6 +235,25 @@ def test_a_phantom_makes_itself_once(build, tmp_path, monkeypatch):
     assert [fingerprint(s) for s in again.subjects()] == [fingerprint(s) for s in phantom.subjects()]
 
 
+def test_a_cache_that_cannot_be_written_is_named(build, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MRIBENCH_CACHE", str(tmp_path / "file" / "cache"))
+    phantom = build("phantom", layout="mpm", subjects=1, spacing_mm=8.0)
+    assert "not made yet" in phantom.missing()
+    with pytest.raises(
+        DataError, match=r"phantom cohort .* cannot be made in the cache .*file/cache"
+    ) as caught:
+        phantom.make()
+    assert "MRIBENCH_CACHE" in caught.value.hint
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.is_dir", refuse)
+    with pytest.raises(DataError, match="Permission denied"):
+        phantom.missing()
+
+
 def test_other_options_are_other_folders(build):
     base = {"layout": "ixi", "subjects": 2, "spacing_mm": 8.0, "seed": 1}
     changes = [

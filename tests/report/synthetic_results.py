@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mribench.records import CELL_COLUMNS, JOB_SCHEMA, SCORE_SCHEMA, write_table
+from mribench.store import SCHEMA
 
 DICE = {"id": "dice", "unit": "", "higher_is_better": True}
 HD95 = {"id": "hd95:max-directed", "unit": "mm", "higher_is_better": False}
@@ -76,7 +77,7 @@ class Benchmark:
     def write(self, root: Path, digest: str = "0123456789abcdef") -> Path:
         jobs = list(self.jobs())
         manifest = {
-            "schema": 1,
+            "schema": SCHEMA,
             "benchmark": "synthetic",
             "file": "synthetic.yaml",
             "profile": self.profile,
@@ -218,7 +219,7 @@ class Benchmark:
             return
         folder.mkdir(parents=True, exist_ok=True)
         status = {
-            "schema": 1,
+            "schema": SCHEMA,
             "state": state,
             "reason": "it broke",
             "traceback": "",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from mribench.cli.report import FORMATS, command
 from mribench.config import config_digest, load_benchmark
 from mribench.errors import ConfigError, MRIBenchError, StoreError
 from mribench.report import FORMATS as REPORT_FORMATS
+from mribench.report import load_run
+from mribench.report.layouts import table_names
 
 BENCHMARK = """\
 benchmark: synthetic
@@ -145,3 +148,9 @@ def test_reporting_imports_no_torch_and_no_plugin(results: Path, file: Path) -> 
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("## synthetic: leaderboard") == 2
+
+
+def test_help_names_every_table(results: Path) -> None:
+    text = " ".join(invoke("--help").stdout.split())
+    for name in table_names(load_run(results / "synthetic")):
+        assert f" {re.sub('[0-9]+$', 'N', name)}" in text

@@ -73,6 +73,7 @@ def test_seeds_of_another_test_set_are_left_out_and_it_is_said(tmp_path: Path) -
         " seed 2 (digest defdefde) is shown"
     )
     assert run.superseded == 0, "they are not replaced by newer ones"
+    assert json.loads(render_run(run, ["leaderboard"], "json") or "")["mixed"] == [sentence]
     assert sentence in (render_run(run, ["leaderboard"], "markdown") or "")
 
 

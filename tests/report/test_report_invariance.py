@@ -26,6 +26,7 @@ from mribench.report.invariance import invariance_frame, invariance_table
 from mribench.report.layouts import build, table_names
 from mribench.statistics import mean_and_se
 from mribench.statistics.invariance import MEASURES
+from mribench.store import SCHEMA
 
 METHODS = ("base", "seqinv", "random-frozen")
 LEVEL = {"base": 0.2, "seqinv": 0.6, "random-frozen": -0.1}
@@ -85,7 +86,13 @@ class Embeds:
         if state == "todo":
             return
         folder.mkdir(parents=True, exist_ok=True)
-        status = {"schema": 1, "state": state, "reason": "it broke", "traceback": "", "written": self.written}
+        status = {
+            "schema": SCHEMA,
+            "state": state,
+            "reason": "it broke",
+            "traceback": "",
+            "written": self.written,
+        }
         (folder / "status.json").write_text(json.dumps(status))
         if state == "done":
             row = {"job_key": job["key"], "id": job["id"], "kind": "embed"}

@@ -9,6 +9,7 @@ from synthetic_results import DICE, REFERENCES, Benchmark, Cell, task
 
 from mribench.errors import StoreError
 from mribench.report import load_run
+from mribench.store import SCHEMA
 
 
 def constant(cell: Cell, metric: str, subject: str, label: str) -> float:
@@ -46,12 +47,12 @@ def test_a_digest_that_was_never_run(tmp_path: Path) -> None:
         load_run(tmp_path, "f" * 16)
 
 
-@pytest.mark.parametrize("content", ['{"schema": 2}', "{}", "[]"])
+@pytest.mark.parametrize("content", ['{"schema": 99}', "{}", "[]"])
 def test_another_schema_is_refused_in_one_sentence(tmp_path: Path, content: str) -> None:
     Benchmark(constant).write(tmp_path)
     (tmp_path / "plans" / "0000000000000000.json").write_text(content)
     with pytest.raises(
-        StoreError, match=r"0000000000000000\.json is of schema version .*, this mribench reads 1"
+        StoreError, match=r"0000000000000000\.json is of schema version .*, this mribench reads \d"
     ) as error:
         load_run(tmp_path)
     assert error.value.hint
@@ -71,7 +72,21 @@ def test_records_that_are_gone_or_broken_are_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=str(path)):
         load_run(tmp_path)
     path.unlink()
-    with pytest.raises(StoreError, match="is not there, though its job is done"):
+    with pytest.raises(StoreError) as caught:
+        load_run(tmp_path)
+    assert caught.value.message == f"{path} is not there, though its job is done"
+    assert caught.value.hint == "delete its folder and run the benchmark again"
+
+
+@pytest.mark.parametrize("text", ['{"schema": 99}', "{}", "{", "null", '"\\u001b[31m"'])
+def test_a_folder_of_another_schema_is_refused(tmp_path: Path, text: str) -> None:
+    Benchmark(constant).write(tmp_path)
+    (tmp_path / "store.json").unlink(missing_ok=True)
+    before = load_run(tmp_path)
+    (tmp_path / "store.json").write_text(f'{{"schema": {SCHEMA}}}')
+    assert load_run(tmp_path).cells.equals(before.cells)
+    (tmp_path / "store.json").write_text(text)
+    with pytest.raises(StoreError, match=r"store\.json|schema version 99"):
         load_run(tmp_path)
 
 

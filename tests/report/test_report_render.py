@@ -97,6 +97,7 @@ def test_json_says_the_same_as_csv_and_has_no_nan(results: Path) -> None:
     frame = pd.read_csv(io.StringIO(render_run(run, ["leaderboard"], "csv") or ""))
     assert content["schema"] == 1
     assert content["seeds"] == [0, 1]
+    assert content["mixed"] == []
     assert [cell["mean"] for cell in content["cells"]] == pytest.approx(frame["mean"].tolist())
     assert content["cells"][0]["train_sequence"] is None
     assert list(content["cells"][0]) == list(frame.columns)

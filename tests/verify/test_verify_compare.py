@@ -148,3 +148,12 @@ def test_folders_file_by_file(tmp_path: Path) -> None:
     ]
     (a / "head.safetensors").write_bytes(b"broken")
     assert any("head.safetensors cannot be read" in found.text for found in compare_folders(a, b, 0))
+
+
+def test_a_job_table_without_a_row(tmp_path: Path) -> None:
+    for name, rows in (("a", ROWS), ("b", [])):
+        (tmp_path / name).mkdir()
+        table(tmp_path / name / "job.parquet", rows)
+    (found,) = compare_folders(tmp_path / "a", tmp_path / "b", 0)
+    assert not found.same
+    assert found.text == "job.parquet cannot be read: it has no row"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -116,3 +117,97 @@ def test_a_damaged_status_is_named_and_the_job_not_taken_for_done(results: Path,
     (done(EVALUATE).folder / "status.json").write_text('{"state": "great"}')
     assert "is not the status of a job" in problems(results, EVALUATE)
     assert len(open_results(results).done) == 18
+
+
+def table(results: Path, done: Find, name: str) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    rows: list[dict[str, Any]] = pq.read_table(done(name).folder / "records.parquet").to_pylist()
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"value": 0.123}, "1 rows are ok and count something else than their value"),
+        ({"penalty": 0.123}, "1 rows are ok and count something else than their value"),
+        ({"penalty": math.nan}, "1 rows are ok and count something else than their value"),
+        ({"penalty": math.inf}, "1 rows are ok and count something else than their value"),
+        ({"value": math.nan, "penalty": math.nan}, "1 rows are ok and have no finite value"),
+        ({"value": math.inf, "penalty": math.inf}, "1 rows are ok and have no finite value"),
+        ({"value": -math.inf, "penalty": -math.inf}, "1 rows are ok and have no finite value"),
+        ({"value": None}, "1 rows are ok and have no finite value"),
+        ({"status": "fine"}, "1 rows are of no known status"),
+        ({"status": None}, "1 rows are of no known status"),
+        ({"status": "failed", "penalty": 0.5}, "1 rows are left out and count something"),
+        ({"status": "both-empty", "penalty": 0.5}, "1 rows are left out and count something"),
+        ({"status": "pred-empty", "penalty": math.nan}, "1 rows have one empty mask and count nothing"),
+    ],
+)
+def test_rows_that_count_what_they_must_not(
+    results: Path, done: Find, values: dict[str, Any], sentence: str
+) -> None:
+    row = next(i for i, found in enumerate(table(results, done, EVALUATE)) if found["status"] == "ok")
+    for column, value in values.items():
+        done(EVALUATE).set("records.parquet", column, value, row)
+    text = problems(results, EVALUATE)
+    assert text.startswith(f"records.parquet: {sentence} (")
+    assert table(results, done, EVALUATE)[row]["subject"] in text
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        (IDENTITY, {"value": math.inf, "penalty": math.inf}),  # PSNR of two equal images
+        (IDENTITY, {"value": math.nan, "penalty": math.nan, "status": "failed"}),
+        (EVALUATE, {"value": math.nan, "penalty": math.nan, "status": "both-empty"}),
+        (EVALUATE, {"value": math.nan, "penalty": 0.0, "status": "pred-empty"}),
+    ],
+)
+def test_rows_that_count_what_their_metric_defines(
+    results: Path, done: Find, name: str, values: dict[str, Any]
+) -> None:
+    for column, value in values.items():
+        done(name).set("records.parquet", column, value)
+    assert check_integrity(open_results(results)) == {}
+
+
+def test_scores_of_another_type_cannot_be_read(results: Path, done: Find) -> None:
+    import pandas as pd
+
+    path = done(EVALUATE).folder / "records.parquet"
+    pd.read_parquet(path).assign(value="x").to_parquet(path)
+    assert "a file cannot be read: records.parquet holds no numbers in value" in problems(results, EVALUATE)
+
+
+@pytest.mark.parametrize("name", [PRETRAIN, ADAPT, EVALUATE])
+def test_every_key_of_a_payload_is_missed(results: Path, done: Find, name: str) -> None:
+    path = done(name).folder / "job.json"
+    whole = path.read_text()
+    for key in json.loads(whole)["payload"]:
+        done(name).edit("job.json", lambda said, key=key: said["payload"].pop(key))
+        text = problems(results, name)
+        assert text.startswith(f"{path} is not the specification of a job: payload.{key} is missing")
+        path.write_text(whole)
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (lambda said: said["payload"].update(data="phantom"), "payload.data"),
+        (lambda said: said["payload"].update(subjects=3), "payload.subjects"),
+        (lambda said: said["content"].pop("results"), "content.results"),
+        (lambda said: said["content"]["entries"][0].pop("source"), "content.entries.0.source"),
+        (lambda said: said["content"].update(fingerprints=[]), "content.fingerprints"),
+        (lambda said: said.update(kind="guess"), "kind"),
+        (lambda said: said.update(id=["a"]), "id"),
+    ],
+)
+def test_a_specification_of_another_form(results: Path, done: Find, change: Any, place: str) -> None:
+    done(EVALUATE).edit("job.json", change)
+    assert f"is not the specification of a job: {place} is missing" in problems(results, EVALUATE)
+
+
+def test_a_job_row_that_is_gone(results: Path, done: Find) -> None:
+    done(PRETRAIN).drop("job.parquet", lambda row: False)
+    assert problems(results, PRETRAIN) == "job.parquet has no row"

@@ -217,3 +217,20 @@ def test_a_damaged_job_is_an_outcome_not_a_crash(results: Path, done: Find, veri
     verdict = verify(results, IDENTITY)[IDENTITY]
     assert verdict.outcome == "not rerun"
     assert "environment.json is damaged" in verdict.details[0]
+
+
+@pytest.mark.parametrize("key", ["data", "encoder", "adapt_options"])
+def test_a_payload_that_lacks_a_key_is_not_run(results: Path, done: Find, verify, key: str) -> None:
+    done(EVALUATE).edit("job.json", lambda said: said["payload"].pop(key))
+    verdict = verify(results, EVALUATE, kinds=("evaluate",))[EVALUATE]
+    assert verdict.outcome == "not rerun"
+    (text,) = verdict.details
+    assert f"{done(EVALUATE).folder / 'job.json'} is not the specification of a job: payload.{key}" in text
+
+
+@pytest.mark.parametrize("change", [{"threads": "many"}, {"threads": 0}, {"versions": "all"}])
+def test_a_damaged_environment_is_named(results: Path, done: Find, verify, change: dict) -> None:
+    done(EVALUATE).edit("environment.json", lambda made: made.update(change))
+    verdict = verify(results, EVALUATE, kinds=("evaluate",))[EVALUATE]
+    assert verdict.outcome == "not rerun"
+    assert "environment.json is damaged" in verdict.details[0]

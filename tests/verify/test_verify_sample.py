@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mribench.errors import ConfigError, StoreError
-from mribench.store import Store
+from mribench.store import SCHEMA, Store
 from mribench.verify import Results, open_results, sample
 from mribench.verify.results import Planned
 
@@ -92,7 +92,7 @@ def test_of_a_real_run(finished: Path) -> None:
 @pytest.mark.parametrize("where", ["store.json", "plans"])
 def test_a_foreign_schema_is_refused(results: Path, where: str) -> None:
     path = results / where if where.endswith("json") else next((results / "plans").glob("*.json"))
-    path.write_text(path.read_text().replace('"schema": 1', '"schema": 7'))
+    path.write_text(path.read_text().replace(f'"schema": {SCHEMA}', '"schema": 7'))
     with pytest.raises(StoreError, match="of schema version 7, this mribench reads"):
         open_results(results)
 
@@ -100,3 +100,15 @@ def test_a_foreign_schema_is_refused(results: Path, where: str) -> None:
 def test_a_folder_without_results(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="holds no results"):
         open_results(tmp_path)
+
+
+def test_damaged_jobs_are_no_reason_to_say_that_nothing_is_done() -> None:
+    results = made(done={"p0"})
+    results.damaged.update(e00="cannot read it", e11="cannot read it")
+    assert sample(results, 3, 0, ["evaluate"]) == []
+    assert sample(results, 3, 0, patterns=["m1/*"]) == []
+    assert keys(sample(results, 3, 0)) == ["p0"]
+    with pytest.raises(StoreError, match="no adapt job in somewhere is done"):
+        sample(results, 1, 0, ["adapt"])
+    with pytest.raises(ConfigError, match="no done job has such a name"):
+        sample(results, 1, 0, patterns=["m2/*"])

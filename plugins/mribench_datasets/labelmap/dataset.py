@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mribench.errors import DataError
 from mribench.interfaces import Exclusion, Subject
 from mribench.seeding import Identity
-from mribench_datasets.folders import FolderOptions
+from mribench_datasets.folders import from_environment, known_home, one_line, what_is
 from mribench_datasets.labelmap.anatomy import draw_label_anatomy
-from mribench_datasets.labelmap.labels import read_labelmap
+from mribench_datasets.labelmap.labels import LabelMap, read_labelmap
+from mribench_datasets.labelmap.landmarks import lacks_for_lesions
 from mribench_datasets.phantom.cohort import CohortOptions, Progress, SimulatedCohort
 from mribench_datasets.phantom.head import Anatomy
 from mribench_datasets.phantom.layouts import Person
@@ -57,6 +57,16 @@ class LabelMapOptions(CohortOptions):
         "refuse", description="a label number that stands in no table: refuse the map, or take it for air"
     )
 
+    @field_validator("root", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, value: object) -> object:
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("root")
+    @classmethod
+    def _somebody_is_at_home(cls, value: Path | None) -> Path | None:
+        return known_home(value)
+
 
 class LabelMaps(SimulatedCohort):
     """Real anatomies with simulated tissue: label maps made into quantitative maps or images.
@@ -72,9 +82,8 @@ class LabelMaps(SimulatedCohort):
 
     def __init__(self, options: LabelMapOptions) -> None:
         super().__init__(options)
-        self.root = FolderOptions.model_validate({"root": options.root}).root
-        if self.root is None:
-            self.root = _from_environment()
+        given = options.root
+        self.root = from_environment("labelmap") if given is None else given.expanduser()
 
     def missing(self) -> str:
         """Return one sentence while there are no label maps or the cohort is not made, else nothing."""
@@ -125,10 +134,20 @@ class LabelMaps(SimulatedCohort):
         self._check_sites()
         bad = self._bad_maps()
         if bad:
-            more = f" (and {len(bad) - 1} more: {', '.join(sorted(bad)[1:6])})" if len(bad) > 1 else ""
+            others = ", ".join(one_line(Path(name)) for name in sorted(bad)[1:6])
+            more = f" (and {len(bad) - 1} more: {others})" if len(bad) > 1 else ""
             first = bad[min(bad)]
             raise DataError(first.message + more, first.hint)
         super().write(out, progress)
+
+    def check_sources(self, progress: Progress | None = None) -> Sequence[str]:
+        """Read the label maps that the cohort is made from, and return a sentence for each bad one.
+
+        Args:
+            progress: called with (maps read, maps in all).
+        """
+        found = [] if self._no_maps() else list(self._bad_maps(progress).values())
+        return [f"{error.message} ({error.hint})" if error.hint else error.message for error in found]
 
     def people(self) -> Iterator[tuple[Person, Anatomy]]:
         """Yield everybody to be scanned, and their heads."""
@@ -137,9 +156,12 @@ class LabelMaps(SimulatedCohort):
         for name, path in self.maps.items():
             head = read_labelmap(path, options.unknown)
             for draw in range(options.draws):
-                identity: tuple[Identity, ...] = ("labelmap", options.layout, options.seed, name, draw)
+                identity = self._identity(name, draw)
                 lesion = self.has_lesion(identity)
-                anatomy = draw_label_anatomy(head, identity, options.spacing_mm, lesion)
+                try:
+                    anatomy = draw_label_anatomy(head, identity, options.spacing_mm, lesion)
+                except DataError as error:
+                    raise DataError(f"{one_line(path)}: {error.message}", error.hint) from error
                 number += 1
                 yield Person(number, sites[number - 1], identity, "labelmap", name), anatomy
 
@@ -165,7 +187,15 @@ class LabelMaps(SimulatedCohort):
 
     def remarks(self) -> Sequence[Exclusion]:
         """Return what is odd on disk and used all the same."""
-        return () if self._no_maps() else self._renamed(super().remarks())
+        return () if self._no_maps() else [*self._too_few(), *self._renamed(super().remarks())]
+
+    def _too_few(self) -> list[Exclusion]:
+        """Remark that there are fewer label maps than were asked for."""
+        asked, there = self.options.subjects, len(self.maps)
+        if asked is None or asked <= there:
+            return []
+        reason = f"'subjects' asks for {asked} label maps, and {self.root} holds {there}: all are used"
+        return [Exclusion("", reason, "fewer label maps than asked for")]
 
     def where(self) -> str:
         """Return the folder of the label maps, or an empty string."""
@@ -189,15 +219,31 @@ class LabelMaps(SimulatedCohort):
             for index, (name, draw) in enumerate(people)
         }
 
-    def _bad_maps(self) -> dict[str, DataError]:
+    def _identity(self, name: str, draw: int) -> tuple[Identity, ...]:
+        return ("labelmap", self.options.layout, self.options.seed, name, draw)
+
+    def _bad_maps(self, progress: Progress | None = None) -> dict[str, DataError]:
         """Return what is wrong with each map that cannot be used."""
         bad = {}
-        for name, path in self.maps.items():
+        for done, (name, path) in enumerate(self.maps.items(), start=1):
             try:
-                read_labelmap(path, self.options.unknown)
+                self._check_map(name, path, read_labelmap(path, self.options.unknown))
             except DataError as error:
                 bad[name] = error
+            if progress is not None:
+                progress(done, len(self.maps))
         return bad
+
+    def _check_map(self, name: str, path: Path, head: LabelMap) -> None:
+        """Check that there is a whole brain where somebody is to have a stroke."""
+        if not any(self.has_lesion(self._identity(name, draw)) for draw in range(self.options.draws)):
+            return
+        lacking = lacks_for_lesions(head)
+        if lacking:
+            raise DataError(
+                f"{one_line(path)} lacks {lacking}: a head with both hemispheres is needed for lesions",
+                "leave it out by 'only', or make no lesions of it ('lesions: false', --no-lesions)",
+            )
 
     def _check_sites(self) -> None:
         asked = sum(self.options.sites.values())
@@ -235,18 +281,13 @@ def _find(root: Path) -> dict[str, Path]:
     for name, path in named:
         if name in found:
             raise DataError(
-                f"{found[name]} and {path} are both named '{name}'", "keep one: a name is an anatomy"
+                f"{one_line(found[name])} and {one_line(path)} are both named '{one_line(Path(name))}'",
+                "keep one: a name is an anatomy",
             )
         found[name] = path
     return found
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _from_environment() -> Path | None:
-    own, shared = os.environ.get("MRIBENCH_LABELMAP"), os.environ.get("MRIBENCH_DATA")
-    if own:
-        return Path(own).expanduser()
-    return Path(shared).expanduser() / "labelmap" if shared else None
+    """Return the digest of a map; what is no file has none, and is named when it is read."""
+    return "" if what_is(path) else hashlib.sha256(path.read_bytes()).hexdigest()

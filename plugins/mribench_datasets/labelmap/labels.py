@@ -20,6 +20,7 @@ from scipy import ndimage
 
 from mribench.data.volumes import read_volume
 from mribench.errors import DataError
+from mribench_datasets.folders import one_line
 
 FAT, MUSCLE = 507, 599
 """Soft tissue near the skin and around the eyes stays 507 and is fat; deeper it becomes 599, muscle."""
@@ -56,6 +57,9 @@ _SUBCUTANEOUS_MM = 4.5
 _ORBIT_MM = 22.0
 _EYES = 506
 _SKIN = 511
+_LARGEST_NUMBER = 2**24  # beyond it float32 has no fractions
+_EDGES_MM = (0.1, 10.0)
+_HEAD_MM = (20.0, 600.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,36 +89,42 @@ def read_labelmap(path: Path, unknown: Literal["refuse", "background"] = "refuse
         unknown: what to do with a number that stands in no table: refuse the file, or take it for air.
 
     Raises:
-        DataError: naming the file, when it is no label map, is empty, or has unknown numbers.
+        DataError: naming the file, when it is no label map, is empty, has unknown numbers, or is too small
+            or too large for a head.
     """
-    volume = read_volume(path, allow_constant=True)
-    numbers = np.rint(volume.data).astype(np.int32)
-    if not np.array_equal(numbers, volume.data):
+    volume, name = read_volume(path, allow_constant=True), one_line(path)
+    _check_edges(name, volume.affine)
+    whole = np.rint(volume.data)
+    if np.abs(whole).max() > _LARGEST_NUMBER or not np.array_equal(whole, volume.data):
         raise DataError(
-            f"{path} has values between whole numbers: probabilities or an image, not a label map",
+            f"{name} has values between whole numbers: probabilities or an image, not a label map",
             "give the segmentation itself, e.g. FreeSurfer's aseg, never interpolated",
         )
+    numbers = whole.astype(np.int32)
     if numbers.max() >= min(first for first, _ in _PARCELS):
         for (first, last), label in _PARCELS.items():
             numbers[(numbers >= first) & (numbers <= last)] = label
     found = _present(numbers)
     if not found:
-        raise DataError(f"{path} has no labelled voxel", "leave it out, or export it again")
+        raise DataError(f"{name} has no labelled voxel", "leave it out, or export it again")
     strange = [number for number in found if number not in TISSUE_OF]
     if strange and (unknown == "refuse" or len(strange) == len(found)):
         listed = ", ".join(map(str, strange[:12])) + (" …" if len(strange) > 12 else "")
         raise DataError(
-            f"{path} has label numbers that are not FreeSurfer's: {listed}",
-            "renumber them, or take them for air with 'unknown: background'",
+            f"{name} has label numbers that are not FreeSurfer's: {listed}",
+            "renumber them, or take them for air with 'unknown: background' (`mribench data make`: --unknown "
+            "background)",
         )
     if not any(number in TISSUE_OF and TISSUE_OF[number] in ("gm", "wm") for number in found):
         raise DataError(
-            f"{path} has neither grey nor white matter among its labels (FreeSurfer's 2, 3, 41, 42 …)",
+            f"{name} has neither grey nor white matter among its labels (FreeSurfer's 2, 3, 41, 42 …)",
             "mribench reads FreeSurfer's numbers; class maps such as 1, 2, 3 need to be renumbered",
         )
     if strange:
         numbers[np.isin(numbers, strange)] = 0
-    return _cut(numbers.astype(np.int16), volume.affine)
+    head = _cut(numbers.astype(np.int16), volume.affine)
+    _check_size(name, head)
+    return head
 
 
 def split_soft_tissue(head: LabelMap, noise: np.ndarray) -> np.ndarray:
@@ -147,6 +157,36 @@ def split_soft_tissue(head: LabelMap, noise: np.ndarray) -> np.ndarray:
     labels = head.labels.copy()
     labels[soft & deep] = MUSCLE
     return labels
+
+
+def _check_edges(name: str, affine: np.ndarray) -> None:
+    edges_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    if edges_mm.min() < _EDGES_MM[0] or edges_mm.max() > _EDGES_MM[1]:
+        shown = " x ".join(f"{edge:g}" for edge in edges_mm.tolist())
+        low, high = _EDGES_MM
+        raise DataError(
+            f"{name} has voxels of {shown} mm, expected edges from {low:g} to {high:g} mm",
+            "repair the header: lengths in it are in mm",
+        )
+
+
+def _check_size(name: str, head: LabelMap) -> None:
+    size_mm = extent_mm(head.labels != 0, head.edges_mm)
+    if size_mm.min() < _HEAD_MM[0] or size_mm.max() > _HEAD_MM[1]:
+        shown = " x ".join(f"{length:g}" for length in size_mm.round(1).tolist())
+        low, high = _HEAD_MM
+        raise DataError(
+            f"{name} has labels over {shown} mm, expected a head of {low:g} to {high:g} mm along each axis",
+            "give the segmentation of a whole head or brain",
+        )
+
+
+def extent_mm(mask: np.ndarray, edges_mm: np.ndarray) -> np.ndarray:
+    """Return how far a mask ``(I, J, K)`` reaches along each axis, in mm; zeros for an empty one."""
+    found = ndimage.find_objects(mask.astype(np.int8))
+    voxels = [axis.stop - axis.start for axis in found[0]] if found else [0, 0, 0]
+    extent: np.ndarray = np.array(voxels) * edges_mm
+    return extent
 
 
 def _present(numbers: np.ndarray) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from mribench_datasets.labelmap.labels import LEFT, RIGHT, TISSUE_OF, LabelMap
+from mribench_datasets.labelmap.labels import LEFT, RIGHT, TISSUE_OF, LabelMap, extent_mm
 from mribench_datasets.phantom.head import NERVOUS
 from mribench_datasets.phantom.lesions import Brain
 
@@ -17,6 +17,23 @@ _CENTRES_MM: dict[int, tuple[float, float, float]] = {
 }  # fmt: skip
 _STEM_MM = (0.0, -29.0, -32.0)
 _CORTEX, _CORTEX_MM, _CORTEX_SD_MM = (3, 42), (0.0, -20.0, 12.0), (35.0, 44.0, 28.0)
+_SIDES = {"left": (2, 3), "right": (41, 42)}
+_LEAST_ML, _LEAST_MM = 20.0, 30.0  # of a hemisphere; a newborn's has about 150 ml
+
+
+def lacks_for_lesions(head: LabelMap) -> str:
+    """Return what a label map lacks for strokes to be drawn in it, or an empty string."""
+    voxel_ml = float(np.prod(head.edges_mm)) / 1000
+    lacking = []
+    for side, numbers in _SIDES.items():
+        mask = np.isin(head.labels, numbers)
+        listed, size_mm = f"labels {numbers[0]} and {numbers[1]}", extent_mm(mask, head.edges_mm)
+        if not mask.any():
+            lacking.append(f"the {side} hemisphere ({listed})")
+        elif mask.sum() * voxel_ml < _LEAST_ML or size_mm.min() < _LEAST_MM:
+            shown = " x ".join(f"{length:.3g}" for length in size_mm.tolist())
+            lacking.append(f"most of the {side} hemisphere ({listed} reach over {shown} mm)")
+    return " and ".join(lacking)
 
 
 def brain_of(head: LabelMap) -> Brain:

@@ -133,7 +133,7 @@ class SimulatedCohort(Dataset):
 
     def missing(self) -> str:
         """Return one sentence while the cohort is not made, else an empty string."""
-        if self.folder.is_dir():
+        if self._is_made():
             return ""
         return f"{self.what()} not made yet; `mribench run` makes it, or `mribench data make`"
 
@@ -142,9 +142,18 @@ class SimulatedCohort(Dataset):
 
         Args:
             progress: called with (subjects done, subjects in all).
+
+        Raises:
+            DataError: when the cache cannot be written.
         """
-        if self.folder.is_dir():
+        if self._is_made():
             return
+        try:
+            self._make(progress)
+        except OSError as error:
+            raise self._unusable_cache(error) from error
+
+    def _make(self, progress: Progress | None) -> None:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=".making-") as temporary:
             made = Path(temporary) / "cohort"
@@ -154,6 +163,18 @@ class SimulatedCohort(Dataset):
             except OSError:
                 if not self.folder.is_dir():  # else another process was faster, with the same files
                     raise
+
+    def _is_made(self) -> bool:
+        try:
+            return self.folder.is_dir()
+        except OSError as error:
+            raise self._unusable_cache(error) from error
+
+    def _unusable_cache(self, error: OSError) -> DataError:
+        return DataError(
+            f"the {self.what()} cannot be made in the cache {cache_dir()}: {error.strerror or error}",
+            "set MRIBENCH_CACHE to a folder that can be written",
+        )
 
     def write(self, out: Path, progress: Progress | None = None) -> None:
         """Write the cohort into a folder, in its archive's layout.
@@ -182,11 +203,11 @@ class SimulatedCohort(Dataset):
 
     def excluded(self) -> Sequence[Exclusion]:
         """Return what is on disk and left out."""
-        return self._reader.excluded() if self.folder.is_dir() else ()
+        return self._reader.excluded() if self._is_made() else ()
 
     def remarks(self) -> Sequence[Exclusion]:
         """Return what is odd on disk and used all the same."""
-        return self._reader.remarks() if self.folder.is_dir() else ()
+        return self._reader.remarks() if self._is_made() else ()
 
     def where(self) -> str:
         """Return the folder of the cohort in the cache."""

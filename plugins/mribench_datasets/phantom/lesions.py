@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import ndtr, ndtri
 
+from mribench.errors import DataError
 from mribench_datasets.phantom.territories import Kind, distances_mm, draw_kind, draw_seed
 
 MEDIAN_ML, LOG_SD = 28.0, 1.4
@@ -21,6 +22,8 @@ _APEX = 0.2  # of the way from the hub to the cortex: where a wedge begins
 _FAR_MM = 1e3
 _REACH = 2.5  # radii of the sphere of the same volume: nothing farther is lost
 _LEAST_TISSUE = 0.4
+_NO_TISSUE = "the brain has no tissue where a lesion would be"
+_WHOLE = "lesions need a head with both hemispheres"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +90,9 @@ def draw_lesion(generator: np.random.Generator, volume_ml: float, brain: Brain) 
         generator: of the subject.
         volume_ml: on the brain's grid; lowered where the hemisphere does not hold it.
         brain: where it happens.
+
+    Raises:
+        DataError: when the brain has no tissue where the lesion would be.
     """
     kind = draw_kind(generator, volume_ml)
     side = -1 if generator.random() < _LEFT_SHARE else 1
@@ -134,10 +140,12 @@ def smooth_noise(
 
 
 def _box(mask: np.ndarray, shape: tuple[int, ...], margin: int = 4) -> tuple[slice, slice, slice]:
-    found = ndimage.find_objects(mask.astype(np.int8))[0]
+    found = ndimage.find_objects(mask.astype(np.int8))
+    if not found:
+        raise DataError(_NO_TISSUE, _WHOLE)
     i, j, k = (
         slice(max(0, axis.start - margin), min(n, axis.stop + margin))
-        for axis, n in zip(found, shape, strict=True)
+        for axis, n in zip(found[0], shape, strict=True)
     )
     return i, j, k
 
@@ -195,6 +203,8 @@ def _grow(order_mm: np.ndarray, tissue: np.ndarray, volume_ml: float, edge_mm: f
 
 def _threshold(order_mm: np.ndarray, tissue: np.ndarray, volume_ml: float, edge_mm: float) -> float:
     usable = (tissue >= _LEAST_TISSUE) & (order_mm < _FAR_MM / 2)
+    if not usable.any():
+        raise DataError(_NO_TISSUE, _WHOLE)
     values = order_mm[usable]
     order = np.argsort(values, kind="stable")
     held_ml = np.cumsum(tissue[usable][order]) * edge_mm**3 / 1000
