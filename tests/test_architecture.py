@@ -172,14 +172,14 @@ ALLOWED = {
     "config": {"config", "defects", "errors", "interfaces", "registry", "validation"},
     "data": {"data", "errors", "interfaces", "seeding"},
     "training": {"training", "errors", "seeding", "store"},
-    "report": {"report", "defects", "errors", "records", "statistics", "store"},
+    "report": {"report", "defects", "errors", "records", "statistics", "store", "validation"},
     "plan": {"plan", "config", "data", "defects", "errors", "interfaces", "registry", "store"},
     "jobs": {"jobs", "config", "data", "defects", "errors", "interfaces", "records", "registry", "seeding",
              "statistics", "training"},
     "execute": {"execute", "errors", "interfaces", "jobs", "plan", "plugins", "records", "registry", "store",
                 "training"},
     "verify": {"verify", "data", "errors", "execute", "interfaces", "plan", "records", "registry", "report",
-               "seeding", "store", "training"},
+               "seeding", "store", "training", "validation"},
     "testing": {"testing", "data", "errors", "interfaces", "plugins", "registry", "seeding"},
 }  # fmt: skip
 """What each part of the core may import of it; the command line may import everything."""

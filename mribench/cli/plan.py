@@ -135,19 +135,23 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
 
     plan = planned.plan
     own = [job for job in plan.jobs if _is_methods_own(job.id, planned)]
-    table = Table(title=f"{planned.resolved.config.benchmark} ({planned.resolved.config.profile})")
+    table = Table(title=f"{planned.resolved.config.benchmark} ({planned.resolved.label})")
+    measuring = [job for job in plan.jobs if job.id.startswith("+")]
     table.add_column("kind")
     columns = [
         s for s in ("done", "failed", "interrupted", "running", "to do", "waiting") if s in states.values()
     ]
-    for column in ("jobs", "of methods", "of references", *columns, *(["stale"] if stale else [])):
+    owners = ["of methods", "of references", *(["of defects"] if measuring else [])]
+    for column in ("jobs", *owners, *columns, *(["stale"] if stale else [])):
         table.add_column(column, justify="right")
     for kind in (*plan.count(), "all"):
         jobs = [job for job in plan.jobs if kind in (job.kind, "all")]
         mine = [job for job in own if kind in (job.kind, "all")]
         counts = [sum(states[job.id] == column for job in jobs) for column in columns]
         extra = [sum(job.id in stale for job in jobs)] if stale else []
-        numbers = [len(jobs), len(mine), len(jobs) - len(mine), *counts, *extra]
+        measured = sum(kind in (job.kind, "all") for job in measuring)
+        owned = [len(mine), len(jobs) - len(mine) - measured, *([measured] if measuring else [])]
+        numbers = [len(jobs), *owned, *counts, *extra]
         table.add_row(kind, *(str(n) for n in numbers))
     console.print(table)
     seeds = len(planned.resolved.config.seeds)
@@ -157,6 +161,9 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
         f" {seeds} seed(s), {subsets} subset seed(s)",
         highlight=False,
     )
+    shown = planned.resolved.shown_defects()
+    if shown:
+        console.print(f"known defects switched on: {', '.join(shown)}", highlight=False, soft_wrap=True)
 
 
 def _is_methods_own(job_id: str, planned: Planned) -> bool:

@@ -182,6 +182,10 @@ def test_a_file_in_the_way_of_what_is_planned_or_shown(mribench, finished, resul
     refused(said, str(results / "bad"), None)
 
 
-def test_a_table_of_demographics_that_is_none(mribench, damaged, tmp_path):
-    path, root = damaged("ixi", lambda r: (r / "IXI.csv").write_text("garbage\n1\n"))
-    refused(mribench("plan", path, "--results", tmp_path / "r"), str(root / "IXI.csv"), "IXI_ID")
+def test_a_table_of_demographics_that_is_none_costs_the_covariates_only(mribench, damaged, tmp_path):
+    path, _ = damaged("ixi", lambda r: (r / "IXI.csv").write_text("garbage\n1\n"))
+    assert mribench("plan", path, "--results", tmp_path / "r").code == 0
+    said = mribench("data", "check", path)
+    (remark,) = [line for line in said.out.splitlines() if line.startswith("remark")]
+    assert "IXI.csv" in said.out
+    assert "covariates are left out" in " ".join(said.out.split()), remark
