@@ -104,7 +104,10 @@ class Store:
         path = directory / "status.json"
         if not path.exists():
             lease = Lease.state(directory)
-            return JobStatus({LeaseState.FREE: "todo", LeaseState.HELD: "running"}.get(lease, "interrupted"))  # type: ignore[arg-type]
+            if lease is LeaseState.FREE:
+                return JobStatus("todo")
+            # without a status it died before it could say anything at all
+            return JobStatus("running") if lease is LeaseState.HELD else JobStatus("interrupted", DIED)
         content = read_json(path)
         if not isinstance(content, dict) or content.get("state") not in get_args(State):
             raise StoreError(f"{path} is not the status of a job", "delete its folder and run again")

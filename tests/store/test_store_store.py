@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,25 @@ def test_status_follows_the_job(store: Store) -> None:
     assert not store.is_done("k")
     write_status(directory, JobStatus("done"))
     assert store.is_done("k")
+
+
+def test_a_process_that_died_before_its_first_word_is_known_to_have_died(store: Store) -> None:
+    directory = store.prepare("k", {})
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import os, pathlib, sys; from mribench.store import Lease;"
+            "Lease.acquire(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)",
+            str(directory),
+        ],
+        check=False,
+        timeout=60,
+    )
+    assert (directory / "lease.json").exists()
+    assert not (directory / "status.json").exists()
+    assert store.status("k") == JobStatus("interrupted", DIED)
+    assert not store.status("k").resumable
 
 
 def test_unknown_job_is_to_do(store: Store) -> None:
