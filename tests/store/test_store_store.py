@@ -66,8 +66,10 @@ def test_a_process_that_died_before_its_first_word_is_known_to_have_died(store: 
         [
             sys.executable,
             "-c",
-            "import os, pathlib, sys; from mribench.store import Lease;"
-            "Lease.acquire(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)",
+            (
+                "import os, pathlib, sys; from mribench.store import Lease;"
+                "Lease.acquire(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+            ),
             str(directory),
         ],
         check=False,
