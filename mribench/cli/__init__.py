@@ -5,36 +5,23 @@ Modules here import what is heavy inside their functions, so that ``--help`` nee
 
 from __future__ import annotations
 
-import importlib
 import sys
 import traceback
 
 import click
 
 from mribench import __version__
+from mribench.cli.lazy import LazyGroup
 from mribench.errors import MRIBenchError
 
 COMMANDS = ("run", "plan", "report", "verify", "status", "list", "plugins", "data", "schema", "doctor")
 """In the order of the help text; each is ``mribench.cli.<name>`` with a command ``command``."""
-_MODULES = {"list": "listing"}
-
-
-class _Group(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"mribench.cli.{_MODULES.get(cmd_name, cmd_name)}")
-        command: click.Command = module.command
-        return command
+_MODULES = {name: f"mribench.cli.{'listing' if name == 'list' else name}" for name in COMMANDS}
 
 
 @click.group(
-    cls=_Group,
+    cls=LazyGroup,
+    modules=_MODULES,
     context_settings={"max_content_width": 100},
     epilog="Example: mribench run benchmarks/quickstart.yaml",
 )

@@ -111,11 +111,9 @@ def _commit(directory: Path, job: dict[str, Any], outcome: Outcome) -> None:
     row = {"job_key": directory.name, "id": job["id"], "kind": job["kind"], **outcome.job}
     row["split_digest"] = job["payload"].get("split_digest")
     row["versions"] = versions()
-    replace_file(directory / "job.parquet", lambda path: write_table(path, [row], JOB_SCHEMA))
+    _write(directory / "job.parquet", [row], JOB_SCHEMA)
     if job["kind"] == "evaluate":
-        replace_file(
-            directory / "records.parquet", lambda path: write_table(path, outcome.scores, SCORE_SCHEMA)
-        )
+        _write(directory / "records.parquet", outcome.scores, SCORE_SCHEMA)
     for name, (rows, schema) in outcome.tables.items():
         _write(directory / name, rows, schema)
     write_json(directory / "environment.json", _environment(job, outcome))

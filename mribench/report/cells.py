@@ -216,6 +216,11 @@ def _statuses(frame: pd.DataFrame) -> pd.Series:
         "n_missing_pairs",
     ]
     frame[counts] = frame[counts].fillna(0).astype("int64")
+    return cell_statuses(frame)
+
+
+def cell_statuses(frame: pd.DataFrame) -> pd.Series:
+    """Return ``ok``, ``partial``, ``missing`` or ``failed`` for each cell, by its counts of jobs and rows."""
     status = pd.Series("ok", index=frame.index, dtype=object)
     status[frame["jobs_done"] < frame["jobs_expected"]] = "partial"
     status[frame["n_rows"] == 0] = "missing"

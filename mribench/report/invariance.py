@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.report.cells import row_labels
+from mribench.report.cells import cell_statuses, row_labels
 from mribench.report.flags import flags
 from mribench.report.invariance_caption import invariance_caption
 from mribench.report.load import RunData
@@ -73,7 +73,7 @@ def invariance_frame(run: RunData) -> pd.DataFrame:
     frame[counts] = frame[counts].fillna(0).astype("int64")
     frame["unit"] = ""
     frame["higher_is_better"] = [MEASURES[name].higher_is_better for name in frame["metric"]]
-    frame["status"] = _statuses(frame)
+    frame["status"] = cell_statuses(frame)
     frame["mark"] = _marks(frame)
     return _ordered(frame, run)
 
@@ -142,15 +142,6 @@ def _of_sets(rows: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(found, columns=[*_BY, "metric", *ESTIMATE_COLUMNS, "chance"])
-
-
-def _statuses(frame: pd.DataFrame) -> pd.Series:
-    status = pd.Series("ok", index=frame.index, dtype=object)
-    status[frame["jobs_done"] < frame["jobs_expected"]] = "partial"
-    status[frame["n_rows"] == 0] = "missing"
-    nothing = (frame["n_subjects"] == 0) & ((frame["n_failed"] > 0) | (frame["jobs_failed"] > 0))
-    status[nothing] = "failed"
-    return status
 
 
 def _marks(frame: pd.DataFrame) -> pd.Series:

@@ -58,17 +58,19 @@ class SubjectSplit(SplitRule):
         return _leaked(Split(_ids(train), _ids(validation), _by_site(test)), options, test)
 
 
-class SiteSplitOptions(_SplitOptions):
-    """One site trains, the others only test."""
-
-    train_site: str = Field(description="where training, validation and in-domain test subjects come from")
-    test_sites: list[str] = Field(default_factory=list, description="all subjects of these sites test")
-
+class _SitesOptions(_SplitOptions):
     def shows(self, defect: str) -> bool:
         """Return whether a defect is switched on; the released code leaks where there is one site only."""
         if self.defects is None and defect == TEST_IN_TRAINING.name:
             return False
         return super().shows(defect)
+
+
+class SiteSplitOptions(_SitesOptions):
+    """One site trains, the others only test."""
+
+    train_site: str = Field(description="where training, validation and in-domain test subjects come from")
+    test_sites: list[str] = Field(default_factory=list, description="all subjects of these sites test")
 
 
 class SiteSplit(SplitRule):
@@ -96,18 +98,12 @@ class SiteSplit(SplitRule):
         return _leaked(split, options, test)
 
 
-class LeaveSitesOutOptions(_SplitOptions):
+class LeaveSitesOutOptions(_SitesOptions):
     """All sites but some train; those only test."""
 
     held_out: list[str] = Field(
         min_length=1, description="sites that only test; for leave-one-site-out one cohort for each site"
     )
-
-    def shows(self, defect: str) -> bool:
-        """Return whether a defect is switched on; the released code leaks where there is one site only."""
-        if self.defects is None and defect == TEST_IN_TRAINING.name:
-            return False
-        return super().shows(defect)
 
 
 class LeaveSitesOut(SplitRule):

@@ -42,11 +42,6 @@ class LabelAnatomy(Anatomy):
     lesion: Lesion | None
     spacing_mm: float
 
-    @property
-    def has_lesion(self) -> bool:
-        """Whether the person has a stroke."""
-        return self.lesion is not None
-
     def grid(
         self, edge_scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
     ) -> tuple[np.ndarray, tuple[int, int, int]]:

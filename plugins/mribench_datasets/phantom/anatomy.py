@@ -46,11 +46,6 @@ class TemplateAnatomy(Anatomy):
     lesion: Lesion | None
     spacing_mm: float
 
-    @property
-    def has_lesion(self) -> bool:
-        """Whether the person had a stroke."""
-        return self.lesion is not None
-
     def grid(
         self, edge_scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
     ) -> tuple[np.ndarray, tuple[int, int, int]]:

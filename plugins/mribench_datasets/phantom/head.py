@@ -5,8 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from mribench_datasets.phantom.lesions import Lesion
 
 Box = tuple[slice, slice, slice]
 NERVOUS = ("gm", "wm", "striatum", "thalamus", "pallidum", "brainstem", "wm_lesion")
@@ -72,15 +76,17 @@ class Anatomy(ABC):
     """A person's head, independent of any grid.
 
     Attributes:
+        lesion: a chronic stroke, or None.
         spacing_mm: nominal voxel edge of what is made of it.
     """
 
+    lesion: Lesion | None
     spacing_mm: float
 
     @property
-    @abstractmethod
     def has_lesion(self) -> bool:
         """Whether the person had a stroke."""
+        return self.lesion is not None
 
     @abstractmethod
     def grid(
