@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mribench.cli.options import settings_of_file
+
 if TYPE_CHECKING:
     from mribench.report import RunData
 
@@ -30,13 +32,7 @@ FORMATS = ("terminal", "markdown", "csv", "json")
 )  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
 @click.option("--save", is_flag=True, help="Also write all formats to <results>/<benchmark>/report/.")
-@click.option(
-    "--results", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True,
-    help="Where results are kept, when FILE is given.",
-)  # fmt: skip
-@click.option(
-    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="As given to mribench run. Repeatable."
-)
+@settings_of_file
 def command(
     what: Path,
     output_format: str,

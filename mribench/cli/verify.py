@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mribench.cli.options import settings_of_file
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -54,13 +56,7 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
     "--tolerance", type=float, callback=_finite, default=0.0, show_default=True,
     help="Largest difference of a value that counts as none. With one, digests are not compared.",
 )  # fmt: skip
-@click.option(
-    "--results", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True,
-    help="Where results are kept, when FILE is given.",
-)  # fmt: skip
-@click.option(
-    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="As given to mribench run. Repeatable."
-)
+@settings_of_file
 def command(
     what: Path,
     count: int,
