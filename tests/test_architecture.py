@@ -7,7 +7,9 @@ import functools
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import click
@@ -358,6 +360,7 @@ LIGHT = [["--help"], ["--version"], *([name, "--help"] for name in cli.COMMANDS)
          ["data", "make", "--help"], ["plugins", "list", "--help"]]  # fmt: skip
 PROBE = """
 import sys
+import tomllib
 from mribench import cli
 for arguments in {calls}:
     sys.argv = ["mribench", *arguments]
@@ -402,3 +405,54 @@ def test_every_help_has_an_example(name, command):
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{name}: {parameter.name}"
+
+
+# (j) What is imported is declared
+
+
+OWN = {"mribench", *PACKAGES}
+
+
+def declared(names: list[str]) -> set[str]:
+    return {re.split(r"[<>=\[ ]", name)[0].lower().replace("_", "-") for name in names}
+
+
+def third_party(paths: list[Path]) -> set[str]:
+    """Return the distributions behind what the files import, but for the standard library and siblings."""
+    siblings = {path.stem for path in [*TESTS, *SCRIPTS]} | {"golden"}
+    tops = {name.split(".")[0] for path in paths for name in imports_of_script(path)}
+    tops -= {*sys.stdlib_module_names, *siblings, *OWN}
+    known = metadata.packages_distributions()
+    return {known.get(top, [top])[0].lower().replace("_", "-") for top in tops}
+
+
+def imports_of_script(path: Path) -> Iterator[str]:
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
+
+
+TESTS = sources(REPOSITORY / "tests")
+SCRIPTS = [path for name in ("benchmarks", "docs") for path in sources(REPOSITORY / name)]
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_what_the_product_imports_is_declared():
+    assert third_party(PRODUCT) - declared(PROJECT["dependencies"]) == {"pydantic-core"}
+
+
+def test_what_tests_and_scripts_import_is_declared():
+    everything = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    found = third_party([*TESTS, *SCRIPTS])
+    assert "statsmodels" in found, "the walk finds what only tests import"
+    assert found - declared(everything) <= {"pydantic-core"}
+
+
+def test_what_is_declared_is_pinned_for_ci():
+    everything = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    lines = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = declared([line for line in lines if "==" in line])
+    stubs = {name for name in declared(everything) if name.startswith("types-")}
+    assert declared(everything) - pinned - stubs == set()
