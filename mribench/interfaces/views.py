@@ -84,10 +84,12 @@ class MRISequence(ABC):
     Attributes:
         name: e.g. ``fse``.
         family: sequences with one signal equation share a family (GRE and SPGR) and count as one.
+        reads_transmit: whether the signal depends on B1⁺; where not, no field is computed for it.
     """
 
     name: str
     family: str
+    reads_transmit: bool = True
 
     @abstractmethod
     def draw(self, generator: torch.Generator) -> dict[str, float]:
@@ -106,7 +108,7 @@ class MRISequence(ABC):
         receive: Tensor | float = 1.0,
         transmit: Tensor | float = 1.0,
     ) -> Tensor:
-        """Return the signal ``(B, I, J, K)``.
+        """Return the signal ``(B, I, J, K)``, each voxel's from its own values: it is computed part by part.
 
         Args:
             maps: PD (p.u.), R1, R2s, R2 (1/s), MTsat (p.u.), each ``(B, I, J, K)``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -35,6 +36,30 @@ def check_sequence(sequence: MRISequence) -> None:
             torch.allclose(signal[sample], sequence.signal(own, _columns([draw]))[0], rtol=1e-4, atol=1e-5),
             "sequence: the signal of a sample depends on the other samples of its batch",
         )
+    _check_voxelwise(sequence, maps, _columns(draws), signal)
+    _check_transmit(sequence, maps, _columns(draws), signal)
+
+
+def _check_voxelwise(
+    sequence: MRISequence, maps: Mapping[str, Tensor], parameters: Mapping[str, Tensor], signal: Tensor
+) -> None:
+    """A signal is computed part by part: a voxel must not depend on its neighbours."""
+    part = {name: values[:, 2:5] for name, values in maps.items()}
+    require(
+        torch.allclose(signal[:, 2:5], sequence.signal(part, parameters), rtol=1e-4, atol=1e-5),
+        "sequence: the signal of a voxel depends on other voxels",
+    )
+
+
+def _check_transmit(
+    sequence: MRISequence, maps: Mapping[str, Tensor], parameters: Mapping[str, Tensor], signal: Tensor
+) -> None:
+    field = torch.full((1, 1, 1, 1), 0.8)
+    same = torch.allclose(signal, sequence.signal(maps, parameters, 1.0, field), rtol=1e-4, atol=1e-5)
+    require(
+        same or sequence.reads_transmit,
+        "sequence: 'reads_transmit' is False, and the signal depends on the transmit field",
+    )
 
 
 def _valid_draw(sequence: MRISequence, seed: int) -> dict[str, float]:

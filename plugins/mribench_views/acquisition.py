@@ -95,6 +95,7 @@ def _simulate_one(
     maps: Mapping[str, Tensor], acquisitions: Sequence[Acquisition], spacing_mm: float
 ) -> Tensor:
     first = next(iter(maps.values()))
+    sequence = acquisitions[0].sequence
     parameters = {
         name: torch.tensor(
             [acquisition.parameters[name] for acquisition in acquisitions], dtype=torch.float64
@@ -103,22 +104,42 @@ def _simulate_one(
         .view(-1, 1, 1, 1)
         for name in acquisitions[0].parameters
     }
-    fields = [acquisition.transmit for acquisition in acquisitions if acquisition.transmit is not None]
-    transmit: Tensor | float = 1.0
-    if fields:
-        coefficients = torch.stack(fields).to(first)
-        control_vox = TRANSMIT_SPACING_MM / spacing_mm
-        transmit = 1 + splines.expand(coefficients, first.shape[1:], control_vox).squeeze(1)
-    sequence = acquisitions[0].sequence
-    slab = (
-        first.shape[1] if first.device.type != "cpu" else max(1, _CACHE_VOXELS // max(1, first[:, 0].numel()))
-    )
-    if slab >= first.shape[1]:
-        return sequence.signal(maps, parameters, 1.0, transmit)
+    field = _TransmitField(acquisitions, first, spacing_mm) if sequence.reads_transmit else None
+    planes = first.shape[1]
+    if first.device.type == "cpu":
+        planes = max(1, _CACHE_VOXELS // max(1, first[:, 0].numel()))
     signal = torch.empty_like(first)
-    for start in range(0, first.shape[1], slab):
-        rows = slice(start, start + slab)
-        part = {name: values[:, rows] for name, values in maps.items()}
-        field = transmit[:, rows] if isinstance(transmit, Tensor) else transmit
-        signal[:, rows] = sequence.signal(part, parameters, 1.0, field)
+    for start in range(0, first.shape[1], planes):
+        slab = slice(start, start + planes)
+        part = {name: values[:, slab] for name, values in maps.items()}
+        transmit = 1.0 if field is None else field.planes(slab)
+        signal[:, slab] = sequence.signal(part, parameters, 1.0, transmit)
     return signal
+
+
+class _TransmitField:
+    """B1+ of a few samples that share a sequence: 1 everywhere, or 1 plus a spline.
+
+    Args:
+        acquisitions: one per sample, all with a field or all without.
+        like: ``(B, I, J, K)``, a map.
+        spacing_mm: isotropic voxel size.
+    """
+
+    def __init__(self, acquisitions: Sequence[Acquisition], like: Tensor, spacing_mm: float) -> None:
+        self._shape = like.shape
+        fields = [acquisition.transmit for acquisition in acquisitions if acquisition.transmit is not None]
+        self._spline = (
+            splines.expand_planes(
+                torch.stack(fields).to(like), like.shape[1:], TRANSMIT_SPACING_MM / spacing_mm
+            )
+            if fields
+            else None
+        )
+
+    def planes(self, slab: slice) -> Tensor | float:
+        """Return the field on a few planes along I: ``(B, i, J, K)``, or 1."""
+        if self._spline is None:
+            return 1.0
+        planes, basis = self._spline
+        return (basis[slab] @ planes[:, 0]).unflatten(-1, tuple(self._shape[2:])).add_(1)

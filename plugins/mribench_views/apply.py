@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from mribench_views import splines
+from mribench_views import interpolation, splines
 from mribench_views.augment import AugmentDraw
 
 SMALLEST_SD = 1e-6
@@ -82,11 +81,7 @@ def resample(source: Tensor, draws: Sequence[AugmentDraw], view_vox: int, contro
     coefficients = (
         torch.einsum("bij,jxyz->bixyz", matrix, position) + offset.view(-1, 3, 1, 1, 1) + displacement
     )
-    half = torch.tensor([(length - 1) / 2 for length in source.shape[2:]]).clamp_min(0.5)
-    coefficients = coefficients / half.view(3, 1, 1, 1)  # -1..1, as grid_sample counts
-    coefficients = coefficients.flip(1).to(source)  # grid_sample names the last axis first
-    grid = splines.expand(coefficients, (view_vox,) * 3, control_vox).permute(0, 2, 3, 4, 1)
-    return F.grid_sample(source, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return interpolation.sample(source, coefficients, view_vox, control_vox)
 
 
 def add_artefacts(clean: Tensor, draws: Sequence[AugmentDraw], bias_control_vox: float) -> Tensor:

@@ -28,6 +28,7 @@ class FastSpinEcho(Sequence):
 
     name = "fse"
     family = "fse"
+    reads_transmit = False
 
     def signal(
         self,
@@ -78,6 +79,7 @@ class Flair(Sequence):
 
     name = "flair"
     family = "flair"
+    reads_transmit = False
 
     def timing_problem(self, parameters: Mapping[str, float]) -> str:
         """Return which times do not fit into each other, or an empty string."""

@@ -142,7 +142,7 @@ def mp2rage(
     n_excitations: Tensor,
     inversion_efficiency: Tensor,
 ) -> Tensor:
-    """Return the **signed** MP2RAGE ratio ``i1 i2 / (i1² + i2²)``, -0.5 to 0.5; 0 where R1 is 0.
+    """Return the **signed** MP2RAGE ratio ``i1 i2 / (i1² + i2²)``, -0.5 to 0.5; 0 where there is no signal.
 
     Marques et al. 2010, doi 10.1016/j.neuroimage.2009.10.002. The second image is followed forward from
     the first, which equals the published propagation back from the end of the cycle, in the steady state,
@@ -166,7 +166,5 @@ def mp2rage(
     image1 = first.sine * first.after(before, m - 1)
     waited = between.of(first.after(before, n))
     image2 = second.sine * second.after(waited, n - m)
-    power = image1**2 + image2**2
-    empty = power == 0
-    ratio = image1 * image2 / torch.where(empty, torch.ones_like(power), power)
-    return torch.where(empty, torch.zeros_like(ratio), ratio)
+    power = torch.addcmul(image1 * image1, image2, image2)
+    return image1 * image2 / power.clamp_min(torch.finfo(power.dtype).tiny)

@@ -52,7 +52,23 @@ def expand(coefficients: Tensor, shape_vox: Sequence[int], control_vox: float) -
     Returns:
         ``(B, C, I, J, K)``.
     """
+    planes, basis = expand_planes(coefficients, shape_vox, control_vox)
+    return (basis @ planes).unflatten(-1, (shape_vox[1], shape_vox[2]))
+
+
+def expand_planes(
+    coefficients: Tensor, shape_vox: Sequence[int], control_vox: float
+) -> tuple[Tensor, Tensor]:
+    """Evaluate the spline along J and K only: a row of the basis times the planes is one plane of voxels.
+
+    Args:
+        coefficients: ``(B, C, a, b, c)``.
+        shape_vox: I, J, K.
+        control_vox: distance of the coefficients in voxels.
+
+    Returns:
+        The planes ``(B, C, a, J K)`` and the basis ``(I, a)``.
+    """
     bases = [_basis(length, control_vox).to(coefficients) for length in shape_vox]
-    field = coefficients @ bases[2].T
-    field = bases[1] @ field
-    return (bases[0] @ field.flatten(-2)).unflatten(-1, (shape_vox[1], shape_vox[2]))
+    planes = bases[1] @ (coefficients @ bases[2].T)
+    return planes.flatten(-2), bases[0]

@@ -122,6 +122,19 @@ class DividesByZero(Decay):
         return maps["PD"] / maps["R1"]
 
 
+class Smoothed(Decay):
+    def signal(self, maps, parameters, receive=1.0, transmit=1.0):
+        signal = super().signal(maps, parameters)
+        return signal + signal.mean((1, 2, 3), keepdim=True)
+
+
+class SecretlyReadsTransmit(Decay):
+    reads_transmit = False
+
+    def signal(self, maps, parameters, receive=1.0, transmit=1.0):
+        return transmit * super().signal(maps, parameters)
+
+
 def test_a_sound_sequence_conforms():
     check_sequence(Decay())
 
@@ -132,6 +145,8 @@ def test_a_sound_sequence_conforms():
         (Impossible, "never short enough"),
         (Normalised, "depends on the other samples"),
         (DividesByZero, "NaN or infinite"),
+        (Smoothed, "depends on other voxels"),
+        (SecretlyReadsTransmit, "'reads_transmit' is False"),
     ],
 )
 def test_broken_sequences(sequence, message):
