@@ -33,7 +33,7 @@ EXAMPLE = ROOT / "plugins/example-method/mribench_example_method.py"
 WIDTH = 100
 DOCUMENTS = (
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "benchmarks/README.md",
-    "plugins/README.md", "plugins/example-method/README.md",
+    "plugins/README.md", "plugins/example-method/README.md", "docs/data.md", "docs/views.md",
 )  # fmt: skip
 GENERATED = ("example", "commands")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

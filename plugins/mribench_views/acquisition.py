@@ -96,14 +96,10 @@ def _simulate_one(
 ) -> Tensor:
     first = next(iter(maps.values()))
     sequence = acquisitions[0].sequence
-    parameters = {
-        name: torch.tensor(
-            [acquisition.parameters[name] for acquisition in acquisitions], dtype=torch.float64
-        )
-        .to(first)
-        .view(-1, 1, 1, 1)
-        for name in acquisitions[0].parameters
-    }
+    names = list(acquisitions[0].parameters)
+    rows = [[acquisition.parameters[name] for acquisition in acquisitions] for name in names]
+    columns = torch.tensor(rows, dtype=torch.float64).to(first).view(len(names), -1, 1, 1, 1)
+    parameters = dict(zip(names, columns, strict=True))
     field = _TransmitField(acquisitions, first, spacing_mm) if sequence.reads_transmit else None
     planes = first.shape[1]
     if first.device.type == "cpu":

@@ -53,12 +53,13 @@ def equalise(image: Tensor, bins: int = 256) -> Tensor:
         image: ``(B, I, J, K)``, 0 to 1.
         bins: of the histogram.
     """
-    bin_of = (image * bins).long().clamp_(0, bins - 1)
-    flat = [
-        torch.bincount(sample.flatten(), minlength=bins).cumsum(0).to(image)[sample] / sample.numel()
-        for sample in bin_of
-    ]
-    return torch.stack(flat)
+    samples = image.shape[0]
+    bin_of = (image * bins).long().clamp_(0, bins - 1).flatten(1)
+    first = bins * torch.arange(samples, device=image.device)[:, None]
+    tally = bin_of.new_zeros(samples * bins)
+    tally.scatter_add_(0, (bin_of + first).flatten(), torch.ones_like(bin_of).flatten())
+    below = tally.view(samples, bins).cumsum(1).to(image)
+    return (below.gather(1, bin_of) / bin_of.shape[1]).view_as(image)
 
 
 def resample(source: Tensor, draws: Sequence[AugmentDraw], view_vox: int, control_vox: float) -> Tensor:
@@ -127,17 +128,16 @@ def _rician(image: Tensor, draws: Sequence[AugmentDraw]) -> Tensor:
 
     Each sample's noise comes from a generator on the image's device, seeded by its draw.
     """
-    shape = image.shape[1:]
-    noisy = []
-    for sample, draw in zip(image, draws, strict=True):
+    noisy = torch.empty_like(image)
+    for sample, draw, out in zip(image, draws, noisy, strict=True):
         if draw.noise_sigma == 0:
-            noisy.append(sample)
+            out.copy_(sample)
             continue
         generator = torch.Generator(device=image.device).manual_seed(draw.noise_seed)
-        noise = torch.randn(2, *shape, generator=generator, device=image.device, dtype=image.dtype)
+        noise = torch.randn(2, *sample.shape, generator=generator, device=image.device, dtype=image.dtype)
         noise *= draw.noise_sigma
-        noisy.append(torch.hypot(noise[0].add_(sample), noise[1]))
-    return torch.stack(noisy)
+        torch.hypot(noise[0].add_(sample), noise[1], out=out)
+    return noisy
 
 
 def standardise(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -158,7 +158,21 @@ def standardise(image: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 def drop_cuboids(image: Tensor, draws: Sequence[AugmentDraw]) -> Tensor:
     """Set each sample's cuboids to 0 (a z-scored image's mean), in place."""
+    if image.device.type != "cpu":
+        return image.masked_fill_(_cuboid_mask(image, draws), 0)
     for sample, draw in zip(image, draws, strict=True):
         for box in draw.cuboids_vox:
             sample[(..., *(slice(first, stop) for first, stop in box))] = 0
     return image
+
+
+def _cuboid_mask(image: Tensor, draws: Sequence[AugmentDraw]) -> Tensor:
+    """Return ``(B, 1, v, v, v)``, true inside the cuboids: one upload for a batch."""
+    most = max(1, *(len(draw.cuboids_vox) for draw in draws))
+    nothing = ((0, 0),) * 3
+    boxes = [[*draw.cuboids_vox, *[nothing] * (most - len(draw.cuboids_vox))] for draw in draws]
+    limits = torch.tensor(boxes).to(image.device)  # (B, n, 3, 2)
+    at = torch.arange(image.shape[-1], device=image.device)
+    inside = ((at >= limits[..., :1]) & (at < limits[..., 1:])).to(image.dtype)  # (B, n, 3, v)
+    found = torch.einsum("bni,bnj,bnk->bijk", inside[:, :, 0], inside[:, :, 1], inside[:, :, 2])
+    return (found > 0)[:, None]

@@ -24,11 +24,12 @@ def control_points(length_vox: int, control_vox: float) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def _basis(length_vox: int, control_vox: float) -> Tensor:
+def _basis(length_vox: int, control_vox: float, device: torch.device, dtype: torch.dtype) -> Tensor:
     count = control_points(length_vox, control_vox)
     at = np.minimum(np.arange(length_vox) / control_vox, count - 3)
     knots = np.arange(count + 4, dtype=np.float64) - 3
-    return torch.from_numpy(BSpline.design_matrix(at, knots, 3).toarray()).float()
+    basis = torch.from_numpy(BSpline.design_matrix(at, knots, 3).toarray()).float()
+    return basis.to(device, dtype)
 
 
 def control_positions_vox(length_vox: int, control_vox: float) -> Tensor:
@@ -69,6 +70,6 @@ def expand_planes(
     Returns:
         The planes ``(B, C, a, J K)`` and the basis ``(I, a)``.
     """
-    bases = [_basis(length, control_vox).to(coefficients) for length in shape_vox]
+    bases = [_basis(length, control_vox, coefficients.device, coefficients.dtype) for length in shape_vox]
     planes = bases[1] @ (coefficients @ bases[2].T)
     return planes.flatten(-2), bases[0]

@@ -296,3 +296,17 @@ def test_every_option_is_described_and_has_its_unit() -> None:
     for name, field in AugmentOptions.model_fields.items():
         assert field.description, name
         assert ("mm" in name) == ("(mm)" in field.description), name
+
+
+def test_the_mask_of_cuboids_that_a_gpu_uses_drops_what_slices_drop(many: list[AugmentDraw]) -> None:
+    draws = many[:40]
+    image = torch.ones(len(draws), 1, EDGE, EDGE, EDGE)
+    mask = apply._cuboid_mask(image, draws)
+    assert torch.equal(image.masked_fill(mask, 0), apply.drop_cuboids(image.clone(), draws))
+    assert mask.any()
+    assert len({len(draw.cuboids_vox) for draw in draws}) > 1
+
+
+def test_no_cuboids_at_all_give_an_empty_mask(plain: Callable[..., Any]) -> None:
+    image = torch.ones(1, 1, EDGE, EDGE, EDGE)
+    assert not apply._cuboid_mask(image, [plain_draw(plain)]).any()
