@@ -111,7 +111,8 @@ class MRISequence(ABC):
         """Return the signal ``(B, I, J, K)``, each voxel's from its own values: it is computed part by part.
 
         Args:
-            maps: PD (p.u.), R1, R2s, R2 (1/s), MTsat (p.u.), each ``(B, I, J, K)``.
+            maps: PD (p.u.), R1, R2s (1/s), MTsat (p.u.), each ``(B, I, J, K)``; R2 (1/s) where the cohort
+                has it.
             parameters: each ``(B, 1, 1, 1)``, in the units of ``draw``.
             receive: B1⁻, multiplies the signal.
             transmit: B1⁺, multiplies the flip angles.

@@ -10,7 +10,12 @@ from torch import Tensor
 
 from mribench.interfaces import MRISequence
 from mribench.seeding import torch_generator
-from mribench.testing.problems import require, require_no_global_randomness, require_tensor
+from mribench.testing.problems import (
+    ConformanceError,
+    require,
+    require_no_global_randomness,
+    require_tensor,
+)
 from mribench.testing.samples import TISSUE_VALUES, quantitative_maps
 
 _DRAWS = 1000
@@ -36,8 +41,23 @@ def check_sequence(sequence: MRISequence) -> None:
             torch.allclose(signal[sample], sequence.signal(own, _columns([draw]))[0], rtol=1e-4, atol=1e-5),
             "sequence: the signal of a sample depends on the other samples of its batch",
         )
+    _check_without_r2(sequence, maps, _columns(draws))
     _check_voxelwise(sequence, maps, _columns(draws), signal)
     _check_transmit(sequence, maps, _columns(draws), signal)
+
+
+def _check_without_r2(
+    sequence: MRISequence, maps: Mapping[str, Tensor], parameters: Mapping[str, Tensor]
+) -> None:
+    measured = {name: values for name, values in maps.items() if name != "R2"}
+    try:
+        signal = sequence.signal(measured, parameters)
+    except KeyError as error:
+        raise ConformanceError(
+            f"sequence: cannot do without the map {error}, and most cohorts have no R2 map; fall back on a"
+            " share of R2s"
+        ) from error
+    require_tensor(signal, (2, 8, 8, 8), "sequence: signal without an R2 map")
 
 
 def _check_voxelwise(

@@ -1,4 +1,4 @@
-"""Ranges of the acquisition parameters by profile, validity, and how often draws are impossible."""
+"""Draws of the acquisition parameters by profile, reasons of impossible ones, and the redraw."""
 
 from __future__ import annotations
 
@@ -120,59 +120,13 @@ def test_normal_reflects_at_zero_and_at_its_ceiling() -> None:
     assert 1 - np.mean(below_one) == pytest.approx(0.05 * math.sqrt(2 / math.pi), abs=0.006)
 
 
-def share(flags: list[bool]) -> float:
-    return sum(flags) / len(flags)
-
-
-def four_sigma(rate: float) -> float:
-    return 4 * math.sqrt(rate * (1 - rate) / N)
-
-
-@pytest.mark.parametrize(
-    ("profile", "name", "rate"),
-    [
-        ("as-released", "flair", 0.536),
-        ("as-released", "gre", 0.15),
-        ("as-released", "spgr", 0.205),
-        ("paper", "flair", 0.58),
-        ("paper", "fse", 0.50),
-        ("corrected", "fse", 0.0),
-        ("corrected", "flair", 0.0),
-    ],
-)
-def test_share_of_impossible_timings(
-    profile: str, name: str, rate: float, sequence: Callable[..., Any]
-) -> None:
-    built = sequence(name, profile=profile)
-    found = share([bool(built.timing_problem(draw)) for draw in draws(built)])
-    assert found == pytest.approx(rate, abs=four_sigma(rate) + 0.002)
-
-
-def test_released_flair_fails_by_te_alone_and_mp2rage_by_its_delays(sequence: Callable[..., Any]) -> None:
-    """An own check, written out, against the rates that the audit of the released code found."""
-    flair = draws(sequence("flair", profile="as-released"))
-    assert share([d["te_s"] >= d["tr_s"] for d in flair]) == pytest.approx(0.352, abs=four_sigma(0.352))
-
-    def negative(d: dict[str, float]) -> bool:
-        train_s = d["n_excitations"] * d["tx_s"]
-        delays = (
-            d["ti1_s"] - train_s / 2,
-            d["ti2_s"] - d["ti1_s"] - train_s,
-            d["tr_s"] - d["ti2_s"] - train_s / 2,
-        )
-        return min(delays) < 0
-
-    built = sequence("mp2rage", profile="as-released")
-    mp2rage = draws(built)
-    assert share([negative(d) for d in mp2rage]) == pytest.approx(0.81, abs=0.05)
-    assert all(built.timing_problem(d) for d in mp2rage if negative(d))
-
-
 @pytest.mark.parametrize("name", ["fse", "gre", "flair", "mprage", "mp2rage"])
 def test_corrected_draws_are_nearly_all_possible(name: str, sequence: Callable[..., Any]) -> None:
     built = sequence(name)
-    found = share([bool(built.invalid(draw)) for draw in draws(built, 400)])
-    assert found < 0.2
+    drawn = draws(built, 400)
+    assert sum(bool(built.invalid(draw)) for draw in drawn) < 0.2 * len(drawn)
+    if name in ("fse", "flair"):
+        assert not any(built.timing_problem(draw) for draw in drawn)
 
 
 def test_as_released_checks_nothing(sequence: Callable[..., Any]) -> None:

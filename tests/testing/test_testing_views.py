@@ -128,6 +128,11 @@ class Smoothed(Decay):
         return signal + signal.mean((1, 2, 3), keepdim=True)
 
 
+class WantsR2(Decay):
+    def signal(self, maps, parameters, receive=1.0, transmit=1.0):
+        return maps["PD"] * torch.exp(-parameters["te_s"] * maps["R2"])
+
+
 class SecretlyReadsTransmit(Decay):
     reads_transmit = False
 
@@ -145,6 +150,7 @@ def test_a_sound_sequence_conforms():
         (Impossible, "never short enough"),
         (Normalised, "depends on the other samples"),
         (DividesByZero, "NaN or infinite"),
+        (WantsR2, "most cohorts have no R2 map"),
         (Smoothed, "depends on other voxels"),
         (SecretlyReadsTransmit, "'reads_transmit' is False"),
     ],
