@@ -97,6 +97,7 @@ ENGLISH = {
     ("subject", "records.py"): "a column of the score rows",
     ("subject", "jobs/evaluate.py"): "a column of the score rows",
     ("subject", "statistics/scores.py"): "a column of the score rows",
+    ("subject", "statistics/tables.py"): "a column of the score rows",
     ("subject", "data/prepare.py"): "where a label comes from: the image's own, or the subject's",
     ("subject", "config/model.py"): "DEFAULT_SPLIT_RULE, the one entry that the harness names",
     ("site", "report/layouts.py"): "the header of a column",
@@ -178,10 +179,11 @@ ALLOWED = {
     "plan": {"plan", "config", "data", "defects", "errors", "interfaces", "registry", "store"},
     "jobs": {"jobs", "config", "data", "defects", "errors", "interfaces", "records", "registry", "seeding",
              "statistics", "training"},
-    "execute": {"execute", "errors", "interfaces", "jobs", "plan", "plugins", "records", "registry", "store",
-                "training"},
+    "execute": {"execute", "errors", "interfaces", "jobs", "plan", "plugins", "records", "registry",
+                "statistics", "store", "training"},
     "verify": {"verify", "data", "errors", "execute", "interfaces", "plan", "records", "registry", "report",
                "seeding", "store", "training", "validation"},
+    "figures": {"figures", "config", "errors", "interfaces", "jobs", "plan", "registry", "store"},
     "testing": {"testing", "data", "errors", "interfaces", "plugins", "registry", "seeding"},
 }  # fmt: skip
 """What each part of the core may import of it; the command line may import everything."""

@@ -34,6 +34,7 @@ WIDTH = 100
 DOCUMENTS = (
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "benchmarks/README.md",
     "plugins/README.md", "plugins/example-method/README.md", "docs/data.md", "docs/views.md",
+    "docs/metrics.md",
 )  # fmt: skip
 GENERATED = ("example", "commands")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,20 +21,29 @@ class Score:
     Attributes:
         value: the raw value; NaN where the definition gives none.
         status: whether a mask was empty.
-        penalty: what the default policy counts instead when a mask is empty (Dice 0, HD95 the image
-            diagonal); NaN where the row is left out and counted (both empty), or failed.
+        penalty: what the default policy counts: the value itself where the status is ``ok``, which is filled
+            in; another where a mask is empty (Dice 0, HD95 the image diagonal); NaN where the row is left out
+            and counted (both empty), or failed.
     """
 
     value: float
     status: ScoreStatus = "ok"
     penalty: float = float("nan")
 
+    def __post_init__(self) -> None:
+        if self.status == "ok" and math.isnan(self.penalty):
+            object.__setattr__(self, "penalty", self.value)
+
 
 class Metric(ABC):
     """A score of one subject's prediction.
 
+    ``mribench.testing.check_metric`` tries what is said here, on empty, full, single-voxel, anisotropic and
+    non-finite input.
+
     Attributes:
-        id: name with the definition in it, ``hd95:max-directed``.
+        id: name with the definition in it, ``hd95:max-directed``: lower case, parts joined by ``:``, ``-`` or
+            ``.``; options that change the definition are part of it.
         unit: ``mm``, ``dB``, or empty.
         higher_is_better: the direction.
         value_range: smallest and largest value.
@@ -54,7 +64,7 @@ class Metric(ABC):
         spacing_mm: Sequence[float],
         mask: np.ndarray | None = None,
     ) -> Score:
-        """Score one prediction.
+        """Score one prediction; neither array is changed, and nothing is drawn at random.
 
         Args:
             prediction: ``(I, J, K)``, boolean for masks, real for images.
@@ -62,8 +72,14 @@ class Metric(ABC):
             spacing_mm: voxel edges along I, J, K.
             mask: ``(I, J, K)`` boolean, voxels that count, for image metrics.
 
+        Returns:
+            a value in ``value_range``; ``failed`` with NaN where the input can be read and the definition
+            gives no value (an image without contrast).
+
         Raises:
-            DataError: when the shapes differ.
+            DataError: when the shapes differ, when a metric of masks is given anything but booleans, and when
+                a voxel that counts is NaN or infinite, in the prediction or in the reference: a number made
+                from such an image would hide that a network diverged.
         """
 
 

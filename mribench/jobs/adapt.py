@@ -46,6 +46,7 @@ def run_adapt(payload: Mapping[str, Any], context: Context) -> Outcome:
         device=context.device,
         checkpoint=Checkpoint(context.directory / "checkpoint.safetensors", context.checkpoint_every_s),
         on_step=context.tick,
+        watch=context.watch,
         clipped=clipped_parameters(defects),
         rates=None if options.finetune_lr is None else _rates(payload["arm"], options),
     )

@@ -26,6 +26,7 @@ class Context:
         device: where to compute.
         tick: called with (steps done, steps in all); raises ``Interrupted`` when the job must stop.
         checkpoint_every_s: seconds between checkpoints.
+        watch: called once with the list that the rows of a training are appended to, for who tracks it.
     """
 
     registry: Registry
@@ -34,6 +35,7 @@ class Context:
     device: torch.device
     tick: Callable[[int, int], None]
     checkpoint_every_s: float
+    watch: Callable[[list[dict[str, float]]], None] = lambda _: None
 
     def make(self, kind: type[Component], component: Mapping[str, Any], profile: str, *args: Any) -> Any:
         """Build a component of a job's specification."""
@@ -55,6 +57,7 @@ class Outcome:
         weights: safetensors files by name.
         history: loss terms by step.
         tables: rows and schema of further Parquet files, by file name.
+        files: further files by name, which are no results: keys, scores and ``verify`` do not know them.
     """
 
     job: dict[str, Any] = field(default_factory=dict)
@@ -62,3 +65,4 @@ class Outcome:
     weights: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     tables: dict[str, tuple[list[dict[str, Any]], pa.Schema]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from mribench.interfaces.metric import Metric
 from mribench.interfaces.options import TaskRef
 from mribench.interfaces.task import Task, TaskVolume
 from mribench.jobs.context import Context, Outcome
+from mribench.jobs.example import FILE, example_file
 from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, new_encoder
 from mribench.jobs.volumes import TaskScans
 from mribench.seeding import torch_generator
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def run_evaluate(payload: Mapping[str, Any], context: Context) -> Outcome:
-    """Predict and score every test scan; a scan that cannot be read is a failed row, not a lost job."""
+    """Predict and score every test scan; what cannot be read or scored is a failed row, no lost job."""
     options = AdaptOptions.model_validate(payload["adapt_options"])
     task: Task = context.make(TaskRef, payload["task"], payload["profile"])
     model = None if payload["arm"] == "identity" else _adapted(payload, context, task)
@@ -35,6 +36,7 @@ def run_evaluate(payload: Mapping[str, Any], context: Context) -> Outcome:
     )
     unpaired = UNPAIRED_NOISE in payload.get("defects", ())
     rows: list[dict[str, Any]] = []
+    example: bytes | None = None
     for done, (subject, scan) in enumerate(scans.pairs(), start=1):
         common = {
             **payload["cell"],
@@ -42,14 +44,17 @@ def run_evaluate(payload: Mapping[str, Any], context: Context) -> Outcome:
             "subject": subject.id,
             "session": scan.session,
         }
+        seen: list[Tensor] = []
         try:
             volume = scans.read(subject, scan)
+            prediction = _predict(task, model, volume, options, context, seen, unpaired=unpaired)
+            scores = task.score(prediction, volume)
         except DataError as error:
             logger.warning("%s %s is counted as failed: %s", subject.id, scan.session, error)
             rows.extend({**common, **_failed(metric)} for metric in task.metrics)
             continue
-        prediction = _predict(task, model, volume, options, context, unpaired=unpaired)
-        for found in task.score(prediction, volume):
+        example = example or example_file(task, volume, seen, prediction)
+        for found in scores:
             rows.append(
                 {
                     **common,
@@ -64,7 +69,8 @@ def run_evaluate(payload: Mapping[str, Any], context: Context) -> Outcome:
         context.tick(done, len(scans))
     parameters = sum(p.numel() for p in model.parameters()) if model else 0
     read = {"label_source": scans.label_source(), **scans.voxel_counts()}
-    return Outcome(job={"parameters": parameters, **read}, scores=rows)
+    files = {} if example is None else {FILE: example}
+    return Outcome(job={"parameters": parameters, **read}, scores=rows, files=files)
 
 
 def _failed(metric: Metric) -> dict[str, Any]:
@@ -97,9 +103,11 @@ def _predict(
     volume: TaskVolume,
     options: AdaptOptions,
     context: Context,
+    seen: list[Tensor],
     *,
     unpaired: bool,
 ) -> Tensor:
+    """Predict; what the model is given goes into ``seen`` too."""
     # Test noise depends on the scan alone: every method, seed and fraction is tested on the same.
     drawn = (context.directory.name,) if unpaired else ()
     generator = torch_generator("test-noise", volume.subject, volume.session, volume.sequence, *drawn)
@@ -112,6 +120,7 @@ def _predict(
     windows = (window,) * 3 if isinstance(window, int) else tuple(window)
 
     def forward(image: Tensor) -> Tensor:
+        seen.append(image)
         with autocast(options.precision, context.device):
             return model.over_volume(image, windows, options.overlap)
 

@@ -33,7 +33,7 @@ CHECKS = 4
 
 def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
     """Pretrain an encoder and check that it has not collapsed."""
-    job = _Pretraining(payload, context)
+    job = Pretraining(payload, context)
     started = time.perf_counter()
     before = state_digest(job.encoder)
     history = train(
@@ -46,6 +46,7 @@ def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
         checkpoint=Checkpoint(context.directory / "checkpoint.safetensors", context.checkpoint_every_s),
         after_step=job.after_step,
         on_step=context.tick,
+        watch=context.watch,
         clipped=clipped_parameters(job.defects),
     )
     trained_s = time.perf_counter() - started
@@ -75,7 +76,14 @@ def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
     )
 
 
-class _Pretraining:
+class Pretraining:
+    """A pretrain job, set up: its subjects, view generator, encoder and objective.
+
+    Args:
+        payload: of the job.
+        context: how to build components, and where to compute.
+    """
+
     def __init__(self, payload: Mapping[str, Any], context: Context) -> None:
         self.seed = payload["seed"]
         self.device = context.device
@@ -110,6 +118,14 @@ class _Pretraining:
 
     def losses(self, step: int) -> Mapping[str, Tensor]:
         """Return the loss terms of a step."""
+        views = self.views(step)
+        for view in views:
+            self.redraws += view.redraws
+            self.diversity.add(view.image)
+        return self.objective.loss(views, step, self.loop.steps)
+
+    def views(self, step: int) -> list[View]:
+        """Return what the objective gets in a step, one ``View`` for each of its requests."""
         indices = batch_indices(
             len(self.source.subjects),
             self.options.batch_size,
@@ -123,11 +139,7 @@ class _Pretraining:
             ("views", self.seed, *draw_identity(step, sample, a_pass, self.defects))
             for sample in range(len(indices))
         ]
-        views = self._views(self.source, indices, seeds, self.objective.view_requests)
-        for view in views:
-            self.redraws += view.redraws
-            self.diversity.add(view.image)
-        return self.objective.loss(views, step, self.loop.steps)
+        return self._views(self.source, indices, seeds, self.objective.view_requests)
 
     def after_step(self, step: int, total: int) -> None:
         """Let the objective update its teachers, and look at the embeddings now and then."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mribench_tasks.metrics import ENTRIES, PSNRL1, PSNRRange
+from mribench_tasks.metrics import PSNRL1, PSNRRange
 from skimage.metrics import peak_signal_noise_ratio
 
 from mribench.errors import DataError
@@ -98,16 +98,3 @@ def test_what_cannot_be_compared_is_an_error(metric: Metric) -> None:
     inside = np.ones(target.shape, dtype=bool)
     inside[0, 0, 0] = False
     assert math.isfinite(metric.score(prediction, target, UNIT_MM, inside).value)
-
-
-def test_entries_name_metrics_by_their_ids() -> None:
-    assert [entry.name for entry in ENTRIES] == ["dice", "hd95:max-directed", "psnr:range", "psnr:l1"]
-    for entry in ENTRIES:
-        metric = entry.factory(entry.options())
-        assert isinstance(metric, Metric)
-        assert metric.id == entry.name
-        assert entry.kind == "metric"
-        assert entry.summary
-        assert metric.on_empty
-    directions = {entry.name: entry.factory(entry.options()).higher_is_better for entry in ENTRIES}
-    assert directions == {"dice": True, "hd95:max-directed": False, "psnr:range": True, "psnr:l1": True}

@@ -52,13 +52,14 @@ class Overlap(Metric):
     def score(self, prediction, target, spacing_mm, mask=None):
         from mribench.errors import DataError
 
-        if prediction.shape != target.shape or prediction.dtype != bool:
+        if prediction.shape != target.shape or prediction.dtype != bool or target.dtype != bool:
             raise DataError("expected two masks")
         empty = prediction.any(), target.any()
         if empty == (False, False):
             return Score(math.nan, "both-empty")
         status = {(False, True): "pred-empty", (True, False): "ref-empty"}.get(empty, "ok")
-        return Score(float((prediction & target).sum() / (prediction | target).sum()), status, 0.0)
+        value = float((prediction & target).sum() / (prediction | target).sum())
+        return Score(value, status, math.nan if status == "ok" else 0.0)
 
 
 class Described(Options):

@@ -1,14 +1,21 @@
 """Metrics: the definition is part of the id.
 
-``ENTRIES`` is what the plugin registers; the names are the ids.
+``ENTRIES`` is what the plugin registers; the names are the ids with the default options.
 """
 
 from __future__ import annotations
 
 from mribench.interfaces import Entry
+from mribench_tasks.metrics.asd import ASSD, MASD
 from mribench_tasks.metrics.dice import Dice
-from mribench_tasks.metrics.hd95 import HD95MaxDirected
+from mribench_tasks.metrics.hd95 import HD95MaxDirected, HD95Pooled
+from mribench_tasks.metrics.lesions import LesionF1, LesionF1Options
+from mribench_tasks.metrics.mae import MAE
+from mribench_tasks.metrics.nsd import NSD, NSDOptions
 from mribench_tasks.metrics.psnr import PSNRL1, PSNRRange
+from mribench_tasks.metrics.ssim import SSIM
+from mribench_tasks.metrics.surfel import HD95Surfel
+from mribench_tasks.metrics.whole import mae_whole, psnr_l1_whole, psnr_range_whole, ssim_whole
 
 ENTRIES: list[Entry] = [
     Entry("metric", Dice.id, Dice, summary="overlap of two masks, 2|A∩B| / (|A| + |B|)"),
@@ -19,10 +26,56 @@ ENTRIES: list[Entry] = [
         summary="larger of the two directed 95th percentiles of border distances, in mm",
     ),
     Entry(
+        "metric",
+        HD95Pooled.id,
+        HD95Pooled,
+        summary="95th percentile of the border distances of both directions together, in mm",
+    ),
+    Entry(
+        "metric",
+        HD95Surfel.id,
+        HD95Surfel,
+        summary="larger of the two directed 95th percentiles over surface elements by area, in mm",
+    ),
+    Entry("metric", ASSD.id, ASSD, summary="mean border distance of both directions together, in mm"),
+    Entry("metric", MASD.id, MASD, summary="mean of the two directed mean border distances, in mm"),
+    Entry("metric", NSD.id, NSD, NSDOptions, "share of border voxels within a tolerance, 2 mm by default"),
+    Entry(
+        "metric",
+        LesionF1.id,
+        LesionF1,
+        LesionF1Options,
+        "F1 of lesions: 26-connected, matched by any overlap, of any volume, by default",
+    ),
+    Entry(
         "metric", PSNRRange.id, PSNRRange, summary="peak signal-to-noise ratio, L = range of the reference"
     ),
     Entry("metric", PSNRL1.id, PSNRL1, summary="peak signal-to-noise ratio, L = 1"),
+    Entry(
+        "metric", SSIM.id, SSIM, summary="structural similarity, Gaussian window, L = range of the reference"
+    ),
+    Entry("metric", MAE.id, MAE, summary="mean absolute error"),
+    Entry("metric", "psnr:range:whole", psnr_range_whole, summary="psnr:range over the whole volume"),
+    Entry("metric", "psnr:l1:whole", psnr_l1_whole, summary="psnr:l1 over the whole volume"),
+    Entry("metric", "ssim:whole", ssim_whole, summary="ssim over the whole volume"),
+    Entry("metric", "mae:whole", mae_whole, summary="mae over the whole volume"),
 ]
 """One entry for each metric of this package."""
 
-__all__ = ["ENTRIES", "PSNRL1", "Dice", "HD95MaxDirected", "PSNRRange"]
+__all__ = [
+    "ASSD",
+    "ENTRIES",
+    "MAE",
+    "MASD",
+    "NSD",
+    "PSNRL1",
+    "SSIM",
+    "Dice",
+    "HD95MaxDirected",
+    "HD95Pooled",
+    "HD95Surfel",
+    "LesionF1",
+    "LesionF1Options",
+    "NSDOptions",
+    "PSNRRange",
+]

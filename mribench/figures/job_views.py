@@ -1,0 +1,38 @@
+"""The batches of views of a pretrain job, made by the job's own code.
+
+Nothing here derives a seed or cuts a crop: the job is set up as for training, so step k shows what step k of
+the job shows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mribench.interfaces.views import View
+from mribench.jobs.context import Context
+from mribench.jobs.pretrain import Pretraining
+from mribench.registry import Registry
+
+
+class JobViews:
+    """The batches of views of a pretrain job, on the CPU.
+
+    Args:
+        payload: of the job.
+        registry: all entries.
+    """
+
+    def __init__(self, payload: Mapping[str, Any], registry: Registry) -> None:
+        here = Path("views")  # nothing is written
+        context = Context(registry, here, here, torch.device("cpu"), lambda *_: None, math.inf)
+        self._job = Pretraining(payload, context)
+        self.requests = tuple(self._job.objective.view_requests)
+
+    def batch(self, step: int) -> list[View]:
+        """Return the views that the objective gets in a step, one ``View`` for each request."""
+        return self._job.views(step)

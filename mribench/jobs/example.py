@@ -1,0 +1,120 @@
+"""One slice of what a job predicted, for reports: input, reference, prediction."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mribench.interfaces.task import Task, TaskVolume
+
+logger = logging.getLogger(__name__)
+
+FILE = "example.npz"
+MAX_BYTES = 30_000
+_GREYS = 64
+"""Levels of grey: noise in more of them cannot be compressed."""
+_MARGIN_VOX = 2
+_PERCENTILES = (0.5, 99.5)
+
+
+def example_file(task: Task, volume: TaskVolume, seen: Sequence[Tensor], prediction: Tensor) -> bytes | None:
+    """Return an axial slice of a prediction as a compressed ``.npz`` of at most ``MAX_BYTES``.
+
+    Arrays ``input``, ``reference`` and ``prediction``, ``(rows, columns)`` uint8, anterior up and the
+    patient's right on the left: grey values (of all three on the scale of the reference, or of the input
+    where the reference is a class map) or classes; ``classes``, which of these the last two are;
+    ``pixel_mm`` (2,), height and width of a pixel; ``subject``, ``session``, ``sequence``. The slice is the
+    one that shows most of the reference's classes, or the middle of the head. Pixels are left out, not
+    averaged, where the file would be too large, so that noise is still seen as noise.
+
+    Args:
+        task: that predicted.
+        volume: the test scan.
+        seen: what the model was given, ``(1, I, J, K)``, on the working grid; empty where there is no model.
+        prediction: of the task.
+
+    Returns:
+        None where the prediction is no picture, or none can be made of it, which is logged: a result does
+        not fail for want of its picture.
+    """
+    try:
+        return _example_file(task, volume, seen, prediction)
+    except Exception as error:  # noqa: BLE001 - tasks are anybody's, and the scores are what matters
+        logger.warning("no example of %s %s: %s", volume.subject, volume.sequence, error)
+        return None
+
+
+def _example_file(task: Task, volume: TaskVolume, seen: Sequence[Tensor], prediction: Tensor) -> bytes | None:
+    classes = task.label is not None
+    reference = torch.as_tensor(volume.native_label) if classes else volume.image[0]
+    prediction = prediction.detach().cpu()
+    if prediction.shape != reference.shape or reference.ndim != 3:
+        return None
+    given = (seen[0] if seen else volume.image if classes else prediction[None]).detach().float().cpu()
+    image, head = (_on_grid(part, reference, volume) for part in (given, volume.foreground[None].float()))
+    spacing_mm = volume.native_spacing_mm if classes else volume.spacing_mm
+    box = _box((head > 0.5).numpy())
+    place = _place(reference[box].numpy(), classes)
+    planes = [part[box][:, :, place].numpy() for part in (image, reference, prediction)]
+    greys = planes[0] if classes else planes[1]
+    shown = [
+        plane.astype(np.uint8) if classes and number else _grey(plane, greys)
+        for number, plane in enumerate(planes)
+    ]
+    about = {
+        "classes": np.array(classes),
+        "subject": np.array(volume.subject),
+        "session": np.array(volume.session),
+        "sequence": np.array(volume.sequence),
+    }
+    return _smallest(shown, (spacing_mm[1], spacing_mm[0]), about)
+
+
+def _on_grid(image: Tensor, reference: Tensor, volume: TaskVolume) -> Tensor:
+    """Return ``(1, I, J, K)`` on the working grid as ``(I, J, K)`` on the grid of the reference."""
+    return image[0] if image.shape[1:] == reference.shape else volume.to_native(image)[0].cpu()
+
+
+def _box(head: np.ndarray) -> tuple[slice, slice, slice]:
+    """Return the bounding box of the head and a margin; the whole volume where there is no head."""
+    found = []
+    for axis in range(3):
+        inside = np.flatnonzero(head.any(axis=tuple(other for other in range(3) if other != axis)))
+        low, high = (int(inside[0]), int(inside[-1])) if len(inside) else (0, head.shape[axis] - 1)
+        found.append(slice(max(0, low - _MARGIN_VOX), high + 1 + _MARGIN_VOX))
+    return found[0], found[1], found[2]
+
+
+def _place(reference: np.ndarray, classes: bool) -> int:
+    """Return which axial slice to show: the first with most labelled voxels, or the middle one."""
+    labelled = np.count_nonzero(reference, axis=(0, 1))
+    return int(labelled.argmax()) if classes and labelled.any() else reference.shape[2] // 2
+
+
+def _grey(plane: np.ndarray, like: np.ndarray) -> np.ndarray:
+    low, high = np.percentile(like, _PERCENTILES)
+    share = np.clip((plane - low) / max(float(high - low), np.finfo(np.float32).tiny), 0, 1)
+    levels: np.ndarray = np.rint(np.nan_to_num(share) * (_GREYS - 1)) * (255 // (_GREYS - 1))
+    return levels.astype(np.uint8)
+
+
+def _smallest(
+    planes: Sequence[np.ndarray], pixel_mm: tuple[float, float], about: Mapping[str, np.ndarray]
+) -> bytes:
+    """Return the file with as many pixels as it has room for."""
+    stride = 1
+    while True:
+        upright = [plane[::stride, ::stride].T[::-1, ::-1] for plane in planes]
+        named = dict(zip(("input", "reference", "prediction"), upright, strict=True))
+        stream = io.BytesIO()
+        arrays: dict[str, Any] = {**named, "pixel_mm": np.array(pixel_mm) * stride, **about}
+        np.savez_compressed(stream, **arrays)
+        if stream.tell() <= MAX_BYTES or max(upright[0].shape) <= 1:
+            return stream.getvalue()
+        stride += 1
