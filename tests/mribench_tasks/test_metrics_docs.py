@@ -92,7 +92,7 @@ def test_every_reference_is_used_and_given():
 
 def test_the_benchmark_lines_give_the_ids_of_the_text():
     (block,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
-    reference = TaskRef.model_validate(yaml.safe_load(block)["tasks"]["lesions"]["task"])
+    reference = TaskRef.model_validate(yaml.safe_load(block)["tasks"]["lesion"]["task"])
     task = load_registry().resolve(reference, "docs/metrics.md", "corrected").make()
     ids = [metric.id for metric in task.metrics]
     assert ids == ["dice", "hd95:max-directed", "assd", "nsd:1mm", "lesion-f1:conn6"]
