@@ -109,7 +109,9 @@ def subject_means(
     for level in ([*keys, *within, "session"], [*keys, *within], keys):
         rows = _averaged(rows, level)
     rows["value"] = rows["value"].mask(rows["n_failed"] > 0)
-    return rows
+    # texts may come as categories, which group faster; what is made of few rows has plain ones
+    texts = {name: rows[name].cat.categories.dtype for name in rows.select_dtypes("category").columns}
+    return rows.astype(texts)
 
 
 def _averaged(rows: pd.DataFrame, level: Sequence[str]) -> pd.DataFrame:
@@ -163,7 +165,11 @@ def estimates(
         within: columns averaged within a subject.
         policy: what an empty mask counts.
     """
-    means = subject_means(scores, by, within, policy)
+    return estimates_of(subject_means(scores, by, within, policy), by)
+
+
+def estimates_of(means: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Return one row per group of ``subject_means``: the columns ``by`` and the fields of ``Estimate``."""
     number = means.groupby(list(by), dropna=False, sort=False, observed=True).ngroup()
     heads = means.loc[~number.duplicated(), list(by)].reset_index(drop=True)
     rows = [asdict(estimate(group)) for _, group in means.groupby(number, sort=False)]

@@ -1,0 +1,108 @@
+"""Label efficiency: the area under the curve of the score over the logarithm of the label fraction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+import pandas as pd
+from scipy import integrate
+
+from mribench.statistics.intervals import LEVEL, crossed_interval
+from mribench.statistics.scores import complete
+from mribench.statistics.tables import SEED, SUBJECT, VALUE, seed_subject_table
+
+
+@dataclass(frozen=True)
+class Area:
+    """The normalised area of a curve, in the unit of the score: the mean score along the log-fraction axis.
+
+    Attributes:
+        area: over the complete (seed, subject) pairs; NaN where there is no curve.
+        se: crossed standard error.
+        df: Satterthwaite's degrees of freedom of ``se``.
+        low: lower end of the interval.
+        high: its upper end.
+        n_seeds: seeds that count.
+        n_subjects: subjects that count.
+        n_missing_pairs: (seed, subject) pairs without a score at one fraction or more.
+        fractions: label fractions of the curve, ascending.
+    """
+
+    area: float
+    se: float
+    df: float
+    low: float
+    high: float
+    n_seeds: int
+    n_subjects: int
+    n_missing_pairs: int
+    fractions: tuple[float, ...]
+
+
+def areas(means: pd.DataFrame) -> pd.DataFrame:
+    """Return the area of each seed and subject, as rows that ``difference`` and the others take.
+
+    Trapezoids over log(fraction), divided by log(largest) - log(smallest). The area is linear in the scores,
+    so each (seed, subject) pair has its own, and their table has a crossed error like any other.
+
+    Args:
+        means: rows of ``subject_means`` by ``fraction`` of one method, place and metric.
+
+    Returns:
+        ``seed``, ``subject``, ``value``; NaN for a pair without a score at one fraction or more, and for all
+        with fewer than two fractions.
+
+    Raises:
+        ValueError: for a fraction that is not above 0.
+    """
+    wide = means.pivot(index=[SEED, SUBJECT], columns="fraction", values=VALUE).sort_index(axis=1)
+    fractions = wide.columns.to_numpy(float)
+    if (fractions <= 0).any():
+        raise ValueError(f"expected label fractions above 0, got {fractions.min():g}")
+    if len(fractions) < 2:
+        return wide.index.to_frame(index=False).assign(**{VALUE: math.nan})
+    steps = np.log(fractions)
+    found = integrate.trapezoid(wide.to_numpy(float), steps, axis=1) / (steps[-1] - steps[0])
+    return wide.index.to_frame(index=False).assign(**{VALUE: found})
+
+
+def label_efficiency(means: pd.DataFrame, level: float = LEVEL) -> Area:
+    """Return the normalised area of one method over seeds and subjects, with its interval.
+
+    Args:
+        means: rows of ``subject_means`` by ``fraction`` of one method, place and metric.
+        level: confidence level.
+    """
+    found = areas(means)
+    table = seed_subject_table(found).to_numpy()
+    interval = crossed_interval(complete(table), level)
+    return Area(
+        area=interval.mean,
+        se=interval.se,
+        df=interval.df,
+        low=interval.low,
+        high=interval.high,
+        n_seeds=interval.n_seeds,
+        n_subjects=interval.n_subjects,
+        n_missing_pairs=int(np.isnan(table).sum()),
+        fractions=tuple(sorted(float(fraction) for fraction in means["fraction"].unique())),
+    )
+
+
+def label_efficiencies(means: pd.DataFrame, by: Sequence[str], level: float = LEVEL) -> pd.DataFrame:
+    """Return one row per group: the columns ``by`` and the fields of ``Area``.
+
+    Args:
+        means: rows of ``subject_means`` by ``[*by, "fraction"]``; rows without a fraction (nothing was
+            trained) have no curve and are left out.
+        by: columns that make up a group.
+        level: confidence level.
+    """
+    rows = [
+        {**dict(zip(by, key, strict=True)), **asdict(label_efficiency(group, level))}
+        for key, group in means.dropna(subset=["fraction"]).groupby(list(by), dropna=False, sort=False)
+    ]
+    return pd.DataFrame(rows, columns=[*by, *(field.name for field in fields(Area))])

@@ -1,0 +1,143 @@
+"""Confidence intervals and tests of a mean over crossed seeds and subjects.
+
+The mean of a table (S seeds, N subjects) has the variance E[MS_seed + MS_subject - MS_residual] / (S N).
+Three decisions make an interval of it; ``docs/statistics.md`` has what the alternatives gave.
+
+1. The component of the factor with fewer levels, mostly the seeds, is never set to 0. Few mean squares are
+   often small by luck, and an interval that then leaves the seeds out is far too short.
+2. The component of the other factor is: with many levels that costs little, and the variance stays positive.
+3. Each of the two terms keeps its own Student quantile: half-width² = Σ tᵢ² sᵢ² (Banerjee 1960, Sankhyā 22,
+   357-358). Such an interval covers at least as often as it says for a sum of independent mean squares, at
+   every level, which one quantile at Satterthwaite's degrees of freedom does not with few seeds or far in the
+   tails.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from mribench.statistics.crossed import mean_and_se, mean_squares
+
+LEVEL = 0.95
+"""Confidence level of the intervals."""
+_TINIEST = 1e-300
+_HALVINGS = 70
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its standard error and interval.
+
+    Attributes:
+        mean: over the table; NaN where it is empty.
+        se: standard error as tables show it (``crossed.mean_and_se``); NaN where there is none.
+        df: Satterthwaite's degrees of freedom of ``se``. The interval does not rest on them.
+        low: lower end of the interval; NaN where there is none.
+        high: its upper end.
+        n_seeds: seeds in the table.
+        n_subjects: subjects in the table.
+    """
+
+    mean: float
+    se: float
+    df: float
+    low: float
+    high: float
+    n_seeds: int
+    n_subjects: int
+
+
+def spread(
+    ms_seed: np.ndarray, ms_subject: np.ndarray, ms_residual: np.ndarray, n_seeds: int, n_subjects: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two terms of the variance of a crossed mean, and their degrees of freedom.
+
+    Args:
+        ms_seed: mean squares ``(…)`` of seeds (``crossed.mean_squares``).
+        ms_subject: those of subjects.
+        ms_residual: those of the residual.
+        n_seeds: at least 2.
+        n_subjects: at least 2.
+
+    Returns:
+        ``(…, 2)`` and ``(2,)``: first the term of the factor with fewer levels (seeds if they are as many).
+    """
+    first, second = (ms_seed, ms_subject) if n_seeds <= n_subjects else (ms_subject, ms_seed)
+    few, many = sorted((n_seeds, n_subjects))
+    rest = np.maximum(np.subtract(second, ms_residual), 0.0)
+    terms = np.stack(np.broadcast_arrays(first, rest), axis=-1) / (n_seeds * n_subjects)
+    return terms, np.array([few - 1.0, many - 1.0])
+
+
+def table_spread(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the terms of the variance of the mean of a table ``(S, N)``, and their degrees of freedom.
+
+    With one seed it is the variance over subjects alone, which says nothing about other seeds.
+    """
+    n_seeds, n_subjects = table.shape
+    if n_subjects < 2 or n_seeds < 1 or not np.isfinite(table).all():
+        return np.array([math.nan]), np.array([math.nan])
+    if n_seeds == 1:
+        return np.array([table.var(ddof=1) / n_subjects]), np.array([n_subjects - 1.0])
+    seed, subject, residual = (np.asarray(square) for square in mean_squares(table))
+    return spread(seed, subject, residual, n_seeds, n_subjects)
+
+
+def half_width(terms: np.ndarray, df: np.ndarray, level: float = LEVEL) -> np.ndarray:
+    """Return half the length of the interval, sqrt(Σ tᵢ² sᵢ²) (Banerjee 1960).
+
+    Args:
+        terms: ``(…, K)`` independent terms sᵢ² of the variance of a mean.
+        df: ``(K,)`` degrees of freedom of each.
+        level: confidence level.
+    """
+    quantiles = special.stdtrit(df, (1 + level) / 2)
+    return np.sqrt(np.sum(terms * quantiles**2, axis=-1))
+
+
+def p_value(mean: np.ndarray | float, terms: np.ndarray, df: np.ndarray) -> np.ndarray:
+    """Return the two-sided p of a mean against 0: 1 - the level of the interval that just reaches 0.
+
+    Args:
+        mean: ``(…)``.
+        terms: ``(…, K)`` as in ``half_width``.
+        df: ``(K,)``.
+
+    Returns:
+        ``(…)``; 1 for a mean of 0, 0 for any other one without variance, NaN for NaN.
+    """
+    mean = np.abs(np.asarray(mean, dtype=float))
+    total = np.sum(terms, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(mean > 0, mean / np.sqrt(total), 0.0)
+    known = np.isfinite(mean) & np.isfinite(total)
+    usual = np.isfinite(ratio) & known
+    # one t quantile for all terms, of the most and the fewest degrees of freedom, brackets the root
+    t = np.where(usual, ratio, 0.0)
+    low, high = (np.log(np.maximum(2 * special.stdtr(pick, -t), _TINIEST)) for pick in (df.max(), df.min()))
+    for _ in range(_HALVINGS if len(df) > 1 else 0):
+        middle = (low + high) / 2
+        quantiles = special.stdtrit(df, np.exp(middle)[..., None] / 2)
+        above = np.sum(terms * quantiles**2, axis=-1) > mean**2  # an interval that holds 0: p is larger
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    found = np.where(usual, np.minimum(np.exp(high), 1.0), 0.0)
+    return np.where(known, found, np.nan)
+
+
+def crossed_interval(table: np.ndarray, level: float = LEVEL) -> Interval:
+    """Return the mean of a table ``(S, N)``, seeds along the rows, with its interval.
+
+    With one seed the interval is Student's over subjects: valid for these checkpoints only.
+
+    Args:
+        table: scores without NaN.
+        level: confidence level.
+    """
+    mean, se, df = mean_and_se(table)
+    half = float(half_width(*table_spread(table), level))
+    n_seeds, n_subjects = table.shape
+    return Interval(mean, se, df, mean - half, mean + half, n_seeds, n_subjects)

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scikit_posthocs
+from scipy import stats
+from score_frames import draw, means_of
+
+from mribench.statistics.blocks import critical_difference, why_dependent
+from mribench.statistics.ranks import mean_ranks
+
+DIRECTIONS = {"dice": True, "hd95": False}
+
+
+def frame_of(
+    cells: dict[tuple[str, str], np.ndarray], subjects: dict[str, list[str]] | None = None
+) -> pd.DataFrame:
+    """Rows of cells (place, metric) with cubes (M, S, N); places have subjects of their own names."""
+    return pd.concat(
+        [
+            means_of(
+                table,
+                subjects=subjects[place] if subjects else [f"{place}-{n}" for n in range(table.shape[1])],
+                row="ABCDEF"[m],
+                place=place,
+                metric=metric,
+            )
+            for (place, metric), cube in cells.items()
+            for m, table in enumerate(cube)
+        ],
+        ignore_index=True,
+    )
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def test_ranks_by_hand() -> None:
+    level = np.array([3.0, 2.0, 1.0])[:, None, None] * np.ones((3, 2, 4))
+    frame = frame_of({("x", "dice"): level, ("y", "dice"): level, ("x", "hd95"): level})
+    found = mean_ranks(frame, ["place", "metric"], higher_is_better=DIRECTIONS, rng=rng())
+    # dice: 1 2 3 twice; hd95: 3 2 1
+    assert list(found.methods["row"]) == ["A", "B", "C"]
+    np.testing.assert_allclose(found.methods["mean_rank"], [5 / 3, 2, 7 / 3])
+    np.testing.assert_allclose(found.methods[["low", "high"]].to_numpy().T, [[5 / 3, 2, 7 / 3]] * 2)
+    np.testing.assert_array_equal(found.tau, np.ones(1000))
+    assert list(found.methods["p_first"]) == [1, 0, 0]
+    assert (found.n_cells, found.n_seeds, found.n_subjects) == (3, 2, 8)
+
+
+def test_resamples_are_weighted_means_of_what_was_drawn() -> None:
+    """A slow second way: rows repeated as often as they were drawn, ranked by pandas, τ by SciPy."""
+    cells = {("x", "dice"): draw(rng(), (3, 3, 5)), ("y", "hd95"): draw(np.random.default_rng(1), (3, 3, 4))}
+    found = mean_ranks(
+        frame_of(cells),
+        ["place", "metric"],
+        higher_is_better=DIRECTIONS,
+        rng=np.random.default_rng(5),
+        resamples=40,
+    )
+    again = np.random.default_rng(5)
+    people = again.multinomial(9, np.full(9, 1 / 9), size=40)
+    seeds = [again.multinomial(3, np.full(3, 1 / 3), size=40) for _ in range(3)]
+    observed = np.mean(
+        [
+            stats.rankdata(-cells["x", "dice"].mean(axis=(1, 2))),
+            stats.rankdata(cells["y", "hd95"].mean(axis=(1, 2))),
+        ],
+        axis=0,
+    )
+    drawn = []
+    for b in range(40):
+        ranks = []
+        for (_, metric), cube, where in zip(cells, cells.values(), (slice(0, 5), slice(5, 9)), strict=True):
+            rows = [
+                np.repeat(np.repeat(cube[m], seeds[m][b], axis=0), people[b, where], axis=1) for m in range(3)
+            ]
+            means = pd.Series(
+                [table.mean() if table.size else cube[m].mean() for m, table in enumerate(rows)]
+            )
+            ranks.append(means.rank(ascending=metric == "hd95").to_numpy())
+        drawn.append(np.mean(ranks, axis=0))
+    expected = [
+        stats.kendalltau(observed, ranks).statistic if len(set(ranks)) > 1 else math.nan for ranks in drawn
+    ]
+    np.testing.assert_allclose(found.tau, expected)
+    table = found.methods.set_index("row").loc[["A", "B", "C"]]
+    np.testing.assert_allclose(table["mean_rank"], observed)
+    np.testing.assert_allclose(
+        table[["low", "high"]].to_numpy().T, np.quantile(drawn, [0.025, 0.975], axis=0)
+    )
+
+
+def test_clear_orders_are_stable_and_equal_methods_are_not() -> None:
+    apart = draw(rng(), (4, 5, 20)) + np.arange(4)[:, None, None] * 10
+    same = draw(rng(), (4, 5, 20))
+    by = ["place", "metric"]
+    clear = mean_ranks(frame_of({("x", "dice"): apart}), by, higher_is_better=DIRECTIONS, rng=rng())
+    vague = mean_ranks(frame_of({("x", "dice"): same}), by, higher_is_better=DIRECTIONS, rng=rng())
+    assert clear.tau_mean > 0.99
+    assert clear.tau_low == pytest.approx(1)
+    assert vague.tau_mean < 0.8
+    widths = vague.methods["high"] - vague.methods["low"]
+    assert widths.max() >= 2
+
+
+def test_a_subject_in_two_cells_is_drawn_for_both() -> None:
+    """One cell twice is one cell: were subjects drawn apart, its interval would shrink."""
+    cube = draw(rng(), (3, 2, 8), seed=0.1)
+    by, names = ["place", "metric"], [f"p{n}" for n in range(8)]
+    one = mean_ranks(
+        frame_of({("x", "dice"): cube}, {"x": names}), by, higher_is_better=DIRECTIONS, rng=rng()
+    )
+    shared = frame_of({("x", "dice"): cube, ("y", "dice"): cube}, {"x": names, "y": names})
+    two = mean_ranks(shared, by, higher_is_better=DIRECTIONS, rng=rng())
+    pd.testing.assert_frame_equal(one.methods, two.methods)
+    apart = mean_ranks(shared, by, higher_is_better=DIRECTIONS, rng=rng(), cohort="place")
+    assert (one.n_subjects, two.n_subjects, apart.n_subjects) == (8, 8, 16)
+    assert (apart.methods["high"] - apart.methods["low"]).sum() <= (
+        two.methods["high"] - two.methods["low"]
+    ).sum()
+
+
+def test_cells_that_lack_a_method_are_left_out_and_named() -> None:
+    frame = frame_of({("x", "dice"): draw(rng(), (3, 2, 5)), ("y", "dice"): draw(rng(), (3, 2, 5))})
+    gone = frame["place"].eq("y") & frame["row"].eq("B")
+    for holed in (frame[~gone], frame.assign(value=frame["value"].mask(gone))):
+        found = mean_ranks(holed, ["place", "metric"], higher_is_better=DIRECTIONS, rng=rng())
+        assert (found.n_cells, found.left_out) == (1, (("y", "dice"),))
+    nothing = mean_ranks(
+        frame.assign(value=math.nan), ["place", "metric"], higher_is_better=DIRECTIONS, rng=rng()
+    )
+    assert nothing.n_cells == 0
+    assert nothing.methods["mean_rank"].isna().all()
+    with pytest.raises(ValueError, match="at least two methods to rank, got 1"):
+        mean_ranks(frame[frame["row"] == "A"], ["place", "metric"], higher_is_better=DIRECTIONS, rng=rng())
+
+
+def test_ranks_do_not_depend_on_the_order_of_rows() -> None:
+    frame = frame_of(
+        {("x", "dice"): draw(rng(), (4, 3, 6)), ("y", "hd95"): draw(np.random.default_rng(4), (4, 3, 6))}
+    )
+    by = ["place", "metric"]
+    first = mean_ranks(frame, by, higher_is_better=DIRECTIONS, rng=rng())
+    shuffled = frame.sample(frac=1, random_state=3)
+    second = mean_ranks(shuffled, by, higher_is_better=DIRECTIONS, rng=rng())
+    pd.testing.assert_frame_equal(first.methods, second.methods)
+    np.testing.assert_array_equal(first.tau, second.tau)
+
+
+# Blocks
+
+
+def table(data: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(
+        data, columns=list("ABCD")[: data.shape[1]], index=[f"b{k}" for k in range(len(data))]
+    )
+
+
+def own(scores: pd.DataFrame) -> dict[str, list[str]]:
+    return {block: [block] for block in scores.index}
+
+
+def test_golden_friedman_nemenyi_and_critical_difference(golden_dir: Path) -> None:
+    case = json.loads((golden_dir / "metrics.json").read_text())["stats"]["s2_four_methods_holm_friedman"]
+    scores = table(np.array(case["data"]))
+    found = critical_difference(scores, own(scores), higher_is_better=True)
+    np.testing.assert_allclose(found.mean_ranks[list("ABCD")], case["mean_rank_high_is_best"])
+    assert list(found.mean_ranks.index) == list("CBAD")
+    assert found.chi2 == pytest.approx(case["friedman_chi2"][0], abs=1e-8)
+    assert found.p == pytest.approx(case["friedman_chi2"][1], abs=1e-9)
+    pairs = [found.nemenyi.loc[a, b] for a, b in case["pairs"]]
+    np.testing.assert_allclose(pairs, case["p_nemenyi_scikit_posthocs"], atol=1e-9)
+    assert found.critical_difference == pytest.approx(case["nemenyi_cd_alpha05"], abs=1e-5)
+    assert found.critical_difference == pytest.approx(case["nemenyi_cd_autorank"], abs=1e-5)
+    assert (found.n_blocks, found.reason) == (30, "")
+
+
+def test_ranks_further_apart_than_the_critical_difference_have_small_p() -> None:
+    scores = table(np.random.default_rng(1).normal(size=(25, 4)) + np.array([0, 0.3, 0.9, 1.5]))
+    found = critical_difference(scores, own(scores), higher_is_better=False)
+    assert found.mean_ranks.index[0] == "A"
+    for a in "ABCD":
+        for b in "ABCD":
+            far = abs(found.mean_ranks[a] - found.mean_ranks[b]) > found.critical_difference
+            assert far == (found.nemenyi.loc[a, b] < 0.05)
+    expected = scikit_posthocs.posthoc_nemenyi_friedman(-scores.to_numpy())
+    np.testing.assert_allclose(found.nemenyi.to_numpy(), expected.to_numpy())
+
+
+def test_dependent_blocks_are_refused_with_the_reason() -> None:
+    scores = table(np.random.default_rng(2).normal(size=(6, 3)))
+    rests = own(scores)
+    rests["b4"], rests["b2"] = ["p1", "p2", "p9"], ["p2", "p1"]
+    found = critical_difference(scores, rests, higher_is_better=True)
+    assert found.reason == "blocks b2 and b4 share p1 and 1 more: their ranks are not independent"
+    assert math.isnan(found.critical_difference)
+    assert found.mean_ranks.isna().all()
+    assert why_dependent({"a": ["p1", "seed 0"], "b": ["p2", "seed 0"]}).startswith(
+        "blocks a and b share seed 0:"
+    )
+    assert why_dependent({"a": ["p1"], "b": []}) == "nothing is known of what block b rests on"
+    assert why_dependent({"a": ["p1"], "b": ["p2"]}) == ""
+
+
+def test_too_little_for_friedman() -> None:
+    full = np.random.default_rng(3).normal(size=(6, 3))
+    holed = full.copy()
+    holed[3, 1] = math.nan
+    for data, words in (
+        (full[:, :2], "2 methods, Friedman's test needs 3"),
+        (full[:4], "4 blocks, at least 5 are needed"),
+        (holed, "block b3 lacks a score"),
+        (np.ones((6, 3)), "all methods are tied in every block"),
+    ):
+        scores = table(data)
+        assert critical_difference(scores, own(scores), higher_is_better=True).reason == words
+    with pytest.raises(ValueError, match="got nothing for b0"):
+        critical_difference(table(full), {}, higher_is_better=True)

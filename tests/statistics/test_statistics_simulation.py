@@ -1,0 +1,252 @@
+"""The simulation is of what the product computes, and its committed table keeps its promises."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from score_frames import groups_of
+
+from mribench.statistics import mean_and_se
+from mribench.statistics.checkpoints import signed_rank
+from mribench.statistics.crossed import mean_squares
+from mribench.statistics.difference import difference_of
+from mribench.statistics.effects import t_interval
+from mribench.statistics.intervals import crossed_interval
+from mribench.statistics.ties import compare_family, holm
+
+REPOSITORY = Path(__file__).parents[2]
+SCRIPT = REPOSITORY / "benchmarks" / "statistics_simulation.py"
+PUBLISHED = REPOSITORY / "results" / "published"
+FIELDS = ["block", "n_seeds", "n_subjects", "sd_seed", "sd_residual", "sd_interaction", "n_methods"]
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("statistics_simulation", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def published() -> pd.DataFrame:
+    return pd.read_csv(PUBLISHED / "statistics.csv")
+
+
+def drawn(script: ModuleType, seeds: int, subjects: int, **more: float) -> np.ndarray:
+    cell = script.Cell("grid", seeds, subjects, 1.0, 2.0, n_methods=4, **more)
+    scores: np.ndarray = script.draw(cell, 6, np.random.default_rng([seeds, subjects]))
+    return scores
+
+
+SHAPES = [(1, 12), (2, 9), (3, 20), (5, 20), (10, 4)]
+
+
+@pytest.mark.parametrize(("seeds", "subjects"), SHAPES)
+def test_intervals_and_tests_are_the_products(script: ModuleType, seeds: int, subjects: int) -> None:
+    scores = drawn(script, seeds, subjects)
+    products = script.sums_of_products(scores)
+    own = tuple(part[:, 0, 0] for part in products)
+    pairs = tuple(script.of_pairs(part) for part in products)
+    halves, apart = (script.thresholds(sums, seeds, subjects, 0.05) for sums in (own, pairs))
+    for r, cube in enumerate(scores):
+        found = crossed_interval(cube[0])
+        assert halves["banerjee"][r] == pytest.approx(found.high - found.mean)
+        mean, se, df = mean_and_se(cube[0])
+        assert halves["truncated"][r] == pytest.approx(t_interval(mean, se, df)[1] - mean)
+        rows = cube[0].std(ddof=1) / np.sqrt(cube[0].size)
+        assert halves["rows"][r] == pytest.approx(stats.norm.ppf(0.975) * rows)
+        averaged = stats.ttest_1samp(cube[0].mean(axis=0), 0).confidence_interval(0.95)
+        assert halves["seed-averaged"][r] == pytest.approx(averaged.high - mean)
+        for place, (i, k) in enumerate(zip(*np.triu_indices(4, 1), strict=True)):
+            pair = difference_of(cube[i] - cube[k])
+            assert apart["banerjee"][r, place] == pytest.approx(pair.high - pair.difference)
+            assert (abs(pair.difference) > apart["banerjee"][r, place]) == (pair.p < 0.05)
+
+
+@pytest.mark.parametrize(("seeds", "subjects"), SHAPES[1:])
+def test_the_other_rules_by_their_formulas(script: ModuleType, seeds: int, subjects: int) -> None:
+    table = drawn(script, seeds, subjects, sd_interaction=0.5)
+    table = table[:, 0] - table[:, 1]
+    for one in table:
+        a, b, e = mean_squares(one)
+        df = np.array([seeds - 1, subjects - 1, (seeds - 1) * (subjects - 1)], float)
+        sums = tuple(np.array([ms * d]) for ms, d in zip((a, b, e), df, strict=True))
+        found = script.thresholds(sums, seeds, subjects, 0.01)
+        few, many, fewer, more = (a, b, df[0], df[1]) if seeds <= subjects else (b, a, df[1], df[0])
+        rest = max(many - e, 0)
+        freedom = (few + rest) ** 2 / (few**2 / fewer + (many**2 / more + e**2 / df[2]) * (rest > 0))
+        expected = stats.t.isf(0.005, max(freedom, fewer)) * np.sqrt((few + rest) / one.size)
+        assert found["satterthwaite"][0] == pytest.approx(expected)
+        weighted = (few * stats.t.isf(0.005, fewer) + rest * stats.t.isf(0.005, more)) / (few + rest)
+        assert found["cochran"][0] == pytest.approx(weighted * np.sqrt((few + rest) / one.size))
+        if a + b - e > 0:
+            freedom = (a + b - e) ** 2 / (a**2 / df[0] + b**2 / df[1] + e**2 / df[2])
+            expected = stats.t.isf(0.005, freedom) * np.sqrt((a + b - e) / one.size)
+            assert found["untruncated"][0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_wilcoxon_and_holm_are_the_products(script: ModuleType) -> None:
+    rng = np.random.default_rng(1)
+    differences = rng.normal(0.2, 1, (8, 30))
+    expected = [signed_rank(row).p for row in differences]
+    np.testing.assert_allclose(script.signed_rank_p(differences), expected)
+    p = rng.uniform(0, 0.2, (8, 6))
+    np.testing.assert_allclose(script.holm(p), [holm(row) for row in p])
+
+
+def test_what_counts_as_a_familywise_error_is_a_separated_pair_of_the_product(script: ModuleType) -> None:
+    cell = script.Cell("grid", 5, 20, 1.0, 2.0, n_methods=3)
+    scores = script.draw(cell, 30, np.random.default_rng(2))
+    scores[::2, 0] += np.linspace(0, 4, 15)[:, None, None]  # some that do differ
+    counted = script._happened(cell, scores)["familywise banerjee"]
+    families = [compare_family(groups_of(cube), higher_is_better=True) for cube in scores]
+    np.testing.assert_array_equal(counted, [family.pairs["separated"].any() for family in families])
+    assert 2 < counted.sum() < 28
+    lost = [(family.methods["mark"] != "best").any() for family in families]
+    assert not (np.array(lost) & ~counted).any(), (
+        "a method loses its bold mark only where a pair is separated"
+    )
+
+
+def test_two_equal_methods_above_the_others_are_judged_by_the_product(script: ModuleType) -> None:
+    cell = script.Cell("two best", 5, 20, 2.0, 2.0, n_methods=3)
+    scores = script.draw(cell, 20, np.random.default_rng(3))
+    scores[::2, 0] += 6
+    counted = script._happened(cell, scores)["familywise banerjee"]
+    scores[:, 2] -= script.FAR
+    expected = [
+        compare_family(groups_of(cube), higher_is_better=True).pairs.iloc[0]["separated"] for cube in scores
+    ]
+    np.testing.assert_array_equal(counted, expected)
+    assert 2 < counted.sum() < 20
+
+
+# The committed table
+
+
+def test_the_table_has_the_whole_grid(script: ModuleType, published: pd.DataFrame) -> None:
+    expected = pd.DataFrame([cell.__dict__ for cell in script.cells()])
+    pd.testing.assert_frame_equal(published[FIELDS], expected[FIELDS], check_dtype=False)
+    grid = published[published["block"] == "grid"]
+    assert len(grid) == 5 * 3 * 3 * 2
+    assert (published["repetitions"] >= 5000).all()
+
+
+def test_at_five_and_ten_seeds_intervals_tests_and_marks_hold_what_they_say(published: pd.DataFrame) -> None:
+    enough = published[published["n_seeds"] >= 5]
+    assert enough["coverage banerjee"].between(93, 97).all()
+    assert (100 - enough["false positive banerjee"]).between(93, 97).all()  # the interval of the difference
+    assert (enough["false positive banerjee"] <= 6).all()
+    assert (enough["familywise banerjee"] <= 6).all()
+
+
+def test_with_fewer_seeds_the_product_errs_on_the_safe_side(published: pd.DataFrame) -> None:
+    few = published[published["n_seeds"].isin([2, 3])]
+    assert (few["coverage banerjee"] >= 93.5).all()
+    assert (few["false positive banerjee"] <= 6).all()
+
+
+def test_the_naive_ways_are_as_wrong_as_the_documents_say(published: pd.DataFrame) -> None:
+    grid = published[(published["block"] == "grid") & (published["n_subjects"] == 65)]
+    cell = grid[(grid["n_seeds"] == 5) & (grid["sd_seed"] == 1) & (grid["sd_residual"] == 2)].iloc[0]
+    assert cell["coverage rows"] == pytest.approx(57, abs=2)
+    assert cell["coverage seed-averaged"] == pytest.approx(90, abs=1.5)
+    noisy = grid[(grid["sd_seed"] == 1) & (grid["sd_residual"] == 3)]
+    assert noisy["false positive wilcoxon"].between(45, 51).all()
+    old = noisy.set_index("n_seeds")["false positive truncated"]
+    assert old[2] == pytest.approx(12.5, abs=1.5)
+    assert old[3] == pytest.approx(7, abs=1)
+    assert (published["familywise truncated"] > 10).any()
+
+
+def test_the_document_is_of_the_table_and_names_its_command(
+    script: ModuleType, published: pd.DataFrame
+) -> None:
+    text = (PUBLISHED / "statistics.md").read_text(encoding="utf-8")
+    assert f"    {script.COMMAND}\n" in text
+    assert text == script.markdown(published)
+
+
+def test_a_short_run_agrees_with_the_table(script: ModuleType, published: pd.DataFrame) -> None:
+    repetitions = 1500
+    wanted = [(place, cell) for place, cell in enumerate(script.cells()) if cell.n_subjects == 20]
+    places = [place for place, cell in wanted if cell.block == "grid" and cell.sd_residual == 3][::2]
+    places.append(next(place for place, cell in enumerate(script.cells()) if cell.block == "two best"))
+    found = script.simulate([script.cells()[place] for place in places], repetitions, seed=99)
+    expected = published.iloc[places].reset_index(drop=True)
+    for column in [name for name in published if name not in (*FIELDS, "repetitions")]:
+        rate = (expected[column] / 100).clip(0.005, 0.995)
+        sd = 100 * np.sqrt(rate * (1 - rate) * (1 / repetitions + 1 / expected["repetitions"]))
+        far = ((found[column] - expected[column]).abs() / sd).dropna()
+        assert (far < 4.5).all(), column
+
+
+def test_the_example_of_the_document_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (REPOSITORY / "docs" / "statistics.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    exec(example, {})  # noqa: S102
+    printed = capsys.readouterr().out
+    assert "3 methods on 5 shared seeds × 30 shared subjects; all 3 pairs" in printed
+    assert len(re.findall(r"\bbest$", printed, flags=re.MULTILINE)) == 2
+
+
+def test_the_document_quotes_the_table(published: pd.DataFrame) -> None:
+    text = (REPOSITORY / "docs" / "statistics.md").read_text(encoding="utf-8")
+    grid = published[published["block"] == "grid"]
+    one = grid[(grid["n_subjects"] == 65) & (grid["sd_seed"] == 1) & (grid["sd_residual"] == 3)]
+    for words, column in (
+        ("coverage of the mean's interval, %", "coverage banerjee"),
+        ("… of pooled rows", "coverage rows"),
+        ("… of subjects, seeds averaged", "coverage seed-averaged"),
+        ("false positives of the test, %", "false positive banerjee"),
+        ("… of Wilcoxon over subjects", "false positive wilcoxon"),
+        ("… of Satterthwaite's df and the SE of tables", "false positive truncated"),
+        ("five equal methods: any pair separated, %", "familywise banerjee"),
+        ("finds a true difference of 2 points, %", "power 2"),
+    ):
+        (found,) = re.findall(rf"^\| {re.escape(words)} \| (.*) \|$", text, flags=re.MULTILINE)
+        np.testing.assert_allclose([float(x) for x in found.split(" | ")], one[column], atol=0.06)
+    enough = published[published["n_seeds"] >= 5]
+    rules = {
+        "**per-term quantiles** (used)": "banerjee",
+        "per-term quantiles, weighted mean (Cochran)": "cochran",
+    }
+    rules |= {"same variance, Satterthwaite's df, at least S-1": "satterthwaite"}
+    rules |= {"nothing set to 0, Satterthwaite's df": "untruncated"}
+    rules |= {"both set to 0 (the SE of tables), Satterthwaite's df": "truncated"}
+    for words, rule in rules.items():
+        (found,) = re.findall(rf"^\| {re.escape(words)} \| (.*) \|$", text, flags=re.MULTILINE)
+        kinds = [("grid", kind) for kind in ("coverage", "false positive", "familywise")]
+        expected = []
+        for block, kind in [*kinds, ("interaction", "familywise")]:
+            column = enough.loc[enough["block"] == block, f"{kind} {rule}"]
+            expected += [column.min(), column.max()]
+        quoted = [float(x) for part in found.split(" | ") for x in part.split("–")]
+        np.testing.assert_allclose(quoted, expected, atol=0.06)
+
+
+def test_the_first_cells_come_out_the_same_again(script: ModuleType, published: pd.DataFrame) -> None:
+    found = script.simulate(script.cells()[:2], int(published["repetitions"][0]))
+    rates = [name for name in found if name not in (*FIELDS, "repetitions")]
+    np.testing.assert_allclose(found[rates], published[rates].iloc[:2], atol=0.011)  # two draws of 20 000
+
+
+def test_help_has_an_example(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["statistics_simulation.py", "--help"])
+    with pytest.raises(SystemExit):
+        script.main()
+    assert "Example:\n    python benchmarks/statistics_simulation.py" in capsys.readouterr().out
