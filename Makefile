@@ -4,11 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help quickstart test lint format schema install clean
+.PHONY: help quickstart test test-tracking lint format schema install clean
 
 help:
 	@echo "make quickstart  install, run benchmarks/quickstart.yaml, show the leaderboard"
 	@echo "make test        install, run the whole test suite"
+	@echo "make test-tracking  install mlflow too, run the tests of experiment tracking"
 	@echo "make lint        ruff and mypy"
 	@echo "make schema      write benchmarks/schema/benchmark.json anew"
 	@echo "make clean       remove the virtual environment and the quickstart's results"
@@ -29,6 +30,11 @@ quickstart: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# MONAI imports mlflow wherever it is installed, a second for every process: it comes after everything else.
+test-tracking: $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[mlflow]'
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/mribench_tracking
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

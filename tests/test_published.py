@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +13,7 @@ import pytest
 import yaml
 
 PUBLISHED = Path(__file__).parent.parent / "results" / "published"
+SHARED = Path(__file__).parents[2] / "shared" / "paper" / "paper_tables.csv"
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
@@ -47,3 +52,46 @@ def test_the_grid_on_phantoms_has_transfer_sites_and_invariance() -> None:
     invariance = rows[rows["table"] == "invariance"]
     assert {"base", "seqaug", "seqinv", "random-frozen"} <= set(invariance["row"].str.strip("†‡§¶"))
     assert invariance["mean"].notna().any()
+
+
+def test_the_readme_describes_every_column_of_the_papers_numbers() -> None:
+    text = (PUBLISHED / "README.md").read_text(encoding="utf-8")
+    with (PUBLISHED / "paper.csv").open(encoding="utf-8", newline="") as file:
+        columns = next(csv.reader(file))
+    assert all(f"`{name}`" in text for name in columns)
+    assert "10.1007/978-3-032-05573-6_7" in text
+    assert all(f"({name})" in text for name in ("paper.csv", "paper.yaml"))
+
+
+@pytest.mark.skipif(not SHARED.is_file(), reason="needs shared/paper/paper_tables.csv")
+def test_the_papers_numbers_are_those_of_its_tables() -> None:
+    with SHARED.open(encoding="utf-8", newline="") as file:
+        theirs = [
+            (r["table"], r["task"], r["site"], r["modality"], float(r["fraction_pct"]), r["method"],
+             r["metric"].partition("_")[0], r["mean"], r["se"], r["marked"].replace("none", ""))
+            for r in csv.DictReader(file)
+        ]  # fmt: skip
+    with (PUBLISHED / "paper.csv").open(encoding="utf-8", newline="") as file:
+        ours = [
+            (r["table"], r["task"], r["site"], r["sequence"], 100 * float(r["fraction"]), r["method"],
+             r["metric"], r["mean"], r["se"], r["printed_mark"])
+            for r in csv.DictReader(file)
+        ]  # fmt: skip
+    assert len(ours) == 180
+    assert ours == theirs
+
+
+def test_a_wheel_has_the_papers_numbers(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=PUBLISHED.parents[1], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as content:
+        for name in ("paper.csv", "paper.yaml"):
+            assert content.read(f"mribench/_published/{name}") == (PUBLISHED / name).read_bytes()
+        content.extractall(tmp_path / "installed")
+    code = "from mribench.report.published import find_published as f; print(f('paper'))"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "installed", check=True, capture_output=True, text=True
+    )
+    assert Path(found.stdout.strip()) == tmp_path / "installed" / "mribench" / "_published" / "paper.csv"

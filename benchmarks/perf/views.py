@@ -31,6 +31,7 @@ from head_maps import IDENTITY, OneHead, write_head
 from views_gpu import gpu_tables
 
 from mribench.data.maps import MapSource
+from mribench.execute.memory import keep_freed_memory
 from mribench.interfaces import MRISequence, SequenceRef, ViewRequest, ViewsRef
 from mribench.plugins import load_registry
 from mribench.seeding import torch_generator
@@ -103,9 +104,15 @@ def seconds(work: Pair) -> float:
     return time.perf_counter() - started
 
 
+def _as_a_job(threads: int) -> None:
+    """Set the process up as one that runs a job; the reference has it so too."""
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+
+
 def by_turns(folder: Path, threads: int, rounds: int, reference: Path | None) -> dict[str, list[float]]:
     """Return the seconds of each round for each generator and for the reference."""
-    torch.set_num_threads(threads)
+    _as_a_job(threads)
     pairs: dict[str, Pair] = {name: ours(folder, name) for name in GENERATORS}
     pairs["reference"] = theirs(folder, reference)
     for pair in pairs.values():
@@ -121,7 +128,7 @@ def by_turns(folder: Path, threads: int, rounds: int, reference: Path | None) ->
 
 def stages(folder: Path, rounds: int, reference: Path | None) -> tuple[dict[str, float], dict[str, float]]:
     """Return the mean milliseconds a SeqInv pair spends in each stage: ours, and the reference's."""
-    torch.set_num_threads(1)
+    _as_a_job(1)
     spent: dict[str, float] = defaultdict(float)
     _instrument(spent)
     pair = ours(folder, "seqinv")
@@ -178,7 +185,7 @@ def _timed(work: Callable[..., Any], label: str, spent: dict[str, float]) -> Cal
 
 def throughput(folder: Path, count: int) -> float:
     """Return the pairs per second of one process with one thread."""
-    torch.set_num_threads(1)
+    _as_a_job(1)
     pair = ours(folder, "seqinv")
     pair()
     return count / sum(seconds(pair) for _ in range(count))
@@ -186,8 +193,8 @@ def throughput(folder: Path, count: int) -> float:
 
 def memory(folder: Path, pairs: int, reference: Path | None, which: str) -> list[float]:
     """Return MiB beyond the imports: the peak, and what is resident after each tenth of the pairs."""
-    torch.set_num_threads(1)
-    torch.ones(8).exp()
+    _as_a_job(1)
+    load_registry()  # imports what the plugins need
     pair = None if which == "ours" else theirs(folder, reference)
     unit = 1 if sys.platform == "darwin" else 1024
     process = psutil.Process()

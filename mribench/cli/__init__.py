@@ -15,7 +15,8 @@ from mribench.cli.lazy import LazyGroup
 from mribench.errors import MRIBenchError
 
 COMMANDS = (
-    "run", "plan", "views", "report", "verify", "status", "list", "plugins", "data", "schema", "doctor",
+    "run", "plan", "views", "report", "compare", "verify", "status",
+    "list", "plugins", "data", "schema", "doctor",
 )  # fmt: skip
 """In the order of the help text; each is ``mribench.cli.<name>`` with a command ``command``."""
 _MODULES = {name: f"mribench.cli.{'listing' if name == 'list' else name}" for name in COMMANDS}

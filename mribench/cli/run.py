@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +17,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mribench.cli.planning import Planned
-    from mribench.execute.scheduler import Summary
+    from mribench.cli.progress import RunProgress
+    from mribench.execute.scheduler import Summary, Watcher
+    from mribench.execute.tracking import Named
     from mribench.interfaces.executor import Executor
 
 
 @click.command(
     "run",
     epilog="\b\nExamples:\n  mribench run benchmarks/quickstart.yaml\n"
-    "  mribench run benchmarks/paper.yaml --jobs 4 --gpus 0,1 --only 'seqinv/*'",
+    "  mribench run benchmarks/paper.yaml --jobs 4 --gpus 0,1 --only 'seqinv/*'\n"
+    "  mribench run benchmarks/quickstart.yaml --track tensorboard --track mlflow:experiment=mine",
 )
 @benchmark_file
 @click.option(
@@ -40,6 +44,13 @@ if TYPE_CHECKING:
     "--only", multiple=True, metavar="PATTERN", help="Jobs to run, with what they need. Repeatable."
 )
 @click.option("--limit", type=click.IntRange(1), help="Stop after this many jobs of the plan.")
+@click.option(
+    "--track",
+    multiple=True,
+    metavar="TRACKER",
+    help="Tell a tracker of losses and scores: NAME, or NAME:KEY=VALUE,KEY=VALUE. Results stay the same."
+    " `mribench list tracker` lists them. Repeatable.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
 def command(
     file: Path,
@@ -51,6 +62,7 @@ def command(
     gpus: str,
     only: tuple[str, ...],
     limit: int | None,
+    track: tuple[str, ...],
     dry_run: bool,
 ) -> int:
     """Run what FILE describes and is not done yet, then show the tables.
@@ -66,6 +78,7 @@ def command(
 
     console = Console()
     make_executor = _executor(executor, jobs, threads, gpus)
+    trackers = _trackers(track)
     with RunProgress(console) as progress:
         planned = plan_file(file, sets, results, make=not dry_run, progress=progress.preparing)
         wanted = planned.plan.runnable()
@@ -85,7 +98,8 @@ def command(
         progress.store = planned.store
         running = make_executor()
         provenance = {"file": file.name, "git_commit": git_commit(file.resolve().parent), "sets": list(sets)}
-        summary = execute(wanted, planned.store, running, progress, provenance)
+        with _tracking(trackers, planned, wanted, progress, console) as watcher:
+            summary = execute(wanted, planned.store, running, watcher, provenance)
     _conclude(console, planned, summary)
     return 1 if summary.failed or planned.plan.missing else 0
 
@@ -125,6 +139,29 @@ def _executor(name: str, jobs: int | None, threads: int, gpus: str) -> Callable[
     count = jobs or (len(visible) if visible else max(1, cores // threads))
     resolved = load_registry().resolve(ExecutorRef(name=name), "--executor", "corrected")
     return partial(resolved.make, Resources(count, threads, visible))
+
+
+def _trackers(track: tuple[str, ...]) -> list[Named]:
+    """Build the trackers, so that what is missing for them is said before anything runs."""
+    from mribench.execute.tracking import make_trackers
+    from mribench.plugins import load_registry
+
+    return make_trackers(track, load_registry()) if track else []
+
+
+def _tracking(
+    trackers: list[Named], planned: Planned, wanted: Collection[str], progress: RunProgress, console: Console
+) -> AbstractContextManager[Watcher]:
+    """Return who watches the run: the progress alone, or trackers too."""
+    from mribench.execute.tracking import Tracking
+    from mribench.interfaces.tracker import TrackedRun
+
+    if not trackers:
+        return nullcontext(progress)
+    config, store = planned.resolved.config, planned.store
+    run = TrackedRun(config.benchmark, planned.resolved.label, Path(config.source).name, store.root)
+    say = partial(console.print, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    return Tracking(run, trackers, planned.plan.runnable(), wanted, store, progress, say)
 
 
 def _chosen_gpus(gpus: str) -> tuple[str, ...]:

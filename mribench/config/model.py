@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -12,11 +11,12 @@ from pydantic import (
     Field,
     JsonValue,
     PrivateAttr,
-    WithJsonSchema,
     model_serializer,
     model_validator,
 )
 
+from mribench.config.fields import Fraction, Seeds, Slug, Word, Words, ascending, unique
+from mribench.config.report import ReportSpec
 from mribench.config.settings import AdaptOptions, Count, Positive, PretrainOptions, PretrainPart
 from mribench.interfaces.options import (
     DatasetRef,
@@ -38,38 +38,6 @@ ReferenceArm = Literal["scratch", "random-frozen", "identity"]
 Arm = Literal["frozen", "finetune"]
 """What is done with a pretrained encoder."""
 
-_SLUG = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
-
-
-def _slug(value: str) -> str:
-    if not re.fullmatch(_SLUG[1:-1], value):
-        raise ValueError(
-            f"expected at most 64 letters, digits, '-' and '_', the first a letter or digit, got {value!r}"
-        )
-    return value
-
-
-def _unique(values: list[Any]) -> list[Any]:
-    twice = sorted({str(value) for value in values if values.count(value) > 1})
-    if twice:
-        raise ValueError(f"expected no value twice, got {', '.join(twice)} more than once")
-    return values
-
-
-def _ascending(values: list[float]) -> list[float]:
-    if values != sorted(set(values)):
-        raise ValueError(f"expected ascending fractions without repeats, got {values}")
-    return values
-
-
-Slug = Annotated[
-    str, Field(strict=True), AfterValidator(_slug), WithJsonSchema({"type": "string", "pattern": _SLUG})
-]
-Word = Annotated[str, Field(strict=True, min_length=1)]
-Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
-Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(_unique)]
-Words = Annotated[list[Word], Field(min_length=1), AfterValidator(_unique)]
-Fraction = Annotated[float, Field(strict=True, gt=0, le=1)]
 Augment = dict[str, JsonValue]
 
 
@@ -137,7 +105,7 @@ class TaskSpec(Options):
         description="Sequences each decoder is tested on: the one it was trained on, all of "
         "`train_sequences`, or a list.",
     )
-    fractions: Annotated[list[Fraction], Field(min_length=1), AfterValidator(_ascending)] = Field(
+    fractions: Annotated[list[Fraction], Field(min_length=1), AfterValidator(ascending)] = Field(
         [1.0], description="Shares of the training subjects, ascending, each above 0."
     )
     adapt: AdaptOptions = Field(description="How a decoder is trained and tested.")
@@ -159,12 +127,6 @@ class InvarianceSpec(Options):
     )
 
 
-class ReportSpec(Options):
-    """What the report shows."""
-
-    tables: Words = Field(["leaderboard"], description="Tables of the report, in order.")
-
-
 class BenchmarkConfig(Options):
     """A benchmark file."""
 
@@ -173,12 +135,12 @@ class BenchmarkConfig(Options):
         "corrected",
         description="Which protocol is run: what the paper meant, what it says, or what its code computes.",
     )
-    defects: Annotated[list[Word], AfterValidator(_unique)] | None = Field(
+    defects: Annotated[list[Word], AfterValidator(unique)] | None = Field(
         None,
         description="Known defects that are switched on in the whole benchmark, by name (`mribench list "
         "defects`); null means those of the profile: all in as-released, none in the others.",
     )
-    measure_defects: Annotated[list[Word], AfterValidator(_unique)] = Field(
+    measure_defects: Annotated[list[Word], AfterValidator(unique)] = Field(
         default_factory=list,
         description="Known defects that are each switched on alone, beside the benchmark without them, so "
         "that the table `defects` says what they are worth.",
@@ -202,11 +164,11 @@ class BenchmarkConfig(Options):
     methods: dict[Slug, MethodSpec] = Field(
         default_factory=dict, description="The self-supervised methods that are compared."
     )
-    reference_arms: Annotated[list[ReferenceArm], AfterValidator(_unique)] = Field(
+    reference_arms: Annotated[list[ReferenceArm], AfterValidator(unique)] = Field(
         ["scratch", "random-frozen", "identity"],
         description="Rows without pretraining: all trained, random encoder kept frozen, doing nothing.",
     )
-    arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(_unique)] = Field(
+    arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(unique)] = Field(
         ["frozen"], description="What is done with each pretrained encoder."
     )
     tasks: Annotated[dict[Slug, TaskSpec], Field(min_length=1)] = Field(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from mribench import hookimpl
+from mribench.execute import live
 from mribench.interfaces.entry import Entry
 from mribench.interfaces.executor import Completed, Executor, Resources
 from mribench.interfaces.options import NoOptions
@@ -77,7 +79,9 @@ class LocalExecutor(Executor):
         from mribench.execute import worker
 
         gpu = self._slots.pop(0)
-        process = self._process(target=worker.main, args=(str(directory), gpu, self._threads), name=key)
+        tracked = os.environ.get(live.RUN, "")  # the server has the environment of the first run
+        arguments = (str(directory), gpu, self._threads, True, tracked)
+        process = self._process(target=worker.main, args=arguments, name=key)
         process.start()
         self._running[process.sentinel] = (key, gpu, process)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import logging
 import multiprocessing
 import multiprocessing.connection
@@ -26,6 +27,9 @@ import pyarrow.parquet as pq
 import torch
 
 from mribench.errors import MRIBenchError
+from mribench.execute import live
+from mribench.execute.live import LiveFile
+from mribench.execute.memory import keep_freed_memory
 from mribench.execute.provenance import versions
 from mribench.jobs import Context, Outcome, run_payload
 from mribench.plugins import load_registry
@@ -65,13 +69,15 @@ def run_job(
         lease.release()
         return None
     torch.set_num_threads(threads)
-    pulse = _Pulse(lease)
+    keep_freed_memory()
+    pulse = _Pulse(lease, LiveFile(directory))
     status = JobStatus("running")
     try:
         write_status(directory, status)
         with pulse.beating():
             status = _attempt(directory, registry, pulse, checkpoint_every_s)
         if lease.owned():
+            pulse.end_live(status)
             write_status(directory, status)
     finally:
         lease.release()
@@ -86,7 +92,9 @@ def _attempt(
         job = read_json(directory / "job.json")
         registry = registry or load_registry()
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        context = Context(registry, directory, directory.parent, device, pulse.tick, checkpoint_every_s)
+        context = Context(
+            registry, directory, directory.parent, device, pulse.tick, checkpoint_every_s, pulse.live.watch
+        )
         outcome = run_payload(job["kind"], job["payload"], context)
         outcome.job |= _cost(started, device)
         if not pulse.owned():
@@ -116,6 +124,8 @@ def _commit(directory: Path, job: dict[str, Any], outcome: Outcome) -> None:
         _write(directory / "records.parquet", outcome.scores, SCORE_SCHEMA)
     for name, (rows, schema) in outcome.tables.items():
         _write(directory / name, rows, schema)
+    for name, content in outcome.files.items():
+        replace_file(directory / name, functools.partial(Path.write_bytes, data=content))
     write_json(directory / "environment.json", _environment(job, outcome))
     (directory / "checkpoint.safetensors").unlink(missing_ok=True)
 
@@ -161,8 +171,9 @@ def _cost(started: float, device: torch.device) -> dict[str, Any]:
 class _Pulse:
     """Keeps the lease alive, and tells the job to stop."""
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: Lease, live_file: LiveFile) -> None:
         self._lease = lease
+        self.live = live_file
         self._progress: dict[str, int] = {}
         self._stop = threading.Event()
         self._ended = threading.Event()
@@ -176,6 +187,13 @@ class _Pulse:
     def owned(self) -> bool:
         """Whether the lease is still ours."""
         return self._lease.owned()
+
+    def end_live(self, status: JobStatus) -> None:
+        """Leave what was logged to whoever tracks the run, unless the history has it."""
+        if status.state == "done":
+            self.live.remove()
+        else:
+            self.live.flush()
 
     def stop(self, *_: object) -> None:
         """Ask the job to stop after the step in progress."""
@@ -200,18 +218,25 @@ class _Pulse:
         parent = multiprocessing.parent_process()
         while not self._ended.wait(HEARTBEAT_S):
             self._lease.beat(self._progress)
+            if self._lease.owned():
+                self.live.flush()
             if parent is not None and not parent.is_alive():
                 self.stop()  # whoever started us was killed: keep what is done, and end
 
 
-def main(directory: str, gpu: str | None, threads: int, log: bool = True) -> None:
+def main(directory: str, gpu: str | None, threads: int, log: bool = True, tracked: str | None = None) -> None:
     """Run a job in a process of its own, its output in ``log.txt``.
+
+    ``tracked`` is the id of the tracked run that asks for the job, empty for none; as in the environment
+    when it is not given.
 
     Exits with 0 when it is done, 1 when it failed or was interrupted, ``ELSEWHERE`` when another process
     holds it.
     """
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    if tracked is not None:
+        os.environ[live.RUN] = tracked
     folder = Path(directory)
     if log:
         with (folder / "log.txt").open("a") as file:

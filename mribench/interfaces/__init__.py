@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from mribench.interfaces.split import Split, SplitRule
     from mribench.interfaces.task import Forward, LabelScore, Task, TaskVolume
+    from mribench.interfaces.tracker import JobOutcome, Logged, TrackedJob, TrackedRun, Tracker
     from mribench.interfaces.views import MRISequence, View, ViewGenerator, ViewRequest
 
 _HOMES = {
@@ -48,17 +49,19 @@ _HOMES = {
     ),
     "split": ("Split", "SplitRule"),
     "task": ("Forward", "LabelScore", "Task", "TaskVolume"),
+    "tracker": ("JobOutcome", "Logged", "TrackedJob", "TrackedRun", "Tracker"),
     "views": ("MRISequence", "View", "ViewGenerator", "ViewRequest"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "KINDS", "Completed", "Component", "Dataset", "DatasetRef", "Decoder", "DecoderRef", "Defect",
-    "Encoder", "EncoderRef", "Entry", "Exclusion", "Executor", "Forward", "LabelScore", "MRISequence",
-    "Metric", "MetricRef", "NoOptions", "Objective", "ObjectiveRef", "Options", "Profile",
-    "ProtocolOptions", "Resources", "Scan", "ScanValues", "Score", "ScoreStatus", "SequenceRef", "SetMetric",
-    "Split", "SplitRef", "SplitRule", "Subject", "Task", "TaskRef", "TaskVolume", "View", "ViewGenerator",
-    "ViewRequest", "ViewsRef",
+    "Encoder", "EncoderRef", "Entry", "Exclusion", "Executor", "Forward", "JobOutcome", "LabelScore",
+    "Logged", "MRISequence", "Metric", "MetricRef", "NoOptions", "Objective", "ObjectiveRef", "Options",
+    "Profile", "ProtocolOptions", "Resources", "Scan", "ScanValues", "Score", "ScoreStatus",
+    "SequenceRef", "SetMetric", "Split", "SplitRef", "SplitRule", "Subject", "Task", "TaskRef",
+    "TaskVolume", "TrackedJob", "TrackedRun", "Tracker", "View", "ViewGenerator", "ViewRequest",
+    "ViewsRef",
 ]  # fmt: skip
 
 

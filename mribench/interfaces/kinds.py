@@ -11,5 +11,6 @@ KINDS = (
     "task",
     "metric",
     "executor",
+    "tracker",
 )
 """The kinds of entry that a plugin can register."""

@@ -3,77 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pandas as pd
 from rich.console import Console
 
-from mribench.errors import MRIBenchError, StoreError, did_you_mean
-from mribench.report.data import to_csv, to_json
+from mribench.errors import MRIBenchError, did_you_mean
+from mribench.report.data import about, tidy, typed
+from mribench.report.document import FORMATS, Document, render, save
 from mribench.report.layouts import build, table_names
 from mribench.report.load import RunData, load_run
-from mribench.report.markdown import to_markdown
-from mribench.report.terminal import print_tables
 
-FORMATS = ("terminal", "markdown", "csv", "json")
+if TYPE_CHECKING:
+    from mribench.report.published import Published
 
-__all__ = ["FORMATS", "RunData", "load_run", "render_run", "save_report"]
+__all__ = [
+    "FORMATS", "Document", "RunData", "load_run", "render", "render_run", "run_document", "save",
+    "save_report",
+]  # fmt: skip
 
 
-def render_run(
-    run: RunData, tables: Sequence[str], output_format: str, console: Console | None = None
-) -> str | None:
-    """Render tables of a run.
+def run_document(run: RunData, tables: Sequence[str], published: Published | None = None) -> Document:
+    """Return tables of a run and their cells.
 
     Args:
         run: from ``load_run``.
         tables: names, as in ``report: tables:``; those of the benchmark file when empty.
-        output_format: one of ``FORMATS``.
-        console: where ``terminal`` prints.
-
-    Returns:
-        the text; None for ``terminal``, which prints.
+        published: values to set beside the run's, in tables of their own at the end.
 
     Raises:
-        MRIBenchError: for an unknown table or format.
+        MRIBenchError: for an unknown table.
     """
-    names = _checked(run, tables)
-    if output_format == "csv":
-        return to_csv(run, names)
-    if output_format == "json":
-        return to_json(run, names)
-    built = [table for name in names for table in build(run, name)]
-    if output_format == "markdown":
-        return "\n".join(to_markdown(table) for table in built)
-    if output_format != "terminal":
-        raise MRIBenchError(f"unknown format '{output_format}'", did_you_mean(output_format, FORMATS))
-    print_tables(built, console or Console())
-    return None
-
-
-def save_report(run: RunData, tables: Sequence[str], directory: Path) -> list[Path]:
-    """Write ``<table>.md``, ``cells.csv`` and ``cells.json`` to ``directory``; return their paths.
-
-    Raises:
-        StoreError: when they cannot be written.
-    """
-    names = _checked(run, tables)
-    texts = {f"{name}.md": "\n".join(map(to_markdown, build(run, name))) for name in names}
-    texts |= {"cells.csv": to_csv(run, names), "cells.json": to_json(run, names)}
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (directory / name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StoreError(
-            f"cannot write the report to {directory}: {error.strerror}", "check the permissions"
-        ) from error
-    return [directory / name for name in texts]
-
-
-def _checked(run: RunData, tables: Sequence[str]) -> list[str]:
-    names = list(dict.fromkeys(tables or run.manifest["report"]["tables"]))
+    names = tuple(dict.fromkeys(tables or run.manifest["report"]["tables"]))
     known = table_names(run)
     for name in names:
         if name not in known:
             raise MRIBenchError(f"there is no table '{name}'", did_you_mean(name, known))
-    return names
+    whole = Document(
+        title=run.manifest["benchmark"],
+        names=names,
+        build=lambda name: build(run, name),
+        cells=lambda: tidy(run, names),
+        about=about(run),
+    )
+    return whole if published is None else _beside(whole, run, published)
+
+
+def _beside(document: Document, run: RunData, published: Published) -> Document:
+    from mribench.report.against import COLUMNS, NAME, against_frame, against_tables
+
+    def cells() -> pd.DataFrame:
+        own = document.cells()
+        beside = against_frame(run, published).assign(table=NAME)
+        columns = [*own.columns, *COLUMNS]
+        return pd.concat([typed(part.reindex(columns=columns)) for part in (own, beside)], ignore_index=True)
+
+    return replace(
+        document,
+        names=(*document.names, NAME),
+        build=lambda name: against_tables(run, published) if name == NAME else document.build(name),
+        cells=cells,
+        about={**document.about, "published": published.name, "source": published.about.source},
+    )
+
+
+def render_run(
+    run: RunData, tables: Sequence[str], output_format: str, console: Console | None = None
+) -> str | bytes | None:
+    """Render tables of a run: ``render`` of its ``run_document``."""
+    return render(run_document(run, tables), output_format, console)
+
+
+def save_report(run: RunData, tables: Sequence[str], directory: Path) -> list[Path]:
+    """Write tables of a run in all formats: ``save`` of its ``run_document``."""
+    return save(run_document(run, tables), directory)

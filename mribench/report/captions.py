@@ -9,15 +9,12 @@ import pandas as pd
 from mribench.report.cells import Question
 from mribench.report.load import RunData
 from mribench.report.manifest import policy_of, profile_sentence, profiles_shown
+from mribench.report.marking import TESTED, marks_sentence
+from mribench.statistics.difference import ENOUGH_SEEDS
 from mribench.statistics.scores import Policy
 
-ENOUGH_SEEDS = 5
-"""Below this many seeds the tables claim nothing about methods."""
 _MOST_FAILED = 5
 _MOST_MIXED = 6
-_MARKS = (
-    "Bold: best; underlined: second; of all rows but identity, by unrounded means, without incomplete cells."
-)
 
 
 def caption(run: RunData, frame: pd.DataFrame, question: Question, notes: Sequence[str]) -> tuple[str, ...]:
@@ -32,7 +29,7 @@ def caption(run: RunData, frame: pd.DataFrame, question: Question, notes: Sequen
     sentences = [
         _what(frame, run, question),
         _standard_error(frame),
-        _MARKS,
+        marks_sentence(set(frame["mark_style"])),
         _empty_masks(_once(frame), run),
         _incomplete(_once(frame)),
         failed_jobs(frame, run),
@@ -147,4 +144,6 @@ def claim(frame: pd.DataFrame) -> str:
         return "One seed: valid for these checkpoints only."
     if 1 < seeds < ENOUGH_SEEDS:
         return f"{seeds} seeds: too few seeds to tell methods apart."
-    return "Marks follow the means; differences are not tested." if seeds else ""
+    if not seeds or ("mark_style" in frame and frame["mark_style"].eq(TESTED).any()):
+        return ""  # the marks say it
+    return "Marks follow the means; differences are not tested."

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import operator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mribench.report.load import RunData
 from mribench.report.manifest import policy_of
-from mribench.statistics import estimates, mark
-from mribench.statistics.scores import ESTIMATE_COLUMNS, Policy
+from mribench.report.marking import marks
+from mribench.statistics import subject_means
+from mribench.statistics.scores import ESTIMATE_COLUMNS, Policy, estimates_of
 
 PLACE = ("task", "fraction", "train_sequence", "test_sequence", "test_site")
 """What says where a cell stands, besides its row and metric."""
@@ -68,12 +72,16 @@ def metric_label(cell: Any) -> str:
 
 def row_labels(frame: pd.DataFrame, manifest: dict[str, Any]) -> pd.Series:
     """Return the label of each row: the method, its arm unless frozen, its profile where several are."""
-    label = frame["method"].astype(str)
-    plain = frame["arm"].eq("frozen") | frame["arm"].eq(frame["method"])
-    label = label.where(plain, label + " (" + frame["arm"].astype(str) + ")")
-    if len(manifest["profiles"]) > 1:
-        label = label + " [" + frame["profile"].astype(str) + "]"
-    return label
+    keys = ["method", "arm", "profile"]
+    number = frame.groupby(keys, dropna=False, sort=False, observed=True).ngroup().to_numpy()
+    each = frame.loc[~pd.Series(number).duplicated().to_numpy(), keys]
+    labels = [_label(*names, several=len(manifest["profiles"]) > 1) for names in each.itertuples(index=False)]
+    return pd.Series(pd.Series(labels, dtype="str").to_numpy(dtype=object)[number], frame.index, dtype="str")
+
+
+def _label(method: str, arm: str, profile: str, *, several: bool) -> str:
+    label = method if arm in ("frozen", method) else f"{method} ({arm})"
+    return f"{label} [{profile}]" if several else label
 
 
 def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
@@ -81,16 +89,23 @@ def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
 
     Columns: ``row``, ``method``, ``arm``, ``PLACE``, ``metric``, ``unit``, ``higher_is_better``, the
     fields of ``Estimate``, ``jobs_expected``, ``jobs_done``, ``jobs_failed``, ``jobs_waiting`` (for data),
-    ``blame`` (ids of the jobs that failed), ``status``, ``mark``, ``row_order``.
+    ``blame`` (ids of the jobs that failed), ``status``, ``mark``, ``mark_style``,
+    ``row_order``.
     Where sequences are averaged their columns hold null. ``identity`` rows, which have no training, stand
     in every fraction and training sequence of their task.
     """
+    found: pd.DataFrame = run.once(("cells", question, run.marking), lambda: _cell_frame(run, question))
+    return found.copy()
+
+
+def _cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     planned = selected(run.cells, run.manifest, question)
     scores = selected(run.scores, run.manifest, question)
     parts = []
+    of_trained = pd.DataFrame()
     for trained in (True, False):
         keys = [name for name in question.keys if trained or name not in _TRAINING]
-        part = _part(
+        part, means = _part(
             planned[planned["seed"].notna() == trained],
             scores[scores["seed"].notna() == trained],
             keys,
@@ -98,56 +113,50 @@ def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
             question,
         )
         parts.append(part if trained else _everywhere(part, run.manifest, question))
+        of_trained = means if trained else of_trained
     parts = [part for part in parts if not part.empty]
     if not parts:
-        return pd.DataFrame(
-            columns=[
-                "row",
-                "method",
-                "arm",
-                *PLACE,
-                "metric",
-                *ESTIMATE_COLUMNS,
-                "status",
-                "mark",
-                "row_order",
-            ]
-        )
+        columns = ["row", "method", "arm", *PLACE, "metric", *ESTIMATE_COLUMNS]
+        return pd.DataFrame(columns=[*columns, "status", "mark", "mark_style", "row_order"])
     frame = pd.concat(parts, ignore_index=True)
     frame["status"] = _statuses(frame)
-    frame["mark"] = _marks(frame, question)
+    frame = frame.join(marks(frame, question.keys, of_trained, run.marking))
     return _ordered(frame, run)
 
 
 def selected(frame: pd.DataFrame, manifest: dict[str, Any], question: Question) -> pd.DataFrame:
     """Return the cells or scores that a question is about, with their labels in the column ``row``."""
-    keep = pd.Series(True, index=frame.index)
+    keep = np.ones(len(frame), dtype=bool)
+    tasks = manifest["tasks"]
     if question.in_domain:
-        home = frame["task"].map(
-            {name: task["sites"][0] for name, task in manifest["tasks"].items() if task["sites"]}
+        keep &= _any(
+            frame["task"].eq(name) & frame["test_site"].eq(task["sites"][0])
+            for name, task in tasks.items()
+            if task["sites"]
         )
-        keep &= frame["test_site"].eq(home)
     if question.own_sequence:
-        pairs = {
-            (name, sequence)
-            for name, task in manifest["tasks"].items()
-            for sequence in task["train_sequences"]
-        }
-        untrained = pd.Series(
-            [pair in pairs for pair in zip(frame["task"], frame["test_sequence"], strict=True)],
-            index=frame.index,
-            dtype=bool,
+        untrained = frame["train_sequence"].isna() & _any(
+            frame["task"].eq(name) & frame["test_sequence"].isin(task["train_sequences"])
+            for name, task in tasks.items()
         )
-        own = frame["test_sequence"].eq(frame["train_sequence"])
-        keep &= own.where(frame["train_sequence"].notna(), untrained)
+        own = _any(
+            frame["train_sequence"].eq(name) & frame["test_sequence"].eq(name)
+            for name in frame["train_sequence"].dropna().unique()
+        )
+        keep &= own | untrained.to_numpy()
     kept = frame[keep]
     return kept.assign(row=row_labels(kept, manifest))
 
 
+def _any(masks: Iterable[pd.Series]) -> Any:
+    """Return where one of several masks is true, as an array; a scalar false without any."""
+    return functools.reduce(operator.or_, (mask.to_numpy(dtype=bool) for mask in masks), np.False_)
+
+
 def _part(
     planned: pd.DataFrame, scores: pd.DataFrame, keys: Sequence[str], run: RunData, question: Question
-) -> pd.DataFrame:
-    """Estimates of the planned cells that share their keys: all trained ones, or all others."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Estimates of the planned cells that share their keys, all trained or all others; subjects' means."""
     by = ["row", "method", "arm", *keys]
     jobs = planned.assign(
         done=planned["state"].eq("done"),
@@ -162,14 +171,26 @@ def _part(
         blame=("blame", _unique),
     )
     cells = progress.reset_index().merge(metric_frame(run.manifest), on="task")
-    policies = scores["profile"].map(lambda profile: policy_of(run.manifest, profile))
-    # labels of rows carry the profile where there are several: no group is of two policies
-    used: list[Policy] = list(policies.unique()) or ["penalty"]
-    found = pd.concat(
-        [estimates(scores[policies.eq(policy)], [*by, "metric"], question.within, policy) for policy in used],
+    by += ["metric"]
+    means = pd.concat(
+        [subject_means(rows, by, question.within, policy) for policy, rows in _by_policy(scores, run)],
         ignore_index=True,
     )
-    return cells.merge(found, on=[*by, "metric"], how="left")
+    return cells.merge(estimates_of(means, by), on=by, how="left"), means
+
+
+def _by_policy(scores: pd.DataFrame, run: RunData) -> Iterator[tuple[Policy, pd.DataFrame]]:
+    """Yield the rows of each policy on empty masks.
+
+    Labels of rows carry the profile where there are several: no group is of two policies.
+    """
+    profiles: dict[Policy, list[str]] = {}
+    for profile in scores["profile"].unique():
+        profiles.setdefault(policy_of(run.manifest, profile), []).append(profile)
+    for policy, names in profiles.items():
+        yield policy, scores if len(profiles) == 1 else scores[scores["profile"].isin(names)]
+    if not profiles:
+        yield "penalty", scores
 
 
 def metric_frame(manifest: dict[str, Any]) -> pd.DataFrame:
@@ -227,17 +248,6 @@ def cell_statuses(frame: pd.DataFrame) -> pd.Series:
     nothing = (frame["n_subjects"] == 0) & ((frame["n_failed"] > 0) | (frame["jobs_failed"] > 0))
     status[nothing] = "failed"
     return status
-
-
-def _marks(frame: pd.DataFrame, question: Question) -> pd.Series:
-    """Mark each cell among the trained rows of the same place and metric."""
-    marks = pd.Series("none", index=frame.index, dtype=object)
-    ranked = frame[(frame["arm"] != "identity") & (frame["status"] == "ok")]
-    for _, family in ranked.groupby([*question.keys, "metric"], dropna=False, sort=False):
-        higher = bool(family["higher_is_better"].iloc[0])
-        found = mark(family["mean"].tolist(), higher_is_better=higher)
-        marks.update(pd.Series(found, index=family.index, dtype=object))
-    return marks
 
 
 def _ordered(frame: pd.DataFrame, run: RunData) -> pd.DataFrame:

@@ -1,16 +1,20 @@
-"""The cells of a report as tidy rows: CSV and JSON."""
+"""The cells of a report as tidy rows: CSV, Parquet and JSON."""
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mribench.report.budget import NAME as BUDGET_TABLE
 from mribench.report.budget import budget_frame
 from mribench.report.cells import PLACE, cell_frame
+from mribench.report.custom import layout_frame, layouts
 from mribench.report.defect_effects import defects_frame
 from mribench.report.defects import NAME as DEFECTS
 from mribench.report.flags import BUDGET, CHANGED, COLLAPSED, FEW_VIEWS, flags
@@ -38,6 +42,22 @@ DEFECT_COLUMNS = (
 """Columns that the table of defects has beside ``COLUMNS``; its ``mean`` is the difference."""
 
 
+_NUMBERS = {
+    "fraction", "chance", "mean", "se", "df", "without", "with_defect", "low", "high", "gap_without",
+    "gap_with_defect", "gain_largest", "gain_in_domain", "gain_out_of_domain", "published_mean",
+    "published_se", "difference",
+}  # fmt: skip
+_YES_NO = {
+    "higher_is_better",
+    "collapsed",
+    "unequal_budget",
+    "few_distinct_views",
+    "encoder_changed",
+    "same_cohort",
+}
+_COUNTS = {"wins", "ties", "losses"}
+
+
 def tidy(run: RunData, tables: Sequence[str]) -> pd.DataFrame:
     """Return one row per cell of the named tables, unscaled and unrounded.
 
@@ -55,7 +75,18 @@ def tidy(run: RunData, tables: Sequence[str]) -> pd.DataFrame:
         cells["few_distinct_views"] = found.str.contains(FEW_VIEWS)
         cells["encoder_changed"] = found.str.contains(CHANGED)
         parts.append(cells.reindex(columns=columns))
-    return pd.concat(parts, ignore_index=True)
+    return typed(pd.concat(parts, ignore_index=True))
+
+
+def typed(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return tidy rows with one type per column: string, float64, Int64 or boolean; all may be missing."""
+    return cells.astype({name: _type(name) for name in cells.columns})
+
+
+def _type(name: str) -> str:
+    if name in _COUNTS or name.startswith(("n_", "jobs_")):
+        return "Int64"
+    return "boolean" if name in _YES_NO else "float64" if name in _NUMBERS else "string"
 
 
 def _effects(run: RunData) -> pd.DataFrame:
@@ -67,24 +98,17 @@ _WHOLE = {INVARIANCE: invariance_frame, DEFECTS: _effects, BUDGET_TABLE: budget_
 
 def _cells(run: RunData, name: str) -> pd.DataFrame:
     question = {"leaderboard": LEADERBOARD, "transfer": TRANSFER}.get(name, PAPER)
-    cells = cell_frame(run, question)
-    if question is PAPER:
+    declared = name in layouts(run)
+    cells = layout_frame(run, name) if declared else cell_frame(run, question)
+    if question is PAPER and not declared:
         cells = cells[cells["task"] == list(run.manifest["tasks"])[int(name.removeprefix("paper-")) - 1]]
     cohorts = {task: found.get("dataset") for task, found in run.manifest["tasks"].items()}
     return cells.assign(dataset=cells["task"].map(cohorts))
 
 
-def to_csv(run: RunData, tables: Sequence[str]) -> str:
-    """Return the cells as CSV; what is not there is empty."""
-    return tidy(run, tables).to_csv(index=False, lineterminator="\n")
-
-
-def to_json(run: RunData, tables: Sequence[str]) -> str:
-    """Return the cells and what they come from as JSON; what is not there is null."""
-    records: list[dict[str, Any]] = json.loads(
-        tidy(run, tables).to_json(orient="records", double_precision=15)
-    )
-    content = {
+def about(run: RunData) -> dict[str, Any]:
+    """Return what the cells of a run come from."""
+    return {
         "schema": SCHEMA,
         "benchmark": run.manifest["benchmark"],
         "profiles": run.manifest["profiles"],
@@ -93,6 +117,24 @@ def to_json(run: RunData, tables: Sequence[str]) -> str:
         "superseded": run.superseded,
         "mixed": list(run.mixed),
         "notes": list(flags(run).notes),
-        "cells": records,
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_csv(cells: pd.DataFrame) -> str:
+    """Return tidy rows as CSV; what is not there is empty."""
+    return cells.to_csv(index=False, lineterminator="\n")
+
+
+def to_json(cells: pd.DataFrame, head: Mapping[str, Any]) -> str:
+    """Return tidy rows and what they come from as JSON; what is not there is null."""
+    records: list[dict[str, Any]] = json.loads(cells.to_json(orient="records", double_precision=15))
+    return json.dumps({**head, "cells": records}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_parquet(cells: pd.DataFrame, head: Mapping[str, Any]) -> bytes:
+    """Return tidy rows as Parquet, with their types; metadata ``mribench``: JSON of what they come from."""
+    table = pa.Table.from_pandas(cells, preserve_index=False)
+    said = json.dumps(head, ensure_ascii=False, allow_nan=False).encode()
+    stream = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"mribench": said}), stream)
+    return stream.getvalue()

@@ -41,6 +41,11 @@ class Flags:
 
 def flags(run: RunData) -> Flags:
     """Find the rows whose encoder collapsed or changed, that saw few views, or whose budget differs."""
+    found: Flags = run.once("flags", lambda: _flags(run))
+    return found
+
+
+def _flags(run: RunData) -> Flags:
     pretrained, adapted = _trained(run, "pretrain", []), _trained(run, "adapt", ["arm", *_PLACE])
     found = {
         COLLAPSED: ("Collapsed encoder", _collapsed(pretrained)),

@@ -74,7 +74,7 @@ def invariance_frame(run: RunData) -> pd.DataFrame:
     frame["unit"] = ""
     frame["higher_is_better"] = [MEASURES[name].higher_is_better for name in frame["metric"]]
     frame["status"] = cell_statuses(frame)
-    frame["mark"] = _marks(frame)
+    frame["mark"] = "none" if run.marking == "none" else _marks(frame)
     return _ordered(frame, run)
 
 

@@ -34,7 +34,7 @@ def invariance_caption(run: RunData, frame: pd.DataFrame, notes: tuple[str, ...]
         f"Measures: {'; '.join(f'{measure.id}: {measure.summary}' for measure in MEASURES.values())}.",
         "Cosines of embeddings that are centred by their mean over all scans of the cohort.",
         _standard_error(frame),
-        _MARKS,
+        "" if run.marking == "none" else _MARKS,
         _COLLAPSE,
         *_not_measured(run),
         _incomplete(run, frame),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from mribench.report.budget import NAME as BUDGET
 from mribench.report.budget import budget_table
 from mribench.report.captions import caption
 from mribench.report.cells import LEADERBOARD, Question, cell_frame, is_share, metric_label
+from mribench.report.custom import header_of, in_order, layout_frame, layouts, question_of
 from mribench.report.defects import NAME as DEFECTS
 from mribench.report.defects import defects_table
 from mribench.report.flags import Flags, flags
@@ -37,6 +39,8 @@ def build(run: RunData, name: str) -> list[Table]:
         raise MRIBenchError(f"there is no table '{name}'", did_you_mean(name, known))
     if name == "leaderboard":
         return [leaderboard(run)]
+    if name in layouts(run):
+        return [declared(run, name)]
     whole = {INVARIANCE: invariance_table, DEFECTS: defects_table, BUDGET: budget_table}
     if name in whole:
         return [whole[name](run)]
@@ -46,7 +50,7 @@ def build(run: RunData, name: str) -> list[Table]:
 def table_names(run: RunData) -> list[str]:
     """Return the names of the tables that these results can make."""
     papers = (f"paper-{i + 1}" for i in range(len(run.manifest["tasks"])))
-    return ["leaderboard", "transfer", INVARIANCE, DEFECTS, BUDGET, *papers]
+    return ["leaderboard", "transfer", INVARIANCE, DEFECTS, BUDGET, *papers, *layouts(run)]
 
 
 def leaderboard(run: RunData) -> Table:
@@ -87,6 +91,26 @@ def paper(run: RunData, number: int) -> Table:
     )  # fmt: skip
 
 
+def declared(run: RunData, name: str) -> Table:
+    """What ``report: layouts:`` of the benchmark file says.
+
+    Raises:
+        MRIBenchError: when several cells would stand in one place.
+    """
+    layout = layouts(run)[name]
+    frame = layout_frame(run, name)
+    found = flags(run)
+    fraction = functools.partial(_fraction, run)
+    rows, columns = layout["rows"], layout["columns"]
+    row_of = header_of(rows, found, fraction, signed_by_table=0)
+    column_of = header_of(columns, found, fraction, signed_by_table=len(columns) - 1)
+    return _grid(
+        run, frame, question_of(layout), name, layout.get("title") or f"{run.manifest['benchmark']}: {name}",
+        tuple(rows), row_of, column_of,
+        order=(in_order(frame, rows, row_of), in_order(frame, columns, column_of)),
+    )  # fmt: skip
+
+
 def _grid(
     run: RunData,
     frame: pd.DataFrame,
@@ -96,6 +120,7 @@ def _grid(
     row_names: tuple[str, ...],
     row_of: Header,
     column_of: Header,
+    order: tuple[list[tuple[str, ...]], list[tuple[str, ...]]] | None = None,
 ) -> Table:
     found = flags(run)
     at = {(row_of(cell), column_of(cell)): cell for cell in frame.itertuples(index=False)}
@@ -103,6 +128,7 @@ def _grid(
     by_method = row_names[0] == "method"
     ordered = frame.sort_values("row_order", kind="stable") if by_method else frame
     rows = list(dict.fromkeys(row_of(cell) for cell in ordered.itertuples(index=False)))
+    rows, columns = order or (rows, columns)
     return Table(
         name=name,
         title=title,
@@ -130,9 +156,15 @@ def _cell(cell: Any) -> Cell | None:
 
 def _fraction(run: RunData, task: str, fraction: float) -> str:
     """``10 % (n=23)``, with the number of training subjects, or its range over sequences."""
-    cells = run.cells[(run.cells["task"] == task) & (run.cells["fraction"] == fraction)]
-    counts = sorted({int(n) for n in cells["n_train_subjects"].dropna()})
+    counts = run.once("n_train_subjects", lambda: _train_subjects(run)).get((task, fraction), [])
     text = f"{100 * fraction:g} %"
     if not counts:
         return text
     return f"{text} (n={counts[0]})" if len(counts) == 1 else f"{text} (n={counts[0]}–{counts[-1]})"
+
+
+def _train_subjects(run: RunData) -> dict[tuple[str, float], list[int]]:
+    known = run.cells.dropna(subset=["fraction", "n_train_subjects"])
+    numbers = known.groupby(["task", "fraction"])["n_train_subjects"].unique()
+    places: list[Any] = list(numbers.index)
+    return {place: sorted(map(int, found)) for place, found in zip(places, numbers, strict=True)}

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mribench.errors import StoreError
-from mribench.records import CELL_COLUMNS, INVARIANCE_SCHEMA, JOB_SCHEMA, SCORE_SCHEMA, read_tables
+from mribench.records import CELL_COLUMNS, INVARIANCE_SCHEMA, JOB_SCHEMA, SCORE_SCHEMA
 from mribench.report.digests import of_one_split
 from mribench.report.embedded import planned_embeds
 from mribench.report.manifest import merge
+from mribench.report.marking import Marking
+from mribench.report.reading import read_rows
 from mribench.store import SCHEMA, Store, read_json
 
 DESCRIPTION = ("views", "objective", "encoder", "n_train_subjects")
@@ -31,7 +32,7 @@ class RunData:
 
     Attributes:
         manifest: of the plan, or of several merged.
-        scores: rows of ``SCORE_SCHEMA`` of the done jobs, each cell and seed once.
+        scores: rows of ``SCORE_SCHEMA`` of the done jobs, each cell and seed once; texts are categorical.
         jobs: rows of ``JOB_SCHEMA`` of the done jobs.
         cells: one row per planned evaluate job: ``CELL_COLUMNS``, ``key``, ``adapt`` and ``pretrain`` (keys
             of the jobs behind it), ``state``, and ``blame``, the id of the job that failed, its own or one
@@ -45,6 +46,8 @@ class RunData:
         embeds: the planned embed jobs, from ``planned_embeds``.
         variants: as ``cells``, of the benchmark with one known defect more; they are in no other attribute.
         variant_scores: as ``scores``, of those.
+        marking: which cells are marked.
+        known: what was computed from all that, so that several tables share it.
     """
 
     manifest: dict[str, Any]
@@ -59,6 +62,14 @@ class RunData:
     embeds: pd.DataFrame = field(default_factory=lambda: planned_embeds((), {}, {}, str))
     variants: pd.DataFrame = field(default_factory=lambda: _cells((), {}, {}))
     variant_scores: pd.DataFrame = field(default_factory=SCORE_SCHEMA.empty_table().to_pandas)
+    marking: Marking = "ties"
+    known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, key: Any, compute: Callable[[], Any]) -> Any:
+        """Return what ``compute`` returned the first time that it was asked for under a key."""
+        if key not in self.known:
+            self.known[key] = compute()
+        return self.known[key]
 
 
 def load_run(directory: Path, digest: str | None = None) -> RunData:
@@ -89,19 +100,20 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
     trained = [job["key"] for job in planned if job["key"] in done and job["kind"] != "evaluate"]
     embeds = planned_embeds(planned, status, blame, lambda key: _finished(directory, key))
     embedded = [key for key in embeds.loc[~embeds["superseded"], "key"].dropna() if key in done]
+    read = functools.partial(read_rows, directory / "jobs")
     return RunData(
         manifest=manifest,
-        scores=_read(directory, shown, "records.parquet", SCORE_SCHEMA),
-        jobs=_read(directory, [*dict.fromkeys(trained), *shown], "job.parquet", JOB_SCHEMA),
+        scores=read(shown, "records.parquet", SCORE_SCHEMA, categorical=True),
+        jobs=read([*dict.fromkeys(trained), *shown], "job.parquet", JOB_SCHEMA),
         cells=cells[~varied].reset_index(drop=True),
         status=status,
         reasons={job["id"]: statuses[job["key"]].reason for job in planned if job["key"] in statuses},
         superseded=superseded,
         mixed=mixed,
-        invariance=_read(directory, embedded, "invariance.parquet", INVARIANCE_SCHEMA),
+        invariance=read(embedded, "invariance.parquet", INVARIANCE_SCHEMA),
         embeds=embeds,
         variants=cells[varied].reset_index(drop=True),
-        variant_scores=_read(directory, of_variants, "records.parquet", SCORE_SCHEMA),
+        variant_scores=read(of_variants, "records.parquet", SCORE_SCHEMA, categorical=True),
     )
 
 
@@ -211,31 +223,3 @@ def _newest(
 def _finished(directory: Path, key: str) -> str:
     status = read_json(directory / "jobs" / key / "status.json")
     return str(status.get("finished") or status.get("written") or "")
-
-
-_AGAIN = "delete its folder and run the benchmark again"
-
-
-def _read(directory: Path, keys: Iterable[str], name: str, schema: pa.Schema) -> pd.DataFrame:
-    paths = [directory / "jobs" / key / name for key in keys]
-    try:
-        for path in paths:
-            if not set(schema.names) <= set(pq.read_schema(path).names):
-                raise pa.ArrowInvalid(f"{path} lacks columns")
-        return read_tables(paths, schema)
-    except FileNotFoundError as error:
-        gone = next((path for path in paths if not path.exists()), error.filename or name)
-        raise StoreError(f"{gone} is not there, though its job is done", _AGAIN) from error
-    except (OSError, pa.ArrowException) as error:
-        broken = [path for path in paths if not _readable(path, schema)]
-        where = str(broken[0]) if broken else f"some {name} under {directory / 'jobs'}"
-        reason = " ".join(str(error).split())
-        raise StoreError(f"cannot read {where}: {reason[:160]}", _AGAIN) from error
-
-
-def _readable(path: Path, schema: pa.Schema) -> bool:
-    try:
-        read_tables([path], schema)
-        return set(schema.names) <= set(pq.read_schema(path).names)
-    except (OSError, pa.ArrowException):
-        return False

@@ -37,7 +37,14 @@ def merge(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
         ],
         "methods": _by_name((m["methods"] for m in manifests), lambda method: method["name"]),
         "tasks": {},
-        "report": {"tables": _union(manifest["report"]["tables"] for manifest in manifests)},
+        "report": {
+            "tables": _union(manifest["report"]["tables"] for manifest in manifests),
+            "layouts": {
+                name: layout
+                for manifest in manifests
+                for name, layout in manifest["report"].get("layouts", {}).items()
+            },
+        },
     }
     for manifest in manifests:
         for name, task in manifest["tasks"].items():

@@ -91,6 +91,7 @@ def train(
     on_step: Callable[[int, int], None] | None = None,
     rates: Callable[[str], float] | None = None,
     clipped: Callable[[str], bool] | None = None,
+    watch: Callable[[list[dict[str, float]]], None] | None = None,
 ) -> History:
     """Train every parameter of ``module`` that wants a gradient; resume from the checkpoint if there is one.
 
@@ -106,6 +107,7 @@ def train(
         on_step: called with (steps done, total), for progress; may raise ``Interrupted``.
         rates: peak learning rate of a parameter by its name; ``options.lr`` for all when None.
         clipped: whether the gradient of a parameter is clipped, by its name; all of them when None.
+        watch: called once, with the list that the row of each step is appended to.
 
     Raises:
         JobError: when a loss is not finite.
@@ -119,6 +121,8 @@ def train(
     scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "fp16")
     done, extra = checkpoint.restore(module, optimiser) if checkpoint else (0, {})
     history = History(extra.get("history", []))
+    if watch:
+        watch(history.rows)
     saved_at = time.monotonic()
     for step in range(done, options.steps):
         # Dropout can only draw from torch's own generator: seeded by (job, step), it depends on nothing else.

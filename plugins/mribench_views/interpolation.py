@@ -8,16 +8,20 @@ from torch.nn import functional as F
 
 from mribench_views import splines
 
-_CACHE_VOXELS = 36864
-"""On a CPU positions are worked on by slabs of about this size, which stay in the cache."""
+_SLAB_VOXELS = 147456
+"""On a CPU about this many voxels of a view are worked on at once: their positions stay in the cache."""
+
+_FROM_THE_EDGE_VOX = 1e-3
+"""Positions keep this far from the ends of a plane, so that rounding leads into no other one."""
 
 
 def sample(source: Tensor, coefficients_vox: Tensor, view_vox: int, control_vox: float) -> Tensor:
     """Return the source's values at the voxels of a view; beyond the source's border the border goes on.
 
-    The values are those of ``torch.nn.functional.grid_sample`` (bilinear, border, aligned corners). That
-    takes the voxels one by one on a CPU; there the same is done here by vectorised gathers, in about half
-    the time.
+    The values are those of ``torch.nn.functional.grid_sample`` (bilinear, border, aligned corners). On a CPU
+    that is vectorised for images and not for volumes, so there the volume is taken as a tall image, plane
+    below plane: two of its planes are interpolated at once, then between them. Positions are right to 0.001
+    voxels, in a third of the time.
 
     Args:
         source: ``(B, 1, I, J, K)``.
@@ -52,7 +56,7 @@ def _gathered(image: Tensor, coefficients_vox: Tensor, view_vox: int, control_vo
     planes, basis = splines.expand_planes(coefficients_vox.to(image)[None], (view_vox,) * 3, control_vox)
     centre = torch.tensor([(length - 1) / 2 for length in image.shape]).to(image).view(3, 1, 1)
     view = image.new_empty(view_vox, view_vox * view_vox)
-    rows = max(1, _CACHE_VOXELS // view_vox**2)
+    rows = max(1, _SLAB_VOXELS // view_vox**2)
     for first in range(0, view_vox, rows):
         slab = slice(first, first + rows)
         position_vox = (basis[slab] @ planes[0]).add_(centre)  # (3, rows, v²)
@@ -62,21 +66,18 @@ def _gathered(image: Tensor, coefficients_vox: Tensor, view_vox: int, control_vo
 
 def _trilinear(image: Tensor, position_vox: Tensor, out: Tensor) -> None:
     """Write the values of ``(I, J, K)`` at positions ``(3, n)``, counted from its first voxel."""
-    lengths = image.shape
-    corner = torch.empty_like(position_vox, dtype=torch.int32)
-    for axis, length in enumerate(lengths):
-        corner[axis] = position_vox[axis].clamp_(0, length - 1)
-        corner[axis].clamp_(max=length - 2)
-    weight = position_vox.sub_(corner)
-    index = corner[0].mul(lengths[1]).add_(corner[1]).mul_(lengths[2]).add_(corner[2])
-    values = image.view(-1)
-    line, plane = lengths[2], lengths[1] * lengths[2]
-
-    def along_k(offset: int) -> Tensor:
-        first = values[offset:].index_select(0, index)
-        return first.lerp_(values[offset + 1 :].index_select(0, index), weight[2])
-
-    def along_jk(offset: int) -> Tensor:
-        return along_k(offset).lerp_(along_k(offset + line), weight[1])
-
-    torch.lerp(along_jk(0), along_jk(plane), weight[0], out=out)
+    length_i, length_j, length_k = image.shape
+    i, j, k = position_vox
+    plane = i.clamp_(0, length_i - 1).floor().clamp_(max=length_i - 2)
+    weight = i.sub_(plane)
+    first, last = (int(edge) for edge in torch.aminmax(plane))
+    lines = (last - first + 1) * length_j
+    edge = _FROM_THE_EDGE_VOX
+    line = torch.add(j.clamp_(edge, length_j - 1 - edge), plane.sub_(first), alpha=length_j)
+    grid = torch.stack([k.mul_(2 / (length_k - 1)), line.mul_(2 / (lines - 1))], dim=-1).sub_(1)
+    # two channels on the same memory: each plane, and the one below it
+    tall = image[first:].as_strided((1, 2, lines, length_k), (0, length_j * length_k, length_k, 1))
+    above, below = F.grid_sample(
+        tall, grid.view(1, 1, -1, 2), mode="bilinear", padding_mode="border", align_corners=True
+    )[0, :, 0]
+    torch.lerp(above, below, weight, out=out)

@@ -83,6 +83,11 @@ class Sequence(MRISequence):
         # written so that no signal at all (0 / 0) is a problem too
         return "" if contrast >= MIN_CONTRAST else f"contrast {contrast:.1%} is below {MIN_CONTRAST:.0%}"
 
+    def protons(self, maps: Mapping[str, Tensor], receive: Tensor | float) -> Tensor:
+        """PD times the receive field (B1⁻)."""
+        pd = map_of(maps, "PD", self.name)
+        return pd if isinstance(receive, float) and receive == 1 else pd * receive
+
     def r2(self, maps: Mapping[str, Tensor]) -> Tensor:
         """R2 where it is measured, else a share of R2*; as released always R2*'s share."""
         if "R2" in maps and not self.shows(R2STAR_AS_R2.name):

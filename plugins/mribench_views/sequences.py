@@ -41,7 +41,7 @@ class FastSpinEcho(Sequence):
         del transmit
         r1 = map_of(maps, "R1", self.name)
         echo = signals.spin_echo(r1, self.r2(maps), parameters["te_s"], parameters["tr_s"])
-        return map_of(maps, "PD", self.name) * receive * echo
+        return self.protons(maps, receive) * echo
 
 
 class GradientEcho(Sequence):
@@ -65,7 +65,7 @@ class GradientEcho(Sequence):
         echo = signals.spoiled_gradient_echo(
             r1, map_of(maps, "R2s", self.name), mt, parameters["te_s"], parameters["tr_s"], angle
         )
-        return map_of(maps, "PD", self.name) * receive * echo
+        return self.protons(maps, receive) * echo
 
 
 class SpoiledGradientEcho(GradientEcho):
@@ -102,7 +102,7 @@ class Flair(Sequence):
             parameters["ti_s"],
         )
         echo = echo if self.shows(SIGNED_FLAIR.name) else echo.abs()
-        return map_of(maps, "PD", self.name) * receive * echo
+        return self.protons(maps, receive) * echo
 
 
 class Mprage(Sequence):
@@ -156,7 +156,7 @@ class Mprage(Sequence):
                 p["n_excitations"],
                 p["inversion_efficiency"],
             )
-        return map_of(maps, "PD", self.name) * receive * level
+        return self.protons(maps, receive) * level
 
 
 class Mp2rage(Sequence):
@@ -211,4 +211,4 @@ class Mp2rage(Sequence):
         ratio = self.ratio(maps, parameters, transmit)
         if self.shows(MP2RAGE_MAGNITUDE.name):
             return torch.nan_to_num(ratio.abs(), nan=0.0, posinf=0.0, neginf=0.0)
-        return (ratio + 0.5) * (map_of(maps, "PD", self.name) > 0)
+        return (ratio + 0.5).masked_fill_(map_of(maps, "PD", self.name) <= 0, 0)

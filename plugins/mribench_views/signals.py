@@ -2,7 +2,8 @@
 
 Times in s, rates in 1/s, angles in **radians**, magnetisation transfer as a **fraction**; every argument
 broadcasts. Each function returns the transverse magnetisation per unit of PD; the caller multiplies with
-PD and B1⁻. Differences ``1 - exp(-x)`` are formed by ``expm1``, so float32 is enough.
+PD and B1⁻. Differences ``1 - exp(-x)`` are formed by ``expm1``, so float32 is enough. Exponentials overwrite
+what they are taken of: these functions wait for memory, not for arithmetic.
 """
 
 from __future__ import annotations
@@ -13,12 +14,17 @@ from torch import Tensor
 
 def recovered(r1_per_s: Tensor, time_s: Tensor) -> Tensor:
     """Return ``1 - exp(-R1 t)``, the share of magnetisation that recovers in ``time_s``."""
-    return -torch.expm1(r1_per_s * -time_s)
+    return -(r1_per_s * -time_s).expm1_()
+
+
+def decayed(rate_per_s: Tensor, time_s: Tensor) -> Tensor:
+    """Return ``exp(-R t)``, the share of magnetisation that is left after ``time_s``."""
+    return (rate_per_s * -time_s).exp_()
 
 
 def spin_echo(r1_per_s: Tensor, r2_per_s: Tensor, te_s: Tensor, tr_s: Tensor) -> Tensor:
     """Return the (fast) spin echo signal ``(1 - E(TR)) exp(-R2 TE)``."""
-    return recovered(r1_per_s, tr_s) * torch.exp(r2_per_s * -te_s)
+    return recovered(r1_per_s, tr_s) * decayed(r2_per_s, te_s)
 
 
 def spoiled_gradient_echo(
@@ -32,7 +38,7 @@ def spoiled_gradient_echo(
     kept = 1 - mt_fraction
     recovery = recovered(r1_per_s, tr_s)
     steady = recovery / (1 - torch.cos(angle_rad) * kept * (1 - recovery))
-    return torch.sin(angle_rad) * kept * steady * torch.exp(r2s_per_s * -te_s)
+    return torch.sin(angle_rad) * kept * steady * decayed(r2s_per_s, te_s)
 
 
 def inversion_spin_echo(
@@ -40,7 +46,7 @@ def inversion_spin_echo(
 ) -> Tensor:
     """Return the **signed** inversion recovery signal ``exp(-R2 TE) (1 - 2 E(TI) + E(TR))``."""
     longitudinal = 2 * recovered(r1_per_s, ti_s) - recovered(r1_per_s, tr_s)
-    return longitudinal * torch.exp(r2_per_s * -te_s)
+    return longitudinal * decayed(r2_per_s, te_s)
 
 
 class ExcitationTrain:
@@ -51,23 +57,27 @@ class ExcitationTrain:
     it goes from M towards a steady state by the share ``1 - qᵏ``.
 
     Args:
-        r1_per_s: longitudinal rate.
-        tx_s: time between excitations.
+        r1_tx: longitudinal rate times TX, the time between excitations.
+        recovery: ``1 - E(TX)``; trains of one subject share it.
         angle_rad: flip angle, below 90 degrees.
     """
 
-    def __init__(self, r1_per_s: Tensor, tx_s: Tensor, angle_rad: Tensor) -> None:
+    def __init__(self, r1_tx: Tensor, recovery: Tensor, angle_rad: Tensor) -> None:
         cosine = torch.cos(angle_rad)
         self.sine = torch.sin(angle_rad)
         self.log_cosine = torch.log(cosine)
-        self._log_q = self.log_cosine - r1_per_s * tx_s
-        recovery = recovered(r1_per_s, tx_s)
+        self._log_q = self.log_cosine - r1_tx
         # 1 - cos α E(TX) without cancellation at small angles: 1 - cos α = sin² α / (1 + cos α)
-        self._steady = recovery / (self.sine**2 / (1 + cosine) + cosine * recovery)
+        versine = self.sine**2 / (1 + cosine)
+        self._steady = recovery / torch.addcmul(versine, cosine, recovery)
 
-    def after(self, magnetisation: Tensor, excitations: Tensor) -> Tensor:
-        """Return the longitudinal magnetisation after ``excitations``."""
-        return torch.lerp(self._steady, magnetisation, torch.exp(self._log_q * excitations))
+    def kept(self, excitations: Tensor) -> Tensor:
+        """Return ``qᵏ``, what is left of a magnetisation after k excitations."""
+        return (self._log_q * excitations).exp_()
+
+    def after(self, magnetisation: Tensor, kept: Tensor) -> Tensor:
+        """Return what becomes of a longitudinal magnetisation of which ``kept`` is left."""
+        return torch.lerp(self._steady, magnetisation, kept)
 
 
 class FreeRecovery:
@@ -79,7 +89,7 @@ class FreeRecovery:
     """
 
     def __init__(self, r1_per_s: Tensor, time_s: Tensor) -> None:
-        self._kept = torch.exp(r1_per_s * -time_s)
+        self._kept = decayed(r1_per_s, time_s)
         self._equilibrium = r1_per_s.new_ones(())
 
     def of(self, magnetisation: Tensor) -> Tensor:
@@ -108,14 +118,14 @@ def mprage(
     ``-η M`` is M again. doi 10.1016/j.neuroimage.2009.10.002.
     """
     half_s = n_excitations * tx_s / 2
-    train = ExcitationTrain(r1_per_s, tx_s, angle_rad)
+    train = ExcitationTrain(r1_per_s * tx_s, recovered(r1_per_s, tx_s), angle_rad)
     preparation = FreeRecovery(r1_per_s, ti_s - half_s)
     rest = FreeRecovery(r1_per_s, tr_s - ti_s - half_s)
-    cycle = rest.of(train.after(preparation.of_nothing(), n_excitations))
-    memory = torch.exp(n_excitations * train.log_cosine - r1_per_s * tr_s)
+    cycle = rest.of(train.after(preparation.of_nothing(), train.kept(n_excitations)))
+    memory = (n_excitations * train.log_cosine - r1_per_s * tr_s).exp_()
     inverted = cycle / (-1 / inversion_efficiency - memory)
-    centre = train.after(preparation.of(inverted), torch.floor(n_excitations / 2) - 1)
-    return (centre * train.sine).abs() * torch.exp(r2s_per_s * -te_s)
+    centre = train.after(preparation.of(inverted), train.kept(torch.floor(n_excitations / 2) - 1))
+    return (centre * train.sine).abs() * decayed(r2s_per_s, te_s)
 
 
 def mprage_as_printed(
@@ -150,21 +160,23 @@ def mp2rage(
     """
     n = n_excitations
     half_s = n * tx_s / 2
-    first = ExcitationTrain(r1_per_s, tx_s, angle1_rad)
-    second = ExcitationTrain(r1_per_s, tx_s, angle2_rad)
+    r1_tx, recovery = r1_per_s * tx_s, recovered(r1_per_s, tx_s)
+    first = ExcitationTrain(r1_tx, recovery, angle1_rad)
+    second = ExcitationTrain(r1_tx, recovery, angle2_rad)
     preparation = FreeRecovery(r1_per_s, ti1_s - half_s)
     between = FreeRecovery(r1_per_s, ti2_s - ti1_s - 2 * half_s)
     rest = FreeRecovery(r1_per_s, tr_s - ti2_s - half_s)
 
-    waited = between.of(first.after(preparation.of_nothing(), n))
-    cycle = rest.of(second.after(waited, n))
-    memory = torch.exp(n * (first.log_cosine + second.log_cosine) - r1_per_s * tr_s)
+    whole_first = first.kept(n)
+    waited = between.of(first.after(preparation.of_nothing(), whole_first))
+    cycle = rest.of(second.after(waited, second.kept(n)))
+    memory = (n * (first.log_cosine + second.log_cosine) - r1_per_s * tr_s).exp_()
     inverted = cycle / (-1 / inversion_efficiency - memory)
 
     before = preparation.of(inverted)
     m = torch.floor(n / 2)
-    image1 = first.sine * first.after(before, m - 1)
-    waited = between.of(first.after(before, n))
-    image2 = second.sine * second.after(waited, n - m)
+    image1 = first.sine * first.after(before, first.kept(m - 1))
+    waited = between.of(first.after(before, whole_first))
+    image2 = second.sine * second.after(waited, second.kept(n - m))
     power = torch.addcmul(image1 * image1, image2, image2)
     return image1 * image2 / power.clamp_min(torch.finfo(power.dtype).tiny)

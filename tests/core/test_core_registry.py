@@ -208,8 +208,8 @@ def _has_profile(resolved: Resolved) -> bool:
     return own or any(_has_profile(part) for part in resolved.parts.values())
 
 
-def test_every_kind_but_the_executor_can_be_referred_to(installed):
-    assert {*REFERENCES, "executor"} == set(KINDS)
+def test_every_kind_but_the_runs_own_can_be_referred_to(installed):
+    assert {*REFERENCES, "executor", "tracker"} == set(KINDS)
     assert {item.entry.kind for item in installed if item.distribution == "mribench"} == set(KINDS)
 
 

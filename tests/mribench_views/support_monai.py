@@ -61,5 +61,6 @@ def coordinates(edge: int) -> Tensor:
 def released(name: str = "as-written") -> dict[str, Any]:
     """Return the options that ``docs/views.md`` gives for the released settings."""
     text = DOCUMENT.read_text(encoding="utf-8").partition(f"<!-- released: {name} -->")[2]
-    options: dict[str, Any] = yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0])["augment"]
+    block = yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0])
+    options: dict[str, Any] = block["defaults"]["augment"]
     return options

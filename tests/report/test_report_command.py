@@ -5,15 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from synthetic_results import Benchmark, Cell
 
-from mribench.cli.report import FORMATS, command
+from mribench.cli.report import FORMATS, MARKINGS, command
 from mribench.config import config_digest, load_benchmark
 from mribench.errors import ConfigError, MRIBenchError, StoreError
 from mribench.report import FORMATS as REPORT_FORMATS
-from mribench.report import load_run
+from mribench.report import load_run, marking
 from mribench.report.layouts import table_names
 
 BENCHMARK = """\
@@ -98,6 +99,9 @@ def test_every_format_can_go_to_a_file(results: Path, tmp_path: Path, name: str)
     result = invoke(results / "synthetic", "--format", name, "--output", path)
     assert result.stdout == ""
     assert f"wrote {path}" in result.stderr
+    if name == "parquet":
+        assert "base" in set(pd.read_parquet(path)["row"])
+        return
     text = path.read_text(encoding="utf-8")
     assert "base" in text
     assert "\x1b" not in text
@@ -113,7 +117,16 @@ def test_an_output_that_cannot_be_written(results: Path, tmp_path: Path) -> None
 def test_save_writes_beside_the_jobs(results: Path) -> None:
     invoke(results / "synthetic", "--save", "--table", "paper-1")
     folder = results / "synthetic" / "report"
-    assert sorted(path.name for path in folder.iterdir()) == ["cells.csv", "cells.json", "paper-1.md"]
+    assert {path.name for path in folder.iterdir()} == {
+        "cells.csv", "cells.json", "cells.parquet", "paper-1.md", "paper-1.tex", "tables.html", "tables.tex",
+    }  # fmt: skip
+
+
+def test_parquet_is_not_printed(results: Path) -> None:
+    result = invoke(results / "synthetic", "--format", "parquet")
+    assert result.exit_code == 2
+    assert "--output FILE" in result.stderr
+    assert not result.stdout
 
 
 def test_tables_by_name(results: Path) -> None:
@@ -130,6 +143,7 @@ def test_help_has_an_example_and_every_format() -> None:
     assert "Example: mribench report " in text
     assert all(name in text for name in FORMATS)
     assert FORMATS == REPORT_FORMATS
+    assert MARKINGS == marking.MARKINGS
 
 
 def test_reporting_imports_no_torch_and_no_plugin(results: Path, file: Path) -> None:

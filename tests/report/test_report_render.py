@@ -202,9 +202,19 @@ def test_digits_grow_only_where_the_se_would_vanish() -> None:
 def test_saved_reports(results: Path, tmp_path: Path) -> None:
     run = load_run(results)
     paths = save_report(run, [], tmp_path / "report")
-    assert [path.name for path in paths] == ["leaderboard.md", "cells.csv", "cells.json"]
+    assert [path.name for path in paths] == [
+        "leaderboard.md", "leaderboard.tex", "tables.tex", "tables.html", "cells.csv", "cells.parquet",
+        "cells.json",
+    ]  # fmt: skip
+    assert all(path.parent == tmp_path / "report" for path in paths)
     assert paths[0].read_text(encoding="utf-8") == GOLDEN
-    assert paths[1].read_text(encoding="utf-8") == render_run(run, [], "csv")
+    by_format = {"latex": "tables.tex", "html": "tables.html", "csv": "cells.csv", "json": "cells.json"}
+    for name, file in by_format.items():
+        assert (tmp_path / "report" / file).read_text(encoding="utf-8") == render_run(run, [], name)
+    assert paths[5].read_bytes() == render_run(run, [], "parquet")
+    fragment = paths[1].read_text(encoding="utf-8")
+    assert "documentclass" not in fragment
+    assert fragment in paths[2].read_text(encoding="utf-8")
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot write the report"):
         save_report(run, [], tmp_path / "file")

@@ -1,0 +1,193 @@
+"""The table ``difference``: whether there is one, task by task, as the leaderboard has its cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+from mribench.compare.pairing import Paired, Place
+from mribench.compare.text import interval_text, p_text, place_text, value_cell
+from mribench.compare.text import text_cell as said
+from mribench.report.cells import LEADERBOARD, metric_label
+from mribench.report.model import Cell, Column, Row, Table
+from mribench.statistics.difference import ENOUGH_SEEDS, Difference
+from mribench.statistics.ties import ALPHA, holm
+
+NAME = "difference"
+NONE_SHOWN = "no difference shown"
+TOO_FEW = "too few seeds to tell methods apart"
+CHECKPOINTS = "these checkpoints only"
+NOTHING = "nothing to compare"
+_SHORT = {TOO_FEW: "too few seeds", CHECKPOINTS: CHECKPOINTS, NOTHING: NOTHING, NONE_SHOWN: NONE_SHOWN}
+_MOST = 8
+"""Places that a sentence lists before it counts the rest."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A place with what is said about it.
+
+    Attributes:
+        place: the place.
+        found: the difference, first minus second.
+        p_adjusted: Holm's, over all rows of the table.
+        means: of both sides over the complete pairs.
+        verdict: ``NAME better``, or one of the constants above.
+    """
+
+    place: Place
+    found: Difference
+    p_adjusted: float
+    means: tuple[float, float]
+    verdict: str
+
+    @property
+    def p_better(self) -> float:
+        """P(first is better), whatever the direction of the metric."""
+        above = self.found.p_above
+        return above if self.place.higher_is_better else 1 - above
+
+
+def compared(paired: Paired, fraction: float | None = None) -> list[Compared]:
+    """Return the difference in each cell of the leaderboard, with Holm's correction over all of them."""
+    places = paired.places(LEADERBOARD, fraction)
+    found = [place.difference() for place in places]
+    adjusted = holm([one.p for one in found])
+    return [
+        Compared(place, one, float(p), _means(place), verdict(paired.pair.names, place, one, float(p)))
+        for place, one, p in zip(places, found, adjusted, strict=True)
+    ]
+
+
+def verdict(names: tuple[str, str], place: Place, found: Difference, p_adjusted: float) -> str:
+    """Return what a difference allows to say, in words.
+
+    Args:
+        names: of the two sides.
+        place: where, for the direction of the metric.
+        found: the difference.
+        p_adjusted: its p after correction.
+    """
+    if found.scope == "nothing":
+        return NOTHING
+    if found.scope == "these checkpoints":
+        return CHECKPOINTS
+    if found.scope == "too few seeds":
+        return TOO_FEW
+    better = place.better(found.difference)
+    return f"{names[better]} better" if p_adjusted < ALPHA and better >= 0 else NONE_SHOWN
+
+
+def frame(names: tuple[str, str], rows: Sequence[Compared]) -> pd.DataFrame:
+    """Return the tidy rows, unscaled and unrounded."""
+    return pd.DataFrame(
+        [
+            {
+                **row.place.where,
+                "metric": row.place.metric,
+                "unit": row.place.unit,
+                "higher_is_better": row.place.higher_is_better,
+                "mean_first": row.means[0],
+                "mean_second": row.means[1],
+                **asdict(row.found),
+                "p_adjusted": row.p_adjusted,
+                "p_better": row.p_better,
+                "better": "" if (k := row.place.better(row.found.difference)) < 0 else names[k],
+                "verdict": row.verdict,
+            }
+            for row in rows
+        ]
+    )
+
+
+def table(paired: Paired, rows: Sequence[Compared]) -> Table:
+    """Return the table: a row per task, fraction and metric."""
+    first, second = paired.pair.names
+    headers = (
+        (paired.pair.minus, "[95 % interval]"), ("verdict",), ("p", "(Holm)"), ("d_z",), ("P(better)", first),
+        ("seeds ×", "subjects"), ("missing", "pairs"), ("mean", first), ("mean", second),
+    )  # fmt: skip
+    return Table(
+        name=NAME,
+        title=f"{paired.pair.minus}: the difference",
+        row_names=("task", "metric"),
+        rows=tuple(Row((place_text(row.place), metric_label(row.place))) for row in rows),
+        columns=tuple(Column(header) for header in headers),
+        cells=tuple(_cells(row) for row in rows),
+        caption=tuple(sentence for sentence in _caption(paired, rows) if sentence),
+    )
+
+
+def _cells(row: Compared) -> tuple[Cell, ...]:
+    found = row.found
+    return (
+        value_cell(row.place, found.difference, found.low, found.high),
+        said(_SHORT.get(row.verdict, row.verdict)),
+        said(p_text(row.p_adjusted)),
+        said("n/a" if math.isnan(found.d_z) else f"{found.d_z:+.2f}"),
+        said("n/a" if math.isnan(row.p_better) else f"{row.p_better:.2f}"),
+        said(f"{found.n_seeds} × {found.n_subjects}"),
+        said(str(found.n_missing_pairs)),
+        *(value_cell(row.place, mean) for mean in row.means),
+    )
+
+
+def _caption(paired: Paired, rows: Sequence[Compared]) -> list[str]:
+    first, second = paired.pair.names
+    tests = sum(not math.isnan(row.p_adjusted) for row in rows)
+    return [
+        *_verdicts(paired.pair.names, rows),
+        (
+            f"{paired.pair.minus}: in the domain trained on, sequences averaged, over the seeds and"
+            " subjects that both have; labels and sessions averaged within a subject. Positive is a higher"
+            " value, not always a better one: ↓ marks metrics of which less is better."
+        ),
+        (
+            "Intervals: crossed seeds and subjects, each row alone. p: of the same test, Holm over the"
+            f" {tests} rows of this table. The verdict follows p, at {100 * ALPHA:g} %: an interval can"
+            " leave out 0 and no difference be shown."
+        ),
+        (
+            "d_z: mean difference / SD of one paired difference. P(better): share of (seed, subject) pairs"
+            f" in which {first} is better than {second}, ties half. Missing: pairs without a score on one"
+            " side."
+        ),
+        *paired.notes,
+    ]
+
+
+def _verdicts(names: tuple[str, str], rows: Sequence[Compared]) -> list[str]:
+    """Return one sentence for each verdict, with its places."""
+    sentences = []
+    order = [*(f"{name} better" for name in names), NONE_SHOWN, TOO_FEW, CHECKPOINTS, NOTHING]
+    for words in order:
+        these = [row for row in rows if row.verdict == words]
+        if not these:
+            continue
+        texts = [
+            f"{place_text(row.place)} {row.place.metric}"
+            + ("" if math.isnan(row.found.low) else f" (interval {interval_text(row.place, row.found)})")
+            for row in these[:_MOST]
+        ]
+        more = f"; and {len(these) - _MOST} more" if len(these) > _MOST else ""
+        why = _why(words, max(row.found.n_seeds for row in these))
+        sentences.append(
+            f"{words[0].upper() + words[1:] if words in _SHORT else words}{why}: {'; '.join(texts)}{more}."
+        )
+    return sentences
+
+
+def _why(words: str, seeds: int) -> str:
+    if words == TOO_FEW:
+        return f" ({seeds} seeds; {ENOUGH_SEEDS} are needed)"
+    return " (one seed: another training may turn it round)" if words == CHECKPOINTS else ""
+
+
+def _means(place: Place) -> tuple[float, float]:
+    kept = place.both
+    return (
+        (float(kept.cube[0].mean()), float(kept.cube[1].mean())) if kept.cube.size else (math.nan, math.nan)
+    )

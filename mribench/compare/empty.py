@@ -1,0 +1,149 @@
+"""The table ``empty``: empty masks and failures of each side, and the difference without them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import pandas as pd
+
+from mribench.compare.pairing import Paired, Place
+from mribench.compare.sides import Side
+from mribench.compare.text import difference_cell, place_text, text_cell
+from mribench.report.cells import LEADERBOARD, metric_label, selected
+from mribench.report.model import Cell, Column, Row, Table
+from mribench.statistics.difference import Difference
+
+NAME = "empty"
+STATUSES = ("pred-empty", "ref-empty", "both-empty", "failed")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What went wrong in one place.
+
+    Attributes:
+        place: where.
+        first: score rows of the first side by status, with their number as ``rows``.
+        second: of the second.
+        found: the difference.
+        without: the difference over (seed, subject) pairs without an empty mask on either side; subjects with
+            one under any seed drop out.
+    """
+
+    place: Place
+    first: dict[str, int]
+    second: dict[str, int]
+    found: Difference
+    without: Difference
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to show."""
+        return any(side[name] for side in (self.first, self.second) for name in STATUSES)
+
+
+def counts(paired: Paired, fraction: float | None = None) -> list[Counts]:
+    """Return the counts of each cell of the leaderboard."""
+    sides = ((paired.pair.first, paired.first), (paired.pair.second, paired.second))
+    known = [_statuses(side, scores) for side, scores in sides]
+    return [
+        Counts(
+            place,
+            _of(known[0], place),
+            _of(known[1], place),
+            place.difference(),
+            replace(place, first=_full(place.first), second=_full(place.second)).difference(),
+        )
+        for place in paired.places(LEADERBOARD, fraction)
+    ]
+
+
+def frame(rows: Sequence[Counts]) -> pd.DataFrame:
+    """Return a tidy row per place."""
+    return pd.DataFrame(
+        [
+            {
+                **row.place.where,
+                "metric": row.place.metric,
+                "unit": row.place.unit,
+                "higher_is_better": row.place.higher_is_better,
+                **asdict(row.found),
+                **{f"n_{name.replace('-', '_')}_first": count for name, count in row.first.items()},
+                **{f"n_{name.replace('-', '_')}_second": count for name, count in row.second.items()},
+                "without": row.without.difference,
+                "without_low": row.without.low,
+                "without_high": row.without.high,
+                "n_subjects_without": row.without.n_subjects,
+            }
+            for row in rows
+        ]
+    )
+
+
+def table(paired: Paired, rows: Sequence[Counts]) -> Table:
+    """Return the places with an empty mask or a failure."""
+    first, second = paired.pair.names
+    shown = [row for row in rows if row.any]
+    seen = [name for name in STATUSES if any(row.first[name] or row.second[name] for row in shown)]
+    both = f"{first} | {second}"
+    columns = (
+        ("without", "empty masks"), ("seeds ×", "subjects"), *((name, both) for name in (*seen, "of rows")),
+        (paired.pair.minus, "[95 % interval]"),
+    )  # fmt: skip
+    return Table(
+        name=NAME,
+        title=f"{paired.pair.minus}: empty masks and failures",
+        row_names=("task", "metric"),
+        rows=tuple(Row((place_text(row.place), metric_label(row.place))) for row in shown),
+        columns=tuple(Column(header) for header in columns),
+        cells=tuple(_cells(row, seen) for row in shown),
+        caption=(
+            (
+                "Without empty masks: the difference over subjects that have none on either side under any"
+                " seed; where it goes away, empty masks make it. Those subjects are not drawn at random:"
+                " this explains, and tests nothing. Failed rows leave their subject out everywhere."
+                if shown
+                else "No empty masks and no failed rows on either side."
+            ),
+            *_unfinished(paired),
+        ),
+    )
+
+
+def _statuses(side: Side, scores: pd.DataFrame) -> pd.DataFrame:
+    rows = selected(scores, side.run.manifest, LEADERBOARD)
+    by = ["task", "fraction", "test_site", "metric", "status"]
+    return rows.groupby(by, observed=True).size().rename("n").reset_index()
+
+
+def _of(known: pd.DataFrame, place: Place) -> dict[str, int]:
+    here = known["metric"].eq(place.metric)
+    for name in ("task", "fraction", "test_site"):
+        here &= known[name].eq(place.where[name])
+    found = dict(zip(known.loc[here, "status"], known.loc[here, "n"], strict=True))
+    return {**{name: int(found.get(name, 0)) for name in STATUSES}, "rows": int(known.loc[here, "n"].sum())}
+
+
+def _full(means: pd.DataFrame) -> pd.DataFrame:
+    return means.assign(value=means["value"].mask(means["n_empty"] > 0))
+
+
+def _cells(row: Counts, seen: Sequence[str]) -> tuple[Cell, ...]:
+    return (
+        difference_cell(row.place, row.without),
+        text_cell(f"{row.without.n_seeds} × {row.without.n_subjects}"),
+        *(text_cell(f"{row.first[name]} | {row.second[name]}") for name in (*seen, "rows")),
+        difference_cell(row.place, row.found),
+    )
+
+
+def _unfinished(paired: Paired) -> list[str]:
+    texts = []
+    for side in (paired.pair.first, paired.pair.second):
+        states = side.rows(side.run.cells)["state"]
+        bad = {str(name): int(n) for name, n in states[states.ne("done")].value_counts().items()}
+        if bad:
+            listed = ", ".join(f"{n} {name}" for name, n in bad.items())
+            texts.append(f"{side.name}: of {len(states)} evaluate jobs {listed}.")
+    return texts

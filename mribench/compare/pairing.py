@@ -1,0 +1,290 @@
+"""The scores of two sides, in the cells that both have and that may be compared."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mribench.compare.origins import Origins
+from mribench.compare.sides import Pair, Side
+from mribench.errors import MRIBenchError
+from mribench.report.cells import Question, metric_frame, selected
+from mribench.statistics.difference import Difference, difference_of
+from mribench.statistics.scores import subject_means
+from mribench.statistics.tables import Scores, aligned
+
+TRAINING = ["train_site", "train_sequence", "fraction", "subset_seed"]
+CELL = ["task", "dataset", "test_site", "test_sequence", *TRAINING]
+"""What makes two cells the same one, whatever the results folder; seeds are paired later."""
+_CONTRASTS = {
+    "task": "tasks",
+    "fraction": "fractions",
+    "test_site": "test sites",
+    "train_sequence": "training sequences",
+    "test_sequence": "test sequences",
+}
+_ORDERED = {"sites": "test_site", "train_sequences": "train_sequence", "test_sequences": "test_sequence"}
+_METRIC = ["unit", "higher_is_better", "value_range"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """One cell of a comparison: the seeds and subjects of both sides there.
+
+    Attributes:
+        where: by column: ``task``, ``fraction``, and what else the question kept apart.
+        metric: its id.
+        unit: its unit.
+        value_range: smallest and largest value, where there are any.
+        higher_is_better: its direction.
+        first: rows of ``subject_means`` of the first side.
+        second: of the second.
+    """
+
+    where: Mapping[str, Any]
+    metric: str
+    unit: str
+    value_range: Any
+    higher_is_better: bool
+    first: pd.DataFrame
+    second: pd.DataFrame
+
+    @functools.cached_property
+    def scores(self) -> Scores:
+        """Both over all seeds and subjects of either: ``(2, S, N)``."""
+        return aligned({"first": self.first, "second": self.second})
+
+    @functools.cached_property
+    def both(self) -> Scores:
+        """Both over the complete seed × subject table of pairs: ``(2, S, N)``; nothing without two."""
+        found = self.scores
+        if len(found.names) < 2:
+            return Scores([], np.empty((0, 0, 0)), pd.Index([]), pd.Index([]))
+        missing = np.isnan(found.cube).any(axis=0)
+        return replace(found, cube=np.where(missing, np.nan, found.cube)).complete()
+
+    @functools.cached_property
+    def pairs(self) -> Scores:
+        """The differences over the complete seed × subject table: ``(1, S, N)``."""
+        return self.scores.difference().complete()
+
+    def difference(self) -> Difference:
+        """Return what the differences say."""
+        missing = int(np.isnan(self.scores.difference().cube).sum())
+        return difference_of(self.pairs.table(), n_missing_pairs=missing)
+
+    def better(self, difference: float) -> int:
+        """Return 0 where the first side is the better one of a difference, 1 where the second is; else -1."""
+        if not np.isfinite(difference) or difference == 0:
+            return -1
+        return int((difference > 0) != self.higher_is_better)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """What can be compared.
+
+    Attributes:
+        pair: the sides.
+        first: score rows of the first, in shared cells.
+        second: of the second.
+        metrics: per task and metric, ``unit``, ``higher_is_better`` and ``value_range``.
+        notes: what was left out, in sentences.
+        known: the places of the questions that were asked.
+    """
+
+    pair: Pair
+    first: pd.DataFrame
+    second: pd.DataFrame
+    metrics: pd.DataFrame
+    notes: tuple[str, ...]
+    known: dict[Question, list[Place]] = field(default_factory=dict, repr=False, compare=False)
+
+    def places(self, question: Question, fraction: float | None = None) -> list[Place]:
+        """Return the cells that a question tells apart, in the benchmark's order.
+
+        Args:
+            question: what is averaged and what is kept apart.
+            fraction: of the labels; all where None.
+        """
+        if question not in self.known:
+            self.known[question] = self._places(question)
+        return [
+            place for place in self.known[question] if fraction is None or place.where["fraction"] == fraction
+        ]
+
+    def largest(self, places: list[Place]) -> list[Place]:
+        """Return, for each task, the places of its largest fraction."""
+        most: dict[str, float] = {}
+        for place in places:
+            most[place.where["task"]] = max(most.get(place.where["task"], 0.0), place.where["fraction"])
+        return [place for place in places if place.where["fraction"] == most[place.where["task"]]]
+
+    def _places(self, question: Question) -> list[Place]:
+        by = [*question.keys, "metric"]
+        first, second = (
+            dict(iter(self._means(side, scores, question, by).groupby(by, dropna=False, sort=False)))
+            for side, scores in ((self.pair.first, self.first), (self.pair.second, self.second))
+        )
+        metrics = {(row.task, row.metric): row for row in self.metrics.itertuples(index=False)}
+        found = [
+            _place(dict(zip(by, key, strict=True)), metrics, first[key], second[key])
+            for key in first
+            if key in second and (str(key[0]), str(key[-1])) in metrics
+        ]
+        return sorted(found, key=self._order)
+
+    def _means(self, side: Side, scores: pd.DataFrame, question: Question, by: list[str]) -> pd.DataFrame:
+        rows = selected(scores, side.run.manifest, question)
+        return subject_means(_whole_seeds(rows, by[:-1]), by, question.within, side.policy)
+
+    def _order(self, place: Place) -> tuple[Any, ...]:
+        manifest = self.pair.first.run.manifest
+        task = manifest["tasks"][place.where["task"]]
+        metrics = [metric["id"] for metric in task["metrics"]]
+        sites, trained, tested = (
+            _position(task[name], place.where.get(column)) for name, column in _ORDERED.items()
+        )
+        return (
+            list(manifest["tasks"]).index(place.where["task"]),
+            place.where["fraction"],
+            _position(metrics, place.metric),
+            sites,
+            trained,
+            tested,
+        )
+
+
+def paired(pair: Pair) -> Paired:
+    """Return the scores of both sides in the cells that they share.
+
+    Cells whose test or training subjects, or their files, are not the same are left out, and it is said.
+
+    Raises:
+        MRIBenchError: where no cell is left.
+    """
+    sides = (pair.first, pair.second)
+    scores = [side.rows(side.run.scores) for side in sides]
+    for side, found in zip(sides, scores, strict=True):
+        if found.empty:
+            raise MRIBenchError(f"{side.name} has no results yet", f"mribench report {side.directory}")
+    if all(found["seed"].isna().all() for found in scores):
+        raise MRIBenchError(
+            f"nothing was trained for {pair.first.name} and {pair.second.name}",
+            "compare one that was trained",
+        )
+    scores = [_trained_like(scores[0], scores[1]), _trained_like(scores[1], scores[0])]
+    metrics, notes = _shared_metrics(pair)
+    notes = [*_mixed(pair), *notes]
+    common = _cells(scores[0]) & _cells(scores[1])
+    if not common:
+        raise MRIBenchError(f"{pair.first.name} and {pair.second.name} share no cell", _contrast(scores))
+    if pair.separate:
+        origins = Origins(pair, CELL)
+        scores = [origins.comparable(found) for found in scores]
+        notes = [*notes, *origins.sentences()]
+        common = _cells(scores[0]) & _cells(scores[1])
+        if not common:
+            raise MRIBenchError(
+                f"{pair.first.name} and {pair.second.name} have no cell on the same subjects: {notes[-1]}",
+                "run one of the two again on the other's splits and data",
+            )
+    left = [len(_cells(found) - common) for found in scores]
+    for side, count in zip(sides, left, strict=True):
+        if count:
+            notes.append(f"{count} cells of {side.name} have no counterpart and are left out.")
+    first, second = (_only(found, common) for found in scores)
+    return Paired(pair, first, second, metrics, tuple(notes))
+
+
+def _place(
+    where: dict[str, Any], metrics: Mapping[Any, Any], first: pd.DataFrame, second: pd.DataFrame
+) -> Place:
+    metric = str(where.pop("metric"))
+    found = metrics[str(where["task"]), metric]
+    return Place(
+        where, metric, found.unit or "", found.value_range, bool(found.higher_is_better), first, second
+    )
+
+
+def _position(known: list[Any], name: Any) -> int:
+    return known.index(name) if name in known else len(known)
+
+
+def _whole_seeds(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Drop the seeds that lack some of the cells that are averaged: their mean would be of something else."""
+    cells = rows[list(dict.fromkeys([*keys, *CELL, "seed"]))].drop_duplicates().astype({"seed": float})
+    here = cells.groupby([*keys, "seed"], dropna=False, observed=True, sort=False)["task"].transform("size")
+    every = cells.drop(columns="seed").drop_duplicates()
+    sizes = every.groupby(keys, dropna=False, observed=True, sort=False).size().rename("every").reset_index()
+    short = cells[(here < cells[keys].merge(sizes, on=keys, how="left")["every"].to_numpy()).to_numpy()]
+    if short.empty:
+        return rows
+    drop = _tuples(short, [*keys, "seed"])
+    return rows[[name not in drop for name in _keys(rows, [*keys, "seed"])]]
+
+
+def _trained_like(scores: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Let scores that nothing was trained for stand in every training of the other side."""
+    if scores["seed"].notna().any() or other["seed"].isna().all():
+        return scores
+    trainings = other[["task", *TRAINING]].drop_duplicates().astype({"task": "str"})
+    return scores.drop(columns=TRAINING).astype({"task": "str"}).merge(trainings, on="task")
+
+
+def _keys(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield a key per row; what is not there is None, which unlike NaN equals itself."""
+    number = frame.groupby(columns, dropna=False, observed=True, sort=False).ngroup().to_numpy()
+    heads = frame.loc[~pd.Series(number).duplicated().to_numpy(), columns]
+    names = [
+        tuple(None if pd.isna(value) else value for value in row) for row in heads.itertuples(index=False)
+    ]
+    return (names[k] for k in number)
+
+
+def _tuples(frame: pd.DataFrame, columns: list[str]) -> set[tuple[Any, ...]]:
+    return set(_keys(frame, columns))
+
+
+def _cells(scores: pd.DataFrame) -> set[tuple[Any, ...]]:
+    return _tuples(scores, CELL)
+
+
+def _only(scores: pd.DataFrame, cells: set[tuple[Any, ...]]) -> pd.DataFrame:
+    return scores[[name in cells for name in _keys(scores, CELL)]]
+
+
+def _shared_metrics(pair: Pair) -> tuple[pd.DataFrame, list[str]]:
+    first, second = (
+        metric_frame(side.run.manifest).set_index(["task", "metric"]) for side in (pair.first, pair.second)
+    )
+    both = first.index.intersection(second.index)
+    same = [all(_same(first.loc[key, name], second.loc[key, name]) for name in _METRIC) for key in both]
+    differ = [f"{task}, {metric}" for (task, metric), ok in zip(both, same, strict=True) if not ok]
+    notes = [f"Left out, as unit, range or direction differ: {'; '.join(differ)}."] if differ else []
+    return first.loc[both[same]].reset_index(), notes
+
+
+def _mixed(pair: Pair) -> list[str]:
+    """Return what either folder's report leaves out, as it has results of several splits."""
+    if not pair.separate:
+        return [f"{text}." for text in pair.first.run.mixed]
+    return [f"{side.name}: {text}." for side in (pair.first, pair.second) for text in side.run.mixed]
+
+
+def _same(first: Any, second: Any) -> bool:
+    return bool(first == second) or (first is None and second is None)
+
+
+def _contrast(scores: list[pd.DataFrame]) -> str:
+    texts = []
+    for column, what in _CONTRASTS.items():
+        names = [sorted(map(str, found[column].dropna().unique())) for found in scores]
+        if not set(names[0]) & set(names[1]):
+            texts.append(f"{what}: {', '.join(names[0]) or 'none'}; and {', '.join(names[1]) or 'none'}")
+    return "; ".join(texts) or "they have results of different cells: mribench report DIR shows which"

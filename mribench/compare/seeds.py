@@ -1,0 +1,92 @@
+"""The table ``seeds``: the difference seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mribench.compare.pairing import Paired, Place
+from mribench.compare.text import place_text, signed_cell, text_cell
+from mribench.report.cells import LEADERBOARD, metric_label
+from mribench.report.formatting import cell_text
+from mribench.report.model import Cell, Column, Row, Table
+
+NAME = "seeds"
+
+
+@dataclass(frozen=True)
+class BySeed:
+    """The mean difference under each seed, over the complete seed × subject table."""
+
+    place: Place
+    means: dict[int, float]
+
+
+def by_seed(paired: Paired, fraction: float | None = None) -> list[BySeed]:
+    """Return the difference under each seed, in each cell of the leaderboard."""
+    found = []
+    for place in paired.places(LEADERBOARD, fraction):
+        kept = place.pairs
+        means = kept.table().mean(axis=1) if kept.cube.size else np.empty(0)
+        found.append(
+            BySeed(place, {int(seed): float(mean) for seed, mean in zip(kept.seeds, means, strict=False)})
+        )
+    return found
+
+
+def frame(rows: Sequence[BySeed]) -> pd.DataFrame:
+    """Return a tidy row per place and seed."""
+    return pd.DataFrame(
+        [
+            {
+                **row.place.where,
+                "metric": row.place.metric,
+                "unit": row.place.unit,
+                "higher_is_better": row.place.higher_is_better,
+                "seed": seed,
+                "difference": mean,
+            }
+            for row in rows
+            for seed, mean in row.means.items()
+        ]
+    )
+
+
+def table(paired: Paired, rows: Sequence[BySeed]) -> Table:
+    """Return a row per task, fraction and metric; a column per seed."""
+    seeds = sorted({seed for row in rows for seed in row.means})
+    first = paired.pair.names[0]
+    head = (
+        (("range over seeds",), (f"{first} better", "in seeds")),
+        tuple((f"seed {seed}",) for seed in seeds),
+    )
+    return Table(
+        name=NAME,
+        title=f"{paired.pair.minus}: seed by seed",
+        row_names=("task", "metric"),
+        rows=tuple(Row((place_text(row.place), metric_label(row.place))) for row in rows),
+        columns=tuple(Column(header) for part in head for header in part),
+        cells=tuple(_cells(row, seeds) for row in rows),
+        caption=(
+            (
+                "Mean difference over the subjects that both have under every seed. A seed is another"
+                " training of both methods; seeds are paired by number."
+            ),
+        ),
+    )
+
+
+def _cells(row: BySeed, seeds: Sequence[int]) -> tuple[Cell | None, ...]:
+    values = list(row.means.values())
+    if not values:
+        return (text_cell("n/a"), text_cell("n/a"), *(None for _ in seeds))
+    ends = [cell_text(signed_cell(row.place, end)) for end in (min(values), max(values))]
+    better = sum(row.place.better(value) == 0 for value in values)
+    return (
+        text_cell(" to ".join(ends)),
+        text_cell(f"{better} of {len(values)}"),
+        *(signed_cell(row.place, row.means[seed]) if seed in row.means else None for seed in seeds),
+    )

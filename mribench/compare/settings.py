@@ -1,0 +1,197 @@
+"""The table ``settings``: what else differs between the two sides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from mribench.compare.origins import specification
+from mribench.compare.sides import Pair, Side
+from mribench.compare.text import text_cell
+from mribench.report.flags import flags
+from mribench.report.model import Column, Row, Table
+
+NAME = "settings"
+_NOT_SETTINGS = frozenset(
+    {
+        "cell",
+        "seed",
+        "adapt",
+        "pretrain",
+        "subjects",
+        "train",
+        "validation",
+        "held_out",
+        "split_digest",
+        "sequence",
+    }
+)
+"""Keys of a job's payload that say which job it is, or list people; their digests are compared apart."""
+_COSTS = {
+    name: name.replace("_", " ")
+    for name in ("steps", "views_seen", "voxels_seen", "parameters", "parameters_trained")
+}
+_LONGEST = 20
+"""Characters of a value that a table shows."""
+_MANY = 40
+"""Rows that a table shows; all are in the other formats."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Something that differs: where, what, and its value on both sides as text."""
+
+    stage: str
+    key: str
+    first: str
+    second: str
+
+
+def settings(pair: Pair) -> list[Setting]:
+    """Return everything recorded that differs: settings, budgets, subjects, code, versions."""
+    found = [Setting("method", *values) for values in _differ(_method(pair.first), _method(pair.second))]
+    ways = [_stages(side) for side in (pair.first, pair.second)]
+    for stage in dict.fromkeys([*ways[0], *ways[1]]):
+        jobs = [way.get(stage) for way in ways]
+        if jobs[0] is None or jobs[1] is None:
+            texts = ["none" if job is None else "done" for job in jobs]
+            found.append(Setting(stage, "jobs", texts[0], texts[1]))
+        else:
+            both = _recorded(pair.first, jobs[0]), _recorded(pair.second, jobs[1])
+            found += [Setting(stage, *values) for values in _differ(*both)]
+    return found
+
+
+def frame(rows: Sequence[Setting]) -> pd.DataFrame:
+    """Return the tidy rows."""
+    return pd.DataFrame(
+        [{"stage": row.stage, "setting": row.key, "first": row.first, "second": row.second} for row in rows]
+    )
+
+
+def table(pair: Pair, rows: Sequence[Setting]) -> Table:
+    """Return a row for everything that differs."""
+    shown = rows[:_MANY]
+    more = [f"And {len(rows) - _MANY} more: --format csv has all."] if len(rows) > _MANY else []
+    return Table(
+        name=NAME,
+        title=f"{pair.first.name} and {pair.second.name}: what else differs",
+        row_names=("stage", "setting"),
+        rows=tuple(Row((row.stage, row.key)) for row in shown),
+        columns=tuple(Column((name,)) for name in pair.names),
+        cells=tuple((text_cell(_short(row.first)), text_cell(_short(row.second))) for row in shown),
+        caption=(
+            *more,
+            *([] if rows else ["Nothing that is recorded differs but the results."]),
+            (
+                "Settings of each stage's first job; budgets are medians over its jobs. What is equal is"
+                " not shown. A difference of scores is one of everything in this table together."
+            ),
+            *_notes(pair),
+        ),
+    )
+
+
+def _method(side: Side) -> dict[str, str]:
+    cells = side.rows(side.run.cells)
+    known = {method["name"]: method for method in side.run.manifest["methods"]}
+    method = known.get(str(cells["method"].iloc[0]), {})
+    names = ("views", "objective", "encoder")
+    return {
+        "arm": str(cells["arm"].iloc[0]),
+        **{name: str(method[name]) for name in names if method.get(name)},
+        **({"own settings": ", ".join(method["overrides"])} if method.get("overrides") else {}),
+    }
+
+
+def _stages(side: Side) -> dict[str, list[str]]:
+    """Return the keys of the done jobs of each stage: ``pretrain``, then ``adapt`` and ``test`` by task."""
+    cells = side.rows(side.run.cells)
+    cells = cells[cells["state"].eq("done")].sort_values(
+        ["fraction", "seed"], ascending=[False, True], kind="stable"
+    )
+    found: dict[str, dict[str, None]] = {}
+    for cell in cells.itertuples(index=False):
+        for stage, key in (
+            ("pretrain", cell.pretrain),
+            (f"adapt {cell.task}", cell.adapt),
+            (f"test {cell.task}", cell.key),
+        ):
+            if isinstance(key, str):
+                found.setdefault(stage, {})[key] = None
+    order = sorted(found, key=lambda stage: ("pretrain", "adapt", "test").index(stage.split()[0]))
+    return {stage: list(found[stage]) for stage in order}
+
+
+def _recorded(side: Side, keys: Sequence[str]) -> dict[str, str]:
+    """Return what is recorded of the jobs of one stage, as texts by dotted key."""
+    job = specification(side.directory / "jobs" / keys[0])
+    payload = job.get("payload", {})
+    test = bool(payload.get("adapt_options"))
+    found = dict(_flat({} if test else {k: v for k, v in payload.items() if k not in _NOT_SETTINGS}))
+    if not test and isinstance(payload.get("pretrain"), dict):
+        found |= dict(_flat(payload["pretrain"], "pretrain"))
+    if not test and isinstance(payload.get("adapt"), dict):
+        found |= dict(_flat(payload["adapt"], "adapt"))
+    if test:
+        found |= dict(_flat(payload.get("data"), "data")) | dict(_flat(payload.get("task"), "task"))
+    found |= _content(job.get("content") or {})
+    jobs = side.run.jobs[side.run.jobs["job_key"].isin(keys)].drop_duplicates("job_key")
+    for column, name in _COSTS.items():
+        median = jobs[column].median() if len(jobs) else float("nan")
+        if not pd.isna(median):
+            found[f"budget: {name}"] = f"{median:,.0f}"
+    for column in ("split_digest", "device", "versions"):
+        values = sorted(set(jobs[column].dropna().astype(str)) - {""})
+        if values and not test:
+            found[column.replace("_", " ")] = ", ".join(values)
+    return found
+
+
+def _content(content: Mapping[str, Any]) -> dict[str, str]:
+    found = {}
+    for entry in content.get("entries") or ():
+        names = " ".join(str(entry[k]) for k in ("kind", "name") if isinstance(entry, dict) and k in entry)
+        found[f"code of {names or 'an entry'}"] = json.dumps(entry, sort_keys=True)
+    if content.get("data"):
+        found |= dict(_flat(content["data"], "reader"))
+    if content.get("results") is not None:
+        found["version of results"] = str(content["results"])
+    return found
+
+
+def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+    elif prefix:
+        yield prefix, value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _differ(first: Mapping[str, str], second: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    for key in dict.fromkeys([*first, *second]):
+        values = first.get(key, "–"), second.get(key, "–")
+        if values[0] != values[1]:
+            yield key, *values
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _notes(pair: Pair) -> list[str]:
+    """Return the footnotes of a report that has nothing but these rows."""
+    if pair.separate:
+        return [
+            f"{side.name}: {note}" for side in (pair.first, pair.second) for note in _flags(side.run, [side])
+        ]
+    return _flags(pair.first.run, [pair.first, pair.second])
+
+
+def _flags(run: Any, sides: Sequence[Side]) -> list[str]:
+    cells = pd.concat([side.rows(run.cells) for side in sides], ignore_index=True)
+    return list(flags(replace(run, cells=cells, known={})).notes)

@@ -1,0 +1,76 @@
+"""Cells and phrases that the tables of a comparison share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from mribench.compare.pairing import Place
+from mribench.report.cells import is_share
+from mribench.report.formatting import cell_text
+from mribench.report.model import Cell
+from mribench.statistics.difference import ENOUGH_SEEDS, Difference
+
+EXPLORATORY = (
+    "Exploratory: all are shown, none is chosen, and nothing is adjusted for their number; of many intervals"
+    " some leave out 0 by chance."
+)
+
+
+def scope_text(found: Sequence[Difference]) -> str:
+    """Return what the seeds behind some differences allow to say."""
+    seeds = sorted({one.n_seeds for one in found})
+    if not seeds or seeds[-1] == 0:
+        return "Nothing to compare."
+    if seeds[-1] == 1:
+        return "One seed: valid for these checkpoints only."
+    if seeds[0] < ENOUGH_SEEDS:
+        return f"{seeds[0]} seeds: too few seeds to tell methods apart ({ENOUGH_SEEDS} are needed)."
+    return f"{seeds[0]} seeds: about the methods, not only these checkpoints."
+
+
+def value_cell(place: Place, value: float, low: float = math.nan, high: float = math.nan) -> Cell:
+    """Return a value in the units of a place's metric; with an interval it is shown with its sign."""
+    scale, digits = (100.0, 1) if is_share(place.unit, place.value_range) else (1.0, 2)
+    if math.isnan(value):
+        return Cell(status="missing", scale=scale, digits=digits, text="n/a")
+    return Cell(mean=value, status="ok", scale=scale, digits=digits, low=low, high=high)
+
+
+def signed_cell(place: Place, value: float) -> Cell:
+    """Return a difference without an interval, with its sign."""
+    cell = value_cell(place, value)
+    if math.isnan(value):
+        return cell
+    shown = round(value * cell.scale, cell.digits) + 0.0
+    return Cell(
+        mean=value, status="ok", scale=cell.scale, digits=cell.digits, text=f"{shown:+.{cell.digits}f}"
+    )
+
+
+def text_cell(text: str) -> Cell:
+    """Return a cell that shows a text."""
+    return Cell(status="ok", text=text)
+
+
+def difference_cell(place: Place, found: Difference) -> Cell:
+    """Return a difference with its interval."""
+    return value_cell(place, found.difference, found.low, found.high)
+
+
+def interval_text(place: Place, found: Difference) -> str:
+    """Return ``+3.2 [1.1, 5.3] %``."""
+    unit = "%" if is_share(place.unit, place.value_range) else place.unit
+    return f"{cell_text(difference_cell(place, found))} {unit}".strip()
+
+
+def place_text(place: Place) -> str:
+    """Return ``tissue 10 %``."""
+    return f"{place.where['task']} {100 * place.where['fraction']:g} %"
+
+
+def p_text(p: float) -> str:
+    """Return a p value as it is printed: three decimals, ``<0.001`` below."""
+    if math.isnan(p):
+        return "n/a"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"

@@ -1,0 +1,217 @@
+"""The tables ``sites`` and ``sequences``: the difference in each, and whether it is another one there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from mribench.compare.pairing import Paired, Place
+from mribench.compare.text import EXPLORATORY, difference_cell, place_text, scope_text, text_cell, value_cell
+from mribench.report.cells import Question, metric_label
+from mribench.report.model import Cell, Column, Row, Table
+from mribench.statistics.difference import Difference, difference_of
+from mribench.statistics.domain_gap import gap_of
+from mribench.statistics.tables import Scores
+
+SITES, SEQUENCES = "sites", "sequences"
+BY_SITE = Question(in_domain=False, own_sequence=True, average_sequences=True)
+BY_SEQUENCE = Question(in_domain=True, own_sequence=False)
+
+How = Literal["reference", "same subjects", "other subjects", "not comparable"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """The difference here minus the difference in the reference.
+
+    Attributes:
+        change: it; NaN in the reference itself.
+        low: lower end of its 95 % interval.
+        high: its upper end.
+        how: over the same subjects, in pairs; or over other ones.
+    """
+
+    change: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    how: How = "reference"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The difference in one site, or for one pair of sequences."""
+
+    place: Place
+    here: str
+    found: Difference
+    change: Change
+
+
+def by_site(paired: Paired, fraction: float | None) -> list[Part]:
+    """Return the difference at each site; the reference is the site trained on, which comes first."""
+    return _parts(_at(paired, BY_SITE, fraction), lambda place: str(place.where["test_site"]), lambda _: "")
+
+
+def by_sequence(paired: Paired, fraction: float | None) -> list[Part]:
+    """Return the difference for each pair of sequences, at the site trained on.
+
+    The reference of ``A → B`` is ``A → A``; that of other ``B → B`` the first of them.
+    """
+
+    def reference(place: Place) -> str:
+        trained, tested = place.where["train_sequence"], place.where["test_sequence"]
+        return "" if trained == tested else f"{trained} → {trained}"
+
+    def here(place: Place) -> str:
+        return f"{place.where['train_sequence']} → {place.where['test_sequence']}"
+
+    return _parts(_at(paired, BY_SEQUENCE, fraction), here, reference)
+
+
+def change(here: Scores, reference: Scores) -> Change:
+    """Return how a difference differs from another, over the seeds that both have.
+
+    Args:
+        here: differences over a complete seed × subject table.
+        reference: those of the reference. Where subjects are shared, only those count, in pairs; else the two
+            are of other subjects and share only the seeds (``domain_gap``).
+    """
+    seeds = here.seeds.intersection(reference.seeds)
+    subjects = here.subjects.intersection(reference.subjects)
+    tables = [_frame(scores).loc[seeds] for scores in (here, reference)]
+    if not len(seeds):
+        return Change(how="not comparable")
+    if len(subjects):
+        found = difference_of((tables[0][subjects] - tables[1][subjects]).to_numpy(float))
+        return Change(found.difference, found.low, found.high, "same subjects")
+    gap = gap_of(tables[0].to_numpy(float), tables[1].to_numpy(float))
+    return Change(gap.gap, gap.low, gap.high, "other subjects")
+
+
+def frame(name: str, parts: Sequence[Part]) -> pd.DataFrame:
+    """Return the tidy rows of one of the two tables."""
+    return pd.DataFrame(
+        [
+            {
+                **part.place.where,
+                "part": part.here,
+                "metric": part.place.metric,
+                "unit": part.place.unit,
+                "higher_is_better": part.place.higher_is_better,
+                **asdict(part.found),
+                "change": part.change.change,
+                "change_low": part.change.low,
+                "change_high": part.change.high,
+                "change_how": part.change.how,
+            }
+            for part in parts
+        ]
+    ).assign(table=name)
+
+
+def tables(paired: Paired, name: str, parts: Sequence[Part]) -> list[Table]:
+    """Return one of the two as a table for each task and metric with more than one row."""
+    groups: dict[tuple[str, str], list[Part]] = {}
+    for part in parts:
+        groups.setdefault((place_text(part.place), part.place.metric), []).append(part)
+    what = "test site" if name == SITES else "train → test"
+    several = {key: group for key, group in groups.items() if len(group) > 1}
+    columns = ((paired.pair.minus, "[95 % interval]"), ("seeds ×", "subjects"), ("against the", "reference"))
+    made = [
+        Table(
+            name=f"{name}-{group[0].place.where['task']}-{metric}",
+            title=f"{title}, {metric_label(group[0].place)}: {paired.pair.minus} by {what}",
+            row_names=(what,),
+            rows=tuple(Row((part.here,)) for part in group),
+            columns=tuple(Column(header) for header in columns),
+            cells=tuple(_cells(part) for part in group),
+            caption=_caption(name, group),
+        )
+        for (title, metric), group in several.items()
+    ]
+    alone = [f"{title}, {metric}" for (title, metric), group in groups.items() if len(group) == 1]
+    return made or [_nothing(paired, name, what, alone)]
+
+
+def _nothing(paired: Paired, name: str, what: str, alone: Sequence[str]) -> Table:
+    only = f"Only one {what} each, so nothing to tell apart: {'; '.join(alone)}."
+    return Table(
+        name,
+        f"{paired.pair.minus}: by {what}",
+        (what,),
+        (),
+        (),
+        (),
+        (only if alone else "Nothing is shared.",),
+    )
+
+
+def _cells(part: Part) -> tuple[Cell, ...]:
+    found, moved = part.found, part.change
+    return (
+        difference_cell(part.place, found),
+        text_cell(f"{found.n_seeds} × {found.n_subjects}"),
+        text_cell(moved.how)
+        if moved.how in ("reference", "not comparable")
+        else value_cell(part.place, moved.change, moved.low, moved.high),
+    )
+
+
+def _caption(name: str, parts: Sequence[Part]) -> tuple[str, ...]:
+    other = any(part.change.how == "other subjects" for part in parts)
+    if name == SITES:
+        where, reference = "On the sequence trained on, sequences averaged", "the site trained on"
+    else:
+        where = "At the site trained on"
+        reference = "for A → B it is A → A; for that, the first of the task"
+    paired_by = "seeds are paired, subjects are others" if other else "seeds and subjects are paired"
+    return (
+        scope_text([part.found for part in parts]),
+        f"{where}; at the largest fraction unless --fraction names one.",
+        EXPLORATORY,
+        (
+            f"Against the reference: the difference here minus that in the reference ({reference}), with its"
+            f" own interval; {paired_by}. That a difference is clear in one row and not in another does not"
+            " show that the rows differ; an interval of this column without 0 does."
+        ),
+    )
+
+
+def _at(paired: Paired, question: Question, fraction: float | None) -> list[Place]:
+    places = paired.places(question, fraction)
+    return places if fraction is not None else paired.largest(places)
+
+
+def _parts(
+    places: Sequence[Place], here: Callable[[Place], str], reference: Callable[[Place], str]
+) -> list[Part]:
+    known: dict[tuple[str, str, str], Scores] = {}
+    first: dict[tuple[str, str], str] = {}
+    for place in places:
+        key = (place.where["task"], place.metric)
+        known[*key, here(place)] = place.pairs
+        if not reference(place):
+            first.setdefault(key, here(place))
+    parts = []
+    for place in places:
+        key = (place.where["task"], place.metric)
+        other = reference(place) or first.get(key, "")
+        moved = Change()
+        if other != here(place):
+            there = known.get((*key, other))
+            moved = Change(how="not comparable") if there is None else change(known[*key, here(place)], there)
+        parts.append(Part(place, here(place), place.difference(), moved))
+    return parts
+
+
+def _frame(scores: Scores) -> pd.DataFrame:
+    if not scores.names:
+        return pd.DataFrame(
+            np.empty((len(scores.seeds), len(scores.subjects))), scores.seeds, scores.subjects
+        )
+    return pd.DataFrame(scores.table(), scores.seeds, scores.subjects)

@@ -1,0 +1,75 @@
+"""The part of the benchmark file that is about its tables."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from mribench.config.fields import Fraction, Slug, Word, Words, ascending, unique
+from mribench.interfaces.options import Options
+from mribench.validation import problem
+
+Dimension = Literal["method", "task", "metric", "fraction", "site", "sequence", "trained-on"]
+"""What rows and columns of a table may be; ``sequence`` is the one tested on."""
+Dimensions = Annotated[list[Dimension], Field(min_length=1), AfterValidator(unique)]
+
+
+class LayoutSpec(Options):
+    """A table: which cells it shows, and what stands in rows and columns."""
+
+    rows: Dimensions = Field(description="Headers of rows, outermost first.")
+    columns: Dimensions = Field(description="Headers of columns, outermost first.")
+    title: Word | None = Field(None, description="Title of the table.")
+    sequences: Literal["own", "all", "averaged"] = Field(
+        "own",
+        description="Tests on the sequence trained on, on all sequences, or on the former and averaged.",
+    )
+    in_domain: bool = Field(False, description="Only the site trained on.")
+    methods: Words | None = Field(None, description="Only these methods and reference arms.")
+    tasks: Words | None = Field(None, description="Only these tasks.")
+    metrics: Words | None = Field(None, description="Only these metrics, by id.")
+    fractions: Annotated[list[Fraction], Field(min_length=1), AfterValidator(ascending)] | None = Field(
+        None, description="Only these label fractions."
+    )
+    sites: Words | None = Field(None, description="Only these test sites.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> LayoutSpec:
+        used = [*self.rows, *self.columns]
+        both = sorted(set(self.rows) & set(self.columns))
+        if both:
+            raise problem("columns", f"expected each in rows or in columns, got {', '.join(both)} in both")
+        if self.sequences == "averaged" and {"sequence", "trained-on"} & set(used):
+            raise problem("sequences", "averaged sequences cannot be told apart in rows or columns")
+        if self.sequences == "all" and "trained-on" not in used:
+            raise problem("sequences", "expected 'trained-on' in rows or columns where all are shown")
+        return self
+
+
+_BUILT_IN = re.compile(r"leaderboard|transfer|invariance|defects|budget|against|paper-[0-9]+|tables|cells")
+
+
+class ReportSpec(Options):
+    """What the report shows."""
+
+    tables: Words = Field(["leaderboard"], description="Tables of the report, in order.")
+    layouts: dict[Slug, LayoutSpec] = Field(
+        default_factory=dict, description="Tables of your own, by name, for `tables` and `--table`."
+    )
+
+    @model_validator(mode="after")
+    def _new_names(self) -> ReportSpec:
+        for name in self.layouts:
+            if _BUILT_IN.fullmatch(name):
+                raise problem(f"layouts.{name}", "this name is taken", "give the layout another")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what a file without layouts never had, so that its digest stays."""
+        content: dict[str, Any] = handler(self)
+        if not self.layouts:
+            del content["layouts"]
+        return content

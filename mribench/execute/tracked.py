@@ -1,0 +1,93 @@
+"""What trackers are told of a job: its labels from the plan, its rows and its end from its folder."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from mribench.interfaces.tracker import JobOutcome, Logged, TrackedJob
+from mribench.plan import Job
+from mribench.records import JOB_SCHEMA, SCORE_SCHEMA, read_tables
+from mribench.statistics.scores import estimates
+from mribench.store import Store
+from mribench.store.store import JobStatus
+
+_OF_METHOD = ("benchmark", "profile", "method", "views", "objective", "encoder", "seed")
+_OF_ADAPTED = (
+    *_OF_METHOD, "arm", "task", "dataset", "train_site", "train_sequence", "fraction", "n_train_subjects",
+    "subset_seed",
+)  # fmt: skip
+_LABELS = {"pretrain": _OF_METHOD, "adapt": _OF_ADAPTED}
+"""What of the cells of the jobs behind it a job without a cell is about."""
+
+
+def tracked_jobs(jobs: Mapping[str, Job], store: Store) -> dict[str, TrackedJob]:
+    """Return what trackers are told of the jobs of a plan, by key.
+
+    Only evaluations and embeddings have a cell. A job before them is labelled by what the cells of all jobs
+    that need it have in common.
+    """
+    cells: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for job in jobs.values():
+        for key in job.needs if job.cell else ():
+            cells[key].append(job.cell or {})
+    return {
+        key: TrackedJob(key, job.id, job.kind, store.directory(key), _labels(job, cells[key]))
+        for key, job in jobs.items()
+    }
+
+
+def _labels(job: Job, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {name: job.payload.get(name) for name in ("profile", "seed")}
+    if job.cell:
+        found |= job.cell
+    elif cells:
+        names = _LABELS.get(job.kind, ())
+        found |= {
+            name: cells[0].get(name)
+            for name in names
+            if all(cell.get(name) == cells[0].get(name) for cell in cells)
+        }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def logged(rows: Sequence[Mapping[str, float | None]]) -> list[Logged]:
+    """Return rows of a history without the terms that a row lacks."""
+    return [
+        Logged(int(row["step"] or 0), {k: v for k, v in row.items() if k != "step" and v is not None})
+        for row in rows
+    ]
+
+
+def history(directory: Path) -> list[Logged]:
+    """Return all rows of a job that is done; none for a job that does not train."""
+    path = directory / "history.parquet"
+    return logged(pq.read_table(path).to_pylist()) if path.exists() else []
+
+
+def outcome(job: TrackedJob, status: JobStatus, wall_s: float = 0.0) -> JobOutcome:
+    """Return how a job ended.
+
+    Args:
+        job: whose folder is read when it is done.
+        status: as the store has it.
+        wall_s: seconds as the run saw them, for a job that could not write its own.
+    """
+    if status.state != "done":
+        reason = status.reason or status.state
+        return JobOutcome("failed" if status.state == "failed" else "interrupted", reason, wall_s)
+    row = read_tables([job.directory / "job.parquet"], JOB_SCHEMA)
+    return JobOutcome("done", "", float(row["wall_s"][0]), _scores(job.directory / "records.parquet"))
+
+
+def _scores(path: Path) -> dict[str, float]:
+    """Return the mean of each metric over subjects, as the tables count it by default."""
+    rows = read_tables([path], SCORE_SCHEMA) if path.exists() else None
+    if rows is None or rows.empty:
+        return {}
+    means = estimates(rows, ["metric"]).dropna(subset="mean")
+    return {str(name): float(mean) for name, mean in zip(means["metric"], means["mean"], strict=True)}

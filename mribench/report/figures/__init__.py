@@ -1,0 +1,75 @@
+"""Figures of a report, for a page and for papers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mribench.errors import StoreError
+from mribench.report.figures.domains import domain_gap
+from mribench.report.figures.drawing import Drawing
+from mribench.report.figures.efficiency import label_efficiency
+from mribench.report.figures.embeddings import embedding_maps
+from mribench.report.figures.examples import example_slices
+from mribench.report.figures.forest import forest
+from mribench.report.figures.material import Material
+from mribench.report.figures.ranks import rank_stability
+from mribench.report.figures.subjects import subject_dots
+from mribench.report.figures.training import training_curves
+from mribench.report.figures.transfer import transfer_matrices
+from mribench.report.load import RunData
+
+__all__ = ["FILE_FORMATS", "GROUPS", "Drawing", "Material", "drawings", "save_figures"]
+
+FILE_FORMATS = ("svg", "pdf")
+Maker = Callable[[Material], Drawing | list[Drawing] | None]
+GROUPS: dict[str, tuple[Maker, ...]] = {
+    "differences": (forest, rank_stability),
+    "efficiency": (label_efficiency,),
+    "domains": (domain_gap,),
+    "transfer": (transfer_matrices,),
+    "subjects": (subject_dots,),
+    "embeddings": (embedding_maps,),
+    "examples": (example_slices,),
+    "training": (training_curves,),
+}
+"""The figures by part of the report; each maker returns those that the results allow."""
+
+
+def drawings(material: Material, group: str) -> list[Drawing]:
+    """Return the figures of one of ``GROUPS``."""
+    found = []
+    for make in GROUPS[group]:
+        made = make(material)
+        found += [] if made is None else made if isinstance(made, list) else [made]
+    return found
+
+
+def save_figures(
+    run: RunData, directory: Path | None, target: Path, formats: Sequence[str] = FILE_FORMATS
+) -> list[Path]:
+    """Write every figure as ``<name>.svg`` and ``<name>.pdf``, for papers and talks; return their paths.
+
+    Args:
+        run: from ``load_run``.
+        directory: the results directory it was read from; None leaves out embeddings, slices and curves.
+        target: the folder, made where it is not there.
+        formats: file formats of matplotlib.
+
+    Raises:
+        StoreError: when they cannot be written.
+    """
+    material = Material(run, directory)
+    written = []
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for drawing in (found for group in GROUPS for found in drawings(material, group)):
+            for file_format in formats:
+                path = target / f"{drawing.name}.{file_format}"
+                path.write_bytes(drawing.bytes(file_format, text_as_paths=True))
+                written.append(path)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the figures to {target}: {error.strerror}", "give another --figures"
+        ) from error
+    return written

@@ -1,0 +1,92 @@
+"""Label efficiency: score against the share of labelled subjects."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mribench.report.figures.drawing import Drawing
+from mribench.report.figures.material import Material, Panel
+from mribench.report.figures.style import PAPER, panels, short
+from mribench.statistics.intervals import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SPREAD = 0.012
+"""Rows stand side by side, this share of the axis apart, so that their intervals can be told apart."""
+
+
+def label_efficiency(material: Material) -> Drawing | None:
+    """Return curves over the fractions of each task that has several, with 95 % intervals."""
+    frame = material.in_domain
+    shown = []
+    for panel in material.panels:
+        cells = frame[frame["task"].eq(panel.task) & frame["metric"].eq(panel.metric)].dropna(subset=["mean"])
+        if cells["fraction"].nunique() > 1:
+            shown.append((panel, cells))
+    if not shown:
+        return None
+    return Drawing(
+        "label-efficiency",
+        "Label efficiency",
+        "Line plots, one per task and metric: share of labelled training subjects on a logarithmic axis to "
+        f"the right, score upwards, a line per method. {' '.join(_sentence(p, cells) for p, cells in shown)}",
+        (
+            (
+                "In-domain, sequences averaged; bars: 95 % intervals over seeds and subjects, side by side "
+                "at one fraction. Rows without training are level."
+            ),
+            material.claim(),
+        ),
+        lambda: _draw(material, shown),
+    )
+
+
+def _sentence(panel: Panel, cells: pd.DataFrame) -> str:
+    ends = cells[cells["fraction"].isin([cells["fraction"].min(), cells["fraction"].max()])]
+    texts = [
+        f"{row} {' to '.join(f'{value * panel.scale:.{panel.digits}f}' for value in found['mean'])}"
+        for row, found in ends.sort_values("fraction").groupby("row", sort=False)
+    ]
+    return f"{panel.task}, {panel.label}: {', '.join(texts)}."
+
+
+def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure:
+    figure, axes = panels(len(shown), 2, 4.4, 3.2)
+    for ax, (panel, cells) in zip(axes, shown, strict=True):
+        rows = [row for row in material.rows if row in set(cells["row"])]
+        for place, row in enumerate(rows):
+            mine = cells[cells["row"].eq(row)].sort_values("fraction")
+            apart = (place - (len(rows) - 1) / 2) * _SPREAD
+            span = cells["fraction"].max() / cells["fraction"].min()
+            look = material.looks[row]
+            halves = [_half(material.interval(row, panel, fraction)) for fraction in mine["fraction"]]
+            ax.errorbar(
+                mine["fraction"].astype(float) * 100 * span**apart, mine["mean"] * panel.scale,
+                yerr=[half * panel.scale for half in halves], color=look.colour, marker=look.marker,
+                markersize=5.5, markeredgecolor=PAPER, markeredgewidth=0.7, linewidth=1.6, elinewidth=1.1,
+                label=short(row),
+            )  # fmt: skip
+        ax.set_xscale("log")
+        ticks = sorted(cells["fraction"].unique())
+        ax.set_xticks([100 * tick for tick in ticks], [f"{100 * tick:g} %" for tick in ticks])
+        ax.xaxis.set_minor_locator(_nowhere())
+        ax.set_title(panel.task)
+        ax.set_xlabel("labelled training subjects")
+        ax.set_ylabel(panel.label)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
+    return figure
+
+
+def _half(interval: Interval | None) -> float:
+    return math.nan if interval is None else interval.high - interval.mean
+
+
+def _nowhere():  # type: ignore[no-untyped-def]
+    from matplotlib.ticker import NullLocator
+
+    return NullLocator()

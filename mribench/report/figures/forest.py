@@ -1,0 +1,88 @@
+"""Differences to one method, with intervals: a forest plot."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mribench.report.figures.drawing import Drawing
+from mribench.report.figures.material import Material, Panel
+from mribench.report.figures.style import MUTED, PAPER, name_rows, panels, short
+from mribench.statistics.difference import ENOUGH_SEEDS, Difference, difference
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_ACROSS = 3
+Differences = dict[str, Difference]
+
+
+def forest(material: Material) -> Drawing | None:
+    """Return the differences of every row to the first one, per task and metric, with 95 % intervals."""
+    rows = material.rows
+    if len(rows) < 2:
+        return None
+    base = rows[0]
+    shown = [(panel, found) for panel in material.panels if (found := _differences(material, panel, base))]
+    if not shown:
+        return None
+    return Drawing(
+        "forest",
+        f"Differences to {short(base)}",
+        f"Forest plots, one per task and metric: each method minus {base}, with 95 % intervals and a line at "
+        f"no difference. {' '.join(_sentence(*each) for each in shown)}",
+        (
+            (
+                f"Each method minus {base}, the file's first method, over the seeds and subjects that "
+                "both have; 95 % intervals of the crossed mean, not corrected for their number."
+            ),
+            "Hollow: the interval holds 0. A row that needs no training stands at every seed of the other.",
+            _claim(shown, material),
+        ),
+        lambda: _draw(material, shown, base),
+    )
+
+
+def _differences(material: Material, panel: Panel, base: str) -> Differences:
+    groups = dict(iter(material.of_panel(panel).groupby("row", sort=False)))
+    if base not in groups:
+        return {}
+    found = {
+        row: difference(groups[row], groups[base]) for row in material.rows if row in groups and row != base
+    }
+    return {row: each for row, each in found.items() if math.isfinite(each.difference)}
+
+
+def _claim(shown: list[tuple[Panel, Differences]], material: Material) -> str:
+    seeds = max(each.n_seeds for _, found in shown for each in found.values())
+    return "" if seeds >= ENOUGH_SEEDS else material.claim()
+
+
+def _sentence(panel: Panel, found: Differences) -> str:
+    texts = []
+    for row, each in found.items():
+        low, mean, high = (panel.scale * value for value in (each.low, each.difference, each.high))
+        ends = f" ({low:.{panel.digits}f} to {high:.{panel.digits}f})" if math.isfinite(low) else ""
+        texts.append(f"{row} {mean:+.{panel.digits}f}{ends}")
+    return f"{panel.title}, {panel.label}: {', '.join(texts)}."
+
+
+def _draw(material: Material, shown: list[tuple[Panel, Differences]], base: str) -> Figure:
+    rows = [row for row in material.rows if any(row in found for _, found in shown)]
+    figure, axes = panels(len(shown), _MOST_ACROSS, 3.1, 1.2 + 0.34 * len(rows))
+    for ax, (panel, found) in zip(axes, shown, strict=True):
+        ax.axvline(0, color=MUTED, linewidth=1.0, zorder=1)
+        for row, each in found.items():
+            place, look = rows.index(row), material.looks[row]
+            half = (each.high - each.difference) * panel.scale
+            clear = each.low > 0 or each.high < 0
+            ax.errorbar(
+                each.difference * panel.scale, place, xerr=half if math.isfinite(half) else None,
+                fmt=look.marker, markersize=6.5, color=look.colour, elinewidth=1.8, capsize=0,
+                markerfacecolor=look.colour if clear else PAPER, markeredgewidth=1.5, zorder=3,
+            )  # fmt: skip
+        name_rows(ax, rows)
+        ax.set_title(panel.title)
+        better = "right" if panel.higher_is_better else "left"
+        ax.set_xlabel(f"{panel.label[:-2]}: difference to {short(base, 16)}\n({better} is better)")
+    return figure

@@ -1,0 +1,180 @@
+"""What the figures are drawn from: the frames of the tables, each made once."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mribench.report.captions import claim
+from mribench.report.cells import (
+    LEADERBOARD,
+    Question,
+    cell_frame,
+    is_share,
+    metric_frame,
+    metric_label,
+    row_labels,
+    row_order,
+    selected,
+)
+from mribench.report.figures.style import Look, looks
+from mribench.report.load import RunData
+from mribench.report.manifest import policy_of
+from mribench.statistics import subject_means
+from mribench.statistics.intervals import Interval, crossed_interval
+from mribench.statistics.scores import Policy, complete
+from mribench.statistics.tables import seed_subject_table
+
+SITES = Question(in_domain=False, own_sequence=True, average_sequences=True)
+SEQUENCES = Question(in_domain=True, own_sequence=False)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One task and metric at one fraction.
+
+    Attributes:
+        task: its name.
+        metric: id of the metric.
+        label: of the metric with unit and direction.
+        fraction: of the training subjects.
+        scale: factor to what is shown, 100 for shares.
+        digits: decimals shown.
+        higher_is_better: the direction.
+    """
+
+    task: str
+    metric: str
+    label: str
+    fraction: float
+    scale: float
+    digits: int
+    higher_is_better: bool
+
+    @property
+    def title(self) -> str:
+        """Task and share of the labels."""
+        return f"{self.task} · {100 * self.fraction:g} % labels"
+
+
+@dataclass(frozen=True)
+class Material:
+    """A run, and the frames that several figures need.
+
+    Attributes:
+        run: the results.
+        directory: the results directory, for what ``RunData`` does not have; None for a run without.
+    """
+
+    run: RunData
+    directory: Path | None = None
+
+    @functools.cached_property
+    def in_domain(self) -> pd.DataFrame:
+        """Cells of the leaderboard."""
+        return cell_frame(self.run, LEADERBOARD)
+
+    @functools.cached_property
+    def sites(self) -> pd.DataFrame:
+        """Cells of every test site, sequences averaged."""
+        return cell_frame(self.run, SITES)
+
+    @functools.cached_property
+    def sequences(self) -> pd.DataFrame:
+        """Cells of every pair of sequences, on the site trained on."""
+        return cell_frame(self.run, SEQUENCES)
+
+    @functools.cached_property
+    def rows(self) -> list[str]:
+        """Labels of the rows, in the order of the tables."""
+        cells = self.run.cells
+        if cells.empty:
+            return []
+        found = cells.assign(row=row_labels(cells, self.run.manifest), at=row_order(cells, self.run.manifest))
+        return list(dict.fromkeys(found.sort_values("at", kind="stable")["row"].astype(str)))
+
+    @functools.cached_property
+    def looks(self) -> dict[str, Look]:
+        """Colour and marker of each row."""
+        cells = self.run.cells
+        references = set(self.run.manifest["reference_arms"])
+        known = dict(zip(row_labels(cells, self.run.manifest), cells["method"], strict=True))
+        trained = [row for row in self.rows if known.get(row) not in references]
+        return looks(trained, [row for row in self.rows if row not in trained])
+
+    @functools.cached_property
+    def panels(self) -> list[Panel]:
+        """Tasks and metrics at their largest fraction, as the benchmark file has them."""
+        found = []
+        for task, spec in self.run.manifest["tasks"].items():
+            largest = max(spec["fractions"], default=math.nan)
+            rows = metric_frame({"tasks": {task: spec}})
+            found += [_panel(cell, largest) for cell in rows.itertuples(index=False)]
+        return found
+
+    @functools.cached_property
+    def values(self) -> pd.DataFrame:
+        """Scores in-domain, one row per table row, task, fraction, metric, seed and subject."""
+        scores = selected(self.run.scores, self.run.manifest, LEADERBOARD)
+        by = ["row", "task", "fraction", "metric"]
+        parts = [
+            subject_means(scores[policies], by, LEADERBOARD.within, policy)
+            for policy, policies in self._policies(scores)
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def of_panel(self, panel: Panel) -> pd.DataFrame:
+        """Return the rows of ``values`` of a panel; rows that were not trained stand at every fraction."""
+        mine = self.values[self.values["task"].eq(panel.task) & self.values["metric"].eq(panel.metric)]
+        return mine[mine["fraction"].eq(panel.fraction) | mine["fraction"].isna()]
+
+    @functools.cached_property
+    def _intervals(self) -> dict[tuple[Any, ...], Interval]:
+        groups = self.values.groupby(["row", "task", "metric", "fraction"], dropna=False, sort=False)
+        return {
+            (row, task, metric, _fraction(fraction)): crossed_interval(
+                complete(seed_subject_table(group).to_numpy())
+            )
+            for (row, task, metric, fraction), group in groups
+        }
+
+    def interval(self, row: str, panel: Panel, fraction: float | None = None) -> Interval | None:
+        """Return mean and 95 % interval of a row, unscaled, as ``statistics.intervals`` has them.
+
+        Args:
+            row: its label; a row that was not trained has the same at every fraction.
+            panel: task and metric.
+            fraction: another than the panel's.
+        """
+        place = (row, panel.task, panel.metric)
+        at = panel.fraction if fraction is None else fraction
+        return self._intervals.get((*place, at)) or self._intervals.get((*place, -1.0))
+
+    def claim(self) -> str:
+        """Return what the number of seeds allows to say."""
+        return claim(self.in_domain) if len(self.in_domain) else ""
+
+    def _policies(self, scores: pd.DataFrame) -> Iterator[tuple[Policy, pd.Series]]:
+        used = scores["profile"].map(lambda profile: policy_of(self.run.manifest, profile))
+        found: list[Policy] = list(used.unique()) or ["penalty"]
+        for policy in found:
+            yield policy, used.eq(policy)
+
+
+def _fraction(value: Any) -> float:
+    """Return the key of a fraction; rows that were not trained have none."""
+    return -1.0 if pd.isna(value) else float(value)
+
+
+def _panel(cell: Any, fraction: float) -> Panel:
+    share = is_share(cell.unit, cell.value_range)
+    return Panel(
+        str(cell.task), str(cell.metric), metric_label(cell), fraction,
+        100.0 if share else 1.0, 1 if share else 2, bool(cell.higher_is_better),
+    )  # fmt: skip

@@ -1,0 +1,113 @@
+"""Ranks of the methods, and how stable they are when seeds and subjects are drawn again."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mribench.report.figures.drawing import Drawing
+from mribench.report.figures.material import Material
+from mribench.report.figures.style import PAPER, name_rows, panels, short
+from mribench.statistics.ranks import RESAMPLES, Ranks, mean_ranks
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_ACROSS = 3
+
+
+def rank_stability(material: Material) -> Drawing | None:
+    """Return mean ranks with bootstrap intervals, of each task and metric and over all of them.
+
+    Rows that nothing was trained for are not ranked.
+    """
+    shown = _ranks(material)
+    if not shown:
+        return None
+    return Drawing(
+        "ranks",
+        "Stability of ranks",
+        "Interval plots, one per task and metric and one over all: methods as rows, mean rank to the right, "
+        f"1 is best. {' '.join(_sentence(*each) for each in shown.items())}",
+        (
+            (
+                "Ranks of the means at the largest fraction of labels; bars: 95 % percentiles of "
+                f"{RESAMPLES} bootstrap resamples of subjects and seeds; in per cent: how often a method is "
+                "first. Rows that need no training are not ranked."
+            ),
+            *_agreements(shown),
+            material.claim(),
+        ),
+        lambda: _draw(material, shown),
+    )
+
+
+def _ranks(material: Material) -> dict[str, Ranks]:
+    """Return the ranks by what they are about."""
+    parts = {panel: material.of_panel(panel) for panel in material.panels}
+    parts = {panel: rows[rows["seed"].ge(0)] for panel, rows in parts.items()}
+    found = {f"{panel.task} · {panel.metric}": _of(material, rows) for panel, rows in parts.items()}
+    kept = {name: ranks for name, ranks in found.items() if ranks is not None}
+    if len(kept) > 1:  # at the largest fraction of each task
+        every = _of(material, pd.concat(parts.values()))
+        kept |= {"all together": every} if every is not None else {}
+    return kept
+
+
+def _of(material: Material, rows: pd.DataFrame) -> Ranks | None:
+    rows = rows[rows["row"].isin(rows.loc[rows["value"].notna(), "row"])]
+    if rows["row"].nunique() < 2:
+        return None
+    cohorts = {task: spec.get("dataset") for task, spec in material.run.manifest["tasks"].items()}
+    found = mean_ranks(
+        rows.assign(cohort=rows["task"].map(cohorts).astype(str)), ["task", "metric"],
+        higher_is_better={panel.metric: panel.higher_is_better for panel in material.panels},
+        rng=np.random.Generator(np.random.PCG64(0)), cohort="cohort",
+    )  # fmt: skip
+    return found if found.n_cells else None
+
+
+def _agreements(shown: dict[str, Ranks]) -> tuple[str, ...]:
+    texts = [
+        f"{name} {found.tau_mean:.2f} [{found.tau_low:.2f}, {found.tau_high:.2f}]"
+        for name, found in shown.items()
+        if math.isfinite(found.tau_mean)
+    ]
+    return (f"Kendall's τ of the resampled orders with the actual one: {'; '.join(texts)}.",) if texts else ()
+
+
+def _sentence(name: str, found: Ranks) -> str:
+    texts = [
+        f"{cell.row} {cell.mean_rank:.2g} ({cell.low:.2g} to {cell.high:.2g})"
+        for cell in found.methods.itertuples(index=False)
+    ]
+    return f"{name}: {', '.join(texts)}."
+
+
+def _draw(material: Material, shown: dict[str, Ranks]) -> Figure:
+    rows = [row for row in material.rows if any(row in set(found.methods["row"]) for found in shown.values())]
+    figure, axes = panels(len(shown), _MOST_ACROSS, 3.1, 1.0 + 0.34 * len(rows))
+    for ax, (name, found) in zip(axes, shown.items(), strict=True):
+        methods = found.methods.set_index("row")
+        for place, row in enumerate(rows):
+            if row not in methods.index:
+                continue
+            look, cell = material.looks[row], methods.loc[row]
+            ax.plot([cell["low"], cell["high"]], [place, place], color=look.colour, linewidth=2.2, zorder=2)
+            ax.plot(
+                cell["mean_rank"], place, marker=look.marker, markersize=7, color=look.colour,
+                markeredgecolor=PAPER, markeredgewidth=1.0, zorder=3,
+            )  # fmt: skip
+            ax.annotate(
+                f"{100 * cell['p_first']:.0f} %", (1.0, place), xycoords=("axes fraction", "data"),
+                fontsize=7.5, xytext=(2, 0), textcoords="offset points", va="center",
+            )  # fmt: skip
+        name_rows(ax, rows)
+        ax.set_xlim(0.7, len(rows) + 0.3)
+        ax.set_xticks(range(1, len(rows) + 1))
+        ax.set_title(short(name, 30))
+        ax.set_xlabel("mean rank (1 is best)")
+    return figure

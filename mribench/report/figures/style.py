@@ -1,0 +1,133 @@
+"""How figures look: colours for every kind of eyes, sizes, canvases. Matplotlib is imported late."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mribench.validation import printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK, MUTED, LINE, PAPER = "#1f2933", "#66707c", "#d9dde3", "#fefefe"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f5f3f")
+"""After Okabe and Ito 2008 (https://jfly.uni-koeln.de/color/), which people with any colour vision can tell
+apart; the yellow, too light for lines on white, is a brown."""
+GREYS = ("#5b6570", "#87909b", "#aab2bb")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+WIDTH = 8.8
+"""Inches, of a figure."""
+_LONGEST = 28
+_RC: dict[str, Any] = {
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.0,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.facecolor": "none",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.7,
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "text.color": INK,
+    "text.parse_math": False,  # a method may be called $x$
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.5,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 0.0,
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mribench",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour and marker of a row, the same in every figure."""
+
+    colour: str
+    marker: str
+
+
+def looks(trained: Sequence[str], references: Sequence[str]) -> dict[str, Look]:
+    """Return the look of each row: colours for methods, greys for what they are compared with."""
+    found = {
+        row: Look(COLOURS[place % len(COLOURS)], MARKERS[(place + place // len(COLOURS)) % len(MARKERS)])
+        for place, row in enumerate(trained)
+    }
+    return found | {
+        row: Look(GREYS[place % len(GREYS)], MARKERS[place % len(MARKERS)])
+        for place, row in enumerate(references)
+        if row not in found
+    }
+
+
+def short(text: str, limit: int = _LONGEST) -> str:
+    """Return a name for a figure: printable, its middle left out where it is long."""
+    return printable(str(text), limit)
+
+
+@contextmanager
+def plain_style() -> Iterator[None]:
+    """Draw and save within this: nobody's matplotlibrc has a say, and none is changed."""
+    import matplotlib
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_RC)  # type: ignore[arg-type]
+        # names may be in any script; the browser has the letters that this font lacks
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
+        # long names may leave no room for the rest, which is then drawn over: ugly, and no failure
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
+        yield
+
+
+def panels(count: int, across: int, width: float, height: float, **options: Any) -> tuple[Figure, list[Any]]:
+    """Return a figure with ``count`` axes, at most ``across`` in a row.
+
+    Args:
+        count: axes.
+        across: most columns; fewer where that leaves no line with gaps.
+        width: of one of them at least, inches; they fill ``WIDTH`` where they are few.
+        height: of one of them, inches.
+        options: of ``Figure.subplots``.
+    """
+    from matplotlib.figure import Figure
+
+    down = -(-count // max(1, across))
+    across = -(-count // down)
+    width = max(width, WIDTH / across) if count > 1 else width
+    figure = Figure(figsize=(width * across, height * down), layout="constrained")
+    axes = list(figure.subplots(down, across, squeeze=False, **options).flat)
+    for spare in axes[count:]:
+        spare.set_visible(False)
+    return figure, axes[:count]
+
+
+def name_rows(axes: Any, rows: Sequence[str]) -> None:
+    """Name the rows of a plot that has one at each of y = 0, 1, …, the first on top.
+
+    Plots side by side have the same rows: only the first of them names them.
+    """
+    first = axes.get_subplotspec().is_first_col()
+    axes.set_yticks(range(len(rows)), [short(row) if first else "" for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")

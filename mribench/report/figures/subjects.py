@@ -1,0 +1,90 @@
+"""Every subject's score under every method, joined: what is behind a mean."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mribench.report.figures.drawing import Drawing
+from mribench.report.figures.material import Material, Panel
+from mribench.report.figures.style import LINE, PAPER, Look, name_rows, panels
+from mribench.statistics.intervals import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MOST_ACROSS = 3
+
+
+def subject_dots(material: Material) -> Drawing | None:
+    """Return a panel per task and metric: a dot per subject and row, mean and 95 % interval over them."""
+    shown = [(panel, _per_subject(material, panel)) for panel in material.panels]
+    shown = [(panel, table) for panel, table in shown if table.notna().to_numpy().any()]
+    if not shown:
+        return None
+    means = [_sentence(material, panel) for panel, _ in shown]
+    return Drawing(
+        "subjects",
+        "Per-subject scores",
+        f"Dot plots, one per task and metric; methods as rows, score to the right. {' '.join(means)}",
+        (
+            "Each dot is a test subject, labels and seeds averaged; lines join a subject across methods.",
+            (
+                "Markers: mean with its 95 % interval over seeds and subjects, in-domain; "
+                "a subject without a score under every seed has no dot."
+            ),
+            material.claim(),
+        ),
+        lambda: _draw(material, shown),
+    )
+
+
+def _per_subject(material: Material, panel: Panel) -> pd.DataFrame:
+    """Return rows × subjects, in shown units; NaN where a seed has no score of the subject."""
+    mine = material.of_panel(panel)
+    found = mine.groupby(["row", "subject"])["value"].agg(lambda values: values.mean(skipna=False))
+    present = [row for row in material.rows if row in set(mine["row"])]
+    return found.unstack("subject").reindex(present) * panel.scale
+
+
+def _sentence(material: Material, panel: Panel) -> str:
+    found = {row: material.interval(row, panel) for row in material.rows}
+    texts = [
+        f"{row} {interval.mean * panel.scale:.{panel.digits}f}"
+        for row, interval in found.items()
+        if interval is not None and math.isfinite(interval.mean)
+    ]
+    return f"{panel.title}, {panel.label}: {', '.join(texts)}."
+
+
+def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure:
+    rows = [row for row in material.rows if any(row in table.index for _, table in shown)]
+    figure, axes = panels(len(shown), _MOST_ACROSS, 3.1, 0.8 + 0.36 * len(rows))
+    for ax, (panel, table) in zip(axes, shown, strict=True):
+        places = [rows.index(row) for row in table.index]
+        ax.plot(table.to_numpy(), places, color=LINE, linewidth=0.8, zorder=1)
+        for place, row in zip(places, table.index, strict=True):
+            look: Look = material.looks[row]
+            values = table.loc[row].dropna()
+            ax.scatter(
+                values, [place] * len(values), s=11, color=look.colour, alpha=0.45, linewidths=0, zorder=2
+            )
+            interval = material.interval(row, panel)
+            if interval is not None and math.isfinite(interval.mean):
+                _mean(ax, interval, panel.scale, place, look)
+        name_rows(ax, rows)
+        ax.set_title(panel.title)
+        ax.set_xlabel(panel.label)
+    return figure
+
+
+def _mean(ax: Axes, interval: Interval, scale: float, place: int, look: Look) -> None:
+    half = (interval.high - interval.mean) * scale
+    ax.errorbar(
+        interval.mean * scale, place, xerr=half if math.isfinite(half) else None, fmt=look.marker,
+        markersize=7, color=look.colour, markeredgecolor=PAPER, markeredgewidth=1.0, elinewidth=2.2,
+        capsize=0, zorder=3,
+    )  # fmt: skip

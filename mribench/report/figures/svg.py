@@ -1,0 +1,97 @@
+"""SVG of matplotlib as part of an HTML page: no styles, no ids that clash, colours that follow the theme."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+from mribench.report.figures.style import COLOURS, GREYS, INK, LINE, MUTED, PAPER
+
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+_THEME = (
+    {INK: "currentColor", MUTED: "var(--muted)", LINE: "var(--line)", PAPER: "var(--card)"}
+    | {colour: f"var(--c{place})" for place, colour in enumerate(COLOURS)}
+    | {grey: f"var(--g{place})" for place, grey in enumerate(GREYS)}
+)
+"""Colours of the figures and what a page's style sheet calls them."""
+_DROPPED = {"metadata", "style", "title", "desc"}
+_DEFAULT_FILL = "currentColor"
+_PIXELS_A_POINT = 1.45
+"""Letters of 9 pt, as papers want them, are to be read on a screen."""
+
+
+def inline_svg(svg: bytes, name: str, alt: str) -> str:
+    """Return an SVG document as an element for an HTML page.
+
+    Styles become presentation attributes, which a strict content security policy allows; the fixed colours
+    of ``style`` become the page's variables; ids get the prefix ``name``.
+
+    Args:
+        svg: as matplotlib writes it, text as text.
+        name: unique in the page; letters, digits, hyphens.
+        alt: text for those who do not see it.
+
+    Raises:
+        ValueError: for what is no SVG.
+    """
+    root = ElementTree.fromstring(svg)  # noqa: S314 - matplotlib's own output
+    if root.tag != f"{{{_SVG}}}svg":
+        raise ValueError(f"expected <svg>, got <{root.tag}>")
+    _clean(root, name)
+    for attribute in ("version", "id"):
+        root.attrib.pop(attribute, None)
+    root.set("role", "img")
+    root.set("aria-label", alt)
+    root.set("fill", _DEFAULT_FILL)
+    for side in ("width", "height"):
+        root.set(side, f"{_PIXELS_A_POINT * float(root.get(side, '0').removesuffix('pt')):.0f}")
+    return ElementTree.tostring(root, encoding="unicode", method="xml", short_empty_elements=False)
+
+
+def _clean(element: ElementTree.Element, name: str) -> None:
+    element.tag = element.tag.removeprefix(f"{{{_SVG}}}")
+    for child in list(element):
+        if child.tag.removeprefix(f"{{{_SVG}}}") in _DROPPED:
+            element.remove(child)
+        else:
+            _clean(child, name)
+    if element.tag == "defs" and not len(element):
+        element.set("data-empty", "")
+    for attribute, value in _declarations(element.attrib.pop("style", "")):
+        element.set(attribute, value)
+    if element.tag == "g":  # groups have ids that nothing refers to
+        element.attrib.pop("id", None)
+    for attribute, value in list(element.attrib.items()):
+        plain = attribute.replace(f"{{{_XLINK}}}", "")
+        if plain != attribute:
+            del element.attrib[attribute]
+        element.set(plain, _named(plain, value, name))
+
+
+def _declarations(style: str) -> list[tuple[str, str]]:
+    found = []
+    for declaration in filter(None, (part.strip() for part in style.split(";"))):
+        attribute, _, value = declaration.partition(":")
+        attribute, value = attribute.strip(), value.strip()
+        if attribute == "font":
+            found += _font(value)
+        elif attribute in ("font-family", "stroke-linejoin", "stroke-linecap", "mix-blend-mode"):
+            continue
+        else:
+            found.append((attribute, _THEME.get(value.lower(), value)))
+    return found
+
+
+def _font(value: str) -> list[tuple[str, str]]:
+    """Return size and weight of a ``font`` shorthand; the family is the page's."""
+    size = re.search(r"([\d.]+)px", value)
+    found = [("font-size", size.group(1))] if size else []
+    return [*found, ("font-weight", "600")] if re.search(r"\b(bold|[6-9]00)\b", value) else found
+
+
+def _named(attribute: str, value: str, name: str) -> str:
+    if attribute == "id":
+        return f"{name}-{value}"
+    if attribute == "href" and value.startswith("#"):
+        return f"#{name}-{value[1:]}"
+    return re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", value)

@@ -1,0 +1,150 @@
+"""Training curves: the loss of every pretraining, and of the adaptations behind the leaderboard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mribench.report.cells import row_labels
+from mribench.report.figures.drawing import Drawing
+from mribench.report.figures.files import read_parquet
+from mribench.report.figures.material import Material
+from mribench.report.figures.style import MUTED, panels, short
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_POINTS = 200
+_MOST_SEEDS = 10
+_WINDOW = 0.05
+"""Share of the steps that a curve is averaged over."""
+Curves = dict[str, list[pd.Series]]
+
+
+def training_curves(material: Material) -> list[Drawing]:
+    """Return the curves of pretraining, a panel per method, and of adaptation, a panel per task."""
+    if material.directory is None or material.run.cells.empty:
+        return []
+    cells = material.run.cells.assign(row=row_labels(material.run.cells, material.run.manifest))
+    return [found for found in (_pretraining(material, cells), _adaptation(material, cells)) if found]
+
+
+def _pretraining(material: Material, cells: pd.DataFrame) -> Drawing | None:
+    trained = cells[~cells["method"].isin(material.run.manifest["reference_arms"])]
+    jobs = trained.dropna(subset=["pretrain"]).drop_duplicates(["row", "pretrain"])
+    curves = {
+        str(row): found
+        for row, mine in jobs.groupby("row", sort=False)
+        if (found := _curves(material, mine.sort_values("seed")["pretrain"].head(_MOST_SEEDS)))
+    }
+    known = material.run.jobs.drop_duplicates("job_key").set_index("job_key")["chance_loss"]
+    chance = {row: float(known.reindex(jobs.loc[jobs["row"].eq(row), "pretrain"]).mean()) for row in curves}
+    if not curves:
+        return None
+    shown = {row: {row: curves[row]} for row in material.rows if row in curves}
+    return Drawing(
+        "pretraining",
+        "Pretraining",
+        f"Line plots, one per method: training loss over steps, a line per seed. {_ends(shown)}",
+        (
+            "Total loss, averaged over 5 % of the steps; a line per train seed.",
+            "Losses of different objectives are not comparable.",
+            "Dotted: what guessing gets." if any(map(_known, chance.values())) else "",
+        ),
+        lambda: _draw(material, shown, chance),
+    )
+
+
+def _adaptation(material: Material, cells: pd.DataFrame) -> Drawing | None:
+    shown: dict[str, Curves] = {}
+    for panel in material.panels:
+        sequences = material.run.manifest["tasks"][panel.task]["train_sequences"]
+        mine = cells[cells["task"].eq(panel.task) & cells["fraction"].eq(panel.fraction)].dropna(
+            subset=["adapt"]
+        )
+        mine = mine[mine["train_sequence"].isin(sequences[:1])].drop_duplicates(["row", "adapt"])
+        groups = dict(iter(mine.groupby("row", sort=False)))
+        found = {
+            row: _mean(_curves(material, groups[row].sort_values("seed")["adapt"].head(_MOST_SEEDS)))
+            for row in material.rows
+            if row in groups
+        }
+        found = {row: curves for row, curves in found.items() if curves}
+        if found and panel.task not in shown:
+            shown[panel.task] = found
+    if not shown:
+        return None
+    return Drawing(
+        "adaptation",
+        "Adaptation",
+        f"Line plots, one per task: training loss over steps, a line per method. {_ends(shown)}",
+        (
+            (
+                "Loss of the tasks' heads, averaged over 5 % of the steps and over seeds, at the largest "
+                "fraction of labels and the first training sequence."
+            ),
+        ),
+        lambda: _draw(material, shown, {}),
+    )
+
+
+def _curves(material: Material, keys: pd.Series) -> list[pd.Series]:
+    return [
+        curve for key in keys if material.directory is not None
+        and (curve := _curve(read_parquet(material.directory, key, "history.parquet"))) is not None
+    ]  # fmt: skip
+
+
+def _curve(history: pd.DataFrame) -> pd.Series | None:
+    """Return the smoothed total loss by step; None where there is none."""
+    if not {"step", "total"} <= set(history.columns):
+        return None
+    loss = history.dropna(subset=["total"]).set_index("step")["total"].sort_index()
+    loss = loss[np.isfinite(loss)]
+    if loss.empty:
+        return None
+    smooth = loss.rolling(max(1, round(_WINDOW * len(loss))), min_periods=1).mean()
+    kept = np.unique(np.linspace(0, len(smooth) - 1, min(len(smooth), MOST_POINTS)).astype(int))
+    return smooth.iloc[kept]
+
+
+def _mean(curves: list[pd.Series]) -> list[pd.Series]:
+    return [pd.concat(curves, axis=1).mean(axis=1)] if curves else []
+
+
+def _ends(shown: Mapping[str, Curves]) -> str:
+    texts = []
+    for name, curves in shown.items():
+        ends = [
+            f"{row} {np.mean([c.iloc[0] for c in found]):.3g} to {np.mean([c.iloc[-1] for c in found]):.3g}"
+            for row, found in curves.items()
+        ]
+        texts.append(f"{name}: {', '.join(ends)}.")
+    return "From the first steps to the last: " + " ".join(texts)
+
+
+def _known(value: float) -> bool:
+    return bool(np.isfinite(value))
+
+
+def _draw(material: Material, shown: Mapping[str, Curves], chance: Mapping[str, float]) -> Figure:
+    figure, axes = panels(len(shown), 3, 3.1, 2.4)
+    for ax, (name, curves) in zip(axes, shown.items(), strict=True):
+        for row, found in curves.items():
+            for number, curve in enumerate(found):
+                ax.plot(
+                    curve.index, curve, color=material.looks[row].colour, linewidth=1.4, alpha=0.85,
+                    label=short(row, 18) if number == 0 else None,
+                )  # fmt: skip
+        if _known(chance.get(name, np.nan)):
+            ax.axhline(chance[name], color=MUTED, linestyle=":", linewidth=1.2)
+        ax.set_title(short(name))
+        ax.set_xlabel("step")
+        ax.set_ylabel("loss")
+    handles, labels = axes[0].get_legend_handles_labels()
+    if any(len(curves) > 1 for curves in shown.values()):
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
+    return figure

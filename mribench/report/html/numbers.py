@@ -1,0 +1,120 @@
+"""Tables beside the figures: differences of every two methods, areas under label-efficiency curves."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from mribench.report.figures.material import Material, Panel
+from mribench.report.model import Cell, Column, Row, Table
+from mribench.statistics.difference import differences
+from mribench.statistics.efficiency import label_efficiencies
+
+_SMALLEST_P = 0.001
+_PAIRS = (
+    "The first minus the second at the largest fraction of labels, in-domain, over the seeds and subjects "
+    "that both have, with its 95 % interval."
+)
+_READING = (
+    "p: two-sided, of the crossed test about methods, not corrected for the number of pairs; d_z: effect "
+    "size of a new seed and subject; P(A>B): share of (seed, subject) pairs in which the first scores "
+    "higher, ties half."
+)
+_AREAS = (
+    "Mean score along the logarithm of the fraction of labels (the normalised area under the curve) ± "
+    "crossed SE; rows that need no training have no curve."
+)
+
+
+def pair_table(material: Material) -> list[Table]:
+    """Return the differences of every two rows: pairs × (task and metric, number); none for a single row."""
+    panels = {(panel.task, panel.metric): panel for panel in material.panels}
+    parts = [material.of_panel(panel) for panel in panels.values()]
+    means = pd.concat(parts) if parts else material.values
+    means = means.assign(place=means["row"].map({row: at for at, row in enumerate(material.rows)}))
+    found = differences(means.sort_values("place", kind="stable"), ["task", "metric"])
+    found = found[found["difference"].notna()]
+    if found.empty:
+        return []
+    at = {(cell.first, cell.second, cell.task, cell.metric): cell for cell in _records(found)}
+    pairs = list(dict.fromkeys((first, second) for first, second, _, _ in at))
+    there = {key[2:] for key in at}
+    shown = {key: panel for key, panel in panels.items() if key in there}
+    names = ("A - B [95 %]", "p", "d_z", "P(A>B) %")
+    return [
+        Table(
+            name="differences",
+            title="Every two methods",
+            row_names=("A", "B"),
+            rows=tuple(Row((str(first), str(second))) for first, second in pairs),
+            columns=tuple(
+                Column((panel.title, panel.label, name)) for panel in shown.values() for name in names
+            ),
+            cells=tuple(
+                tuple(
+                    cell
+                    for key, panel in shown.items()
+                    for cell in _difference(at.get((first, second, *key)), panel)
+                )
+                for first, second in pairs
+            ),
+            caption=tuple(filter(None, (_PAIRS, _READING, material.claim()))),
+        )
+    ]
+
+
+def area_table(material: Material) -> list[Table]:
+    """Return the area under each label-efficiency curve: rows × (task, metric); none without curves."""
+    found = label_efficiencies(material.values, ["row", "task", "metric"])
+    found = found[found["area"].notna()]
+    panels = [panel for panel in material.panels if found["task"].eq(panel.task).any()]
+    if not panels:
+        return []
+    at = {(cell.row, cell.task, cell.metric): cell for cell in _records(found)}
+    rows = [row for row in material.rows if row in set(found["row"])]
+    return [
+        Table(
+            name="label-efficiency",
+            title="Area under the label-efficiency curve",
+            row_names=("method",),
+            rows=tuple(Row((row,)) for row in rows),
+            columns=tuple(Column((panel.task, panel.label)) for panel in panels),
+            cells=tuple(
+                tuple(_area(at.get((row, panel.task, panel.metric)), panel) for panel in panels)
+                for row in rows
+            ),
+            caption=tuple(filter(None, (_AREAS, material.claim()))),
+        )
+    ]
+
+
+def _records(frame: pd.DataFrame) -> list[Any]:
+    return list(frame.itertuples(index=False))
+
+
+def _difference(cell: Any, panel: Panel) -> tuple[Cell | None, ...]:
+    if cell is None:
+        return (None,) * 4
+    p = Cell(cell.p, status="ok", digits=3)
+    if cell.p < _SMALLEST_P:
+        p = Cell(cell.p, status="ok", text=f"<{_SMALLEST_P:g}")
+    return (
+        Cell(
+            cell.difference, cell.se, cell.n_subjects, cell.n_subjects, status="ok", scale=panel.scale,
+            digits=panel.digits, low=cell.low, high=cell.high,
+        ),
+        p,
+        Cell(cell.d_z, status="ok", digits=2),
+        Cell(cell.p_above, status="ok", scale=100.0, digits=0),
+    )  # fmt: skip
+
+
+def _area(cell: Any, panel: Panel) -> Cell | None:
+    if cell is None or math.isnan(cell.area):
+        return None
+    return Cell(
+        cell.area, cell.se, cell.n_subjects, cell.n_subjects, status="ok", scale=panel.scale,
+        digits=panel.digits,
+    )  # fmt: skip

@@ -1,0 +1,220 @@
+"""One self-contained page of a run: no other file, no network, nothing that runs but its own script."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mribench.report.figures import GROUPS, Drawing, Material, drawings
+from mribench.report.figures.svg import inline_svg
+from mribench.report.html.failures import counts, failure_tables
+from mribench.report.html.labels import label_tables
+from mribench.report.html.numbers import area_table, pair_table
+from mribench.report.html.provenance import provenance
+from mribench.report.html.tables import Shown, show
+from mribench.report.layouts import build, table_names
+from mribench.report.load import RunData
+from mribench.report.model import Table
+
+NOTHING_PLANNED = "Nothing is planned"
+VIEWS = "views.png"
+_MOST_BYTES = 1_500_000
+_PNG = b"\x89PNG\r\n"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the page: an SVG that is part of it, or a PNG that it carries along."""
+
+    id: str
+    title: str
+    caption: tuple[str, ...]
+    svg: str = ""
+    png: str = ""
+    alt: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Attributes:
+        id: unique in it.
+        title: its heading.
+        intro: what question it answers.
+        pictures: figures.
+        tables: tables, below them.
+    """
+
+    id: str
+    title: str
+    intro: str
+    pictures: tuple[Picture, ...]
+    tables: tuple[Shown, ...]
+
+
+_PARTS = {
+    "results": ("Results", "The tables of the benchmark file. Sort by a header, filter rows, hide tasks."),
+    "differences": ("Differences", "Which differences between methods are more than chance?"),
+    "efficiency": ("Label efficiency", "How much does a method get out of few labelled subjects?"),
+    "domains": ("Other sites", "What is left on sites that a model was not trained on?"),
+    "transfer": ("Other sequences", "What is left on sequences that a model was not trained on?"),
+    "subjects": ("Subjects", "Is a mean made by all test subjects, or by few?"),
+    "labels": ("Label by label", "Which tissue makes the difference?"),
+    "embeddings": ("Embeddings", "Do encoders tell subjects apart, or scanners and sequences?"),
+    "examples": ("Examples", "What do predictions look like?"),
+    "views": ("Views", "What did pretraining see?"),
+    "training": ("Training", "Did the losses fall, and what did it cost?"),
+    "defects": ("Known defects", "What is each known defect worth on this benchmark?"),
+    "failures": ("Failures", "What is missing, and why?"),
+}
+_MISSING = {
+    "differences": "no two methods have results of the same subjects",
+    "efficiency": "no task was run at several fractions of labels",
+    "domains": "no task was tested on several sites",
+    "transfer": "no task was tested on several sequences",
+    "embeddings": "the benchmark measures no invariance, or it is not done",
+    "examples": "no job kept an example slice (results of an older mribench have none)",
+    "views": f"there is no report/{VIEWS} in the results; mribench views makes one",
+    "training": "there are no histories of trainings beside the results",
+}
+
+
+def page(
+    run: RunData, tables: Sequence[str | Table] = (), directory: Path | None = None, views: Path | None = None
+) -> str:
+    """Return the report of a run as one HTML file.
+
+    Args:
+        run: from ``load_run``.
+        tables: names of tables, or tables already built; all that the results can make when empty.
+        directory: the results directory the run was read from: embeddings, example slices, training curves
+            and versions are in it; without it they are left out.
+        views: a contact sheet of ``mribench views`` (PNG); ``report/views.png`` of the directory by default.
+    """
+    material = Material(run, directory)
+    claim = material.claim()
+    by_part = _tables(run, material, tables)
+    sections = list(_sections(material, by_part, claim, views))
+    there = {section.id for section in sections}
+    template = _environment().get_template("page.html.j2")
+    style, script = _asset("style.css"), _asset("script.js")
+    return template.render(
+        title=run.manifest["benchmark"],
+        sections=sections,
+        facts=_facts(run),
+        claim=claim,
+        missing=[(_PARTS[name][0], why) for name, why in _MISSING.items() if name not in there],
+        provenance=provenance(run, directory),
+        style=style,
+        script=script,
+        policy=_policy(style, script),
+    )
+
+
+def _tables(run: RunData, material: Material, asked: Sequence[str | Table]) -> dict[str, list[Table]]:
+    """Return the tables of each part of the page."""
+    found: dict[str, list[Table]] = {
+        "differences": pair_table(material),
+        "efficiency": area_table(material),
+        "labels": label_tables(material),
+        "failures": failure_tables(run),
+    }
+    homes = {"transfer": "transfer", "invariance": "embeddings", "budget": "training", "defects": "defects"}
+    for wish in asked or table_names(run):
+        for table in [wish] if isinstance(wish, Table) else build(run, wish):
+            planned = table.rows and not "".join(table.caption).startswith(NOTHING_PLANNED)
+            if planned or asked:
+                home = homes.get(table.name.partition("-")[0], "results")
+                found.setdefault(home, []).append(table)
+    return found
+
+
+def _sections(
+    material: Material, tables: dict[str, list[Table]], claim: str, views: Path | None
+) -> Iterator[Section]:
+    for name, (title, intro) in _PARTS.items():
+        pictures = [_picture(drawing) for drawing in drawings(material, name)] if name in GROUPS else []
+        if name == "views":
+            pictures = _sheet(material.directory, views)
+        shown = tuple(show(table, claim) for table in tables.get(name, []))
+        if pictures or shown:
+            yield Section(name, title, intro, tuple(pictures), shown)
+
+
+def _picture(drawing: Drawing) -> Picture:
+    svg = inline_svg(drawing.bytes("svg"), drawing.name, drawing.alt)
+    caption = tuple(sentence for sentence in drawing.caption if sentence)
+    return Picture(drawing.name, drawing.title, caption, svg=svg)
+
+
+def _sheet(directory: Path | None, views: Path | None) -> list[Picture]:
+    """Return the contact sheet of ``mribench views``, where there is one of a size that a page can carry."""
+    path = views or (directory / "report" / VIEWS if directory else None)
+    if path is None or not path.is_file() or path.stat().st_size > _MOST_BYTES:
+        return []
+    content = path.read_bytes()
+    if not content.startswith(_PNG):
+        return []
+    return [
+        Picture(
+            "contact-sheet", "Views of pretraining",
+            ("Made by mribench views: the first views that each method's training draws.",),
+            png=f"data:image/png;base64,{base64.b64encode(content).decode()}",
+            alt="Contact sheet: slices of the first views of every method, with their parameters as text.",
+        )
+    ]  # fmt: skip
+
+
+def _facts(run: RunData) -> list[tuple[str, str]]:
+    """Return the numbers at the top: what was compared, on what, and how much of it is done."""
+    states = counts(run)
+    done, planned = states.get("done", 0), sum(states.values())
+    seeds = len(run.manifest["seeds"])
+    return [
+        ("methods", str(len(run.manifest["methods"]))),
+        ("references", str(len(run.manifest["reference_arms"]))),
+        ("tasks", str(len(run.manifest["tasks"]))),
+        ("seed" if seeds == 1 else "seeds", str(seeds)),
+        ("test subjects", str(_subjects(run))),
+        ("evaluations done", f"{done} / {planned}"),
+        ("failed", str(states.get("failed", 0))),
+        ("profile", ", ".join(run.manifest["profiles"])),
+    ]
+
+
+def _subjects(run: RunData) -> int:
+    return len(run.scores[["dataset", "subject"]].drop_duplicates())
+
+
+def _policy(style: str, script: str) -> str:
+    """Return the content security policy: its own style and script by hash, pictures in it, no more."""
+    return (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    return files("mribench.report.html").joinpath(name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("mribench.report.html", "."), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip

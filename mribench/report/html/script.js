@@ -1,0 +1,161 @@
+/* The whole script of a report: theme, sorting, filters, downloads. It asks the network for nothing. */
+(function () {
+  "use strict";
+
+  const themes = ["auto", "light", "dark"];
+  const button = document.getElementById("theme");
+
+  function remembered() {
+    try { return localStorage.getItem("mribench-theme"); } catch { return null; } // some browsers forbid it to files
+  }
+
+  function setTheme(name) {
+    if (name === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = name;
+    button.querySelector("span").textContent = name;
+    try { localStorage.setItem("mribench-theme", name); } catch { /* it is forgotten, no more */ }
+  }
+
+  function nextTheme() {
+    const now = document.documentElement.dataset.theme || "auto";
+    setTheme(themes[(themes.indexOf(now) + 1) % themes.length]);
+  }
+
+  function save(name, type, text) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: type }));
+    link.download = name;
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+
+  /* Tables */
+
+  function key(row, column) {
+    const cell = row.cells[column];
+    if (cell.dataset.v !== undefined) return Number(cell.dataset.v);
+    const text = cell.textContent.trim();
+    return cell.matches(".missing, .failed, .nothing") || text === "" ? null : text;
+  }
+
+  function compare(first, second) {
+    if (typeof first === "number" && typeof second === "number") return first - second;
+    return String(first).localeCompare(String(second), "en", { numeric: true });
+  }
+
+  function sort(table, head, original) {
+    const body = table.tBodies[0];
+    const column = Number(head.dataset.column);
+    const next = { none: "ascending", ascending: "descending", descending: "none" }[head.getAttribute("aria-sort")];
+    table.querySelectorAll("th[aria-sort]").forEach((other) => other.setAttribute("aria-sort", "none"));
+    head.setAttribute("aria-sort", next);
+    table.classList.toggle("sorted", next !== "none");
+    const sign = next === "descending" ? -1 : 1;
+    const rows = original.slice();
+    if (next !== "none") {
+      rows.sort((a, b) => {
+        const [x, y] = [key(a, column), key(b, column)];
+        if (x === null || y === null) return (x === null) - (y === null); // what is missing comes last, always
+        return sign * compare(x, y);
+      });
+    }
+    body.append(...rows);
+  }
+
+  function hiddenChips(card) {
+    return new Set(Array.from(card.querySelectorAll('.chip[aria-pressed="false"]'), (chip) => chip.dataset.chip));
+  }
+
+  function showColumns(card) {
+    const hidden = hiddenChips(card);
+    card.querySelectorAll("th[data-chip], td[data-chip]").forEach((cell) => { cell.hidden = hidden.has(cell.dataset.chip); });
+  }
+
+  function filter(card, text, rows) {
+    const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const row of rows) {
+      const content = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => content.includes(word));
+      shown += row.hidden ? 0 : 1;
+    }
+    card.querySelector(".count").textContent = shown === rows.length ? `${rows.length} rows` : `${shown} of ${rows.length} rows`;
+  }
+
+  function quoted(text) {
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  }
+
+  function csv(card) {
+    const heads = Array.from(card.querySelectorAll("th[data-column]"))
+      .filter((head) => !head.hidden)
+      .sort((a, b) => a.dataset.column - b.dataset.column);
+    const rows = Array.from(card.querySelectorAll("tbody tr")).filter((row) => !row.hidden);
+    const plan = [];
+    for (const head of heads) {
+      const place = Number(head.dataset.column);
+      const cells = rows.map((row) => row.cells[place]);
+      plan.push([head.dataset.full, (cell) => cell.dataset.v ?? (cell.querySelector(".v") ?? cell).textContent.trim(), place]);
+      if (cells.some((cell) => cell.dataset.se)) plan.push([`${head.dataset.full} SE`, (cell) => cell.dataset.se ?? "", place]);
+      if (cells.some((cell) => cell.dataset.n)) plan.push([`${head.dataset.full} n`, (cell) => cell.dataset.n ?? "", place]);
+    }
+    const lines = [plan.map(([name]) => name), ...rows.map((row) => plan.map(([, read, place]) => read(row.cells[place])))];
+    return lines.map((line) => line.map(quoted).join(",") + "\r\n").join("");
+  }
+
+  function enliven(card) {
+    const table = card.querySelector("table");
+    const original = Array.from(table.tBodies[0].rows);
+    const search = card.querySelector('input[type="search"]');
+    table.querySelectorAll("th[data-column] .sort").forEach((each) => {
+      each.addEventListener("click", () => sort(table, each.closest("th"), original));
+    });
+    search.addEventListener("input", () => filter(card, search.value, original));
+    card.querySelectorAll(".chip").forEach((chip) => {
+      chip.addEventListener("click", () => {
+        chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") !== "true"));
+        showColumns(card);
+      });
+    });
+    card.querySelector(".csv").addEventListener("click", () => save(`${card.dataset.name}.csv`, "text/csv", csv(card)));
+    filter(card, "", original);
+  }
+
+  /* Figures: what is saved has colours and a font of its own */
+
+  function svg(figure) {
+    const drawn = figure.querySelector("svg");
+    const style = getComputedStyle(drawn);
+    const copy = drawn.cloneNode(true);
+    copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+    copy.setAttribute("color", style.color);
+    copy.setAttribute("font-family", "Helvetica, Arial, sans-serif");
+    return copy.outerHTML.replace(/var\((--[\w-]+)\)/g, (_, name) => style.getPropertyValue(name).trim());
+  }
+
+  /* Where the reader is */
+
+  function follow() {
+    const links = new Map(Array.from(document.querySelectorAll("nav a"), (link) => [link.hash.slice(1), link]));
+    const watcher = new IntersectionObserver((entries) => {
+      for (const entry of entries.filter((each) => each.isIntersecting)) {
+        links.forEach((link) => link.removeAttribute("aria-current"));
+        links.get(entry.target.id)?.setAttribute("aria-current", "true");
+      }
+    }, { rootMargin: "-10% 0px -80% 0px" });
+    document.querySelectorAll("main > section").forEach((section) => watcher.observe(section));
+  }
+
+  const theme = remembered();
+  setTheme(themes.includes(theme) ? theme : "auto");
+  button.addEventListener("click", nextTheme);
+  document.querySelectorAll(".table-card").forEach(enliven);
+  document.querySelectorAll(".figure-card .svg").forEach((each) => {
+    const figure = each.closest("figure");
+    each.addEventListener("click", () => save(`${figure.dataset.name}.svg`, "image/svg+xml", svg(figure)));
+  });
+  document.querySelectorAll(".tools, .chips, #theme").forEach((each) => { each.hidden = false; });
+  follow();
+})();

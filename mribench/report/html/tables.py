@@ -1,0 +1,175 @@
+"""Tables of the neutral model as a page's template needs them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mribench.report.formatting import cell_text, row_header
+from mribench.report.headers import groups, levels
+from mribench.report.model import Cell, Table
+from mribench.validation import printable
+
+_ALWAYS_SHOWN = re.compile(r"^(Incomplete|Failed jobs|[†‡§¶])|too few seeds|these checkpoints only")
+"""Sentences about what is not there, what is odd and what may not be claimed."""
+_MOST_CHIPS = 12
+
+
+@dataclass(frozen=True)
+class Head:
+    """A header of columns.
+
+    Attributes:
+        text: of it.
+        full: it and those above it, for those who hear it alone.
+        width: columns that it is over.
+        height: lines that it is over.
+        column: number of the column that it sorts, None where it is over several.
+        chip: number of the outermost header that it stands below, None for row headers.
+        of_words: whether it is over words, as headers of rows are.
+    """
+
+    text: str
+    full: str
+    width: int = 1
+    height: int = 1
+    column: int | None = None
+    chip: int | None = None
+    of_words: bool = False
+
+
+@dataclass(frozen=True)
+class Datum:
+    """A cell: text, what it is sorted by, and what a download has beside it."""
+
+    text: str
+    classes: str
+    value: str
+    se: str
+    subjects: str
+    chip: int | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row."""
+
+    headers: tuple[str, ...]
+    data: tuple[Datum, ...]
+    new_group: bool
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table.
+
+    Attributes:
+        id: unique in the page.
+        name: of the file that it is downloaded as.
+        title: one line.
+        heads: lines of headers.
+        lines: rows.
+        chips: outermost headers, to hide columns by; none where there are too few or too many.
+        said: sentences that are always shown.
+        notes: those that are folded away.
+    """
+
+    id: str
+    name: str
+    title: str
+    heads: tuple[tuple[Head, ...], ...]
+    lines: tuple[Line, ...]
+    chips: tuple[str, ...]
+    said: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def show(table: Table, claim: str = "") -> Shown:
+    """Return a table for the template.
+
+    Args:
+        table: of the neutral model.
+        claim: the sentence about what may be said, which is never folded away.
+    """
+    depth = max((len(column.header) for column in table.columns), default=0)
+    tops = list(dict.fromkeys(column.header[0] for column in table.columns)) if depth > 1 else []
+    chips = tuple(tops) if 1 < len(tops) <= _MOST_CHIPS else ()
+    place = {top: number for number, top in enumerate(chips)}
+    of_column = [place.get(column.header[0]) if chips else None for column in table.columns]
+    starts = set(groups([row.header for row in table.rows]))
+    lines = tuple(
+        Line(
+            tuple(printable(text) for text in row_header(row)),
+            tuple(_datum(cell, chip) for cell, chip in zip(cells, of_column, strict=True)),
+            number in starts,
+        )
+        for number, (row, cells) in enumerate(zip(table.rows, table.cells, strict=True))
+    )
+    first = table.caption[:1]
+    said = tuple(s for s in table.caption if s in first or s == claim or _ALWAYS_SHOWN.search(s))
+    return Shown(
+        identifier(table.name),
+        re.sub(r"[^A-Za-z0-9._-]+", "-", table.name),
+        table.title,
+        _heads(table, of_column),
+        lines,
+        chips,
+        said,
+        tuple(sentence for sentence in table.caption if sentence not in said),
+    )
+
+
+def identifier(name: str) -> str:
+    """Return a name as an id of the page."""
+    return "table-" + re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
+
+
+def _heads(table: Table, chips: Sequence[int | None]) -> tuple[tuple[Head, ...], ...]:
+    above = levels(table.columns) or [[]]
+    names = len(table.row_names)
+    found = []
+    for level, spans in enumerate(above):
+        corner = [
+            Head(text, text, height=len(above), column=number, of_words=True)
+            for number, text in enumerate(table.row_names)
+        ]
+        last = level == len(above) - 1
+        found.append(
+            (
+                *(corner if level == 0 else []),
+                *(
+                    Head(
+                        printable(span.text),
+                        printable(", ".join(filter(None, table.columns[span.start].header[: level + 1]))),
+                        width=span.width,
+                        column=names + span.start if last else None,
+                        chip=chips[span.start],
+                        of_words=last and _wordy(table, span.start),
+                    )
+                    for span in spans
+                ),
+            )
+        )
+    return tuple(found)
+
+
+def _wordy(table: Table, column: int) -> bool:
+    cells = [line[column] for line in table.cells]
+    return any(cell is not None and cell.text is not None and math.isnan(cell.mean) for cell in cells)
+
+
+def _datum(cell: Cell | None, chip: int | None) -> Datum:
+    text = printable(cell_text(cell))
+    if cell is None:
+        return Datum(text, "nothing", "", "", "", chip)
+    classes = " ".join(name for name in (cell.mark, cell.status) if name not in ("none", "ok"))
+    if cell.text is not None and math.isnan(cell.mean):
+        return Datum(text, f"{classes} text".strip(), "", "", "", chip)
+    subjects = str(cell.n_subjects) if cell.n_subjects else ""
+    return Datum(text, classes, _number(cell.mean, cell.scale), _number(cell.se, cell.scale), subjects, chip)
+
+
+def _number(value: float, scale: float) -> str:
+    return f"{value * scale:.10g}" if math.isfinite(value) else ""

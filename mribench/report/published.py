@@ -1,0 +1,203 @@
+"""Published results: a CSV file of printed means, and a YAML file of the same name that says what it is."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+import mribench
+from mribench.errors import MRIBenchError, StoreError, did_you_mean
+from mribench.report.claim_kinds import Claim
+from mribench.statistics import mark
+from mribench.validation import describe, printable
+
+COLUMNS = (
+    "table", "task", "site", "sequence", "fraction", "method", "metric", "unit", "higher_is_better", "mean",
+    "se", "printed_mark",
+)  # fmt: skip
+CELL = ["table", "task", "site", "sequence", "fraction", "metric"]
+"""The columns in which the methods that are compared agree."""
+PRINTED_MARKS = ("", "best", "second", "bold", "underline")
+_RIGHT = {"bold": "best", "underline": "second"}
+_README = "results/published/README.md describes the columns"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PublishedTable(_Part):
+    """A table of the source."""
+
+    title: str
+    home: str = Field("", description="The site that was trained on.")
+
+
+class RunTask(_Part):
+    """The task of a benchmark file that is the same as a published one."""
+
+    task: str = Field(description="Name of the task entry.")
+    data: str = Field("", description="Name of the dataset entry of the published cohort.")
+
+
+class Match(_Part):
+    """What the published names are called in a run; a name that is not here is called the same."""
+
+    tasks: dict[str, RunTask] = Field(default_factory=dict)
+    sites: dict[str, list[str]] = Field(default_factory=dict)
+    methods: dict[str, str] = Field(default_factory=dict)
+    metrics: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="Ids of metrics, each with what is not the same; empty: the same."
+    )
+
+
+class About(_Part):
+    """The YAML file beside the CSV."""
+
+    source: str = ""
+    other: str = Field("other data, one training each", description="What differs from any run of one's own.")
+    notes: list[str] = Field(default_factory=list)
+    tables: dict[str, PublishedTable] = Field(default_factory=dict)
+    match: Match = Field(default_factory=Match)
+    baseline: str = Field("", description="The method that the others are compared with.")
+    claims: list[Claim] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Published:
+    """Published means.
+
+    Attributes:
+        name: of the file.
+        cells: one row per mean: ``COLUMNS`` as read, numbers as float64; ``decimals`` printed; ``home``,
+            whether the site is the one that was trained on; ``mark``, the right one of the printed means:
+            equal means share it.
+        about: where they come from, and what the source claims.
+    """
+
+    name: str
+    cells: pd.DataFrame
+    about: About
+
+
+def load_published(path: Path) -> Published:
+    """Read published results.
+
+    Args:
+        path: of the CSV file; ``<stem>.yaml`` beside it is read where it is there.
+
+    Raises:
+        StoreError: when one cannot be read; with the line where it is wrong.
+    """
+    about = _about(path.with_suffix(".yaml"))
+    cells = pd.DataFrame(_rows(path), columns=[*COLUMNS, "decimals"])
+    twice = cells.duplicated([*CELL, "method"], keep=False)
+    if twice.any():
+        row = cells[twice].iloc[0]
+        raise StoreError(f"{path}: two values for {row['site']} {row['sequence']} {row['method']}", _README)
+    homes = {name: table.home for name, table in about.tables.items()}
+    cells["home"] = cells["site"].eq(cells["table"].map(homes)).astype(bool)
+    cells["mark"] = "none"
+    for _, family in cells.groupby(CELL, sort=False):
+        higher = bool(family["higher_is_better"].iloc[0])
+        cells.loc[family.index, "mark"] = mark(family["mean"].tolist(), higher_is_better=higher)
+    return Published(path.stem, cells, about)
+
+
+def find_published(name: str) -> Path:
+    """Return the file of published results that a name or path says.
+
+    Raises:
+        MRIBenchError: when there is none.
+    """
+    if Path(name).suffix == ".csv":
+        return Path(name)
+    shipped = _shipped()
+    if name not in shipped:
+        raise MRIBenchError(
+            f"there are no published results '{printable(name)}'",
+            f"{did_you_mean(name, shipped)}, or a CSV file",
+        )
+    return shipped[name]
+
+
+def wrong_marks(published: Published) -> pd.DataFrame:
+    """Return the cells whose printed mark is not the right one of the printed means, where it is known."""
+    cells = published.cells
+    printed = cells["printed_mark"].replace(_RIGHT)
+    return cells[printed.ne("") & printed.ne(cells["mark"])]
+
+
+def _shipped() -> dict[str, Path]:
+    package = Path(mribench.__file__).parent
+    # in a wheel they are inside the package; in a clone, editable or not, at their place
+    for folder in (package / "_published", package.parent / "results" / "published"):
+        found = {
+            path.stem: path for path in sorted(folder.glob("*.csv")) if path.with_suffix(".yaml").is_file()
+        }
+        if found:
+            return found
+    return {}
+
+
+def _about(path: Path) -> About:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return About.model_validate(content or {})
+    except ValidationError as error:
+        message, hint = describe(error, About)
+        raise StoreError(f"{path}: {message}", hint or _README) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StoreError(f"cannot read {path}: {printable(str(error), 160)}", _README) from error
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if lacking:
+                raise StoreError(
+                    f"{path} is no file of published results: it lacks {', '.join(lacking)}", _README
+                )
+            for row in reader:
+                yield _row(row, f"{path}, line {reader.line_num}")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StoreError(f"cannot read {path}: {printable(str(error), 160)}", _README) from error
+
+
+def _row(row: Mapping[str, str | None], where: str) -> dict[str, Any]:
+    texts = {name: (row[name] or "").strip() for name in COLUMNS}
+    if texts["printed_mark"] not in PRINTED_MARKS:
+        raise StoreError(f"{where}: printed_mark '{printable(texts['printed_mark'])}'", _README)
+    if texts["higher_is_better"] not in ("true", "false"):
+        raise StoreError(f"{where}: higher_is_better is to be true or false", _README)
+    fraction = _number(texts["fraction"], f"{where}: fraction")
+    if not 0 < fraction <= 1:
+        raise StoreError(f"{where}: expected a fraction above 0 and up to 1, got {fraction:g}", _README)
+    return {
+        **texts,
+        "fraction": fraction,
+        "higher_is_better": texts["higher_is_better"] == "true",
+        "mean": _number(texts["mean"], f"{where}: mean"),
+        "se": _number(texts["se"], f"{where}: se") if texts["se"] else math.nan,
+        "decimals": len(texts["mean"].partition(".")[2]),
+    }
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise StoreError(f"{where} is '{printable(text, 40)}', which is no number", _README)
+    return value

@@ -1,0 +1,336 @@
+"""Figures: the right numbers, the same bytes, safe in a page, and none where nothing is to be seen."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from html_results import HOSTILE, SUBJECTS, TASKS, example, score
+from support_html import Page
+from synthetic_results import Benchmark
+
+from mribench.errors import StoreError
+from mribench.report import load_run
+from mribench.report.cells import LEADERBOARD, cell_frame
+from mribench.report.figures import GROUPS, Drawing, Material, drawings, save_figures
+from mribench.report.figures.embeddings import project
+from mribench.report.figures.files import read_example, read_parquet
+from mribench.report.figures.style import COLOURS, INK, looks, panels, plain_style, short
+from mribench.report.figures.svg import inline_svg
+from mribench.statistics.difference import difference
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def material(results: Path) -> Material:
+    return Material(load_run(results), results)
+
+
+@pytest.fixture(scope="module")
+def made(material: Material) -> dict[str, Drawing]:
+    return {drawing.name: drawing for group in GROUPS for drawing in drawings(material, group)}
+
+
+def write(root: Path, methods=("base", "seqinv"), tasks=None, **changes) -> Material:
+    tasks = tasks or {"denoise": TASKS["denoise"]}
+    changes = {"seeds": (0, 1), "subjects": SUBJECTS[:4], "labels": ("",)} | changes
+    return Material(load_run(Benchmark(score, tasks, methods, **changes).write(root)), root)
+
+
+def toy(text: str = "a label") -> Drawing:
+    def draw():
+        figure, (ax,) = panels(1, 1, 2.0, 1.5)
+        ax.plot([0, 1], [0, 1], color=COLOURS[0], marker="o")
+        ax.text(0.5, 0.5, text)
+        ax.set_title(text)
+        return figure
+
+    return Drawing("toy", "Toy", "A line.", (), draw)
+
+
+def title(ax) -> str:
+    return ax.get_title(loc="left")
+
+
+# What they show
+
+
+def test_the_forest_shows_the_differences_of_the_statistics(material, made):
+    means = material.of_panel(material.panels[0])
+    groups = dict(iter(means.groupby("row")))
+    for row in ("seqinv", HOSTILE, "scratch"):
+        found = difference(groups[row], groups["base"])
+        low, mean, high = (100 * value for value in (found.low, found.difference, found.high))
+        assert f"{row} {mean:+.1f} ({low:.1f} to {high:.1f})" in made["forest"].alt
+
+
+def test_the_dots_are_the_scores_averaged_over_seeds(material, made):
+    (panel,) = [panel for panel in material.panels if panel.task == "denoise"]
+    with plain_style():
+        figure = made["subjects"].draw()
+    (ax,) = [ax for ax in figure.axes if title(ax).startswith("denoise")]
+    clouds = [np.asarray(points.get_offsets()) for points in ax.collections if len(points.get_offsets()) > 1]
+    run = material.run.scores
+    here = run[run["task"].eq("denoise") & run["test_site"].eq("Guys") & run["method"].eq("base")]
+    expected = here.groupby("subject")["value"].mean().to_numpy()
+    drawn = next(points[:, 0] for points in clouds if points[0, 1] == 0)
+    np.testing.assert_allclose(np.sort(drawn), np.sort(expected * panel.scale))
+
+
+def test_means_in_the_words_are_those_of_the_table(material, made):
+    cells = cell_frame(material.run, LEADERBOARD)
+    here = cells[cells["task"].eq("tissue") & cells["fraction"].eq(1.0) & cells["row"].eq("base")]
+    assert f"base {100 * here['mean'].iloc[0]:.1f}" in made["subjects"].alt
+
+
+def test_a_subject_without_every_seed_has_no_dot(material, made):
+    with plain_style():
+        figure = made["subjects"].draw()
+    (ax,) = [ax for ax in figure.axes if title(ax).startswith("lesion") and "dice" in ax.get_xlabel()]
+    clouds = [points.get_offsets() for points in ax.collections]
+    base = [len(points) for points in clouds if len(points) > 1 and points[0][1] == 0]
+    assert base == [len(SUBJECTS) - 1]
+
+
+def test_curves_have_every_fraction_in_order(made):
+    with plain_style():
+        figure = made["label-efficiency"].draw()
+    (ax,) = [ax for ax in figure.axes if ax.get_visible()]
+    assert ax.get_xscale() == "log"
+    for line in (container.lines[0] for container in ax.containers):
+        x = np.asarray(line.get_xdata(), dtype=float)
+        assert len(x) == 2
+        assert x[0] < x[1]
+        np.testing.assert_allclose(x, [10, 100], rtol=0.2)
+
+
+def test_the_dumbbell_goes_from_the_site_trained_on_to_the_others(made):
+    alt = made["domain-gap"].alt
+    found = [re.search(rf"base .*?{site} ([\d.]+)", alt) for site in ("Guys", "HH", "IOP")]
+    inside, other, third = (float(each[1]) for each in found)
+    assert inside > other
+    assert inside > third
+
+
+def test_a_matrix_is_best_on_its_diagonal(made):
+    assert re.search(r"base: T1w: T1w (\d+\.\d), T2w (\d+\.\d); T2w: ", made["transfer-1"].alt)
+    first = re.search(r"base: T1w: T1w (\d+\.\d), T2w (\d+\.\d)", made["transfer-1"].alt)
+    one, other = map(float, first.groups())
+    assert one > other
+
+
+def test_a_single_training_sequence_makes_one_matrix_of_all_methods(made):
+    with plain_style():
+        axes = [ax for ax in made["transfer-2"].draw().axes if ax.get_visible()]
+    assert [title(ax) for ax in axes] == ["trained on T1w"]
+
+
+def test_embeddings_have_the_number_beside_them(made):
+    with plain_style():
+        axes = [ax for ax in made["embeddings-1-sequence"].draw().axes if ax.get_visible()]
+    assert len(axes) == 4
+    assert all(re.fullmatch(r"decodable \d+ %, chance 50 %", ax.get_xlabel()) for ax in axes)
+    assert sum(len(points.get_offsets()) for points in axes[0].collections) == 2 * len(SUBJECTS)
+
+
+def test_examples_name_whom_they_show_and_say_that_nobody_chose(made):
+    caption = " ".join(made["examples-1"].caption)
+    assert SUBJECTS[0] in caption
+    assert "Nobody chose" in caption
+
+
+def test_every_figure_says_what_the_seeds_allow(made):
+    silent = {name for name, drawing in made.items() if "too few seeds" not in " ".join(drawing.caption)}
+    # these make no statement about methods
+    assert {name.split("-")[0] for name in silent} == {"embeddings", "examples", "pretraining", "adaptation"}
+
+
+# None where there is nothing to see
+
+
+def test_one_site_one_sequence_one_fraction_make_fewer_figures(tmp_path):
+    task = TASKS["denoise"] | {"sites": ["Guys"]}
+    material = write(tmp_path, tasks={"denoise": task})
+    found = {group: [drawing.name for drawing in drawings(material, group)] for group in GROUPS}
+    shown = {group: names for group, names in found.items() if names}
+    assert shown == {"differences": ["forest", "ranks"], "subjects": ["subjects"]}
+
+
+def test_one_method_has_no_difference_and_no_rank(tmp_path):
+    assert drawings(write(tmp_path, methods=("base",)), "differences") == []
+
+
+def test_without_a_directory_there_is_nothing_of_files(material):
+    alone = Material(material.run)
+    assert [drawings(alone, group) for group in ("embeddings", "examples", "training")] == [[], [], []]
+
+
+def test_files_that_are_gone_or_damaged_make_no_figure(results, tmp_path):
+    assert read_example(tmp_path, "key") is None
+    assert read_parquet(tmp_path, "key", "history.parquet").empty
+    folder = tmp_path / "jobs" / "key"
+    folder.mkdir(parents=True)
+    (folder / "history.parquet").write_bytes(b"PAR1")
+    assert read_parquet(tmp_path, "key", "history.parquet").empty
+    whole = example({"method": "base", "seed": 0, "task": "tissue", "test_sequence": "T1w"})
+    for content in (b"", b"no zip", whole[:-40], whole[:200]):
+        (folder / "example.npz").write_bytes(content)
+        assert read_example(tmp_path, "key") is None
+    (folder / "example.npz").write_bytes(whole)
+    assert read_example(tmp_path, "key").subject == SUBJECTS[0]
+
+
+def test_planes_of_different_shapes_are_no_example(tmp_path):
+    folder = tmp_path / "jobs" / "key"
+    folder.mkdir(parents=True)
+    np.savez(
+        folder / "example.npz", input=np.zeros((3, 4), np.uint8), reference=np.zeros((3, 4), np.uint8),
+        prediction=np.zeros((4, 4), np.uint8), classes=True, pixel_mm=np.ones(2), subject="s", session="",
+        sequence="T1w",
+    )  # fmt: skip
+    assert read_example(tmp_path, "key") is None
+
+
+# Projections
+
+
+def test_a_projection_is_always_the_same_and_keeps_groups_apart():
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(40, 8)) + np.repeat([0.0, 20.0], 20)[:, None]
+    first = project(embeddings)
+    np.testing.assert_array_equal(first, project(embeddings))
+    one, other = first[:20], first[20:]
+    apart = np.linalg.norm(one.mean(axis=0) - other.mean(axis=0))
+    assert apart > one.std() + other.std()
+
+
+@pytest.mark.parametrize("embeddings", [np.ones((20, 4)), np.random.default_rng(0).normal(size=(4, 3))])
+def test_what_cannot_be_projected(embeddings):
+    assert project(embeddings) is None
+
+
+# As part of a page
+
+
+def test_an_inline_svg_needs_no_style_and_follows_the_theme():
+    text = inline_svg(toy().bytes("svg"), "toy", "A line.")
+    page = Page(text)
+    assert page.unclosed == []
+    assert [
+        e for e in page.elements if "style" in e.attributes or e.tag in ("style", "metadata", "script")
+    ] == []
+    colours = {e.attributes.get(name) for e in page.elements for name in ("stroke", "fill")}
+    assert "var(--c0)" in colours
+    assert not {COLOURS[0], INK} & colours
+    (root,) = page.all("svg")
+    assert root.attributes["aria-label"] == "A line."
+    assert root.attributes["viewbox"]
+
+
+def test_two_inline_svgs_share_no_id():
+    pages = [Page(inline_svg(toy().bytes("svg"), name, "")) for name in ("one", "two")]
+    ids = [{e.attributes["id"] for e in page.elements if "id" in e.attributes} for page in pages]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+
+
+TEXTS = [HOSTILE, "</text><script>alert(1)</script>", "a & b", "$x^2$", "$unclosed", "日本"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_any_text_is_text(text):
+    page = Page(inline_svg(toy(text).bytes("svg"), "toy", text))
+    assert text in {e.text for e in page.all("text")}
+    assert page.all("script") == []
+    assert page.all("img") == []
+    assert page.all("svg")[0].attributes["aria-label"] == text
+
+
+def test_what_is_no_svg_is_refused():
+    with pytest.raises(ValueError, match="expected <svg>, got <html>"):
+        inline_svg(b"<html></html>", "x", "")
+
+
+@pytest.mark.parametrize(("file_format", "magic"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")])
+def test_a_drawing_has_the_same_bytes_every_time(file_format, magic):
+    first = toy().bytes(file_format)
+    assert first.startswith(magic)
+    assert first == toy().bytes(file_format)
+
+
+def test_drawing_leaves_matplotlib_as_it_was():
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    toy().bytes("svg")
+    assert dict(matplotlib.rcParams) == before
+
+
+# For papers
+
+
+def test_figures_are_saved_for_papers(tmp_path):
+    material = write(tmp_path / "run")
+    written = save_figures(material.run, tmp_path / "run", tmp_path / "a" / "figures")
+    names = {path.name for path in written}
+    assert names == {
+        f"{n}.{e}" for n in ("forest", "ranks", "domain-gap", "subjects") for e in ("svg", "pdf")
+    }
+    for path in written:
+        assert path.stat().st_size > 1000
+    saved = ElementTree.parse(tmp_path / "a" / "figures" / "forest.svg")  # noqa: S314 - our own
+    texts = saved.iter(f"{SVG}text")
+    assert list(texts) == [], "letters are drawn: no font is needed"
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+    material = write(tmp_path / "run")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot write the figures") as caught:
+        save_figures(material.run, None, tmp_path / "file")
+    assert "--figures" in caught.value.hint
+
+
+# Looks
+
+
+def test_methods_can_be_told_apart_without_colour_too():
+    found = looks([f"m{n}" for n in range(20)], ["scratch"])
+    assert len({(look.colour, look.marker) for look in found.values()}) == 21
+
+
+def test_rows_look_the_same_whatever_else_is_shown(material):
+    assert material.looks["base"] == looks(["base"], [])["base"]
+    assert material.looks["scratch"] == looks([], ["scratch", "identity"])["scratch"]
+
+
+@pytest.mark.parametrize(
+    ("count", "across", "expected"), [(1, 3, 1), (3, 3, 3), (4, 3, 2), (5, 3, 3), (7, 4, 4)]
+)
+def test_panels_leave_few_gaps(count, across, expected):
+    with plain_style():
+        figure, axes = panels(count, across, 2.0, 1.0)
+    assert len(axes) == count
+    assert figure.axes[0].get_gridspec().ncols == expected
+
+
+def test_long_and_odd_names_are_shortened():
+    assert len(short("x" * 100)) == 28
+    assert short("a\nb\x07") == "a\\nb\\x07"
+
+
+def test_intervals_are_those_of_the_statistics(material):
+    panel = material.panels[0]
+    interval = material.interval("base", panel)
+    assert interval.n_seeds == 3
+    assert interval.low < interval.mean < interval.high
+    assert material.interval("nobody", panel) is None
+    untrained = [material.interval("identity", panel, fraction) for fraction in (0.1, 1.0)]
+    assert dataclasses.astuple(untrained[0]) == dataclasses.astuple(untrained[1])
+    assert math.isfinite(untrained[0].mean)
