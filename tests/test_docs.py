@@ -34,7 +34,7 @@ WIDTH = 100
 DOCUMENTS = (
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "benchmarks/README.md",
     "plugins/README.md", "plugins/example-method/README.md", "docs/data.md", "docs/views.md",
-    "docs/metrics.md",
+    "docs/metrics.md", "docs/report.md", "docs/compare.md",
 )  # fmt: skip
 GENERATED = ("example", "commands")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

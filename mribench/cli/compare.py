@@ -67,15 +67,15 @@ def command(
         raise click.UsageError("--format parquet is not text: say where it goes with --output FILE")
     if output is not None and output.is_dir():
         raise click.UsageError(f"--output {output} is a folder")
-    from mribench.cli.report import _show
+    from mribench.cli.report import show
     from mribench.compare import comparison_document
 
     pair = _pair(words, methods, results, sets)
-    _show(comparison_document(pair, tables, fraction), output_format, output)
+    show(comparison_document(pair, tables, fraction), output_format, output)
 
 
 def _pair(words: Sequence[str], methods: Sequence[str], results: Path, sets: Sequence[str]) -> Pair:
-    from mribench.cli.report import _load
+    from mribench.cli.report import load
     from mribench.compare import of_one, of_two
 
     if len(words) not in (2, 3):
@@ -83,14 +83,14 @@ def _pair(words: Sequence[str], methods: Sequence[str], results: Path, sets: Seq
     if len(words) == 3:
         if methods:
             raise click.UsageError("--method goes with two RESULTS; with one, name both methods after it")
-        directory, run = _load(Path(words[0]), results, sets)
+        directory, run = load(Path(words[0]), results, sets)
         return of_one(run, directory, words[1], words[2])
     if len(methods) > 2:
         raise click.UsageError(f"--method is given {len(methods)} times: once, or once for each RESULTS")
     if sets:
         raise click.UsageError("--set goes with one benchmark FILE and two methods")
     _check_second(words)
-    loaded = [_load(Path(word), results, sets) for word in words]
+    loaded = [load(Path(word), results, sets) for word in words]
     return of_two([run for _, run in loaded], [directory for directory, _ in loaded], methods)
 
 

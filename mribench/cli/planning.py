@@ -71,7 +71,8 @@ def _check_tables(config: BenchmarkConfig) -> None:
     from mribench.report.layouts import table_names
 
     nothing = pd.DataFrame()
-    known = table_names(RunData({"tasks": dict(config.tasks)}, nothing, nothing, nothing, {}, {}))
+    about = {"tasks": dict(config.tasks), "report": config.report.model_dump(mode="json")}
+    known = table_names(RunData(about, nothing, nothing, nothing, {}, {}))
     for name in config.report.tables:
         if name not in known:
             raise ConfigError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +44,10 @@ FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
     help="Set published values beside the run's, as numbers: paper, or a file like its paper.csv.",
 )  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+@click.option(
+    "--figures", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Also write every figure of the HTML page to this folder, as SVG and PDF.",
+)  # fmt: skip
 @click.option("--save", is_flag=True, help="Also write all formats to <results>/<benchmark>/report/.")
 @settings_of_file
 def command(
@@ -51,6 +57,7 @@ def command(
     marking: Marking,
     against: str | None,
     output: Path | None,
+    figures: Path | None,
     save: bool,
     results: Path,
     sets: tuple[str, ...],
@@ -64,17 +71,45 @@ def command(
     if output_format == "parquet" and output is None:
         raise click.UsageError("--format parquet is not text: say where it goes with --output FILE")
     if what.suffix == ".csv" and not what.is_dir():
-        asked = {"--set": sets, "--save": save, "--against": against, "--mark": marking != "ties"}
-        document, directory = _published(what, tables, [name for name, given in asked.items() if given]), None
+        asked = {"--set": sets, "--save": save, "--against": against, "--mark": marking != "ties",
+                 "--figures": figures}  # fmt: skip
+        show(
+            _published(what, tables, [name for name, given in asked.items() if given]), output_format, output
+        )
+        return
+    directory, run = load(what, results, sets)
+    run = dataclasses.replace(run, marking=marking)
+    document = _of_run(run, tables, against)
+    whole = functools.partial(_page, run, document, directory, bool(tables or against))
+    if output_format == "html":
+        _put(whole(), output)
     else:
-        directory, run = _load(what, results, sets)
-        document = _of_run(run, tables, marking, against)
-    _show(document, output_format, output)
-    if save and directory is not None:
-        from mribench.report import save as save_document
+        show(document, output_format, output)
+    written = _saved(document, whole, directory / "report") if save else []
+    written += _figures(run, directory, figures) if figures is not None else []
+    for path in written:
+        click.echo(f"wrote {path}", err=True)
 
-        for path in save_document(document, directory / "report"):
-            click.echo(f"wrote {path}", err=True)
+
+def _page(run: RunData, document: Document, directory: Path, chosen: bool) -> str:
+    """Return the page of a run; the tables that were asked for, or all that it has."""
+    from mribench.report.html import page
+
+    return page(run, document.tables() if chosen else (), directory)
+
+
+def _saved(document: Document, whole: Callable[[], str], folder: Path) -> list[Path]:
+    from mribench.report import save
+
+    written = save(document, folder)
+    write_file(folder / "report.html", whole().encode())
+    return [*written, folder / "report.html"]
+
+
+def _figures(run: RunData, directory: Path, folder: Path) -> list[Path]:
+    from mribench.report.figures import save_figures
+
+    return save_figures(run, directory, folder)
 
 
 def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> Document:
@@ -88,17 +123,20 @@ def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> D
     return published_document(load_published(path), tables)
 
 
-def _of_run(run: RunData, tables: Sequence[str], marking: Marking, against: str | None) -> Document:
-    import dataclasses
-
+def _of_run(run: RunData, tables: Sequence[str], against: str | None) -> Document:
     from mribench.report import run_document
     from mribench.report.published import find_published, load_published
 
     published = load_published(find_published(against)) if against else None
-    return run_document(dataclasses.replace(run, marking=marking), tables, published)
+    return run_document(run, tables, published)
 
 
-def _load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]:
+def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]:
+    """Read the results of a benchmark file, or of a results folder.
+
+    Raises:
+        MRIBenchError: when there are none.
+    """
     from mribench.errors import ConfigError, MRIBenchError
     from mribench.report import load_run
 
@@ -119,29 +157,42 @@ def _load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData
     return directory, load_run(directory, digest)
 
 
-def _show(document: Document, output_format: str, output: Path | None) -> None:
+def show(document: Document, output_format: str, output: Path | None) -> None:
+    """Print a document, or write it to a file."""
     from io import StringIO
 
     from rich.console import Console
 
     from mribench.report import render
 
-    console = Console() if output is None else Console(file=StringIO(), force_terminal=False)
     if output is None:
-        text = render(document, output_format, console)
+        text = render(document, output_format, Console())
         if text is not None:
             click.echo(text, nl=False)
         return
+    console = Console(file=StringIO(), force_terminal=False)
     with console.capture() as capture:
         text = render(document, output_format, console)
-    _write(output, capture.get() if text is None else text)
+    _put(capture.get() if text is None else text, output)
 
 
-def _write(path: Path, text: str | bytes) -> None:
+def _put(text: str | bytes, output: Path | None) -> None:
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    write_file(output, text if isinstance(text, bytes) else text.encode())
+    click.echo(f"wrote {output}", err=True)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file.
+
+    Raises:
+        StoreError: when it cannot be written.
+    """
     from mribench.errors import StoreError
 
     try:
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        path.write_bytes(content)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}", "give another --output") from error
-    click.echo(f"wrote {path}", err=True)

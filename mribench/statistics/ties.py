@@ -111,12 +111,12 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
 
     NaN stays NaN and counts as a comparison that was made.
     """
-    from statsmodels.stats.multitest import multipletests  # slow to import, and few tables need it
-
     p = np.asarray(p_values, dtype=float)
-    if not p.size:
-        return p
-    adjusted = multipletests(np.where(np.isnan(p), 1.0, p), method="holm")[1]
+    filled = np.where(np.isnan(p), 1.0, p)
+    # as statsmodels.stats.multitest.multipletests, which collects garbage in every call: a third of a second
+    order = np.argsort(filled, kind="stable")
+    adjusted = np.empty_like(filled)
+    adjusted[order] = np.minimum(np.maximum.accumulate(filled[order] * np.arange(p.size, 0, -1)), 1.0)
     return np.where(np.isnan(p), math.nan, adjusted)
 
 
