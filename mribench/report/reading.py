@@ -54,7 +54,11 @@ def _with_dictionaries(schema: pa.Schema) -> pa.Schema:
 
 
 def _table(path: Path, schema: pa.Schema) -> pa.Table:
-    with pq.ParquetFile(path, read_dictionary=_texts(schema)) as file:
+    try:
+        opened = pq.ParquetFile(path, read_dictionary=_texts(schema))
+    except KeyError as error:  # a text column that is not there
+        raise pa.ArrowInvalid(f"{path} lacks the column {error}") from error
+    with opened as file:
         if not set(schema.names) <= set(file.schema_arrow.names):
             raise pa.ArrowInvalid(f"{path} lacks columns")
         found = file.read(columns=schema.names, use_threads=False)

@@ -120,7 +120,7 @@ def test_everything_off_is_the_identity(plain: Callable[..., Any]) -> None:
     one = plain_draw(plain)
     source = torch.rand(1, 1, EDGE, EDGE, EDGE, generator=torch.Generator().manual_seed(1))
     clean = apply.resample(source, [one], EDGE, 12.0)
-    torch.testing.assert_close(clean, source, rtol=0, atol=1e-5)
+    torch.testing.assert_close(clean, source, rtol=0, atol=1e-4)
     assert apply.add_artefacts(clean, [one], 30.0) is clean
     assert torch.equal(apply.drop_cuboids(clean.clone(), [one]), clean)
 
@@ -132,13 +132,13 @@ def test_a_flip_is_a_flip_and_a_scale_a_scale(axis: int, plain: Callable[..., An
     signs = torch.ones(3)
     signs[axis] = -1
     flipped = apply.resample(source, [replace(one, matrix=torch.diag(signs))], EDGE, 12.0)
-    torch.testing.assert_close(flipped, source.flip(axis + 2), rtol=0, atol=1e-5)
+    torch.testing.assert_close(flipped, source.flip(axis + 2), rtol=0, atol=1e-4)
 
     shift = torch.zeros(3)
     shift[axis] = 2.0
     moved = apply.resample(source, [replace(one, offset_vox=shift)], EDGE, 12.0)
     inside = moved.narrow(axis + 2, 0, EDGE - 2)
-    torch.testing.assert_close(inside, source.narrow(axis + 2, 2, EDGE - 2), rtol=0, atol=1e-5)
+    torch.testing.assert_close(inside, source.narrow(axis + 2, 2, EDGE - 2), rtol=0, atol=1e-4)
 
 
 def test_resampling_is_what_torch_makes_of_the_affine_map() -> None:
@@ -151,7 +151,7 @@ def test_resampling_is_what_torch_makes_of_the_affine_map() -> None:
     theta = torch.cat([theta[:, :3].flip(0).flip(1), theta[:, 3:].flip(0)], dim=1)  # x is the last axis
     grid = torch.nn.functional.affine_grid(theta[None], [1, 1, EDGE, EDGE, EDGE], align_corners=True)
     theirs = torch.nn.functional.grid_sample(source, grid, padding_mode="border", align_corners=True)
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-4)
 
 
 def test_elastic_displacement_has_the_asked_size(plain: Callable[..., Any]) -> None:

@@ -118,7 +118,8 @@ def test_save_writes_beside_the_jobs(results: Path) -> None:
     invoke(results / "synthetic", "--save", "--table", "paper-1")
     folder = results / "synthetic" / "report"
     assert {path.name for path in folder.iterdir()} == {
-        "cells.csv", "cells.json", "cells.parquet", "paper-1.md", "paper-1.tex", "tables.html", "tables.tex",
+        "cells.csv", "cells.json", "cells.parquet", "paper-1.md", "paper-1.tex", "report.html",
+        "tables.html", "tables.tex",
     }  # fmt: skip
 
 
