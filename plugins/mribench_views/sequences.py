@@ -211,4 +211,5 @@ class Mp2rage(Sequence):
         ratio = self.ratio(maps, parameters, transmit)
         if self.shows(MP2RAGE_MAGNITUDE.name):
             return torch.nan_to_num(ratio.abs(), nan=0.0, posinf=0.0, neginf=0.0)
-        return (ratio + 0.5).masked_fill_(map_of(maps, "PD", self.name) <= 0, 0)
+        tissue = map_of(maps, "PD", self.name).clamp_min(0).sign_()
+        return (ratio + 0.5) * tissue
