@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from head_maps import FILES
 from monai import transforms as mt
 from torch import Tensor
 
@@ -19,7 +20,6 @@ from mribench.interfaces import MRISequence
 
 SOURCE_VOX = 115
 VIEW_VOX = 96
-FILES = {"PD": "pd.nii", "R1": "r1.nii", "R2s": "r2s.nii", "MTsat": "mtsat.nii"}
 ARTEFACT_PROBABILITY = 0.5
 """Not published; half of the views, as mribench has it."""
 

@@ -80,7 +80,8 @@ def command(
     directory, run = load(what, results, sets)
     run = dataclasses.replace(run, marking=marking)
     document = _of_run(run, tables, against)
-    whole = functools.partial(_page, run, document, directory, bool(tables or against))
+    # cached: --format html --save shows the page and saves it
+    whole = functools.cache(functools.partial(_page, run, document, directory, bool(tables or against)))
     if output_format == "html":
         _put(whole(), output)
     else:

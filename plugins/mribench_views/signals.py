@@ -135,7 +135,7 @@ def mprage_as_printed(
     cosine = torch.cos(angle_rad)
     recovery = recovered(r1_per_s, tr_s)
     steady = torch.sin(angle_rad) * recovery / (1 - cosine * (1 - recovery))
-    left = 1 - (cosine * torch.exp(-r1_per_s * tx_s)) ** n_excitations
+    left = 1 - (cosine * decayed(r1_per_s, tx_s)) ** n_excitations
     delay_s = tr_s - ti_s - n_excitations * tx_s / 2
     kept = 1 - recovered(r1_per_s, delay_s)
     return (steady * left * kept + 1 - kept).abs()
