@@ -88,6 +88,17 @@ JOB_SCHEMA = pa.schema(
 )
 """One row per job: cost, digests, checks. Not reproducible bit for bit, as score rows are."""
 
+EVALUATED_SCHEMA = pa.schema(
+    [
+        JOB_SCHEMA.field(name)
+        for name in (
+            "job_key", "id", "kind", "wall_s", "parameters", "peak_memory_bytes", "split_digest",
+            "clipped_vox", "repaired_vox", "label_source", "device", "versions",
+        )
+    ]
+)  # fmt: skip
+"""The columns of a job row that an evaluate job fills; it trains nothing, and the others are null."""
+
 EMBEDDED_COLUMNS = {
     name: CELL_COLUMNS[name]
     for name in (

@@ -26,11 +26,19 @@ def caption(run: RunData, frame: pd.DataFrame, question: Question, notes: Sequen
         question: what the table asked.
         notes: footnotes of rows.
     """
-    sentences = [
-        _what(frame, run, question),
+    sentences = (
+        f"Mean ± SE {whose(frame, run, question)}",
         _standard_error(frame),
         marks_sentence(set(frame["mark_style"])),
         _empty_masks(_once(frame), run),
+        *state(run, frame, notes),
+    )
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def state(run: RunData, frame: pd.DataFrame, notes: Sequence[str]) -> tuple[str, ...]:
+    """Return the last sentences of ``caption``: what is missing, which profile, what may be claimed."""
+    sentences = (
         _incomplete(_once(frame)),
         failed_jobs(frame, run),
         _superseded(run),
@@ -38,11 +46,12 @@ def caption(run: RunData, frame: pd.DataFrame, question: Question, notes: Sequen
         profile_sentence(profiles_shown(run.manifest)),
         claim(frame),
         *notes,
-    ]
+    )
     return tuple(sentence for sentence in sentences if sentence)
 
 
-def _what(frame: pd.DataFrame, run: RunData, question: Question) -> str:
+def whose(frame: pd.DataFrame, run: RunData, question: Question) -> str:
+    """Return which site and sequence cells are of, and how many subjects and seeds."""
     parts = []
     for name, cells in frame.groupby("task", sort=False):
         subjects = cells["n_subjects_total"]
@@ -60,7 +69,7 @@ def _what(frame: pd.DataFrame, run: RunData, question: Question) -> str:
             )
         )
     domain = "on the site and sequence trained on" if question.in_domain else "per test site"
-    return f"Mean ± SE {domain}; {'; '.join(parts)}; {_seeds(frame)}."
+    return f"{domain}; {'; '.join(parts)}; {_seeds(frame)}."
 
 
 def _seeds(frame: pd.DataFrame) -> str:

@@ -172,11 +172,21 @@ def _part(
     )
     cells = progress.reset_index().merge(metric_frame(run.manifest), on="task")
     by += ["metric"]
-    means = pd.concat(
-        [subject_means(rows, by, question.within, policy) for policy, rows in _by_policy(scores, run)],
-        ignore_index=True,
-    )
+    means = values_of(run, scores, by, question)
     return cells.merge(estimates_of(means, by), on=by, how="left"), means
+
+
+def values_of(run: RunData, scores: pd.DataFrame, by: Sequence[str], question: Question) -> pd.DataFrame:
+    """Return ``subject_means`` of scores of a run, each row under its profile's policy on empty masks.
+
+    Args:
+        run: whose scores these are.
+        scores: rows of ``selected``.
+        by: columns that make up a group, the label of the row among them.
+        question: what is averaged within a subject.
+    """
+    parts = [subject_means(rows, by, question.within, policy) for policy, rows in _by_policy(scores, run)]
+    return pd.concat(parts, ignore_index=True)
 
 
 def _by_policy(scores: pd.DataFrame, run: RunData) -> Iterator[tuple[Policy, pd.DataFrame]]:

@@ -23,6 +23,9 @@ from mribench.report.invariance import invariance_frame
 from mribench.report.layouts import LEADERBOARD, PAPER, TRANSFER
 from mribench.report.load import RunData
 from mribench.report.manifest import profiles_shown
+from mribench.report.over_identity import COLUMNS as DIFFERENCE
+from mribench.report.over_identity import NAME as OVER_IDENTITY
+from mribench.report.over_identity import over_identity_frame
 from mribench.statistics.scores import ESTIMATE_COLUMNS
 
 SCHEMA = 1
@@ -45,7 +48,7 @@ DEFECT_COLUMNS = (
 _NUMBERS = {
     "fraction", "chance", "mean", "se", "df", "without", "with_defect", "low", "high", "gap_without",
     "gap_with_defect", "gain_largest", "gain_in_domain", "gain_out_of_domain", "published_mean",
-    "published_se", "difference",
+    "published_se", "difference", "p", "d_z", "p_above",
 }  # fmt: skip
 _YES_NO = {
     "higher_is_better",
@@ -61,11 +64,13 @@ _COUNTS = {"wins", "ties", "losses"}
 def tidy(run: RunData, tables: Sequence[str]) -> pd.DataFrame:
     """Return one row per cell of the named tables, unscaled and unrounded.
 
-    The columns are ``COLUMNS``, with the table of defects among the tables ``DEFECT_COLUMNS`` too.
+    The columns are ``COLUMNS``; the table of defects adds ``DEFECT_COLUMNS``, that of gains over identity
+    ``over_identity.COLUMNS``.
     """
     signs = flags(run)
     parts = []
-    columns = [*COLUMNS, *(DEFECT_COLUMNS if DEFECTS in tables else ())]
+    more = {DEFECTS: DEFECT_COLUMNS, OVER_IDENTITY: DIFFERENCE}
+    columns = list(dict.fromkeys([*COLUMNS, *(c for name in tables for c in more.get(name, ()))]))
     for name in tables:
         cells = _WHOLE[name](run) if name in _WHOLE else _cells(run, name)
         cells = cells.assign(table=name)
@@ -93,7 +98,16 @@ def _effects(run: RunData) -> pd.DataFrame:
     return defects_frame(run).rename(columns={"difference": "mean"})
 
 
-_WHOLE = {INVARIANCE: invariance_frame, DEFECTS: _effects, BUDGET_TABLE: budget_frame}
+def _over_identity(run: RunData) -> pd.DataFrame:
+    return over_identity_frame(run).pipe(_with_cohort, run)
+
+
+_WHOLE = {
+    OVER_IDENTITY: _over_identity,
+    INVARIANCE: invariance_frame,
+    DEFECTS: _effects,
+    BUDGET_TABLE: budget_frame,
+}
 
 
 def _cells(run: RunData, name: str) -> pd.DataFrame:
@@ -102,6 +116,10 @@ def _cells(run: RunData, name: str) -> pd.DataFrame:
     cells = layout_frame(run, name) if declared else cell_frame(run, question)
     if question is PAPER and not declared:
         cells = cells[cells["task"] == list(run.manifest["tasks"])[int(name.removeprefix("paper-")) - 1]]
+    return _with_cohort(cells, run)
+
+
+def _with_cohort(cells: pd.DataFrame, run: RunData) -> pd.DataFrame:
     cohorts = {task: found.get("dataset") for task, found in run.manifest["tasks"].items()}
     return cells.assign(dataset=cells["task"].map(cohorts))
 

@@ -21,6 +21,8 @@ from mribench.report.invariance import NAME as INVARIANCE
 from mribench.report.invariance import invariance_table
 from mribench.report.load import RunData
 from mribench.report.model import Cell, Column, Row, Table
+from mribench.report.over_identity import NAME as OVER_IDENTITY
+from mribench.report.over_identity import over_identity_table
 
 TRANSFER = Question(own_sequence=False)
 PAPER = Question(own_sequence=True)
@@ -41,7 +43,12 @@ def build(run: RunData, name: str) -> list[Table]:
         return [leaderboard(run)]
     if name in layouts(run):
         return [declared(run, name)]
-    whole = {INVARIANCE: invariance_table, DEFECTS: defects_table, BUDGET: budget_table}
+    whole = {
+        OVER_IDENTITY: over_identity_table,
+        INVARIANCE: invariance_table,
+        DEFECTS: defects_table,
+        BUDGET: budget_table,
+    }
     if name in whole:
         return [whole[name](run)]
     return transfer(run) if name == "transfer" else [paper(run, int(name.removeprefix("paper-")))]
@@ -50,7 +57,7 @@ def build(run: RunData, name: str) -> list[Table]:
 def table_names(run: RunData) -> list[str]:
     """Return the names of the tables that these results can make."""
     papers = (f"paper-{i + 1}" for i in range(len(run.manifest["tasks"])))
-    return ["leaderboard", "transfer", INVARIANCE, DEFECTS, BUDGET, *papers, *layouts(run)]
+    return ["leaderboard", OVER_IDENTITY, "transfer", INVARIANCE, DEFECTS, BUDGET, *papers, *layouts(run)]
 
 
 def leaderboard(run: RunData) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,18 @@ import pandas as pd
 import pyarrow as pa
 
 from mribench.errors import StoreError
-from mribench.records import CELL_COLUMNS, INVARIANCE_SCHEMA, JOB_SCHEMA, SCORE_SCHEMA
+from mribench.records import (
+    CELL_COLUMNS,
+    EVALUATED_SCHEMA,
+    INVARIANCE_SCHEMA,
+    JOB_SCHEMA,
+    SCORE_SCHEMA,
+)
 from mribench.report.digests import of_one_split
 from mribench.report.embedded import planned_embeds
 from mribench.report.manifest import merge
 from mribench.report.marking import Marking
-from mribench.report.reading import read_rows
+from mribench.report.reading import read_rows, read_scores
 from mribench.store import SCHEMA, Store, read_json
 
 DESCRIPTION = ("views", "objective", "encoder", "n_train_subjects")
@@ -94,27 +100,33 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
     done = {key for key, state in status.items() if state == "done"}
     manifest = merge(manifests)
     varied = cells["profile"].isin(manifest["variants"])
-    shown, of_variants = (
-        [key for key in part["key"].dropna() if key in done] for part in (cells[~varied], cells[varied])
-    )
+    finished = cells["key"].isin(done)
+    shown, of_variants = cells[finished & ~varied], cells[finished & varied]
     trained = [job["key"] for job in planned if job["key"] in done and job["kind"] != "evaluate"]
     embeds = planned_embeds(planned, status, blame, lambda key: _finished(directory, key))
     embedded = [key for key in embeds.loc[~embeds["superseded"], "key"].dropna() if key in done]
-    read = functools.partial(read_rows, directory / "jobs")
+    jobs = directory / "jobs"
     return RunData(
         manifest=manifest,
-        scores=read(shown, "records.parquet", SCORE_SCHEMA, categorical=True),
-        jobs=read([*dict.fromkeys(trained), *shown], "job.parquet", JOB_SCHEMA),
+        scores=read_scores(jobs, shown),
+        jobs=_job_rows(jobs, dict.fromkeys(trained), shown["key"]),
         cells=cells[~varied].reset_index(drop=True),
         status=status,
         reasons={job["id"]: statuses[job["key"]].reason for job in planned if job["key"] in statuses},
         superseded=superseded,
         mixed=mixed,
-        invariance=read(embedded, "invariance.parquet", INVARIANCE_SCHEMA),
+        invariance=read_rows(jobs, embedded, "invariance.parquet", INVARIANCE_SCHEMA),
         embeds=embeds,
         variants=cells[varied].reset_index(drop=True),
-        variant_scores=read(of_variants, "records.parquet", SCORE_SCHEMA, categorical=True),
+        variant_scores=read_scores(jobs, of_variants),
     )
+
+
+def _job_rows(jobs: Path, trained: Iterable[str], evaluated: Iterable[str]) -> pd.DataFrame:
+    """Return the rows of ``JOB_SCHEMA`` of jobs that train or embed, then those of evaluate jobs."""
+    first = read_rows(jobs, trained, "job.parquet", JOB_SCHEMA)
+    last = read_rows(jobs, evaluated, "job.parquet", EVALUATED_SCHEMA)
+    return pd.concat([first, last.reindex(columns=JOB_SCHEMA.names)], ignore_index=True)
 
 
 def read_manifests(directory: Path, digest: str | None = None) -> list[dict[str, Any]]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Sequence
 from typing import Literal, get_args
 
+import numpy as np
 import pandas as pd
 
-from mribench.statistics import mark
 from mribench.statistics.difference import ENOUGH_SEEDS
-from mribench.statistics.ties import ALPHA, compare_family
+from mribench.statistics.marks import Mark, mark
+from mribench.statistics.scores import numbered
+from mribench.statistics.tables import SeedSubjectTable, split_tables
+from mribench.statistics.ties import ALPHA, judged
 
 Marking = Literal["ties", "paper", "none"]
 """``ties``: from five seeds on the best and all not separated from it, with fewer plain marks; ``paper``:
@@ -39,25 +42,33 @@ def marks(frame: pd.DataFrame, keys: Sequence[str], means: pd.DataFrame, marking
     Returns:
         ``mark``, and ``mark_style``: ``paper`` or ``tested``; empty where nothing is compared.
     """
-    found = pd.DataFrame({"mark": "none", "mark_style": ""}, index=frame.index, dtype=object)
-    if marking == "none":
-        return found
-    place = [*keys, "metric"]
-    ranked = frame[(frame["arm"] != "identity") & (frame["status"] == "ok")]
-    enough = marking == "ties" and bool(ranked["n_seeds"].ge(ENOUGH_SEEDS).any())
-    rows = _by_cell(means, place) if enough else {}
-    for where, family in ranked.groupby(place, dropna=False, sort=False):
-        higher = bool(family["higher_is_better"].iloc[0])
-        style, named = PLAIN, mark(family["mean"].tolist(), higher_is_better=higher)
-        if enough:
-            known = {row: rows[_key(where), row] for row in family["row"] if (_key(where), row) in rows}
-            compared = compare_family(known, higher_is_better=higher)
-            if compared.style == TESTED:
-                marked = compared.methods.set_index("row")["mark"].to_dict()
-                style, named = TESTED, [marked.get(row, "none") for row in family["row"]]
-        found.loc[family.index, "mark"] = named
-        found.loc[family.index, "mark_style"] = style
-    return found
+    named = np.full(len(frame), "none", dtype=object)
+    styles = np.full(len(frame), "", dtype=object)
+    ranked = np.flatnonzero((frame["arm"] != "identity") & (frame["status"] == "ok"))
+    if marking != "none" and len(ranked):
+        cells = frame.iloc[ranked]
+        enough = marking == "ties" and bool(cells["n_seeds"].ge(ENOUGH_SEEDS).any())
+        heads, number = numbered(cells, [*keys, "metric"])
+        tables = _by_cell(means, [*keys, "metric"]) if enough else {}
+        higher, mean, rows = (cells[name].to_numpy() for name in ("higher_is_better", "mean", "row"))
+        for family, where in enumerate(heads.itertuples(index=False, name=None)):
+            at = np.flatnonzero(number == family)
+            known = {row: table for row in rows[at] if (table := tables.get((_key(where), row))) is not None}
+            style, found = _family(mean[at], rows[at], known, higher_is_better=bool(higher[at[0]]))
+            named[ranked[at]], styles[ranked[at]] = found, style
+    return pd.DataFrame({"mark": named, "mark_style": styles}, index=frame.index)
+
+
+def _family(
+    means: np.ndarray, rows: np.ndarray, tables: dict[str, SeedSubjectTable], *, higher_is_better: bool
+) -> tuple[str, list[Mark]]:
+    """Return the style and the marks of the rows of one family; tested where its tables have the seeds."""
+    if tables:
+        compared = judged(tables, higher_is_better=higher_is_better)
+        if compared.style == TESTED:
+            marked = dict(zip(compared.names, compared.marks, strict=True))
+            return TESTED, [marked.get(row, "none") for row in rows]
+    return PLAIN, mark(means.tolist(), higher_is_better=higher_is_better)
 
 
 def marks_sentence(styles: Collection[str]) -> str:
@@ -67,9 +78,11 @@ def marks_sentence(styles: Collection[str]) -> str:
     return _PLAIN if PLAIN in styles else ""
 
 
-def _by_cell(means: pd.DataFrame, place: Sequence[str]) -> dict[tuple[Hashable, str], pd.DataFrame]:
-    groups = means.groupby([*place, "row"], dropna=False, sort=False)
-    return {(_key(where[:-1]), str(where[-1])): rows for where, rows in groups}
+def _by_cell(means: pd.DataFrame, place: Sequence[str]) -> dict[tuple[Hashable, str], SeedSubjectTable]:
+    heads, number = numbered(means, [*place, "row"])
+    where = heads[list(place)].itertuples(index=False, name=None)
+    keys = zip(map(_key, where), heads["row"], strict=True)
+    return dict(zip(keys, split_tables(means, number, len(heads)), strict=True))
 
 
 def _key(where: Hashable) -> Hashable:

@@ -1,4 +1,4 @@
-"""Reads many small Parquet files of one schema into one frame."""
+"""Reads many small Parquet files of one schema into one frame; rows of scores as categories."""
 
 from __future__ import annotations
 
@@ -6,45 +6,80 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mribench.errors import StoreError
+from mribench.records import CELL_COLUMNS, SCORE_SCHEMA
 
 _AGAIN = "delete its folder and run the benchmark again"
-_THREADS = 4
+_THREADS = 2
+_MEASURED = pa.schema([field for field in SCORE_SCHEMA if field.name not in {*CELL_COLUMNS, "job_key"}])
 
 
-def read_rows(
-    jobs: Path, keys: Iterable[str], name: str, schema: pa.Schema, *, categorical: bool = False
-) -> pd.DataFrame:
-    """Read a file of each of several jobs, in the order given.
+def read_rows(jobs: Path, keys: Iterable[str], name: str, schema: pa.Schema) -> pd.DataFrame:
+    """Read a file of each of several jobs into one frame, in the order given.
 
     Args:
         jobs: folder of the jobs.
         keys: of the jobs.
         name: of the file.
         schema: its columns; a file may have more.
-        categorical: texts as categories: a fifth of the memory, and faster to read and to group.
 
     Raises:
         StoreError: when one is not there, cannot be read, or lacks columns.
     """
+    return _frame(_tables(jobs, keys, name, schema), schema)
+
+
+def read_scores(jobs: Path, cells: pd.DataFrame) -> pd.DataFrame:
+    """Read the score rows of evaluate jobs: what was measured from their files, the rest from the plan.
+
+    A file repeats its cell in every row; reading that too would take twice as long.
+
+    Args:
+        jobs: folder of the jobs.
+        cells: one row per job, with ``CELL_COLUMNS`` and ``key``.
+
+    Returns:
+        rows of ``SCORE_SCHEMA`` in the order of ``cells``; texts are categories, a fifth of the memory and
+        faster to read and to group.
+
+    Raises:
+        StoreError: as ``read_rows``.
+    """
+    measured = _with_dictionaries(_MEASURED)
+    tables = _tables(jobs, cells["key"], "records.parquet", measured)
+    place = np.repeat(np.arange(len(cells)), [table.num_rows for table in tables])
+    about = cells[[*CELL_COLUMNS, "key"]].rename(columns={"key": "job_key"}).reset_index(drop=True)
+    found = {}
+    for field in SCORE_SCHEMA:
+        if field.name in about:
+            column = about[field.name]
+            coded = column.astype("category") if field.type == pa.string() else column
+            found[field.name] = coded.take(place).reset_index(drop=True)
+    return pd.DataFrame(found).join(_frame(tables, measured))[SCORE_SCHEMA.names]
+
+
+def _tables(jobs: Path, keys: Iterable[str], name: str, schema: pa.Schema) -> list[pa.Table]:
     paths = [jobs / key / name for key in keys]
-    wanted = _with_dictionaries(schema) if categorical else schema
     try:
         with ThreadPoolExecutor(_THREADS) as pool:
-            tables = list(pool.map(lambda path: _table(path, wanted), paths))
+            return list(pool.map(lambda path: _table(path, schema), paths))
     except FileNotFoundError as error:
         gone = next((path for path in paths if not path.exists()), error.filename or name)
         raise StoreError(f"{gone} is not there, though its job is done", _AGAIN) from error
     except (OSError, pa.ArrowException) as error:
-        broken = [path for path in paths if not _readable(path, wanted)]
+        broken = [path for path in paths if not _readable(path, schema)]
         where = str(broken[0]) if broken else f"some {name} under {jobs}"
         reason = " ".join(str(error).split())
         raise StoreError(f"cannot read {where}: {reason[:160]}", _AGAIN) from error
-    whole = pa.concat_tables(tables) if tables else wanted.empty_table()
+
+
+def _frame(tables: Sequence[pa.Table], schema: pa.Schema) -> pd.DataFrame:
+    whole = pa.concat_tables(tables) if tables else schema.empty_table()
     return whole.unify_dictionaries().to_pandas()
 
 

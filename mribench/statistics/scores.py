@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Literal, get_args
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from mribench.statistics.crossed import mean_and_se
+from mribench.statistics.tables import UNTRAINED, SeedSubjectTable, split_tables
 
-_NO_SEED = -1
+_COUNTS = ("n_rows", "n_failed", "n_empty", "n_both_empty")
 _ONE_EMPTY = ("pred-empty", "ref-empty")
 
 Policy = Literal["penalty", "dropped", "256mm"]
@@ -97,27 +98,51 @@ def subject_means(
         ``n_empty``, ``n_both_empty``.
     """
     failed = scores["status"].eq("failed")
-    keys = [*by, "seed", "subject"]
-    rows = scores[[*by, *within, "subject", "session"]].assign(
-        seed=scores["seed"].fillna(_NO_SEED).astype(np.int64),
-        value=counted(scores, policy).mask(failed),
-        n_rows=1,
-        n_failed=failed.astype(np.int64),
-        n_empty=scores["status"].isin(_ONE_EMPTY).astype(np.int64),
-        n_both_empty=scores["status"].eq("both-empty").astype(np.int64),
-    )
-    for level in ([*keys, *within, "session"], [*keys, *within], keys):
-        rows = _averaged(rows, level)
+    heads, number = numbered(scores, by)
+    seed = scores["seed"].fillna(UNTRAINED).astype(np.int64)
+    codes = pd.DataFrame({name: pd.factorize(scores[name])[0] for name in (*within, "session")})
+    codes["pair"] = _joint([number, pd.factorize(seed)[0], pd.factorize(scores["subject"])[0]])
+    rows = pd.DataFrame(
+        {
+            "value": counted(scores, policy).mask(failed),
+            "n_rows": 1,
+            "n_failed": failed.astype(np.int64),
+            "n_empty": scores["status"].isin(_ONE_EMPTY).astype(np.int64),
+            "n_both_empty": scores["status"].eq("both-empty").astype(np.int64),
+        }
+    ).reset_index(drop=True)
+    origin = np.arange(len(rows))
+    for level in (["pair", *within, "session"], ["pair", *within], ["pair"]):
+        rows, first = _averaged(rows, _joint([codes[name].to_numpy() for name in level]))
+        codes, origin = codes.take(first), origin[first]
     rows["value"] = rows["value"].mask(rows["n_failed"] > 0)
     # texts may come as categories, which group faster; what is made of few rows has plain ones
-    texts = {name: rows[name].cat.categories.dtype for name in rows.select_dtypes("category").columns}
-    return rows.astype(texts)
+    subject = scores["subject"].astype(_plain(scores["subject"])).take(origin)
+    found = heads.astype({name: _plain(heads[name]) for name in heads}).take(number[origin])
+    found = found.assign(seed=seed.to_numpy()[origin], subject=subject.to_numpy())
+    return found.reset_index(drop=True).join(rows)
 
 
-def _averaged(rows: pd.DataFrame, level: Sequence[str]) -> pd.DataFrame:
-    groups = rows.groupby(list(level), dropna=False, sort=False, observed=True)
-    counts = {name: (name, "sum") for name in ("n_rows", "n_failed", "n_empty", "n_both_empty")}
-    return groups.agg(value=("value", "mean"), **counts).reset_index()
+def _plain(column: pd.Series) -> Any:
+    return column.cat.categories.dtype if isinstance(column.dtype, pd.CategoricalDtype) else column.dtype
+
+
+def _joint(codes: Sequence[np.ndarray]) -> np.ndarray:
+    """Return one code for several, by first appearance; a code of -1 is a null."""
+    joint = codes[0]
+    for code in codes[1:]:
+        joint = pd.factorize(joint * (code.max(initial=0) + 2) + code)[0]
+    return joint
+
+
+def _averaged(rows: pd.DataFrame, group: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return one row per group, and the place of its first row; values are averaged and counts added."""
+    first = np.flatnonzero(~pd.Series(group).duplicated())
+    if len(first) == len(rows):
+        return rows, first
+    groups = rows.groupby(group, sort=False)
+    counts = {name: (name, "sum") for name in _COUNTS}
+    return groups.agg(value=("value", "mean"), **counts).reset_index(drop=True), first
 
 
 def complete(table: np.ndarray) -> np.ndarray:
@@ -132,26 +157,8 @@ def estimate(means: pd.DataFrame) -> Estimate:
 
     Seeds without any score are dropped; of the others, only subjects scored under every seed count.
     """
-    row, seeds_seen = pd.factorize(means["seed"])
-    column, subjects_seen = pd.factorize(means["subject"])
-    table = np.full((len(seeds_seen), len(subjects_seen)), np.nan)
-    table[row, column] = means["value"]
-    kept = complete(table)
-    mean, se, df = mean_and_se(kept)
-    trained = bool((means["seed"] != _NO_SEED).any())
-    return Estimate(
-        mean=mean,
-        se=se,
-        df=df,
-        n_subjects=kept.shape[1],
-        n_subjects_total=table.shape[1],
-        n_seeds=kept.shape[0] if trained else 0,
-        n_rows=int(means["n_rows"].sum()),
-        n_failed=int(means["n_failed"].sum()),
-        n_empty=int(means["n_empty"].sum()),
-        n_both_empty=int(means["n_both_empty"].sum()),
-        n_missing_pairs=int(np.count_nonzero(np.isnan(table))),
-    )
+    (row,) = estimates_of(means, []).to_dict("records")
+    return Estimate(**{str(name): value for name, value in row.items()})
 
 
 def estimates(
@@ -170,7 +177,31 @@ def estimates(
 
 def estimates_of(means: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Return one row per group of ``subject_means``: the columns ``by`` and the fields of ``Estimate``."""
-    number = means.groupby(list(by), dropna=False, sort=False, observed=True).ngroup()
-    heads = means.loc[~number.duplicated(), list(by)].reset_index(drop=True)
-    rows = [asdict(estimate(group)) for _, group in means.groupby(number, sort=False)]
-    return heads.join(pd.DataFrame(rows, columns=ESTIMATE_COLUMNS))
+    heads, number = numbered(means, by)
+    counts = means[list(_COUNTS)].groupby(number).sum().reindex(heads.index, fill_value=0)
+    tables = split_tables(means, number, len(heads))
+    rows = [_of_table(table) for table in tables]
+    return heads.join(pd.DataFrame(rows, index=heads.index).join(counts)[ESTIMATE_COLUMNS])
+
+
+def numbered(means: pd.DataFrame, by: Sequence[str]) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the columns ``by`` of each group, and the group's number of each row, by first appearance."""
+    if not by:
+        return pd.DataFrame(index=range(1)), np.zeros(len(means), dtype=int)
+    number = means.groupby(list(by), dropna=False, sort=False, observed=True).ngroup().to_numpy()
+    first = ~pd.Series(number).duplicated().to_numpy()
+    return means.loc[first, list(by)].reset_index(drop=True), number
+
+
+def _of_table(table: SeedSubjectTable) -> dict[str, float]:
+    kept = complete(table.values)
+    mean, se, df = mean_and_se(kept)
+    return {
+        "mean": mean,
+        "se": se,
+        "df": df,
+        "n_subjects": kept.shape[1],
+        "n_subjects_total": table.values.shape[1],
+        "n_seeds": 0 if table.untrained else kept.shape[0],
+        "n_missing_pairs": int(np.count_nonzero(np.isnan(table.values))),
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,30 @@ import pandas as pd
 SEED, SUBJECT, VALUE = "seed", "subject", "value"
 UNTRAINED = -1
 """The seed of a row that nothing was trained for."""
+
+
+@dataclass(frozen=True)
+class SeedSubjectTable:
+    """The scores of one method.
+
+    Attributes:
+        values: ``(S, N)``, NaN where there is none.
+        seeds: S of them, sorted.
+        subjects: N of them, sorted.
+    """
+
+    values: np.ndarray
+    seeds: pd.Index
+    subjects: pd.Index
+
+    def finite(self) -> np.ndarray:
+        """Return the values with NaN in place of infinite ones."""
+        return np.where(np.isfinite(self.values), self.values, np.nan)
+
+    @property
+    def untrained(self) -> bool:
+        """Whether nothing was trained for it."""
+        return list(self.seeds) == [UNTRAINED]
 
 
 def seed_subject_table(means: pd.DataFrame) -> pd.DataFrame:
@@ -22,10 +46,69 @@ def seed_subject_table(means: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: for two values of one (seed, subject) pair.
     """
-    if means.duplicated([SEED, SUBJECT]).any():
+    table = single_table(means)
+    seeds, subjects = (index.rename(name) for index, name in ((table.seeds, SEED), (table.subjects, SUBJECT)))
+    return pd.DataFrame(table.finite(), seeds, subjects)
+
+
+def single_table(means: pd.DataFrame) -> SeedSubjectTable:
+    """Return the table of rows of ``subject_means`` of one group.
+
+    Raises:
+        ValueError: as ``split_tables``.
+    """
+    return split_tables(means, np.zeros(len(means), dtype=int), 1)[0]
+
+
+def split_tables(means: pd.DataFrame, number: np.ndarray, groups: int) -> list[SeedSubjectTable]:
+    """Return the table of each group of ``subject_means``.
+
+    Args:
+        means: rows of ``subject_means``.
+        number: ``(rows,)`` group of each row, 0 to ``groups`` - 1.
+        groups: how many there are.
+
+    Raises:
+        ValueError: for two values of one (group, seed, subject).
+    """
+    seed, seeds = pd.factorize(means[SEED], sort=True)
+    subject, subjects = pd.factorize(means[SUBJECT], sort=True)
+    value = means[VALUE].to_numpy(float)
+    order = np.argsort(number, kind="stable")
+    ends = np.searchsorted(number[order], np.arange(1, groups))
+    # groups mostly share their seeds and subjects: an index is made once
+    part_of = {SEED: _parts(seeds), SUBJECT: _parts(subjects)}
+    return [_filled(seed[rows], subject[rows], value[rows], part_of) for rows in np.split(order, ends)]
+
+
+def _parts(index: pd.Index) -> Callable[[np.ndarray], pd.Index]:
+    """Return what takes places of an index, and gives the same object for the same ones."""
+    known: dict[bytes, pd.Index] = {}
+
+    def part(places: np.ndarray) -> pd.Index:
+        key = places.tobytes()
+        if key not in known:
+            known[key] = pd.Index(index[places])
+        return known[key]
+
+    return part
+
+
+def _filled(
+    seed: np.ndarray,
+    subject: np.ndarray,
+    value: np.ndarray,
+    part_of: Mapping[str, Callable[[np.ndarray], pd.Index]],
+) -> SeedSubjectTable:
+    """Return the table of rows whose seeds and subjects are places in the indices of all groups."""
+    seeds, row = np.unique(seed, return_inverse=True)
+    subjects, column = np.unique(subject, return_inverse=True)
+    place = row * len(subjects) + column
+    if len(np.unique(place)) < len(place):
         raise ValueError("expected one value per seed and subject, got several: average them first")
-    table = means.set_index([SEED, SUBJECT])[VALUE].unstack(SUBJECT)
-    return table.astype(float).where(np.isfinite(table.astype(float)))
+    values = np.full((len(seeds), len(subjects)), np.nan)
+    values.flat[place] = value
+    return SeedSubjectTable(values, part_of[SEED](seeds), part_of[SUBJECT](subjects))
 
 
 @dataclass(frozen=True)
@@ -76,22 +159,27 @@ def aligned(groups: Mapping[str, pd.DataFrame]) -> Scores:
     Args:
         groups: rows of ``subject_means`` by method.
     """
-    tables = {name: seed_subject_table(group) for name, group in groups.items() if len(group)}
-    tables = {name: table for name, table in tables.items() if table.notna().to_numpy().any()}
+    return aligned_tables({name: single_table(group) for name, group in groups.items()})
+
+
+def aligned_tables(tables: Mapping[str, SeedSubjectTable]) -> Scores:
+    """As ``aligned``, of tables."""
+    tables = {name: table for name, table in tables.items() if np.isfinite(table.values).any()}
     if not tables:
         return Scores([], np.empty((0, 0, 0)), pd.Index([]), pd.Index([]))
-    trained = [table for table in tables.values() if not _untrained(table)] or list(tables.values())
-    seeds = pd.Index(list(dict.fromkeys(seed for table in trained for seed in table.index)))
-    subjects = pd.Index(list(dict.fromkeys(name for table in tables.values() for name in table.columns)))
-    layers = []
-    for table in tables.values():
-        wide = table.reindex(columns=subjects)
-        everywhere = _untrained(table) and UNTRAINED not in seeds
-        layers.append(
-            np.repeat(wide.to_numpy(), len(seeds), axis=0) if everywhere else wide.reindex(seeds).to_numpy()
-        )
-    return Scores(list(tables), np.stack(layers), seeds, subjects)
+    trained = [table for table in tables.values() if not table.untrained] or list(tables.values())
+    seeds = _union([table.seeds for table in trained])
+    subjects = _union([table.subjects for table in tables.values()])
+    cube = np.full((len(tables), len(seeds), len(subjects)), np.nan)
+    for layer, table in zip(cube, tables.values(), strict=True):
+        everywhere = table.untrained and UNTRAINED not in seeds
+        rows = np.arange(len(seeds)) if everywhere else seeds.get_indexer(table.seeds)
+        layer[np.ix_(rows, subjects.get_indexer(table.subjects))] = table.finite()
+    return Scores(list(tables), cube, seeds, subjects)
 
 
-def _untrained(table: pd.DataFrame) -> bool:
-    return list(table.index) == [UNTRAINED]
+def _union(indices: Sequence[pd.Index]) -> pd.Index:
+    """Return the values of several indices, in the order in which they come first."""
+    if all(index is indices[0] or index.equals(indices[0]) for index in indices[1:]):
+        return indices[0]
+    return indices[0].append(list(indices[1:])).unique()

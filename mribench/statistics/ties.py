@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from mribench.statistics.difference import DIFFERENCE_COLUMNS, ENOUGH_SEEDS, difference_of
-from mribench.statistics.intervals import LEVEL, crossed_interval
+from mribench.statistics.intervals import LEVEL, crossed_interval, p_value, table_spread
 from mribench.statistics.marks import Mark, mark
-from mribench.statistics.tables import aligned
+from mribench.statistics.tables import SeedSubjectTable, aligned_tables, single_table
 
 ALPHA = 0.05
 """Level of the familywise error of the marks."""
@@ -63,36 +63,30 @@ def compare_family(
         name: what the family is, for the description, such as ``tissue, 10 %, dice``.
         alpha: level of the familywise error.
     """
-    everything = aligned(groups)
-    names, kept = everything.names, everything.complete().cube
-    _, n_seeds, n_subjects = kept.shape
-    intervals = [crossed_interval(table, LEVEL) for table in kept]
-    # best first, whatever the order they came in; equal means by name
-    sign = -1.0 if higher_is_better else 1.0
-    order = sorted(range(len(names)), key=lambda k: (_last_if_nan(sign * intervals[k].mean), names[k]))
-    names, intervals, kept = [names[k] for k in order], [intervals[k] for k in order], kept[order]
-    pairs = _pairs(names, kept, missing=int(np.isnan(everything.cube).any(axis=0).sum()))
-    style: Style = "tested" if n_seeds >= ENOUGH_SEEDS and n_subjects > 1 else "paper"
-    pairs["p_adjusted"] = holm(pairs["p"].to_numpy(float)) if style == "tested" else math.nan
-    pairs["separated"] = pairs["p_adjusted"] < alpha
-    found = [interval.mean for interval in intervals]
-    separated = _matrix(names, pairs)
-    if style == "tested":
-        marks, ties = (
-            claimed_marks(found, separated, higher_is_better=higher_is_better),
-            tie_groups(separated),
-        )
-    else:
-        marks, ties = mark(found, higher_is_better=higher_is_better), ()
+    tables = {row: single_table(group) for row, group in groups.items()}
+    return compare_tables(tables, higher_is_better=higher_is_better, name=name, alpha=alpha)
+
+
+def compare_tables(
+    tables: Mapping[str, SeedSubjectTable], *, higher_is_better: bool, name: str = "", alpha: float = ALPHA
+) -> Family:
+    """As ``compare_family``, of tables."""
+    found = judged(tables, higher_is_better=higher_is_better, alpha=alpha)
+    names, cube = found.names, found.cube
+    _, n_seeds, n_subjects = cube.shape
+    pairs = _pairs(names, cube, found.n_missing_pairs)
+    pairs["p_adjusted"] = found.p_adjusted
+    pairs["separated"] = found.p_adjusted < alpha
+    ties = tie_groups(found.separated) if found.style == "tested" else ()
     methods = pd.DataFrame(
         [
             {
                 "row": names[k],
-                **{field: getattr(intervals[k], field) for field in ("mean", "se", "df", "low", "high")},
-                "mark": marks[k],
+                **{field: getattr(interval, field) for field in ("mean", "se", "df", "low", "high")},
+                "mark": found.marks[k],
                 "groups": tuple(place for place, members in enumerate(ties) if k in members),
             }
-            for k in range(len(names))
+            for k, interval in enumerate(crossed_interval(table, LEVEL) for table in cube)
         ],
         columns=METHOD_COLUMNS,
     )
@@ -100,10 +94,65 @@ def compare_family(
         methods=methods,
         pairs=pairs[PAIR_COLUMNS],
         groups=tuple(tuple(names[k] for k in members) for members in ties),
-        style=style,
-        left_out=tuple(key for key in groups if key not in names),
-        description=_description(name, len(names), n_seeds, n_subjects, alpha, style),
+        style=found.style,
+        left_out=tuple(row for row in tables if row not in names),
+        description=_description(name, len(names), n_seeds, n_subjects, alpha, found.style),
     )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The marks of a family, and what they rest on.
+
+    Attributes:
+        names: the methods with any score, best first, whatever the order they came in; equal means by name.
+        cube: ``(M, S, N)``, what all of them share.
+        n_missing_pairs: (seed, subject) pairs that some of them lack.
+        style: which marks these are.
+        marks: one per method.
+        p_adjusted: ``(M (M - 1) / 2,)`` by Holm, of the pairs in the order of ``itertools.combinations``; NaN
+            in style ``paper``.
+        separated: ``(M, M)``, symmetric: which pairs differ after correction.
+    """
+
+    names: list[str]
+    cube: np.ndarray
+    n_missing_pairs: int
+    style: Style
+    marks: list[Mark]
+    p_adjusted: np.ndarray
+    separated: np.ndarray
+
+
+def judged(tables: Mapping[str, SeedSubjectTable], *, higher_is_better: bool, alpha: float = ALPHA) -> Judged:
+    """Return the marks of a family alone; ``compare_family`` says more and takes longer."""
+    everything = aligned_tables(tables)
+    names, cube = everything.names, everything.complete().cube
+    n, n_seeds, n_subjects = cube.shape
+    means = [float(table.mean()) if table.size else math.nan for table in cube]
+    sign = -1.0 if higher_is_better else 1.0
+    order = sorted(range(n), key=lambda k: (_last_if_nan(sign * means[k]), names[k]))
+    names, means, cube = [names[k] for k in order], [means[k] for k in order], cube[order]
+    pairs = list(itertools.combinations(range(n), 2))
+    adjusted, separated = np.full(len(pairs), math.nan), np.zeros((n, n), dtype=bool)
+    tested = n_seeds >= ENOUGH_SEEDS and n_subjects > 1
+    if tested and pairs:
+        first, second = np.array(pairs).T
+        adjusted = holm(_p_values(cube[first] - cube[second]))
+        separated[first, second] = separated[second, first] = adjusted < alpha
+    marks = (
+        claimed_marks(means, separated, higher_is_better=higher_is_better)
+        if tested
+        else mark(means, higher_is_better=higher_is_better)
+    )
+    missing = int(np.isnan(everything.cube).any(axis=0).sum())
+    return Judged(names, cube, missing, "tested" if tested else "paper", marks, adjusted, separated)
+
+
+def _p_values(differences: np.ndarray) -> np.ndarray:
+    """Return the p of each table of differences ``(P, S, N)``, as ``difference_of`` has it."""
+    terms, df = zip(*(table_spread(table) for table in differences), strict=True)
+    return p_value(differences.mean(axis=(1, 2)), np.stack(terms), df[0])
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -172,6 +221,7 @@ def _cliques(
 
 
 def _pairs(names: Sequence[str], cube: np.ndarray, missing: int) -> pd.DataFrame:
+    """Return the difference of each pair."""
     rows = [
         {
             "first": names[i],
@@ -181,14 +231,6 @@ def _pairs(names: Sequence[str], cube: np.ndarray, missing: int) -> pd.DataFrame
         for i, k in itertools.combinations(range(len(names)), 2)
     ]
     return pd.DataFrame(rows, columns=["first", "second", *DIFFERENCE_COLUMNS])
-
-
-def _matrix(names: Sequence[str], pairs: pd.DataFrame) -> np.ndarray:
-    separated = np.zeros((len(names), len(names)), dtype=bool)
-    place = {name: k for k, name in enumerate(names)}
-    for first, second, found in zip(pairs["first"], pairs["second"], pairs["separated"], strict=True):
-        separated[place[first], place[second]] = separated[place[second], place[first]] = found
-    return separated
 
 
 def _last_if_nan(value: float) -> float:

@@ -1,0 +1,107 @@
+"""The table ``over-identity``: what each method gains over the unchanged input, subject by subject."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from mribench.report.captions import state, whose
+from mribench.report.cells import LEADERBOARD, cell_frame, is_share, metric_label, selected, values_of
+from mribench.report.flags import flags
+from mribench.report.load import RunData
+from mribench.report.model import Cell, Column, Row, Table
+from mribench.statistics.difference import difference
+
+NAME = "over-identity"
+COLUMNS = ("low", "high", "p", "d_z", "p_above", "scope")
+"""What its rows have beside those of other tables; ``mean`` and ``se`` are those of the difference."""
+_IDENTITY = "identity"
+_CELL = ["task", "fraction", "metric"]
+_WHAT = (
+    "Score minus that of identity, the input as it is, on the same subjects, {whose}. Mean of the paired "
+    "differences over seeds × subjects with its 95 % interval (with one seed over subjects), not corrected "
+    "for the number of rows."
+)
+
+
+def over_identity_frame(run: RunData) -> pd.DataFrame:
+    """Return the cells of the leaderboard that have an identity row beside them, as differences to it.
+
+    Columns: those of ``cell_frame``, with ``mean``, ``se``, ``df``, ``n_subjects``, ``n_seeds`` and
+    ``n_missing_pairs`` of the difference, ``metric`` as ``Δ psnr:range``, no marks, and ``COLUMNS``.
+    """
+    cells = cell_frame(run, LEADERBOARD)
+    arm = cells["arm"].eq(_IDENTITY)
+    cells = cells[cells["task"].isin(cells.loc[arm, "task"]) & ~arm].reset_index(drop=True)
+    scores = selected(run.scores, run.manifest, LEADERBOARD)
+    scores = scores[scores["task"].isin(set(cells["task"]))]
+    values = values_of(run, scores, ["row", "arm", *_CELL], LEADERBOARD)
+    mine = values[values["arm"].ne(_IDENTITY)]
+    theirs = dict(iter(values[values["arm"].eq(_IDENTITY)].groupby(["task", "metric"])))
+    ours = dict(iter(mine.groupby(["row", *_CELL], sort=False)))
+    found = [
+        asdict(
+            difference(
+                ours.get((cell.row, cell.task, cell.fraction, cell.metric), mine.head(0)),
+                theirs.get((cell.task, cell.metric), mine.head(0)),
+            )
+        )
+        for cell in cells.itertuples(index=False)
+    ]
+    return _replaced(cells, pd.DataFrame(found, index=cells.index))
+
+
+def _replaced(cells: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    cells = cells.assign(metric=[f"Δ {name}" for name in cells["metric"]], mark="none", mark_style="")
+    if found.empty:
+        return cells.reindex(columns=[*cells.columns, *COLUMNS])
+    cells["mean"] = found["difference"]
+    same = ["se", "df", "n_seeds", "n_subjects", "n_missing_pairs", *COLUMNS]
+    cells[same] = found[same]
+    nothing = cells["status"].isin(["ok", "partial"]) & cells["n_subjects"].eq(0)
+    cells.loc[nothing, "status"] = "missing"
+    return cells
+
+
+def over_identity_table(run: RunData) -> Table:
+    """Methods as rows, task × fraction × metric as columns."""
+    frame = over_identity_frame(run)
+    found = flags(run)
+    at = {(cell.row, _place(cell)): cell for cell in frame.itertuples(index=False)}
+    places = list(dict.fromkeys(place for _, place in at))
+    rows = list(dict.fromkeys(frame.sort_values("row_order", kind="stable")["row"])) if len(frame) else []
+    return Table(
+        name=NAME,
+        title=f"{run.manifest['benchmark']}: gain over identity",
+        row_names=("method",),
+        rows=tuple(Row((row,), found.of(row)) for row in rows),
+        columns=tuple(Column(place) for place in places),
+        cells=tuple(tuple(_cell(at.get((row, place))) for place in places) for row in rows),
+        caption=_caption(run, frame, found.notes),
+    )
+
+
+def _caption(run: RunData, frame: pd.DataFrame, notes: Sequence[str]) -> tuple[str, ...]:
+    if frame.empty:
+        return ("Nothing is planned: no task has the reference arm identity.",)
+    return (_WHAT.format(whose=whose(frame, run, LEADERBOARD)), *state(run, frame, notes))
+
+
+def _place(cell: Any) -> tuple[str, ...]:
+    return (cell.task, f"{100 * cell.fraction:g} %", metric_label(cell))
+
+
+def _cell(cell: Any) -> Cell | None:
+    if cell is None:
+        return None
+    scale, digits = (100.0, 1) if is_share(cell.unit, cell.value_range) else (1.0, 2)
+    shown = math.isfinite(cell.low)
+    return Cell(
+        cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
+        cell.status, "none", scale, digits,
+        low=cell.low if shown else math.nan, high=cell.high if shown else math.nan,
+    )  # fmt: skip
