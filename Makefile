@@ -28,8 +28,9 @@ $(STAMP): pyproject.toml constraints.txt
 quickstart: $(STAMP)
 	$(BIN)/mribench run benchmarks/quickstart.yaml
 
+# In the order of collection: by number of tests, the longest files would come last, and one worker idle.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # MONAI imports mlflow wherever it is installed, a second for every process: it comes after everything else.
 test-tracking: $(STAMP)

@@ -10,6 +10,11 @@ import pytest
 
 REPOSITORY = Path(__file__).parent.parent
 
+# Before anything imports numpy or torch, and for the processes that tests start: on arrays as small as those
+# of the tests, threads that wait for each other cost several times what the arithmetic does.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 
 @pytest.fixture(scope="session")
 def repository() -> Path:

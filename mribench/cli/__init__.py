@@ -5,6 +5,7 @@ Modules here import what is heavy inside their functions, so that ``--help`` nee
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 
@@ -12,6 +13,7 @@ import click
 
 from mribench import __version__
 from mribench.cli.lazy import LazyGroup
+from mribench.cli.streams import abandon, finish, no_room, prepare_streams
 from mribench.errors import MRIBenchError
 
 COMMANDS = (
@@ -19,6 +21,7 @@ COMMANDS = (
     "list", "plugins", "data", "schema", "doctor",
 )  # fmt: skip
 """In the order of the help text; each is ``mribench.cli.<name>`` with a command ``command``."""
+_LONGEST = 4000  # characters of one message
 _MODULES = {name: f"mribench.cli.{'listing' if name == 'list' else name}" for name in COMMANDS}
 
 
@@ -37,30 +40,69 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; exit 0 when all is good, 1 when a job failed, 2 for wrong use."""
+    """Run the command line; exit 0 when all is good, 1 when a job failed, 2 for wrong use.
+
+    Exit 1 without a word when the reader of a pipe has gone: not all was said.
+    """
+    prepare_streams()
+    try:
+        code = _called()
+        finish()
+    except BrokenPipeError:
+        code = 1
+    except OSError as error:  # of the last words, which the buffer held
+        code = _unexpected(error)
+    abandon()
+    sys.exit(code)
+
+
+def _called() -> int:
+    """Run the command; say what went wrong; return the exit code."""
     try:
         code = cli.main(standalone_mode=False)
     except MRIBenchError as error:
-        click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-        click.echo(error.message, err=True)
-        if error.hint:
-            click.secho("hint:  ", fg="cyan", err=True, nl=False)
-            click.echo(error.hint, err=True)
-        sys.exit(2)
+        _refuse(error.message, error.hint)
+        return 2
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        said = io.StringIO()
+        error.show(said)
+        click.echo("\n".join(map(_harmless, said.getvalue().split("\n"))), err=True, nl=False)
+        return 2
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nstopped; nothing is lost: the same command goes on from here", err=True)
-        sys.exit(130)
+        return 130
     except BrokenPipeError:
-        sys.exit(0)
-    except Exception:  # noqa: BLE001 - an unexpected error keeps its traceback
-        traceback.print_exc()
-        click.echo(
-            "\nThis is a defect of mribench or of a plugin, not of your input. Results on disk are safe;"
-            " each job's own log is in results/<benchmark>/jobs/<key>/log.txt.",
-            err=True,
-        )
-        sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)
+        return 1
+    except Exception as error:  # noqa: BLE001 - an unexpected error keeps its traceback
+        return _unexpected(error)
+    return code if isinstance(code, int) else 0
+
+
+def _unexpected(error: Exception) -> int:
+    sentence = no_room(error) if isinstance(error, OSError) else ""
+    if sentence:
+        abandon()  # else the same is tried, and said, again
+        _refuse(sentence, "free some space, or write to another disk")
+        return 2
+    traceback.print_exception(error)
+    click.echo(
+        "\nThis is a defect of mribench or of a plugin, not of your input. Results on disk are safe;"
+        " each job's own log is in results/<benchmark>/jobs/<key>/log.txt.",
+        err=True,
+    )
+    return 1
+
+
+def _refuse(message: str, hint: str) -> None:
+    click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+    click.echo(_harmless(message), err=True)
+    if hint:
+        click.secho("hint:  ", fg="cyan", err=True, nl=False)
+        click.echo(_harmless(hint), err=True)
+
+
+def _harmless(text: str) -> str:
+    """Return a sentence with its control characters spelled out: paths and names are the user's."""
+    from mribench.validation import printable
+
+    return printable(text, _LONGEST)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mribench.cli.options import settings_of_file
+from mribench.cli.options import GivenPath, settings_of_file
 
 if TYPE_CHECKING:
     from mribench.compare import Pair
@@ -44,7 +44,7 @@ _WORDS = "RESULTS METHOD_A METHOD_B | RESULTS_A RESULTS_B"
     "--fraction", type=click.FloatRange(0, 1, min_open=True),
     help="Share of the labels. Default: all in difference, seeds and empty; the largest in the others.",
 )  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+@click.option("--output", type=GivenPath(dir_okay=False), help="Write to this file.")
 @settings_of_file
 def command(
     words: tuple[str, ...],
@@ -65,11 +65,11 @@ def command(
     """
     if output_format == "parquet" and output is None:
         raise click.UsageError("--format parquet is not text: say where it goes with --output FILE")
-    if output is not None and output.is_dir():
-        raise click.UsageError(f"--output {output} is a folder")
+    from mribench.cli.outputs import check_output
     from mribench.cli.report import show
     from mribench.compare import comparison_document
 
+    check_output(output, output_format, words)
     pair = _pair(words, methods, results, sets)
     show(comparison_document(pair, tables, fraction), output_format, output)
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mribench.cli.narrow import print_table
+from mribench.cli.options import GivenPath
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -27,7 +30,7 @@ SHOWN = 5
     "  mribench data check benchmarks/paper.yaml\n"
     "  mribench data check benchmarks/paper.yaml --cohort ixi --format json",
 )
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=GivenPath(dir_okay=False))
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one key of the file. Repeatable."
 )
@@ -169,7 +172,7 @@ def _print_table(console: Console, groups: Sequence[Group]) -> None:
     for group in groups:
         numbers = (group.subjects, group.scans, group.sessions, *(group.labelled.get(n, 0) for n in labels))
         table.add_row(_text(group.site), _text(group.sequence), *(str(number) for number in numbers))
-    console.print(table)
+    print_table(console, table)
 
 
 def _print_reasons(console: Console, label: str, reasons: Iterable[Reason], folder: str) -> None:

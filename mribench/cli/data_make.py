@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mribench.cli.options import GivenPath
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -29,9 +31,9 @@ _KEY = re.compile(r"^data make\.(\w+)")  # as the registry names it
     "  mribench data make labelmap --root label-maps --layout arc --lesions labelmap-arc",
 )
 @click.argument("name")
-@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("out", type=GivenPath(file_okay=False))
 @click.option("--layout", help="Archive whose files are written: ixi, arc or mpm.")
-@click.option("--root", type=click.Path(path_type=Path), help="Folder that it is made from (label maps).")
+@click.option("--root", type=GivenPath(), help="Folder that it is made from (label maps).")
 @click.option("--subjects", type=click.IntRange(1), help="How many.")
 @click.option(
     "--spacing", "spacing_mm", type=click.FloatRange(0, min_open=True), help="Edge of the voxels, in mm."

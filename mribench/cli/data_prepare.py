@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mribench.cli.options import GivenPath
+
 if TYPE_CHECKING:
     from mribench.data.prepared import VolumeStore
     from mribench.jobs.preparing import Made, Preparation, Wanted
@@ -28,7 +30,7 @@ _SAID = 10
     "  mribench data prepare benchmarks/quickstart.yaml --verify\n"
     "  mribench data prepare --clean",
 )
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.argument("file", type=GivenPath(dir_okay=False), required=False)
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one key of FILE. Repeatable.")
 @click.option(
     "--jobs", type=click.IntRange(1), help=f"Processes; by default the number of cores, at most {_MOST_JOBS}."

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mribench.cli.narrow import print_table
 from mribench.interfaces.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 DEFECTS = "defects"
 WIDE = 120
 """Columns of a terminal from which the sources of defects have a column of their own."""
-_BESIDE_NAME = 40
-"""Columns that a table needs beside the names; a narrower terminal breaks its lines, never a name."""
 
 
 @click.command("list", epilog="\b\nExamples:\n  mribench list objective\n  mribench list defects")
@@ -30,19 +29,15 @@ def command(kind: str | None) -> int:
     """
     from rich.console import Console
 
-    from mribench.defects import known_defects
     from mribench.plugins import load_registry
 
     registry = load_registry()
     console = Console()
     if kind == DEFECTS:
-        names = list(known_defects(registry))
-        table = _defects(registry, wide=console.width >= WIDE)
+        table, key = _defects(registry, wide=console.width >= WIDE), 0
     else:
-        names = [found.entry.name for found in registry if kind in (None, found.entry.kind)]
-        table = _entries(registry, kind)
-    console.width = max(console.width, max(map(len, names), default=0) + _BESIDE_NAME)
-    console.print(table)
+        table, key = _entries(registry, kind), 1
+    print_table(console, table, key)
     for problem in registry.problems:
         click.secho(f"skipped: {problem}", fg="yellow", err=True)
     return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mribench.cli.narrow import print_table
 from mribench.cli.options import benchmark_file
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
         owned = [len(mine), len(jobs) - len(mine) - measured, *([measured] if measuring else [])]
         numbers = [len(jobs), *owned, *counts, *extra]
         table.add_row(kind, *(str(n) for n in numbers))
-    console.print(table)
+    print_table(console, table)
     seeds = len(planned.resolved.config.seeds)
     subsets = len(planned.resolved.config.subset_seeds)
     console.print(

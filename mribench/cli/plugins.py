@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from mribench.cli.narrow import print_table
+
 
 @click.group("plugins")
 def command() -> None:
@@ -23,10 +25,12 @@ def list_plugins() -> int:
     for found in registry:
         owner = (found.plugin, f"{found.distribution} {found.version}")
         brought.setdefault(owner, []).append(f"{found.entry.kind} {found.entry.name}")
-    table = Table("plugin", "distribution", "brings")
+    table = Table()
+    for name in ("plugin", "distribution", "brings"):
+        table.add_column(name)
     for (plugin, distribution), entries in sorted(brought.items()):
         table.add_row(plugin, distribution, ", ".join(entries))
-    Console().print(table)
+    print_table(Console(), table)
     for problem in registry.problems:
         click.secho(f"skipped: {problem}", fg="yellow", err=True)
     return 1 if registry.problems else 0
@@ -38,7 +42,7 @@ def check(plugin: str | None) -> int:
     """Run the conformance checks on the entries of PLUGIN, or of all plugins."""
     from mribench.errors import PluginError, did_you_mean
     from mribench.plugins import load_registry
-    from mribench.testing import ConformanceError, check_entry
+    from mribench.testing import ConformanceError, NotCheckable, check_entry
 
     registry = load_registry()
     names = {found.plugin for found in registry}
@@ -51,6 +55,8 @@ def check(plugin: str | None) -> int:
             try:
                 check_entry(found, registry=registry)
                 click.echo(f"ok      {name}")
+            except NotCheckable as reason:
+                click.echo(f"skipped {name}: {reason}")
             except ConformanceError as error:
                 wrong += 1
                 click.echo(f"failed  {name}: {error}")

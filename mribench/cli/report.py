@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mribench.cli.options import settings_of_file
+from mribench.cli.options import DEFAULT_RESULTS, GivenPath, settings_of_file
+from mribench.cli.streams import put
 
 if TYPE_CHECKING:
     from mribench.report import Document, RunData
     from mribench.report.marking import Marking
 
 MARKINGS = ("ties", "paper", "none")
+_LONGEST = 4000  # characters of a path that is shown
 FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
 
 
@@ -24,15 +27,15 @@ FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
     "report",
     epilog="Example: mribench report benchmarks/quickstart.yaml --format markdown --output quickstart.md",
 )
-@click.argument("what", metavar="FILE|DIR", type=click.Path(path_type=Path))
+@click.argument("what", metavar="FILE|DIR", type=GivenPath())
 @click.option(
     "--format", "output_format", type=click.Choice(FORMATS), default="terminal", show_default=True,
     help="terminal, markdown, latex and html are for reading; csv, parquet and json: one record per cell.",
 )  # fmt: skip
 @click.option(
     "--table", "tables", multiple=True, metavar="NAME",
-    help="leaderboard, transfer, invariance, defects, budget, or paper-N for the N-th task. Repeatable;"
-    " default: those the file names.",
+    help="leaderboard, over-identity, transfer, invariance, defects, budget, or paper-N for the N-th task."
+    " Repeatable; default: those the file names.",
 )  # fmt: skip
 @click.option(
     "--mark", "marking", type=click.Choice(MARKINGS), default="ties", show_default=True,
@@ -43,9 +46,9 @@ FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
     "--against", metavar="NAME|FILE.csv",
     help="Set published values beside the run's, as numbers: paper, or a file like its paper.csv.",
 )  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+@click.option("--output", type=GivenPath(dir_okay=False), help="Write to this file.")
 @click.option(
-    "--figures", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    "--figures", type=GivenPath(file_okay=False), metavar="DIR",
     help="Also write every figure of the HTML page to this folder, as SVG and PDF.",
 )  # fmt: skip
 @click.option("--save", is_flag=True, help="Also write all formats to <results>/<benchmark>/report/.")
@@ -70,7 +73,13 @@ def command(
     """
     if output_format == "parquet" and output is None:
         raise click.UsageError("--format parquet is not text: say where it goes with --output FILE")
-    if what.suffix == ".csv" and not what.is_dir():
+    from mribench.cli.outputs import check_output, check_save
+    from mribench.store.places import check_folder
+
+    check_output(output, output_format, (what, against))
+    if figures is not None:
+        check_folder(figures, "--figures")
+    if what.suffix.lower() == ".csv" and not what.is_dir():
         asked = {"--set": sets, "--save": save, "--against": against, "--mark": marking != "ties",
                  "--figures": figures}  # fmt: skip
         show(
@@ -78,6 +87,8 @@ def command(
         )
         return
     directory, run = load(what, results, sets)
+    if save:
+        check_save(directory / "report")
     run = dataclasses.replace(run, marking=marking)
     document = _of_run(run, tables, against)
     # cached: --format html --save shows the page and saves it
@@ -89,7 +100,7 @@ def command(
     written = _saved(document, whole, directory / "report") if save else []
     written += _figures(run, directory, figures) if figures is not None else []
     for path in written:
-        click.echo(f"wrote {path}", err=True)
+        _say_wrote(path)
 
 
 def _page(run: RunData, document: Document, directory: Path, chosen: bool) -> str:
@@ -103,7 +114,7 @@ def _saved(document: Document, whole: Callable[[], str], folder: Path) -> list[P
     from mribench.report import save
 
     written = save(document, folder)
-    write_file(folder / "report.html", whole().encode())
+    write_file(folder / "report.html", whole().encode(), "check the permissions and the free space")
     return [*written, folder / "report.html"]
 
 
@@ -126,10 +137,19 @@ def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> D
 
 def _of_run(run: RunData, tables: Sequence[str], against: str | None) -> Document:
     from mribench.report import run_document
+    from mribench.report.against import NAME
     from mribench.report.published import find_published, load_published
+    from mribench.validation import printable
 
-    published = load_published(find_published(against)) if against else None
-    return run_document(run, tables, published)
+    if not against:
+        return run_document(run, tables)
+    published = load_published(find_published(against))
+    document = run_document(run, tables, published)
+    beside = document.build(NAME)
+    if not any(table.rows for table in beside):
+        said = " ".join(beside[0].caption)
+        click.secho(printable(f"--against {against}: {said}", _LONGEST), fg="yellow", err=True)
+    return dataclasses.replace(document, build=lambda name: beside if name == NAME else document.build(name))
 
 
 def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]:
@@ -150,10 +170,13 @@ def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]
     config = load_benchmark(what, list(sets))
     directory, digest = results / config.benchmark, config_digest(config)
     if not (directory / "plans" / f"{digest}.json").is_file():
-        given = "".join(f" --set {text}" for text in sets)
+        words = ["mribench", "run", str(what), *(word for text in sets for word in ("--set", text))]
+        elsewhere = ["--results", str(results)] if results != DEFAULT_RESULTS else []
+        there = any((directory / "plans").glob("*.json"))
         raise MRIBenchError(
             f"no run of {what} with these settings under {directory}",
-            f"mribench run {what}{given}; or, for all that is there: mribench report {directory}",
+            shlex.join([*words, *elsewhere])
+            + (f"; or, for all that is there: {shlex.join(['mribench', 'report', str(directory)])}" * there),
         )
     return directory, load_run(directory, digest)
 
@@ -169,7 +192,7 @@ def show(document: Document, output_format: str, output: Path | None) -> None:
     if output is None:
         text = render(document, output_format, Console())
         if text is not None:
-            click.echo(text, nl=False)
+            _put(text, None)
         return
     console = Console(file=StringIO(), force_terminal=False)
     with console.capture() as capture:
@@ -178,14 +201,22 @@ def show(document: Document, output_format: str, output: Path | None) -> None:
 
 
 def _put(text: str | bytes, output: Path | None) -> None:
-    if output is None:
+    if output is not None:
+        write_file(output, text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace"))
+        _say_wrote(output)
+    elif isinstance(text, bytes):
         click.echo(text, nl=False)
-        return
-    write_file(output, text if isinstance(text, bytes) else text.encode())
-    click.echo(f"wrote {output}", err=True)
+    else:
+        put(text)
 
 
-def write_file(path: Path, content: bytes) -> None:
+def _say_wrote(path: Path) -> None:
+    from mribench.validation import printable
+
+    click.echo(printable(f"wrote {path}", _LONGEST), err=True)
+
+
+def write_file(path: Path, content: bytes, hint: str = "give another --output") -> None:
     """Write a file.
 
     Raises:
@@ -196,4 +227,4 @@ def write_file(path: Path, content: bytes) -> None:
     try:
         path.write_bytes(content)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}", "give another --output") from error
+        raise StoreError(f"cannot write {path}: {error.strerror}", hint) from error

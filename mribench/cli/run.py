@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mribench.cli.planning import Planned
     from mribench.cli.progress import RunProgress
     from mribench.execute.scheduler import Summary, Watcher
-    from mribench.execute.tracking import Named
+    from mribench.execute.trackers import Named
     from mribench.interfaces.executor import Executor
 
 
@@ -143,7 +143,7 @@ def _executor(name: str, jobs: int | None, threads: int, gpus: str) -> Callable[
 
 def _trackers(track: tuple[str, ...]) -> list[Named]:
     """Build the trackers, so that what is missing for them is said before anything runs."""
-    from mribench.execute.tracking import make_trackers
+    from mribench.execute.trackers import make_trackers
     from mribench.plugins import load_registry
 
     return make_trackers(track, load_registry()) if track else []

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import click
 
+from mribench.cli.options import GivenPath
+from mribench.cli.streams import put
 from mribench.errors import ConfigError
 
 
 @click.command("schema", epilog="Example: mribench schema --output benchmarks/schema/benchmark.json")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(dir_okay=False),
     help="Write to this file, not to the terminal.",
 )
 @click.option("--distribution", metavar="NAME", help="Spell out the entries of this distribution only.")
@@ -31,7 +33,7 @@ def command(output: Path | None, distribution: str | None) -> int:
         click.secho(f"skipped: {problem}", fg="yellow", err=True)
     text = json.dumps(benchmark_schema(registry, distribution), indent=2, ensure_ascii=False) + "\n"
     if output is None:
-        click.echo(text, nl=False)
+        put(text)
         return 0
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

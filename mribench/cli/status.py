@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from mribench.cli.options import GivenPath
+
 
 @click.command("status", epilog="Example: mribench status results/quickstart")
-@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("directory", type=GivenPath(exists=True, file_okay=False))
 @click.option("--failed", is_flag=True, help="Show the traceback of each failed job.")
 def command(directory: Path, failed: bool) -> int:
     """Say how far the run in DIRECTORY is, and why jobs failed."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mribench.cli.options import settings_of_file
+from mribench.cli.narrow import print_table
+from mribench.cli.options import GivenPath, settings_of_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,7 +41,7 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
     epilog="\b\nExamples:\n  mribench verify results/quickstart\n"
     "  mribench verify results/quickstart --all --kind evaluate --only 'seqinv/*'",
 )
-@click.argument("what", metavar="FILE|DIR", type=click.Path(path_type=Path))
+@click.argument("what", metavar="FILE|DIR", type=GivenPath())
 @click.option(
     "--sample", "count", type=click.IntRange(1), default=5, show_default=True,
     help="How many results to draw; the jobs that they build on are run again too.",
@@ -157,7 +158,7 @@ def _show(console: Console, verdicts: Sequence[Verdict]) -> None:
         outcome = f"[{_STYLES[verdict.outcome]}]{verdict.outcome}[/]"
         name, kind = (escape(printable(text)) for text in (verdict.job.id, verdict.job.kind))
         table.add_row(name, kind, outcome, largest, f"{verdict.wall_s:.1f}")
-    console.print(table)
+    print_table(console, table)
     for verdict in verdicts:
         for text in verdict.details:
             _say(console, f"{verdict.outcome}: {verdict.job.id}: {text}", _STYLES[verdict.outcome])

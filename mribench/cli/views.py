@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
+
+from mribench.cli.narrow import print_table
+from mribench.cli.options import GivenPath
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 
 MOST_SAMPLES, MOST_DRAWS = 32, 100_000
 PLANES = ("axial", "coronal", "sagittal")
+_SUMMARY: dict[str, Literal["left", "right"]] = {
+    "methods": "left", "views": "left", "drawn": "right", "sequences": "left",
+    "redraws per 100 views": "right",
+}  # fmt: skip
 
 
 @click.command(
@@ -26,12 +33,12 @@ PLANES = ("axial", "coronal", "sagittal")
     epilog="\b\nExamples:\n  mribench views benchmarks/quickstart.yaml --out views.png\n"
     "  mribench views benchmarks/quickstart.yaml --method seqinv --plane sagittal --targets --csv views.csv",
 )
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=GivenPath(dir_okay=False))
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one key of the file. Repeatable."
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("views.png"), show_default=True,
+    "--out", type=GivenPath(), default=Path("views.png"), show_default=True,
     help="The contact sheet: .png, .pdf or .svg. The distributions go beside it, as <name>-parameters.",
 )  # fmt: skip
 @click.option("--method", "methods", multiple=True, metavar="NAME", help="Show this method only. Repeatable.")
@@ -52,7 +59,7 @@ PLANES = ("axial", "coronal", "sagittal")
     help="Draw the parameters of so many views, or some more; 0 for none.",
 )  # fmt: skip
 @click.option(
-    "--csv", "table", type=click.Path(path_type=Path), metavar="CSV",
+    "--csv", "table", type=GivenPath(), metavar="CSV",
     help="Also write what was drawn: one row for each number of each view.",
 )  # fmt: skip
 def command(
@@ -84,7 +91,7 @@ def command(
     torch.set_num_threads(1)  # as a job has; small tensors gain nothing from more
     console = Console()
     with RunProgress(console) as progress:
-        sources = _sources(file, sets, methods, seed, progress)
+        sources = _sources(file, sets, methods, seed, step, progress)
         shown = [(source, make_samples(source, samples, step, progress.preparing)) for source in sources]
         drawn = [(source, draw_parameters(source, draws, progress.preparing)) for source in sources if draws]
     written = _draw(out, shown, drawn, plane, targets, f"{file.name}, training seed {{seed}}, {{what}}", step)
@@ -99,15 +106,18 @@ def command(
 def _check_paths(out: Path, table: Path | None, draws: int) -> None:
     """Refuse what cannot be written, before anything is made."""
     from mribench.errors import ConfigError
-    from mribench.figures.canvas import check_path, check_place
+    from mribench.figures.canvas import check_path
+    from mribench.store.places import check_file, check_place
 
     check_path(out, "--out")
+    if draws:
+        check_place(_beside(out), f"--out {out}: beside it")
     if table is None:
         return
     if not draws:
         raise ConfigError("--csv has the parameters that are drawn, and --draws is 0", "leave --draws out")
-    check_place(table, "--csv")
-    if table in (out, _beside(out)):
+    check_file(table, "--csv") if table.exists() else check_place(table, "--csv")
+    if table.absolute() in (out.absolute(), _beside(out).absolute()):
         raise ConfigError(f"--csv {table}: is the figure's name too", "choose another")
 
 
@@ -116,6 +126,7 @@ def _sources(
     sets: tuple[str, ...],
     methods: tuple[str, ...],
     seed: int | None,
+    step: int,
     progress: RunProgress,
 ) -> list[Source]:
     from mribench.config import load_benchmark, resolve
@@ -128,7 +139,7 @@ def _sources(
         click.secho(f"skipped: {problem}", fg="yellow", err=True)
     resolved = resolve(config, registry)
     sources, missing = open_sources(
-        resolved, registry, seed=seed, methods=methods, progress=progress.preparing
+        resolved, registry, seed=seed, step=step, methods=methods, progress=progress.preparing
     )
     for name, sentence in missing.items():
         click.secho(f"waiting for data.{name}: {sentence}", fg="yellow", err=True)
@@ -177,11 +188,8 @@ def _summarise(console: Console, drawn: Drawn) -> None:
     from mribench.figures.parameters import redraws_per_100_views, sequence_shares
 
     table = Table()
-    table.add_column("methods")
-    table.add_column("views")
-    table.add_column("drawn", justify="right")
-    table.add_column("sequences")
-    table.add_column("redraws per 100 views", justify="right")
+    for name, justify in _SUMMARY.items():
+        table.add_column(name, justify=justify)
     for source, made in drawn:
         shares = ", ".join(
             f"{name or '–'} {100 * share:.0f} %" for name, share in sequence_shares(made).items()
@@ -190,7 +198,7 @@ def _summarise(console: Console, drawn: Drawn) -> None:
             _text(", ".join(source.methods)), _text(source.views), f"{made.n_shown:,}", _text(shares),
             f"{redraws_per_100_views(made):.1f}",
         )  # fmt: skip
-    console.print(table)
+    print_table(console, table)
 
 
 def _text(value: str) -> Text:

@@ -103,7 +103,8 @@ def _tidy(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _check_fraction(found: Paired, fraction: float | None) -> None:
-    known = sorted(set(found.first["fraction"].dropna()) & set(found.second["fraction"].dropna()))
+    first, second = (rows.heads["fraction"].dropna() for rows in (found.first, found.second))
+    known = sorted(set(first) & set(second))
     if fraction is not None and fraction not in known:
         listed = ", ".join(f"{value:g}" for value in known)
         raise MRIBenchError(f"no cell of both has the fraction {fraction:g}", f"known: {listed}")

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, replace
 import pandas as pd
 
 from mribench.compare.pairing import Paired, Place
+from mribench.compare.rows import Rows
 from mribench.compare.sides import Side
 from mribench.compare.text import difference_cell, place_text, text_cell
-from mribench.report.cells import LEADERBOARD, metric_label, selected
+from mribench.report.cells import LEADERBOARD, metric_label
 from mribench.report.model import Cell, Column, Row, Table
 from mribench.statistics.difference import Difference
 
@@ -46,7 +47,7 @@ class Counts:
 def counts(paired: Paired, fraction: float | None = None) -> list[Counts]:
     """Return the counts of each cell of the leaderboard."""
     sides = ((paired.pair.first, paired.first), (paired.pair.second, paired.second))
-    known = [_statuses(side, scores) for side, scores in sides]
+    known = [_statuses(side, rows) for side, rows in sides]
     return [
         Counts(
             place,
@@ -111,10 +112,10 @@ def table(paired: Paired, rows: Sequence[Counts]) -> Table:
     )
 
 
-def _statuses(side: Side, scores: pd.DataFrame) -> pd.DataFrame:
-    rows = selected(scores, side.run.manifest, LEADERBOARD)
+def _statuses(side: Side, rows: Rows) -> pd.DataFrame:
     by = ["task", "fraction", "test_site", "metric", "status"]
-    return rows.groupby(by, observed=True).size().rename("n").reset_index()
+    scores = rows.asked(side.run.manifest, LEADERBOARD).scores
+    return scores.groupby(by, observed=True).size().rename("n").reset_index()
 
 
 def _of(known: pd.DataFrame, place: Place) -> dict[str, int]:
@@ -141,7 +142,7 @@ def _cells(row: Counts, seen: Sequence[str]) -> tuple[Cell, ...]:
 def _unfinished(paired: Paired) -> list[str]:
     texts = []
     for side in (paired.pair.first, paired.pair.second):
-        states = side.rows(side.run.cells)["state"]
+        states = side.cells["state"]
         bad = {str(name): int(n) for name, n in states[states.ne("done")].value_counts().items()}
         if bad:
             listed = ", ".join(f"{n} {name}" for name, n in bad.items())

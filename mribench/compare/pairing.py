@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,16 +11,14 @@ import numpy as np
 import pandas as pd
 
 from mribench.compare.origins import Origins
+from mribench.compare.rows import COLUMNS, TRAINING, Rows, by_cell
 from mribench.compare.sides import Pair, Side
 from mribench.errors import MRIBenchError
-from mribench.report.cells import Question, metric_frame, selected
+from mribench.report.cells import Question, metric_frame
 from mribench.statistics.difference import Difference, difference_of
 from mribench.statistics.scores import subject_means
 from mribench.statistics.tables import Scores, aligned
 
-TRAINING = ["train_site", "train_sequence", "fraction", "subset_seed"]
-CELL = ["task", "dataset", "test_site", "test_sequence", *TRAINING]
-"""What makes two cells the same one, whatever the results folder; seeds are paired later."""
 _CONTRASTS = {
     "task": "tasks",
     "fraction": "fractions",
@@ -99,8 +97,8 @@ class Paired:
     """
 
     pair: Pair
-    first: pd.DataFrame
-    second: pd.DataFrame
+    first: Rows
+    second: Rows
     metrics: pd.DataFrame
     notes: tuple[str, ...]
     known: dict[Question, list[Place]] = field(default_factory=dict, repr=False, compare=False)
@@ -128,8 +126,8 @@ class Paired:
     def _places(self, question: Question) -> list[Place]:
         by = [*question.keys, "metric"]
         first, second = (
-            dict(iter(self._means(side, scores, question, by).groupby(by, dropna=False, sort=False)))
-            for side, scores in ((self.pair.first, self.first), (self.pair.second, self.second))
+            dict(iter(self._means(side, rows, question, by).groupby(by, dropna=False, sort=False)))
+            for side, rows in ((self.pair.first, self.first), (self.pair.second, self.second))
         )
         metrics = {(row.task, row.metric): row for row in self.metrics.itertuples(index=False)}
         found = [
@@ -139,9 +137,9 @@ class Paired:
         ]
         return sorted(found, key=self._order)
 
-    def _means(self, side: Side, scores: pd.DataFrame, question: Question, by: list[str]) -> pd.DataFrame:
-        rows = selected(scores, side.run.manifest, question)
-        return subject_means(_whole_seeds(rows, by[:-1]), by, question.within, side.policy)
+    def _means(self, side: Side, rows: Rows, question: Question, by: list[str]) -> pd.DataFrame:
+        whole = rows.asked(side.run.manifest, question).whole_seeds(question.keys)
+        return subject_means(whole.scores, by, question.within, side.policy)
 
     def _order(self, place: Place) -> tuple[Any, ...]:
         manifest = self.pair.first.run.manifest
@@ -169,7 +167,7 @@ def paired(pair: Pair) -> Paired:
         MRIBenchError: where no cell is left.
     """
     sides = (pair.first, pair.second)
-    scores = [side.rows(side.run.scores) for side in sides]
+    scores = [side.scores[COLUMNS] for side in sides]
     for side, found in zip(sides, scores, strict=True):
         if found.empty:
             raise MRIBenchError(f"{side.name} has no results yet", f"mribench report {side.directory}")
@@ -178,27 +176,26 @@ def paired(pair: Pair) -> Paired:
             f"nothing was trained for {pair.first.name} and {pair.second.name}",
             "compare one that was trained",
         )
-    scores = [_trained_like(scores[0], scores[1]), _trained_like(scores[1], scores[0])]
+    rows = [by_cell(_trained_like(mine, other)) for mine, other in (scores, scores[::-1])]
     metrics, notes = _shared_metrics(pair)
     notes = [*_mixed(pair), *notes]
-    common = _cells(scores[0]) & _cells(scores[1])
+    common = set(rows[0].cells) & set(rows[1].cells)
     if not common:
-        raise MRIBenchError(f"{pair.first.name} and {pair.second.name} share no cell", _contrast(scores))
+        raise MRIBenchError(f"{pair.first.name} and {pair.second.name} share no cell", _contrast(rows))
     if pair.separate:
-        origins = Origins(pair, CELL)
-        scores = [origins.comparable(found) for found in scores]
+        origins = Origins(pair)
+        rows = [origins.comparable(its) for its in rows]
         notes = [*notes, *origins.sentences()]
-        common = _cells(scores[0]) & _cells(scores[1])
+        common = set(rows[0].cells) & set(rows[1].cells)
         if not common:
             raise MRIBenchError(
                 f"{pair.first.name} and {pair.second.name} have no cell on the same subjects: {notes[-1]}",
                 "run one of the two again on the other's splits and data",
             )
-    left = [len(_cells(found) - common) for found in scores]
-    for side, count in zip(sides, left, strict=True):
-        if count:
+    for side, its in zip(sides, rows, strict=True):
+        if count := len(set(its.cells) - common):
             notes.append(f"{count} cells of {side.name} have no counterpart and are left out.")
-    first, second = (_only(found, common) for found in scores)
+    first, second = (its.kept([cell in common for cell in its.cells]) for its in rows)
     return Paired(pair, first, second, metrics, tuple(notes))
 
 
@@ -216,47 +213,12 @@ def _position(known: list[Any], name: Any) -> int:
     return known.index(name) if name in known else len(known)
 
 
-def _whole_seeds(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Drop the seeds that lack some of the cells that are averaged: their mean would be of something else."""
-    cells = rows[list(dict.fromkeys([*keys, *CELL, "seed"]))].drop_duplicates().astype({"seed": float})
-    here = cells.groupby([*keys, "seed"], dropna=False, observed=True, sort=False)["task"].transform("size")
-    every = cells.drop(columns="seed").drop_duplicates()
-    sizes = every.groupby(keys, dropna=False, observed=True, sort=False).size().rename("every").reset_index()
-    short = cells[(here < cells[keys].merge(sizes, on=keys, how="left")["every"].to_numpy()).to_numpy()]
-    if short.empty:
-        return rows
-    drop = _tuples(short, [*keys, "seed"])
-    return rows[[name not in drop for name in _keys(rows, [*keys, "seed"])]]
-
-
 def _trained_like(scores: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     """Let scores that nothing was trained for stand in every training of the other side."""
     if scores["seed"].notna().any() or other["seed"].isna().all():
         return scores
     trainings = other[["task", *TRAINING]].drop_duplicates().astype({"task": "str"})
     return scores.drop(columns=TRAINING).astype({"task": "str"}).merge(trainings, on="task")
-
-
-def _keys(frame: pd.DataFrame, columns: list[str]) -> Iterator[tuple[Any, ...]]:
-    """Yield a key per row; what is not there is None, which unlike NaN equals itself."""
-    number = frame.groupby(columns, dropna=False, observed=True, sort=False).ngroup().to_numpy()
-    heads = frame.loc[~pd.Series(number).duplicated().to_numpy(), columns]
-    names = [
-        tuple(None if pd.isna(value) else value for value in row) for row in heads.itertuples(index=False)
-    ]
-    return (names[k] for k in number)
-
-
-def _tuples(frame: pd.DataFrame, columns: list[str]) -> set[tuple[Any, ...]]:
-    return set(_keys(frame, columns))
-
-
-def _cells(scores: pd.DataFrame) -> set[tuple[Any, ...]]:
-    return _tuples(scores, CELL)
-
-
-def _only(scores: pd.DataFrame, cells: set[tuple[Any, ...]]) -> pd.DataFrame:
-    return scores[[name in cells for name in _keys(scores, CELL)]]
 
 
 def _shared_metrics(pair: Pair) -> tuple[pd.DataFrame, list[str]]:
@@ -281,10 +243,10 @@ def _same(first: Any, second: Any) -> bool:
     return bool(first == second) or (first is None and second is None)
 
 
-def _contrast(scores: list[pd.DataFrame]) -> str:
+def _contrast(rows: list[Rows]) -> str:
     texts = []
     for column, what in _CONTRASTS.items():
-        names = [sorted(map(str, found[column].dropna().unique())) for found in scores]
+        names = [sorted(map(str, found.heads[column].dropna().unique())) for found in rows]
         if not set(names[0]) & set(names[1]):
             texts.append(f"{what}: {', '.join(names[0]) or 'none'}; and {', '.join(names[1]) or 'none'}")
     return "; ".join(texts) or "they have results of different cells: mribench report DIR shows which"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.compare.origins import specification
 from mribench.compare.sides import Pair, Side
 from mribench.compare.text import text_cell
+from mribench.report.digests import specification
 from mribench.report.flags import flags
 from mribench.report.model import Column, Row, Table
 
@@ -97,7 +97,7 @@ def table(pair: Pair, rows: Sequence[Setting]) -> Table:
 
 
 def _method(side: Side) -> dict[str, str]:
-    cells = side.rows(side.run.cells)
+    cells = side.cells
     known = {method["name"]: method for method in side.run.manifest["methods"]}
     method = known.get(str(cells["method"].iloc[0]), {})
     names = ("views", "objective", "encoder")
@@ -110,7 +110,7 @@ def _method(side: Side) -> dict[str, str]:
 
 def _stages(side: Side) -> dict[str, list[str]]:
     """Return the keys of the done jobs of each stage: ``pretrain``, then ``adapt`` and ``test`` by task."""
-    cells = side.rows(side.run.cells)
+    cells = side.cells
     cells = cells[cells["state"].eq("done")].sort_values(
         ["fraction", "seed"], ascending=[False, True], kind="stable"
     )
@@ -193,5 +193,5 @@ def _notes(pair: Pair) -> list[str]:
 
 
 def _flags(run: Any, sides: Sequence[Side]) -> list[str]:
-    cells = pd.concat([side.rows(run.cells) for side in sides], ignore_index=True)
+    cells = pd.concat([side.cells for side in sides], ignore_index=True)
     return list(flags(replace(run, cells=cells, known={})).notes)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from mribench.errors import MRIBenchError, did_you_mean
@@ -13,6 +15,9 @@ from mribench.report.cells import row_labels, row_order
 from mribench.report.load import RunData
 from mribench.report.manifest import policy_of
 from mribench.statistics.scores import Policy
+
+_LABELLED = ["method", "arm", "profile"]
+"""The columns that make the label of a row."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,20 @@ class Side:
         """The known defects that its profile reproduces."""
         return frozenset(self.run.manifest.get("shown_defects", {}).get(self.profile, ()))
 
-    def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the cells or scores of this side."""
-        return frame[row_labels(frame, self.run.manifest).eq(self.row).to_numpy()]
+    @functools.cached_property
+    def cells(self) -> pd.DataFrame:
+        """Its cells."""
+        return _cells(self.run, self.row)
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """Its score rows: those of what its cells are of, which is quicker than to label every row."""
+        scores = self.run.scores
+        mine = np.zeros(len(scores), dtype=bool)
+        for names in self.cells[_LABELLED].drop_duplicates().itertuples(index=False):
+            each = (scores[column].eq(name) for column, name in zip(_LABELLED, names, strict=True))
+            mine |= np.logical_and.reduce([part.to_numpy(dtype=bool) for part in each])
+        return scores[mine]
 
 
 @dataclass(frozen=True)
@@ -173,8 +189,11 @@ def _only_common(runs: Sequence[RunData], directories: Sequence[Path]) -> str:
 
 
 def _profile(run: RunData, row: str) -> str:
-    cells = run.cells[row_labels(run.cells, run.manifest).eq(row).to_numpy()]
-    return str(cells["profile"].iloc[0])
+    return str(_cells(run, row)["profile"].iloc[0])
+
+
+def _cells(run: RunData, row: str) -> pd.DataFrame:
+    return run.cells[row_labels(run.cells, run.manifest).eq(row).to_numpy()]
 
 
 def _checked(pair: Pair) -> Pair:

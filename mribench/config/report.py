@@ -48,7 +48,9 @@ class LayoutSpec(Options):
         return self
 
 
-_BUILT_IN = re.compile(r"leaderboard|over-identity|transfer|invariance|defects|budget|against|paper-[0-9]+|tables|cells")
+_BUILT_IN = re.compile(
+    r"leaderboard|over-identity|transfer|invariance|defects|budget|against|paper-[0-9]+|tables|cells"
+)
 
 
 class ReportSpec(Options):

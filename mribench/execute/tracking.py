@@ -14,18 +14,16 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from mribench.errors import ConfigError, MRIBenchError
+from mribench.errors import MRIBenchError
 from mribench.execute import live
 from mribench.execute.scheduler import Watcher
 from mribench.execute.tracked import history, logged, outcome, tracked_jobs
-from mribench.interfaces.options import Component
+from mribench.execute.trackers import Named
 from mribench.interfaces.tracker import TrackedJob, TrackedRun, Tracker
 from mribench.plan import Job
-from mribench.registry import Registry
 from mribench.store import Store
 from mribench.store.store import JobStatus
 
@@ -35,50 +33,6 @@ EVERY_S = 2.0
 """Seconds between two looks at the losses of the running jobs."""
 STUCK_S = 60.0
 """Seconds without any progress after which the end of a run waits no longer for a tracker."""
-
-
-class TrackerRef(Component):
-    """Reference to a tracker."""
-
-    kind = "tracker"
-
-
-@dataclass(frozen=True)
-class Named:
-    """A tracker, and how warnings name it: ``name (plugin 'x' of distribution)``."""
-
-    name: str
-    tracker: Tracker
-
-
-def make_trackers(wanted: Sequence[str], registry: Registry) -> list[Named]:
-    """Build the trackers of ``--track``.
-
-    Args:
-        wanted: ``name`` or ``name:key=value,key=value``.
-        registry: all entries.
-
-    Raises:
-        ConfigError: for an unknown tracker or option, and for one that is asked for twice.
-    """
-    found = []
-    for text in wanted:
-        name, _, rest = text.partition(":")
-        where = f"--track {name}"
-        if wanted.count(text) > 1:
-            raise ConfigError(f"--track {text}: given twice", "leave one of them out")
-        pairs = [part.partition("=") for part in rest.split(",") if part]
-        for key, equals, _ in pairs:
-            if not equals:
-                raise ConfigError(
-                    f"{where}: expected key=value, got '{key}'",
-                    "write it like --track name:key=value,other=value",
-                )
-        component = {"name": name, **{key.strip(): value for key, _, value in pairs}}
-        resolved = registry.resolve(TrackerRef.model_validate(component), where, "corrected")
-        owner = f"{name} (plugin '{resolved.registered.plugin}' of {resolved.registered.distribution})"
-        found.append(Named(owner, resolved.make()))
-    return found
 
 
 class _Channel:

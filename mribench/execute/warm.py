@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import torch
+
 import mribench.execute.worker  # noqa: F401
 from mribench.plugins import load_registry
 
 load_registry()
+if not torch.backends.cuda.is_built():
+    # The first optimiser of a process imports torch's compiler, a second and more for every job that trains.
+    # Where torch is built for GPUs each job does so itself: nothing may ask for a GPU before the fork.
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])

@@ -46,6 +46,7 @@ logger = logging.getLogger("mribench")
 
 ELSEWHERE = 3
 """Exit code of a process that found its job in other hands."""
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def run_job(
@@ -92,6 +93,8 @@ def _attempt(
         job = read_json(directory / "job.json")
         registry = registry or load_registry()
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if torch.cuda.is_initialized():  # another job of this process used it
+            torch.cuda.reset_peak_memory_stats(device)
         context = Context(
             registry, directory, directory.parent, device, pulse.tick, checkpoint_every_s, pulse.live.watch
         )
@@ -224,6 +227,17 @@ class _Pulse:
                 self.stop()  # whoever started us was killed: keep what is done, and end
 
 
+def visible_gpu(gpu: str, visible: str) -> str:
+    """Return what lets a process see one GPU and no other.
+
+    Args:
+        gpu: its number among the GPUs that this process sees, as ``--gpus`` counts them, or its name.
+        visible: what restricts those, as a queueing system sets it: ``4,5``; empty where nothing does.
+    """
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    return names[int(gpu)] if gpu.isdigit() and int(gpu) < len(names) else gpu
+
+
 def main(directory: str, gpu: str | None, threads: int, log: bool = True, tracked: str | None = None) -> None:
     """Run a job in a process of its own, its output in ``log.txt``.
 
@@ -234,7 +248,7 @@ def main(directory: str, gpu: str | None, threads: int, log: bool = True, tracke
     holds it.
     """
     if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+        os.environ[_VISIBLE] = visible_gpu(gpu, os.environ.get(_VISIBLE, ""))
     if tracked is not None:
         os.environ[live.RUN] = tracked
     folder = Path(directory)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from mribench.errors import ConfigError, StoreError
 from mribench.store.atomic import replace_file
+from mribench.store.places import check_place
 
 SUFFIXES = (".png", ".pdf", ".svg")
 DPI, LARGEST_DOTS = 128, 30_000
@@ -41,20 +41,6 @@ def check_path(path: Path, option: str) -> None:
             f"{option} {path}: expected a file name that ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
         )
     check_place(path, option)
-
-
-def check_place(path: Path, option: str) -> None:
-    """Refuse a path that no file can be written to, as far as that can be told before.
-
-    Raises:
-        ConfigError: for a folder, and for a place in a file or in a folder of somebody else.
-    """
-    if path.is_dir():
-        raise ConfigError(f"{option} {path}: is a folder, expected a file", "name a file in it")
-    existing = next((folder for folder in path.absolute().parents if folder.exists()), Path())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        what = "is no folder" if not existing.is_dir() else "cannot be written to"
-        raise ConfigError(f"{option} {path}: {existing} {what}", "choose another place")
 
 
 class Canvas:

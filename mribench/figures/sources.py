@@ -60,6 +60,7 @@ def open_sources(
     registry: Registry,
     *,
     seed: int | None = None,
+    step: int = 0,
     methods: Collection[str] = (),
     progress: Progress | None = None,
 ) -> tuple[list[Source], dict[str, str]]:
@@ -71,15 +72,18 @@ def open_sources(
         resolved: the benchmark file.
         registry: all entries.
         seed: train seed; the file's first by default.
+        step: of the training, that is to be shown.
         methods: only these; all by default.
         progress: called with (what is being done, done, in all).
 
     Raises:
-        ConfigError: when the file has no such method or seed, or its parts do not fit together.
+        ConfigError: when the file has no such method or seed, a method is not trained for so many steps, or
+            its parts do not fit together.
         DataError: when no cohort that is pretrained on is there.
     """
     wanted = _chosen(resolved, methods)
     seed = _seed(resolved, seed)
+    _check_step(resolved, wanted, step)
     found: dict[str, Source] = {}
     jobs, missing = _pretrain_jobs(resolved, wanted, progress or (lambda *_: None))
     for job in jobs:
@@ -140,6 +144,18 @@ def _seed(resolved: ResolvedBenchmark, seed: int | None) -> int:
             f"choose one of them, or add --set 'seeds=[{seed}]'",
         )
     return seeds[0] if seed is None else seed
+
+
+def _check_step(resolved: ResolvedBenchmark, methods: Collection[str], step: int) -> None:
+    """Refuse a step that a method's training does not reach, before any cohort is made or read."""
+    for name in methods:
+        steps = resolved.methods[name].pretrain.steps
+        if step >= steps:
+            raise ConfigError(
+                f"{resolved.config.source}: step {step} is beyond the training of '{name}', which has {steps}"
+                f" step{'s' if steps != 1 else ''}",
+                f"the last one is --step {steps - 1}; --method NAME leaves the others out",
+            )
 
 
 def _identity(source: Source) -> str:

@@ -45,6 +45,7 @@ def run_adapt(payload: Mapping[str, Any], context: Context) -> Outcome:
         identity=("adapt", payload["task"]["name"], payload["sequence"], payload["seed"]),
         device=context.device,
         checkpoint=Checkpoint(context.directory / "checkpoint.safetensors", context.checkpoint_every_s),
+        carried=sampler,
         on_step=context.tick,
         watch=context.watch,
         clipped=clipped_parameters(defects),
@@ -92,6 +93,14 @@ class _Sampler:
         self._defects = payload.get("defects", ())
         self.diversity = Diversity()
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was counted so far; see ``mribench.training.Carried``."""
+        return {"view_sums": self.diversity.sums()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what was counted before the job was interrupted."""
+        self.diversity.restore(state["view_sums"])
+
     def batch(self, step: int) -> dict[str, Tensor]:
         """Return the batch of a step, collated."""
         samples = []
@@ -109,8 +118,15 @@ class _Sampler:
 
 
 def _loss(model: TaskModel, task: Task, batch: dict[str, Tensor], device: torch.device) -> Tensor:
-    on_device = {name: value.to(device) for name, value in batch.items()}
+    on_device = {name: _sent(value, device) for name, value in batch.items()}
     return task.loss(model(on_device["image"]), on_device)
+
+
+def _sent(value: Tensor, device: torch.device) -> Tensor:
+    """Copy to the device; from pinned memory the host does not wait for a GPU."""
+    if device.type == "cuda" and value.device.type == "cpu":
+        return value.pin_memory().to(device, non_blocking=True)
+    return value.to(device)
 
 
 def _rates(arm: str, options: AdaptOptions) -> Any:

@@ -40,24 +40,32 @@ class Diversity:
     """Batches whose sums stay on the device: fetching them after every step would make it wait."""
 
     def __init__(self) -> None:
-        self._seen: set[tuple[float, ...]] = set()
-        self._counted = 0
+        self._fetched: list[Tensor] = []
         self._waiting: list[Tensor] = []
 
     def add(self, images: Tensor) -> None:
         """Count a batch of images ``(B, …)``: two are one view when two sums over their voxels agree."""
         flat = images.flatten(1)
-        self._counted += len(flat)
         self._waiting.append(torch.stack([flat.sum(1), flat[:, ::7].square().sum(1)], dim=1))
         if len(self._waiting) >= self._AT_ONCE:
             self._fetch()
 
-    def row(self) -> dict[str, int]:
-        """Return the columns of the job row; a job that was resumed has counted its last part only."""
+    def sums(self) -> Tensor:
+        """Return the two sums of each view ``(N, 2)``, on the CPU: all that is known, for a checkpoint."""
         self._fetch()
-        return {"distinct_views": len(self._seen), "views_counted": self._counted}
+        self._fetched = [torch.cat(self._fetched)] if self._fetched else []
+        return self._fetched[0] if self._fetched else torch.empty(0, 2)
+
+    def restore(self, sums: Tensor) -> None:
+        """Go on from what ``sums`` returned."""
+        self._fetched, self._waiting = [sums], []
+
+    def row(self) -> dict[str, int]:
+        """Return the columns of the job row."""
+        sums = self.sums().tolist()
+        return {"distinct_views": len(set(map(tuple, sums))), "views_counted": len(sums)}
 
     def _fetch(self) -> None:
         if self._waiting:
-            self._seen.update(tuple(sums) for sums in torch.cat(self._waiting).tolist())
+            self._fetched.append(torch.cat(self._waiting).cpu())
             self._waiting.clear()

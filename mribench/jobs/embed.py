@@ -196,14 +196,15 @@ def embed(
         device: where the encoder is.
     """
     embeddings = []
+    image = image.to(device)
     with torch.no_grad():
         for corner in corners:
             patch = image
             for axis, start in enumerate(corner, start=1):
-                index = torch.arange(start, start + patch_vox).clamp(0, image.shape[axis] - 1)
-                patch = patch.index_select(axis, index)
-            embeddings.append(encoder.embed(patch[None].to(device)).float().cpu()[0])
-    return torch.stack(embeddings).double().mean(dim=0).float()
+                index = torch.arange(start, start + patch_vox, device=device)
+                patch = patch.index_select(axis, index.clamp(0, image.shape[axis] - 1))
+            embeddings.append(encoder.embed(patch[None]).float()[0])
+    return torch.stack(embeddings).cpu().double().mean(dim=0).float()
 
 
 def _measured(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from mribench.jobs.example import FILE, example_file
 from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, new_encoder
 from mribench.jobs.volumes import TaskScans
 from mribench.seeding import torch_generator
-from mribench.training.loop import autocast
+from mribench.training.options import autocast
 from mribench.training.weights import load_weights
 
 logger = logging.getLogger(__name__)

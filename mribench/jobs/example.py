@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,7 @@ def _example_file(task: Task, volume: TaskVolume, seen: Sequence[Tensor], predic
     planes = [part[box][:, :, place].numpy() for part in (image, reference, prediction)]
     greys = planes[0] if classes else planes[1]
     shown = [
-        plane.astype(np.uint8) if classes and number else _grey(plane, greys)
+        plane.astype(np.uint8) if classes and number else grey(plane, greys)
         for number, plane in enumerate(planes)
     ]
     about = {
@@ -97,7 +97,8 @@ def _place(reference: np.ndarray, classes: bool) -> int:
     return int(labelled.argmax()) if classes and labelled.any() else reference.shape[2] // 2
 
 
-def _grey(plane: np.ndarray, like: np.ndarray) -> np.ndarray:
+def grey(plane: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Return a plane as grey values, uint8, between the 0.5th and 99.5th percentile of another."""
     low, high = np.percentile(like, _PERCENTILES)
     share = np.clip((plane - low) / max(float(high - low), np.finfo(np.float32).tiny), 0, 1)
     levels: np.ndarray = np.rint(np.nan_to_num(share) * (_GREYS - 1)) * (255 // (_GREYS - 1))
@@ -108,13 +109,26 @@ def _smallest(
     planes: Sequence[np.ndarray], pixel_mm: tuple[float, float], about: Mapping[str, np.ndarray]
 ) -> bytes:
     """Return the file with as many pixels as it has room for."""
-    stride = 1
-    while True:
+
+    def arrays(stride: int) -> dict[str, np.ndarray]:
         upright = [plane[::stride, ::stride].T[::-1, ::-1] for plane in planes]
         named = dict(zip(("input", "reference", "prediction"), upright, strict=True))
+        return {**named, "pixel_mm": np.array(pixel_mm) * stride, **about}
+
+    return smallest(arrays, max(planes[0].shape))
+
+
+def smallest(arrays: Callable[[int], Mapping[str, np.ndarray]], edge: int) -> bytes:
+    """Return arrays as a compressed ``.npz`` with as many pixels as ``MAX_BYTES`` have room for.
+
+    Args:
+        arrays: what to keep where every n-th pixel is, given n.
+        edge: pixels along the longest side; with n as large there is one pixel left, and that is kept.
+    """
+    for stride in range(1, edge + 1):
         stream = io.BytesIO()
-        arrays: dict[str, Any] = {**named, "pixel_mm": np.array(pixel_mm) * stride, **about}
-        np.savez_compressed(stream, **arrays)
-        if stream.tell() <= MAX_BYTES or max(upright[0].shape) <= 1:
-            return stream.getvalue()
-        stride += 1
+        kept: dict[str, Any] = dict(arrays(stride))
+        np.savez_compressed(stream, **kept)
+        if stream.tell() <= MAX_BYTES:
+            break
+    return stream.getvalue()

@@ -21,6 +21,7 @@ from mribench.jobs.collapse import check_collapse
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
 from mribench.jobs.model import clipped_parameters, new_encoder
+from mribench.jobs.views_example import FILE, views_file
 from mribench.seeding import Identity, derive_seed, torch_generator
 from mribench.training import Checkpoint, LoopOptions, train
 from mribench.training.weights import state_digest
@@ -44,6 +45,7 @@ def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
         device=context.device,
         weights=job.objective.weights,
         checkpoint=Checkpoint(context.directory / "checkpoint.safetensors", context.checkpoint_every_s),
+        carried=job,
         after_step=job.after_step,
         on_step=context.tick,
         watch=context.watch,
@@ -53,6 +55,7 @@ def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
     exported = job.objective.exported_encoder()
     check = job.check()
     chance = job.objective.chance_losses(job.options.batch_size)
+    picture = views_file(lambda: job.views(0), job.spacing_mm)
     return Outcome(
         job={
             "device_s": trained_s,
@@ -73,6 +76,7 @@ def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
         },
         weights={"encoder.safetensors": exported.state_dict()},
         history=history.rows + job.checks,
+        files={} if picture is None else {FILE: picture},
     )
 
 
@@ -108,6 +112,24 @@ class Pretraining:
         self.diversity = Diversity()
         self.defects = tuple(payload.get("defects", ()))
         self.checks: list[dict[str, float]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was counted and checked so far; see ``mribench.training.Carried``."""
+        return {
+            "checks": self.checks,
+            "redraws": self.redraws,
+            "view_sums": self.diversity.sums(),
+            "voxel_counts": [[*scan, counts] for scan, counts in self.source.counts.items()],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what was counted and checked before the job was interrupted."""
+        self.checks = state["checks"]
+        self.redraws = state["redraws"]
+        self.diversity.restore(state["view_sums"])
+        self.source.counts.update(
+            {(subject, place): counts for subject, place, counts in state["voxel_counts"]}
+        )
 
     def voxels_a_sample(self) -> int:
         """Return the voxels of all views of one sample."""
@@ -158,14 +180,14 @@ class Pretraining:
         encoder.eval()
         first, second = zip(*(self._embedded(encoder, draw) for draw in range(CHECK_ROUNDS)), strict=True)
         encoder.train(mode)
-        return check_collapse(torch.stack(first), torch.stack(second)).row()
+        return check_collapse(torch.stack(first).cpu(), torch.stack(second).cpu()).row()
 
     def _embedded(self, encoder: Encoder, draw: int) -> tuple[Tensor, Tensor]:
         indices = range(len(self.held_out.subjects))
         seeds = [("collapse-check", self.seed, draw, sample) for sample in indices]
         views = self._views(self.held_out, indices, seeds, (ViewRequest(), ViewRequest()))
         with torch.no_grad():
-            embedded = [encoder.embed(view.image).float().cpu() for view in views]
+            embedded = [encoder.embed(view.image).float() for view in views]
         return embedded[0], embedded[1]
 
     def _views(

@@ -64,19 +64,58 @@ def against_tables(run: RunData, published: Published) -> list[Table]:
     tables = [_table(run, published, str(task), cells) for task, cells in frame.groupby("task", sort=False)]
     if tables:
         return tables
-    caption = ("No cell of this run has a published value.", f"Source: {published.about.source}")
+    source = (f"Source: {published.about.source}",) if published.about.source else ()
+    caption = ("No cell of this run has a published value.", *nothing_in_common(run, published), *source)
     return [Table(NAME, f"{_title(run)} against {published.name}", ("site",), (), (), (), caption)]
+
+
+def nothing_in_common(run: RunData, published: Published) -> list[str]:
+    """Return one sentence for each kind of name that a run and published results share none of.
+
+    Where they share some of each kind, and still no cell, one sentence says that.
+    """
+    cells = cell_frame(run, OWN)
+    own: list[dict[str, Any]] = cells[cells["arm"].eq("frozen")].to_dict("records")  # type: ignore[assignment]
+    asked = [_names(cell, published, run) for cell in own]
+    sentences = []
+    for kind in _KINDS:
+        known = set(published.cells[kind])
+        if not any(known.intersection(names[kind]) for names in asked):
+            mine = dict.fromkeys(cell[_COLUMN.get(kind, f"test_{kind}")] for cell in own)
+            theirs = dict.fromkeys(published.cells[kind])
+            sentences.append(f"No {kind} in common: {_some(mine)} in the run, {_some(theirs)} published.")
+    return sentences or ["Both have the same names, but no cell with the same ones."]
+
+
+_KINDS = ("task", "site", "method", "metric", "sequence", "fraction")
+_COLUMN = {kind: kind for kind in ("task", "method", "metric", "fraction")}
+_SHOWN = 6
+
+
+def _some(values: Mapping[Any, None]) -> str:
+    texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return f"{', '.join(texts[:_SHOWN]) or 'none'}{more}"
 
 
 def _fitting(
     cell: Mapping[str, Any], theirs: pd.DataFrame, published: Published, run: RunData
 ) -> list[dict[str, Any]]:
     """Return the published values that are of this cell: none or one, unless names are given twice."""
-    match = published.about.match
     if cell["arm"] != "frozen":
         return []
+    keep = pd.Series(True, index=theirs.index)
+    for name, values in _names(cell, published, run).items():
+        keep &= theirs[name].isin(values)
+    rows: list[dict[str, Any]] = theirs[keep].to_dict("records")  # type: ignore[assignment]
+    return rows
+
+
+def _names(cell: Mapping[str, Any], published: Published, run: RunData) -> dict[str, list[Any]]:
+    """Return what a cell of a run may be called in published results, by column."""
+    match = published.about.match
     entry = run.manifest["tasks"][cell["task"]]["task"]
-    asked = {
+    return {
         "task": [name for name, task in match.tasks.items() if task.task == entry] or [cell["task"]],
         "site": [name for name, own in match.sites.items() if cell["test_site"] in own]
         or [cell["test_site"]],
@@ -85,11 +124,6 @@ def _fitting(
         "sequence": [cell["test_sequence"]],
         "fraction": [cell["fraction"]],
     }
-    keep = pd.Series(True, index=theirs.index)
-    for name, values in asked.items():
-        keep &= theirs[name].isin(values)
-    rows: list[dict[str, Any]] = theirs[keep].to_dict("records")  # type: ignore[assignment]
-    return rows
 
 
 def _same_cohort(run: RunData, task: str, theirs: str, published: Published) -> bool:

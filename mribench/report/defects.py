@@ -20,16 +20,16 @@ from mribench.statistics.effects import RESAMPLES
 NAME = "defects"
 _COLUMNS = ("without", "with", "difference [95 %]", "reads as", "n", "changes method gap by")
 _HOW = {
-    "paired": "paired: crossed mean over seeds and subjects of the differences of the same test subjects, "
-    "averaged over arms, with Satterthwaite's t",
-    "unpaired": "unpaired (other test subjects): difference of two crossed means, Welch-Satterthwaite's t",
+    "paired": "paired: differences of the same test subjects, averaged over arms, crossed over seeds and "
+    "subjects, each with its own Student quantile",
+    "unpaired": "unpaired (other test subjects): the same with seeds in pairs and each side's own subjects",
     "bootstrap": f"bootstrap: percentiles of {RESAMPLES} resamples of subjects, arms and seeds kept "
-    "together; too narrow with few subjects",
+    "together, so about these checkpoints; too narrow with few subjects",
 }
 _FINDINGS = (
     "Tests: Wilcoxon's over the rows (subject, session, label) of one cell, between two seeds of one arm, "
-    "which differ in nothing else: with = share with p < 0.05, without = the nominal 5 %; Wilson's interval, "
-    "too narrow because pairs share seeds."
+    "which differ in nothing else: with = share with p < 0.05, without = the nominal 5 %; Clopper and "
+    "Pearson's interval, which takes the tests as independent, though pairs share seeds."
 )
 _WHAT = (
     "Each defect switched on alone; scores of all test sites and the sequence trained on, sequences "

@@ -6,14 +6,19 @@ import functools
 import hashlib
 import json
 import operator
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
+import pyarrow as pa
 
+from mribench.records import JOB_SCHEMA
+from mribench.report.reading import read_rows
 from mribench.store import read_json
+
+_SPLIT = "split_digest"
 
 
 @dataclass(frozen=True)
@@ -21,16 +26,29 @@ class Recorded:
     """Who and what a job was computed from.
 
     Attributes:
-        split: digest of the subjects.
-        files: digest of their files; empty where the result does not record it.
+        split: digest of the subjects; empty where the result does not record it.
+        files: digest of each subject's files; empty where the result does not record them.
     """
 
-    split: str
-    files: str = ""
+    split: str = ""
+    files: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @functools.cached_property
+    def version(self) -> str:
+        """One digest of all files; empty where the result does not record them."""
+        text = json.dumps(self.files, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16] if self.files else ""
 
     def fits(self, other: Recorded) -> bool:
-        """Whether the subjects are the same, and their files as far as both results record them."""
-        return self.split == other.split and (not self.files or not other.files or self.files == other.files)
+        """Whether the subjects are known to be the same, and no file is known to differ."""
+        return self.split == other.split and not self.contradicts(other)
+
+    def contradicts(self, other: Recorded) -> str:
+        """Return what is known to differ, in words; empty where nothing is."""
+        if self.split and other.split and self.split != other.split:
+            return f"subjects differ (digests {self.split[:8]} and {other.split[:8]})"
+        changed = [name for name, digest in self.files.items() if other.files.get(name, digest) != digest]
+        return f"files differ for {len(changed)} of {len(self.files)} subjects" if changed else ""
 
 
 @dataclass(frozen=True)
@@ -83,13 +101,13 @@ def of_one_split(
         The rows that may be shown together; and, for each family of cells that lost some for which there
         is no other result, one sentence and the number of those.
     """
-    recorded = functools.cache(lambda key: _recorded(directory / "jobs" / key))
+    made_of = functools.cache(lambda key: recorded(directory / "jobs" / key))
     left_out: list[tuple[str, pd.DataFrame, pd.DataFrame]] = []
     for comparison in COMPARISONS:
         done = cells[cells["state"].eq("done") & cells[comparison.job].notna()]
         drop: list[Hashable] = []
         for _, family in done.groupby(list(comparison.family), dropna=False, sort=False):
-            made = family[comparison.job].map(recorded)
+            made = family[comparison.job].map(made_of)
             if made.nunique() == 1:
                 continue
             ages = [(finished(key), place) for place, key in enumerate(family["key"])]
@@ -98,7 +116,7 @@ def of_one_split(
                 continue
             drop.extend(family.index[~fits])
             splits = made.map(operator.attrgetter("split"))
-            digest = splits if splits.nunique() > 1 else made.map(operator.attrgetter("files"))
+            digest = splits if splits.nunique() > 1 else made.map(operator.attrgetter("version"))
             title = f"{comparison.label(family.iloc[0])}: {comparison.what} results"
             title += f" of {digest.nunique()} {'splits' if digest is splits else 'versions of the files'}"
             left_out.append((title, family[~fits].assign(digest=digest), family[fits].assign(digest=digest)))
@@ -106,18 +124,39 @@ def of_one_split(
     return cells, dict(_sentences(left_out, cells, identity))
 
 
-def _recorded(folder: Path) -> Recorded:
-    """Return what a job's folder says; its row in ``job.parquet`` where its specification is gone."""
+def specification(folder: Path) -> dict[str, Any]:
+    """Return the ``job.json`` of a job; empty where it is gone.
+
+    Raises:
+        StoreError: where it cannot be read.
+    """
     path = folder / "job.json"
-    if not path.exists():
-        row = pq.ParquetFile(folder / "job.parquet").read(columns=["split_digest"])
-        return Recorded(str(row["split_digest"][0].as_py() or ""))
-    specification = read_json(path)
-    split = str(specification.get("payload", {}).get("split_digest") or "")
-    prints = (specification.get("content") or {}).get("fingerprints")
-    if not prints:
-        return Recorded(split)
-    return Recorded(split, hashlib.sha256(json.dumps(prints, sort_keys=True).encode()).hexdigest()[:16])
+    found = read_json(path) if path.exists() else {}
+    return found if isinstance(found, dict) else {}
+
+
+def recorded(folder: Path, split: Any = None) -> Recorded:
+    """Return what a job's folder says of its subjects and their files.
+
+    Args:
+        folder: of a done job.
+        split: digest in its row of ``job.parquet``, where that was read already. It counts where
+            ``job.json`` is gone or has none.
+
+    Raises:
+        StoreError: where neither file can be read.
+    """
+    found = specification(folder)
+    digest = (found.get("payload") or {}).get(_SPLIT) or split
+    if not isinstance(digest, str):
+        digest = _in_row(folder)
+    return Recorded(digest, (found.get("content") or {}).get("fingerprints") or {})
+
+
+def _in_row(folder: Path) -> str:
+    schema = pa.schema([JOB_SCHEMA.field(_SPLIT)])
+    (digest,) = read_rows(folder.parent, [folder.name], "job.parquet", schema)[_SPLIT]
+    return digest if isinstance(digest, str) else ""
 
 
 def _sentences(

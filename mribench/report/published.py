@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import yaml
@@ -16,18 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import mribench
 from mribench.errors import MRIBenchError, StoreError, did_you_mean
 from mribench.report.claim_kinds import Claim
+from mribench.report.published_rows import CELL, README, read_rows
 from mribench.statistics import mark
 from mribench.validation import describe, printable
 
-COLUMNS = (
-    "table", "task", "site", "sequence", "fraction", "method", "metric", "unit", "higher_is_better", "mean",
-    "se", "printed_mark",
-)  # fmt: skip
-CELL = ["table", "task", "site", "sequence", "fraction", "metric"]
-"""The columns in which the methods that are compared agree."""
-PRINTED_MARKS = ("", "best", "second", "bold", "underline")
 _RIGHT = {"bold": "best", "underline": "second"}
-_README = "results/published/README.md describes the columns"
 
 
 class _Part(BaseModel):
@@ -77,7 +66,7 @@ class Published:
 
     Attributes:
         name: of the file.
-        cells: one row per mean: ``COLUMNS`` as read, numbers as float64; ``decimals`` printed; ``home``,
+        cells: one row per mean: the columns of the file, numbers as float64; ``decimals`` printed; ``home``,
             whether the site is the one that was trained on; ``mark``, the right one of the printed means:
             equal means share it.
         about: where they come from, and what the source claims.
@@ -97,12 +86,8 @@ def load_published(path: Path) -> Published:
     Raises:
         StoreError: when one cannot be read; with the line where it is wrong.
     """
+    cells = read_rows(path)
     about = _about(path.with_suffix(".yaml"))
-    cells = pd.DataFrame(_rows(path), columns=[*COLUMNS, "decimals"])
-    twice = cells.duplicated([*CELL, "method"], keep=False)
-    if twice.any():
-        row = cells[twice].iloc[0]
-        raise StoreError(f"{path}: two values for {row['site']} {row['sequence']} {row['method']}", _README)
     homes = {name: table.home for name, table in about.tables.items()}
     cells["home"] = cells["site"].eq(cells["table"].map(homes)).astype(bool)
     cells["mark"] = "none"
@@ -118,7 +103,7 @@ def find_published(name: str) -> Path:
     Raises:
         MRIBenchError: when there is none.
     """
-    if Path(name).suffix == ".csv":
+    if Path(name).suffix.lower() == ".csv":
         return Path(name)
     shipped = _shipped()
     if name not in shipped:
@@ -154,50 +139,6 @@ def _about(path: Path) -> About:
         return About.model_validate(content or {})
     except ValidationError as error:
         message, hint = describe(error, About)
-        raise StoreError(f"{path}: {message}", hint or _README) from None
+        raise StoreError(f"{path}: {message}", hint or README) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise StoreError(f"cannot read {path}: {printable(str(error), 160)}", _README) from error
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if lacking:
-                raise StoreError(
-                    f"{path} is no file of published results: it lacks {', '.join(lacking)}", _README
-                )
-            for row in reader:
-                yield _row(row, f"{path}, line {reader.line_num}")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise StoreError(f"cannot read {path}: {printable(str(error), 160)}", _README) from error
-
-
-def _row(row: Mapping[str, str | None], where: str) -> dict[str, Any]:
-    texts = {name: (row[name] or "").strip() for name in COLUMNS}
-    if texts["printed_mark"] not in PRINTED_MARKS:
-        raise StoreError(f"{where}: printed_mark '{printable(texts['printed_mark'])}'", _README)
-    if texts["higher_is_better"] not in ("true", "false"):
-        raise StoreError(f"{where}: higher_is_better is to be true or false", _README)
-    fraction = _number(texts["fraction"], f"{where}: fraction")
-    if not 0 < fraction <= 1:
-        raise StoreError(f"{where}: expected a fraction above 0 and up to 1, got {fraction:g}", _README)
-    return {
-        **texts,
-        "fraction": fraction,
-        "higher_is_better": texts["higher_is_better"] == "true",
-        "mean": _number(texts["mean"], f"{where}: mean"),
-        "se": _number(texts["se"], f"{where}: se") if texts["se"] else math.nan,
-        "decimals": len(texts["mean"].partition(".")[2]),
-    }
-
-
-def _number(text: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise StoreError(f"{where} is '{printable(text, 40)}', which is no number", _README)
-    return value
+        raise StoreError(f"cannot read {path}: {printable(str(error), 160)}", README) from error

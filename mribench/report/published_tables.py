@@ -14,6 +14,7 @@ from mribench.report.data import SCHEMA, typed
 from mribench.report.document import Document
 from mribench.report.model import Cell, Column, Row, Table
 from mribench.report.published import Published, wrong_marks
+from mribench.validation import printable
 
 GAINS, CLAIMS = "gains", "claims"
 _TIDY = {"site": "test_site", "sequence": "test_sequence"}
@@ -42,7 +43,7 @@ def published_document(published: Published, tables: Sequence[str]) -> Document:
     names = tuple(dict.fromkeys(tables or known))
     for name in names:
         if name not in known:
-            raise MRIBenchError(f"there is no table '{name}'", did_you_mean(name, known))
+            raise MRIBenchError(f"there is no table '{printable(name)}'", did_you_mean(name, known))
     return Document(
         title=f"{published.name}: published results",
         names=names,

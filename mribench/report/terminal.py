@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich import box
@@ -26,15 +27,17 @@ def print_tables(tables: Iterable[Table], console: Console) -> None:
     Without a terminal the styles are written out: ``**best**``, ``__second__``.
     """
     said: set[str] = set()
+    marked = False
     for table in tables:
         _print(table, console, [sentence for sentence in table.caption if sentence not in said])
         said.update(table.caption)
-    if not console.is_terminal:
+        marked = marked or any(cell.mark != "none" for cells in table.cells for cell in cells if cell)
+    if marked and not console.is_terminal:
         console.print(Text("Without styles: **best**, __second__."), soft_wrap=True)
 
 
 def _print(table: Table, console: Console, caption: Iterable[str]) -> None:
-    console.print(Text(f"\n{table.title}", style="bold"))
+    console.print(Text("\n").append(_harmless(table.title)), style="bold")
     width = console.width if console.is_terminal else _PIPE_WIDTH
     for block in _blocks(table, width, styled=console.is_terminal):
         if console.is_terminal:
@@ -42,11 +45,11 @@ def _print(table: Table, console: Console, caption: Iterable[str]) -> None:
         else:
             console.print(Text(_plain(block)), soft_wrap=True)
     for sentence in caption:
-        console.print(Text(sentence, style="dim"), soft_wrap=not console.is_terminal)
+        console.print(_harmless(sentence), style="dim", soft_wrap=not console.is_terminal)
 
 
 def _blocks(table: Table, width: int, *, styled: bool) -> Iterator[RichTable]:
-    """Split the columns so that each block fits; a column that never fits stands alone."""
+    """Split the columns so that each block fits; one that never fits stands alone, its text on more lines."""
     measuring = Console(width=_PIPE_WIDTH, file=io.StringIO())
     start = 0
     while start < len(table.columns) or start == 0:
@@ -63,25 +66,31 @@ def _blocks(table: Table, width: int, *, styled: bool) -> Iterator[RichTable]:
 def _rich(table: Table, places: Sequence[int], *, styled: bool) -> RichTable:
     made = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in table.row_names:
-        made.add_column(Text(name), no_wrap=True)
+        made.add_column(_harmless(name), overflow="fold")
     for place in places:
-        made.add_column(Text("\n".join(table.columns[place].header)), justify="right", no_wrap=True)
+        header = (_harmless(text) for text in table.columns[place].header)
+        made.add_column(Text("\n").join(header), justify="right", overflow="fold")
     for row, cells in zip(table.rows, table.cells, strict=True):
         made.add_row(
-            *(Text(text) for text in row_header(row)),
+            *(_harmless(text) for text in row_header(row)),
             *(_text(cells[place], styled=styled) for place in places),
         )
     return made
 
 
 def _text(cell: Cell | None, *, styled: bool) -> Text:
-    text = cell_text(cell)
+    text = _harmless(cell_text(cell)).plain
     if cell is None:
         return Text(text, style="dim")
     if not styled:
         return Text(_SIGNS[cell.mark].format(text))
     # assembled, so that the style stays off the padding
     return Text.assemble((text, _STYLES[cell.mark] or _STATUS_STYLES[cell.status]))
+
+
+def _harmless(text: str) -> Text:
+    """Return text with its control characters spelled out: names are anybody's, and a terminal obeys them."""
+    return Text("".join(ascii(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cf") else c for c in text))
 
 
 def _plain(block: RichTable) -> str:

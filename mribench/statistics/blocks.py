@@ -11,8 +11,33 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from mribench.statistics.difference import ENOUGH_SEEDS, Scope, scope_of
+from mribench.statistics.tables import Scores, aligned
+
+ALPHA = 0.05
+"""Level of both tests."""
+LEAST_BLOCKS = 5
+"""With fewer, Nemenyi's limit is hardly in reach: for 3 methods in 4 blocks 1.66 of at most 2 ranks."""
 _LEAST_METHODS = 3
-_LEAST_BLOCKS = 5
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Scores of several methods in blocks that share nothing.
+
+    Attributes:
+        scores: blocks × methods.
+        rests_on: what each block rests on, as ``critical_difference`` takes it.
+        scope: what ranks over them speak of: ``methods``, ``these checkpoints`` or ``nothing``.
+        n_seeds: train seeds behind them.
+        n_subjects: subjects behind them.
+    """
+
+    scores: pd.DataFrame
+    rests_on: dict[Hashable, tuple[str, ...]]
+    scope: Scope
+    n_seeds: int
+    n_subjects: int
 
 
 @dataclass(frozen=True)
@@ -57,12 +82,76 @@ def why_dependent(rests_on: Mapping[Hashable, Collection[Hashable]]) -> str:
     return ""
 
 
+def independent_blocks(groups: Mapping[str, pd.DataFrame]) -> Blocks:
+    """Return the independent blocks of methods in one place and metric.
+
+    With ``ENOUGH_SEEDS`` seeds and as many subjects a block is a train seed and its own share of the
+    subjects, dealt in turn by name: no two blocks share a model or a subject, so ranks over them speak of
+    methods. With fewer seeds a block is one subject, seeds averaged: all blocks then share the models, and
+    ranks speak of these checkpoints alone.
+
+    Args:
+        groups: rows of ``subject_means`` by method. Seeds and subjects that all methods have count.
+    """
+    kept = aligned(groups).complete()
+    n_seeds, n_subjects = kept.cube.shape[1:]
+    if ENOUGH_SEEDS <= n_seeds <= n_subjects:
+        return _by_seed(kept)
+    scope: Scope = "these checkpoints" if scope_of(n_seeds, n_subjects) != "nothing" else "nothing"
+    names = [str(name) for name in kept.subjects]
+    scores = pd.DataFrame(
+        kept.cube.mean(axis=1).T if kept.cube.size else np.empty((0, len(kept.names))), names, kept.names
+    )
+    return Blocks(scores, {name: (name,) for name in names}, scope, n_seeds, n_subjects)
+
+
+def _by_seed(kept: Scores) -> Blocks:
+    order = sorted(range(len(kept.subjects)), key=lambda place: str(kept.subjects[place]))
+    n_seeds = len(kept.seeds)
+    shares = {f"seed {seed}": order[place::n_seeds] for place, seed in enumerate(kept.seeds)}
+    scores = pd.DataFrame(
+        [kept.cube[:, place, share].mean(axis=1) for place, share in enumerate(shares.values())],
+        list(shares), kept.names,
+    )  # fmt: skip
+    rests_on: dict[Hashable, tuple[str, ...]] = {
+        name: (name, *(f"subject {kept.subjects[place]}" for place in share))
+        for name, share in shares.items()
+    }
+    return Blocks(scores, rests_on, "methods", n_seeds, len(order))
+
+
+def not_separated(found: CriticalDifference, alpha: float = ALPHA) -> list[tuple[str, ...]]:
+    """Return the largest sets of methods within one critical difference, each best first.
+
+    All methods are one set where Friedman's test is not significant, as Demšar 2006 (Journal of Machine
+    Learning Research 7, 1-30, section 3.2.2) has Nemenyi's test only after it: the two together separate no
+    more than ``alpha`` of equal methods, from five blocks on.
+
+    Args:
+        found: of ``critical_difference``; nothing is in no set where it has a reason.
+        alpha: level of Friedman's test.
+    """
+    if found.reason:
+        return []
+    names, ranks = [str(name) for name in found.mean_ranks.index], found.mean_ranks.to_numpy()
+    if found.p >= alpha:
+        return [tuple(names)]
+    sets: list[tuple[str, ...]] = []
+    end = 0
+    for start in range(len(names)):
+        last = int(np.searchsorted(ranks, ranks[start] + found.critical_difference, side="right"))
+        if last > end and last - start > 1:
+            sets.append(tuple(names[start:last]))
+        end = max(end, last)
+    return sets
+
+
 def critical_difference(
     scores: pd.DataFrame,
     rests_on: Mapping[Hashable, Collection[Hashable]],
     *,
     higher_is_better: bool,
-    alpha: float = 0.05,
+    alpha: float = ALPHA,
 ) -> CriticalDifference:
     """Rank the methods within blocks; Friedman's test, then Nemenyi's.
 
@@ -108,8 +197,8 @@ def critical_difference(
 def _why_not(scores: pd.DataFrame, n: int, k: int) -> str:
     if k < _LEAST_METHODS:
         return f"{k} methods, Friedman's test needs {_LEAST_METHODS}"
-    if n < _LEAST_BLOCKS:
-        return f"{n} blocks, at least {_LEAST_BLOCKS} are needed"
+    if n < LEAST_BLOCKS:
+        return f"{n} blocks, at least {LEAST_BLOCKS} are needed"
     gaps = scores.isna().any(axis=1)
     if gaps.any():
         return f"block {scores.index[int(gaps.to_numpy().argmax())]} lacks a score"

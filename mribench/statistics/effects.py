@@ -11,11 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mribench.statistics.crossed import mean_and_se
-from mribench.statistics.scores import complete
+from mribench.statistics.domain_gap import gap_of
+from mribench.statistics.intervals import LEVEL, crossed_interval
 
-LEVEL = 0.95
-"""Confidence level of every interval here."""
 RESAMPLES = 2000
 """Resamples of subjects of a bootstrap."""
 
@@ -28,9 +26,8 @@ class Effect:
         without: mean without the defect.
         with_defect: mean with it.
         difference: ``with_defect`` - ``without``.
-        se: standard error of the difference, NaN where there is none.
-        df: degrees of freedom of ``se``.
-        low: lower end of the 95 % interval of the difference; NaN where there is none.
+        se: standard error of the difference, NaN where there is none. The interval is not se × t.
+        low: lower end of the 95 % interval of the difference (``intervals``); NaN where there is none.
         high: its upper end.
         how: ``paired``, ``unpaired``, ``bootstrap``, or why there is no interval.
         arms: means without and with the defect, by arm.
@@ -45,7 +42,6 @@ class Effect:
     with_defect: float = math.nan
     difference: float = math.nan
     se: float = math.nan
-    df: float = math.nan
     low: float = math.nan
     high: float = math.nan
     how: str = ""
@@ -67,36 +63,13 @@ class GapChange:
     with_defect: float
 
 
-def t_interval(mean: float, se: float, df: float) -> tuple[float, float]:
-    """Return the 95 % interval of a mean by Student's t; NaN for both ends without a standard error."""
-    if se == 0.0:
-        return mean, mean
-    if not (math.isfinite(se) and math.isfinite(df)):
-        return math.nan, math.nan
-    half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * se
-    return mean - half, mean + half
-
-
-def welch(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
-    """Return the standard error of a difference of independent means, and its degrees of freedom.
-
-    Welch 1947 (doi:10.1093/biomet/34.1-2.28) with Satterthwaite's degrees of freedom.
-
-    Args:
-        first: standard error and degrees of freedom of one mean.
-        second: those of the other.
-    """
-    variances = [se**2 for se, _ in (first, second)]
-    spread = sum(v**2 / df for v, (_, df) in zip(variances, (first, second), strict=True) if v > 0)
-    return math.sqrt(sum(variances)), sum(variances) ** 2 / spread if spread > 0 else math.nan
-
-
 def change(without: pd.DataFrame, with_defect: pd.DataFrame) -> Effect:
     """Return what a defect changes, averaged over the arms that have scores on both sides.
 
     With the same subjects on both sides: the crossed mean over seeds and subjects of the paired
-    differences, with its Satterthwaite t interval (``crossed.mean_and_se``). Otherwise the difference of
-    the two crossed means, as if they were independent (``welch``).
+    differences (``intervals.crossed_interval``). Otherwise only seeds are paired, and each side has its own
+    subjects, as between two sites (``domain_gap.gap_of``); subjects of both sides count as two, which makes
+    the interval too long rather than too short.
 
     Args:
         without: rows of ``subject_means`` by ``row``, the arm, of one task and metric.
@@ -189,51 +162,58 @@ def _cube(
 
 def _paired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effect:
     with np.errstate(invalid="ignore"):  # of two infinite scores
-        difference = (right - left).mean(axis=0) if arms else np.empty((0, 0))
-    table = np.where(np.isfinite(difference), difference, np.nan)
+        table = _finite((right - left).mean(axis=0) if arms else np.empty((0, left.shape[2])))
     seeds = ~np.isnan(table).all(axis=1)
-    people = ~np.isnan(table[seeds]).any(axis=0) & seeds.any()
-    mean, se, df = mean_and_se(complete(table))
-    low, high = t_interval(mean, se, df)
-    sides = [_Pooled(cube[:, seeds][:, :, people]).of(np.arange(people.sum())) for cube in (left, right)]
+    people = _under_all(table, seeds)
+    found = crossed_interval(table[seeds][:, people])
+    before, after = (_Pooled(cube[:, seeds][:, :, people]).whole() for cube in (left, right))
     return Effect(
-        without=_mean(sides[0]),
-        with_defect=_mean(sides[1]),
-        difference=mean,
-        se=se,
-        df=df,
-        low=low,
-        high=high,
+        without=_mean(before),
+        with_defect=_mean(after),
+        difference=found.mean,
+        se=found.se,
+        low=found.low,
+        high=found.high,
         how="paired",
-        arms=_by_arm(arms, *sides),
-        n_seeds=int(seeds.sum()),
-        n_subjects=int(people.sum()),
-        n_subjects_with=int(people.sum()),
+        arms=_by_arm(arms, before, after),
+        n_seeds=found.n_seeds,
+        n_subjects=found.n_subjects,
+        n_subjects_with=found.n_subjects,
         n_subjects_total=left.shape[2],
     )
 
 
 def _unpaired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effect:
-    tables = [complete(cube.mean(axis=0)) for cube in (left, right)]
-    (first, se_first, df_first), (second, se_second, df_second) = map(mean_and_se, tables)
-    se, df = welch((se_first, df_first), (se_second, df_second))
-    low, high = t_interval(second - first, se, df)
-    sides = [_Pooled(cube).of(np.arange(cube.shape[2])) for cube in (left, right)]
+    tables = [_finite(cube.mean(axis=0)) for cube in (left, right)]
+    seeds = np.logical_and(*(~np.isnan(table).all(axis=1) for table in tables))
+    people = [_under_all(table, seeds) for table in tables]
+    first, second = (table[seeds][:, who] for table, who in zip(tables, people, strict=True))
+    found = gap_of(second, first)
+    sides = [_Pooled(cube[:, seeds][:, :, who]) for cube, who in zip((left, right), people, strict=True)]
     return Effect(
-        without=first,
-        with_defect=second,
-        difference=second - first,
-        se=se,
-        df=df,
-        low=low,
-        high=high,
+        without=found.outside,
+        with_defect=found.inside,
+        difference=found.gap,
+        se=found.se,
+        low=found.low,
+        high=found.high,
         how="unpaired",
-        arms=_by_arm(arms, *sides),
-        n_seeds=min(len(table) for table in tables),
-        n_subjects=tables[0].shape[1],
-        n_subjects_with=tables[1].shape[1],
+        arms=_by_arm(arms, *(side.whole() for side in sides)),
+        n_seeds=found.n_seeds,
+        n_subjects=found.n_outside,
+        n_subjects_with=found.n_inside,
         n_subjects_total=left.shape[2],
     )
+
+
+def _finite(table: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(table), table, np.nan)
+
+
+def _under_all(table: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """Return which subjects of a table ``(S, N)`` have a value under all of some seeds; none without one."""
+    found: np.ndarray = ~np.isnan(table[seeds]).any(axis=0) & seeds.any()
+    return found
 
 
 def _by_arm(
@@ -257,6 +237,10 @@ class _Pooled:
         there = np.isfinite(cube)
         self._sums = np.where(there, cube, 0.0).sum(axis=1)
         self._counts = there.sum(axis=1)
+
+    def whole(self) -> np.ndarray:
+        """Return ``(A,)`` over all subjects."""
+        return self.of(np.arange(self._sums.shape[1]))
 
     def of(self, subjects: np.ndarray) -> np.ndarray:
         """Return ``(A, …)`` for places of subjects ``(…, N)``; NaN where nothing has a value."""

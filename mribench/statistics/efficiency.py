@@ -10,36 +10,27 @@ import numpy as np
 import pandas as pd
 from scipy import integrate
 
-from mribench.statistics.intervals import LEVEL, crossed_interval
+from mribench.statistics.intervals import LEVEL, Interval, crossed_interval
 from mribench.statistics.scores import complete
 from mribench.statistics.tables import SEED, SUBJECT, VALUE, seed_subject_table
 
 
 @dataclass(frozen=True)
-class Area:
+class Area(Interval):
     """The normalised area of a curve, in the unit of the score: the mean score along the log-fraction axis.
 
     Attributes:
-        area: over the complete (seed, subject) pairs; NaN where there is no curve.
-        se: crossed standard error.
-        df: Satterthwaite's degrees of freedom of ``se``.
-        low: lower end of the interval.
-        high: its upper end.
-        n_seeds: seeds that count.
-        n_subjects: subjects that count.
         n_missing_pairs: (seed, subject) pairs without a score at one fraction or more.
         fractions: label fractions of the curve, ascending.
     """
 
-    area: float
-    se: float
-    df: float
-    low: float
-    high: float
-    n_seeds: int
-    n_subjects: int
     n_missing_pairs: int
     fractions: tuple[float, ...]
+
+    @property
+    def area(self) -> float:
+        """The mean over the complete (seed, subject) pairs; NaN where there is no curve."""
+        return self.mean
 
 
 def areas(means: pd.DataFrame) -> pd.DataFrame:
@@ -80,20 +71,14 @@ def label_efficiency(means: pd.DataFrame, level: float = LEVEL) -> Area:
     table = seed_subject_table(found).to_numpy()
     interval = crossed_interval(complete(table), level)
     return Area(
-        area=interval.mean,
-        se=interval.se,
-        df=interval.df,
-        low=interval.low,
-        high=interval.high,
-        n_seeds=interval.n_seeds,
-        n_subjects=interval.n_subjects,
+        **asdict(interval),
         n_missing_pairs=int(np.isnan(table).sum()),
         fractions=tuple(sorted(float(fraction) for fraction in means["fraction"].unique())),
     )
 
 
 def label_efficiencies(means: pd.DataFrame, by: Sequence[str], level: float = LEVEL) -> pd.DataFrame:
-    """Return one row per group: the columns ``by`` and the fields of ``Area``.
+    """Return one row per group: the columns ``by`` and the fields of ``Area``, its ``mean`` as ``area``.
 
     Args:
         means: rows of ``subject_means`` by ``[*by, "fraction"]``; rows without a fraction (nothing was
@@ -105,4 +90,5 @@ def label_efficiencies(means: pd.DataFrame, by: Sequence[str], level: float = LE
         {**dict(zip(by, key, strict=True)), **asdict(label_efficiency(group, level))}
         for key, group in means.dropna(subset=["fraction"]).groupby(list(by), dropna=False, sort=False)
     ]
-    return pd.DataFrame(rows, columns=[*by, *(field.name for field in fields(Area))])
+    found = pd.DataFrame(rows, columns=[*by, *(field.name for field in fields(Area))])
+    return found.rename(columns={"mean": "area"})

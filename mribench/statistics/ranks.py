@@ -167,7 +167,7 @@ def _summary(
             "p_first": (first / first.sum(axis=1, keepdims=True)).mean(axis=0),
         }
     )
-    tau = np.array([_tau(observed, ranks) for ranks in drawn])
+    tau = kendall_tau(observed, drawn)
     known = tau[np.isfinite(tau)]
     limits = np.quantile(known, ends) if len(known) else (math.nan, math.nan)
     return Ranks(
@@ -183,7 +183,23 @@ def _summary(
     )
 
 
-def _tau(first: np.ndarray, second: np.ndarray) -> float:
-    if len(set(first)) == 1 or len(set(second)) == 1:
-        return math.nan  # an order of all ties has no τ
-    return float(stats.kendalltau(first, second).statistic)
+def kendall_tau(order: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return Kendall's τ-b of one order with each of several, all pairs of all orders at once.
+
+    τ-b = (concordant - discordant) / sqrt((P - tied in one)(P - tied in the other)), P = M (M - 1) / 2
+    (Kendall 1945, doi:10.1093/biomet/33.3.239); ``scipy.stats.kendalltau`` in a loop takes a thousand times
+    as long for the thousand orders of a bootstrap.
+
+    Args:
+        order: ``(M,)`` without NaN.
+        others: ``(B, M)`` without NaN.
+
+    Returns:
+        ``(B,)``; NaN where either order is all ties, which has no τ.
+    """
+    first, second = np.triu_indices(len(order), k=1)
+    one = np.sign(order[first] - order[second])
+    other = np.sign(others[:, first] - others[:, second])
+    untied = np.count_nonzero(one) * np.count_nonzero(other, axis=1)
+    found = np.divide(other @ one, np.sqrt(untied), out=np.full(len(others), math.nan), where=untied > 0)
+    return np.clip(found, -1.0, 1.0)

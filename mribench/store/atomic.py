@@ -20,6 +20,8 @@ def _umask() -> int:
 
 
 _UMASK = _umask()
+_OF_A_JOB = "restore the file, or delete its folder"
+_OF_ALL = "restore the file, or move it away and run the benchmark again: done jobs are kept"
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -49,8 +51,13 @@ def write_json(path: Path, value: Any) -> None:
     replace_file(path, lambda temporary: temporary.write_text(json.dumps(value, indent=1, sort_keys=True)))
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, hint: str = "") -> Any:
     """Read JSON.
+
+    Args:
+        path: of the file.
+        hint: what to do where it is damaged. By default the folder is given up only where it is that of one
+            job, which can be run again; never that of all results.
 
     Raises:
         StoreError: when the file is not there or is not JSON.
@@ -59,5 +66,6 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except FileNotFoundError:
         raise StoreError(f"{path} is not there", "was the results directory moved or edited?") from None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"cannot read {path}: {error}", "restore the file, or delete its folder") from error
+    except (OSError, ValueError, RecursionError) as error:
+        safe = _OF_A_JOB if path.parent.parent.name == "jobs" else _OF_ALL
+        raise StoreError(f"cannot read {path}: {error}", hint or safe) from error

@@ -54,9 +54,10 @@ class Store:
         marker = self.root / "store.json"
         if not marker.exists():
             return
-        content = read_json(marker)
+        mend = f'write {{"schema": {SCHEMA}}} into it; nothing else is lost'
+        content = read_json(marker, mend)
         if not isinstance(content, dict) or "schema" not in content:
-            raise StoreError(f"{marker} is damaged", f'write {{"schema": {SCHEMA}}} into it')
+            raise StoreError(f"{marker} is damaged", mend)
         if content["schema"] != SCHEMA:
             raise StoreError(
                 f"{self.root} holds results of schema version {content['schema']}, this mribench reads and"

@@ -16,14 +16,15 @@ from mribench.testing.encoders import check_decoder, check_encoder
 from mribench.testing.entries import check_entry
 from mribench.testing.metrics import check_metric, check_set_metric
 from mribench.testing.objectives import check_objective
-from mribench.testing.problems import ConformanceError
+from mribench.testing.problems import ConformanceError, NotCheckable
 from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder, quantitative_maps, task_volume
 from mribench.testing.sequences import check_sequence
 from mribench.testing.tasks import check_task
+from mribench.testing.trackers import check_tracker
 from mribench.testing.views import check_views
 
 __all__ = [
-    "ClassTokenEncoder", "ConformanceError", "PyramidEncoder", "check_dataset", "check_decoder",
-    "check_encoder", "check_entry", "check_metric", "check_objective", "check_sequence",
-    "check_set_metric", "check_task", "check_views", "quantitative_maps", "task_volume",
+    "ClassTokenEncoder", "ConformanceError", "NotCheckable", "PyramidEncoder", "check_dataset",
+    "check_decoder", "check_encoder", "check_entry", "check_metric", "check_objective", "check_sequence",
+    "check_set_metric", "check_task", "check_tracker", "check_views", "quantitative_maps", "task_volume",
 ]  # fmt: skip

@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mribench.errors import MRIBenchError
+from pydantic import ValidationError
+
+from mribench.errors import ConfigError, MRIBenchError, PluginError
 from mribench.interfaces import Component, Entry, SetMetric
 from mribench.interfaces.options import (
     DatasetRef,
@@ -26,16 +28,25 @@ from mribench.testing.datasets import check_dataset
 from mribench.testing.encoders import check_decoder, check_encoder
 from mribench.testing.metrics import check_metric, check_set_metric
 from mribench.testing.objectives import check_objective
-from mribench.testing.problems import ConformanceError, require
+from mribench.testing.problems import ConformanceError, NotCheckable, require
 from mribench.testing.sequences import check_sequence
 from mribench.testing.tasks import check_task
+from mribench.testing.trackers import check_tracker
 from mribench.testing.views import check_views
+
+
+class _TrackerRef(Component):
+    """Reference to a tracker; benchmark files have none."""
+
+    kind = "tracker"
+
 
 _NAME = re.compile(r"[a-z0-9]+([-.:][a-z0-9]+)*")
 _REFERENCES: Mapping[str, type[Component]] = {
     reference.kind: reference
     for reference in (
         DatasetRef, DecoderRef, EncoderRef, MetricRef, ObjectiveRef, SequenceRef, SplitRef, TaskRef, ViewsRef,
+        _TrackerRef,
     )
 }  # fmt: skip
 
@@ -57,6 +68,7 @@ def check_entry(
     Raises:
         ConformanceError: at the first rule that it breaks.
         ConfigError: when the options are wrong.
+        NotCheckable: when the package behind a tracker is not installed.
     """
     registered = entry if isinstance(entry, Registered) else Registered(entry, "under test", "local", "0")
     entry = registered.entry
@@ -104,6 +116,39 @@ def _check_any_metric(resolved: Resolved) -> None:
         check_metric(metric)
 
 
+def _check_any_tracker(resolved: Resolved) -> None:
+    _check_command_line(resolved)
+    try:
+        resolved.make()
+    except PluginError as error:
+        raise NotCheckable(f"'{resolved.name}' cannot be built here: {error.message}") from error
+    except ImportError as error:
+        raise ConformanceError(
+            f"tracker '{resolved.name}': raised {type(error).__name__} ({error}); say by a PluginError which"
+            " package is missing"
+        ) from error
+    check_tracker(resolved.make)
+
+
+def _check_command_line(resolved: Resolved) -> None:
+    """``--track name:key=value`` gives every option as text."""
+    model, what = resolved.registered.entry.options, f"tracker '{resolved.name}'"
+    for name, field in model.model_fields.items():
+        if isinstance(field.default, (str, bool, int, float)):
+            try:
+                model.model_validate({name: str(field.default)})
+            except ValidationError as error:
+                raise ConformanceError(
+                    f"{what}: the option '{name}' cannot be given as text, which '--track' does:"
+                    f" {error.errors()[0]['msg']}"
+                ) from error
+    try:
+        model.model_validate({"no such option": "x"})
+    except (ValidationError, ConfigError):
+        return
+    raise ConformanceError(f"{what}: its options take keys that they do not have; derive them from Options")
+
+
 _CHECKS: Mapping[str, Callable[[Resolved], None]] = {
     "dataset": lambda resolved: check_dataset(_made(resolved)),
     "decoder": lambda resolved: check_decoder(resolved.make),
@@ -112,5 +157,6 @@ _CHECKS: Mapping[str, Callable[[Resolved], None]] = {
     "objective": lambda resolved: check_objective(resolved.make),
     "sequence": lambda resolved: check_sequence(_made(resolved)),
     "task": lambda resolved: check_task(_made(resolved)),
+    "tracker": _check_any_tracker,
     "views": lambda resolved: check_views(_made(resolved)),
 }

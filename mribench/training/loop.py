@@ -2,60 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from mribench.errors import JobError
 from mribench.seeding import Identity, derive_seed
 from mribench.training.checkpoint import Checkpoint
-
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+from mribench.training.options import LoopOptions
+from mribench.training.stepper import Stepper
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the job goes on later
     """The job was asked to stop; its checkpoint is written."""
-
-
-@dataclass(frozen=True)
-class LoopOptions:
-    """How the optimiser runs: AdamW, linear warm-up, polynomial decay, gradient clipping.
-
-    Attributes:
-        steps: optimiser steps.
-        lr: peak learning rate.
-        weight_decay: AdamW's.
-        warmup_fraction: share of the steps over which the rate rises linearly.
-        decay_power: power p of (1 - t)^p.
-        clip_norm: largest gradient norm over all trained parameters.
-        precision: fp32, or autocast in bf16 or fp16 (with loss scaling).
-    """
-
-    steps: int
-    lr: float
-    weight_decay: float = 0.01
-    warmup_fraction: float = 0.0
-    decay_power: float = 0.9
-    clip_norm: float = 12.0
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-
-    @classmethod
-    def of(cls, options: object) -> LoopOptions:
-        """Take the fields of the same names from a benchmark file's pretrain or adapt options."""
-        return cls(**{field.name: getattr(options, field.name) for field in fields(cls)})
-
-    def rate(self, step: int) -> float:
-        """Return the share of the peak learning rate at a step."""
-        warm = math.ceil(self.warmup_fraction * self.steps)
-        if step < warm:
-            return (step + 1) / warm
-        return (1 - (step - warm) / max(1, self.steps - warm)) ** self.decay_power
 
 
 @dataclass
@@ -71,11 +33,16 @@ class History:
         return sum(row[name] for row in rows) / len(rows)
 
 
-def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """Return the autocast context of a precision."""
-    if precision == "fp32":
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, DTYPES[precision])
+class Carried(Protocol):
+    """What a job finds out while it trains, kept in the checkpoint: a job that goes on knows all of it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is known after the last step: tensors, and what JSON can hold, by name."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``state_dict`` returned."""
+        ...
 
 
 def train(
@@ -87,6 +54,7 @@ def train(
     device: torch.device,
     weights: Mapping[str, float] | None = None,
     checkpoint: Checkpoint | None = None,
+    carried: Carried | None = None,
     after_step: Callable[[int, int], None] | None = None,
     on_step: Callable[[int, int], None] | None = None,
     rates: Callable[[str], float] | None = None,
@@ -103,6 +71,7 @@ def train(
         device: where the module lies.
         weights: of the loss terms; 1 where not named.
         checkpoint: where the state is kept while the job runs.
+        carried: what else of the job is kept there.
         after_step: called with (step, total) after each optimiser step.
         on_step: called with (steps done, total), for progress; may raise ``Interrupted``.
         rates: peak learning rate of a parameter by its name; ``options.lr`` for all when None.
@@ -113,69 +82,67 @@ def train(
         JobError: when a loss is not finite.
         Interrupted: from ``on_step``, after a checkpoint was written.
     """
-    optimiser = _optimiser(module, options, rates)
-    to_clip = [
-        p for name, p in module.named_parameters() if p.requires_grad and (clipped is None or clipped(name))
-    ]
-    peaks = [group["lr"] for group in optimiser.param_groups]
-    scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "fp16")
-    done, extra = checkpoint.restore(module, optimiser) if checkpoint else (0, {})
-    history = History(extra.get("history", []))
+    stepper = Stepper(module, options, device, weights, rates, clipped)
+    keeper = _Keeper(checkpoint, module, stepper, carried)
+    done, history = keeper.restore()
     if watch:
         watch(history.rows)
-    saved_at = time.monotonic()
     for step in range(done, options.steps):
         # Dropout can only draw from torch's own generator: seeded by (job, step), it depends on nothing else.
         torch.manual_seed(derive_seed("dropout", *identity, step))
-        for group, peak in zip(optimiser.param_groups, peaks, strict=True):
-            group["lr"] = peak * options.rate(step)
-        with autocast(options.precision, device):
-            terms = losses(step)
-            total = torch.stack(
-                [(weights or {}).get(name, 1.0) * value for name, value in terms.items()]
-            ).sum()
-        history.rows.append(_finite(step, {**terms, "total": total}))
-        optimiser.zero_grad(set_to_none=True)
-        scaler.scale(total).backward()
-        scaler.unscale_(optimiser)
-        nn.utils.clip_grad_norm_(to_clip, options.clip_norm)
-        scaler.step(optimiser)
-        scaler.update()
+        history.rows.append(stepper.step(step, losses))
         if after_step:
             after_step(step, options.steps)
         try:
             if on_step:
                 on_step(step + 1, options.steps)
         except Interrupted:
-            if checkpoint:
-                checkpoint.save(module, optimiser, step + 1, {"history": history.rows})
+            keeper.save(step + 1, history)
             raise
-        if checkpoint and time.monotonic() - saved_at > checkpoint.every_s:
-            checkpoint.save(module, optimiser, step + 1, {"history": history.rows})
-            saved_at = time.monotonic()
+        keeper.save_now_and_then(step + 1, history)
     return history
 
 
-def _optimiser(
-    module: nn.Module, options: LoopOptions, rates: Callable[[str], float] | None
-) -> torch.optim.AdamW:
-    groups: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in module.named_parameters():
-        if parameter.requires_grad:
-            groups.setdefault(rates(name) if rates else options.lr, []).append(parameter)
-    if not groups:
-        raise JobError("nothing to train: every parameter is frozen", "check the arm and the task's head")
-    return torch.optim.AdamW(
-        [{"params": parameters, "lr": lr} for lr, parameters in groups.items()],
-        weight_decay=options.weight_decay,
-    )
+class _Keeper:
+    """Writes a training's checkpoint, and reads it; does nothing without one."""
 
+    _CARRIED = "carried."
 
-def _finite(step: int, terms: Mapping[str, Tensor]) -> dict[str, float]:
-    values = {name: float(value.detach()) for name, value in terms.items()}
-    wrong = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
-    if wrong:
-        raise JobError(
-            f"the loss is not finite at step {step}: {', '.join(wrong)}", "lower the learning rate"
-        )
-    return {"step": step, **values}
+    def __init__(
+        self, checkpoint: Checkpoint | None, module: nn.Module, stepper: Stepper, carried: Carried | None
+    ) -> None:
+        self._checkpoint, self._module, self._stepper, self._carried = checkpoint, module, stepper, carried
+        self._saved_at = time.monotonic()
+
+    def restore(self) -> tuple[int, History]:
+        """Return the steps done and their history; everything else goes where it came from."""
+        if self._checkpoint is None:
+            return 0, History()
+        done, extra = self._checkpoint.restore(self._module, self._stepper.optimiser)
+        if not done:
+            return 0, History()
+        self._stepper.load_state_dict(extra["stepper"])
+        if self._carried:
+            self._carried.load_state_dict(
+                {
+                    name.removeprefix(self._CARRIED): value
+                    for name, value in extra.items()
+                    if name.startswith(self._CARRIED)
+                }
+            )
+        return done, History(extra["history"])
+
+    def save(self, done: int, history: History) -> None:
+        """Write the state after ``done`` steps."""
+        if self._checkpoint is None:
+            return
+        state = self._carried.state_dict() if self._carried else {}
+        extra = {"history": history.rows, "stepper": self._stepper.state_dict()}
+        extra |= {f"{self._CARRIED}{name}": value for name, value in state.items()}
+        self._checkpoint.save(self._module, self._stepper.optimiser, done, extra)
+        self._saved_at = time.monotonic()
+
+    def save_now_and_then(self, done: int, history: History) -> None:
+        """Write the state when the last one is old."""
+        if self._checkpoint and time.monotonic() - self._saved_at > self._checkpoint.every_s:
+            self.save(done, history)

@@ -163,8 +163,34 @@ def test_records_of_another_form(mribench, finished, results, damage):
 def test_a_marker_of_another_form(mribench, finished, results, text):
     (results / "bad" / "store.json").write_text(text)
     for name in views(results, finished[0]):
-        refused(mribench(*views(results, finished[0])[name]), "store.json", None)
-    refused(mribench("plan", finished[0], "--results", results), "store.json", None)
+        _refused_safely(mribench(*views(results, finished[0])[name]), "store.json")
+    _refused_safely(mribench("plan", finished[0], "--results", results), "store.json")
+    (results / "bad" / "store.json").write_text(f'{{"schema": {SCHEMA}}}')  # as the hint says
+    for name, arguments in views(results, finished[0]).items():
+        assert mribench(*arguments).code == 0, name
+
+
+def _refused_safely(said, message):
+    """Check a refusal whose hint gives nothing up: the folder is that of all results."""
+    refused(said, message, None)
+    assert said.hint
+    assert "delete" not in said.hint
+
+
+@pytest.mark.parametrize("text", ["", "{", "\udcff", "[" * 100_000], ids=["empty", "cut", "binary", "deep"])
+def test_a_plan_that_is_no_json(mribench, finished, results, text):
+    (path,) = (results / "bad" / "plans").glob("*.json")
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    before = contents(results)
+    for name in ("report file", "report folder"):
+        said = mribench(*views(results, finished[0])[name])
+        _refused_safely(said, f"cannot read {path}")
+        assert "run the benchmark again: done jobs are kept" in said.hint
+    assert contents(results) == before
+    path.rename(results / "plan.json")
+    said = mribench("run", finished[0], "--results", results, "--executor", "inline")
+    assert " 4 done before" in said.out
+    assert mribench("report", results / "bad").code == 0
 
 
 @pytest.mark.parametrize("text", [f'{{"schema": {SCHEMA}}}', f'{{"schema": {SCHEMA}, "jobs": 3}}'])

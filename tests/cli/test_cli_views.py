@@ -94,9 +94,10 @@ def test_other_formats(mribench, file, tmp_path, suffix):
 def test_options_change_the_picture(mribench, file, tmp_path):
     changes = [(), ("--plane", "sagittal"), ("--targets",), ("--step", 1), ("--set", "seeds=[7]")]
     pictures = []
+    sets = ("--set", "defaults.pretrain.steps=2")
     for number, options in enumerate(changes):
         out = tmp_path / f"{number}.png"
-        assert mribench("views", file, "--out", out, "--draws", 0, "--samples", 2, *options).code == 0
+        assert mribench("views", file, *sets, "--out", out, "--draws", 0, "--samples", 2, *options).code == 0
         pictures.append(out.read_bytes())
     assert len(set(pictures)) == len(changes)
     again = tmp_path / "again.png"
@@ -164,6 +165,11 @@ def test_places_that_cannot_be_written_to(mribench, file, tmp_path):
     (tmp_path / "folder.png").mkdir()
     refused(mribench("views", file, "--out", tmp_path / "folder.png"), "is a folder, expected a file", None)
     refused(mribench("views", file, "--out", file / "a.png"), f"{file} is no folder", "choose another place")
+    (tmp_path / "b-parameters.png").mkdir()
+    said = mribench("views", file, "--out", tmp_path / "b.png")
+    refused(said, "b-parameters.png: is a folder, expected a file", "name a file in it")
+    assert not (tmp_path / "b.png").exists(), "nothing is made first"
+    assert mribench("views", file, "--out", tmp_path / "b.png", "--draws", 0, "--samples", 1).code == 0
     table = ("--csv", file / "a.csv")
     refused(mribench("views", file, "--out", tmp_path / "a.png", *table), f"{file} is no folder", None)
 
@@ -198,6 +204,29 @@ def test_an_unknown_method_and_an_unknown_seed(mribench, file, tmp_path):
     out = ("--out", tmp_path / "a.png")
     refused(mribench("views", file, *out, "--method", "seqin"), "there is no method 'seqin'", "seqinv")
     refused(mribench("views", file, *out, "--seed", 9), "seed 9 is not among its seeds: 0", "seeds=[9]")
+
+
+def test_a_step_beyond_the_training(mribench, file, tmp_path, monkeypatch):
+    """Found before a cohort is made."""
+    monkeypatch.setenv("MRIBENCH_CACHE", str(tmp_path / "cache"))
+    phantom = "data.maps={name: phantom, layout: mpm, subjects: 3, spacing_mm: 8, seed: 0}"
+    options = ("--set", phantom, "--set", "defaults.pretrain.steps=5", "--out", tmp_path / "a.png")
+    said = mribench("views", file, *options, "--step", 5)
+    refused(said, "bad.yaml: step 5 is beyond the training of 'seqinv', which has 5 steps", "--step 4")
+    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "a.png").exists()
+    said = mribench("views", file, "--out", tmp_path / "a.png", "--step", 1)
+    refused(said, "which has 1 step", "--step 0")
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 80])
+def test_no_word_of_the_summary_is_cut(mribench, file, tmp_path, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    said = mribench("views", file, "--out", tmp_path / "a.png", "--draws", 8)
+    assert "…" not in said.out
+    words = {word for line in said.out.splitlines() for word in line.replace("│", " ").split()}
+    assert {"seqinv", "8"} <= words
+    assert "redraws" in words or "redraws" in said.out
 
 
 def test_a_cohort_that_is_not_there(mribench, file, tmp_path):

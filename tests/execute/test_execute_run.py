@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -18,6 +20,7 @@ import psutil
 import pytest
 from pandas.testing import assert_frame_equal
 
+from mribench import cli
 from mribench.records import JOB_SCHEMA, SCORE_SCHEMA, read_tables
 
 COUNT = 27  # 1 pretrain; tissue 3 adapt + 12 evaluate; denoise 3 adapt + 6 evaluate + 2 identity
@@ -29,7 +32,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def run(results: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the tiny benchmark."""
+    """Run the tiny benchmark in a process of its own."""
     return subprocess.run(
         command("run", TINY, "--results", results, *arguments),
         capture_output=True,
@@ -37,6 +40,26 @@ def run(results: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=400,
     )
+
+
+def called(*words: object) -> subprocess.CompletedProcess[str]:
+    """Call the command line in this process, which has torch already; jobs have their own all the same."""
+    arguments = [*map(str, words)]
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr(sys, "argv", ["mribench", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    return subprocess.CompletedProcess(arguments, int(end.value.code or 0), out.getvalue(), err.getvalue())
+
+
+def run_here(results: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the tiny benchmark from this process, where the command's own process is not what is tested."""
+    return called("run", TINY, "--results", results, *arguments)
 
 
 def executed(result: subprocess.CompletedProcess[str] | str) -> int:
@@ -140,7 +163,7 @@ def test_pretraining_row_says_what_was_seen(finished: Path) -> None:
 
 def test_second_run_executes_nothing(finished: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.glob("tiny/jobs/*/*")}
-    result = run(finished)
+    result = run_here(finished)
     assert result.returncode == 0
     assert executed(result) == 0
     assert f"{COUNT} done before" in result.stdout
@@ -148,9 +171,8 @@ def test_second_run_executes_nothing(finished: Path) -> None:
 
 
 def test_plan_counts_what_is_done(finished: Path) -> None:
-    result = subprocess.run(
-        command("plan", TINY, "--results", finished), capture_output=True, text=True, check=True
-    )
+    result = called("plan", TINY, "--results", finished)
+    assert result.returncode == 0, result.stdout + result.stderr
     row = next(line for line in result.stdout.splitlines() if " all " in line)
     assert row.count(str(COUNT)) == 2  # jobs, done
 
@@ -165,7 +187,7 @@ def test_sigkill_and_again_gives_the_same_rows(finished: Path, tmp_path: Path, a
     process.send_signal(signal.SIGKILL)
     process.wait()
     done = states(tmp_path).count("done")
-    result = run(tmp_path)
+    result = run_here(tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     assert executed(result) <= COUNT - done
     assert_frame_equal(scores(tmp_path), scores(finished))
@@ -194,7 +216,7 @@ def test_killed_job_is_recorded_and_the_others_go_on(finished: Path, tmp_path: P
 
 
 def test_failing_job_stops_only_what_needs_it(tmp_path: Path) -> None:
-    result = run(tmp_path, "--set", "tasks.tissue.adapt.lr=1e30", "--set", "reference_arms=[identity]")
+    result = run_here(tmp_path, "--set", "tasks.tissue.adapt.lr=1e30", "--set", "reference_arms=[identity]")
     assert result.returncode == 1
     assert "the loss is not finite" in result.stdout.replace("\n", " ")
     rows = scores(tmp_path)
@@ -202,12 +224,12 @@ def test_failing_job_stops_only_what_needs_it(tmp_path: Path) -> None:
     failed = [path for path in tmp_path.glob("tiny/jobs/*/status.json") if "failed" in path.read_text()]
     assert len(failed) == 2
     assert all("Traceback" in json.loads(path.read_text())["traceback"] for path in failed)
-    again = run(tmp_path, "--set", "tasks.tissue.adapt.lr=1e30", "--set", "reference_arms=[identity]")
+    again = run_here(tmp_path, "--set", "tasks.tissue.adapt.lr=1e30", "--set", "reference_arms=[identity]")
     assert again.returncode == 1, "a failed job never counts as done"
 
 
 def test_inline_executor_gives_the_same_rows(finished: Path, tmp_path: Path) -> None:
-    result = run(tmp_path, "--executor", "inline")
+    result = run_here(tmp_path, "--executor", "inline")
     assert result.returncode == 0, result.stdout + result.stderr
     assert_frame_equal(scores(tmp_path), scores(finished))
 
@@ -238,10 +260,10 @@ def test_interrupt_keeps_a_checkpoint_and_goes_on(tmp_path: Path) -> None:
     assert "nothing is lost" in errors
     assert states(tmp_path) == ["interrupted"]
     assert len(list(leases.glob("*/checkpoint.safetensors"))) == 1
-    resumed = run(tmp_path, *options)
+    resumed = run_here(tmp_path, *options)
     assert resumed.returncode == 0
     whole = tmp_path / "whole"
-    assert run(whole, *options).returncode == 0
+    assert run_here(whole, *options).returncode == 0
     assert jobs(tmp_path).encoder_digest_after.tolist() == jobs(whole).encoder_digest_after.tolist()
 
 
@@ -249,9 +271,9 @@ def test_only_limit_and_dry_run(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     for path in tmp_path.glob("tiny/jobs/*"):
         shutil.rmtree(path)
-    dry = run(tmp_path, "--dry-run")
+    dry = run_here(tmp_path, "--dry-run")
     assert f"{COUNT} jobs would run" in dry.stdout
     assert not any(tmp_path.glob("tiny/jobs/*"))
-    only = run(tmp_path, "--only", "identity/*/HH/*")
+    only = run_here(tmp_path, "--only", "identity/*/HH/*")
     assert executed(only) == 1
     assert set(scores(tmp_path).test_site) == {"HH"}

@@ -16,7 +16,8 @@ from mribench.errors import ConfigError, PluginError
 from mribench.execute import live, tracking
 from mribench.execute.live import LiveFile, LiveReader
 from mribench.execute.tracked import logged, tracked_jobs
-from mribench.execute.tracking import Named, Tracking, make_trackers
+from mribench.execute.trackers import Named, make_trackers
+from mribench.execute.tracking import Tracking
 from mribench.interfaces import Entry, JobOutcome, Options, TrackedRun, Tracker
 from mribench.plan import Job
 from mribench.records import JOB_SCHEMA, SCORE_SCHEMA, write_table
@@ -365,12 +366,27 @@ def test_track_is_read(registry):
         (["diary:every=often"], "--track diary.every: expected an integer, got 'often'"),
         (["diary:evry=1"], "--track diary.evry: "),
         ([""], "--track : unknown tracker ''"),
+        (["diary:name=other"], "--track diary: 'name' is no option of a tracker"),
+        (["diary:folder=a,folder=b"], "--track diary: the option 'folder' is given twice"),
+        (["diary:folder=a:folder=b"], "--track diary: expected a comma between options, got"),
+        (["diary:folder=a:every=3"], "--track diary: expected a comma between options, got"),
+        (["diary:folder="], "--track diary: expected key=value, got 'folder='"),
+        (["diary:folder= "], "--track diary: expected key=value, got 'folder= '"),
+        (["diary:=a"], "--track diary: expected key=value, got '=a'"),
+        (["diary:"], "--track diary: expected key=value, got ''"),
+        (["diary:folder=a,"], "--track diary: expected key=value, got ''"),
     ],
 )
 def test_a_wrong_track_is_a_sentence(registry, wanted, message):
     with pytest.raises(ConfigError) as caught:
         make_trackers(wanted, registry)
     assert caught.value.message.startswith(message)
+
+
+@pytest.mark.parametrize("folder", ["http://host:80/x=1", "sqlite:///a.db", "http://me:pass=1@host/", "C:/a"])
+def test_a_colon_in_a_uri_is_no_option(registry, folder):
+    (found,) = make_trackers([f"diary:folder={folder}"], registry)
+    assert found.tracker.options == DiaryOptions(folder=folder)
 
 
 def test_the_interface_needs_no_torch(repository: Path):

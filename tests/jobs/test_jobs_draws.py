@@ -13,6 +13,7 @@ from mribench.config import AdaptOptions
 from mribench.defects import FROZEN_AUGMENTATION
 from mribench.jobs.adapt import _Sampler
 from mribench.jobs.draws import Diversity, draw_identity
+from mribench.seeding import torch_generator
 
 REPLAYED = (FROZEN_AUGMENTATION,)
 
@@ -82,3 +83,20 @@ def test_equal_images_count_once_and_different_ones_apart() -> None:
     diversity.add(batch)
     diversity.add(batch[:3])
     assert diversity.row() == {"distinct_views": 6, "views_counted": 9}
+
+
+def test_diversity_goes_on_from_its_sums() -> None:
+    whole, first, second = Diversity(), Diversity(), Diversity()
+    batches = torch.randn(5, 3, 1, 4, 4, 4, generator=torch_generator("diversity"))
+    batches[4, 0] = batches[0, 1]  # a view that the interrupted part saw
+    for number, batch in enumerate(batches):
+        whole.add(batch)
+        if number < 3:
+            first.add(batch)
+    second.restore(first.sums())
+    for batch in batches[3:]:
+        second.add(batch)
+    assert whole.row() == second.row() == {"distinct_views": 14, "views_counted": 15}
+    assert first.row() == first.row() == {"distinct_views": 9, "views_counted": 9}
+    assert Diversity().row() == {"distinct_views": 0, "views_counted": 0}
+    assert Diversity().sums().shape == (0, 2)

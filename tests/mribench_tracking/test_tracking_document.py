@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,11 @@ from support_tracking import folders, mribench, run, scores
 from mribench.cli.run import command
 from mribench.errors import PluginError
 from mribench.plugins import load_registry
-from mribench.testing import check_entry
+from mribench.testing import ConformanceError, check_entry
 
 DOCUMENT = Path(__file__).parents[2] / "docs/tracking.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8")
-(EXAMPLE,) = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+EXAMPLE, OWN_TEST = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -29,6 +30,7 @@ def installed(tmp_path, monkeypatch) -> Path:
     (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: lines-tracker\nVersion: 0.1\n")
     (meta / "entry_points.txt").write_text("[mribench]\nlines = lines_tracker\n")
     monkeypatch.syspath_prepend(str(site))
+    monkeypatch.delitem(sys.modules, "lines_tracker", raising=False)
     return site
 
 
@@ -40,6 +42,25 @@ def test_the_example_is_listed_and_conforms(installed):
     assert re.search(r"lines\s.*lines-tracker 0.1.*tracker lines", mribench("plugins", "list").out)
     assert "a line for each job" in mribench("list", "tracker").out
     check_entry(load_registry().get("tracker", "lines"))
+
+
+def test_the_test_of_the_example_runs(installed):
+    names: dict = {}
+    exec(compile(OWN_TEST, "test_lines_tracker.py", "exec"), names)  # noqa: S102 - it is the document
+    names["test_conformance"]()
+
+
+def test_the_test_of_the_example_can_fail(installed):
+    (installed / "lines_tracker.py").write_text(EXAMPLE.replace(", file=file", ""))
+    names: dict = {}
+    exec(compile(OWN_TEST, "test_lines_tracker.py", "exec"), names)  # noqa: S102
+    with pytest.raises(ConformanceError, match="prints to the standard output"):
+        names["test_conformance"]()
+
+
+def test_the_command_checks_the_example(installed):
+    said = mribench("plugins", "check", "lines")
+    assert (said.code, said.out.strip()) == (0, "ok      tracker lines"), said
 
 
 def test_the_example_tracks_a_run(installed, tmp_path):

@@ -11,6 +11,8 @@ import pytest
 from mribench_tracking.wandb import WandbOptions, WandbTracker
 
 from mribench.interfaces import JobOutcome, Logged, TrackedJob, TrackedRun
+from mribench.plugins import load_registry
+from mribench.testing import check_entry
 
 RUN = TrackedRun("tiny", "corrected", "tiny.yaml", Path("results/tiny"))
 
@@ -83,3 +85,13 @@ def test_options_and_what_is_left_open(runs):
     assert runs[0].ended == 1
     assert (runs[0].settings["project"], runs[0].settings["mode"]) == ("mine", "online")
     assert tracker.unfinished([job("a")]) == ()
+
+
+def test_it_keeps_the_rules_of_trackers(runs):
+    """With the imitation: what W&B itself refuses beyond that is not known here."""
+    registry = load_registry()
+    check_entry(registry.get("tracker", "wandb"), registry=registry)
+    assert {run.settings["mode"] for run in runs} == {"offline"}
+    open_ones = [run for run in runs if run.ended is None]
+    assert len(open_ones) == 1, "that of the run that was killed"
+    assert len({run.settings["id"] for run in runs}) < len(runs), "a job that is told again has its old id"

@@ -174,6 +174,8 @@ def test_a_run_without_any_counterpart_says_so(tmp_path: Path, paper: Published)
     run = run_of(tmp_path, tasks={"other": task([DICE])})
     (table,) = against_tables(run, paper)
     assert "No cell of this run has a published value." in table.caption
+    assert any(sentence.startswith("No task in common: other in the run, ") for sentence in table.caption)
+    assert not any(sentence.startswith("No metric") for sentence in table.caption)
     for name in ("terminal", "markdown", "latex", "html", "csv", "json"):
         render(run_document(run, ["leaderboard"], paper), name)
 
@@ -205,6 +207,32 @@ def test_published_results_of_ones_own(tmp_path: Path, run: RunData) -> None:
     assert frame[["task", "row", "metric"]].to_numpy().tolist() == [["other", "base", "dice"]]
     assert frame["difference"].iloc[0] == pytest.approx(0.5 - 0.4025)
     assert math.isnan(frame["published_se"].iloc[0])
+
+
+def test_no_match_is_said_on_standard_error_too(tmp_path: Path) -> None:
+    """Formats for programs have no captions; and a match is not commented on."""
+    run_of(tmp_path / "synthetic")
+    row = "1,other,{},T1w,1,{},dice,%,true,40.25,,\n"
+    head = "table,task,site,sequence,fraction,method,metric,unit,higher_is_better,mean,se,printed_mark\n"
+    file = tmp_path / "mine.csv"
+    said = {}
+    for name, site, method in (("fits", "Guys", "base"), ("site", "Oz", "base"), ("both", "Oz", "wizard")):
+        file.write_text(head + row.format(site, method))
+        found = CliRunner().invoke(
+            command, [str(tmp_path / "synthetic"), "--against", str(file), "--format", "csv"]
+        )
+        assert found.exit_code == 0, found.output
+        assert ("against" in set(pd.read_csv(io.StringIO(found.stdout))["table"])) == (name == "fits")
+        said[name] = found.stderr
+    assert said["fits"] == ""
+    start = f"--against {file}: No cell of this run has a published value. "
+    site = "No site in common: Guys, HH, ARC in the run, Oz published."
+    method = "No method in common: base, seqaug, seqinv in the run, wizard published."
+    assert said["site"] == f"{start}{site}\n"
+    assert said["both"] == f"{start}{site} {method}\n"
+    file.write_text(head + row.format("ARC", "base"))  # each name is there, and not together
+    found = CliRunner().invoke(command, [str(tmp_path / "synthetic"), "--against", str(file)])
+    assert "Both have the same names, but no cell with the same ones." in found.stderr
 
 
 def test_the_command(tmp_path: Path) -> None:

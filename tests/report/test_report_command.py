@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -79,7 +81,25 @@ def test_a_file_and_its_folder_show_the_same(results: Path, file: Path) -> None:
 def test_settings_that_were_never_run(results: Path, file: Path) -> None:
     with pytest.raises(MRIBenchError, match="with these settings under") as error:
         invoke(file, "--results", results, "--set", "seeds=[7]")
-    assert f"mribench run {file} --set seeds=[7]" in error.value.hint
+    again, everything = error.value.hint.split("; or, for all that is there: ")
+    words = ["mribench", "run", str(file), "--set", "seeds=[7]", "--results", str(results)]
+    assert shlex.split(again) == words
+    assert shlex.split(everything) == ["mribench", "report", str(results / "synthetic")]
+
+
+def test_the_hint_is_a_command_that_works(results: Path, tmp_path: Path, monkeypatch) -> None:
+    """Without ``--results`` where that is the default, and no report of what is not there."""
+    file = tmp_path / "my file.yaml"
+    file.write_text(BENCHMARK.replace("synthetic", "other"))
+    monkeypatch.chdir(tmp_path)
+    for arguments, words in (
+        ((), ["mribench", "run", str(file)]),
+        (("--results", "results"), ["mribench", "run", str(file)]),
+        (("--results", "else where"), ["mribench", "run", str(file), "--results", "else where"]),
+    ):
+        with pytest.raises(MRIBenchError, match="no run of") as error:
+            invoke(file, *arguments)
+        assert shlex.split(error.value.hint) == words
 
 
 def test_set_goes_with_a_file(results: Path) -> None:
@@ -110,8 +130,86 @@ def test_every_format_can_go_to_a_file(results: Path, tmp_path: Path, name: str)
 
 
 def test_an_output_that_cannot_be_written(results: Path, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot write"):
-        invoke(results / "synthetic", "--format", "csv", "--output", tmp_path / "no" / "such" / "folder.csv")
+    output = tmp_path / "no" / "such" / "folder.csv"
+    with pytest.raises(ConfigError, match="cannot write it, there is no folder"):
+        invoke(results / "synthetic", "--format", "csv", "--output", output)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("x.md", "markdown"), ("x.HTML", "html"), ("x.htm", "html"), ("x.tex", "latex"), ("x.csv", "csv"),
+     ("x.json", "json"), ("x.parquet", "parquet")],
+)  # fmt: skip
+@pytest.mark.parametrize("asked", ["terminal", "html", "json"])
+def test_a_name_that_says_another_format(
+    results: Path, tmp_path: Path, name: str, said: str, asked: str
+) -> None:
+    options = ("--format", asked, "--output", tmp_path / name)
+    if said == asked:
+        assert invoke(results / "synthetic", *options).exit_code == 0
+        return
+    with pytest.raises(ConfigError, match=f"the name says {said}, and --format is {asked}") as error:
+        invoke(results / "synthetic", *options)
+    assert f"--format {said}" in error.value.hint
+    assert not (tmp_path / name).exists()
+
+
+def test_what_is_read_is_not_written_over(file: Path, results: Path) -> None:
+    with pytest.raises(ConfigError, match="is what is read here"):
+        invoke(file, "--results", results, "--output", file)
+    assert file.read_text() == BENCHMARK
+
+
+@pytest.mark.parametrize("option", ["--output", "--figures", "--results"])
+def test_an_empty_path_is_not_the_working_folder(results: Path, option: str) -> None:
+    result = invoke(results / "synthetic", option, "")
+    assert result.exit_code == 2
+    assert "the path is empty" in result.stderr
+    assert not result.stdout
+
+
+@pytest.fixture
+def loaded(monkeypatch) -> list[object]:
+    """What was read: nothing may be before a bad place is refused."""
+    seen: list[object] = []
+    monkeypatch.setattr("mribench.cli.report.show", lambda *arguments: seen.append(arguments))
+    return seen
+
+
+def test_a_folder_for_figures_is_checked_first(results: Path, tmp_path: Path, loaded, monkeypatch) -> None:
+    (tmp_path / "file").write_text("precious")
+    assert "is a file" in invoke(results / "synthetic", "--figures", tmp_path / "file").stderr
+    with pytest.raises(ConfigError, match="file is no folder"):
+        invoke(results / "synthetic", "--figures", tmp_path / "file" / "figures")
+    (tmp_path / "theirs").mkdir()
+    theirs = tmp_path / "theirs"
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK or Path(path) != theirs)
+    for place in ("theirs", "theirs/new"):
+        with pytest.raises(ConfigError, match="cannot be written to"):
+            invoke(results / "synthetic", "--figures", tmp_path / place)
+    assert loaded == []
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "place", ["report", "report/report.html", "report/paper-1.md", "report/cells.parquet"]
+)
+def test_what_is_in_the_way_of_save_is_said_first(results: Path, loaded, place: str) -> None:
+    path = results / "synthetic" / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("precious") if place == "report" else path.mkdir()
+    with pytest.raises(ConfigError, match=f"--save {path}: is a f"):
+        invoke(results / "synthetic", "--save")
+    assert loaded == []
+    assert path.exists()
+
+
+def test_a_pipe_gets_utf_8_whatever_the_terminal_speaks(results: Path) -> None:
+    for name in ("markdown", "html", "latex", "json", "csv"):
+        result = CliRunner(charset="latin-1").invoke(command, [str(results / "synthetic"), "--format", name])
+        text = result.stdout_bytes.decode("utf-8")
+        assert "base" in text
+        assert name not in ("markdown", "html") or "±" in text
 
 
 def test_save_writes_beside_the_jobs(results: Path) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from synthetic_results import DICE, Benchmark, Cell, task
 
+from mribench.errors import StoreError
 from mribench.records import JOB_SCHEMA, write_table
 from mribench.report import RunData, load_run, render_run
+from mribench.report.digests import Recorded, recorded, specification
 
 OLD, NEW = "a" * 16, "b" * 16
 
@@ -200,3 +202,79 @@ def test_three_splits_are_all_named(tmp_path: Path) -> None:
     assert shown(run)["base"] == {2}
     (sentence,) = run.mixed
     assert "results of 3 splits; seed 0 (digest abc), seed 1 (digest def) are left out" in sentence
+
+
+# What a job's folder says, for reports and comparisons
+
+
+def job_folder(root: Path, row: str | None, **specification: Any) -> Path:
+    folder = root / "jobs" / "key"
+    folder.mkdir(parents=True)
+    write_table(
+        folder / "job.parquet", [{"job_key": "key", "kind": "evaluate", "split_digest": row}], JOB_SCHEMA
+    )
+    if specification:
+        (folder / "job.json").write_text(json.dumps(specification))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("specification", "row", "known", "split"),
+    [
+        ({"payload": {"split_digest": "spec"}}, "row", "read", "spec"),
+        ({"payload": {}}, "row", None, "row"),
+        ({"payload": None, "content": None}, "row", None, "row"),
+        ({}, "row", None, "row"),
+        ({}, "row", "read", "read"),
+        ({}, "row", float("nan"), "row"),
+        ({}, None, None, ""),
+    ],
+)
+def test_the_specification_counts_before_the_row(
+    tmp_path: Path, specification: dict[str, Any], row: str | None, known: Any, split: str
+) -> None:
+    assert recorded(job_folder(tmp_path, row, **specification), known) == Recorded(split)
+
+
+def test_files_are_read_by_subject(tmp_path: Path) -> None:
+    folder = job_folder(
+        tmp_path, None, payload={"split_digest": "x"}, content={"fingerprints": {"b": "2", "a": "1"}}
+    )
+    found = recorded(folder)
+    assert found == Recorded("x", {"a": "1", "b": "2"})
+    assert found.version == Recorded("y", {"a": "1", "b": "2"}).version != ""
+    assert specification(folder)["content"] == {"fingerprints": {"b": "2", "a": "1"}}
+    assert specification(tmp_path) == {}
+
+
+def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+    folder = job_folder(tmp_path, "row", payload={})
+    (folder / "job.json").write_text("{")
+    with pytest.raises(StoreError, match=r"cannot read .*job\.json"):
+        recorded(folder)
+    (folder / "job.json").unlink()
+    (folder / "job.parquet").unlink()
+    with pytest.raises(StoreError, match=r"job\.parquet is not there"):
+        recorded(folder)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "what", "fits"),
+    [
+        (Recorded("a"), Recorded("a"), "", True),
+        (Recorded(), Recorded(), "", True),
+        (Recorded("a"), Recorded(), "", False),
+        (Recorded("a" * 9), Recorded("b" * 9), "subjects differ (digests aaaaaaaa and bbbbbbbb)", False),
+        (Recorded("a", {"s": "1"}), Recorded("a"), "", True),
+        (Recorded("a", {"s": "1", "t": "2"}), Recorded("a", {"s": "1", "t": "2"}), "", True),
+        (Recorded("a", {"s": "1", "t": "2"}), Recorded("a", {"s": "1", "t": "3"}),
+         "files differ for 1 of 2 subjects", False),
+    ],
+)  # fmt: skip
+def test_results_fit_unless_something_is_known_to_differ(
+    first: Recorded, second: Recorded, what: str, fits: bool
+) -> None:
+    """An unknown split fits no known one within a report; between folders it is not held against it."""
+    assert (first.contradicts(second), second.contradicts(first)[:14]) == (what, what[:14])
+    assert first.fits(second) == second.fits(first) == fits
+    assert (hash(first) == hash(second)) or first != second

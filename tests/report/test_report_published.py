@@ -296,6 +296,89 @@ def test_a_wrong_file_says_where(tmp_path: Path, text: str, message: str) -> Non
         load_published(written(tmp_path, text))
 
 
+OTHER = GOOD.replace(",A,", ",B,")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "expected"),
+    [
+        ("", 1, "it lacks table"),
+        ("\n", 1, "it lacks table"),
+        (HEAD, 2, "expected a row of values, got none below the header"),
+        (HEAD.replace(",", ";") + GOOD.replace(",", ";"), 1, "expected ',' between values, got ';'"),
+        (HEAD.replace(",", "\t") + GOOD.replace(",", "\t"), 1, "expected ',' between values, got '\\t'"),
+        (HEAD.replace("\n", ",mean\n") + GOOD.replace("\n", ",1\n"), 1, "expected one column 'mean', got 2"),
+        (HEAD + GOOD + OTHER.replace("1.0", "-1.0"), 3, "expected an se of 0 or more, got -1.0"),
+        (HEAD + GOOD.replace("\n", ",x\n"), 2, "expected 12 values as in the header, got 13"),
+        (HEAD + GOOD.replace("50.0", "50,0"), 2, "expected 12 values as in the header, got 13"),
+        (HEAD + "1,t,HH\n", 2, "expected 12 values as in the header, got 3"),
+        (HEAD + GOOD + GOOD.replace(",A,", ", ,"), 3, "expected a method, got nothing"),
+        (HEAD + GOOD.replace("HH", ""), 2, "expected a site, got nothing"),
+        (HEAD + "," * 11 + "\n", 2, "expected a table, got nothing"),
+        (HEAD + GOOD + OTHER.replace("%", "mm"), 3, "expected the unit '%' of DSC, as in line 2, got 'mm'"),
+        (HEAD + GOOD + OTHER.replace("true", "false"), 3, "expected the higher_is_better 'True' of DSC"),
+        (HEAD + GOOD + OTHER + GOOD, 4, "got two values for HH T1w A, the first in line 2"),
+        (HEAD + GOOD + GOOD.replace("0.1", "0.10"), 3, "two values for HH T1w A"),
+        (HEAD + GOOD.replace("50.0", "5_0"), 2, "mean is '5_0', which is no number"),
+        (HEAD + GOOD.replace("50.0", "٥"), 2, "which is no number"),
+        (HEAD + GOOD.replace("A", '"A'), 2, "not CSV"),
+        (HEAD + GOOD.replace("true", "\x1b"), 2, "got '\\x1b'"),
+    ],
+)
+def test_a_wrong_file_says_the_line_and_what_is_expected(
+    tmp_path: Path, text: str, line: int, expected: str
+) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(StoreError) as error:
+        load_published(path)
+    assert error.value.message.startswith(f"{path}, line {line}: ")
+    assert expected in error.value.message
+    assert error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("encoding", "line", "expected"),
+    [("utf-16", 1, "expected UTF-8, got UTF-16"), ("utf-16-le", 3, "expected UTF-8, got the byte 0xe9"),
+     ("latin-1", 3, "expected UTF-8, got the byte 0xe9")],
+)  # fmt: skip
+def test_other_encodings_are_named(tmp_path: Path, encoding: str, line: int, expected: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_bytes((HEAD + GOOD + GOOD.replace(",A,", ",é,")).encode(encoding))
+    with pytest.raises(StoreError, match=re.escape(expected)) as error:
+        load_published(path)
+    assert f"{path}, line {line}: " in error.value.message
+    assert all(c.isprintable() for c in error.value.message)
+
+
+def test_what_spreadsheets_write_is_read(tmp_path: Path) -> None:
+    """A byte-order mark, line ends of Windows, TRUE, names with commas, other columns, empty lines."""
+    path = tmp_path / "MINE.CSV"
+    text = HEAD.replace("\n", ",note\n") + GOOD.replace("true", "TRUE").replace("A", '"A, B"').replace(
+        "\n", ",x\n"
+    )
+    path.write_bytes(b"\xef\xbb\xbf" + (text + "\n").replace("\n", "\r\n").encode())
+    found = load_published(find_published(str(path)))
+    assert found.cells["method"].tolist() == ["A, B"]
+    assert found.cells["higher_is_better"].tolist() == [True]
+    result = invoke(path, "--format", "markdown")
+    assert result.exit_code == 0
+    assert "A, B" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("mean", "decimals"), [("5", 0), ("5.", 0), ("5.00", 2), ("5e1", 0), ("1.5e-3", 4), ("-0.5", 1)]
+)
+def test_decimals_are_those_printed(tmp_path: Path, mean: str, decimals: int) -> None:
+    found = load_published(written(tmp_path, HEAD + GOOD.replace("50.0", mean)))
+    assert found.cells["decimals"].tolist() == [decimals]
+    assert found.cells["mean"].tolist() == [float(mean)]
+
+
+def test_one_metric_may_have_another_unit_in_another_table(tmp_path: Path) -> None:
+    text = HEAD + GOOD + GOOD.replace("1,t", "2,t", 1).replace("%", "mm").replace("true", "false")
+    assert table_names(load_published(written(tmp_path, text))) == ["table-1", "table-2"]
+
+
 @pytest.mark.parametrize(
     ("about", "message"),
     [
@@ -318,8 +401,10 @@ def test_a_csv_alone_is_enough(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot read"):
+    (tmp_path / "MINE.CSV").write_text("")
+    with pytest.raises(StoreError, match=r"cannot read .*no\.csv: there is no such file") as error:
         load_published(tmp_path / "no.csv")
+    assert error.value.hint == "in that folder: MINE.CSV"
 
 
 def test_published_results_by_name() -> None:
@@ -340,5 +425,7 @@ def test_the_command_shows_a_file(tmp_path: Path) -> None:
     assert "holds: 14; does not hold: 6; cannot be told: 2." in result.stdout
     assert invoke(PAPER, "--table", "claims", "--set", "a=b").exit_code == 2
     assert "--save goes with a benchmark FILE" in invoke(PAPER, "--save").stderr
+    with pytest.raises(MRIBenchError, match=r"there is no table 'x\\x1b'"):
+        raise invoke(PAPER, "--table", "x\x1b").exception
     with pytest.raises(MRIBenchError, match="there is no table 'claim'"):
         raise invoke(PAPER, "--table", "claim").exception

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -147,6 +148,54 @@ def test_a_caption_sentence_is_printed_once(results: Path) -> None:
         render_run(load_run(results), ["leaderboard", "paper-1", "paper-2"], "terminal", console)
     assert capture.get().count("Profile: corrected.") == 1
     assert capture.get().count("Bold: best") == 1
+
+
+def printed(table: Table, width: int, *, terminal: bool = True) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, force_terminal=terminal, color_system=None)
+    with console.capture() as capture:
+        print_tables([table], console)
+    return re.sub(r"\x1b\[[0-9;]*m", "", capture.get()).splitlines()
+
+
+@pytest.mark.parametrize("width", [30, 40, 80])
+def test_long_texts_are_wrapped_and_never_cut(width: int) -> None:
+    """Verdicts, names and headers of any length: every word is there, and no line is too long."""
+    table = Table(
+        "t", "title", ("claim", "section"), (Row(("a claim of many words, …", "4.3, 5.1")),),
+        (Column(("verdict",)), Column(("numbers of it",))),
+        ((TableCell(text="cannot be told"), TableCell(text="best in 3 of 27 cells")),),
+        (),
+    )  # fmt: skip
+    lines = printed(table, width)
+    assert max(map(len, lines)) <= width
+    words = " ".join(lines).split()
+    expected = "a claim of many words, 4.3, 5.1 cannot be told best in 3 of 27 cells numbers verdict"
+    assert set(expected.split()) <= set(words)
+
+
+def test_a_word_that_is_wider_than_the_terminal_is_folded() -> None:
+    table = Table("t", "t", ("m",), (Row(("x" * 90,)),), (Column(("y" * 90,)),), ((None,),), ())
+    text = "".join(printed(table, 30))
+    assert (text.count("x"), text.count("y"), text.count("…")) == (90, 90, 0)
+
+
+@pytest.mark.parametrize(("mark", "said"), [("best", True), ("second", True), ("none", False)])
+def test_styles_are_explained_only_where_there_are_some(mark: str, said: bool) -> None:
+    cells = ((TableCell(status="ok", text="v", mark=mark), None),)  # type: ignore[arg-type]
+    table = Table("t", "t", ("m",), (Row(("a",)),), (Column(("c",)), Column(("d",))), cells, ())
+    assert any("Without styles" in line for line in printed(table, 80, terminal=False)) is said
+    assert not any("Without styles" in line for line in printed(table, 80))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_control_characters_of_names_are_spelled_out(terminal: bool) -> None:
+    evil = "a\x1b[31m\x07\u202eb"
+    table = Table(
+        evil, evil, (evil,), (Row((evil,)),), (Column((evil, evil)),), ((TableCell(text=evil),),), (evil,),
+    )  # fmt: skip
+    text = "\n".join(printed(table, 80, terminal=terminal))
+    assert not set(text) & set("\x1b\x07\u202e")
+    assert text.count("a\\x1b[31m\\x07\\u202eb") == 7
 
 
 def test_names_with_rich_markup_are_printed_as_they_are() -> None:

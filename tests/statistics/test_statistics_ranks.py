@@ -1,18 +1,29 @@
 from __future__ import annotations
 
+import itertools
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import scikit_posthocs
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
-from score_frames import draw, means_of
+from score_frames import draw, groups_of, means_of
 
-from mribench.statistics.blocks import critical_difference, why_dependent
-from mribench.statistics.ranks import mean_ranks
+from mribench.statistics.blocks import (
+    ALPHA,
+    CriticalDifference,
+    critical_difference,
+    independent_blocks,
+    not_separated,
+    why_dependent,
+)
+from mribench.statistics.ranks import kendall_tau, mean_ranks
 
 DIRECTIONS = {"dice": True, "hd95": False}
 
@@ -154,7 +165,106 @@ def test_ranks_do_not_depend_on_the_order_of_rows() -> None:
     np.testing.assert_array_equal(first.tau, second.tau)
 
 
+orders = st.lists(st.integers(0, 4), min_size=2, max_size=7)
+
+
+@settings(max_examples=60, deadline=None)
+@given(order=orders, seed=st.integers(0, 9999), levels=st.integers(1, 5))
+def test_tau_is_scipys_ties_and_all(order: list[int], seed: int, levels: int) -> None:
+    one = np.array(order, float)
+    others = np.random.default_rng(seed).integers(0, levels, (20, len(one))) / 2
+    expected = [
+        stats.kendalltau(one, other).statistic if min(len(set(one)), len(set(other))) > 1 else math.nan
+        for other in others
+    ]
+    np.testing.assert_allclose(kendall_tau(one, others), expected, atol=1e-12)
+
+
+def test_tau_is_never_beyond_one() -> None:
+    one = np.arange(9) / 3
+    assert kendall_tau(one, np.stack([one, -one])).tolist() == [1.0, -1.0]
+    assert kendall_tau(one, np.empty((0, 9))).shape == (0,)
+
+
 # Blocks
+
+
+def blocks_of(cube: np.ndarray):
+    return independent_blocks(groups_of(cube))
+
+
+def test_below_five_seeds_a_block_is_a_subject_and_speaks_of_checkpoints() -> None:
+    cube = draw(rng(), (3, 2, 7))
+    found = blocks_of(cube)
+    np.testing.assert_allclose(found.scores.to_numpy(), cube.mean(axis=1).T)
+    assert list(found.scores.columns) == list("ABC")
+    assert found.rests_on["p3"] == ("p3",)
+    assert (found.scope, found.n_seeds, found.n_subjects) == ("these checkpoints", 2, 7)
+    assert why_dependent(found.rests_on) == ""
+
+
+def test_from_five_seeds_on_a_block_has_a_seed_and_subjects_of_its_own() -> None:
+    cube = draw(rng(), (3, 5, 12))
+    found = blocks_of(cube)
+    assert found.scope == "methods"
+    assert why_dependent(found.rests_on) == ""
+    assert list(found.rests_on) == [f"seed {seed}" for seed in range(5)]
+    named = sorted((f"p{n}", n) for n in range(12))  # dealt by name: p0, p1, p10, p11, p2, ...
+    assert found.rests_on["seed 1"] == ("seed 1", *(f"subject {name}" for name, _ in named[1::5]))
+    share = [n for _, n in named[1::5]]
+    np.testing.assert_allclose(found.scores.loc["seed 1"], cube[:, 1, share].mean(axis=1))
+    assert len({name for names in found.rests_on.values() for name in names[1:]}) == 12
+
+
+def test_blocks_take_what_all_methods_share() -> None:
+    cube = draw(rng(), (3, 2, 6))
+    cube[1, 0, 2] = math.nan
+    found = blocks_of(cube)
+    assert list(found.scores.index) == ["p0", "p1", "p3", "p4", "p5"]
+    apart = groups_of(cube) | {"B": means_of(cube[1], seeds=[7, 8])}
+    nothing = independent_blocks(apart)
+    assert (len(nothing.scores), nothing.scope) == (0, "nothing")
+    assert independent_blocks({}).scope == "nothing"
+    few = blocks_of(draw(rng(), (3, 6, 5)))
+    assert few.scope == "these checkpoints", "fewer subjects than seeds"
+
+
+def test_equal_methods_with_lucky_seeds_are_separated_over_subjects_and_not_over_seeds() -> None:
+    """Why blocks that share models may not speak of methods."""
+    again = np.random.default_rng(3)
+    tries, over_subjects, over_seeds = 100, 0, 0
+    for _ in range(tries):
+        cube = draw(again, (3, 5, 30))
+        found = blocks_of(cube)
+        scores = pd.DataFrame(cube.mean(axis=1).T)
+        shared = critical_difference(scores, own(scores), higher_is_better=True)
+        apart = critical_difference(found.scores, found.rests_on, higher_is_better=True)
+        over_subjects += len(not_separated(shared)) != 1 or len(not_separated(shared)[0]) < 3
+        over_seeds += len(not_separated(apart)) != 1 or len(not_separated(apart)[0]) < 3
+    assert over_subjects / tries > 0.3
+    assert over_seeds / tries < ALPHA + 0.05
+
+
+def test_sets_of_methods_that_are_not_separated() -> None:
+    scores = table(np.arange(4) + np.random.default_rng(5).normal(0, 0.8, (30, 4)))
+    found = critical_difference(scores, own(scores), higher_is_better=True)
+    sets = not_separated(found)
+    ranks = found.mean_ranks
+    for names in sets:
+        assert ranks[names[-1]] - ranks[names[0]] <= found.critical_difference
+    together = {frozenset(pair) for names in sets for pair in itertools.combinations(names, 2)}
+    for a, b in itertools.combinations("ABCD", 2):
+        assert (frozenset((a, b)) in together) == (abs(ranks[a] - ranks[b]) <= found.critical_difference)
+    assert len(sets) == len({frozenset(names) for names in sets})
+
+
+def test_overlapping_sets_are_each_the_largest() -> None:
+    ranks = pd.Series([1.0, 2.0, 3.0, 5.0], index=list("ABCD"))
+    found = CriticalDifference(ranks, 9.0, 0.01, 1.5, pd.DataFrame(), 10, "")
+    assert not_separated(found) == [("A", "B"), ("B", "C")]
+    assert not_separated(replace(found, p=0.2)) == [tuple("ABCD")], "Friedman's test comes first"
+    assert not_separated(replace(found, reason="4 blocks")) == []
+    assert not_separated(replace(found, critical_difference=0.5)) == []
 
 
 def table(data: np.ndarray) -> pd.DataFrame:

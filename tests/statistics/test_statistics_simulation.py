@@ -18,7 +18,6 @@ from mribench.statistics import mean_and_se
 from mribench.statistics.checkpoints import signed_rank
 from mribench.statistics.crossed import mean_squares
 from mribench.statistics.difference import difference_of
-from mribench.statistics.effects import t_interval
 from mribench.statistics.intervals import crossed_interval
 from mribench.statistics.ties import compare_family, holm
 
@@ -64,7 +63,7 @@ def test_intervals_and_tests_are_the_products(script: ModuleType, seeds: int, su
         found = crossed_interval(cube[0])
         assert halves["banerjee"][r] == pytest.approx(found.high - found.mean)
         mean, se, df = mean_and_se(cube[0])
-        assert halves["truncated"][r] == pytest.approx(t_interval(mean, se, df)[1] - mean)
+        assert halves["truncated"][r] == pytest.approx(stats.t.interval(0.95, df, mean, se)[1] - mean)
         rows = cube[0].std(ddof=1) / np.sqrt(cube[0].size)
         assert halves["rows"][r] == pytest.approx(stats.norm.ppf(0.975) * rows)
         averaged = stats.ttest_1samp(cube[0].mean(axis=0), 0).confidence_interval(0.95)

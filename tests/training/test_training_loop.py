@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mribench.errors import JobError, StoreError
@@ -71,6 +73,122 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, stop_at: i
     assert steps == list(range(stop_at + 1, 13))
     assert state_digest(resumed) == state_digest(whole)
     assert history.rows == expected.rows
+
+
+class _Counting:
+    """Counts what a job counts beside its training."""
+
+    def __init__(self) -> None:
+        self.seen = torch.empty(0, 2)
+        self.checks: list[dict[str, float]] = []
+
+    def after_step(self, step: int, _total: int) -> None:
+        self.seen = torch.cat([self.seen, torch.full((1, 2), 0.1 * step)])
+        if step % 3 == 0:
+            self.checks.append({"step": step, "rank": step / 7, "cosine": math.inf})
+
+    def state_dict(self) -> dict[str, object]:
+        return {"seen": self.seen, "checks": self.checks}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        assert set(state) == {"seen", "checks"}
+        self.seen, self.checks = state["seen"], state["checks"]  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("stop_at", [1, 7])
+def test_what_a_job_carries_is_as_if_uninterrupted(tmp_path: Path, stop_at: int) -> None:
+    def stop(done: int, _total: int) -> None:
+        if done == stop_at:
+            raise Interrupted
+
+    whole, first, second = _Counting(), _Counting(), _Counting()
+    _train(_Net(), carried=whole, after_step=whole.after_step)
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors")
+    with pytest.raises(Interrupted):
+        _train(_Net(), checkpoint=checkpoint, carried=first, after_step=first.after_step, on_step=stop)
+    assert len(first.seen) == stop_at
+    _train(_Net(), checkpoint=checkpoint, carried=second, after_step=second.after_step)
+    assert [row["step"] for row in second.checks] == [0, 3, 6, 9]
+    assert second.checks == whole.checks
+    assert torch.equal(second.seen, whole.seen)
+
+
+def test_the_loss_scale_of_fp16_is_gone_on_with(tmp_path: Path) -> None:
+    """The first scale is too large on purpose: steps are left out until it has fallen."""
+
+    def trained(net: _Net, checkpoint: Checkpoint | None = None, stop_at: int = 0) -> History:
+        def stop(done: int, _total: int) -> None:
+            if done == stop_at:
+                raise Interrupted
+
+        options = LoopOptions(steps=12, lr=0.05, precision="fp16")
+        return train(
+            net,
+            lambda step: {"fit": 100 * net.losses(step)["fit"]},
+            options,
+            identity=("t", 0),
+            device=CPU,
+            checkpoint=checkpoint,
+            on_step=stop,
+        )
+
+    whole, resumed = _Net(), _Net()
+    before = state_digest(whole.layers[0])
+    expected = trained(whole)
+    assert state_digest(whole.layers[0]) != before, "some steps are taken"
+    checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors")
+    with pytest.raises(Interrupted):
+        trained(_Net(), checkpoint, stop_at=8)
+    _, extra = checkpoint.restore(_Net(), torch.optim.AdamW(_Net().parameters()))
+    assert extra["stepper"]["scale"] < 2.0**16, "the scale has fallen"
+    assert trained(resumed, checkpoint).rows == expected.rows
+    assert state_digest(resumed) == state_digest(whole)
+
+
+def test_a_checkpoint_of_another_version_is_left_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = Checkpoint(tmp_path / "c.safetensors", every_s=0.0)
+    _train(_Net(), 3, checkpoint=checkpoint)
+    with safe_open(checkpoint.path, framework="pt") as file:
+        metadata = {name: value for name, value in file.metadata().items() if name != "format"}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    save_file(tensors, checkpoint.path, metadata)
+    net, whole = _Net(), _Net()
+    assert _train(net, checkpoint=Checkpoint(checkpoint.path)).rows == _train(whole).rows
+    assert state_digest(net) == state_digest(whole)
+    assert "another version of mribench: the job begins anew" in caplog.text
+
+
+def test_moments_keep_the_layout_of_their_parameters(tmp_path: Path) -> None:
+    def made() -> tuple[nn.Module, torch.optim.AdamW]:
+        net = nn.Conv3d(2, 4, 3).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        return net, torch.optim.AdamW(net.parameters())
+
+    net, optimiser = made()
+    net(torch.randn(1, 2, 4, 4, 4, generator=torch_generator("layout"))).square().mean().backward()
+    optimiser.step()
+    checkpoint = Checkpoint(tmp_path / "c.safetensors")
+    checkpoint.save(net, optimiser, 1, {})
+    again, restored = made()
+    checkpoint.restore(again, restored)
+    weight = again.weight
+    assert not weight.is_contiguous()
+    for name in ("exp_avg", "exp_avg_sq"):
+        assert restored.state[weight][name].stride() == weight.stride()
+        assert torch.equal(restored.state[weight][name], optimiser.state[net.weight][name])
+
+
+def test_terms_of_other_types_are_recorded_exactly() -> None:
+    net = _Net()
+    values = {"half": torch.tensor(0.1, dtype=torch.bfloat16), "double": torch.tensor(0.1).double()}
+
+    def losses(step: int) -> Mapping[str, Tensor]:
+        return {**net.losses(step), **values}
+
+    (row,) = train(net, losses, LoopOptions(steps=1, lr=0.1), identity=("t",), device=CPU).rows
+    assert {name: row[name] for name in values} == {name: value.item() for name, value in values.items()}
+    assert row["step"] == 0
 
 
 def test_checkpoint_by_time(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mribench.errors import StoreError
+from mribench.report.figures.critical import critical_differences
 from mribench.report.figures.domains import domain_gap
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.efficiency import label_efficiency
@@ -17,6 +18,7 @@ from mribench.report.figures.ranks import rank_stability
 from mribench.report.figures.subjects import subject_dots
 from mribench.report.figures.training import training_curves
 from mribench.report.figures.transfer import transfer_matrices
+from mribench.report.figures.views import views_seen
 from mribench.report.load import RunData
 
 __all__ = ["FILE_FORMATS", "GROUPS", "Drawing", "Material", "drawings", "save_figures"]
@@ -24,13 +26,14 @@ __all__ = ["FILE_FORMATS", "GROUPS", "Drawing", "Material", "drawings", "save_fi
 FILE_FORMATS = ("svg", "pdf")
 Maker = Callable[[Material], Drawing | list[Drawing] | None]
 GROUPS: dict[str, tuple[Maker, ...]] = {
-    "differences": (forest, rank_stability),
+    "differences": (forest, rank_stability, critical_differences),
     "efficiency": (label_efficiency,),
     "domains": (domain_gap,),
     "transfer": (transfer_matrices,),
     "subjects": (subject_dots,),
     "embeddings": (embedding_maps,),
     "examples": (example_slices,),
+    "views": (views_seen,),
     "training": (training_curves,),
 }
 """The figures by part of the report; each maker returns those that the results allow."""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.material import Material, Panel
-from mribench.report.figures.style import LINE, MARKERS, MUTED, PAPER, name_rows, panels, short
+from mribench.report.figures.style import LINE, MARKERS, MUTED, PAPER, name_rows, panels, short, tag
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,8 +37,8 @@ def domain_gap(material: Material) -> Drawing | None:
         f"and hollow ones for the others. {' '.join(_sentence(*each) for each in shown)}",
         (
             (
-                "Filled: the site trained on; hollow: sites never seen; the longer the bar, the more a "
-                "method loses elsewhere. Means, sequences averaged; intervals stand in the tables."
+                "Filled: the site trained on; hollow: sites never seen; the longer the bar, the more the "
+                "site matters. Means, sequences averaged; the table below has the intervals."
             ),
             material.claim(),
         ),
@@ -61,16 +61,18 @@ def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure
     for ax, (panel, table) in zip(axes, shown, strict=True):
         for row, values in table.iterrows():
             place, colour = rows.index(str(row)), material.looks[str(row)].colour
-            ax.plot([values.min(), values.max()], [place, place], color=LINE, linewidth=4, zorder=1)
+            bar = ax.plot([values.min(), values.max()], [place, place], color=LINE, linewidth=4, zorder=1)
+            tag(str(row), *bar)
             for number, value in enumerate(values):
                 face = colour if number == 0 else PAPER
-                ax.scatter(
+                dot = ax.scatter(
                     value, place, s=44, marker=MARKERS[number % len(MARKERS)], facecolor=face,
                     edgecolor=colour, linewidths=1.5, zorder=3 if number == 0 else 2,
                 )  # fmt: skip
+                tag(str(row), dot)
         name_rows(ax, rows)
         ax.set_title(panel.title)
-        ax.set_xlabel(panel.label)
+        ax.set_xlabel(f"{panel.label[:-2]} ({'right' if panel.higher_is_better else 'left'} is better)")
         for number, site in enumerate(table.columns):
             ax.scatter(
                 [], [], s=34, marker=MARKERS[number % len(MARKERS)],

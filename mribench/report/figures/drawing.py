@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mribench.report.figures.style import plain_style
+from mribench.report.figures.style import TAG, plain_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_ROW_IDS = re.compile(rb'<g id="' + TAG.encode() + rb'[0-9a-f]+">')
 
 
 @dataclass(frozen=True)
@@ -45,4 +49,9 @@ class Drawing:
         with plain_style():
             matplotlib.rcParams["svg.fonttype"] = "path" if text_as_paths else "none"
             self.draw().savefig(stream, format=file_format, metadata=metadata.get(file_format), dpi=150)
-        return stream.getvalue()
+        content = stream.getvalue()
+        if (
+            file_format == "svg" and text_as_paths
+        ):  # a file of its own needs no marks, and ids are to be unique
+            return _ROW_IDS.sub(b"<g>", content)
+        return content

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.material import Material, Panel
-from mribench.report.figures.style import PAPER, panels, short
+from mribench.report.figures.style import CUT, PAPER, cut_ends, focus, legend_of_rows, panels, tag
 from mribench.statistics.intervals import Interval
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def label_efficiency(material: Material) -> Drawing | None:
         (
             (
                 "In-domain, sequences averaged; bars: 95 % intervals over seeds and subjects, side by side "
-                "at one fraction. Rows without training are level."
+                f"at one fraction. {CUT} Rows without training are level."
             ),
             material.claim(),
         ),
@@ -58,18 +58,29 @@ def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure
     figure, axes = panels(len(shown), 2, 4.4, 3.2)
     for ax, (panel, cells) in zip(axes, shown, strict=True):
         rows = [row for row in material.rows if row in set(cells["row"])]
+        places: list[Any] = list(cells.itertuples(index=False))
+        found = [material.interval(cell.row, panel, cell.fraction) for cell in places]
+        ends = [v * panel.scale for each in found if each is not None for v in (each.low, each.high)]
+        ax.set_ylim(focus(cells["mean"] * panel.scale, ends))
         for place, row in enumerate(rows):
             mine = cells[cells["row"].eq(row)].sort_values("fraction")
             apart = (place - (len(rows) - 1) / 2) * _SPREAD
             span = cells["fraction"].max() / cells["fraction"].min()
             look = material.looks[row]
-            halves = [_half(material.interval(row, panel, fraction)) for fraction in mine["fraction"]]
-            ax.errorbar(
-                mine["fraction"].astype(float) * 100 * span**apart, mine["mean"] * panel.scale,
+            at = mine["fraction"].astype(float).to_numpy() * 100 * span**apart
+            intervals = [material.interval(row, panel, fraction) for fraction in mine["fraction"]]
+            halves = [_half(interval) for interval in intervals]
+            drawn = ax.errorbar(
+                at, mine["mean"] * panel.scale,
                 yerr=[half * panel.scale for half in halves], color=look.colour, marker=look.marker,
                 markersize=5.5, markeredgecolor=PAPER, markeredgewidth=0.7, linewidth=1.6, elinewidth=1.1,
-                label=short(row),
+                label=row,
             )  # fmt: skip
+            tag(row, *drawn.get_children())
+            for place_x, interval in zip(at, intervals, strict=True):
+                if interval is not None:
+                    both = (interval.low * panel.scale, interval.high * panel.scale)
+                    cut_ends(ax, row, both, place_x, look.colour, upright=True)
         ax.set_xscale("log")
         ticks = sorted(cells["fraction"].unique())
         ax.set_xticks([100 * tick for tick in ticks], [f"{100 * tick:g} %" for tick in ticks])
@@ -77,8 +88,7 @@ def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure
         ax.set_title(panel.task)
         ax.set_xlabel("labelled training subjects")
         ax.set_ylabel(panel.label)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
+    legend_of_rows(figure, axes, material.rows)
     return figure
 
 

@@ -13,7 +13,7 @@ from mribench.report.cells import row_labels
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.files import read_parquet
 from mribench.report.figures.material import Material
-from mribench.report.figures.style import COLOURS, MARKERS, panels, short
+from mribench.report.figures.style import COLOURS, MARKERS, panels, short, tag
 from mribench.statistics.invariance import DECODE_SEQUENCE, DECODE_SITE
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ def _draw(clouds: list[Cloud], by: str) -> Figure:
     figure, axes = panels(len(clouds), 5, 2.3, 2.45)
     groups = sorted({str(value) for cloud in clouds for value in cloud.scans[by]})
     for ax, cloud in zip(axes, clouds, strict=True):
+        tag(cloud.row, ax)
         for place, group in enumerate(groups):
             mine = cloud.scans[cloud.scans[by].eq(group)]
             ax.scatter(

@@ -12,7 +12,7 @@ from mribench.report.cells import row_labels
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.files import Example, read_example
 from mribench.report.figures.material import Material, Panel
-from mribench.report.figures.style import COLOURS, INK, MUTED, panels, short
+from mribench.report.figures.style import COLOURS, INK, MUTED, panels, short, tag
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,6 +126,7 @@ def _draw(strips: list[Strip]) -> Figure:
             if row not in strip.examples:
                 ax.set_visible(False)
                 continue
+            tag(row, ax)
             example, score = strip.examples[row]
             _show(ax, example.prediction, example, short(row, 16) if line == 0 else "")
             ax.set_xlabel(score, fontsize=8, color=MUTED, labelpad=2)

@@ -1,4 +1,4 @@
-"""Reads what jobs leave beside their rows: embeddings, histories, example slices."""
+"""Reads what jobs leave beside their rows: embeddings, histories, example slices, views."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 EXAMPLE = "example.npz"
+VIEWS = "views.npz"
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,36 @@ def read_example(directory: Path, key: str) -> Example | None:
         return None
     shapes = {plane.shape for plane in (example.input, example.reference, example.prediction)}
     return example if len(shapes) == 1 and len(next(iter(shapes))) == 2 and example.input.size else None
+
+
+@dataclass(frozen=True)
+class Views:
+    """Slices of the first views of a pretrain job.
+
+    Attributes:
+        planes: by view, ``(samples, rows, columns)`` uint8.
+        sequences: by sample and view.
+        subjects: by sample.
+    """
+
+    planes: tuple[np.ndarray, ...]
+    sequences: tuple[tuple[str, ...], ...]
+    subjects: tuple[str, ...]
+
+
+def read_views(directory: Path, key: str) -> Views | None:
+    """Return the views of a job; None where there are none, or they are damaged: it is only a picture."""
+    try:
+        content = (directory / "jobs" / key / VIEWS).read_bytes()
+        with np.load(io.BytesIO(content), allow_pickle=False) as found:
+            sequences = tuple(tuple(map(str, row)) for row in found["sequences"])
+            subjects = tuple(map(str, found["subjects"]))
+            planes = tuple(found[f"view{number}"] for number in range(len(found["pixel_mm"])))
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+    whole = planes and all(plane.ndim == 3 and plane.size and len(plane) == len(subjects) for plane in planes)
+    named = len(sequences) == len(subjects) and all(len(row) == len(planes) for row in sequences)
+    return Views(planes, sequences, subjects) if whole and named else None
 
 
 def read_parquet(directory: Path, key: str, name: str) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.material import Material, Panel
-from mribench.report.figures.style import MUTED, PAPER, name_rows, panels, short
+from mribench.report.figures.style import CUT, MUTED, PAPER, cut_ends, focus, name_rows, panels, short, tag
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference, difference
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def forest(material: Material) -> Drawing | None:
                 f"Each method minus {base}, the file's first method, over the seeds and subjects that "
                 "both have; 95 % intervals of the crossed mean, not corrected for their number."
             ),
-            "Hollow: the interval holds 0. A row that needs no training stands at every seed of the other.",
+            f"Hollow: the interval holds 0. {CUT}",
+            "A row that needs no training stands at every seed of the other.",
             _claim(shown, material),
         ),
         lambda: _draw(material, shown, base),
@@ -72,15 +73,20 @@ def _draw(material: Material, shown: list[tuple[Panel, Differences]], base: str)
     figure, axes = panels(len(shown), _MOST_ACROSS, 3.1, 1.2 + 0.34 * len(rows))
     for ax, (panel, found) in zip(axes, shown, strict=True):
         ax.axvline(0, color=MUTED, linewidth=1.0, zorder=1)
+        ends = [value * panel.scale for each in found.values() for value in (each.low, each.high)]
+        ax.set_xlim(focus([0.0, *(each.difference * panel.scale for each in found.values())], ends))
         for row, each in found.items():
             place, look = rows.index(row), material.looks[row]
             half = (each.high - each.difference) * panel.scale
             clear = each.low > 0 or each.high < 0
-            ax.errorbar(
+            drawn = ax.errorbar(
                 each.difference * panel.scale, place, xerr=half if math.isfinite(half) else None,
                 fmt=look.marker, markersize=6.5, color=look.colour, elinewidth=1.8, capsize=0,
                 markerfacecolor=look.colour if clear else PAPER, markeredgewidth=1.5, zorder=3,
             )  # fmt: skip
+            tag(row, *drawn.get_children())
+            both = (each.low * panel.scale, each.high * panel.scale)
+            cut_ends(ax, row, both, place, look.colour, upright=False)
         name_rows(ax, rows)
         ax.set_title(panel.title)
         better = "right" if panel.higher_is_better else "left"

@@ -47,6 +47,7 @@ class Panel:
         scale: factor to what is shown, 100 for shares.
         digits: decimals shown.
         higher_is_better: the direction.
+        unit: of the metric; empty where it has none.
     """
 
     task: str
@@ -56,6 +57,7 @@ class Panel:
     scale: float
     digits: int
     higher_is_better: bool
+    unit: str = ""
 
     @property
     def title(self) -> str:
@@ -121,18 +123,30 @@ class Material:
     @functools.cached_property
     def values(self) -> pd.DataFrame:
         """Scores in-domain, one row per table row, task, fraction, metric, seed and subject."""
-        scores = selected(self.run.scores, self.run.manifest, LEADERBOARD)
-        by = ["row", "task", "fraction", "metric"]
+        return self._values(LEADERBOARD)
+
+    @functools.cached_property
+    def site_values(self) -> pd.DataFrame:
+        """As ``values``, of every test site, which is the column ``test_site``."""
+        return self._values(SITES, "test_site")
+
+    @functools.cached_property
+    def sequence_values(self) -> pd.DataFrame:
+        """As ``values``, of every pair of sequences: ``train_sequence``, ``test_sequence``."""
+        return self._values(SEQUENCES, "train_sequence", "test_sequence")
+
+    def _values(self, question: Question, *places: str) -> pd.DataFrame:
+        scores = selected(self.run.scores, self.run.manifest, question)
+        by = ["row", "task", "fraction", "metric", *places]
         parts = [
-            subject_means(scores[policies], by, LEADERBOARD.within, policy)
+            subject_means(scores[policies], by, question.within, policy)
             for policy, policies in self._policies(scores)
         ]
         return pd.concat(parts, ignore_index=True)
 
     def of_panel(self, panel: Panel) -> pd.DataFrame:
         """Return the rows of ``values`` of a panel; rows that were not trained stand at every fraction."""
-        mine = self.values[self.values["task"].eq(panel.task) & self.values["metric"].eq(panel.metric)]
-        return mine[mine["fraction"].eq(panel.fraction) | mine["fraction"].isna()]
+        return at_panel(self.values, panel)
 
     @functools.cached_property
     def _intervals(self) -> dict[tuple[Any, ...], Interval]:
@@ -167,6 +181,12 @@ class Material:
             yield policy, used.eq(policy)
 
 
+def at_panel(values: pd.DataFrame, panel: Panel) -> pd.DataFrame:
+    """Return the rows of a panel; those that were not trained have no fraction, and stand at every one."""
+    mine = values[values["task"].eq(panel.task) & values["metric"].eq(panel.metric)]
+    return mine[mine["fraction"].eq(panel.fraction) | mine["fraction"].isna()]
+
+
 def _fraction(value: Any) -> float:
     """Return the key of a fraction; rows that were not trained have none."""
     return -1.0 if pd.isna(value) else float(value)
@@ -177,4 +197,5 @@ def _panel(cell: Any, fraction: float) -> Panel:
     return Panel(
         str(cell.task), str(cell.metric), metric_label(cell), fraction,
         100.0 if share else 1.0, 1 if share else 2, bool(cell.higher_is_better),
+        str(cell.unit or ""),
     )  # fmt: skip

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.material import Material
-from mribench.report.figures.style import PAPER, name_rows, panels, short
+from mribench.report.figures.style import PAPER, name_rows, panels, short, tag
 from mribench.statistics.ranks import RESAMPLES, Ranks, mean_ranks
 
 if TYPE_CHECKING:
@@ -96,15 +96,18 @@ def _draw(material: Material, shown: dict[str, Ranks]) -> Figure:
             if row not in methods.index:
                 continue
             look, cell = material.looks[row], methods.loc[row]
-            ax.plot([cell["low"], cell["high"]], [place, place], color=look.colour, linewidth=2.2, zorder=2)
-            ax.plot(
+            bar = ax.plot(
+                [cell["low"], cell["high"]], [place, place], color=look.colour, linewidth=2.2, zorder=2
+            )
+            point = ax.plot(
                 cell["mean_rank"], place, marker=look.marker, markersize=7, color=look.colour,
                 markeredgecolor=PAPER, markeredgewidth=1.0, zorder=3,
             )  # fmt: skip
-            ax.annotate(
+            text = ax.annotate(
                 f"{100 * cell['p_first']:.0f} %", (1.0, place), xycoords=("axes fraction", "data"),
                 fontsize=7.5, xytext=(2, 0), textcoords="offset points", va="center",
             )  # fmt: skip
+            tag(row, *bar, *point, text)
         name_rows(ax, rows)
         ax.set_xlim(0.7, len(rows) + 0.3)
         ax.set_xticks(range(1, len(rows) + 1))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.material import Material, Panel
-from mribench.report.figures.style import LINE, PAPER, Look, name_rows, panels
+from mribench.report.figures.style import CUT, LINE, PAPER, Look, cut_ends, focus, name_rows, panels, tag
 from mribench.statistics.intervals import Interval
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def subject_dots(material: Material) -> Drawing | None:
             "Each dot is a test subject, labels and seeds averaged; lines join a subject across methods.",
             (
                 "Markers: mean with its 95 % interval over seeds and subjects, in-domain; "
-                "a subject without a score under every seed has no dot."
+                f"a subject without a score under every seed has no dot. {CUT}"
             ),
             material.claim(),
         ),
@@ -66,25 +66,32 @@ def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure
     for ax, (panel, table) in zip(axes, shown, strict=True):
         places = [rows.index(row) for row in table.index]
         ax.plot(table.to_numpy(), places, color=LINE, linewidth=0.8, zorder=1)
+        found = {str(row): material.interval(str(row), panel) for row in table.index}
+        ends = [v * panel.scale for each in found.values() if each is not None for v in (each.low, each.high)]
+        ax.set_xlim(focus(table.to_numpy().ravel(), ends))
         for place, row in zip(places, table.index, strict=True):
             look: Look = material.looks[row]
             values = table.loc[row].dropna()
-            ax.scatter(
-                values, [place] * len(values), s=11, color=look.colour, alpha=0.45, linewidths=0, zorder=2
+            dots = ax.scatter(
+                values, [place] * len(values), s=13, color=look.colour, alpha=0.6, linewidths=0, zorder=2
             )
-            interval = material.interval(row, panel)
+            tag(row, dots)
+            interval = found[row]
             if interval is not None and math.isfinite(interval.mean):
-                _mean(ax, interval, panel.scale, place, look)
+                _mean(ax, row, interval, panel.scale, place, look)
         name_rows(ax, rows)
         ax.set_title(panel.title)
         ax.set_xlabel(panel.label)
     return figure
 
 
-def _mean(ax: Axes, interval: Interval, scale: float, place: int, look: Look) -> None:
+def _mean(ax: Axes, row: str, interval: Interval, scale: float, place: int, look: Look) -> None:
     half = (interval.high - interval.mean) * scale
-    ax.errorbar(
+    drawn = ax.errorbar(
         interval.mean * scale, place, xerr=half if math.isfinite(half) else None, fmt=look.marker,
         markersize=7, color=look.colour, markeredgecolor=PAPER, markeredgewidth=1.0, elinewidth=2.2,
         capsize=0, zorder=3,
     )  # fmt: skip
+    tag(row, *drawn.get_children())
+    both = (interval.low * scale, interval.high * scale)
+    cut_ends(ax, row, both, place, look.colour, upright=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from mribench.report.figures.style import COLOURS, GREYS, INK, LINE, MUTED, PAPER
+from mribench.report.figures.style import COLOURS, GREYS, INK, LINE, MUTED, PAPER, TAG
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _THEME = (
@@ -59,8 +59,10 @@ def _clean(element: ElementTree.Element, name: str) -> None:
         element.set("data-empty", "")
     for attribute, value in _declarations(element.attrib.pop("style", "")):
         element.set(attribute, value)
-    if element.tag == "g":  # groups have ids that nothing refers to
-        element.attrib.pop("id", None)
+    if element.tag == "g":  # groups have ids that nothing refers to, but those of rows, which a page can fade
+        row = element.attrib.pop("id", "")
+        if row.startswith(TAG):
+            element.set("data-row", row.removeprefix(TAG))
     for attribute, value in list(element.attrib.items()):
         plain = attribute.replace(f"{{{_XLINK}}}", "")
         if plain != attribute:

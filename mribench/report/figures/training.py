@@ -12,7 +12,7 @@ from mribench.report.cells import row_labels
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.files import read_parquet
 from mribench.report.figures.material import Material
-from mribench.report.figures.style import MUTED, panels, short
+from mribench.report.figures.style import MUTED, legend_of_rows, panels, short, tag
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,16 +135,16 @@ def _draw(material: Material, shown: Mapping[str, Curves], chance: Mapping[str, 
     for ax, (name, curves) in zip(axes, shown.items(), strict=True):
         for row, found in curves.items():
             for number, curve in enumerate(found):
-                ax.plot(
+                drawn = ax.plot(
                     curve.index, curve, color=material.looks[row].colour, linewidth=1.4, alpha=0.85,
-                    label=short(row, 18) if number == 0 else None,
+                    label=row if number == 0 else None,
                 )  # fmt: skip
+                tag(row, *drawn)
         if _known(chance.get(name, np.nan)):
             ax.axhline(chance[name], color=MUTED, linestyle=":", linewidth=1.2)
         ax.set_title(short(name))
         ax.set_xlabel("step")
         ax.set_ylabel("loss")
-    handles, labels = axes[0].get_legend_handles_labels()
     if any(len(curves) > 1 for curves in shown.values()):
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
+        legend_of_rows(figure, axes, material.rows)
     return figure

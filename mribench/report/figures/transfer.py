@@ -9,7 +9,7 @@ import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.material import Material, Panel
-from mribench.report.figures.style import panels, short
+from mribench.report.figures.style import panels, short, tag
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,6 +95,8 @@ def _draw(panel: Panel, tables: dict[str, pd.DataFrame]) -> Figure:
     across = min(_MOST_ACROSS, max(1, 9 // wide)) if len(tables) > 1 else 1
     figure, axes = panels(len(tables), across, 0.7 + names + 0.72 * wide, 0.85 + 0.38 * size)
     for ax, (name, table) in zip(axes, tables.items(), strict=True):
+        if len(tables) > 1:
+            tag(name, ax)
         values = table.to_numpy()
         ax.pcolormesh(
             np.arange(values.shape[1] + 1) - 0.5, np.arange(len(values) + 1) - 0.5, values,
@@ -103,8 +105,13 @@ def _draw(panel: Panel, tables: dict[str, pd.DataFrame]) -> Figure:
         for (down, across), value in np.ndenumerate(values):
             ink = _DARK if np.isnan(value) or _bright(colours(norm(value))) else _LIGHT
             text = "–" if np.isnan(value) else f"{value:.{panel.digits}f}"
-            ax.text(across, down, text, ha="center", va="center", color=ink, fontsize=8.5)
+            number = ax.text(across, down, text, ha="center", va="center", color=ink, fontsize=8.5)
+            if len(tables) == 1:
+                tag(str(table.index[down]), number)
         ax.set_yticks(range(len(values)), [short(str(line)) for line in table.index])
+        if len(tables) == 1:
+            for line, label in zip(table.index, ax.get_yticklabels(), strict=True):
+                tag(str(line), label)
         ax.set_ylim(len(values) - 0.5, -0.5)
         ax.set_xticks(range(values.shape[1]), [short(name, 10) for name in table.columns])
         ax.grid(visible=False)

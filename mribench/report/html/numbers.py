@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from mribench.report.figures.material import Material, Panel
+from mribench.report.html.sentences import percent, seeds_sentence
 from mribench.report.model import Cell, Column, Row, Table
 from mribench.statistics.difference import differences
 from mribench.statistics.efficiency import label_efficiencies
@@ -23,8 +24,8 @@ _READING = (
     "higher, ties half."
 )
 _AREAS = (
-    "Mean score along the logarithm of the fraction of labels (the normalised area under the curve) ± "
-    "crossed SE; rows that need no training have no curve."
+    "Mean score along the logarithm of the fraction of labels (the normalised area under the curve, by "
+    "trapezoids, in the unit of the score) ± crossed SE; rows that need no training have no curve."
 )
 
 
@@ -85,9 +86,28 @@ def area_table(material: Material) -> list[Table]:
                 tuple(_area(at.get((row, panel.task, panel.metric)), panel) for panel in panels)
                 for row in rows
             ),
-            caption=tuple(filter(None, (_AREAS, material.claim()))),
+            caption=tuple(
+                filter(None, (_AREAS, _fractions(found), seeds_sentence(found["n_seeds"]), material.claim()))
+            ),
         )
     ]
+
+
+def why_no_area(material: Material) -> str:
+    """Return which tasks have no curve, and why; or an empty string."""
+    tasks = material.run.manifest["tasks"]
+    found = label_efficiencies(material.values, ["row", "task", "metric"])
+    shown = set(found.loc[found["area"].notna(), "task"])
+    single = [task for task, spec in tasks.items() if len(spec["fractions"]) < 2]
+    undone = [task for task in tasks if task not in shown and task not in single]
+    texts = [f"{', '.join(single)}: one fraction of labels"] if single else []
+    texts += [f"{', '.join(undone)}: not done at two fractions"] if undone else []
+    return f"No curve of {'; '.join(texts)}." if texts else ""
+
+
+def _fractions(found: pd.DataFrame) -> str:
+    known = {str(cell.task): percent(cell.fractions) for cell in _records(found)}
+    return f"Fractions: {'; '.join(f'{task} {text}' for task, text in known.items())}."
 
 
 def _records(frame: pd.DataFrame) -> list[Any]:

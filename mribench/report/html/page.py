@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,10 +13,15 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mribench.report.figures import GROUPS, Drawing, Material, drawings
+from mribench.report.figures.critical import critical_differences, why_no_diagram
+from mribench.report.figures.style import COLOURS, GREYS, row_id
 from mribench.report.figures.svg import inline_svg
 from mribench.report.html.failures import counts, failure_tables
+from mribench.report.html.gaps import gap_table, why_no_gap
+from mribench.report.html.invariance_ratio import ratio_table, why_no_ratio
 from mribench.report.html.labels import label_tables
-from mribench.report.html.numbers import area_table, pair_table
+from mribench.report.html.numbers import area_table, pair_table, why_no_area
+from mribench.report.html.overview import overview
 from mribench.report.html.provenance import provenance
 from mribench.report.html.tables import Shown, show
 from mribench.report.layouts import build, table_names
@@ -51,6 +56,7 @@ class Section:
         intro: what question it answers.
         pictures: figures.
         tables: tables, below them.
+        notes: what the results do not support, and why.
     """
 
     id: str
@@ -58,6 +64,7 @@ class Section:
     intro: str
     pictures: tuple[Picture, ...]
     tables: tuple[Shown, ...]
+    notes: tuple[str, ...] = ()
 
 
 _PARTS = {
@@ -75,6 +82,19 @@ _PARTS = {
     "defects": ("Known defects", "What is each known defect worth on this benchmark?"),
     "failures": ("Failures", "What is missing, and why?"),
 }
+
+
+def _no_diagram(material: Material) -> str:
+    return "" if critical_differences(material) else why_no_diagram(material)  # else its caption says it
+
+
+_WHY: dict[str, tuple[Callable[[Material], str], ...]] = {
+    "differences": (_no_diagram,),
+    "efficiency": (why_no_area,),
+    "domains": (why_no_gap,),
+    "transfer": (why_no_ratio,),
+}
+"""What a part says of that which it does not show."""
 _MISSING = {
     "differences": "no two methods have results of the same subjects",
     "efficiency": "no task was run at several fractions of labels",
@@ -82,7 +102,7 @@ _MISSING = {
     "transfer": "no task was tested on several sequences",
     "embeddings": "the benchmark measures no invariance, or it is not done",
     "examples": "no job kept an example slice (results of an older mribench have none)",
-    "views": f"there is no report/{VIEWS} in the results; mribench views makes one",
+    "views": "no pretrain job kept its first views (results of an older mribench have none)",
     "training": "there are no histories of trainings beside the results",
 }
 
@@ -112,6 +132,7 @@ def page(
         facts=_facts(run),
         claim=claim,
         missing=[(_PARTS[name][0], why) for name, why in _MISSING.items() if name not in there],
+        methods=_methods(material),
         provenance=provenance(run, directory),
         style=style,
         script=script,
@@ -124,10 +145,13 @@ def _tables(run: RunData, material: Material, asked: Sequence[str | Table]) -> d
     found: dict[str, list[Table]] = {
         "differences": pair_table(material),
         "efficiency": area_table(material),
+        "domains": gap_table(material),
+        "transfer": ratio_table(material),
         "labels": label_tables(material),
         "failures": failure_tables(run),
     }
     homes = {"transfer": "transfer", "invariance": "embeddings", "budget": "training", "defects": "defects"}
+    found["results"] = overview(material)
     for wish in asked or table_names(run):
         for table in [wish] if isinstance(wish, Table) else build(run, wish):
             planned = table.rows and not "".join(table.caption).startswith(NOTHING_PLANNED)
@@ -143,10 +167,23 @@ def _sections(
     for name, (title, intro) in _PARTS.items():
         pictures = [_picture(drawing) for drawing in drawings(material, name)] if name in GROUPS else []
         if name == "views":
-            pictures = _sheet(material.directory, views)
-        shown = tuple(show(table, claim) for table in tables.get(name, []))
+            pictures += _sheet(material.directory, views)
+        shown = tuple(show(table, claim, material.rows) for table in tables.get(name, []))
         if pictures or shown:
-            yield Section(name, title, intro, tuple(pictures), shown)
+            notes = tuple(note for why in _WHY.get(name, ()) if (note := why(material)))
+            yield Section(name, title, intro, tuple(pictures), shown, notes)
+
+
+def _methods(material: Material) -> list[dict[str, str]]:
+    """Return the rows that a reader may hide, each with its colour as a class of the style sheet."""
+    names = {
+        colour: f"{kind}{n}"
+        for kind, every in (("c", COLOURS), ("g", GREYS))
+        for n, colour in enumerate(every)
+    }
+    return [
+        {"id": row_id(row), "name": row, "colour": names[material.looks[row].colour]} for row in material.rows
+    ]
 
 
 def _picture(drawing: Drawing) -> Picture:
@@ -165,8 +202,8 @@ def _sheet(directory: Path | None, views: Path | None) -> list[Picture]:
         return []
     return [
         Picture(
-            "contact-sheet", "Views of pretraining",
-            ("Made by mribench views: the first views that each method's training draws.",),
+            "contact-sheet", "Contact sheet",
+            (f"report/{VIEWS} in the results, made by mribench views: views and their parameters.",),
             png=f"data:image/png;base64,{base64.b64encode(content).decode()}",
             alt="Contact sheet: slices of the first views of every method, with their parameters as text.",
         )

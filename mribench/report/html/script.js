@@ -68,20 +68,37 @@
     return new Set(Array.from(card.querySelectorAll('.chip[aria-pressed="false"]'), (chip) => chip.dataset.chip));
   }
 
-  function showColumns(card) {
-    const hidden = hiddenChips(card);
-    card.querySelectorAll("th[data-chip], td[data-chip]").forEach((cell) => { cell.hidden = hidden.has(cell.dataset.chip); });
+  const off = new Set(); // the methods that the reader hides everywhere
+
+  function showColumns(card, rows) {
+    const chips = hiddenChips(card);
+    const hidden = new Set();
+    for (const head of card.querySelectorAll("th[data-column]")) {
+      const gone = chips.has(head.dataset.chip) || off.has(head.dataset.row);
+      if (gone) hidden.add(Number(head.dataset.column));
+      if (head.hidden === gone) continue;
+      head.hidden = gone;
+      for (const row of rows) row.cells[head.dataset.column].hidden = gone;
+    }
+    for (const head of card.querySelectorAll("th[data-start]")) {
+      const [start, width] = [Number(head.dataset.start), Number(head.dataset.width)];
+      const left = Array.from({ length: width }, (_, place) => start + place).filter((column) => !hidden.has(column)).length;
+      head.hidden = left === 0;
+      head.colSpan = Math.max(1, left);
+    }
   }
 
-  function filter(card, text, rows) {
-    const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  function showRows(card, rows) {
+    const words = card.querySelector('input[type="search"]').value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const row of rows) {
       const content = row.textContent.toLowerCase();
-      row.hidden = !words.every((word) => content.includes(word));
+      const gone = (row.dataset.rows ?? "").split(" ").some((name) => off.has(name));
+      row.hidden = gone || !words.every((word) => content.includes(word));
       shown += row.hidden ? 0 : 1;
     }
-    card.querySelector(".count").textContent = shown === rows.length ? `${rows.length} rows` : `${shown} of ${rows.length} rows`;
+    const all = `${rows.length} row${rows.length === 1 ? "" : "s"}`;
+    card.querySelector(".count").textContent = shown === rows.length ? all : `${shown} of ${all}`;
   }
 
   function quoted(text) {
@@ -112,15 +129,35 @@
     table.querySelectorAll("th[data-column] .sort").forEach((each) => {
       each.addEventListener("click", () => sort(table, each.closest("th"), original));
     });
-    search.addEventListener("input", () => filter(card, search.value, original));
+    search.addEventListener("input", () => showRows(card, original));
     card.querySelectorAll(".chip").forEach((chip) => {
       chip.addEventListener("click", () => {
         chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") !== "true"));
-        showColumns(card);
+        showColumns(card, original);
       });
     });
     card.querySelector(".csv").addEventListener("click", () => save(`${card.dataset.name}.csv`, "text/csv", csv(card)));
-    filter(card, "", original);
+    const refresh = () => { showRows(card, original); showColumns(card, original); };
+    refresh();
+    return refresh;
+  }
+
+  /* Methods, chosen once for all tables and figures */
+
+  function choose(refreshers) {
+    const buttons = Array.from(document.querySelectorAll(".method"));
+    const all = document.querySelector(".methods .all");
+    const apply = () => {
+      buttons.forEach((each) => each.setAttribute("aria-pressed", String(!off.has(each.dataset.row))));
+      document.querySelectorAll("svg [data-row]").forEach((part) => part.classList.toggle("faded", off.has(part.dataset.row)));
+      refreshers.forEach((refresh) => refresh());
+      all.hidden = off.size === 0;
+    };
+    buttons.forEach((each) => each.addEventListener("click", () => {
+      if (!off.delete(each.dataset.row)) off.add(each.dataset.row);
+      apply();
+    }));
+    all?.addEventListener("click", () => { off.clear(); apply(); buttons[0].focus(); });
   }
 
   /* Figures: what is saved has colours and a font of its own */
@@ -132,6 +169,7 @@
     copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
     copy.setAttribute("color", style.color);
     copy.setAttribute("font-family", "Helvetica, Arial, sans-serif");
+    copy.querySelectorAll(".faded").forEach((part) => part.setAttribute("opacity", "0.1"));
     return copy.outerHTML.replace(/var\((--[\w-]+)\)/g, (_, name) => style.getPropertyValue(name).trim());
   }
 
@@ -151,11 +189,11 @@
   const theme = remembered();
   setTheme(themes.includes(theme) ? theme : "auto");
   button.addEventListener("click", nextTheme);
-  document.querySelectorAll(".table-card").forEach(enliven);
+  choose(Array.from(document.querySelectorAll(".table-card"), enliven));
   document.querySelectorAll(".figure-card .svg").forEach((each) => {
     const figure = each.closest("figure");
     each.addEventListener("click", () => save(`${figure.dataset.name}.svg`, "image/svg+xml", svg(figure)));
   });
-  document.querySelectorAll(".tools, .chips, #theme").forEach((each) => { each.hidden = false; });
+  document.querySelectorAll(".tools, .chips, .methods, #theme").forEach((each) => { each.hidden = false; });
   follow();
 })();

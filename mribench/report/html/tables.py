@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from mribench.report.figures.style import row_id
 from mribench.report.formatting import cell_text, row_header
 from mribench.report.headers import groups, levels
-from mribench.report.model import Cell, Table
+from mribench.report.model import Cell, Row, Table
 from mribench.validation import printable
 
 _ALWAYS_SHOWN = re.compile(r"^(Incomplete|Failed jobs|[†‡§¶])|too few seeds|these checkpoints only")
 """Sentences about what is not there, what is odd and what may not be claimed."""
 _MOST_CHIPS = 12
+_OF_METHODS = ("method", "A", "B")
+_SHORT = 28
+"""Words that stay on one line."""
+_SIGNS = "†‡§¶*"
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Head:
         column: number of the column that it sorts, None where it is over several.
         chip: number of the outermost header that it stands below, None for row headers.
         of_words: whether it is over words, as headers of rows are.
+        start: number of the first column that it is over.
+        row: id of the method that its column is about (``figures.style.row_id``); empty for none.
     """
 
     text: str
@@ -38,6 +45,8 @@ class Head:
     column: int | None = None
     chip: int | None = None
     of_words: bool = False
+    start: int = 0
+    row: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,11 +63,12 @@ class Datum:
 
 @dataclass(frozen=True)
 class Line:
-    """A row."""
+    """A row; ``rows`` are the ids of the methods that it is about (``figures.style.row_id``)."""
 
     headers: tuple[str, ...]
     data: tuple[Datum, ...]
     new_group: bool
+    rows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,12 +96,13 @@ class Shown:
     notes: tuple[str, ...]
 
 
-def show(table: Table, claim: str = "") -> Shown:
+def show(table: Table, claim: str = "", methods: Collection[str] = ()) -> Shown:
     """Return a table for the template.
 
     Args:
         table: of the neutral model.
         claim: the sentence about what may be said, which is never folded away.
+        methods: labels of the report's rows, which a reader may hide everywhere.
     """
     depth = max((len(column.header) for column in table.columns), default=0)
     tops = list(dict.fromkeys(column.header[0] for column in table.columns)) if depth > 1 else []
@@ -104,6 +115,7 @@ def show(table: Table, claim: str = "") -> Shown:
             tuple(printable(text) for text in row_header(row)),
             tuple(_datum(cell, chip) for cell, chip in zip(cells, of_column, strict=True)),
             number in starts,
+            _methods_of(table, row, methods),
         )
         for number, (row, cells) in enumerate(zip(table.rows, table.cells, strict=True))
     )
@@ -113,7 +125,7 @@ def show(table: Table, claim: str = "") -> Shown:
         identifier(table.name),
         re.sub(r"[^A-Za-z0-9._-]+", "-", table.name),
         table.title,
-        _heads(table, of_column),
+        _heads(table, of_column, methods),
         lines,
         chips,
         said,
@@ -121,12 +133,25 @@ def show(table: Table, claim: str = "") -> Shown:
     )
 
 
+def _methods_of(table: Table, row: Row, methods: Collection[str]) -> tuple[str, ...]:
+    named = zip(table.row_names, row.header, strict=False)
+    return tuple(row_id(text) for name, text in named if name in _OF_METHODS and text in methods)
+
+
+def _method_of(header: str, methods: Collection[str]) -> str:
+    """Return the id of the method of a column, whose footnote signs stand behind its name."""
+    bare = header if header in methods else header.rstrip(_SIGNS)
+    return row_id(bare) if bare in methods else ""
+
+
 def identifier(name: str) -> str:
     """Return a name as an id of the page."""
     return "table-" + re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()
 
 
-def _heads(table: Table, chips: Sequence[int | None]) -> tuple[tuple[Head, ...], ...]:
+def _heads(
+    table: Table, chips: Sequence[int | None], methods: Collection[str]
+) -> tuple[tuple[Head, ...], ...]:
     above = levels(table.columns) or [[]]
     names = len(table.row_names)
     found = []
@@ -147,6 +172,8 @@ def _heads(table: Table, chips: Sequence[int | None]) -> tuple[tuple[Head, ...],
                         column=names + span.start if last else None,
                         chip=chips[span.start],
                         of_words=last and _wordy(table, span.start),
+                        start=names + span.start,
+                        row=_method_of(span.text, methods) if last else "",
                     )
                     for span in spans
                 ),
@@ -166,7 +193,8 @@ def _datum(cell: Cell | None, chip: int | None) -> Datum:
         return Datum(text, "nothing", "", "", "", chip)
     classes = " ".join(name for name in (cell.mark, cell.status) if name not in ("none", "ok"))
     if cell.text is not None and math.isnan(cell.mean):
-        return Datum(text, f"{classes} text".strip(), "", "", "", chip)
+        width = "text" if len(text) > _SHORT else "text short"
+        return Datum(text, f"{classes} {width}".strip(), "", "", "", chip)
     subjects = str(cell.n_subjects) if cell.n_subjects else ""
     return Datum(text, classes, _number(cell.mean, cell.scale), _number(cell.se, cell.scale), subjects, chip)
 

@@ -45,6 +45,7 @@ def score(cell: Cell, metric: str, subject: str, label: str) -> float | tuple[fl
     level += 0.015 * noise(cell["seed"], cell["method"], cell["task"])
     level += 0.02 * noise(cell["seed"], subject, cell["method"], label)
     level -= 0.05 * (cell["test_site"] not in ("Guys", "ARC"))
+    level += 0.01 * noise(cell["test_site"], cell["seed"], subject, cell["method"])
     level -= 0.12 * (cell["train_sequence"] not in (None, cell["test_sequence"]))
     level -= {"GM": 0.0, "WM": 0.03, "CSF": 0.08}.get(label, 0.0)
     if metric == "dice" and cell["task"] == "lesion" and subject == SUBJECTS[0] and cell["seed"] == 1:
@@ -95,6 +96,8 @@ def _decorate(folder: Path, job: dict[str, Any]) -> None:
     if job["kind"] == "evaluate":
         (folder / "example.npz").write_bytes(example(job["cell"]))
         return
+    if job["kind"] == "pretrain":
+        (folder / "views.npz").write_bytes(views(job["id"].partition("/")[0]))
     steps = np.arange(60)
     wobble = [0.03 * noise(job["id"], step) for step in steps]
     loss = 2.0 * np.exp(-steps / 20) + 1.0 + np.array(wobble)
@@ -114,6 +117,22 @@ def example(cell: Cell) -> bytes:
     np.savez_compressed(
         stream, input=image, reference=planes[0], prediction=planes[1], classes=classes,
         pixel_mm=np.array([1.0, 1.0]), subject=SUBJECTS[0], session="", sequence=cell["test_sequence"],
+    )  # fmt: skip
+    return stream.getvalue()
+
+
+def views(method: str) -> bytes:
+    """Return two views of three subjects, discs of other sizes for every method; the third has no name."""
+    row, column = np.mgrid[:24, :24] - 12
+    planes = [
+        np.stack([(np.hypot(row, column) < 4 + sample + len(method) % 5) * 200 for sample in range(3)])
+        for _ in range(2)
+    ]
+    stream = io.BytesIO()
+    np.savez_compressed(
+        stream, view0=planes[0].astype(np.uint8), view1=planes[1].astype(np.uint8), pixel_mm=np.ones(2),
+        sequences=np.array([["fse", HOSTILE], ["mprage", "flair"], ["", ""]]),
+        subjects=np.array(SUBJECTS[:3]),
     )  # fmt: skip
     return stream.getvalue()
 

@@ -140,7 +140,7 @@ def test_the_first_tab_skips_to_the_results(browser):
 def test_tab_reaches_every_control_of_a_table(browser):
     from selenium.webdriver.common.keys import Keys
 
-    browser.execute_script("document.querySelector('main').focus()")
+    browser.execute_script("document.querySelector('#table-at-a-glance th:last-child .sort').focus()")
     reached = []
     for _ in range(9):
         browser.switch_to.active_element.send_keys(Keys.TAB)
@@ -165,6 +165,101 @@ def test_filter(browser):
     field.send_keys(Keys.CONTROL, "a", Keys.NULL, Keys.DELETE)
     assert rows(browser) == every
     assert find(browser, f"{CARD} .count").text == f"{len(every)} rows"
+
+
+def shown_methods(browser: Any, row: str) -> tuple[bool, bool, float]:
+    """Whether a method is in the leaderboard, in the gaps, and how much of it is in the forest plot."""
+    faded = browser.execute_script(
+        "const id = [...document.querySelectorAll('.method')].find((b) => b.textContent === arguments[0])"
+        ".dataset.row;"
+        "const parts = document.querySelectorAll(`#figure-forest [data-row='${id}']`);"
+        "return [...parts].map((part) => getComputedStyle(part).opacity)",
+        row,
+    )
+    assert faded
+    assert len(set(faded)) == 1
+    return row in rows(browser), row in rows(browser, "#table-domain-gap"), float(faded[0])
+
+
+def method(browser: Any, row: str) -> Any:
+    return next(e for e in browser.find_elements("css selector", ".method") if e.text == row)
+
+
+def test_methods_are_chosen_once_for_all_tables_and_figures(browser):
+    assert shown_methods(browser, HOSTILE) == (True, True, 1.0)
+    method(browser, HOSTILE).click()
+    assert method(browser, HOSTILE).get_attribute("aria-pressed") == "false"
+    assert shown_methods(browser, HOSTILE) == (False, False, 0.1)
+    assert shown_methods(browser, "seqinv") == (True, True, 1.0)
+    assert find(browser, f"{CARD} .count").text == "5 of 6 rows"
+    pairs = rows(browser, "#table-differences")
+    assert len(pairs) == 10, "no pair of it either"
+    find(browser, f"{CARD} input").send_keys("seq")
+    method(browser, "seqaug").click()
+    assert rows(browser) == ["seqinv"], "with the filter of the table"
+    click(browser, ".methods .all")
+    assert rows(browser) == ["seqaug", "seqinv"]
+    assert not find(browser, ".methods .all").is_displayed()
+    assert shown_methods(browser, HOSTILE)[2] == 1.0
+
+
+def test_columns_of_a_hidden_method_go_and_headers_stay_over_theirs(browser):
+    paper = "#table-paper-1"
+
+    def rights(selector: str) -> list[int]:
+        return browser.execute_script(
+            "return [...document.querySelectorAll(arguments[0])].filter((e) => !e.hidden)"
+            ".map((e) => Math.round(e.getBoundingClientRect().right))",
+            selector,
+        )
+
+    method(browser, "base").click()
+    leaf, over = f"{paper} thead tr:last-child th", f"{paper} thead tr:first-child th"
+    assert rights(over)[-1] == rights(leaf)[-1] == rights(f"{paper} tbody tr:first-child td")[-1]
+
+
+def test_a_faded_method_is_faded_in_the_saved_figure(browser):
+    method(browser, "seqaug").click()
+    click(browser, "#figure-ranks .svg")
+    root = ElementTree.fromstring(downloaded(browser, "ranks.svg").read_text(encoding="utf-8"))  # noqa: S314
+    assert {element.get("opacity") for element in root.iter() if element.get("class") == "faded"} == {"0.1"}
+
+
+def test_the_gaps_sort_by_number_filter_and_download(browser):
+    card = "#table-domain-gap"
+    column = browser.execute_script(
+        f"return [...document.querySelectorAll('{card} th[data-column]')]"
+        ".find((head) => head.textContent.startsWith('Guys - HH')).dataset.column"
+    )
+    click(browser, f"{card} th[data-column='{column}'] .sort")
+    values = browser.execute_script(
+        f"return [...document.querySelectorAll('{card} tbody tr')]"
+        ".map((row) => Number(row.cells[arguments[0]].dataset.v))",
+        int(column),
+    )
+    assert values == sorted(values)
+    assert len(set(values)) > 1
+    find(browser, f"{card} input").send_keys("seqinv")
+    assert rows(browser, card) == ["seqinv"]
+    click(browser, f"{card} .csv")
+    text = downloaded(browser, "domain-gap.csv").read_text(encoding="utf-8")
+    found = list(csv.reader(io.StringIO(text, newline="")))
+    place = found[0].index("tissue · 100 % labels, dice % ↑, Guys - HH [95 %]")
+    assert float(found[1][place]) in values
+    assert found[0][place + 1].endswith(" SE")
+
+
+def test_the_ratios_sort_by_number(browser):
+    card = "#table-sequence-transfer"
+    head = f"{card} th[data-column='3'] .sort"
+    assert find(browser, head).text.startswith("ratio")
+    click(browser, head)
+    texts = browser.execute_script(
+        f"return [...document.querySelectorAll('{card} tbody tr')].map((row) => row.cells[3].textContent)"
+    )
+    numbers = [float(text.split()[0]) for text in texts]
+    assert numbers == sorted(numbers)
+    assert HOSTILE in rows(browser, card)
 
 
 def test_tasks_can_be_hidden(browser):

@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from html_results import HOSTILE, SUBJECTS, TASKS, example, score
+from html_results import HOSTILE, SUBJECTS, TASKS, example, score, views
+from scipy import stats
 from support_html import Page
 from synthetic_results import Benchmark
 
@@ -18,9 +19,10 @@ from mribench.errors import StoreError
 from mribench.report import load_run
 from mribench.report.cells import LEADERBOARD, cell_frame
 from mribench.report.figures import GROUPS, Drawing, Material, drawings, save_figures
+from mribench.report.figures.critical import critical_differences, why_no_diagram
 from mribench.report.figures.embeddings import project
-from mribench.report.figures.files import read_example, read_parquet
-from mribench.report.figures.style import COLOURS, INK, looks, panels, plain_style, short
+from mribench.report.figures.files import read_example, read_parquet, read_views
+from mribench.report.figures.style import COLOURS, INK, focus, looks, panels, plain_style, row_id, short, tag
 from mribench.report.figures.svg import inline_svg
 from mribench.statistics.difference import difference
 
@@ -40,7 +42,9 @@ def made(material: Material) -> dict[str, Drawing]:
 def write(root: Path, methods=("base", "seqinv"), tasks=None, **changes) -> Material:
     tasks = tasks or {"denoise": TASKS["denoise"]}
     changes = {"seeds": (0, 1), "subjects": SUBJECTS[:4], "labels": ("",)} | changes
-    return Material(load_run(Benchmark(score, tasks, methods, **changes).write(root)), root)
+    return Material(
+        load_run(Benchmark(changes.pop("of", score), tasks, methods, **changes).write(root)), root
+    )
 
 
 def toy(text: str = "a label") -> Drawing:
@@ -118,6 +122,35 @@ def test_the_dumbbell_goes_from_the_site_trained_on_to_the_others(made):
     assert inside > third
 
 
+def test_an_axis_follows_long_intervals_no_farther_than_its_points_stay_apart():
+    assert focus([1.0, 2.0], [-50.0, 2.5]) == pytest.approx((1 - 2 - 0.06 * 3.5, 2.5 + 0.06 * 3.5))
+    low, high = focus([60.0, 70.0, math.nan], [math.nan, 60.0, 71.0])
+    assert 59 < low < 60
+    assert 71 < high < 72
+    assert focus([], [1.0]) == (0.0, 1.0)
+    low, high = focus([3.0], [])
+    assert low < 3 < high
+    low, high = focus([0.0], [])
+    assert low < 0 < high
+
+
+def test_a_bar_that_is_cut_ends_in_an_arrowhead_and_the_words_have_its_end(tmp_path):
+    def of(cell, metric, subject, label):
+        return 20 + int(subject[-2:]) / 10 + (10 * cell["seed"] - 5) * (cell["method"] == "base")
+
+    material = write(tmp_path, of=of)
+    with plain_style():
+        figure = drawings(material, "subjects")[0].draw()
+    ax = figure.axes[0]
+    low, high = ax.get_xlim()
+    interval = material.interval("base", material.panels[0])
+    assert interval.low < low
+    assert interval.high > high
+    heads = {line.get_marker() for line in ax.lines if line.get_marker() in "<>"}
+    assert heads == {"<", ">"}
+    assert "arrowhead" in " ".join(drawings(material, "subjects")[0].caption)
+
+
 def test_a_matrix_is_best_on_its_diagonal(made):
     assert re.search(r"base: T1w: T1w (\d+\.\d), T2w (\d+\.\d); T2w: ", made["transfer-1"].alt)
     first = re.search(r"base: T1w: T1w (\d+\.\d), T2w (\d+\.\d)", made["transfer-1"].alt)
@@ -145,10 +178,123 @@ def test_examples_name_whom_they_show_and_say_that_nobody_chose(made):
     assert "Nobody chose" in caption
 
 
+def test_views_of_all_methods_stand_side_by_side_with_their_sequences(made):
+    with plain_style():
+        axes = [ax for ax in made["views"].draw().axes if ax.get_visible()]
+    assert len(axes) == 4 * 3 * 2, "methods × subjects × views"
+    titles = [ax.get_title(loc="left") for ax in axes[:6]]
+    assert titles == [SUBJECTS[0], "", SUBJECTS[1], "", SUBJECTS[2], ""]
+    assert [ax.get_xlabel() for ax in axes[2:4]] == ["mprage", "flair"]
+    assert [ax.get_ylabel() for ax in axes[6:8]] == ["seqaug", ""]
+    discs = [np.count_nonzero(ax.images[0].get_array()) for ax in axes[:6]]
+    assert discs[0] < discs[2] < discs[4]
+    assert "First step of the first seed" in " ".join(made["views"].caption)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sequences": np.array([["fse", "fse"]])},
+        {"view1": np.zeros((3, 4), np.uint8)},
+        {"pixel_mm": np.ones(3)},
+        {"subjects": np.array("one")},
+        {"view0": np.zeros((3, 0, 4), np.uint8)},
+        {"sequences": np.array([object()])},
+    ],
+)
+def test_damaged_views_are_left_out(tmp_path, change):
+    folder = tmp_path / "jobs" / "key"
+    folder.mkdir(parents=True)
+    assert read_views(tmp_path, "key") is None
+    (folder / "views.npz").write_bytes(views("base"))
+    assert read_views(tmp_path, "key").sequences[1] == ("mprage", "flair")
+    with np.load(folder / "views.npz") as found:
+        arrays = dict(found)
+    np.savez(folder / "views.npz", **(arrays | change))
+    assert read_views(tmp_path, "key") is None
+    (folder / "views.npz").write_bytes(views("base")[:150])
+    assert read_views(tmp_path, "key") is None
+
+
 def test_every_figure_says_what_the_seeds_allow(made):
     silent = {name for name, drawing in made.items() if "too few seeds" not in " ".join(drawing.caption)}
     # these make no statement about methods
-    assert {name.split("-")[0] for name in silent} == {"embeddings", "examples", "pretraining", "adaptation"}
+    kinds = {"embeddings", "examples", "views", "pretraining", "adaptation"}
+    assert {name.split("-")[0] for name in silent} == kinds
+
+
+# Critical differences
+
+
+def test_the_diagram_shows_ranks_and_limits_of_the_statistics(material, made):
+    panel = material.panels[0]
+    means = material.of_panel(panel)
+    trained = means[means["seed"].ge(0)]
+    # seqaug has seeds 0 and 2 alone, so that all are compared on these
+    table = trained[trained["seed"].ne(1)].groupby(["subject", "row"])["value"].mean().unstack()
+    ranks = table.rank(axis=1, ascending=False).mean()
+    alt = made["critical-difference"].alt
+    assert f"{panel.task} · {panel.metric}, {len(table)} blocks" in alt
+    for row, rank in ranks.items():
+        assert f"{row} {rank:.2f}" in alt.partition(";")[0]
+    count = table.shape[1]
+    q = stats.studentized_range.ppf(0.95, count, np.inf) / math.sqrt(2)
+    limit = q * math.sqrt(count * (count + 1) / (6 * len(table)))
+    assert f"critical difference {limit:.2f}" in alt
+    assert "identity" not in alt
+
+
+def test_bars_join_what_is_not_separated_and_names_have_their_ranks(made):
+    with plain_style():
+        ax = made["critical-difference"].draw().axes[0]
+    sets = re.search(r"not separated: (.*?)\.", made["critical-difference"].alt)[1].split("; ")
+    thick = [line for line in ax.lines if line.get_linewidth() == 4]
+    assert len(thick) == len(sets) == 3
+    texts = {text.get_text() for text in ax.texts}
+    assert "seqinv (1.00)" in texts
+    assert any(text.startswith("CD 2.") for text in texts)
+    assert any(text.startswith("<img") for text in texts)
+
+
+def test_below_five_seeds_the_diagram_speaks_of_checkpoints(made):
+    caption = " ".join(made["critical-difference"].caption)
+    assert "Block: a test subject" in caption
+    assert "not of methods" in caption
+    assert "a train seed with" not in caption
+    assert "too few seeds" in caption
+
+
+def test_from_five_seeds_on_its_blocks_share_no_model(tmp_path):
+    material = write(
+        tmp_path, ("base", "seqaug", "seqinv"), seeds=tuple(range(6)), subjects=SUBJECTS, transfer=False
+    )
+    found = critical_differences(material)
+    assert "6 blocks" in found.alt
+    caption = " ".join(found.caption)
+    assert "Block: a train seed with test subjects of its own" in caption
+    assert "these checkpoints" not in caption
+    with plain_style():
+        (ax,) = (ax for ax in found.draw().axes if ax.get_visible())
+    assert ax.get_xlabel().startswith("6 blocks: seeds, each with its own subjects; Friedman p")
+
+
+def test_few_blocks_make_no_diagram_and_a_sentence(tmp_path):
+    material = write(tmp_path, ("base", "seqaug", "seqinv"))
+    assert critical_differences(material) is None
+    assert why_no_diagram(material).startswith(
+        "No critical differences of denoise · psnr:range: 4 blocks, at least 5 are needed. A block is"
+    )
+
+
+def test_equal_methods_are_joined_by_one_bar(tmp_path):
+    def of(cell, metric, subject, label):
+        return 20 + (len(cell["method"]) * int(subject[-2:])) % 5  # no order that holds over subjects
+
+    material = write(tmp_path, ("base", "seqaug", "other12"), subjects=SUBJECTS, of=of)
+    found = critical_differences(material)
+    sets = re.search(r"not separated: (.*?)\.", found.alt)[1]
+    assert ";" not in sets
+    assert len(sets.split(", ")) == 3
 
 
 # None where there is nothing to see
@@ -158,6 +304,7 @@ def test_one_site_one_sequence_one_fraction_make_fewer_figures(tmp_path):
     task = TASKS["denoise"] | {"sites": ["Guys"]}
     material = write(tmp_path, tasks={"denoise": task})
     found = {group: [drawing.name for drawing in drawings(material, group)] for group in GROUPS}
+    assert "2 methods, Friedman's test needs 3" in why_no_diagram(material)
     shown = {group: names for group, names in found.items() if names}
     assert shown == {"differences": ["forest", "ranks"], "subjects": ["subjects"]}
 
@@ -168,7 +315,8 @@ def test_one_method_has_no_difference_and_no_rank(tmp_path):
 
 def test_without_a_directory_there_is_nothing_of_files(material):
     alone = Material(material.run)
-    assert [drawings(alone, group) for group in ("embeddings", "examples", "training")] == [[], [], []]
+    groups = ("embeddings", "examples", "views", "training")
+    assert [drawings(alone, group) for group in groups] == [[], [], [], []]
 
 
 def test_files_that_are_gone_or_damaged_make_no_figure(results, tmp_path):
@@ -231,6 +379,29 @@ def test_an_inline_svg_needs_no_style_and_follows_the_theme():
     (root,) = page.all("svg")
     assert root.attributes["aria-label"] == "A line."
     assert root.attributes["viewbox"]
+
+
+def test_what_a_figure_shows_of_a_row_can_be_found_in_the_page_and_not_in_files():
+    def draw():
+        figure, (ax,) = panels(1, 1, 2.0, 1.5)
+        tag(HOSTILE, *ax.plot([0, 1], [0, 1]))
+        return figure
+
+    drawing = Drawing("toy", "Toy", "A line.", (), draw)
+    page = Page(inline_svg(drawing.bytes("svg"), "toy", ""))
+    assert len(page.all("g", data_row=row_id(HOSTILE))) == 1
+    assert re.fullmatch(r"[0-9a-f]{10}", row_id(HOSTILE))
+    assert row_id(HOSTILE).encode() not in drawing.bytes("svg", text_as_paths=True)
+
+
+def test_every_figure_of_methods_can_fade_each_of_them(made):
+    names = ["forest", "ranks", "critical-difference", "label-efficiency", "domain-gap", "subjects"]
+    names += ["transfer-1", "transfer-2", "embeddings-1-site", "examples-1", "views"]
+    names += ["pretraining", "adaptation"]
+    for name in names:
+        page = Page(inline_svg(made[name].bytes("svg"), name, ""))
+        assert page.all("g", data_row=row_id("seqinv")), name
+        assert page.all("g", data_row=row_id(HOSTILE)), name
 
 
 def test_two_inline_svgs_share_no_id():

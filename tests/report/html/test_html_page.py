@@ -16,8 +16,10 @@ from synthetic_results import Benchmark
 
 from mribench.report import RunData, load_run
 from mribench.report.figures import Material
+from mribench.report.figures.style import row_id
 from mribench.report.formatting import cell_text
 from mribench.report.html import page
+from mribench.report.html.tables import show
 from mribench.report.layouts import build, table_names
 from mribench.report.model import Cell, Column, Row, Table
 from mribench.statistics.difference import difference
@@ -186,7 +188,8 @@ def test_every_part_of_a_whole_run_is_there(parsed):
     figures = {e.attributes["data-name"] for e in parsed.all("figure")}
     assert figures == {
         "forest", "ranks", "label-efficiency", "domain-gap", "transfer-1", "transfer-2", "transfer-3",
-        "subjects", "embeddings-1-site", "embeddings-1-sequence", "examples-1", "examples-2", "examples-3",
+        "critical-difference", "subjects", "embeddings-1-site", "embeddings-1-sequence",
+        "examples-1", "examples-2", "examples-3",
         "pretraining", "adaptation",
     }  # fmt: skip
 
@@ -219,6 +222,55 @@ def test_areas_are_those_of_the_statistics(parsed, run):
     (card,) = parsed.all("div", id="table-label-efficiency")
     assert f"{100 * area.area:.1f} ± {100 * area.se:.1f}" in card.text
     assert "identity" not in card.text
+
+
+def test_what_the_results_do_not_support_is_said_where_one_looks_for_it(parsed, small):
+    (part,) = parsed.all("section", id="transfer")
+    assert "No invariance ratio of lesion, denoise: fewer than two sequences" in part.text
+    (part,) = parsed.all("section", id="domains")
+    assert "No gap of lesion: tested on one site." in part.text
+    assert parsed.all("div", part, id="table-domain-gap")
+    (part,) = Page(page(small)).all("section", id="subjects")
+    assert "No" not in part.text.split("Per-subject")[0]
+
+
+def test_no_critical_differences_is_said_where_one_looks_for_them(tmp_path):
+    made = small_benchmark(("base", "seqaug", "seqinv"), (0, 1))
+    (part,) = Page(page(load_run(made.write(tmp_path)))).all("section", id="differences")
+    assert "3 blocks, at least 5 are needed" in part.text
+    assert part.text.count("at least 5 are needed") == 1
+
+
+def test_the_page_begins_with_an_overview(parsed):
+    (part,) = parsed.all("section", id="results")
+    first = parsed.all("div", part, class_="table-card")[0]
+    assert first.attributes["id"] == "table-at-a-glance"
+    assert "seqinv" in first.text
+
+
+def test_methods_can_be_chosen_by_a_button_each(parsed, run):
+    buttons = parsed.all("button", class_="method")
+    assert [button.text for button in buttons] == Material(run).rows
+    assert [button.attributes["data-row"] for button in buttons] == [
+        row_id(row) for row in Material(run).rows
+    ]
+    (line,) = [e for e in parsed.all("tr", *parsed.all("div", id="table-leaderboard")) if HOSTILE in e.text]
+    assert line.attributes["data-rows"] == row_id(HOSTILE)
+    pairs = parsed.all("tr", *parsed.all("div", id="table-differences"))
+    both = [set(e.attributes.get("data-rows", "").split()) for e in pairs]
+    assert {row_id("base"), row_id("seqinv")} in both
+
+
+def test_columns_of_methods_are_known_with_their_footnotes():
+    cells = ((Cell(0.5, status="ok"), Cell(0.6, status="ok")),)
+    columns = (Column(("dice", "a†‡")), Column(("dice", "b")))
+    mine = show(Table("t", "T", ("site",), (Row(("a",)),), columns, cells, ()), methods=["a", "c"])
+    assert [head.row for head in mine.heads[-1]][-2:] == [row_id("a"), ""]
+    assert mine.lines[0].rows == (), "a site of that name is no method"
+
+
+def test_a_single_method_has_nothing_to_choose(small):
+    assert Page(page(small)).all("button", class_="method") == []
 
 
 def test_a_contact_sheet_is_carried_along(small, tmp_path):

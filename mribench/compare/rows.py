@@ -1,0 +1,84 @@
+"""Score rows by the cell and seed that they are of: what is asked of cells is asked of few of those."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mribench.report.cells import Question, selected
+
+TRAINING = ["train_site", "train_sequence", "fraction", "subset_seed"]
+CELL = ["task", "dataset", "test_site", "test_sequence", *TRAINING]
+"""What makes two cells the same one, whatever the results folder; seeds are paired later."""
+_ROW = ["method", "arm", "profile"]
+_MEASURED = ["subject", "session", "metric", "unit", "status", "penalty"]
+COLUMNS = [*_ROW, *CELL, "seed", *_MEASURED]
+"""What a comparison needs of score rows."""
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Score rows of one side.
+
+    Attributes:
+        heads: one row per cell and seed: method, arm, profile, ``CELL`` and ``seed``.
+        place: ``(rows,)`` position in ``heads`` of what each score row is of.
+        scores: the score rows, with ``COLUMNS``.
+    """
+
+    heads: pd.DataFrame
+    place: np.ndarray
+    scores: pd.DataFrame
+
+    @functools.cached_property
+    def cells(self) -> list[Key]:
+        """The cell of each of ``heads``."""
+        return keys(self.heads, CELL)
+
+    def kept(self, keep: Sequence[bool] | np.ndarray) -> Rows:
+        """Return the rows of those of ``heads`` for which ``keep`` is true."""
+        some = np.asarray(keep, dtype=bool)
+        if some.all():
+            return self
+        rows = some[self.place]
+        moved = (np.cumsum(some) - 1)[self.place[rows]]
+        return Rows(self.heads[some].reset_index(drop=True), moved, self.scores[rows])
+
+    def asked(self, manifest: dict[str, Any], question: Question) -> Rows:
+        """Return the rows that a question is about."""
+        found = selected(self.heads, manifest, question)
+        return self.kept(self.heads.index.isin(found.index))
+
+    def whole_seeds(self, columns: Sequence[str]) -> Rows:
+        """Drop the seeds that lack some of the cells averaged: their mean would be of something else.
+
+        Args:
+            columns: that tell apart what is averaged.
+        """
+        groups = keys(self.heads, columns)
+        seeds = keys(self.heads, [*columns, "seed"])
+        every = Counter(group for group, _ in set(zip(groups, self.cells, strict=True)))
+        here = Counter(seeds)
+        return self.kept([here[seed] == every[group] for group, seed in zip(groups, seeds, strict=True)])
+
+
+def by_cell(scores: pd.DataFrame) -> Rows:
+    """Return score rows with the cell and seed that each is of."""
+    columns = [*CELL, "seed"]
+    place = scores.groupby(columns, dropna=False, observed=True, sort=False).ngroup().to_numpy()
+    first = ~pd.Series(place).duplicated().to_numpy()
+    return Rows(scores.loc[first, [*_ROW, *columns]].reset_index(drop=True), place, scores)
+
+
+def keys(frame: pd.DataFrame, columns: Sequence[str]) -> list[Key]:
+    """Return a key per row; what is not there is None, which unlike NaN equals itself."""
+    rows = frame[list(columns)].itertuples(index=False)
+    return [tuple(None if pd.isna(value) else value for value in row) for row in rows]

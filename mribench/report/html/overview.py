@@ -1,0 +1,76 @@
+"""The first table of the page: who leads where, and whether that can be told from chance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from mribench.report.figures.material import Material, Panel
+from mribench.report.marking import TESTED
+from mribench.report.model import Cell, Column, Row, Table
+
+_WHAT = (
+    "The best two rows by mean at the largest fraction of labels, on the site and sequence trained on; "
+    "mean ± SE; identity and incomplete cells do not compete."
+)
+_TESTED = (
+    "Not separated from the best: all pairs tested (crossed over seeds and subjects, Holm); not separated is "
+    "not equal."
+)
+_UNTESTED = "not tested"
+
+
+def overview(material: Material) -> list[Table]:
+    """Return a row per task and metric: the best, the next, and what is not separated from the best."""
+    found = [(panel, cells) for panel in material.panels if len(cells := _competing(material, panel))]
+    if not found:
+        return []
+    tested = any(cells["mark_style"].eq(TESTED).any() for _, cells in found)
+    columns = ["leads", "mean", "next", "its mean", "seeds"]
+    columns += ["not separated from the best"] if tested else []
+    return [
+        Table(
+            "at-a-glance", "At a glance", ("task", "metric"),
+            tuple(Row((panel.title, panel.label)) for panel, _ in found),
+            tuple(Column((name,)) for name in columns), tuple(_line(*each)[: len(columns)] for each in found),
+            tuple(filter(None, (_WHAT, _TESTED if tested else "", material.claim()))),
+        )
+    ]  # fmt: skip
+
+
+def _competing(material: Material, panel: Panel) -> pd.DataFrame:
+    """Return the complete cells of a panel, the best first."""
+    frame = material.in_domain
+    if frame.empty:
+        return frame
+    here = frame["task"].eq(panel.task) & frame["metric"].eq(panel.metric)
+    here &= frame["fraction"].eq(panel.fraction) & frame["arm"].ne("identity") & frame["status"].eq("ok")
+    cells = frame[here & frame["mean"].notna()]
+    return cells.sort_values("mean", ascending=not panel.higher_is_better, kind="stable")
+
+
+def _line(panel: Panel, cells: pd.DataFrame) -> tuple[Cell | None, ...]:
+    ranked: list[Any] = list(cells.itertuples(index=False))
+    first, second = ranked[0], ranked[1] if len(ranked) > 1 else None
+    others = [cell.row for cell in ranked[1:] if cell.mark == "best"]
+    tested = first.mark_style == TESTED
+    return (
+        _text(first.row),
+        _mean(first, panel),
+        _text(second.row) if second else None,
+        _mean(second, panel) if second else None,
+        Cell(float(first.n_seeds), status="ok", digits=0),
+        _text((", ".join(others) or "none") if tested else _UNTESTED),
+    )
+
+
+def _text(text: str) -> Cell:
+    return Cell(status="ok", text=str(text))
+
+
+def _mean(cell: Any, panel: Panel) -> Cell:
+    return Cell(
+        cell.mean, cell.se, int(cell.n_subjects), int(cell.n_subjects_total), status="ok",
+        scale=panel.scale, digits=panel.digits,
+    )  # fmt: skip

@@ -1,0 +1,54 @@
+"""The server that job processes are forked from has imported what they need."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+import pytest
+import torch
+
+from mribench.execute.local import LocalExecutor
+from mribench.interfaces.executor import Resources
+from mribench.interfaces.options import NoOptions
+
+PROBE = """
+import sys
+before = set(sys.modules)
+import monai.inferers, monai.losses, torch
+import mribench.execute.worker
+from mribench.plugins import load_registry
+load_registry()
+model = torch.nn.Linear(2, 1)
+optimiser = torch.optim.AdamW(model.parameters())
+model(torch.ones(1, 2)).sum().backward()
+optimiser.step()
+new = [name for name in set(sys.modules) - before if not name.startswith("torch.profiler")]
+print(sorted(new), file=sys.stderr)
+sys.exit(10 + min(len(new), 100))
+"""
+
+
+def exit_code_of(program: str) -> int | None:
+    """Run a program in a process that is forked as a job's is; return its exit code."""
+    LocalExecutor(NoOptions(), Resources(1, 1, ())).close()
+    process = multiprocessing.get_context("forkserver").Process(target=exec, args=(program,))
+    process.start()
+    process.join(120)
+    assert not process.is_alive()
+    return process.exitcode
+
+
+needs_a_server = pytest.mark.skipif(
+    "forkserver" not in multiprocessing.get_all_start_methods(), reason="processes are not forked here"
+)
+
+
+@needs_a_server
+@pytest.mark.skipif(torch.backends.cuda.is_built(), reason="what is built for GPUs is imported by the job")
+def test_a_job_that_trains_imports_nothing_anew() -> None:
+    assert exit_code_of(PROBE) == 10
+
+
+@needs_a_server
+def test_what_the_server_lacks_is_noticed() -> None:
+    assert exit_code_of(PROBE.replace("import monai.inferers", "import wave, monai.inferers")) == 11

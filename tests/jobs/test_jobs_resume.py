@@ -1,0 +1,119 @@
+"""Jobs killed by SIGKILL while they train, and gone on with: the same files as of undisturbed jobs."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from pandas.testing import assert_frame_equal
+
+from mribench import cli
+from mribench.execute import worker
+from mribench.verify.compare import COSTS
+
+TINY = Path(__file__).parent.parent / "benchmarks" / "tiny.yaml"
+STEPS = 12
+CHECKED = (2, 5, 8)
+"""Steps after which the embeddings are looked at: each quarter, and not the last, which the job row has."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Jobs that were never disturbed: a pretraining, and an adaptation from scratch."""
+    torch.set_num_threads(1)
+    results = tmp_path_factory.mktemp("whole")
+    steps = ("--set", f"defaults.pretrain.steps={STEPS}", "--set", "tasks.denoise.adapt.steps=6")
+    part = ("--only", "*/pretrain/*", "--only", "scratch/denoise/*", "--set", "profile=paper")
+    command = ["mribench", "run", TINY, "--results", results, "--executor", "inline", *part, *steps]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", list(map(str, command)))
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    assert end.value.code == 0
+    return results
+
+
+def folder_of(results: Path, kind: str) -> Path:
+    (found,) = [
+        path.parent
+        for path in results.glob("tiny/jobs/*/job.json")
+        if json.loads(path.read_text())["kind"] == kind
+    ]
+    return found
+
+
+def work(folder: Path, kill_at: int | None) -> None:
+    """Run a job with a checkpoint after each step; SIGKILL this process before that of step ``kill_at``."""
+    tick = worker._Pulse.tick
+
+    def deadly(pulse: worker._Pulse, done: int, total: int) -> None:
+        tick(pulse, done, total)
+        if done == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    worker._Pulse.tick = deadly  # type: ignore[method-assign]
+    status = worker.run_job(folder, threads=1, checkpoint_every_s=0.0)
+    sys.exit(0 if status is not None and status.state == "done" else 1)
+
+
+def process(folder: Path, kill_at: int | None) -> BaseProcess:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mribench.execute.warm"])
+    started = context.Process(target=work, args=(folder, kill_at))
+    started.start()
+    started.join(120)
+    return started
+
+
+def killed_and_resumed(original: Path, results: Path, kills: list[int]) -> Path:
+    """Run a job again from its ``job.json`` alone, killed again and again."""
+    folder = results / "tiny/jobs" / original.name
+    folder.mkdir(parents=True)
+    shutil.copy(original / "job.json", folder)
+    for kill_at in kills:
+        assert process(folder, kill_at).exitcode == -signal.SIGKILL
+        assert json.loads((folder / "status.json").read_text())["state"] == "running"
+        assert (folder / "checkpoint.safetensors").exists()
+    assert process(folder, None).exitcode == 0, (folder / "status.json").read_text()
+    return folder
+
+
+def job_row(folder: Path) -> pd.DataFrame:
+    return pd.read_parquet(folder / "job.parquet").drop(columns=list(COSTS))
+
+
+def test_a_pretraining_killed_again_and_again(whole: Path, tmp_path: Path) -> None:
+    original = folder_of(whole, "pretrain")
+    folder = killed_and_resumed(original, tmp_path, [5, 10])
+    expected = pd.read_parquet(original / "history.parquet")
+    checked = expected["mean_cosine"].notna()
+    assert tuple(expected[checked]["step"]) == CHECKED
+    assert tuple(expected[~checked]["step"]) == tuple(range(STEPS))
+    assert job_row(original)["redraws"][0] > 0, "there is a count to lose"
+    assert_frame_equal(pd.read_parquet(folder / "history.parquet"), expected, check_exact=True)
+    assert_frame_equal(job_row(folder), job_row(original), check_exact=True)
+    encoder = "encoder.safetensors"
+    assert (folder / encoder).read_bytes() == (original / encoder).read_bytes()
+    assert {path.name for path in folder.iterdir()} == {path.name for path in original.iterdir()}
+
+
+def test_an_adaptation_killed(whole: Path, tmp_path: Path) -> None:
+    original = folder_of(whole, "adapt")
+    folder = killed_and_resumed(original, tmp_path, [4])
+    assert job_row(original)["distinct_views"][0] == 6
+    for name in ("history.parquet", "job.parquet"):
+        found, expected = (
+            pd.read_parquet(place / name).drop(columns=list(COSTS), errors="ignore")
+            for place in (folder, original)
+        )
+        assert_frame_equal(found, expected, check_exact=True)
+    assert (folder / "model.safetensors").read_bytes() == (original / "model.safetensors").read_bytes()
