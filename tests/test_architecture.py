@@ -120,6 +120,8 @@ ENGLISH = {
     ("subject", "statistics/effects.py"): "a column of the score rows",
     ("subject", "report/defect_effects.py"): "a column of the score rows",
     ("subject", "compare/rows.py"): "a column of the score rows",
+    ("subject", "compare/empty.py"): "a column of the score rows",
+    ("subject", "report/over_identity.py"): "a column of the score rows",
     ("subject", "compare/subjects.py"): "a column, and the header of rows",
     ("subject", "jobs/example.py"): "a field of the example slice",
     ("subject", "report/figures/files.py"): "a field of the example slice",

@@ -37,7 +37,7 @@ def plan_file(
         make: let phantoms make themselves, and write the manifest that the report reads.
         progress: called with (what, done, in all).
     """
-    from mribench.config import config_digest, load_benchmark, resolve
+    from mribench.config import load_benchmark, resolve
     from mribench.plan import make_missing, open_cohorts, plan_all
     from mribench.plan.manifest import manifest
     from mribench.plugins import load_registry
@@ -48,10 +48,10 @@ def plan_file(
     for problem in registry.problems:
         click.secho(f"skipped: {problem}", fg="yellow", err=True)
     resolved = resolve(config, registry)
-    _check_tables(config)
+    check_tables(config)
     store = Store(results / config.benchmark)
-    digest = config_digest(config)
     store.check()
+    digest = plan_name(store.root, config)
     if make:
         store.open()
         make_missing(resolved, progress)
@@ -62,8 +62,45 @@ def plan_file(
     return Planned(resolved, plan, store, digest)
 
 
-def _check_tables(config: BenchmarkConfig) -> None:
-    """Refuse a table that there is not, before anything runs."""
+def plan_name(directory: Path, config: BenchmarkConfig) -> str:
+    """Return the name, in ``plans/``, of the plan of a file's settings: their digest.
+
+    Plans of before ``report:`` was left out of the digest keep the name that they have, so that the same
+    settings never have two.
+
+    Args:
+        directory: ``<results>/<benchmark>``.
+        config: the benchmark file.
+    """
+    from mribench.config import config_digest
+
+    digest = config_digest(config)
+    if (directory / "plans" / f"{digest}.json").exists():
+        return digest
+    stored = [(*_settings(path), path.stem) for path in (directory / "plans").glob("*.json")]
+    same = [(created, name) for settings, created, name in stored if settings == digest]
+    return max(same)[1] if same else digest
+
+
+def _settings(path: Path) -> tuple[str, str]:
+    """Return the digest of a plan's settings, and when it was made; empty where that cannot be read."""
+    from mribench.config import settings_digest
+    from mribench.errors import StoreError
+    from mribench.store import read_json
+
+    try:
+        manifest = read_json(path)
+        return settings_digest(manifest["config"]), str(manifest["created"])
+    except (StoreError, ValueError, TypeError, KeyError, AttributeError):
+        return "", ""  # who reads that plan is told so; other settings are not held up by it
+
+
+def check_tables(config: BenchmarkConfig) -> None:
+    """Refuse a table that there is not, before anything runs.
+
+    Raises:
+        ConfigError: for the first one.
+    """
     import pandas as pd
 
     from mribench.errors import ConfigError, did_you_mean

@@ -39,7 +39,11 @@ def list_plugins() -> int:
 @command.command("check", epilog="Example: mribench plugins check example-method")
 @click.argument("plugin", required=False)
 def check(plugin: str | None) -> int:
-    """Run the conformance checks on the entries of PLUGIN, or of all plugins."""
+    """Run the conformance checks on the entries of PLUGIN, or of all plugins.
+
+    What cannot be checked here, for want of a package or of a dataset's files, is skipped with the reason.
+    The exit code is 1 where an entry fails, or a plugin does not load.
+    """
     from mribench.errors import PluginError, did_you_mean
     from mribench.plugins import load_registry
     from mribench.testing import ConformanceError, NotCheckable, check_entry

@@ -141,7 +141,7 @@ def _of_run(run: RunData, tables: Sequence[str], against: str | None) -> Documen
     from mribench.report.published import find_published, load_published
     from mribench.validation import printable
 
-    if not against:
+    if against is None:
         return run_document(run, tables)
     published = load_published(find_published(against))
     document = run_document(run, tables, published)
@@ -155,20 +155,26 @@ def _of_run(run: RunData, tables: Sequence[str], against: str | None) -> Documen
 def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]:
     """Read the results of a benchmark file, or of a results folder.
 
+    What is shown of a file's results is what its ``report:`` says now, whatever it said when they were made.
+
     Raises:
         MRIBenchError: when there are none.
     """
     from mribench.errors import ConfigError, MRIBenchError
     from mribench.report import load_run
+    from mribench.report.manifest import shown_as
 
     if what.is_dir():
         if sets:
             raise ConfigError("--set goes with a benchmark FILE, not with a results DIR", "leave --set out")
         return what, load_run(what)
-    from mribench.config import config_digest, load_benchmark
+    from mribench.cli.planning import check_tables, plan_name
+    from mribench.config import load_benchmark
 
     config = load_benchmark(what, list(sets))
-    directory, digest = results / config.benchmark, config_digest(config)
+    check_tables(config)
+    directory = results / config.benchmark
+    digest = plan_name(directory, config)
     if not (directory / "plans" / f"{digest}.json").is_file():
         words = ["mribench", "run", str(what), *(word for text in sets for word in ("--set", text))]
         elsewhere = ["--results", str(results)] if results != DEFAULT_RESULTS else []
@@ -178,7 +184,10 @@ def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]
             shlex.join([*words, *elsewhere])
             + (f"; or, for all that is there: {shlex.join(['mribench', 'report', str(directory)])}" * there),
         )
-    return directory, load_run(directory, digest)
+    run = load_run(directory, digest)
+    return directory, dataclasses.replace(
+        run, manifest=shown_as(run.manifest, config.report.model_dump(mode="json"))
+    )
 
 
 def show(document: Document, output_format: str, output: Path | None) -> None:

@@ -39,5 +39,5 @@ def command(output: Path | None, distribution: str | None) -> int:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{output}: cannot be written: {error}", "choose another path") from None
+        raise ConfigError(f"{output}: cannot be written: {error.strerror}", "choose another path") from None
     return 0

@@ -104,8 +104,9 @@ def _say(console: Console, text: str, style: str | None = None) -> None:
 
 
 def _locate(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, str | None]:
-    """Return the folder of the results, and the digest of the settings where a FILE gives them."""
-    from mribench.config import config_digest, load_benchmark
+    """Return the folder of the results, and the name of the plan where a FILE gives its settings."""
+    from mribench.cli.planning import plan_name
+    from mribench.config import load_benchmark
     from mribench.errors import ConfigError
 
     if what.is_dir():
@@ -113,7 +114,8 @@ def _locate(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, str |
             raise ConfigError("--set goes with a benchmark FILE, not with a results DIR", "leave --set out")
         return what, None
     config = load_benchmark(what, list(sets))
-    return results / config.benchmark, config_digest(config)
+    directory = results / config.benchmark
+    return directory, plan_name(directory, config)
 
 
 def _rerun(console: Console, results: Results, drawn: Sequence[Planned], tolerance: float) -> list[Verdict]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pandas as pd
 
+from mribench.compare.label_subsets import components, subset_sd
 from mribench.compare.pairing import Paired, Place
 from mribench.compare.text import interval_text, p_text, place_text, value_cell
 from mribench.compare.text import text_cell as said
 from mribench.report.cells import LEADERBOARD, metric_label
 from mribench.report.model import Cell, Column, Row, Table
+from mribench.statistics.checkpoints import SignedRank, checkpoints_of
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference
+from mribench.statistics.subsets import SubsetComponents
 from mribench.statistics.ties import ALPHA, holm
 
 NAME = "difference"
@@ -36,6 +40,9 @@ class Compared:
         p_adjusted: Holm's, over all rows of the table.
         means: of both sides over the complete pairs.
         verdict: ``NAME better``, or one of the constants above.
+        checkpoints: Wilcoxon's test over subjects, seeds averaged: about these checkpoints, not methods.
+        p_checkpoints: its p after Holm, over all rows of the table; NaN where there is nothing to compare.
+        subsets: variance components of the difference over label subsets; None with fewer than two.
     """
 
     place: Place
@@ -43,6 +50,9 @@ class Compared:
     p_adjusted: float
     means: tuple[float, float]
     verdict: str
+    checkpoints: SignedRank
+    p_checkpoints: float
+    subsets: SubsetComponents | None
 
     @property
     def p_better(self) -> float:
@@ -55,10 +65,17 @@ def compared(paired: Paired, fraction: float | None = None) -> list[Compared]:
     """Return the difference in each cell of the leaderboard, with Holm's correction over all of them."""
     places = paired.places(LEADERBOARD, fraction)
     found = [place.difference() for place in places]
-    adjusted = holm([one.p for one in found])
+    ranked = [checkpoints_of(place.pairs.table()) for place in places]
+    p_of_ranks = [
+        math.nan if one.scope == "nothing" else own.p for one, own in zip(found, ranked, strict=True)
+    ]
+    adjusted, of_ranks = (list(map(float, holm(p))) for p in ([one.p for one in found], p_of_ranks))
+    names = paired.pair.names
     return [
-        Compared(place, one, float(p), _means(place), verdict(paired.pair.names, place, one, float(p)))
-        for place, one, p in zip(places, found, adjusted, strict=True)
+        Compared(place, one, p, _means(place), verdict(names, place, one, p), own, p_own, subsets)
+        for place, one, p, own, p_own, subsets in zip(
+            places, found, adjusted, ranked, of_ranks, components(paired, places), strict=True
+        )
     ]
 
 
@@ -97,18 +114,36 @@ def frame(names: tuple[str, str], rows: Sequence[Compared]) -> pd.DataFrame:
                 "p_better": row.p_better,
                 "better": "" if (k := row.place.better(row.found.difference)) < 0 else names[k],
                 "verdict": row.verdict,
+                **_more(row),
             }
             for row in rows
         ]
     )
 
 
+def _more(row: Compared) -> dict[str, Any]:
+    """Return the tidy columns beside the test about methods."""
+    return {
+        "checkpoints_p": row.checkpoints.p,
+        "checkpoints_p_adjusted": row.p_checkpoints,
+        "checkpoints_statistic": row.checkpoints.statistic,
+        "checkpoints_rank_biserial": row.checkpoints.rank_biserial,
+        "checkpoints_how": row.checkpoints.how,
+        "n_checkpoints_zero": row.checkpoints.n_zero,
+        "n_label_subsets": row.subsets.n_subsets if row.subsets else 1,
+        "label_subset_sd": subset_sd(row.subsets),
+        "se_new_label_subsets": row.subsets.se if row.subsets else math.nan,
+    }
+
+
 def table(paired: Paired, rows: Sequence[Compared]) -> Table:
     """Return the table: a row per task, fraction and metric."""
     first, second = paired.pair.names
+    several = any(row.subsets for row in rows)
     headers = (
-        (paired.pair.minus, "[95 % interval]"), ("verdict",), ("p", "(Holm)"), ("d_z",), ("P(better)", first),
-        ("seeds ×", "subjects"), ("missing", "pairs"), ("mean", first), ("mean", second),
+        (paired.pair.minus, "[95 % interval]"), ("verdict",), ("p", "(Holm)"), ("p, these", "checkpoints"),
+        ("d_z",), ("P(better)", first), ("seeds ×", "subjects"), ("missing", "pairs"), ("mean", first),
+        ("mean", second), *([("SD over", "label subsets")] if several else []),
     )  # fmt: skip
     return Table(
         name=NAME,
@@ -116,22 +151,24 @@ def table(paired: Paired, rows: Sequence[Compared]) -> Table:
         row_names=("task", "metric"),
         rows=tuple(Row((place_text(row.place), metric_label(row.place))) for row in rows),
         columns=tuple(Column(header) for header in headers),
-        cells=tuple(_cells(row) for row in rows),
+        cells=tuple(_cells(row, subsets=several) for row in rows),
         caption=tuple(sentence for sentence in _caption(paired, rows) if sentence),
     )
 
 
-def _cells(row: Compared) -> tuple[Cell, ...]:
+def _cells(row: Compared, *, subsets: bool) -> tuple[Cell, ...]:
     found = row.found
     return (
         value_cell(row.place, found.difference, found.low, found.high),
         said(_SHORT.get(row.verdict, row.verdict)),
         said(p_text(row.p_adjusted)),
+        said(p_text(row.p_checkpoints)),
         said("n/a" if math.isnan(found.d_z) else f"{found.d_z:+.2f}"),
         said("n/a" if math.isnan(row.p_better) else f"{row.p_better:.2f}"),
         said(f"{found.n_seeds} × {found.n_subjects}"),
         said(str(found.n_missing_pairs)),
         *(value_cell(row.place, mean) for mean in row.means),
+        *([value_cell(row.place, subset_sd(row.subsets))] if subsets else []),
     )
 
 
@@ -151,11 +188,32 @@ def _caption(paired: Paired, rows: Sequence[Compared]) -> list[str]:
             " leave out 0 and no difference be shown."
         ),
         (
+            "p, these checkpoints: Wilcoxon's signed-rank test over subjects, seeds averaged, Holm over the"
+            " same rows. These checkpoints only: it tells whether these trained networks differ, not the"
+            " methods. Between two equal methods it is below 0.05 about half of the time, at any number of"
+            " seeds; no verdict follows it."
+        ),
+        *_label_subsets(rows),
+        (
             "d_z: mean difference / SD of one paired difference. P(better): share of (seed, subject) pairs"
             f" in which {first} is better than {second}, ties half. Missing: pairs without a score on one"
             " side."
         ),
         *paired.notes,
+    ]
+
+
+def _label_subsets(rows: Sequence[Compared]) -> list[str]:
+    counts = sorted({row.subsets.n_subsets for row in rows if row.subsets} - {0})
+    if not counts:
+        return []
+    many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return [
+        (
+            f"Averaged over {many} label subsets, whose spread is not in the interval and not in p. SD over"
+            " label subsets: how much the difference varies with the subjects whose labels are used, apart"
+            " from seeds, subjects and noise; 0 where those explain all, n/a with one seed."
+        )
     ]
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import pandas as pd
 
 from mribench.compare.pairing import Paired, Place
 from mribench.compare.rows import Rows
 from mribench.compare.sides import Side
-from mribench.compare.text import difference_cell, place_text, text_cell
+from mribench.compare.text import difference_cell, place_text, scope_text, text_cell
 from mribench.report.cells import LEADERBOARD, metric_label
 from mribench.report.model import Cell, Column, Row, Table
-from mribench.statistics.difference import Difference
+from mribench.statistics.difference import Difference, difference_of
+from mribench.statistics.tables import UNTRAINED
 
 NAME = "empty"
 STATUSES = ("pred-empty", "ref-empty", "both-empty", "failed")
@@ -28,8 +29,8 @@ class Counts:
         first: score rows of the first side by status, with their number as ``rows``.
         second: of the second.
         found: the difference.
-        without: the difference over (seed, subject) pairs without an empty mask on either side; subjects with
-            one under any seed drop out.
+        without: the difference over the same seeds, and of its subjects those without an empty mask on either
+            side under any of them.
     """
 
     place: Place
@@ -54,7 +55,7 @@ def counts(paired: Paired, fraction: float | None = None) -> list[Counts]:
             _of(known[0], place),
             _of(known[1], place),
             place.difference(),
-            replace(place, first=_full(place.first), second=_full(place.second)).difference(),
+            _without(place),
         )
         for place in paired.places(LEADERBOARD, fraction)
     ]
@@ -75,7 +76,9 @@ def frame(rows: Sequence[Counts]) -> pd.DataFrame:
                 "without": row.without.difference,
                 "without_low": row.without.low,
                 "without_high": row.without.high,
+                "n_seeds_without": row.without.n_seeds,
                 "n_subjects_without": row.without.n_subjects,
+                "scope_without": row.without.scope,
             }
             for row in rows
         ]
@@ -89,8 +92,8 @@ def table(paired: Paired, rows: Sequence[Counts]) -> Table:
     seen = [name for name in STATUSES if any(row.first[name] or row.second[name] for row in shown)]
     both = f"{first} | {second}"
     columns = (
-        ("without", "empty masks"), ("seeds ×", "subjects"), *((name, both) for name in (*seen, "of rows")),
-        (paired.pair.minus, "[95 % interval]"),
+        ("without", "empty masks"), ("seeds ×", "subjects"), ("speaks of",),
+        *((name, both) for name in (*seen, "of rows")), (paired.pair.minus, "[95 % interval]"),
     )  # fmt: skip
     return Table(
         name=NAME,
@@ -100,10 +103,12 @@ def table(paired: Paired, rows: Sequence[Counts]) -> Table:
         columns=tuple(Column(header) for header in columns),
         cells=tuple(_cells(row, seen) for row in shown),
         caption=(
+            *([scope_text([row.found for row in shown])] if shown else []),
             (
                 "Without empty masks: the difference over subjects that have none on either side under any"
-                " seed; where it goes away, empty masks make it. Those subjects are not drawn at random:"
-                " this explains, and tests nothing. Failed rows leave their subject out everywhere."
+                " seed; all seeds stay. Where it goes away, empty masks make it. Those subjects are not drawn"
+                " at random: this explains, and tests nothing, whatever it speaks of. Failed rows leave their"
+                " subject out everywhere."
                 if shown
                 else "No empty masks and no failed rows on either side."
             ),
@@ -126,14 +131,27 @@ def _of(known: pd.DataFrame, place: Place) -> dict[str, int]:
     return {**{name: int(found.get(name, 0)) for name in STATUSES}, "rows": int(known.loc[here, "n"].sum())}
 
 
-def _full(means: pd.DataFrame) -> pd.DataFrame:
-    return means.assign(value=means["value"].mask(means["n_empty"] > 0))
+def _without(place: Place) -> Difference:
+    """Return the difference over subjects without an empty mask; a seed does not drop out with them."""
+    kept = place.pairs
+    empty: set[str] = set()
+    for side in (place.first, place.second):
+        counts = side["seed"].isin([UNTRAINED, *kept.seeds]) & side["n_empty"].gt(0)
+        empty |= set(side.loc[counts, "subject"])
+    return difference_of(kept.table()[:, ~kept.subjects.isin(empty)])
+
+
+def _spoken_of(found: Difference) -> str:
+    if found.scope == "nothing":
+        return "nothing left" if found.n_subjects == 0 else "one subject left"
+    return str(found.scope)
 
 
 def _cells(row: Counts, seen: Sequence[str]) -> tuple[Cell, ...]:
     return (
         difference_cell(row.place, row.without),
         text_cell(f"{row.without.n_seeds} × {row.without.n_subjects}"),
+        text_cell(_spoken_of(row.without)),
         *(text_cell(f"{row.first[name]} | {row.second[name]}") for name in (*seen, "rows")),
         difference_cell(row.place, row.found),
     )

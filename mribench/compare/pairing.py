@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from mribench.compare.origins import Origins
 from mribench.compare.rows import COLUMNS, TRAINING, Rows, by_cell
-from mribench.compare.sides import Pair, Side
+from mribench.compare.sides import Pair
 from mribench.errors import MRIBenchError
 from mribench.report.cells import Question, metric_frame
 from mribench.statistics.difference import Difference, difference_of
@@ -123,11 +123,26 @@ class Paired:
             most[place.where["task"]] = max(most.get(place.where["task"], 0.0), place.where["fraction"])
         return [place for place in places if place.where["fraction"] == most[place.where["task"]]]
 
+    def subject_means(self, question: Question, apart: Sequence[str] = ()) -> list[pd.DataFrame]:
+        """Return rows of ``subject_means`` of both sides, by the question's keys and the metric.
+
+        Args:
+            question: what is averaged and what is kept apart.
+            apart: columns that the question averages within a subject, and that are kept apart instead.
+        """
+        by = [*question.keys, "metric", *apart]
+        within = [name for name in question.within if name not in apart]
+        sides = ((self.pair.first, self.first), (self.pair.second, self.second))
+        asked = [(side, rows.asked(side.run.manifest, question)) for side, rows in sides]
+        return [
+            subject_means(rows.whole_seeds(question.keys).scores, by, within, side.policy)
+            for side, rows in asked
+        ]
+
     def _places(self, question: Question) -> list[Place]:
         by = [*question.keys, "metric"]
         first, second = (
-            dict(iter(self._means(side, rows, question, by).groupby(by, dropna=False, sort=False)))
-            for side, rows in ((self.pair.first, self.first), (self.pair.second, self.second))
+            dict(iter(means.groupby(by, dropna=False, sort=False))) for means in self.subject_means(question)
         )
         metrics = {(row.task, row.metric): row for row in self.metrics.itertuples(index=False)}
         found = [
@@ -136,10 +151,6 @@ class Paired:
             if key in second and (str(key[0]), str(key[-1])) in metrics
         ]
         return sorted(found, key=self._order)
-
-    def _means(self, side: Side, rows: Rows, question: Question, by: list[str]) -> pd.DataFrame:
-        whole = rows.asked(side.run.manifest, question).whole_seeds(question.keys)
-        return subject_means(whole.scores, by, question.within, side.policy)
 
     def _order(self, place: Place) -> tuple[Any, ...]:
         manifest = self.pair.first.run.manifest

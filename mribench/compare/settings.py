@@ -67,9 +67,17 @@ def settings(pair: Pair) -> list[Setting]:
 
 
 def frame(rows: Sequence[Setting]) -> pd.DataFrame:
-    """Return the tidy rows."""
+    """Return the tidy rows; ``first`` and ``second`` are scores in those of ``subjects``."""
     return pd.DataFrame(
-        [{"stage": row.stage, "setting": row.key, "first": row.first, "second": row.second} for row in rows]
+        [
+            {
+                "stage": row.stage,
+                "setting": row.key,
+                "setting_first": row.first,
+                "setting_second": row.second,
+            }
+            for row in rows
+        ]
     )
 
 

@@ -19,11 +19,16 @@ EXPLORATORY = (
 
 def scope_text(found: Sequence[Difference]) -> str:
     """Return what the seeds behind some differences allow to say."""
-    seeds = sorted({one.n_seeds for one in found})
-    if not seeds or seeds[-1] == 0:
+    seeds = sorted({one.n_seeds for one in found} - {0})
+    if not seeds:
         return "Nothing to compare."
     if seeds[-1] == 1:
         return "One seed: valid for these checkpoints only."
+    if seeds[0] < ENOUGH_SEEDS <= seeds[-1]:
+        return (
+            f"{seeds[0]} to {seeds[-1]} seeds, by row: those with fewer than {ENOUGH_SEEDS} do not speak of"
+            " methods, those with one only of these checkpoints."
+        )
     if seeds[0] < ENOUGH_SEEDS:
         return f"{seeds[0]} seeds: too few seeds to tell methods apart ({ENOUGH_SEEDS} are needed)."
     return f"{seeds[0]} seeds: about the methods, not only these checkpoints."

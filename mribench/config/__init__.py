@@ -13,6 +13,7 @@ from mribench.config.model import (
     SplitSpec,
     TaskSpec,
     config_digest,
+    settings_digest,
 )
 from mribench.config.resolution import ResolvedBenchmark, ResolvedMethod, ResolvedTask, resolve
 from mribench.config.settings import AdaptOptions, PretrainOptions
@@ -34,4 +35,5 @@ __all__ = [
     "config_digest",
     "load_benchmark",
     "resolve",
+    "settings_digest",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -202,6 +203,16 @@ class BenchmarkConfig(Options):
 
 
 def config_digest(config: BenchmarkConfig) -> str:
-    """Return 16 hexadecimal digits of the SHA-256 of the config's canonical JSON, defaults included."""
-    text = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """Return ``settings_digest`` of a benchmark file, defaults included."""
+    return settings_digest(config.model_dump(mode="json"))
+
+
+def settings_digest(content: Mapping[str, Any]) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of the canonical JSON of a config, without ``report:``.
+
+    Args:
+        content: a config as JSON, as the manifest of a plan has it.
+    """
+    settings = {name: value for name, value in content.items() if name != "report"}  # shown, not run
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from mribench.config.fields import Fraction, Slug, Word, Words, ascending, unique
 from mribench.interfaces.options import Options
@@ -67,11 +67,3 @@ class ReportSpec(Options):
             if _BUILT_IN.fullmatch(name):
                 raise problem(f"layouts.{name}", "this name is taken", "give the layout another")
         return self
-
-    @model_serializer(mode="wrap")
-    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what a file without layouts never had, so that its digest stays."""
-        content: dict[str, Any] = handler(self)
-        if not self.layouts:
-            del content["layouts"]
-        return content

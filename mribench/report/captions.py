@@ -15,6 +15,7 @@ from mribench.statistics.scores import Policy
 
 _MOST_FAILED = 5
 _MOST_MIXED = 6
+_MOST_VERSIONS = 4
 
 
 def caption(run: RunData, frame: pd.DataFrame, question: Question, notes: Sequence[str]) -> tuple[str, ...]:
@@ -30,6 +31,7 @@ def caption(run: RunData, frame: pd.DataFrame, question: Question, notes: Sequen
         f"Mean ± SE {whose(frame, run, question)}",
         _standard_error(frame),
         marks_sentence(set(frame["mark_style"])),
+        "Marks are among the rows of one profile." if frame["profile"].nunique() > 1 else "",
         _empty_masks(_once(frame), run),
         *state(run, frame, notes),
     )
@@ -46,8 +48,21 @@ def state(run: RunData, frame: pd.DataFrame, notes: Sequence[str]) -> tuple[str,
         profile_sentence(profiles_shown(run.manifest)),
         claim(frame),
         *notes,
+        _versions(run),
     )
     return tuple(sentence for sentence in sentences if sentence)
+
+
+def versions_of(run: RunData) -> list[str]:
+    """Return what the jobs ran with, such as ``mribench=0.1.0 torch=2.6.0``, one text for each set."""
+    return sorted(map(str, run.jobs["versions"].dropna().unique()))
+
+
+def _versions(run: RunData) -> str:
+    found = versions_of(run)
+    if len(found) < 2:
+        return f"Versions: {found[0].replace(' ', ', ').replace('=', ' ')}." if found else ""
+    return f"Jobs of {len(found)} sets of versions: {'; '.join(found[:_MOST_VERSIONS])}."
 
 
 def whose(frame: pd.DataFrame, run: RunData, question: Question) -> str:

@@ -87,10 +87,10 @@ def _label(method: str, arm: str, profile: str, *, several: bool) -> str:
 def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     """Return one row per cell.
 
-    Columns: ``row``, ``method``, ``arm``, ``PLACE``, ``metric``, ``unit``, ``higher_is_better``, the
-    fields of ``Estimate``, ``jobs_expected``, ``jobs_done``, ``jobs_failed``, ``jobs_waiting`` (for data),
-    ``blame`` (ids of the jobs that failed), ``status``, ``mark``, ``mark_style``,
-    ``row_order``.
+    Columns: ``row``, ``method``, ``arm``, ``profile``, ``PLACE``, ``metric``, ``unit``,
+    ``higher_is_better``, the fields of ``Estimate``, ``jobs_expected``, ``jobs_done``, ``jobs_failed``,
+    ``jobs_waiting`` (for data), ``blame`` (ids of the jobs that failed), ``status``, ``mark``,
+    ``mark_style``, ``row_order``.
     Where sequences are averaged their columns hold null. ``identity`` rows, which have no training, stand
     in every fraction and training sequence of their task.
     """
@@ -116,11 +116,11 @@ def _cell_frame(run: RunData, question: Question) -> pd.DataFrame:
         of_trained = means if trained else of_trained
     parts = [part for part in parts if not part.empty]
     if not parts:
-        columns = ["row", "method", "arm", *PLACE, "metric", *ESTIMATE_COLUMNS]
+        columns = ["row", "method", "arm", "profile", *PLACE, "metric", *ESTIMATE_COLUMNS]
         return pd.DataFrame(columns=[*columns, "status", "mark", "mark_style", "row_order"])
     frame = pd.concat(parts, ignore_index=True)
     frame["status"] = _statuses(frame)
-    frame = frame.join(marks(frame, question.keys, of_trained, run.marking))
+    frame = frame.join(marks(frame, ["profile", *question.keys], of_trained, run.marking))
     return _ordered(frame, run)
 
 
@@ -157,7 +157,7 @@ def _part(
     planned: pd.DataFrame, scores: pd.DataFrame, keys: Sequence[str], run: RunData, question: Question
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Estimates of the planned cells that share their keys, all trained or all others; subjects' means."""
-    by = ["row", "method", "arm", *keys]
+    by = ["row", "method", "arm", "profile", *keys]
     jobs = planned.assign(
         done=planned["state"].eq("done"),
         failed=planned["state"].eq("failed"),
@@ -176,7 +176,9 @@ def _part(
     return cells.merge(estimates_of(means, by), on=by, how="left"), means
 
 
-def values_of(run: RunData, scores: pd.DataFrame, by: Sequence[str], question: Question) -> pd.DataFrame:
+def values_of(
+    run: RunData, scores: pd.DataFrame, by: Sequence[str], question: Question, across: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return ``subject_means`` of scores of a run, each row under its profile's policy on empty masks.
 
     Args:
@@ -184,13 +186,16 @@ def values_of(run: RunData, scores: pd.DataFrame, by: Sequence[str], question: Q
         scores: rows of ``selected``.
         by: columns that make up a group, the label of the row among them.
         question: what is averaged within a subject.
+        across: as for ``subject_means``.
     """
-    parts = [subject_means(rows, by, question.within, policy) for policy, rows in _by_policy(scores, run)]
+    parts = [
+        subject_means(rows, by, question.within, policy, across) for policy, rows in by_policy(run, scores)
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
-def _by_policy(scores: pd.DataFrame, run: RunData) -> Iterator[tuple[Policy, pd.DataFrame]]:
-    """Yield the rows of each policy on empty masks.
+def by_policy(run: RunData, scores: pd.DataFrame) -> Iterator[tuple[Policy, pd.DataFrame]]:
+    """Yield the rows of each policy on empty masks; nothing of the first policy where there are no rows.
 
     Labels of rows carry the profile where there are several: no group is of two policies.
     """

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-Verdict = Literal["holds", "does not hold", "cannot be told"]
+Verdict = Literal["holds", "understated", "does not hold", "cannot be told"]
+"""``understated``: the numbers say more than the text does."""
 _EXACT = 6
 """Decimals to which differences of printed numbers are exact."""
 
@@ -69,7 +70,7 @@ class _Compared(_Part):
 
 
 class Largest(_Compared):
-    """The largest gain is the one stated, or more."""
+    """The largest gain is the one stated; understated where it is more."""
 
     kind: Literal["largest"]
     gain: float
@@ -81,7 +82,9 @@ class Largest(_Compared):
             return _NOTHING
         best = found[found["gain"] == found["gain"].max()].iloc[0]
         said = f"largest {best['gain']:+.1f} ({place(best)}), smallest {found['gain'].min():+.1f}"
-        return ("holds" if best["gain"] >= self.gain else "does not hold"), said
+        if best["gain"] > self.gain:
+            return "understated", said
+        return ("holds" if best["gain"] == self.gain else "does not hold"), said
 
 
 class Gain(_Compared):

@@ -11,6 +11,7 @@ from mribench.errors import MRIBenchError
 from mribench.report.cells import Question, cell_frame, metric_label
 from mribench.report.flags import Flags
 from mribench.report.load import RunData
+from mribench.report.marking import marks_sentence
 
 Fraction = Callable[[str, float], str]
 _COLUMN = {
@@ -23,6 +24,7 @@ _COLUMN = {
     "trained-on": "train_sequence",
 }
 """What a layout calls a thing, and the column of the cells that has it."""
+_MOST_NAMES = 6
 _CHOICES = {"tasks": "task", "metrics": "metric", "fractions": "fraction", "sites": "test_site"}
 
 
@@ -49,10 +51,7 @@ def layout_frame(run: RunData, name: str) -> pd.DataFrame:
         MRIBenchError: when several of them would stand in one place.
     """
     layout = layouts(run)[name]
-    frame = cell_frame(run, question_of(layout))
-    for choice, column in _CHOICES.items():
-        if layout.get(choice):
-            frame = frame[frame[column].isin(layout[choice])]
+    frame = _places(run, layout)
     if layout.get("methods"):
         frame = frame[frame["method"].isin(layout["methods"])]
     used = [_COLUMN[dimension] for dimension in (*layout["rows"], *layout["columns"])]
@@ -67,6 +66,45 @@ def layout_frame(run: RunData, name: str) -> pd.DataFrame:
             f"name {several[0]} in its rows or columns, or choose one",
         )
     return frame
+
+
+def _places(run: RunData, layout: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the cells in the places that a layout shows, of all methods."""
+    frame = cell_frame(run, question_of(layout))
+    for choice, column in _CHOICES.items():
+        if layout.get(choice):
+            frame = frame[frame[column].isin(layout[choice])]
+    return frame
+
+
+def with_hidden_rows(
+    caption: tuple[str, ...], run: RunData, name: str, frame: pd.DataFrame
+) -> tuple[str, ...]:
+    """Return the caption of a layout, which says that rows it leaves out have been compared too.
+
+    Marks are not made anew for the rows shown: leaving out the best would make another the best, and leaving
+    out any would make the family of tests, and so the correction, smaller.
+
+    Args:
+        caption: of the cells shown.
+        run: the results.
+        name: of the layout.
+        frame: its cells, from ``layout_frame``.
+    """
+    sentence = marks_sentence(set(frame["mark_style"]))
+    places = _places(run, layouts(run)[name])
+    compared = list(places.loc[places["mark_style"].ne(""), "row"].unique())
+    hidden = [row for row in compared if row not in set(frame["row"])]
+    if not sentence or not hidden:
+        return caption
+    names = ", ".join(hidden[:_MOST_NAMES])
+    more = f" and {len(hidden) - _MOST_NAMES} more" if len(hidden) > _MOST_NAMES else ""
+    said = (
+        f"Marks are those among all {len(compared)} rows, {len(hidden)} of them not shown ({names}{more}):"
+        " where only those are best, nothing is bold."
+    )
+    after = caption.index(sentence) + 1
+    return (*caption[:after], said, *caption[after:])
 
 
 def header_of(

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from mribench.report.budget import NAME as BUDGET_TABLE
 from mribench.report.budget import budget_frame
+from mribench.report.captions import versions_of
 from mribench.report.cells import PLACE, cell_frame
 from mribench.report.custom import layout_frame, layouts
 from mribench.report.defect_effects import defects_frame
@@ -31,7 +32,8 @@ from mribench.statistics.scores import ESTIMATE_COLUMNS
 SCHEMA = 1
 """Version of the JSON."""
 COLUMNS = (
-    "table", "row", "method", "arm", "dataset", *PLACE, "metric", "unit", "higher_is_better", "chance",
+    "table", "row", "method", "arm", "profile", "dataset", *PLACE,
+    "metric", "unit", "higher_is_better", "chance",
     *ESTIMATE_COLUMNS,
     "jobs_expected", "jobs_done", "jobs_failed", "jobs_waiting", "status", "mark", "collapsed",
     "unequal_budget", "few_distinct_views", "encoder_changed",
@@ -134,6 +136,7 @@ def about(run: RunData) -> dict[str, Any]:
         "seeds": run.manifest["seeds"],
         "superseded": run.superseded,
         "mixed": list(run.mixed),
+        "versions": versions_of(run),
         "notes": list(flags(run).notes),
     }
 

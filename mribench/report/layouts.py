@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -13,14 +14,14 @@ from mribench.report.budget import NAME as BUDGET
 from mribench.report.budget import budget_table
 from mribench.report.captions import caption
 from mribench.report.cells import LEADERBOARD, Question, cell_frame, is_share, metric_label
-from mribench.report.custom import header_of, in_order, layout_frame, layouts, question_of
+from mribench.report.custom import header_of, in_order, layout_frame, layouts, question_of, with_hidden_rows
 from mribench.report.defects import NAME as DEFECTS
 from mribench.report.defects import defects_table
 from mribench.report.flags import Flags, flags
 from mribench.report.invariance import NAME as INVARIANCE
 from mribench.report.invariance import invariance_table
 from mribench.report.load import RunData
-from mribench.report.model import Cell, Column, Row, Table
+from mribench.report.model import Cell, Column, Row, Table, interval_of
 from mribench.report.over_identity import NAME as OVER_IDENTITY
 from mribench.report.over_identity import over_identity_table
 
@@ -111,11 +112,12 @@ def declared(run: RunData, name: str) -> Table:
     rows, columns = layout["rows"], layout["columns"]
     row_of = header_of(rows, found, fraction, signed_by_table=0)
     column_of = header_of(columns, found, fraction, signed_by_table=len(columns) - 1)
-    return _grid(
+    table = _grid(
         run, frame, question_of(layout), name, layout.get("title") or f"{run.manifest['benchmark']}: {name}",
         tuple(rows), row_of, column_of,
         order=(in_order(frame, rows, row_of), in_order(frame, columns, column_of)),
     )  # fmt: skip
+    return dataclasses.replace(table, caption=with_hidden_rows(table.caption, run, name, frame))
 
 
 def _grid(
@@ -157,7 +159,7 @@ def _cell(cell: Any) -> Cell | None:
     scale, digits = (100.0, 1) if is_share(cell.unit, cell.value_range) else (1.0, 2)
     return Cell(
         cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
-        cell.status, cell.mark, scale, digits,
+        cell.status, cell.mark, scale, digits, interval=interval_of(cell),
     )  # fmt: skip
 
 

@@ -52,6 +52,17 @@ def merge(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return merged
 
 
+def shown_as(manifest: dict[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest with another ``report:`` part, in the benchmark file that it holds too.
+
+    Args:
+        manifest: of a plan, or of several merged.
+        report: the part as JSON: ``tables``, and ``layouts`` by name.
+    """
+    config = {"config": {**manifest["config"], "report": report}} if "config" in manifest else {}
+    return {**manifest, **config, "report": report}
+
+
 def policy_of(manifest: Mapping[str, Any], profile: str) -> Policy:
     """Return how the rows of a profile are aggregated where a mask is empty."""
     shown = manifest.get("shown_defects", {}).get(profile, {})

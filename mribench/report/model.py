@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from mribench.statistics.marks import Mark
 
@@ -31,6 +31,8 @@ class Cell:
             none.
         high: its upper end.
         text: what is shown in place of all that, None to show the numbers.
+        interval: 95 % interval of a mean or a ratio, unscaled; None where there is none. Pages show it below
+            the number and downloads have it; in other formats it is not printed.
     """
 
     mean: float = math.nan
@@ -46,6 +48,13 @@ class Cell:
     low: float = math.nan
     high: float = math.nan
     text: str | None = None
+    interval: tuple[float, float] | None = None
+
+
+def interval_of(estimate: Any) -> tuple[float, float] | None:
+    """Return the ends ``low`` and ``high`` of an estimate or a row of estimates; None without finite ones."""
+    low, high = getattr(estimate, "low", math.nan), getattr(estimate, "high", math.nan)
+    return (float(low), float(high)) if math.isfinite(low) and math.isfinite(high) else None
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mribench.report.captions import state, whose
-from mribench.report.cells import LEADERBOARD, cell_frame, is_share, metric_label, selected, values_of
+from mribench.report.cells import LEADERBOARD, by_policy, cell_frame, is_share, metric_label, selected
 from mribench.report.flags import flags
 from mribench.report.load import RunData
 from mribench.report.model import Cell, Column, Row, Table
-from mribench.statistics.difference import difference
+from mribench.statistics import subject_means
+from mribench.statistics.difference import difference_of
+from mribench.statistics.scores import complete, counted
+from mribench.statistics.tables import single_table
 
 NAME = "over-identity"
 COLUMNS = ("low", "high", "p", "d_z", "p_above", "scope")
 """What its rows have beside those of other tables; ``mean`` and ``se`` are those of the difference."""
 _IDENTITY = "identity"
 _CELL = ["task", "fraction", "metric"]
+_SCAN = ["profile", "task", "dataset", "test_site", "test_sequence", "subject", "session", "label", "metric"]
 _WHAT = (
     "Score minus that of identity, the input as it is, on the same subjects, {whose}. Mean of the paired "
     "differences over seeds × subjects with its 95 % interval (with one seed over subjects), not corrected "
@@ -37,22 +42,34 @@ def over_identity_frame(run: RunData) -> pd.DataFrame:
     cells = cell_frame(run, LEADERBOARD)
     arm = cells["arm"].eq(_IDENTITY)
     cells = cells[cells["task"].isin(cells.loc[arm, "task"]) & ~arm].reset_index(drop=True)
-    scores = selected(run.scores, run.manifest, LEADERBOARD)
-    scores = scores[scores["task"].isin(set(cells["task"]))]
-    values = values_of(run, scores, ["row", "arm", *_CELL], LEADERBOARD)
-    mine = values[values["arm"].ne(_IDENTITY)]
-    theirs = dict(iter(values[values["arm"].eq(_IDENTITY)].groupby(["task", "metric"])))
-    ours = dict(iter(mine.groupby(["row", *_CELL], sort=False)))
-    found = [
-        asdict(
-            difference(
-                ours.get((cell.row, cell.task, cell.fraction, cell.metric), mine.head(0)),
-                theirs.get((cell.task, cell.metric), mine.head(0)),
-            )
-        )
+    paired = dict(iter(_paired(run, set(cells["task"])).groupby(["row", *_CELL], sort=False)))
+    nothing = pd.DataFrame(columns=["seed", "subject", "value"], dtype=float)
+    tables = [
+        single_table(paired.get((cell.row, cell.task, cell.fraction, cell.metric), nothing))
         for cell in cells.itertuples(index=False)
     ]
+    found = [
+        asdict(difference_of(complete(table.finite()), n_missing_pairs=int(np.isnan(table.values).sum())))
+        for table in tables
+    ]
     return _replaced(cells, pd.DataFrame(found, index=cells.index))
+
+
+def _paired(run: RunData, tasks: Collection[str]) -> pd.DataFrame:
+    """Return ``subject_means`` of score minus that of identity on the same scan, label and profile."""
+    scores = selected(run.scores, run.manifest, LEADERBOARD)
+    scores = scores[scores["task"].isin(tasks)].astype(dict.fromkeys(_SCAN, object))
+    identity = scores["arm"].eq(_IDENTITY)
+    parts = []
+    for policy, rows in by_policy(run, scores):
+        own = rows.assign(penalty=counted(rows, policy))
+        theirs = own.loc[identity[own.index], [*_SCAN, "penalty", "status"]]
+        ours = own[~identity[own.index]].merge(theirs, on=_SCAN, how="left", suffixes=("", "_identity"))
+        failed = ours["status"].eq("failed") | ours["status_identity"].ne("ok")
+        ours["penalty"] = (ours["penalty"] - ours["penalty_identity"]).mask(failed)
+        ours["status"] = ours["status"].astype(object).mask(failed, "failed")
+        parts.append(subject_means(ours, ["row", *_CELL], LEADERBOARD.within))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _replaced(cells: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:

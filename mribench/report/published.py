@@ -88,6 +88,10 @@ def load_published(path: Path) -> Published:
     """
     cells = read_rows(path)
     about = _about(path.with_suffix(".yaml"))
+    methods = list(dict.fromkeys(cells["method"]))
+    if about.baseline and about.baseline not in methods:
+        said = f"baseline: {path.name} has no method '{printable(about.baseline, 40)}'"
+        raise StoreError(f"{path.with_suffix('.yaml')}: {said}", did_you_mean(about.baseline, methods))
     homes = {name: table.home for name, table in about.tables.items()}
     cells["home"] = cells["site"].eq(cells["table"].map(homes)).astype(bool)
     cells["mark"] = "none"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
@@ -228,7 +228,7 @@ def _gains(published: Published) -> Table:
 
 def _claims(published: Published) -> Table:
     rows = list(claim_rows(published))
-    counts: dict[Verdict, int] = {"holds": 0, "does not hold": 0, "cannot be told": 0}
+    counts: dict[Verdict, int] = dict.fromkeys(get_args(Verdict), 0)
     for row in rows:
         counts[row["verdict"]] += 1
     return Table(
@@ -241,6 +241,7 @@ def _claims(published: Published) -> Table:
         caption=(
             f"{'; '.join(f'{name}: {count}' for name, count in counts.items())}.",
             "A verdict is about the printed means only: none says whether a difference is more than chance.",
+            *(["Understated: the printed means say more than the text."] if counts["understated"] else []),
             *(f"{row['row']}: {row['claim']}" for row in rows),
             f"Source: {published.about.source}",
         ),

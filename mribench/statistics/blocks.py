@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from mribench.statistics.difference import ENOUGH_SEEDS, Scope, scope_of
 from mribench.statistics.tables import Scores, aligned
@@ -176,7 +175,8 @@ def critical_difference(
         nothing = pd.Series(math.nan, index=scores.columns)
         empty = pd.DataFrame(math.nan, index=scores.columns, columns=scores.columns)
         return CriticalDifference(nothing, math.nan, math.nan, math.nan, empty, n, reason)
-    from scikit_posthocs import posthoc_nemenyi_friedman  # slow to import, and few tables need it
+    from scikit_posthocs import posthoc_nemenyi_friedman  # slow to import, and few tables need them
+    from scipy import stats
 
     values = scores.to_numpy(float)
     ranks = stats.rankdata(-values if higher_is_better else values, axis=1)

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+from scipy import special
 
 from mribench.statistics.tables import aligned
 
@@ -50,7 +50,11 @@ def compare_checkpoints(first: pd.DataFrame, second: pd.DataFrame) -> SignedRank
         first: rows of ``subject_means`` of one method.
         second: those of the other; complete (seed, subject) pairs count.
     """
-    table = aligned({"a": first, "b": second}).difference().complete().table()
+    return checkpoints_of(aligned({"a": first, "b": second}).difference().complete().table())
+
+
+def checkpoints_of(table: np.ndarray) -> SignedRank:
+    """As ``compare_checkpoints``, of a table ``(S, N)`` of differences without NaN, seeds along the rows."""
     return signed_rank(table.mean(axis=0) if table.size else np.empty(0))
 
 
@@ -65,7 +69,7 @@ def signed_rank(differences: np.ndarray) -> SignedRank:
     some = differences[differences != 0]
     if not len(some):
         return SignedRank(math.nan, 1.0 if n else math.nan, math.nan, n, n)
-    ranks = stats.rankdata(np.abs(some))
+    ranks = shared_ranks(np.abs(some))
     total, positive = float(ranks.sum()), float(ranks[some > 0].sum())
     statistic = min(positive, total - positive)
     exact = len(some) <= LARGEST_EXACT
@@ -76,6 +80,13 @@ def signed_rank(differences: np.ndarray) -> SignedRank:
         p = float(2 * special.ndtr((statistic - total / 2) / math.sqrt(float(np.sum(ranks**2)) / 4)))
     biserial = (2 * positive - total) / total
     return SignedRank(statistic, min(p, 1.0), biserial, n, n - len(some), "exact" if exact else "normal")
+
+
+def shared_ranks(values: np.ndarray) -> np.ndarray:
+    """Return the ranks of values ``(N,)``, 1 for the smallest; ties share their mean rank."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    found: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return found
 
 
 def rank_sum_chances(doubled: np.ndarray) -> np.ndarray:

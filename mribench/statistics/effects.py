@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from mribench.statistics.domain_gap import gap_of
 from mribench.statistics.intervals import LEVEL, crossed_interval
@@ -262,6 +261,8 @@ def _bootstrap(
 ) -> tuple[float, float]:
     if len(places) < 2:
         return math.nan, math.nan
+    from scipy import stats  # slow to import, and few reports need it
+
     with warnings.catch_warnings():
         # of the interval that SciPy makes of resamples with NaN; ours leaves those out
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from mribench.statistics.intervals import LEVEL
 
@@ -66,13 +66,28 @@ def false_findings(rows: pd.DataFrame, cell: Sequence[str], pair: Sequence[str])
                 significant += _significant(difference)
     low = high = math.nan
     if sizes:
-        interval = stats.binomtest(significant, len(sizes)).proportion_ci(LEVEL, method="exact")
-        low, high = float(interval.low), float(interval.high)
+        low, high = exact_interval(significant, len(sizes))
     seeds = 0 if rows.empty else int(rows.groupby("row")["seed"].nunique().max())
     return FalseFindings(significant, len(sizes), low, high, min(sizes, default=0), len(arms), seeds)
 
 
+def exact_interval(count: int, total: int, level: float = LEVEL) -> tuple[float, float]:
+    """Return the exact interval of a share, of Clopper & Pearson 1934 (doi:10.1093/biomet/26.4.404).
+
+    Args:
+        count: how many have something.
+        total: of how many, at least 1.
+        level: confidence level.
+    """
+    tail = (1 - level) / 2
+    low = 0.0 if count == 0 else float(special.betaincinv(count, total - count + 1, tail))
+    high = 1.0 if count == total else float(special.betaincinv(count + 1, total - count, 1 - tail))
+    return low, high
+
+
 def _significant(difference: np.ndarray) -> bool:
     """Whether a signed-rank test of the differences, zeros left out, has p below ``ALPHA``."""
+    from scipy import stats  # slow to import, and few reports need it
+
     some = difference[difference != 0]
     return bool(len(some)) and bool(stats.wilcoxon(some).pvalue < ALPHA)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from mribench.statistics.intervals import LEVEL
 from mribench.statistics.tables import SUBJECT, VALUE, aligned
@@ -120,6 +119,8 @@ def _cell(group: pd.DataFrame, names: Sequence[str], row: str) -> _Cell | None:
 
 def _average(scores: Sequence[np.ndarray]) -> np.ndarray:
     """Return the mean over cells of the ranks of scores ``(B, M)``; the largest score has rank 1."""
+    from scipy import stats  # slow to import, and few reports need it
+
     return np.mean([stats.rankdata(-found, axis=1) for found in scores], axis=0)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from mribench.statistics.crossed import mean_and_se
+from mribench.statistics.intervals import crossed_interval
 from mribench.statistics.tables import UNTRAINED, SeedSubjectTable, split_tables
 
 _COUNTS = ("n_rows", "n_failed", "n_empty", "n_both_empty")
@@ -29,7 +29,9 @@ class Estimate:
     Attributes:
         mean: over the complete seed × subject table; NaN when it is empty.
         se: crossed standard error; over subjects with one seed; NaN when there is none.
-        df: degrees of freedom of ``se``.
+        df: degrees of freedom of ``se``. The interval does not rest on them.
+        low: lower end of the 95 % interval of the mean (``intervals``); NaN where there is none.
+        high: its upper end.
         n_subjects: subjects in the table.
         n_subjects_total: subjects that there are rows of.
         n_seeds: seeds in the table; 0 where nothing was trained.
@@ -43,6 +45,8 @@ class Estimate:
     mean: float
     se: float
     df: float
+    low: float
+    high: float
     n_subjects: int
     n_subjects_total: int
     n_seeds: int
@@ -80,18 +84,25 @@ def counted(scores: pd.DataFrame, policy: Policy = "penalty") -> pd.Series:
 
 
 def subject_means(
-    scores: pd.DataFrame, by: Sequence[str], within: Sequence[str] = (), policy: Policy = "penalty"
+    scores: pd.DataFrame,
+    by: Sequence[str],
+    within: Sequence[str] = (),
+    policy: Policy = "penalty",
+    across: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return one row per group, seed and subject.
 
     Labels are averaged within a session, sessions within a subject, then the columns of ``within``. A
-    subject with a failed row has no value: the mean of what is left would be of something else.
+    subject with a failed row has no value: the mean of what is left would be of something else. So would
+    that of a seed that lacks some of the subject's cells (combinations of ``within``) which other seeds have.
 
     Args:
         scores: rows of ``mribench.records.SCORE_SCHEMA``.
         by: columns that make up a group.
         within: columns averaged within a subject, each with the same weight.
         policy: what an empty mask counts; by default the column ``penalty``.
+        across: those of ``by`` whose groups are compared with each other, such as the label of the row: a
+            value wants all the cells that any of these groups has of the subject.
 
     Returns:
         columns ``by``, ``seed`` (-1 for none), ``subject``, ``value``, ``n_rows``, ``n_failed``,
@@ -112,10 +123,17 @@ def subject_means(
         }
     ).reset_index(drop=True)
     origin = np.arange(len(rows))
-    for level in (["pair", *within, "session"], ["pair", *within], ["pair"]):
+    for level in (["pair", *within, "session"], ["pair", *within]):
         rows, first = _averaged(rows, _joint([codes[name].to_numpy() for name in level]))
         codes, origin = codes.take(first), origin[first]
-    rows["value"] = rows["value"].mask(rows["n_failed"] > 0)
+    compared = [name for name in by if name not in across]
+    scope = numbered(scores, compared)[1] if across else number
+    cells = _joint([np.zeros(len(codes), dtype=np.int64), *(codes[name].to_numpy() for name in within)])
+    person = _joint([scope[origin], pd.factorize(scores["subject"])[0][origin]])
+    whole = _whole(codes["pair"].to_numpy(), person, cells)
+    rows, first = _averaged(rows, codes["pair"].to_numpy())
+    origin = origin[first]
+    rows["value"] = rows["value"].mask((rows["n_failed"] > 0) | ~whole[first])
     # texts may come as categories, which group faster; what is made of few rows has plain ones
     subject = scores["subject"].astype(_plain(scores["subject"])).take(origin)
     found = heads.astype({name: _plain(heads[name]) for name in heads}).take(number[origin])
@@ -133,6 +151,20 @@ def _joint(codes: Sequence[np.ndarray]) -> np.ndarray:
     for code in codes[1:]:
         joint = pd.factorize(joint * (code.max(initial=0) + 2) + code)[0]
     return joint
+
+
+def _whole(pair: np.ndarray, person: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Return for each row whether its pair has all cells that there are of the person.
+
+    Args:
+        pair: ``(rows,)`` code of group, seed and subject.
+        person: ``(rows,)`` code of the subject among what is compared.
+        cell: ``(rows,)`` code of what is averaged; each once in a pair.
+    """
+    known = ~pd.Series(_joint([person, cell])).duplicated().to_numpy()
+    every = np.bincount(person[known], minlength=int(person.max(initial=-1)) + 1)
+    here = np.bincount(pair, minlength=int(pair.max(initial=-1)) + 1)
+    return here[pair] == every[person]
 
 
 def _averaged(rows: pd.DataFrame, group: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
@@ -195,11 +227,9 @@ def numbered(means: pd.DataFrame, by: Sequence[str]) -> tuple[pd.DataFrame, np.n
 
 def _of_table(table: SeedSubjectTable) -> dict[str, float]:
     kept = complete(table.values)
-    mean, se, df = mean_and_se(kept)
+    found = crossed_interval(kept)
     return {
-        "mean": mean,
-        "se": se,
-        "df": df,
+        **{name: getattr(found, name) for name in ("mean", "se", "df", "low", "high")},
         "n_subjects": kept.shape[1],
         "n_subjects_total": table.values.shape[1],
         "n_seeds": 0 if table.untrained else kept.shape[0],

@@ -58,7 +58,7 @@ def subset_components(means: pd.DataFrame) -> SubsetComponents:
     wide = wide.dropna(how="all")
     subsets, seeds = (list(dict.fromkeys(wide.index.get_level_values(level))) for level in (0, 1))
     full = wide.reindex(pd.MultiIndex.from_product([subsets, seeds]))
-    cube = full.to_numpy(float).reshape(len(subsets), len(seeds), -1)
+    cube = full.to_numpy(float).reshape(len(subsets), len(seeds), wide.shape[1])
     return three_way(cube[:, :, np.isfinite(cube).all(axis=(0, 1))])
 
 

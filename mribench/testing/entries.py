@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mribench.errors import ConfigError, MRIBenchError, PluginError
-from mribench.interfaces import Component, Entry, SetMetric
+from mribench.interfaces import Component, Dataset, Entry, SetMetric
 from mribench.interfaces.options import (
     DatasetRef,
     DecoderRef,
@@ -68,7 +68,8 @@ def check_entry(
     Raises:
         ConformanceError: at the first rule that it breaks.
         ConfigError: when the options are wrong.
-        NotCheckable: when the package behind a tracker is not installed.
+        NotCheckable: when the package behind a tracker is not installed, or the files of a dataset without
+            options are not there.
     """
     registered = entry if isinstance(entry, Registered) else Registered(entry, "under test", "local", "0")
     entry = registered.entry
@@ -76,6 +77,8 @@ def check_entry(
     if entry.kind not in _REFERENCES or entry.kind == "split":
         return
     resolved = _resolve(registered, dict(options or {}), profile, registry or load_registry())
+    if entry.kind == "dataset" and not options:
+        _require_files(resolved)
     _CHECKS[entry.kind](resolved)
 
 
@@ -105,6 +108,14 @@ def _made(resolved: Resolved) -> Any:
         return resolved.make()
     except MRIBenchError as error:
         raise ConformanceError(f"'{resolved.name}' cannot be built: {error}") from error
+
+
+def _require_files(resolved: Resolved) -> None:
+    """Skip a dataset that nobody gave a folder: that its files are elsewhere is no fault of its code."""
+    dataset = _made(resolved)
+    missing = dataset.missing() if isinstance(dataset, Dataset) else ""
+    if missing:
+        raise NotCheckable(f"'{resolved.name}' cannot be checked without its files: {missing}")
 
 
 def _check_any_metric(resolved: Resolved) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,7 +25,8 @@ def check_metric(metric: Metric) -> None:
 
     Tried are empty, full and single-voxel masks, anisotropic voxels, NaN and infinity, other shapes and
     types; that nothing given is changed and nothing drawn from a global generator; that values lie in
-    ``value_range`` and count as themselves.
+    ``value_range`` and count as themselves; that one empty mask counts as a value of that range, no better
+    than the worst of any pair of masks that is tried, and that two empty masks do not count.
 
     Raises:
         ConformanceError: at the first rule that it breaks.
@@ -36,9 +38,9 @@ def check_metric(metric: Metric) -> None:
         _check_odd_images(metric)
     else:
         require(bool(metric.on_empty), f"metric {metric.id}: 'on_empty' does not say what empty masks give")
-        _check_masks(metric)
+        values = _check_masks(metric)
         _check_spacing(metric)
-        _check_empty(metric)
+        _check_empty(metric, values)
         _check_refused_masks(metric)
 
 
@@ -74,23 +76,29 @@ def _takes_images(metric: Metric) -> bool:
     return True
 
 
-def _check_masks(metric: Metric) -> None:
+def _check_masks(metric: Metric) -> list[float]:
+    """Check pairs of masks of which neither is empty; return their values."""
+    values = []
     voxel, full = _box(4, 5), np.ones(_SHAPE, bool)
     for name, mask in (("box", _box(2, 6)), ("voxel", voxel), ("full mask", full)):
         score = _score(metric, mask, mask.copy(), f"a {name} against itself")
         require(score.status == "ok", f"metric {metric.id}: a {name} against itself is '{score.status}'")
         _require_best(metric, score)
-    corner = np.zeros(_SHAPE, bool)
-    corner[-1, -1, -1] = True
+        values.append(score.value)
+    first, corner = np.zeros((2, *_SHAPE), bool)
+    first[0, 0, 0] = corner[-1, -1, -1] = True
     for one, other, what in (
         (_box(2, 6), _box(3, 8), "two boxes"),
         (voxel, corner, "two voxels apart"),
         (voxel, full, "a voxel and a full mask"),
+        (first, corner, "two voxels in opposite corners"),
     ):
         for prediction, target in ((one, other), (other, one)):
             score = _score(metric, prediction, target, what)
             usable = score.status == "ok" and math.isfinite(score.value)
             require(usable, f"metric {metric.id}: {what} score {score.value:g} with status '{score.status}'")
+            values.append(score.value)
+    return values
 
 
 def _check_spacing(metric: Metric) -> None:
@@ -105,7 +113,8 @@ def _check_spacing(metric: Metric) -> None:
         )
 
 
-def _check_empty(metric: Metric) -> None:
+def _check_empty(metric: Metric, values: Sequence[float]) -> None:
+    """Check what empty masks give; ``values`` are those of pairs on the same grid that are not empty."""
     mask, empty = _box(2, 6), np.zeros(_SHAPE, bool)
     for prediction, target, status in (
         (empty, mask, "pred-empty"),
@@ -114,12 +123,28 @@ def _check_empty(metric: Metric) -> None:
     ):
         score = _score(metric, prediction, target, status)
         require(score.status == status, f"metric {metric.id}: status '{score.status}' where it is '{status}'")
-        counted = status != "both-empty"
-        require(
-            math.isfinite(score.penalty) == counted,
-            f"metric {metric.id}: the penalty of {status} is {score.penalty}; expected "
-            f"{'a number, so that the row counts' if counted else 'NaN, so that the row is left out'}",
-        )
+        if status == "both-empty":
+            require(
+                math.isnan(score.penalty),
+                f"metric {metric.id}: the penalty of {status} is {score.penalty}; expected NaN, so that the"
+                " row is left out",
+            )
+        else:
+            _require_penalty(metric, score, values)
+
+
+def _require_penalty(metric: Metric, score: Score, values: Sequence[float]) -> None:
+    """Require that an empty mask costs as much as the worst of ``values``: missing all must not pay."""
+    what = f"metric {metric.id}: the penalty of {score.status} is {score.penalty:g}"
+    require(math.isfinite(score.penalty), f"{what}; expected a number, so that the row counts")
+    low, high = metric.value_range
+    require(low <= score.penalty <= high, f"{what}, which is not in its range {metric.value_range}")
+    worst = min(values) if metric.higher_is_better else max(values)
+    better = score.penalty > worst if metric.higher_is_better else score.penalty < worst
+    require(
+        not better or math.isclose(score.penalty, worst, rel_tol=1e-9, abs_tol=1e-9),
+        f"{what}, better than {worst:g}, which two masks of the same grid score; expected that or worse",
+    )
 
 
 def _check_refused_masks(metric: Metric) -> None:

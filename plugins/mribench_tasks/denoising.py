@@ -11,12 +11,13 @@ from torch import Tensor
 
 from mribench.interfaces import Defect, Forward, LabelScore, MetricRef, Profile, ProtocolOptions, TaskVolume
 from mribench_tasks.dense import DenseTask, DenseTaskOptions, random_centre
+from mribench_tasks.whole_volume import over_whole_volume
 
 UNIT_PEAK = Defect(
     "unit-peak",
     "PSNR of z-scored images against a peak of 1 and not their range",
     "test scripts of the released code: L = 1",
-    metrics={"psnr:range": "psnr:l1"},
+    metrics={"psnr:range": "psnr:l1", "psnr:range:whole": "psnr:l1:whole"},
 )
 
 
@@ -26,10 +27,12 @@ class DenoisingOptions(ProtocolOptions, DenseTaskOptions):
     sigma: float = Field(0.2, gt=0, description="standard deviation of the noise, in those of the image")
     metrics: list[MetricRef] = Field(
         [MetricRef(name="psnr:range")],
-        description="scores of the restored image; psnr:l1 with the defect unit-peak unless given",
+        description="scores of the restored image; psnr:l1 with the defect unit-peak unless given; each over "
+        "the whole volume, as psnr:range:whole, unless the profile is 'corrected'",
     )
     profile: Profile = Field(
-        "corrected", description="'corrected' scores inside the head, the others the whole volume"
+        "corrected",
+        description="'corrected' scores inside the head, the others the whole volume (ids end in :whole)",
     )
 
     @model_validator(mode="before")
@@ -48,7 +51,9 @@ class Denoising(DenseTask):
     """The network predicts the noise, which is subtracted from its input.
 
     Images are z-scored, so that sigma 0.2 against a peak of 1 (``psnr:l1``) is 13.98 dB for the noisy
-    image itself: that is ``identity``. Scores are on the working grid, whose voxels the noise is drawn on.
+    image itself: that is ``identity``. Scores are on the working grid, whose voxels the noise is drawn on,
+    and inside the head. In the profiles other than ``corrected`` every metric is replaced by its ``:whole``
+    one: the id says which voxels a value is of, so that two profiles never share a column.
     """
 
     label = None
@@ -57,7 +62,8 @@ class Denoising(DenseTask):
     def __init__(self, options: DenoisingOptions) -> None:
         super().__init__(options)
         self._sigma = options.sigma
-        self._in_foreground = options.profile == "corrected"
+        if options.profile != "corrected":
+            self.metrics = over_whole_volume(self.metrics)
 
     def training_sample(
         self, volume: TaskVolume, patch_vox: int, generator: torch.Generator
@@ -86,10 +92,13 @@ class Denoising(DenseTask):
         return (volume.image + self._noise(volume.image, generator))[0]
 
     def score(self, prediction: Tensor, volume: TaskVolume) -> list[LabelScore]:
-        """Return the scores of the restored image, inside the head in the profile ``corrected``."""
-        mask = volume.foreground.cpu().numpy() if self._in_foreground else None
+        """Return the scores of the restored image, inside the head but for metrics of the whole volume."""
         return self.score_label(
-            "image", prediction.cpu().numpy(), volume.image[0].cpu().numpy(), volume.spacing_mm, mask
+            "image",
+            prediction.cpu().numpy(),
+            volume.image[0].cpu().numpy(),
+            volume.spacing_mm,
+            volume.foreground.cpu().numpy(),
         )
 
     def _noise(self, image: Tensor, generator: torch.Generator) -> Tensor:

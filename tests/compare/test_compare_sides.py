@@ -271,7 +271,10 @@ def test_folders_are_called_by_what_tells_them_apart(paths: tuple[str, str], nam
 
 def settings(found: Paired) -> dict[tuple[str, str], tuple[str, str]]:
     cells = comparison_document(found.pair, ["settings"]).cells()
-    return {(row.stage, row.setting): (row.first, row.second) for row in cells.itertuples(index=False)}
+    return {
+        (row.stage, row.setting): (row.setting_first, row.setting_second)
+        for row in cells.itertuples(index=False)
+    }
 
 
 def test_settings_budgets_and_code_that_differ(tmp_path: Path) -> None:

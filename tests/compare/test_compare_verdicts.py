@@ -112,7 +112,8 @@ def test_no_pair_in_common_in_a_cell(tmp_path: Path) -> None:
     assert verdicts(tmp_path, separate) == ["nothing to compare"] * 2
     first = tables(tmp_path, separate)[0]
     assert [cell.text for cell in first.cells[0][:4]] == ["n/a", "nothing to compare", "n/a", "n/a"]
-    assert first.cells[0][6].text == "50"
+    assert first.columns[3].header == ("p, these", "checkpoints"), "no p of nothing"
+    assert first.cells[0][7].text == "50"
 
 
 def test_holm_can_take_back_what_an_interval_shows(tmp_path: Path) -> None:
@@ -207,8 +208,8 @@ def test_the_statuses_that_occur_have_columns(tmp_path: Path) -> None:
         return score(cell, metric, subject, label)
 
     (table,) = tables(tmp_path, replace(BENCHMARK, score=empty), "empty")
-    assert [column.header[0] for column in table.columns][2:5] == ["ref-empty", "both-empty", "of rows"]
-    assert [cell.text for cell in table.cells[0][2:5]] == ["5 | 0", "5 | 0", "100 | 100"]
+    assert [column.header[0] for column in table.columns][3:6] == ["ref-empty", "both-empty", "of rows"]
+    assert [cell.text for cell in table.cells[0][3:6]] == ["5 | 0", "5 | 0", "100 | 100"]
 
 
 def test_seeds_are_columns_with_their_range(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from mribench.config import (
     SplitSpec,
     config_digest,
     load_benchmark,
+    settings_digest,
 )
 from mribench.errors import ConfigError
 from mribench.interfaces.options import Component
@@ -267,6 +269,26 @@ def test_digest_ignores_layout_and_knows_content(load: Load, base: str) -> None:
                "methods.plain.pretrain.spacing_mm=null", "benchmark=other")  # fmt: skip
     digests = {config_digest(load(base, change)) for change in changes}
     assert len(digests | {digest}) == len(changes) + 1
+
+
+def test_digest_ignores_what_is_only_shown(load: Load, base: str) -> None:
+    config = load(base)
+    shown = load(base, "report.tables=[transfer]", "report.layouts.mine={rows: [method], columns: [site]}")
+    assert shown.report != config.report
+    assert config_digest(shown) == config_digest(config)
+
+
+def test_digest_of_a_stored_config(load: Load, base: str) -> None:
+    """As it lies in a manifest, also in those of before layouts, or of before a report part."""
+    config = load(base)
+    stored = json.loads(json.dumps(config.model_dump(mode="json"), indent=1, sort_keys=True))
+    assert settings_digest(stored) == config_digest(config)
+    assert settings_digest(stored | {"report": {"tables": ["budget"]}}) == config_digest(config)
+    assert settings_digest({name: value for name, value in stored.items() if name != "report"}) == (
+        config_digest(config)
+    )
+    assert settings_digest(stored | {"seeds": [77]}) != config_digest(config)
+    assert stored["report"]["tables"] == ["leaderboard"], "it is not changed"
 
 
 @pytest.mark.parametrize("hash_seed", ["1", "2"])

@@ -50,7 +50,7 @@ def scan(edge: int = 32) -> TaskVolume:
 def test_doing_nothing_scores_13_98_db_at_sigma_0_2(registry):
     task, volume = make(registry, "as-released"), scan()
     (found,) = task.score(task.identity(volume, generator()), volume)
-    assert (found.label, found.metric.id) == ("image", "psnr:l1")
+    assert (found.label, found.metric.id) == ("image", "psnr:l1:whole")
     assert found.score.value == pytest.approx(-20 * math.log10(0.2), abs=0.1)
     assert found.score.value == pytest.approx(13.98, abs=0.1)
 
@@ -105,17 +105,44 @@ def test_scored_inside_the_head_in_corrected_only(registry, profile, inside):
         reference[where], noisy.numpy().astype(np.float64)[where], data_range=np.ptp(reference[where])
     )
     (found,) = task.score(noisy, volume)
+    assert found.metric.id == ("psnr:range" if inside else "psnr:range:whole")
     assert found.score.value == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("profile", "metrics"),
-    [("corrected", ["psnr:range"]), ("paper", ["psnr:range"]), ("as-released", ["psnr:l1"])],
+    ("profile", "default", "both"),
+    [
+        ("corrected", "psnr:range", ["psnr:l1", "psnr:range"]),
+        ("paper", "psnr:range:whole", ["psnr:l1:whole", "psnr:range:whole"]),
+        ("as-released", "psnr:l1:whole", ["psnr:l1:whole", "psnr:range:whole"]),
+    ],
 )
-def test_default_metric_follows_the_profile(registry, profile, metrics):
-    assert [metric.id for metric in make(registry, profile).metrics] == metrics
+def test_metrics_follow_the_profile(registry, profile, default, both):
+    assert [metric.id for metric in make(registry, profile).metrics] == [default]
     asked = make(registry, profile, metrics=["psnr:l1", "psnr:range"])
-    assert [metric.id for metric in asked.metrics] == ["psnr:l1", "psnr:range"]
+    assert [metric.id for metric in asked.metrics] == both
+
+
+@pytest.mark.parametrize(
+    ("profile", "defects", "metric"),
+    [
+        ("corrected", ["unit-peak"], "psnr:l1"),
+        ("paper", ["unit-peak"], "psnr:l1:whole"),
+        ("paper", [], "psnr:range:whole"),
+        ("as-released", [], "psnr:range:whole"),
+    ],
+)
+def test_the_defect_changes_the_peak_and_the_profile_the_voxels(registry, profile, defects, metric):
+    (found,) = make(registry, profile, defects=defects).metrics
+    assert found.id == metric
+
+
+def test_a_metric_of_the_whole_volume_is_there_once(registry):
+    asked = ["mae:whole", "psnr:range", "psnr:range:whole", "mae"]
+    both = [metric.id for metric in make(registry, metrics=asked).metrics]
+    assert both == asked
+    whole = [metric.id for metric in make(registry, "paper", metrics=asked).metrics]
+    assert whole == ["mae:whole", "psnr:range:whole"]
 
 
 def test_image_minus_target_is_the_clean_crop(registry):

@@ -156,7 +156,7 @@ def test_the_manifest_says_what_is_shown_and_measured(tiny: Path, registry: Regi
     assert said["variants"] == ["corrected+active-dropout+encoder-clipping"]
     assert measured["unit-peak"] == {
         "summary": measured["unit-peak"]["summary"],
-        "metrics": {"psnr:range": "psnr:l1"},
+        "metrics": {"psnr:range": "psnr:l1", "psnr:range:whole": "psnr:l1:whole"},
         "profile": None,
     }
 

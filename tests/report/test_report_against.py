@@ -244,6 +244,8 @@ def test_the_command(tmp_path: Path) -> None:
     assert "## synthetic: brains against paper" in found.stdout
     assert "## synthetic: leaderboard" in found.stdout
     assert (tmp_path / "synthetic" / "report" / "against.md").is_file()
+    empty = CliRunner().invoke(command, [str(tmp_path / "synthetic"), "--against", ""])
+    assert "there are no published results ''" in str(empty.exception)
     wrong = CliRunner().invoke(command, [str(tmp_path / "synthetic"), "--against", "papper"])
     assert isinstance(wrong.exception, MRIBenchError)
     assert "did you mean 'paper'?" in wrong.exception.hint

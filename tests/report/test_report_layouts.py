@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 from pydantic import ValidationError
+from rich.console import Console
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
 from mribench.config import config_digest, load_benchmark
@@ -44,7 +47,7 @@ def run_of(root: Path, layouts: Mapping[str, Mapping[str, Any]], **changes: Any)
         },
         "references": ("scratch", "identity"), "transfer": True,
     }  # fmt: skip
-    Benchmark(score, **usual | changes).write(root)
+    Benchmark(**{"score": score} | usual | changes).write(root)
     (path,) = (root / "plans").glob("*.json")
     manifest = json.loads(path.read_text())
     spec = ReportSpec.model_validate({"layouts": layouts})
@@ -125,6 +128,86 @@ def test_marks_stand_between_methods_wherever_they_are(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+ROWS = ("base", "seqinv", "scratch", "identity")
+ON_LESION = {"rows": ["method"], "columns": ["task"], "tasks": ["lesion"]}
+
+
+def said_of_marks(table: Table) -> list[str]:
+    return [sentence for sentence in table.caption if sentence.startswith("Marks are those")]
+
+
+def test_the_best_is_not_shown(tmp_path: Path) -> None:
+    """Nobody becomes the best by leaving out who is, and the caption says why nothing is bold."""
+    table = table_of(tmp_path, {**ON_LESION, "methods": ["base", "scratch"]})
+    assert [cell.mark for (cell,) in table.cells if cell] == ["second", "none"]
+    (said,) = said_of_marks(table)
+    assert said == (
+        "Marks are those among all 3 rows, 1 of them not shown (seqinv): where only those are best,"
+        " nothing is bold."
+    )
+    assert table.caption[table.caption.index(said) - 1].startswith("Bold: best")
+
+
+@pytest.mark.parametrize("methods", [None, ["base", "seqinv", "scratch"], list(ROWS)])
+def test_nothing_is_said_where_all_that_were_compared_are_shown(
+    tmp_path: Path, methods: list[str] | None
+) -> None:
+    """``identity`` is not compared."""
+    table = table_of(tmp_path, {**ON_LESION, "methods": methods})
+    assert said_of_marks(table) == []
+    assert {cell.mark for (cell,) in table.cells if cell} == {"best", "second", "none"}
+
+
+def test_nothing_is_said_of_marks_where_there_are_none(tmp_path: Path) -> None:
+    run = run_of(tmp_path, {"mine": {**ON_LESION, "methods": ["base"]}})
+    (table,) = build(dataclasses.replace(run, marking="none"), "mine")
+    assert said_of_marks(table) == []
+    assert table.cells[0][0] is not None
+    alone = run_of(tmp_path / "alone", {"mine": {**ON_LESION, "methods": ["identity"]}})
+    assert said_of_marks(build(alone, "mine")[0]) == []
+
+
+def test_only_rows_in_the_places_shown_count(tmp_path: Path) -> None:
+    """A row that failed in the only task shown is not marked there, and so not missed."""
+    failed = {f"seqinv/frozen/lesion/T1w/1/subset0/seed{seed}/test/ARC/T1w": "failed" for seed in (0, 1)}
+    table = table_of(tmp_path, {**ON_LESION, "methods": ["base", "scratch"]}, states=failed)
+    assert said_of_marks(table) == []
+    assert [cell.mark for (cell,) in table.cells if cell] == ["best", "second"]
+
+
+def test_many_hidden_rows_are_counted(tmp_path: Path) -> None:
+    names = tuple(f"m{k}" for k in range(10))
+    changes = {"methods": ("base", *names), "references": (), "score": lambda *_: 0.5}
+    run = run_of(tmp_path, {"mine": {**ON_LESION, "methods": ["base"]}}, **changes)
+    (said,) = said_of_marks(build(run, "mine")[0])
+    assert "all 11 rows, 10 of them not shown (m0, m1, m2, m3, m4, m5 and 4 more)" in said
+
+
+def test_tested_marks_are_those_of_all_rows_too(tmp_path: Path) -> None:
+    """With five seeds: not separated from a best that is hidden is bold, as in the leaderboard."""
+
+    def noisy(cell: Cell, metric: str, subject: str, label: str) -> float:
+        shift = zlib.crc32(repr((cell["method"], cell["seed"], subject)).encode()) % 1000 / 5000
+        return {"base": 0.5, "seqinv": 0.52, "scratch": 0.1, "identity": 0.0}[cell["method"]] + shift
+
+    layout = {**ON_LESION, "methods": ["base", "scratch"], "in_domain": True}
+    run = run_of(tmp_path, {"mine": layout, "all": {**layout, "methods": None}}, score=noisy, seeds=range(5))
+    (mine,), (whole,) = build(run, "mine"), build(run, "all")
+    assert mine.cells == (whole.cells[0], whole.cells[2])
+    assert [cell.mark for (cell,) in mine.cells if cell] == ["best", "none"]
+    assert len(said_of_marks(mine)) == 1
+    assert said_of_marks(whole) == []
+
+
+def test_every_format_with_words_says_which_rows_are_missing(tmp_path: Path) -> None:
+    run = run_of(tmp_path, {"mine": {**ON_LESION, "methods": ["base"]}})
+    for name in ("markdown", "latex", "html", "terminal"):
+        console = Console(file=io.StringIO(), width=300)
+        shown = render_run(run, ["mine"], name, console)
+        text = console.file.getvalue() if name == "terminal" else str(shown)  # type: ignore[attr-defined]
+        assert "2 of them not shown (seqinv, scratch)" in text, name
+
+
 def test_flags_follow_the_method(tmp_path: Path) -> None:
     pretrained = {"seqinv/pretrain/seed1": {"collapsed": True}}
     common = {"metrics": ["dice"], "tasks": ["lesion"]}
@@ -184,14 +267,14 @@ def test_a_file_with_layouts(tmp_path: Path) -> None:
     assert config_digest(again) == config_digest(config)
 
 
-def test_layouts_change_the_digest_only_where_there_are_some() -> None:
-    """The digest names the plan of every benchmark that was ever run: a new key must not change it."""
+def test_layouts_are_no_settings() -> None:
+    """The digest names the plan of what is run: what is shown of it does not change that."""
     config = load_benchmark(BENCHMARKS / "quickstart.yaml")
-    assert config.model_dump(mode="json")["report"].keys() == {"tables"}
     with_layout = config.model_copy(
         update={"report": ReportSpec(layouts={"a": LayoutSpec(rows=["method"], columns=["site"])})}
     )
-    assert config_digest(with_layout) != config_digest(config)
+    assert config_digest(with_layout) == config_digest(config)
+    assert config_digest(config.model_copy(update={"seeds": [7]})) != config_digest(config)
 
 
 @pytest.mark.parametrize(

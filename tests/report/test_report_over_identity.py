@@ -148,7 +148,7 @@ def test_the_export_has_the_interval_and_the_cohort(tmp_path: Path) -> None:
     assert cells["p"].between(0, 1).all()
     both = json.loads(render_run(run, ["leaderboard", "over-identity"], "json"))["cells"]
     board = [cell for cell in both if cell["table"] == "leaderboard"]
-    assert all(cell["low"] is None for cell in board)
+    assert all(cell["p"] is None for cell in board)
     assert len(board) == 10
 
 

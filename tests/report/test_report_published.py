@@ -16,6 +16,7 @@ from parsing import html_reader, latex_grids, markdown_grids
 
 from mribench.cli.report import command
 from mribench.errors import MRIBenchError, StoreError
+from mribench.report.claim_kinds import Largest
 from mribench.report.document import render
 from mribench.report.published import Published, find_published, load_published, wrong_marks
 from mribench.report.published_tables import published_document, table_names
@@ -198,8 +199,35 @@ def test_the_largest_gains_are_not_those_that_the_text_names(paper: Published, p
     assert dice["HH T1w 1 %"] == 8.3
     assert max(psnr.values()) == psnr["HH T1w 1 %"] == 4.3
     found = claims(paper)
-    assert found["Dice at 1 %: up to +8.3"] == ("holds", "largest +8.5 (GST PDw 1 %), smallest -17.7")
-    assert found["PSNR at 1 %: up to +4.2 dB"] == ("holds", "largest +4.3 (HH T1w 1 %), smallest -0.1")
+    dice_said, psnr_said = found["Dice at 1 %: up to +8.3"], found["PSNR at 1 %: up to +4.2 dB"]
+    assert dice_said == ("understated", "largest +8.5 (GST PDw 1 %), smallest -17.7")
+    assert psnr_said == ("understated", "largest +4.3 (HH T1w 1 %), smallest -0.1")
+    understated = {name for name, (verdict, _) in found.items() if verdict == "understated"}
+    assert understated == {"Dice at 1 %: up to +8.3", "PSNR at 1 %: up to +4.2 dB"}
+
+
+@pytest.mark.parametrize(
+    ("stated", "verdict"),
+    [(8.4, "understated"), (8.5, "holds"), (8.6, "does not hold"), (-20.0, "understated")],
+)
+def test_up_to_means_the_largest(paper: Published, stated: float, verdict: str) -> None:
+    where = {"metric": ["DSC"], "fraction": [0.01]}
+    content = {"kind": "largest", "method": "SeqInv", "against": "Base", "gain": stated, "where": where}
+    found, said = Largest.model_validate(content).check(paper.cells)
+    assert found == verdict
+    assert said == "largest +8.5 (GST PDw 1 %), smallest -17.7"
+
+
+@pytest.mark.parametrize(("stated", "explained"), [(1.0, True), (2.0, False)])
+def test_the_caption_explains_understated_where_it_is_said(
+    tmp_path: Path, stated: float, explained: bool
+) -> None:
+    check = f"{{kind: largest, method: A, against: B, gain: {stated}}}"
+    about = f"claims: [{{name: n, section: s, says: c, check: {check}}}]"
+    text = HEAD + GOOD.replace("50.0", "7.0") + GOOD.replace(",A,", ",B,").replace("50.0", "5.0")
+    (table,) = published_document(load_published(written(tmp_path, text, about)), ["claims"]).tables()
+    assert any(sentence.startswith("Understated") for sentence in table.caption) is explained
+    assert table.caption[0].startswith(f"holds: {int(not explained)}; understated: {int(explained)}; ")
 
 
 def test_what_does_not_hold(paper: Published, printed: Printed) -> None:
@@ -385,6 +413,7 @@ def test_one_metric_may_have_another_unit_in_another_table(tmp_path: Path) -> No
         ("sorce: x", "sorce: unknown key"),
         ("claims: [{name: a, section: b, says: c, check: {kind: larger}}]", "check"),
         ("source: [", "cannot read"),
+        ("baseline: AA", "mine.yaml: baseline: mine.csv has no method 'AA'"),
     ],
 )
 def test_a_wrong_description_says_where(tmp_path: Path, about: str, message: str) -> None:
@@ -422,7 +451,7 @@ def invoke(*arguments: object) -> Any:
 def test_the_command_shows_a_file(tmp_path: Path) -> None:
     result = invoke(PAPER, "--table", "claims", "--format", "markdown")
     assert result.exit_code == 0
-    assert "holds: 14; does not hold: 6; cannot be told: 2." in result.stdout
+    assert "holds: 12; understated: 2; does not hold: 6; cannot be told: 2." in result.stdout
     assert invoke(PAPER, "--table", "claims", "--set", "a=b").exit_code == 2
     assert "--save goes with a benchmark FILE" in invoke(PAPER, "--save").stderr
     with pytest.raises(MRIBenchError, match=r"there is no table 'x\\x1b'"):

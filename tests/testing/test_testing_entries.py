@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 
 from mribench.interfaces import (
+    Dataset,
     Entry,
     Metric,
     Objective,
@@ -18,6 +19,7 @@ from mribench.interfaces import (
 )
 from mribench.testing import (
     ConformanceError,
+    NotCheckable,
     check_entry,
 )
 
@@ -93,3 +95,46 @@ def test_a_sound_entry_conforms():
 def test_broken_entries(changes, message):
     with pytest.raises(ConformanceError, match=message):
         check_entry(objective_entry(**changes))
+
+
+class Folder(Options):
+    root: str = Field("", description="folder of the cohort")
+
+
+class Elsewhere(Dataset):
+    """A cohort whose folder is given, or not there."""
+
+    def __init__(self, options):
+        self.root = options.root
+
+    def missing(self):
+        return f"no such folder: {self.root}" if self.root else "no folder given"
+
+    def subjects(self):
+        raise AssertionError("asked without files")
+
+
+def test_a_dataset_whose_files_are_elsewhere_is_skipped_and_one_with_a_wrong_folder_fails():
+    entry = Entry("dataset", "elsewhere", Elsewhere, Folder, "a cohort")
+    with pytest.raises(NotCheckable, match="'elsewhere' cannot be checked without its files: no folder"):
+        check_entry(entry)
+    with pytest.raises(ConformanceError, match="without its files: no such folder: /nowhere"):
+        check_entry(entry, {"root": "/nowhere"})
+
+
+def test_a_dataset_that_is_none_fails_without_files_too():
+    entry = Entry("dataset", "elsewhere", lambda options: object(), Folder, "a cohort")
+    with pytest.raises(ConformanceError, match="expected a Dataset, got object"):
+        check_entry(entry)
+
+
+def test_a_dataset_that_needs_no_folder_is_checked():
+    class Here(Elsewhere):
+        def missing(self):
+            return ""
+
+        def subjects(self):
+            return []
+
+    with pytest.raises(ConformanceError, match="has no subjects"):
+        check_entry(Entry("dataset", "here", Here, Folder, "a cohort"))

@@ -100,8 +100,8 @@ def _drawing(panel: Panel, strips: list[Strip], number: int) -> Drawing:
         (
             (
                 f"First test subject ({people}) of the first seed, trained and tested on one sequence; below "
-                f"each prediction its {panel.label[:-2]} over the whole scan. Nobody chose it: it may be "
-                "typical or not."
+                f"each prediction its {panel.label[:-2]} of the 3D scan, not of this slice. Nobody "
+                "chose it: it may be typical or not."
             ),
             "Colours are classes over the input." if classes else "All on the grey scale of the reference.",
             "Anterior is up, the patient's right on the left.",

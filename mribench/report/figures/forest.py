@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_ACROSS = 3
+_FIRSTS = "the first of its profile"
+_WHICH = ", the file's first method"
 Differences = dict[str, Difference]
 
 
@@ -22,8 +24,9 @@ def forest(material: Material) -> Drawing | None:
     rows = material.rows
     if len(rows) < 2:
         return None
-    base = rows[0]
-    shown = [(panel, found) for panel in material.panels if (found := _differences(material, panel, base))]
+    bases = _bases(material)
+    base = rows[0] if len(set(bases.values())) == 1 else _FIRSTS
+    shown = [(panel, found) for panel in material.panels if (found := _differences(material, panel, bases))]
     if not shown:
         return None
     return Drawing(
@@ -33,8 +36,8 @@ def forest(material: Material) -> Drawing | None:
         f"no difference. {' '.join(_sentence(*each) for each in shown)}",
         (
             (
-                f"Each method minus {base}, the file's first method, over the seeds and subjects that "
-                "both have; 95 % intervals of the crossed mean, not corrected for their number."
+                f"Each method minus {base}{_WHICH if base != _FIRSTS else ''}, over the seeds and subjects "
+                "that both have; 95 % intervals of the crossed mean, not corrected for their number."
             ),
             f"Hollow: the interval holds 0. {CUT}",
             "A row that needs no training stands at every seed of the other.",
@@ -44,12 +47,20 @@ def forest(material: Material) -> Drawing | None:
     )
 
 
-def _differences(material: Material, panel: Panel, base: str) -> Differences:
+def _bases(material: Material) -> dict[str, str]:
+    """Return what each row is compared with: the first row of its profile."""
+    first: dict[str, str] = {}
+    for row in material.rows:
+        first.setdefault(material.profiles[row], row)
+    return {row: first[material.profiles[row]] for row in material.rows}
+
+
+def _differences(material: Material, panel: Panel, bases: dict[str, str]) -> Differences:
     groups = dict(iter(material.of_panel(panel).groupby("row", sort=False)))
-    if base not in groups:
-        return {}
     found = {
-        row: difference(groups[row], groups[base]) for row in material.rows if row in groups and row != base
+        row: difference(groups[row], groups[base])
+        for row, base in bases.items()
+        if row in groups and base in groups and row != base
     }
     return {row: each for row, each in found.items() if math.isfinite(each.difference)}
 
@@ -90,5 +101,6 @@ def _draw(material: Material, shown: list[tuple[Panel, Differences]], base: str)
         name_rows(ax, rows)
         ax.set_title(panel.title)
         better = "right" if panel.higher_is_better else "left"
-        ax.set_xlabel(f"{panel.label[:-2]}: difference to {short(base, 16)}\n({better} is better)")
+        named = base if base == _FIRSTS else short(base, 16)
+        ax.set_xlabel(f"{panel.label[:-2]}: difference to {named}\n({better} is better)")
     return figure

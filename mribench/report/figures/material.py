@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,12 @@ from mribench.report.cells import (
     row_labels,
     row_order,
     selected,
+    values_of,
 )
 from mribench.report.figures.style import Look, looks
 from mribench.report.load import RunData
-from mribench.report.manifest import policy_of
-from mribench.statistics import subject_means
 from mribench.statistics.intervals import Interval, crossed_interval
-from mribench.statistics.scores import Policy, complete
+from mribench.statistics.scores import complete
 from mribench.statistics.tables import seed_subject_table
 
 SITES = Question(in_domain=False, own_sequence=True, average_sequences=True)
@@ -102,6 +100,13 @@ class Material:
         return list(dict.fromkeys(found.sort_values("at", kind="stable")["row"].astype(str)))
 
     @functools.cached_property
+    def profiles(self) -> dict[str, str]:
+        """Profile of each row; rows of two have other settings, and are not compared pair by pair."""
+        cells = self.run.cells
+        labels = row_labels(cells, self.run.manifest).astype(str)
+        return dict(zip(labels, cells["profile"].astype(str), strict=True))
+
+    @functools.cached_property
     def looks(self) -> dict[str, Look]:
         """Colour and marker of each row."""
         cells = self.run.cells
@@ -138,11 +143,7 @@ class Material:
     def _values(self, question: Question, *places: str) -> pd.DataFrame:
         scores = selected(self.run.scores, self.run.manifest, question)
         by = ["row", "task", "fraction", "metric", *places]
-        parts = [
-            subject_means(scores[policies], by, question.within, policy)
-            for policy, policies in self._policies(scores)
-        ]
-        return pd.concat(parts, ignore_index=True)
+        return values_of(self.run, scores, by, question, across=["row"])
 
     def of_panel(self, panel: Panel) -> pd.DataFrame:
         """Return the rows of ``values`` of a panel; rows that were not trained stand at every fraction."""
@@ -173,12 +174,6 @@ class Material:
     def claim(self) -> str:
         """Return what the number of seeds allows to say."""
         return claim(self.in_domain) if len(self.in_domain) else ""
-
-    def _policies(self, scores: pd.DataFrame) -> Iterator[tuple[Policy, pd.Series]]:
-        used = scores["profile"].map(lambda profile: policy_of(self.run.manifest, profile))
-        found: list[Policy] = list(used.unique()) or ["penalty"]
-        for policy in found:
-            yield policy, used.eq(policy)
 
 
 def at_panel(values: pd.DataFrame, panel: Panel) -> pd.DataFrame:

@@ -63,6 +63,10 @@ def _clean(element: ElementTree.Element, name: str) -> None:
         row = element.attrib.pop("id", "")
         if row.startswith(TAG):
             element.set("data-row", row.removeprefix(TAG))
+    if (
+        element.tag == "image"
+    ):  # named after its pixels, and so twice where two are equal; nothing refers to it
+        element.attrib.pop("id", None)
     for attribute, value in list(element.attrib.items()):
         plain = attribute.replace(f"{{{_XLINK}}}", "")
         if plain != attribute:

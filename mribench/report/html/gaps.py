@@ -11,7 +11,7 @@ import pandas as pd
 
 from mribench.report.figures.material import Material, Panel, at_panel
 from mribench.report.html.sentences import seeds_sentence
-from mribench.report.model import Cell, Column, Row, Table
+from mribench.report.model import Cell, Column, Row, Table, interval_of
 from mribench.statistics import estimate
 from mribench.statistics.difference import difference
 from mribench.statistics.domain_gap import gap
@@ -148,7 +148,7 @@ def _mean(place: _Place, row: str, site: str) -> Cell | None:
     found = estimate(means)
     return Cell(
         found.mean, found.se, found.n_subjects, found.n_subjects_total, status="ok",
-        scale=place.panel.scale, digits=place.panel.digits,
+        scale=place.panel.scale, digits=place.panel.digits, interval=interval_of(found),
     )  # fmt: skip
 
 

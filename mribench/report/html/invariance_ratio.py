@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mribench.report.figures.material import Material, Panel, at_panel
 from mribench.report.html.sentences import seeds_sentence
-from mribench.report.model import Cell, Column, Row, Table
+from mribench.report.model import Cell, Column, Row, Table, interval_of
 from mribench.statistics.intervals import Interval
 from mribench.statistics.transfer import Transfer, transfer
 
@@ -99,7 +99,10 @@ def _line(each: _Summary, row: str) -> Sequence[Cell | None]:
 
 def _mean(interval: Interval, panel: Panel) -> Cell:
     n = interval.n_subjects
-    return Cell(interval.mean, interval.se, n, n, status="ok", scale=panel.scale, digits=panel.digits)
+    return Cell(
+        interval.mean, interval.se, n, n, status="ok", scale=panel.scale, digits=panel.digits,
+        interval=interval_of(interval),
+    )  # fmt: skip
 
 
 def _ratio(interval: Interval) -> Cell | None:
@@ -109,7 +112,10 @@ def _ratio(interval: Interval) -> Cell | None:
     if math.isfinite(interval.low):
         text += f" [{interval.low:.{_RATIO_DIGITS}f}, {interval.high:.{_RATIO_DIGITS}f}]"
     n = interval.n_subjects
-    return Cell(interval.mean, interval.se, n, n, status="ok", digits=_RATIO_DIGITS, text=text)
+    return Cell(
+        interval.mean, interval.se, n, n, status="ok", digits=_RATIO_DIGITS, text=text,
+        interval=interval_of(interval),
+    )  # fmt: skip
 
 
 def _sequences(shown: Sequence[_Summary]) -> str:

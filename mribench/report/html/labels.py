@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from mribench.report.cells import LEADERBOARD, selected
+from mribench.report.cells import LEADERBOARD, cell_statuses, selected, values_of
 from mribench.report.figures.material import Material, Panel
-from mribench.report.manifest import policy_of
-from mribench.report.model import Cell, Column, Row, Table
-from mribench.statistics import estimates, mark
-from mribench.statistics.scores import Policy
+from mribench.report.marking import marks, marks_sentence
+from mribench.report.model import Cell, Column, Row, Table, interval_of
+from mribench.statistics.scores import estimates_of
 
 _WHAT = (
     "Mean ± SE of each label at the largest fraction of labelled subjects, in-domain, sequences averaged; "
-    "only results that are there."
+    "only rows with results."
 )
-_MARKS = "Bold: best; underlined: second; of all rows but identity, by unrounded means."
+_BY = ["row", "metric", "label"]
+_PLANNED = ["row", "arm", "metric", "higher_is_better", "jobs_expected", "jobs_done", "jobs_failed"]
+_COUNTS = ["n_subjects", "n_subjects_total", "n_seeds", "n_rows", "n_failed"]
 
 
 def label_tables(material: Material) -> list[Table]:
@@ -35,55 +34,56 @@ def label_tables(material: Material) -> list[Table]:
     return tables
 
 
-def _column(material: Material, panel: Panel, cells: Sequence[Any]) -> list[Cell | None]:
-    """Return a column of the table, with its marks."""
-    means = [math.nan if cell is None or cell.row in _untrained(material) else cell.mean for cell in cells]
-    marks = mark(means, higher_is_better=panel.higher_is_better)
-    return [
-        None
-        if cell is None
-        else Cell(
-            cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, status="ok", mark=sign,
-            scale=panel.scale, digits=panel.digits,
-        )
-        for cell, sign in zip(cells, marks, strict=True)
-    ]  # fmt: skip
-
-
-def _untrained(material: Material) -> set[str]:
-    """Return the rows that no seed was trained for."""
-    values = material.values
-    return set(values.loc[values["seed"].lt(0), "row"].astype(str))
-
-
 def _table(material: Material, panels: list[Panel], scores: pd.DataFrame, labels: list[str]) -> Table:
-    at_largest = scores["fraction"].eq(panels[0].fraction) | scores["fraction"].isna()
-    scores = scores[at_largest & (scores["label"].isin(labels) | scores["status"].eq("failed"))]
-    found = _estimates(material, scores)
+    frame = _frame(material, panels[0], scores, labels)
     at: dict[tuple[Any, ...], Any] = {
-        (cell.row, cell.metric, cell.label): cell for cell in found.itertuples(index=False)
+        (cell.row, cell.metric, cell.label): cell for cell in frame.itertuples(index=False)
     }
-    rows = [row for row in material.rows if row in set(found["row"])]
+    with_results = set(frame.loc[frame["n_rows"].gt(0), "row"])
+    rows = [row for row in material.rows if row in with_results]
     columns = [(panel, label) for panel in panels for label in labels]
-    grid = [
-        _column(material, panel, [at.get((row, panel.metric, label)) for row in rows])
-        for panel, label in columns
-    ]
     task = panels[0].task
+    sentences = (_WHAT, marks_sentence(set(frame["mark_style"])), material.claim())
     return Table(
         name=f"labels-{task}",
         title=f"{panels[0].title}: label by label",
         row_names=("method",),
         rows=tuple(Row((row,)) for row in rows),
         columns=tuple(Column((panel.label, label)) for panel, label in columns),
-        cells=tuple(tuple(column[place] for column in grid) for place in range(len(rows))),
-        caption=tuple(filter(None, (_WHAT, _MARKS, material.claim()))),
+        cells=tuple(
+            tuple(_cell(at.get((row, panel.metric, label)), panel) for panel, label in columns)
+            for row in rows
+        ),
+        caption=tuple(filter(None, sentences)),
     )
 
 
-def _estimates(material: Material, scores: pd.DataFrame) -> pd.DataFrame:
-    policies = scores["profile"].map(lambda profile: policy_of(material.run.manifest, profile))
-    used: list[Policy] = list(policies.unique()) or ["penalty"]
-    by = ["row", "metric", "label"]
-    parts = [estimates(scores[policies.eq(policy)], by, LEADERBOARD.within, policy) for policy in used]
-    return pd.concat(parts, ignore_index=True)
+def _frame(material: Material, panel: Panel, scores: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """Return one row per row of the leaderboard, metric and label, with estimates, status and marks."""
+    means = values_of(material.run, _of_labels(scores, panel, labels), _BY, LEADERBOARD)
+    planned = material.in_domain
+    planned = planned[planned["task"].eq(panel.task) & planned["fraction"].eq(panel.fraction)]
+    frame = planned[_PLANNED].merge(pd.DataFrame({"label": labels}), how="cross")
+    frame = frame.merge(estimates_of(means, _BY), on=_BY, how="left")
+    frame[_COUNTS] = frame[_COUNTS].fillna(0).astype("int64")
+    frame["status"] = cell_statuses(frame)
+    return frame.join(marks(frame, ["label"], means, material.run.marking))
+
+
+def _of_labels(scores: pd.DataFrame, panel: Panel, labels: list[str]) -> pd.DataFrame:
+    """Return the scores of some labels; a scan that could not be scored failed for each of them."""
+    scores = scores[scores["fraction"].eq(panel.fraction) | scores["fraction"].isna()]
+    scores = scores.astype({"label": "object"})
+    named = scores["label"].isin(labels)
+    whole = scores[~named & scores["status"].eq("failed")].drop(columns="label")
+    every = whole.merge(pd.DataFrame({"label": labels}, dtype=object), how="cross")
+    return pd.concat([scores[named], every], ignore_index=True) if len(every) else scores[named]
+
+
+def _cell(cell: Any, panel: Panel) -> Cell | None:
+    if cell is None:
+        return None
+    return Cell(
+        cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
+        cell.status, cell.mark, panel.scale, panel.digits, interval=interval_of(cell),
+    )  # fmt: skip

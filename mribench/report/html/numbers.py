@@ -9,24 +9,36 @@ import pandas as pd
 
 from mribench.report.figures.material import Material, Panel
 from mribench.report.html.sentences import percent, seeds_sentence
-from mribench.report.model import Cell, Column, Row, Table
+from mribench.report.model import Cell, Column, Row, Table, interval_of
+from mribench.statistics.checkpoints import compare_checkpoints
 from mribench.statistics.difference import differences
 from mribench.statistics.efficiency import label_efficiencies
 
 _SMALLEST_P = 0.001
 _PAIRS = (
     "The first minus the second at the largest fraction of labels, in-domain, over the seeds and subjects "
-    "that both have, with its 95 % interval."
+    "that both have, with its 95 % interval; rows of one profile only."
 )
 _READING = (
     "p: two-sided, of the crossed test about methods, not corrected for the number of pairs; d_z: effect "
     "size of a new seed and subject; P(A>B): share of (seed, subject) pairs in which the first scores "
     "higher, ties half."
 )
+_MOST_SUBJECTS = 300
+"""Subjects above which the test of these checkpoints is left out: its exact distribution takes N³ steps."""
+_WILCOXON = "Wilcoxon p, these checkpoints"
+_CHECKPOINTS = (
+    f"{_WILCOXON}: for these checkpoints only, seeds averaged, Wilcoxon's signed-rank test over subjects, "
+    "two-sided and exact, not corrected. It says nothing about methods: of two equal ones, lucky seeds make "
+    "it find a difference about half of the time."
+)
 _AREAS = (
     "Mean score along the logarithm of the fraction of labels (the normalised area under the curve, by "
     "trapezoids, in the unit of the score) ± crossed SE; rows that need no training have no curve."
 )
+
+_Tests = dict[tuple[str, str, str, str], float]
+"""p of the test of these checkpoints by first and second row, task and metric."""
 
 
 def pair_table(material: Material) -> list[Table]:
@@ -34,8 +46,11 @@ def pair_table(material: Material) -> list[Table]:
     panels = {(panel.task, panel.metric): panel for panel in material.panels}
     parts = [material.of_panel(panel) for panel in panels.values()]
     means = pd.concat(parts) if parts else material.values
-    means = means.assign(place=means["row"].map({row: at for at, row in enumerate(material.rows)}))
-    found = differences(means.sort_values("place", kind="stable"), ["task", "metric"])
+    means = means.assign(
+        place=means["row"].map({row: at for at, row in enumerate(material.rows)}),
+        profile=means["row"].map(material.profiles),
+    ).sort_values("place", kind="stable")
+    found = differences(means, ["profile", "task", "metric"])
     found = found[found["difference"].notna()]
     if found.empty:
         return []
@@ -43,7 +58,8 @@ def pair_table(material: Material) -> list[Table]:
     pairs = list(dict.fromkeys((first, second) for first, second, _, _ in at))
     there = {key[2:] for key in at}
     shown = {key: panel for key, panel in panels.items() if key in there}
-    names = ("A - B [95 %]", "p", "d_z", "P(A>B) %")
+    tests = _tests(means, found)
+    names = ("A - B [95 %]", "p", "d_z", "P(A>B) %", *([_WILCOXON] if tests else []))
     return [
         Table(
             name="differences",
@@ -57,11 +73,11 @@ def pair_table(material: Material) -> list[Table]:
                 tuple(
                     cell
                     for key, panel in shown.items()
-                    for cell in _difference(at.get((first, second, *key)), panel)
+                    for cell in _numbers(at.get((first, second, *key)), panel, tests)[: len(names)]
                 )
                 for first, second in pairs
             ),
-            caption=tuple(filter(None, (_PAIRS, _READING, material.claim()))),
+            caption=tuple(filter(None, (_PAIRS, _READING, _about(tests, found), material.claim()))),
         )
     ]
 
@@ -114,21 +130,47 @@ def _records(frame: pd.DataFrame) -> list[Any]:
     return list(frame.itertuples(index=False))
 
 
-def _difference(cell: Any, panel: Panel) -> tuple[Cell | None, ...]:
+def _tests(means: pd.DataFrame, found: pd.DataFrame) -> _Tests:
+    """Return the p of each pair, task and metric whose test of these checkpoints is cheap."""
+    few = found[found["n_subjects"].le(_MOST_SUBJECTS)]
+    rows = dict(iter(means.groupby(["row", "task", "metric"], sort=False))) if len(few) else {}
+    tests = {}
+    for cell in _records(few):
+        one, other = (rows[row, cell.task, cell.metric] for row in (cell.first, cell.second))
+        p = compare_checkpoints(one, other).p
+        if math.isfinite(p):
+            tests[cell.first, cell.second, cell.task, cell.metric] = p
+    return tests
+
+
+def _about(tests: _Tests, found: pd.DataFrame) -> str:
+    """Return what the test of these checkpoints says, and where it was left out."""
+    if not tests:
+        return ""
+    many = found["n_subjects"].gt(_MOST_SUBJECTS).any()
+    return f"{_CHECKPOINTS}{f' Left out above {_MOST_SUBJECTS} subjects.' if many else ''}"
+
+
+def _numbers(cell: Any, panel: Panel, tests: _Tests) -> tuple[Cell | None, ...]:
     if cell is None:
-        return (None,) * 4
-    p = Cell(cell.p, status="ok", digits=3)
-    if cell.p < _SMALLEST_P:
-        p = Cell(cell.p, status="ok", text=f"<{_SMALLEST_P:g}")
+        return (None,) * 5
+    checkpoints = tests.get((cell.first, cell.second, cell.task, cell.metric))
     return (
         Cell(
             cell.difference, cell.se, cell.n_subjects, cell.n_subjects, status="ok", scale=panel.scale,
             digits=panel.digits, low=cell.low, high=cell.high,
         ),
-        p,
+        _p_value(cell.p),
         Cell(cell.d_z, status="ok", digits=2),
         Cell(cell.p_above, status="ok", scale=100.0, digits=0),
+        None if checkpoints is None else _p_value(checkpoints),
     )  # fmt: skip
+
+
+def _p_value(p: float) -> Cell:
+    if p < _SMALLEST_P:
+        return Cell(p, status="ok", text=f"<{_SMALLEST_P:g}")
+    return Cell(p, status="ok", digits=3)
 
 
 def _area(cell: Any, panel: Panel) -> Cell | None:
@@ -136,5 +178,5 @@ def _area(cell: Any, panel: Panel) -> Cell | None:
         return None
     return Cell(
         cell.area, cell.se, cell.n_subjects, cell.n_subjects, status="ok", scale=panel.scale,
-        digits=panel.digits,
+        digits=panel.digits, interval=interval_of(cell),
     )  # fmt: skip

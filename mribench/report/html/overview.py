@@ -8,7 +8,7 @@ import pandas as pd
 
 from mribench.report.figures.material import Material, Panel
 from mribench.report.marking import TESTED
-from mribench.report.model import Cell, Column, Row, Table
+from mribench.report.model import Cell, Column, Row, Table, interval_of
 
 _WHAT = (
     "The best two rows by mean at the largest fraction of labels, on the site and sequence trained on; "
@@ -72,5 +72,5 @@ def _text(text: str) -> Cell:
 def _mean(cell: Any, panel: Panel) -> Cell:
     return Cell(
         cell.mean, cell.se, int(cell.n_subjects), int(cell.n_subjects_total), status="ok",
-        scale=panel.scale, digits=panel.digits,
+        scale=panel.scale, digits=panel.digits, interval=interval_of(cell),
     )  # fmt: skip

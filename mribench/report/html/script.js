@@ -33,10 +33,14 @@
 
   /* Tables */
 
+  function written(cell) {
+    return (cell.querySelector(".v") ?? cell).textContent; // without what stands below it or is only heard
+  }
+
   function key(row, column) {
     const cell = row.cells[column];
     if (cell.dataset.v !== undefined) return Number(cell.dataset.v);
-    const text = cell.textContent.trim();
+    const text = written(cell).trim();
     return cell.matches(".missing, .failed, .nothing") || text === "" ? null : text;
   }
 
@@ -92,7 +96,7 @@
     const words = card.querySelector('input[type="search"]').value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const row of rows) {
-      const content = row.textContent.toLowerCase();
+      const content = Array.from(row.cells, written).join(" ").toLowerCase();
       const gone = (row.dataset.rows ?? "").split(" ").some((name) => off.has(name));
       row.hidden = gone || !words.every((word) => content.includes(word));
       shown += row.hidden ? 0 : 1;
@@ -105,6 +109,16 @@
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   }
 
+  const beside = {
+    se: "SE", low: "low", high: "high", n: "n", nTotal: "n_total", status: "status", jobsDone: "jobs_done",
+    jobsExpected: "jobs_expected",
+  }; // the data of a cell that a download has in columns of their own
+
+  function value(cell) {
+    if (cell.dataset.v !== undefined) return cell.dataset.v;
+    return cell.matches("td.failed, td.missing, td.nothing") ? "" : written(cell).trim();
+  }
+
   function csv(card) {
     const heads = Array.from(card.querySelectorAll("th[data-column]"))
       .filter((head) => !head.hidden)
@@ -114,9 +128,11 @@
     for (const head of heads) {
       const place = Number(head.dataset.column);
       const cells = rows.map((row) => row.cells[place]);
-      plan.push([head.dataset.full, (cell) => cell.dataset.v ?? (cell.querySelector(".v") ?? cell).textContent.trim(), place]);
-      if (cells.some((cell) => cell.dataset.se)) plan.push([`${head.dataset.full} SE`, (cell) => cell.dataset.se ?? "", place]);
-      if (cells.some((cell) => cell.dataset.n)) plan.push([`${head.dataset.full} n`, (cell) => cell.dataset.n ?? "", place]);
+      plan.push([head.dataset.full, value, place]);
+      for (const [name, title] of Object.entries(beside)) {
+        const there = cells.some((cell) => cell.dataset[name] !== undefined);
+        if (there) plan.push([`${head.dataset.full} ${title}`, (cell) => cell.dataset[name] ?? "", place]);
+      }
     }
     const lines = [plan.map(([name]) => name), ...rows.map((row) => plan.map(([, read, place]) => read(row.cells[place])))];
     return lines.map((line) => line.map(quoted).join(",") + "\r\n").join("");

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mribench.report.figures.style import row_id
-from mribench.report.formatting import cell_text, row_header
+from mribench.report.formatting import cell_text, digits_for, row_header
 from mribench.report.headers import groups, levels
 from mribench.report.model import Cell, Row, Table
 from mribench.validation import printable
 
-_ALWAYS_SHOWN = re.compile(r"^(Incomplete|Failed jobs|[†‡§¶])|too few seeds|these checkpoints only")
+_ALWAYS_SHOWN = re.compile(
+    r"^(Incomplete|Failed jobs|Marks are those|[†‡§¶])|too few seeds|these checkpoints only"
+)
 """Sentences about what is not there, what is odd and what may not be claimed."""
 _MOST_CHIPS = 12
 _OF_METHODS = ("method", "A", "B")
 _SHORT = 28
 """Words that stay on one line."""
 _SIGNS = "†‡§¶*"
+_INTERVALS = "In brackets below a mean: its 95 % interval."
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,25 @@ class Head:
 
 @dataclass(frozen=True)
 class Datum:
-    """A cell: text, what it is sorted by, and what a download has beside it."""
+    """A cell: text, what it is sorted by, and what a download has beside it; empty where there is nothing.
+
+    Attributes:
+        text: what is shown.
+        chip: number of the outermost header that it stands below.
+        classes: of the style sheet.
+        mark: best or second, for those who do not see it.
+        interval: shown below the text.
+        value: the number, in the unit shown, unrounded.
+        beside: what a download has in columns of their own, by the name of its attribute of the page.
+    """
 
     text: str
-    classes: str
-    value: str
-    se: str
-    subjects: str
     chip: int | None
+    classes: str = ""
+    mark: str = ""
+    interval: str = ""
+    value: str = ""
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -121,6 +135,7 @@ def show(table: Table, claim: str = "", methods: Collection[str] = ()) -> Shown:
     )
     first = table.caption[:1]
     said = tuple(s for s in table.caption if s in first or s == claim or _ALWAYS_SHOWN.search(s))
+    below = (_INTERVALS,) if any(datum.interval for line in lines for datum in line.data) else ()
     return Shown(
         identifier(table.name),
         re.sub(r"[^A-Za-z0-9._-]+", "-", table.name),
@@ -128,7 +143,7 @@ def show(table: Table, claim: str = "", methods: Collection[str] = ()) -> Shown:
         _heads(table, of_column, methods),
         lines,
         chips,
-        said,
+        said[:1] + below + said[1:],
         tuple(sentence for sentence in table.caption if sentence not in said),
     )
 
@@ -190,13 +205,41 @@ def _wordy(table: Table, column: int) -> bool:
 def _datum(cell: Cell | None, chip: int | None) -> Datum:
     text = printable(cell_text(cell))
     if cell is None:
-        return Datum(text, "nothing", "", "", "", chip)
-    classes = " ".join(name for name in (cell.mark, cell.status) if name not in ("none", "ok"))
+        return Datum(text, chip, "nothing")
+    mark = "" if cell.mark == "none" else cell.mark
+    classes = " ".join(filter(None, (mark, "" if cell.status == "ok" else cell.status)))
     if cell.text is not None and math.isnan(cell.mean):
         width = "text" if len(text) > _SHORT else "text short"
-        return Datum(text, f"{classes} {width}".strip(), "", "", "", chip)
-    subjects = str(cell.n_subjects) if cell.n_subjects else ""
-    return Datum(text, classes, _number(cell.mean, cell.scale), _number(cell.se, cell.scale), subjects, chip)
+        return Datum(text, chip, f"{classes} {width}".strip(), mark, beside=_beside(cell))
+    value = _number(cell.mean, cell.scale)
+    return Datum(text, chip, classes, mark, _interval(cell), value, _beside(cell))
+
+
+def _interval(cell: Cell) -> str:
+    """Return the interval of a mean as it is shown; empty where the text has it already."""
+    if cell.interval is None or cell.text is not None or math.isnan(cell.mean):
+        return ""
+    digits = digits_for(cell.se * cell.scale, cell.digits)
+    low, high = (f"{round(end * cell.scale, digits) + 0.0:.{digits}f}" for end in cell.interval)
+    return f"[{low}, {high}]"
+
+
+def _beside(cell: Cell) -> dict[str, str]:
+    """Return what a download has beside the number of a cell, by the names of ``script.js``."""
+    low, high = cell.interval or (cell.low, cell.high)
+    counted = cell.n_subjects or cell.n_subjects_total
+    partial = cell.status == "partial"
+    found = {
+        "se": _number(cell.se, cell.scale),
+        "low": _number(low, cell.scale),
+        "high": _number(high, cell.scale),
+        "n": str(cell.n_subjects) if counted else "",
+        "n-total": str(cell.n_subjects_total) if cell.n_subjects_total else "",
+        "status": cell.status if counted or cell.status != "ok" else "",
+        "jobs-done": str(cell.jobs_done) if partial else "",
+        "jobs-expected": str(cell.jobs_expected) if partial else "",
+    }
+    return {name: text for name, text in found.items() if text}
 
 
 def _number(value: float, scale: float) -> str:

@@ -13,7 +13,8 @@ def voxels_that_count(
     """Return the voxels of two images ``(I, J, K)`` inside ``mask``, or all of them, in double precision.
 
     Raises:
-        DataError: when shapes differ, the mask is not boolean or has no voxel, or a voxel is not finite.
+        DataError: when shapes differ, an image is boolean, the mask is not boolean or has no voxel, or a
+            voxel is not finite.
     """
     if prediction.ndim != 3:
         raise DataError(
@@ -24,6 +25,12 @@ def voxels_that_count(
             f"expected a predicted image of the reference's shape {target.shape}, got {prediction.shape}",
             "bring the prediction to the reference's grid before it is scored",
         )
+    for name, image in (("predicted", prediction), ("reference", target)):
+        if image.dtype == np.bool_:
+            raise DataError(
+                f"expected a {name} image of real values, got a boolean mask",
+                "this metric is of images; name one of masks, such as dice, for this task",
+            )
     if mask is None:
         pair = prediction.ravel(), target.ravel()
     else:

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from mribench.interfaces import Metric, Options, Score
 from mribench_tasks.metrics.masks import check_masks, empty_status
+from mribench_tasks.metrics.numbers import decimals
 
 _STEPS = {6: 1, 18: 2, 26: 3}
 """Neighbours by the number of axes along which they may lie one voxel off."""
@@ -110,9 +111,9 @@ def _one_to_one(rows: np.ndarray, columns: np.ndarray, iou: np.ndarray, smallest
 def _suffix(options: LesionF1Options) -> str:
     parts = []
     if options.match == "iou":
-        parts.append(f":iou{options.min_iou:g}")
+        parts.append(f":iou{decimals(options.min_iou)}")
     if options.connectivity != 26:
         parts.append(f":conn{options.connectivity}")
     if options.min_volume_mm3:
-        parts.append(f":min{options.min_volume_mm3:g}mm3")
+        parts.append(f":min{decimals(options.min_volume_mm3)}mm3")
     return "".join(parts)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from mribench.interfaces import Options
 from mribench_tasks.metrics.masks import MaskMetric
+from mribench_tasks.metrics.numbers import decimals
 from mribench_tasks.metrics.surface import border_distances_mm
 
 _ROUNDING = 1e-9
@@ -37,7 +38,7 @@ class NSD(MaskMetric):
     def __init__(self, options: NSDOptions | None = None) -> None:
         super().__init__()
         self._tolerance_mm = (options or NSDOptions()).tolerance_mm
-        self.id = f"nsd:{self._tolerance_mm:g}mm"
+        self.id = f"nsd:{decimals(self._tolerance_mm)}mm"
 
     def compare(self, prediction: np.ndarray, target: np.ndarray, spacing_mm: Sequence[float]) -> float:
         """Return the share for two masks of which neither is empty."""

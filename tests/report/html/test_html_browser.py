@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
 from html_results import HOSTILE
 
 CARD = "#table-leaderboard"
@@ -286,11 +287,80 @@ def test_the_download_has_what_is_shown(browser):
     path = downloaded(browser, "leaderboard.csv")
     found = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
     assert [line[0] for line in found] == ["method", "seqinv", "seqaug"]
-    assert found[0][1:4] == [f"tissue, 10 % (n=2), dice % ↑{what}" for what in ("", " SE", " n")]
+    beside = ("", " SE", " low", " high", " n", " n_total", " status")
+    assert found[0][1:8] == [f"tissue, 10 % (n=2), dice % ↑{what}" for what in beside]
     assert not any("lesion" in name for name in found[0])
     assert {len(line) for line in found} == {len(found[0])}
     assert 0 < float(found[1][1]) < 100
-    assert found[1][3] == "8"
+    value, _, low, high, n, total, status = found[1][1:8]
+    assert float(low) < float(value) < float(high)
+    assert (n, total, status) == ("8", "8", "ok")
+
+
+def saved(browser: Any, name: str) -> list[dict[str, str]]:
+    """Download a table, and return its rows by header."""
+    path = browser.downloads / f"{name}.csv"
+    path.unlink(missing_ok=True)
+    click(browser, f"#table-{name} .csv")
+    text = downloaded(browser, path.name).read_text(encoding="utf-8")
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_a_partial_result_says_so_in_a_download(browser):
+    lines = {line["method"]: line for line in saved(browser, "labels-tissue")}
+    assert float(lines["seqaug"]["dice % ↑, GM"]) > 0
+    status = {row: line["dice % ↑, GM status"] for row, line in lines.items()}
+    assert status["seqaug"] == "partial"
+    assert status["base"] == "ok"
+    jobs = [(line["dice % ↑, GM jobs_done"], line["dice % ↑, GM jobs_expected"]) for line in lines.values()]
+    assert ("4", "6") in jobs
+    assert ("", "") in jobs, "of those that are whole"
+    assert not any(
+        word in text for line in lines.values() for text in line.values() for word in ("best", "[")
+    )
+
+
+def test_a_subject_that_is_left_out_can_be_seen_in_a_download(browser):
+    lines = saved(browser, "leaderboard")
+    (dice,) = [name for name in lines[0] if name.startswith("lesion") and name.endswith("dice % ↑")]
+    counts = {(line[f"{dice} n"], line[f"{dice} n_total"]) for line in lines}
+    assert ("7", "8") in counts
+
+
+def test_a_difference_has_both_ends_of_its_interval_in_a_download(browser):
+    (line,) = [each for each in saved(browser, "differences") if (each["A"], each["B"]) == ("base", "seqinv")]
+    name = "tissue · 100 % labels, dice % ↑, A - B [95 %]"
+    low, mean, high = (float(line[f"{name}{end}"]) for end in (" low", "", " high"))
+    assert low < mean < high
+    assert mean - low == pytest.approx(high - mean)
+    assert line[f"{name} status"] == "ok"
+    assert not [column for column in line if column.endswith("p status")], "a p has no status"
+
+
+def test_what_is_missing_has_a_status_and_no_text_for_a_number(browser):
+    lines = saved(browser, "paper-2")
+    columns = [name for name in lines[0] if name.endswith(" status")]
+    gone = [(line, name) for line in lines for name in columns if line[name] in ("failed", "missing")]
+    for line, name in gone:
+        assert line[name.removesuffix(" status")] == ""
+    texts = [text for line in lines for name, text in line.items() if name.endswith(("↑", "↓"))]
+    assert "–" not in texts
+
+
+def test_marks_are_heard_and_neither_seen_nor_searched(browser):
+    cell = find(browser, f"{CARD} td.best")
+    hidden = cell.find_element("css selector", ".visually-hidden")
+    assert hidden.get_attribute("textContent").strip() == "best"
+    assert hidden.size["width"] <= 1
+    find(browser, f"{CARD} input").send_keys("second")
+    assert rows(browser) == []
+
+
+def test_tables_have_names_for_those_who_hear_them(browser):
+    names = [table.accessible_name for table in browser.find_elements("css selector", "table")]
+    assert len(names) > 5
+    assert all(names)
+    assert "Every two methods" in names
 
 
 def test_a_hostile_name_survives_the_download(browser):

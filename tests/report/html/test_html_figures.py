@@ -176,6 +176,23 @@ def test_examples_name_whom_they_show_and_say_that_nobody_chose(made):
     caption = " ".join(made["examples-1"].caption)
     assert SUBJECTS[0] in caption
     assert "Nobody chose" in caption
+    assert "dice % of the 3D scan, not of this slice" in caption
+
+
+def test_equal_pictures_have_no_id_to_share(tmp_path):
+    """Matplotlib names a picture after its pixels; methods that saw the same would share the name."""
+
+    def draw():
+        figure, axes = panels(2, 2, 1.0, 1.0)
+        for ax in axes:
+            ax.imshow(np.eye(4))
+        return figure
+
+    svg = inline_svg(Drawing("f", "F", "two equal pictures", (), draw).bytes("svg"), "f", "alt")
+    found = ElementTree.fromstring(svg)  # noqa: S314 - our own
+    assert sum(element.tag.endswith("image") for element in found.iter()) == 2
+    ids = [element.attrib["id"] for element in found.iter() if "id" in element.attrib]
+    assert len(ids) == len(set(ids))
 
 
 def test_views_of_all_methods_stand_side_by_side_with_their_sequences(made):

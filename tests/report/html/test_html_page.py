@@ -183,14 +183,14 @@ def test_every_part_of_a_whole_run_is_there(parsed):
     parts = [e.attributes["id"] for e in parsed.all("section")]
     assert parts == [
         "results", "differences", "efficiency", "domains", "transfer", "subjects", "labels", "embeddings",
-        "examples", "training", "failures", "provenance",
+        "examples", "views", "training", "failures", "provenance",
     ]  # fmt: skip
     figures = {e.attributes["data-name"] for e in parsed.all("figure")}
     assert figures == {
         "forest", "ranks", "label-efficiency", "domain-gap", "transfer-1", "transfer-2", "transfer-3",
         "critical-difference", "subjects", "embeddings-1-site", "embeddings-1-sequence",
         "examples-1", "examples-2", "examples-3",
-        "pretraining", "adaptation",
+        "pretraining", "adaptation", "views",
     }  # fmt: skip
 
 

@@ -1,0 +1,56 @@
+"""How far a difference moves with the subjects whose labels are used; tables average over label subsets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from mribench.compare.pairing import Paired, Place
+from mribench.report.cells import LEADERBOARD
+from mribench.statistics.subsets import SubsetComponents, subset_components
+from mribench.statistics.tables import SEED, SUBJECT, VALUE, aligned
+
+SUBSET = "subset_seed"
+
+
+def components(paired: Paired, places: Sequence[Place]) -> list[SubsetComponents | None]:
+    """Return the variance components of the difference over label subsets × seeds × subjects.
+
+    Args:
+        paired: what is compared.
+        places: cells of the leaderboard.
+
+    Returns:
+        one for each place; None where both sides share fewer than two subsets.
+    """
+    if any(rows.heads[SUBSET].nunique() < 2 for rows in (paired.first, paired.second)):
+        return [None] * len(places)
+    by = [*LEADERBOARD.keys, "metric"]
+    sides = [
+        dict(iter(means.groupby(by, dropna=False, sort=False)))
+        for means in paired.subject_means(LEADERBOARD, apart=(SUBSET,))
+    ]
+    keys = [(*(place.where[name] for name in LEADERBOARD.keys), place.metric) for place in places]
+    return [_of(sides[0][key], sides[1][key]) for key in keys]
+
+
+def subset_sd(found: SubsetComponents | None) -> float:
+    """Return the SD over label subsets, in units of the score; NaN where there is none."""
+    return math.nan if found is None else math.sqrt(found.subset)
+
+
+def _of(first: pd.DataFrame, second: pd.DataFrame) -> SubsetComponents | None:
+    shared = sorted(set(first[SUBSET].dropna()) & set(second[SUBSET].dropna()))
+    if len(shared) < 2:
+        return None
+    return subset_components(pd.concat([_differences(first, second, subset) for subset in shared]))
+
+
+def _differences(first: pd.DataFrame, second: pd.DataFrame, subset: float) -> pd.DataFrame:
+    """Return first minus second under one subset, a row for each seed and subject."""
+    sides = {name: side[side[SUBSET] == subset] for name, side in (("first", first), ("second", second))}
+    found = aligned(sides).difference()
+    places = pd.MultiIndex.from_product([found.seeds, found.subjects], names=[SEED, SUBJECT])
+    return pd.DataFrame({VALUE: found.table().ravel()}, index=places).reset_index().assign(**{SUBSET: subset})
