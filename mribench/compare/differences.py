@@ -190,8 +190,8 @@ def _caption(paired: Paired, rows: Sequence[Compared]) -> list[str]:
         (
             "p, these checkpoints: Wilcoxon's signed-rank test over subjects, seeds averaged, Holm over the"
             " same rows. These checkpoints only: it tells whether these trained networks differ, not the"
-            " methods. Between two equal methods it is below 0.05 about half of the time, at any number of"
-            " seeds; no verdict follows it."
+            " methods. Between two equal methods it is, uncorrected, below 0.05 about half of the time, at"
+            " any number of seeds; no verdict follows it."
         ),
         *_label_subsets(rows),
         (

@@ -59,7 +59,8 @@ def subset_components(means: pd.DataFrame) -> SubsetComponents:
     subsets, seeds = (list(dict.fromkeys(wide.index.get_level_values(level))) for level in (0, 1))
     full = wide.reindex(pd.MultiIndex.from_product([subsets, seeds]))
     cube = full.to_numpy(float).reshape(len(subsets), len(seeds), wide.shape[1])
-    return three_way(cube[:, :, np.isfinite(cube).all(axis=(0, 1))])
+    everywhere = np.isfinite(cube).all(axis=(0, 1)) & bool(len(wide))
+    return three_way(cube[:, :, everywhere])
 
 
 def three_way(cube: np.ndarray) -> SubsetComponents:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from support_cli import contents, refused
 
@@ -149,8 +150,11 @@ def test_a_damaged_lease(mribench, finished, results, text):
 def test_records_of_another_form(mribench, finished, results, damage):
     path = some(results, "evaluate") / "records.parquet"
     if damage == "page":
+        file = pq.ParquetFile(path)
+        chunk = file.metadata.row_group(0).column(file.schema_arrow.names.index("value"))
+        start = chunk.dictionary_page_offset or chunk.data_page_offset
         content = path.read_bytes()
-        path.write_bytes(content[:40] + bytes(200) + content[240:])
+        path.write_bytes(content[:start] + bytes(60) + content[start + 60 :])
     elif damage == "columns":
         pd.DataFrame({"a": [1]}).to_parquet(path)
     else:

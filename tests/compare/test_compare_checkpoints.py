@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -265,8 +264,10 @@ def test_what_nothing_was_trained_for_stands_in_every_subset(tmp_path: Path) -> 
         ((5, 6, 0), "5 seeds: about the methods, not only these checkpoints."),
         (
             (1, 6),
-            "1 to 6 seeds, by row: those with fewer than 5 do not speak of methods, those with one only of these"
-            " checkpoints.",
+            (
+                "1 to 6 seeds, by row: those with fewer than 5 do not speak of methods, those with one only"
+                " of these checkpoints."
+            ),
         ),
     ],
 )
@@ -288,4 +289,3 @@ def test_components_are_of_pairs_that_both_have(tmp_path: Path) -> None:
     assert rows[0].subsets is not None
     assert rows[0].subsets.subset == pytest.approx(expected)
     assert (rows[0].subsets.n_subjects, rows[0].found.n_subjects) == (8, 8)
-    assert isinstance(comparison_document(pairs_of(BENCHMARK, tmp_path / "b").pair).cells(), pd.DataFrame)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from mribench_tasks.denoising import UNIT_PEAK
 from mribench_tasks.metrics import ENTRIES, LesionF1, LesionF1Options, NSDOptions
 from mribench_tasks.metrics.nsd import NSD
@@ -178,6 +180,18 @@ def test_no_id_is_of_images_in_one_task_and_of_masks_in_another(registry, name, 
 def test_segmentation_is_scored_alike_in_every_profile(registry, name):
     ids = {tuple(metric.id for metric in made(registry, name, profile).metrics) for profile in PROFILES}
     assert len(ids) == 1
+
+
+def test_published_psnr_is_matched_in_every_profile_and_exactly_by_one_id(registry):
+    path = Path(__file__).parents[2] / "results" / "published" / "paper.yaml"
+    matched = yaml.safe_load(path.read_text(encoding="utf-8"))["match"]["metrics"]["PSNR"]
+    emitted = set()
+    for profile in PROFILES:
+        task = made(registry, "denoising", profile, metrics=["psnr:l1", "psnr:range"])
+        emitted |= {metric.id for metric in task.metrics}
+    assert set(matched) == emitted
+    released = made(registry, "denoising", "as-released").metrics
+    assert [name for name, differs in matched.items() if not differs] == [metric.id for metric in released]
 
 
 def test_ids_do_not_round_the_options_in_them():

@@ -194,7 +194,7 @@ def test_tested_marks_are_those_of_all_rows_too(tmp_path: Path) -> None:
     run = run_of(tmp_path, {"mine": layout, "all": {**layout, "methods": None}}, score=noisy, seeds=range(5))
     (mine,), (whole,) = build(run, "mine"), build(run, "all")
     assert mine.cells == (whole.cells[0], whole.cells[2])
-    assert [cell.mark for (cell,) in mine.cells if cell] == ["best", "none"]
+    assert [cell.mark for (cell,) in mine.cells if cell] == ["best", "second"]
     assert len(said_of_marks(mine)) == 1
     assert said_of_marks(whole) == []
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,13 @@ def test_a_claim_can_fail(paper: Published) -> None:
         assert found[name][0] == "does not hold", name
     nothing = claims(Published("none", paper.cells[paper.cells["method"].eq("none")], paper.about))
     assert {verdict for verdict, _ in nothing.values()} == {"cannot be told"}
+
+
+def test_counts_of_verdicts_in_the_readme(paper: Published) -> None:
+    counts = Counter(verdict for verdict, _ in claims(paper).values())
+    text = " ".join((PAPER.parent / "README.md").read_text(encoding="utf-8").split())
+    assert f"Of its {counts.total()} claims {counts['holds']} hold, {counts['understated']} are under" in text
+    assert f"{counts['does not hold']} do not hold, and {counts['cannot be told']} cannot be told" in text
 
 
 def test_gains(paper: Published, printed: Printed) -> None:

@@ -26,11 +26,11 @@ _READING = (
 )
 _MOST_SUBJECTS = 300
 """Subjects above which the test of these checkpoints is left out: its exact distribution takes N³ steps."""
-_WILCOXON = "Wilcoxon p, these checkpoints"
+_WILCOXON = "p of these checkpoints"
 _CHECKPOINTS = (
-    f"{_WILCOXON}: for these checkpoints only, seeds averaged, Wilcoxon's signed-rank test over subjects, "
-    "two-sided and exact, not corrected. It says nothing about methods: of two equal ones, lucky seeds make "
-    "it find a difference about half of the time."
+    f"{_WILCOXON}: about these checkpoints only, Wilcoxon's signed-rank test over subjects with seeds "
+    "averaged, two-sided, exact, not corrected. It says nothing about methods: of two equal ones, lucky seeds "
+    "make it find a difference about half of the time."
 )
 _AREAS = (
     "Mean score along the logarithm of the fraction of labels (the normalised area under the curve, by "

@@ -45,9 +45,14 @@ def downloaded(browser: Any, name: str) -> Path:
 
 
 def click(browser: Any, selector: str) -> None:
+    press(browser, find(browser, selector))
+
+
+def press(browser: Any, element: Any) -> None:
+    """Click where the element stands once nothing scrolls any more."""
     where = "{block: 'center', behavior: 'instant'}"
-    browser.execute_script(f"document.querySelector(arguments[0]).scrollIntoView({where})", selector)
-    find(browser, selector).click()
+    browser.execute_script(f"arguments[0].scrollIntoView({where})", element)
+    element.click()
 
 
 def sorted_by(browser: Any, column: int) -> str:
@@ -188,7 +193,7 @@ def method(browser: Any, row: str) -> Any:
 
 def test_methods_are_chosen_once_for_all_tables_and_figures(browser):
     assert shown_methods(browser, HOSTILE) == (True, True, 1.0)
-    method(browser, HOSTILE).click()
+    press(browser, method(browser, HOSTILE))
     assert method(browser, HOSTILE).get_attribute("aria-pressed") == "false"
     assert shown_methods(browser, HOSTILE) == (False, False, 0.1)
     assert shown_methods(browser, "seqinv") == (True, True, 1.0)
@@ -196,7 +201,7 @@ def test_methods_are_chosen_once_for_all_tables_and_figures(browser):
     pairs = rows(browser, "#table-differences")
     assert len(pairs) == 10, "no pair of it either"
     find(browser, f"{CARD} input").send_keys("seq")
-    method(browser, "seqaug").click()
+    press(browser, method(browser, "seqaug"))
     assert rows(browser) == ["seqinv"], "with the filter of the table"
     click(browser, ".methods .all")
     assert rows(browser) == ["seqaug", "seqinv"]
@@ -214,13 +219,13 @@ def test_columns_of_a_hidden_method_go_and_headers_stay_over_theirs(browser):
             selector,
         )
 
-    method(browser, "base").click()
+    press(browser, method(browser, "base"))
     leaf, over = f"{paper} thead tr:last-child th", f"{paper} thead tr:first-child th"
     assert rights(over)[-1] == rights(leaf)[-1] == rights(f"{paper} tbody tr:first-child td")[-1]
 
 
 def test_a_faded_method_is_faded_in_the_saved_figure(browser):
-    method(browser, "seqaug").click()
+    press(browser, method(browser, "seqaug"))
     click(browser, "#figure-ranks .svg")
     root = ElementTree.fromstring(downloaded(browser, "ranks.svg").read_text(encoding="utf-8"))  # noqa: S314
     assert {element.get("opacity") for element in root.iter() if element.get("class") == "faded"} == {"0.1"}

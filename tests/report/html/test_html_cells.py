@@ -31,7 +31,7 @@ from mribench.statistics.tables import seed_subject_table
 
 LABELS = ("GM", "WM")
 LEVELS = {"base": 0.5, "seqinv": 0.8, "other": 0.8}
-WILCOXON = "Wilcoxon p, these checkpoints"
+WILCOXON = "p of these checkpoints"
 
 
 def separable(cell: dict[str, Any], metric: str, subject: str, label: str) -> float:
