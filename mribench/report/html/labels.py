@@ -16,8 +16,18 @@ _WHAT = (
     "Mean ± SE of each label at the largest fraction of labelled subjects, in-domain, sequences averaged; "
     "only rows with results."
 )
-_BY = ["row", "metric", "label"]
-_PLANNED = ["row", "arm", "metric", "higher_is_better", "jobs_expected", "jobs_done", "jobs_failed"]
+_PROFILES = "Marks are among the rows of one profile."
+_BY = ["row", "profile", "metric", "label"]
+_PLANNED = [
+    "row",
+    "arm",
+    "profile",
+    "metric",
+    "higher_is_better",
+    "jobs_expected",
+    "jobs_done",
+    "jobs_failed",
+]
 _COUNTS = ["n_subjects", "n_subjects_total", "n_seeds", "n_rows", "n_failed"]
 
 
@@ -43,7 +53,9 @@ def _table(material: Material, panels: list[Panel], scores: pd.DataFrame, labels
     rows = [row for row in material.rows if row in with_results]
     columns = [(panel, label) for panel in panels for label in labels]
     task = panels[0].task
-    sentences = (_WHAT, marks_sentence(set(frame["mark_style"])), material.claim())
+    signs = marks_sentence(set(frame["mark_style"]))
+    several = signs and frame["profile"].nunique() > 1
+    sentences = (_WHAT, signs, _PROFILES if several else "", material.claim())
     return Table(
         name=f"labels-{task}",
         title=f"{panels[0].title}: label by label",
@@ -67,7 +79,7 @@ def _frame(material: Material, panel: Panel, scores: pd.DataFrame, labels: list[
     frame = frame.merge(estimates_of(means, _BY), on=_BY, how="left")
     frame[_COUNTS] = frame[_COUNTS].fillna(0).astype("int64")
     frame["status"] = cell_statuses(frame)
-    return frame.join(marks(frame, ["label"], means, material.run.marking))
+    return frame.join(marks(frame, ["profile", "label"], means, material.run.marking))
 
 
 def _of_labels(scores: pd.DataFrame, panel: Panel, labels: list[str]) -> pd.DataFrame:

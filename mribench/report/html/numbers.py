@@ -29,8 +29,8 @@ _MOST_SUBJECTS = 300
 _WILCOXON = "p of these checkpoints"
 _CHECKPOINTS = (
     f"{_WILCOXON}: about these checkpoints only, Wilcoxon's signed-rank test over subjects with seeds "
-    "averaged, two-sided, exact, not corrected. It says nothing about methods: of two equal ones, lucky seeds "
-    "make it find a difference about half of the time."
+    "averaged, two-sided, exact, not corrected. It says nothing about methods: of two equal ones, lucky "
+    "seeds make it find a difference about half of the time."
 )
 _AREAS = (
     "Mean score along the logarithm of the fraction of labels (the normalised area under the curve, by "

@@ -22,18 +22,28 @@ _UNTESTED = "not tested"
 
 
 def overview(material: Material) -> list[Table]:
-    """Return a row per task and metric: the best, the next, and what is not separated from the best."""
-    found = [(panel, cells) for panel in material.panels if len(cells := _competing(material, panel))]
+    """Return a row per task, metric and profile: the best, the next, what is not separated from the best."""
+    found = [
+        (panel, str(profile), mine)
+        for panel in material.panels
+        if len(cells := _competing(material, panel))
+        for profile, mine in cells.groupby("profile", sort=True)
+    ]
     if not found:
         return []
-    tested = any(cells["mark_style"].eq(TESTED).any() for _, cells in found)
+    tested = any(cells["mark_style"].eq(TESTED).any() for _, _, cells in found)
+    several = len(material.run.manifest["profiles"]) > 1
     columns = ["leads", "mean", "next", "its mean", "seeds"]
     columns += ["not separated from the best"] if tested else []
     return [
         Table(
             "at-a-glance", "At a glance", ("task", "metric"),
-            tuple(Row((panel.title, panel.label)) for panel, _ in found),
-            tuple(Column((name,)) for name in columns), tuple(_line(*each)[: len(columns)] for each in found),
+            tuple(
+                Row((f"{panel.title} [{profile}]" if several else panel.title, panel.label))
+                for panel, profile, _ in found
+            ),
+            tuple(Column((name,)) for name in columns),
+            tuple(_line(panel, cells)[: len(columns)] for panel, _, cells in found),
             tuple(filter(None, (_WHAT, _TESTED if tested else "", material.claim()))),
         )
     ]  # fmt: skip

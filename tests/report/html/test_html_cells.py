@@ -21,6 +21,7 @@ from mribench.report.formatting import cell_text
 from mribench.report.html import numbers, page
 from mribench.report.html.labels import label_tables
 from mribench.report.html.numbers import pair_table
+from mribench.report.html.overview import overview
 from mribench.report.html.tables import Datum, show
 from mribench.report.layouts import leaderboard
 from mribench.report.marking import marks_sentence
@@ -341,6 +342,23 @@ def test_pairs_are_of_one_profile(tmp_path):
         for profile in ("corrected", "paper")
         for one, other in itertools.combinations(LEVELS, 2)
     }
+
+
+def test_marks_of_labels_are_among_the_rows_of_one_profile(tmp_path):
+    (table,) = label_tables(two_profiles(tmp_path))
+    found = by_label(table)
+    for profile in ("corrected", "paper"):
+        assert {cell.mark for cell in found[f"seqinv [{profile}]"]} == {"best"}
+        assert {cell.mark for cell in found[f"base [{profile}]"]} == {"second"}
+    assert "Marks are among the rows of one profile." in table.caption
+
+
+def test_each_profile_has_its_own_leader(tmp_path):
+    (table,) = overview(two_profiles(tmp_path))
+    heads = [row.header[0] for row in table.rows]
+    assert heads == [f"tissue · 100 % labels [{profile}]" for profile in ("corrected", "paper")]
+    leaders = [(line[0].text, line[2].text) for line in table.cells]
+    assert leaders == [(f"seqinv [{name}]", f"base [{name}]") for name in ("corrected", "paper")]
 
 
 def test_one_method_in_two_profiles_is_no_pair(tmp_path):
