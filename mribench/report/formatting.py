@@ -30,9 +30,13 @@ def row_header(row: Row) -> tuple[str, ...]:
     return (f"{row.header[0]}{row.flags}", *row.header[1:])
 
 
-def digits_for(se: float, digits: int) -> int:
+_ROUNDING = 1e-12
+"""A spread of less than this share of the mean is what floating point leaves of none."""
+
+
+def digits_for(se: float, digits: int, mean: float = 0.0) -> int:
     """Return the decimals that show ``se``: ``digits``, or more where it would print as 0.0."""
-    if not math.isfinite(se) or se <= 0:
+    if not math.isfinite(se) or se <= _ROUNDING * abs(mean):
         return digits
     while round(se, digits) == 0:
         digits += 1
@@ -45,13 +49,13 @@ def _value_text(cell: Cell) -> str:
     if not math.isnan(cell.low):
         return _interval_text(cell)
     se = cell.se * cell.scale
-    digits = digits_for(se, cell.digits)
+    digits = digits_for(se, cell.digits, cell.mean * cell.scale)
     # + 0.0, so that what rounds to zero has no minus
     mean = f"{round(cell.mean * cell.scale, digits) + 0.0:.{digits}f}"
     return mean if math.isnan(se) else f"{mean} ± {se:.{digits}f}"
 
 
 def _interval_text(cell: Cell) -> str:
-    digits = digits_for((cell.high - cell.low) / 2 * cell.scale, cell.digits)
+    digits = digits_for((cell.high - cell.low) / 2 * cell.scale, cell.digits, cell.mean * cell.scale)
     mean, low, high = (round(value * cell.scale, digits) + 0.0 for value in (cell.mean, cell.low, cell.high))
     return f"{mean:+.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"

@@ -246,6 +246,10 @@ def test_digits_grow_only_where_the_se_would_vanish() -> None:
     assert digits_for(0.04, 1) == 2
     assert digits_for(4e-9, 1) == 9
     assert digits_for(0.0, 1) == digits_for(math.nan, 1) == digits_for(math.inf, 1) == 1
+    assert digits_for(4e-9, 1, 80.0) == 9
+    assert digits_for(1e-14, 1, 80.0) == 1, "rounding, not a spread"
+    same = TableCell(-0.8, status="ok", digits=2, low=-0.8 - 1e-16, high=-0.8 + 1e-16)
+    assert cell_text(same) == "-0.80 [-0.80, -0.80]"
 
 
 def test_saved_reports(results: Path, tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def _interval(cell: Cell) -> str:
     """Return the interval of a mean as it is shown; empty where the text has it already."""
     if cell.interval is None or cell.text is not None or math.isnan(cell.mean):
         return ""
-    digits = digits_for(cell.se * cell.scale, cell.digits)
+    digits = digits_for(cell.se * cell.scale, cell.digits, cell.mean * cell.scale)
     low, high = (f"{round(end * cell.scale, digits) + 0.0:.{digits}f}" for end in cell.interval)
     return f"[{low}, {high}]"
 
