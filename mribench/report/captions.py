@@ -9,7 +9,7 @@ import pandas as pd
 from mribench.report.cells import Question
 from mribench.report.load import RunData
 from mribench.report.manifest import policy_of, profile_sentence, profiles_shown
-from mribench.report.marking import TESTED, marks_sentence
+from mribench.report.marking import PLAIN, TESTED, marks_sentence
 from mribench.statistics.difference import ENOUGH_SEEDS
 from mribench.statistics.scores import Policy
 
@@ -168,6 +168,7 @@ def claim(frame: pd.DataFrame) -> str:
         return "One seed: valid for these checkpoints only."
     if 1 < seeds < ENOUGH_SEEDS:
         return f"{seeds} seeds: too few seeds to tell methods apart."
-    if not seeds or ("mark_style" in frame and frame["mark_style"].eq(TESTED).any()):
-        return ""  # the marks say it
+    styles = set(frame["mark_style"]) if "mark_style" in frame else {PLAIN}
+    if not seeds or PLAIN not in styles or TESTED in styles:
+        return ""  # nothing is marked, or the marks say it
     return "Marks follow the means; differences are not tested."

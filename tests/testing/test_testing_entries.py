@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import pytest
 import torch
 from pydantic import Field
+from testing_overlap import Overlap
 
 from mribench.interfaces import (
     Dataset,
     Entry,
-    Metric,
     Objective,
     Options,
-    Score,
 )
 from mribench.testing import (
     ConformanceError,
@@ -44,24 +42,6 @@ class Distance(Objective):
 class NoTerms(Distance):
     def loss(self, views, step, total_steps):
         return {}
-
-
-class Overlap(Metric):
-    """Conforms: intersection over union."""
-
-    id, value_range, on_empty = "iou", (0.0, 1.0), "0 when one mask is empty, left out when both are"
-
-    def score(self, prediction, target, spacing_mm, mask=None):
-        from mribench.errors import DataError
-
-        if prediction.shape != target.shape or prediction.dtype != bool or target.dtype != bool:
-            raise DataError("expected two masks")
-        empty = prediction.any(), target.any()
-        if empty == (False, False):
-            return Score(math.nan, "both-empty")
-        status = {(False, True): "pred-empty", (True, False): "ref-empty"}.get(empty, "ok")
-        value = float((prediction & target).sum() / (prediction | target).sum())
-        return Score(value, status, math.nan if status == "ok" else 0.0)
 
 
 class Described(Options):
