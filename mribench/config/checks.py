@@ -50,6 +50,18 @@ def cross_check(config: BenchmarkConfig) -> None:
             )
         if task.data not in config.splits:
             raise problem(place, f"cohort '{task.data}' has no split", f"add splits.{task.data}")
+    _check_layouts(config)
+
+
+def _check_layouts(config: BenchmarkConfig) -> None:
+    """Refuse layouts that show what the benchmark does not have: they would be empty, and nobody knew why."""
+    known = {"methods": [*config.methods, *config.reference_arms], "tasks": [*config.tasks]}
+    for layout, spec in config.report.layouts.items():
+        for field, names in known.items():
+            for name in getattr(spec, field) or ():
+                if name not in names:
+                    place = f"report.layouts.{layout}.{field}"
+                    raise problem(place, f"the benchmark has no '{name}'", did_you_mean(name, names))
 
 
 def _check_methods(config: BenchmarkConfig) -> None:

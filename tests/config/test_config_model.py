@@ -133,6 +133,10 @@ KNOWN = "known: augment, encoder, objective, pretrain, views"
          "add the sequences that the embeddings should not depend on"),
         ("tasks:", "invariance: {scan: {sequences: [T1w, T2w]}}\ntasks:",
          "invariance.scan: no cohort of this name has a split", "did you mean 'scans'?"),
+        ("tasks:", "report: {layouts: {m: {rows: [method], columns: [task], methods: [plan]}}}\ntasks:",
+         "report.layouts.m.methods: the benchmark has no 'plan'", "did you mean 'plain'?"),
+        ("tasks:", "report: {layouts: {m: {rows: [method], columns: [task], tasks: [fins]}}}\ntasks:",
+         "report.layouts.m.tasks: the benchmark has no 'fins'", "did you mean 'find'?"),
         # values
         ("seeds: [0, 1]", "seeds: []", "seeds: expected at least 1 item, got 0", ""),
         ("seeds: [0, 1]", "seeds: [1, 0, 1]", "seeds: expected no value twice, got 1 more than once", ""),
