@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.errors import MRIBenchError
+from mribench.errors import MRIBenchError, did_you_mean
 from mribench.report.cells import Question, cell_frame, metric_label
 from mribench.report.flags import Flags
 from mribench.report.load import RunData
@@ -68,8 +68,26 @@ def layout_frame(run: RunData, name: str) -> pd.DataFrame:
     return frame
 
 
+def _check(tasks: Mapping[str, Mapping[str, Any]], layout: Mapping[str, Any]) -> None:
+    known = {
+        "metrics": [metric["id"] for task in tasks.values() for metric in task["metrics"]],
+        "fractions": [fraction for task in tasks.values() for fraction in task["fractions"]],
+        "sites": [site for task in tasks.values() for site in task["sites"]],
+    }
+    for field, names in known.items():
+        for name in layout.get(field) or ():
+            if name not in names:
+                place = f"report.layouts: {field}: the benchmark has no {field.removesuffix('s')} '{name}'"
+                raise MRIBenchError(place, did_you_mean(str(name), list(dict.fromkeys(map(str, names)))))
+
+
 def _places(run: RunData, layout: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the cells in the places that a layout shows, of all methods."""
+    """Return the cells in the places that a layout shows, of all methods.
+
+    Raises:
+        MRIBenchError: for a choice that the results do not have.
+    """
+    _check(run.manifest["tasks"], layout)
     frame = cell_frame(run, question_of(layout))
     for choice, column in _CHOICES.items():
         if layout.get(choice):

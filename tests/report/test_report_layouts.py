@@ -309,3 +309,20 @@ def test_every_built_in_name_is_taken(tmp_path: Path) -> None:
     for name in table_names(run_of(tmp_path, {})):
         with pytest.raises(ValidationError, match="taken"):
             ReportSpec.model_validate({"layouts": {name: {"rows": ["method"], "columns": ["site"]}}})
+
+
+@pytest.mark.parametrize(
+    ("choice", "message", "hint"),
+    [
+        ({"metrics": ["hd95"]}, "the benchmark has no metric 'hd95'", "hd95:max-directed"),
+        ({"fractions": [0.5]}, "the benchmark has no fraction '0.5'", ""),
+        ({"sites": ["Boston"]}, "the benchmark has no site 'Boston'", ""),
+    ],
+)
+def test_a_choice_that_the_results_do_not_have_is_refused(
+    tmp_path: Path, choice: dict[str, Any], message: str, hint: str
+) -> None:
+    layout = {"rows": ["method"], "columns": ["task", "fraction", "metric", "site", "sequence"], **choice}
+    with pytest.raises(MRIBenchError, match=message) as refused:
+        table_of(tmp_path, layout)
+    assert hint in (refused.value.hint or "")

@@ -53,6 +53,8 @@ def save_figures(
 ) -> list[Path]:
     """Write every figure as ``<name>.svg`` and ``<name>.pdf``, for papers and talks; return their paths.
 
+    What the seeds forbid to claim stands in the figure itself, the whole captions in ``captions.md``.
+
     Args:
         run: from ``load_run``.
         directory: the results directory it was read from; None leaves out embeddings, slices and curves.
@@ -63,14 +65,21 @@ def save_figures(
         StoreError: when they cannot be written.
     """
     material = Material(run, directory)
-    written = []
+    claim = material.claim()
+    written, captions = [], []
     try:
         target.mkdir(parents=True, exist_ok=True)
         for drawing in (found for group in GROUPS for found in drawings(material, group)):
+            said = [sentence for sentence in drawing.caption if sentence]
+            captions.append(f"## {drawing.name}: {drawing.title}\n\n{' '.join(said)}\n")
+            note = claim if claim in said else ""
             for file_format in formats:
                 path = target / f"{drawing.name}.{file_format}"
-                path.write_bytes(drawing.bytes(file_format, text_as_paths=True))
+                path.write_bytes(drawing.bytes(file_format, text_as_paths=True, note=note))
                 written.append(path)
+        if captions:
+            (target / "captions.md").write_text("\n".join(captions), encoding="utf-8")
+            written.append(target / "captions.md")
     except OSError as error:
         raise StoreError(
             f"cannot write the figures to {target}: {error.strerror}", "give another --figures"

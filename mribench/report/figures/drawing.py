@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mribench.report.figures.style import TAG, plain_style
+from mribench.report.figures.style import MUTED, TAG, plain_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,12 +35,13 @@ class Drawing:
     caption: tuple[str, ...]
     draw: Callable[[], Figure]
 
-    def bytes(self, file_format: str, *, text_as_paths: bool = False) -> bytes:
+    def bytes(self, file_format: str, *, text_as_paths: bool = False, note: str = "") -> bytes:
         """Return the figure as ``svg``, ``pdf`` or ``png``; the same for the same results.
 
         Args:
             file_format: one of these.
             text_as_paths: draw the letters of an SVG, so that it looks the same without the font.
+            note: a line below it.
         """
         import matplotlib
 
@@ -48,7 +49,10 @@ class Drawing:
         stream = io.BytesIO()
         with plain_style():
             matplotlib.rcParams["svg.fonttype"] = "path" if text_as_paths else "none"
-            self.draw().savefig(stream, format=file_format, metadata=metadata.get(file_format), dpi=150)
+            figure = self.draw()
+            if note:
+                figure.supxlabel(note, fontsize=7, color=MUTED)
+            figure.savefig(stream, format=file_format, metadata=metadata.get(file_format), dpi=150)
         content = stream.getvalue()
         if (
             file_format == "svg" and text_as_paths

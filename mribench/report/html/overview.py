@@ -18,6 +18,10 @@ _TESTED = (
     "Not separated from the best: all pairs tested (crossed over seeds and subjects, Holm); not separated is "
     "not equal."
 )
+_WIDE = (
+    "With two seeds an interval has one degree of freedom for them (Student's t is 12.7): it can leave the "
+    "range of its metric."
+)
 _UNTESTED = "not tested"
 
 
@@ -33,7 +37,7 @@ def overview(material: Material) -> list[Table]:
         return []
     tested = any(cells["mark_style"].eq(TESTED).any() for _, _, cells in found)
     several = len(material.run.manifest["profiles"]) > 1
-    columns = ["leads", "mean", "next", "its mean", "seeds"]
+    columns = ["best mean", "mean", "next", "its mean", "seeds"]
     columns += ["not separated from the best"] if tested else []
     return [
         Table(
@@ -44,9 +48,13 @@ def overview(material: Material) -> list[Table]:
             ),
             tuple(Column((name,)) for name in columns),
             tuple(_line(panel, cells)[: len(columns)] for panel, _, cells in found),
-            tuple(filter(None, (_WHAT, _TESTED if tested else "", material.claim()))),
+            tuple(filter(None, (_WHAT, _TESTED if tested else "", _wide(found), material.claim()))),
         )
     ]  # fmt: skip
+
+
+def _wide(found: list[tuple[Panel, str, pd.DataFrame]]) -> str:
+    return _WIDE if any(cells["n_seeds"].eq(2).any() for _, _, cells in found) else ""
 
 
 def _competing(material: Material, panel: Panel) -> pd.DataFrame:

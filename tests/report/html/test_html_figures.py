@@ -467,14 +467,24 @@ def test_figures_are_saved_for_papers(tmp_path):
     material = write(tmp_path / "run")
     written = save_figures(material.run, tmp_path / "run", tmp_path / "a" / "figures")
     names = {path.name for path in written}
-    assert names == {
-        f"{n}.{e}" for n in ("forest", "ranks", "domain-gap", "subjects") for e in ("svg", "pdf")
-    }
+    figures = ("forest", "ranks", "domain-gap", "subjects")
+    assert names == {f"{n}.{e}" for n in figures for e in ("svg", "pdf")} | {"captions.md"}
     for path in written:
-        assert path.stat().st_size > 1000
+        assert path.stat().st_size > (1000 if path.suffix != ".md" else 100)
+    captions = (tmp_path / "a" / "figures" / "captions.md").read_text(encoding="utf-8")
+    assert [line.split(":")[0] for line in captions.splitlines() if line.startswith("## ")] == [
+        f"## {name}" for name in figures
+    ]
+    assert captions.count(material.claim()) == len(figures)
     saved = ElementTree.parse(tmp_path / "a" / "figures" / "forest.svg")  # noqa: S314 - our own
     texts = saved.iter(f"{SVG}text")
     assert list(texts) == [], "letters are drawn: no font is needed"
+
+
+def test_a_note_stands_in_the_figure_and_only_where_it_is_asked_for():
+    noted = toy().bytes("svg", note="2 seeds: too few seeds")
+    assert b"2 seeds: too few seeds" in noted
+    assert b"too few" not in toy().bytes("svg")
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):
