@@ -37,7 +37,7 @@ def overview(material: Material) -> list[Table]:
         return []
     tested = any(cells["mark_style"].eq(TESTED).any() for _, _, cells in found)
     several = len(material.run.manifest["profiles"]) > 1
-    columns = ["best mean", "mean", "next", "its mean", "seeds"]
+    columns = ["best mean", "mean", "next", "its mean"]
     columns += ["not separated from the best"] if tested else []
     return [
         Table(
@@ -48,13 +48,16 @@ def overview(material: Material) -> list[Table]:
             ),
             tuple(Column((name,)) for name in columns),
             tuple(_line(panel, cells)[: len(columns)] for panel, _, cells in found),
-            tuple(filter(None, (_WHAT, _TESTED if tested else "", _wide(found), material.claim()))),
+            tuple(filter(None, (_WHAT, _TESTED if tested else "", *_seeds(found), material.claim()))),
         )
     ]  # fmt: skip
 
 
-def _wide(found: list[tuple[Panel, str, pd.DataFrame]]) -> str:
-    return _WIDE if any(cells["n_seeds"].eq(2).any() for _, _, cells in found) else ""
+def _seeds(found: list[tuple[Panel, str, pd.DataFrame]]) -> tuple[str, str]:
+    """Return the sentences on how many seeds there are, and on what two of them do to an interval."""
+    of_best = sorted({int(cells["n_seeds"].iloc[0]) for _, _, cells in found})
+    two = any(cells["n_seeds"].eq(2).any() for _, _, cells in found)
+    return f"Train seeds of the best: {' or '.join(map(str, of_best))}.", _WIDE if two else ""
 
 
 def _competing(material: Material, panel: Panel) -> pd.DataFrame:
@@ -78,7 +81,6 @@ def _line(panel: Panel, cells: pd.DataFrame) -> tuple[Cell | None, ...]:
         _mean(first, panel),
         _text(second.row) if second else None,
         _mean(second, panel) if second else None,
-        Cell(float(first.n_seeds), status="ok", digits=0),
         _text((", ".join(others) or "none") if tested else _UNTESTED),
     )
 

@@ -14,7 +14,7 @@ from mribench.report.model import Cell, Row, Table
 from mribench.validation import printable
 
 _ALWAYS_SHOWN = re.compile(
-    r"^(Incomplete|Failed jobs|Marks are those|[†‡§¶])|too few seeds|these checkpoints only"
+    r"^(Incomplete|Failed jobs|Marks are those|With two seeds|[†‡§¶])|too few seeds|these checkpoints only"
 )
 """Sentences about what is not there, what is odd and what may not be claimed."""
 _MOST_CHIPS = 12

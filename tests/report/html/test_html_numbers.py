@@ -232,12 +232,19 @@ def test_the_overview_names_the_best_two_by_mean(material):
     frame = material.in_domain
     here = frame[frame["task"].eq("tissue") & frame["fraction"].eq(1.0) & frame["status"].eq("ok")]
     ranked = here[here["arm"].ne("identity")].sort_values("mean", ascending=False)
-    leads, mean, following, second, seeds = table.cells[0]
+    leads, mean, following, second = table.cells[0]
     assert (leads.text, following.text) == tuple(ranked["row"].iloc[:2])
     assert (mean.mean, second.mean) == tuple(ranked["mean"].iloc[:2])
-    assert seeds.mean == ranked["n_seeds"].iloc[0]
+    assert "Train seeds of the best: 3." in said(table)
     assert "too few seeds" in said(table)
-    assert [column.header[0] for column in table.columns][-1] == "seeds", "nothing was tested"
+    assert [column.header[0] for column in table.columns][-1] == "its mean", "nothing was tested"
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_two_seeds_are_said_to_make_impossible_intervals(tmp_path, seeds):
+    material = made(tmp_path, {"t": task([DICE])}, ("base", "seqinv"), tuple(range(seeds)), score)
+    (table,) = overview(material)
+    assert ("Student's t is 12.7" in said(table)) == (seeds == 2)
 
 
 def test_the_lowest_error_leads(material):
@@ -256,10 +263,11 @@ def test_with_enough_seeds_the_overview_says_what_is_not_separated(tmp_path):
 
     material = made(tmp_path, {"t": task([DICE])}, tuple(levels), tuple(range(5)), of)
     (table,) = overview(material)
-    ((leads, _, following, _, seeds, tied),) = table.cells
+    ((leads, _, following, _, tied),) = table.cells
     assert {leads.text, following.text} == {"seqinv", "other"}
     assert tied.text == following.text
-    assert seeds.mean == 5
+    assert "Train seeds of the best: 5." in said(table)
+    assert "12.7" not in said(table)
     assert "not separated is not equal" in said(table)
 
 
