@@ -59,10 +59,15 @@ def _fit(console: Console, table: Table) -> bool:
     room = console.width - (Measurement.get(console, options, table).maximum - sum(most))
     if sum(least) > room:
         return False
-    spare, wanted = room - sum(least), sum(most) - sum(least)
-    if spare < wanted:
-        for column, low, high in zip(table.columns, least, most, strict=True):
-            column.width = low + (high - low) * spare // wanted
+    spare = room - sum(least)
+    wishes = [high - low for low, high in zip(least, most, strict=True)]
+    if spare < sum(wishes):
+        # who wants least is given it: a short column does not break for the sake of a long one
+        order = sorted(range(len(wishes)), key=lambda place: wishes[place])
+        for left, place in zip(range(len(order), 0, -1), order, strict=True):
+            share = min(wishes[place], spare // left)
+            table.columns[place].width = least[place] + share
+            spare -= share
     return True
 
 

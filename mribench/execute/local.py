@@ -11,7 +11,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from mribench import hookimpl
-from mribench.execute import live
 from mribench.interfaces.entry import Entry
 from mribench.interfaces.executor import Completed, Executor, Resources
 from mribench.interfaces.options import NoOptions
@@ -79,8 +78,7 @@ class LocalExecutor(Executor):
         from mribench.execute import worker
 
         gpu = self._slots.pop(0)
-        tracked = os.environ.get(live.RUN, "")  # the server has the environment of the first run
-        arguments = (str(directory), gpu, self._threads, True, tracked)
+        arguments = (str(directory), gpu, self._threads, True, dict(os.environ))
         process = self._process(target=worker.main, args=arguments, name=key)
         process.start()
         self._running[process.sentinel] = (key, gpu, process)

@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ import pyarrow.parquet as pq
 import torch
 
 from mribench.errors import MRIBenchError
-from mribench.execute import live
 from mribench.execute.live import LiveFile
 from mribench.execute.memory import keep_freed_memory
 from mribench.execute.provenance import versions
@@ -238,19 +237,26 @@ def visible_gpu(gpu: str, visible: str) -> str:
     return names[int(gpu)] if gpu.isdigit() and int(gpu) < len(names) else gpu
 
 
-def main(directory: str, gpu: str | None, threads: int, log: bool = True, tracked: str | None = None) -> None:
+def main(
+    directory: str,
+    gpu: str | None,
+    threads: int,
+    log: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> None:
     """Run a job in a process of its own, its output in ``log.txt``.
 
-    ``tracked`` is the id of the tracked run that asks for the job, empty for none; as in the environment
-    when it is not given.
+    ``environment`` is that of the process that asks for the job: a fork server has the one of the first run
+    that it served.
 
     Exits with 0 when it is done, 1 when it failed or was interrupted, ``ELSEWHERE`` when another process
     holds it.
     """
+    if environment is not None:
+        os.environ.clear()
+        os.environ.update(environment)
     if gpu is not None:
         os.environ[_VISIBLE] = visible_gpu(gpu, os.environ.get(_VISIBLE, ""))
-    if tracked is not None:
-        os.environ[live.RUN] = tracked
     folder = Path(directory)
     if log:
         with (folder / "log.txt").open("a") as file:
