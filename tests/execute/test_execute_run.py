@@ -250,7 +250,11 @@ def test_two_runs_at_once_share_the_work(finished: Path, tmp_path: Path) -> None
 def test_interrupt_keeps_a_checkpoint_and_goes_on(tmp_path: Path) -> None:
     options = ("--only", "*/pretrain/*", "--set", "defaults.pretrain.steps=300")
     process = subprocess.Popen(
-        command("run", TINY, "--results", tmp_path, *options), stderr=subprocess.PIPE, text=True
+        command("run", TINY, "--results", tmp_path, *options),
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell's background job ignores the signal, and its children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     leases = tmp_path / "tiny/jobs"
     wait_until(lambda: any('"done"' in p.read_text() for p in leases.glob("*/lease.json")), "steps are done")

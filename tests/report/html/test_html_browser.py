@@ -148,12 +148,12 @@ def test_tab_reaches_every_control_of_a_table(browser):
 
     browser.execute_script("document.querySelector('#table-at-a-glance th:last-child .sort').focus()")
     reached = []
-    for _ in range(9):
+    for _ in range(10):
         browser.switch_to.active_element.send_keys(Keys.TAB)
         now = browser.switch_to.active_element
         reached.append(now.get_attribute("class") or now.tag_name)
-    assert reached[:6] == ["input", "csv", "chip", "chip", "chip", "scroll"]
-    assert reached[6:] == ["sort"] * 3
+    assert reached[:7] == ["summary", "input", "csv", "chip", "chip", "chip", "scroll"]
+    assert reached[7:] == ["sort"] * 3
     outline = browser.execute_script("return getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"
 
