@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from mribench.compare.rows import CELL, Key, Rows, keys
+from mribench.compare.rows import CELL, Key, Rows
 from mribench.compare.sides import Pair, Side
 from mribench.report.digests import Recorded, recorded
+from mribench.statistics.scores import keys
 
 _STAGES = {"test": "key", "training": "adapt"}
 """What must be of the same subjects, and the column of the cells with the job that says so."""

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mribench.report.cells import Question, selected
+from mribench.statistics.scores import keys
 
 TRAINING = ["train_site", "train_sequence", "fraction", "subset_seed"]
 CELL = ["task", "dataset", "test_site", "test_sequence", *TRAINING]
@@ -76,9 +77,3 @@ def by_cell(scores: pd.DataFrame) -> Rows:
     place = scores.groupby(columns, dropna=False, observed=True, sort=False).ngroup().to_numpy()
     first = ~pd.Series(place).duplicated().to_numpy()
     return Rows(scores.loc[first, [*_ROW, *columns]].reset_index(drop=True), place, scores)
-
-
-def keys(frame: pd.DataFrame, columns: Sequence[str]) -> list[Key]:
-    """Return a key per row; what is not there is None, which unlike NaN equals itself."""
-    rows = frame[list(columns)].itertuples(index=False)
-    return [tuple(None if pd.isna(value) else value for value in row) for row in rows]

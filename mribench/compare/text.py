@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from mribench.compare.pairing import Place
-from mribench.report.cells import is_share
+from mribench.report.cells import is_share, scale_of
 from mribench.report.formatting import cell_text
 from mribench.report.model import Cell
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference
@@ -36,7 +36,7 @@ def scope_text(found: Sequence[Difference]) -> str:
 
 def value_cell(place: Place, value: float, low: float = math.nan, high: float = math.nan) -> Cell:
     """Return a value in the units of a place's metric; with an interval it is shown with its sign."""
-    scale, digits = (100.0, 1) if is_share(place.unit, place.value_range) else (1.0, 2)
+    scale, digits = scale_of(place)
     if math.isnan(value):
         return Cell(status="missing", scale=scale, digits=digits, text="n/a")
     return Cell(mean=value, status="ok", scale=scale, digits=digits, low=low, high=high)

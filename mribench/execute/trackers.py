@@ -7,19 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mribench.errors import ConfigError
-from mribench.interfaces.options import Component
+from mribench.interfaces.options import TrackerRef
 from mribench.interfaces.tracker import Tracker
 from mribench.registry import Registry
 
 _LIKE = "write it like --track name:key=value,other=value"
 _NEXT = re.compile(r"^(?:(?!//).)*:\s*[A-Za-z_]\w*\s*=")
 """Another option after a colon; what comes after ``//`` is of a URI."""
-
-
-class TrackerRef(Component):
-    """Reference to a tracker."""
-
-    kind = "tracker"
 
 
 @dataclass(frozen=True)

@@ -137,3 +137,9 @@ class MetricRef(Component):
     """Reference to a metric."""
 
     kind = "metric"
+
+
+class TrackerRef(Component):
+    """Reference to a tracker; ``--track`` makes them, benchmark files have none."""
+
+    kind = "tracker"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.report.cells import Question, cell_frame, is_share, metric_label
+from mribench.report.cells import Question, cell_frame, is_share, metric_label, scale_of
 from mribench.report.claim_kinds import place
 from mribench.report.formatting import NOTHING
 from mribench.report.load import RunData
@@ -171,7 +171,7 @@ def _row(cell: Any) -> tuple[str, ...]:
 def _cells(cell: Any) -> Sequence[Cell | None]:
     if cell is None:
         return (None, None, None)
-    scale, digits = (100.0, 1) if is_share(cell.unit, cell.value_range) else (1.0, 2)
+    scale, digits = scale_of(cell)
     own = Cell(
         cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
         cell.status, scale=scale, digits=digits,

@@ -9,7 +9,7 @@ import pandas as pd
 from mribench.report.cells import Question
 from mribench.report.load import RunData
 from mribench.report.manifest import policy_of, profile_sentence, profiles_shown
-from mribench.report.marking import PLAIN, TESTED, marks_sentence
+from mribench.report.marking import ONE_PROFILE, PLAIN, TESTED, marks_sentence
 from mribench.statistics.difference import ENOUGH_SEEDS
 from mribench.statistics.scores import Policy
 
@@ -31,7 +31,7 @@ def caption(run: RunData, frame: pd.DataFrame, question: Question, notes: Sequen
         f"Mean ± SE {whose(frame, run, question)}",
         _standard_error(frame),
         marks_sentence(set(frame["mark_style"])),
-        "Marks are among the rows of one profile." if frame["profile"].nunique() > 1 else "",
+        ONE_PROFILE if frame["profile"].nunique() > 1 else "",
         _empty_masks(_once(frame), run),
         *state(run, frame, notes),
     )

@@ -63,6 +63,11 @@ def is_share(unit: object, value_range: object) -> bool:
     return list(value_range) == [0, 1] if isinstance(value_range, Sequence) else True
 
 
+def scale_of(cell: Any) -> tuple[float, int]:
+    """Return what a metric is multiplied by where it is shown, and its decimals."""
+    return (100.0, 1) if is_share(cell.unit, cell.value_range) else (1.0, 2)
+
+
 def metric_label(cell: Any) -> str:
     """Return a metric with its unit and direction, as headers have it: ``dice % ↑``."""
     unit = "%" if is_share(cell.unit, cell.value_range) else cell.unit

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mribench.report.captions import claim, failed_jobs
-from mribench.report.cells import is_share, metric_label
+from mribench.report.cells import metric_label, scale_of
 from mribench.report.defect_effects import defects_frame
 from mribench.report.formatting import NOTHING
 from mribench.report.load import RunData
@@ -77,7 +77,7 @@ def _swaps(cell: Any) -> bool:
 
 def _shown(cell: Any) -> tuple[float, int]:
     """Return scale and digits."""
-    return (100.0, 1) if cell.kind == "findings" or is_share(cell.unit, cell.value_range) else (1.0, 2)
+    return (100.0, 1) if cell.kind == "findings" else scale_of(cell)
 
 
 def _cells(cell: Any) -> Iterator[Cell]:

@@ -13,7 +13,7 @@ from mribench.errors import MRIBenchError, did_you_mean
 from mribench.report.budget import NAME as BUDGET
 from mribench.report.budget import budget_table
 from mribench.report.captions import caption
-from mribench.report.cells import LEADERBOARD, Question, cell_frame, is_share, metric_label
+from mribench.report.cells import LEADERBOARD, Question, cell_frame, metric_label, scale_of
 from mribench.report.custom import header_of, in_order, layout_frame, layouts, question_of, with_hidden_rows
 from mribench.report.defects import NAME as DEFECTS
 from mribench.report.defects import defects_table
@@ -156,7 +156,7 @@ def _signed(column: tuple[str, ...], found: Flags) -> tuple[str, ...]:
 def _cell(cell: Any) -> Cell | None:
     if cell is None:
         return None
-    scale, digits = (100.0, 1) if is_share(cell.unit, cell.value_range) else (1.0, 2)
+    scale, digits = scale_of(cell)
     return Cell(
         cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
         cell.status, cell.mark, scale, digits, interval=interval_of(cell),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mribench.statistics.difference import ENOUGH_SEEDS
 from mribench.statistics.marks import Mark, mark
+from mribench.statistics.scores import keys as keys_of
 from mribench.statistics.scores import numbered
 from mribench.statistics.tables import SeedSubjectTable, split_tables
 from mribench.statistics.ties import ALPHA, judged
@@ -27,6 +28,7 @@ _TESTED = (
     "rows but identity, without incomplete cells; all pairs on shared seeds and subjects, crossed, Holm, "
     f"familywise error {100 * ALPHA:g} % in each place and metric."
 )
+ONE_PROFILE = "Marks are among the rows of one profile."
 _FEWER = f"Where they share fewer than {ENOUGH_SEEDS} seeds: plain best and second, which claim nothing."
 
 
@@ -48,12 +50,13 @@ def marks(frame: pd.DataFrame, keys: Sequence[str], means: pd.DataFrame, marking
     if marking != "none" and len(ranked):
         cells = frame.iloc[ranked]
         enough = marking == "ties" and bool(cells["n_seeds"].ge(ENOUGH_SEEDS).any())
-        heads, number = numbered(cells, [*keys, "metric"])
-        tables = _by_cell(means, [*keys, "metric"]) if enough else {}
+        place = [*keys, "metric"]
+        heads, number = numbered(cells, place)
+        tables = _by_cell(means, place) if enough else {}
         higher, mean, rows = (cells[name].to_numpy() for name in ("higher_is_better", "mean", "row"))
-        for family, where in enumerate(heads.itertuples(index=False, name=None)):
+        for family, where in enumerate(keys_of(heads, place)):
             at = np.flatnonzero(number == family)
-            known = {row: table for row in rows[at] if (table := tables.get((_key(where), row))) is not None}
+            known = {row: table for row in rows[at] if (table := tables.get((where, row))) is not None}
             style, found = _family(mean[at], rows[at], known, higher_is_better=bool(higher[at[0]]))
             named[ranked[at]], styles[ranked[at]] = found, style
     return pd.DataFrame({"mark": named, "mark_style": styles}, index=frame.index)
@@ -80,12 +83,5 @@ def marks_sentence(styles: Collection[str]) -> str:
 
 def _by_cell(means: pd.DataFrame, place: Sequence[str]) -> dict[tuple[Hashable, str], SeedSubjectTable]:
     heads, number = numbered(means, [*place, "row"])
-    where = heads[list(place)].itertuples(index=False, name=None)
-    keys = zip(map(_key, where), heads["row"], strict=True)
-    return dict(zip(keys, split_tables(means, number, len(heads)), strict=True))
-
-
-def _key(where: Hashable) -> Hashable:
-    """Return the place of a family such that nulls, which equal nothing, equal each other."""
-    parts = where if isinstance(where, tuple) else (where,)
-    return tuple(None if pd.isna(part) else part for part in parts)
+    cells = zip(keys_of(heads, place), heads["row"], strict=True)
+    return dict(zip(cells, split_tables(means, number, len(heads)), strict=True))

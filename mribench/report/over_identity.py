@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mribench.report.captions import state, whose
-from mribench.report.cells import LEADERBOARD, by_policy, cell_frame, is_share, metric_label, selected
+from mribench.report.cells import LEADERBOARD, by_policy, cell_frame, metric_label, scale_of, selected
 from mribench.report.flags import flags
 from mribench.report.load import RunData
 from mribench.report.model import Cell, Column, Row, Table
@@ -115,10 +114,9 @@ def _place(cell: Any) -> tuple[str, ...]:
 def _cell(cell: Any) -> Cell | None:
     if cell is None:
         return None
-    scale, digits = (100.0, 1) if is_share(cell.unit, cell.value_range) else (1.0, 2)
-    shown = math.isfinite(cell.low)
+    scale, digits = scale_of(cell)
     return Cell(
         cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
         cell.status, "none", scale, digits,
-        low=cell.low if shown else math.nan, high=cell.high if shown else math.nan,
+        low=cell.low, high=cell.high,
     )  # fmt: skip

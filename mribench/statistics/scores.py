@@ -112,7 +112,8 @@ def subject_means(
     heads, number = numbered(scores, by)
     seed = scores["seed"].fillna(UNTRAINED).astype(np.int64)
     codes = pd.DataFrame({name: pd.factorize(scores[name])[0] for name in (*within, "session")})
-    codes["pair"] = _joint([number, pd.factorize(seed)[0], pd.factorize(scores["subject"])[0]])
+    who = pd.factorize(scores["subject"])[0]
+    codes["pair"] = _joint([number, pd.factorize(seed)[0], who])
     rows = pd.DataFrame(
         {
             "value": counted(scores, policy).mask(failed),
@@ -129,7 +130,7 @@ def subject_means(
     compared = [name for name in by if name not in across]
     scope = numbered(scores, compared)[1] if across else number
     cells = _joint([np.zeros(len(codes), dtype=np.int64), *(codes[name].to_numpy() for name in within)])
-    person = _joint([scope[origin], pd.factorize(scores["subject"])[0][origin]])
+    person = _joint([scope[origin], who[origin]])
     whole = _whole(codes["pair"].to_numpy(), person, cells)
     rows, first = _averaged(rows, codes["pair"].to_numpy())
     origin = origin[first]
@@ -223,6 +224,12 @@ def numbered(means: pd.DataFrame, by: Sequence[str]) -> tuple[pd.DataFrame, np.n
     number = means.groupby(list(by), dropna=False, sort=False, observed=True).ngroup().to_numpy()
     first = ~pd.Series(number).duplicated().to_numpy()
     return means.loc[first, list(by)].reset_index(drop=True), number
+
+
+def keys(frame: pd.DataFrame, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return a key per row; what is not there is None, which unlike NaN equals itself."""
+    rows = frame[list(columns)].itertuples(index=False)
+    return [tuple(None if pd.isna(value) else value for value in row) for row in rows]
 
 
 def _of_table(table: SeedSubjectTable) -> dict[str, float]:

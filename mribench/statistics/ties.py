@@ -64,13 +64,6 @@ def compare_family(
         alpha: level of the familywise error.
     """
     tables = {row: single_table(group) for row, group in groups.items()}
-    return compare_tables(tables, higher_is_better=higher_is_better, name=name, alpha=alpha)
-
-
-def compare_tables(
-    tables: Mapping[str, SeedSubjectTable], *, higher_is_better: bool, name: str = "", alpha: float = ALPHA
-) -> Family:
-    """As ``compare_family``, of tables."""
     found = judged(tables, higher_is_better=higher_is_better, alpha=alpha)
     names, cube = found.names, found.cube
     _, n_seeds, n_subjects = cube.shape

@@ -20,6 +20,7 @@ from mribench.interfaces.options import (
     SequenceRef,
     SplitRef,
     TaskRef,
+    TrackerRef,
     ViewsRef,
 )
 from mribench.plugins import load_registry
@@ -34,19 +35,12 @@ from mribench.testing.tasks import check_task
 from mribench.testing.trackers import check_tracker
 from mribench.testing.views import check_views
 
-
-class _TrackerRef(Component):
-    """Reference to a tracker; benchmark files have none."""
-
-    kind = "tracker"
-
-
 _NAME = re.compile(r"[a-z0-9]+([-.:][a-z0-9]+)*")
 _REFERENCES: Mapping[str, type[Component]] = {
     reference.kind: reference
     for reference in (
         DatasetRef, DecoderRef, EncoderRef, MetricRef, ObjectiveRef, SequenceRef, SplitRef, TaskRef, ViewsRef,
-        _TrackerRef,
+        TrackerRef,
     )
 }  # fmt: skip
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mribench.compare.rows import CELL, COLUMNS, Rows, by_cell, keys
+from mribench.compare.rows import CELL, COLUMNS, Rows, by_cell
 from mribench.report.cells import LEADERBOARD, Question, selected
+from mribench.statistics.scores import keys
 
 TASK = {"sites": ["Guys", "HH"], "train_sequences": ["T1w", "T2w"]}
 MANIFEST = {"tasks": {"tissue": TASK}, "profiles": ["corrected"]}

@@ -253,8 +253,6 @@ def test_interrupt_keeps_a_checkpoint_and_goes_on(tmp_path: Path) -> None:
         command("run", TINY, "--results", tmp_path, *options),
         stderr=subprocess.PIPE,
         text=True,
-        # a shell's background job ignores the signal, and its children inherit that
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     leases = tmp_path / "tiny/jobs"
     wait_until(lambda: any('"done"' in p.read_text() for p in leases.glob("*/lease.json")), "steps are done")

@@ -22,9 +22,7 @@ TRACK = ("--track", "tensorboard", "--track", "mlflow")
 
 def start(results: Path, *arguments: object, **options: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "mribench", "run", TINY, "--results", results, "--jobs", 1, *arguments]
-    # a shell's background job ignores the signal, and its children inherit that
-    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    return subprocess.Popen(list(map(str, command)), text=True, **heard, **options)  # type: ignore[call-overload]
+    return subprocess.Popen(list(map(str, command)), text=True, **options)  # type: ignore[call-overload]
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

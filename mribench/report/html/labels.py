@@ -8,7 +8,7 @@ import pandas as pd
 
 from mribench.report.cells import LEADERBOARD, cell_statuses, selected, values_of
 from mribench.report.figures.material import Material, Panel
-from mribench.report.marking import marks, marks_sentence
+from mribench.report.marking import ONE_PROFILE, marks, marks_sentence
 from mribench.report.model import Cell, Column, Row, Table, interval_of
 from mribench.statistics.scores import estimates_of
 
@@ -16,7 +16,6 @@ _WHAT = (
     "Mean ± SE of each label at the largest fraction of labelled subjects, in-domain, sequences averaged; "
     "only rows with results."
 )
-_PROFILES = "Marks are among the rows of one profile."
 _BY = ["row", "profile", "metric", "label"]
 _PLANNED = [
     "row",
@@ -55,7 +54,7 @@ def _table(material: Material, panels: list[Panel], scores: pd.DataFrame, labels
     task = panels[0].task
     signs = marks_sentence(set(frame["mark_style"]))
     several = signs and frame["profile"].nunique() > 1
-    sentences = (_WHAT, signs, _PROFILES if several else "", material.claim())
+    sentences = (_WHAT, signs, ONE_PROFILE if several else "", material.claim())
     return Table(
         name=f"labels-{task}",
         title=f"{panels[0].title}: label by label",
