@@ -12,6 +12,7 @@ from mribench.errors import PluginError, did_you_mean
 from mribench.interfaces.entry import KINDS, Entry
 from mribench.interfaces.options import Options
 from mribench.registry import Registered, Registry
+from mribench.user import ensure_user_name
 
 GROUP = "mribench"
 """The entry-point group of every plugin, first-party or not."""
@@ -28,6 +29,7 @@ def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
     Raises:
         PluginError: when two plugins register the same kind and name.
     """
+    ensure_user_name()
     registry = Registry()
     found = entry_points(group=GROUP) if points is None else points
     for point in sorted(found, key=lambda point: (point.name, point.value)):

@@ -153,14 +153,12 @@ def _each(
     if count == 1 or len(wanted) < _WORTH_A_PROCESS:
         yield from map(work, wanted)
         return
-    import multiprocessing
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:
-        context.set_forkserver_preload(["mribench.execute.warm"])
-    with ProcessPoolExecutor(min(count, len(wanted)), mp_context=context) as pool:
+    from mribench.execute.processes import process_context, take_environment
+
+    workers = min(count, len(wanted))
+    with ProcessPoolExecutor(workers, process_context(), take_environment, (dict(os.environ),)) as pool:
         for future in as_completed([pool.submit(work, one) for one in wanted]):
             yield future.result()
 

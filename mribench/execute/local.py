@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from mribench import hookimpl
+from mribench.execute.processes import start_process
 from mribench.interfaces.entry import Entry
 from mribench.interfaces.executor import Completed, Executor, Resources
 from mribench.interfaces.options import NoOptions
@@ -55,13 +54,6 @@ class LocalExecutor(Executor):
 
     def __init__(self, options: NoOptions, resources: Resources) -> None:
         del options
-        self._process: Callable[..., BaseProcess]
-        if "forkserver" in multiprocessing.get_all_start_methods():
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload(["mribench.execute.warm"])
-            self._process = context.Process
-        else:
-            self._process = multiprocessing.get_context("spawn").Process
         self._threads = resources.threads
         places = itertools.cycle(resources.gpus or (None,))
         self._slots: list[str | None] = list(itertools.islice(places, resources.jobs))
@@ -78,9 +70,7 @@ class LocalExecutor(Executor):
         from mribench.execute import worker
 
         gpu = self._slots.pop(0)
-        arguments = (str(directory), gpu, self._threads, True, dict(os.environ))
-        process = self._process(target=worker.main, args=arguments, name=key)
-        process.start()
+        process = start_process(worker.main, str(directory), gpu, self._threads, name=key)
         self._running[process.sentinel] = (key, gpu, process)
 
     def completed(self, timeout_s: float) -> Iterator[Completed]:

@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -237,24 +237,12 @@ def visible_gpu(gpu: str, visible: str) -> str:
     return names[int(gpu)] if gpu.isdigit() and int(gpu) < len(names) else gpu
 
 
-def main(
-    directory: str,
-    gpu: str | None,
-    threads: int,
-    log: bool = True,
-    environment: Mapping[str, str] | None = None,
-) -> None:
+def main(directory: str, gpu: str | None, threads: int, log: bool = True) -> None:
     """Run a job in a process of its own, its output in ``log.txt``.
-
-    ``environment`` is that of the process that asks for the job: a fork server has the one of the first run
-    that it served.
 
     Exits with 0 when it is done, 1 when it failed or was interrupted, ``ELSEWHERE`` when another process
     holds it.
     """
-    if environment is not None:
-        os.environ.clear()
-        os.environ.update(environment)
     if gpu is not None:
         os.environ[_VISIBLE] = visible_gpu(gpu, os.environ.get(_VISIBLE, ""))
     folder = Path(directory)

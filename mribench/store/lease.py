@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 import json
 import os
 import socket
@@ -13,11 +14,12 @@ from typing import Any
 
 import psutil
 
-from mribench.errors import StoreError
-
 STALE_S = 120.0
 """A heartbeat older than this, from another host, means that its holder died."""
 HEARTBEAT_S = 2.0
+_NAME = "lease.json"
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+"""What ``link`` fails with where the file system has none: exFAT, some CIFS, BeeGFS and FUSE mounts."""
 
 
 class LeaseState(enum.Enum):
@@ -38,7 +40,7 @@ class Lease:
     @classmethod
     def acquire(cls, directory: Path) -> Lease | None:
         """Take the lease of a job's folder, or return None where another process holds it."""
-        path = directory / "lease.json"
+        path = directory / _NAME
         if cls.state(directory) is LeaseState.STALE:
             # One of several processes that see the stale lease moves it away; the others find it gone.
             grave = path.with_name(f".lease.{uuid.uuid4().hex[:8]}.stale")
@@ -48,23 +50,16 @@ class Lease:
                 return None
             grave.unlink()
         token = uuid.uuid4().hex
-        draft = path.with_name(f".lease.{token[:8]}.tmp")
-        draft.write_text(json.dumps(_content(token)))
-        try:
-            os.link(draft, path)  # fails when the lease is there: link is atomic, over NFS too
-        except FileExistsError:
-            return None
-        finally:
-            draft.unlink()
-        return cls(path, token)
+        return cls(path, token) if _create(path, _content(token)) else None
 
     @staticmethod
     def state(directory: Path) -> LeaseState:
         """Return the state of a job's lease."""
         content = read_lease(directory)
         if content is None:
-            return LeaseState.FREE
-        if content["host"] == socket.gethostname():
+            return _state_of_unreadable(directory / _NAME)
+        here = {"host": socket.gethostname(), "pid_namespace": _pid_namespace()}
+        if all(content.get(name) == value for name, value in here.items()):
             return LeaseState.HELD if _alive(content) else LeaseState.STALE
         return LeaseState.HELD if time.time() - content["heartbeat"] < STALE_S else LeaseState.STALE
 
@@ -87,21 +82,64 @@ class Lease:
 
 
 def read_lease(directory: Path) -> dict[str, Any] | None:
-    """Return the content of a job's lease, or None where there is none.
-
-    Raises:
-        StoreError: when there is one that nobody can have written whole (a crash of the machine).
-    """
-    path = directory / "lease.json"
+    """Return the content of a job's lease; None where there is none, or none that says whose it is."""
+    path = directory / _NAME
     try:
         content = json.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    except ValueError:
-        content = None
-    if not isinstance(content, dict) or not content.keys() >= _FIELDS:
-        raise StoreError(f"{path} is damaged", "delete it, unless another process works on that job")
-    return content
+    whole = isinstance(content, dict) and content.keys() >= _FIELDS
+    return content if whole else None
+
+
+def _create(path: Path, content: dict[str, Any]) -> bool:
+    """Write a lease where there is none; whether it was written."""
+    draft = path.with_name(f".lease.{uuid.uuid4().hex[:8]}.tmp")
+    draft.write_text(json.dumps(content))
+    try:
+        os.link(draft, path)  # fails when the lease is there: link is atomic, over NFS too
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _create_without_link(path, draft)
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
+
+
+def _create_without_link(path: Path, draft: Path) -> bool:
+    """As ``_create``: an empty file is made exclusively, then replaced by the lease.
+
+    In between the lease is there and says nothing, which others take for held.
+    """
+    try:
+        path.open("x").close()
+    except FileExistsError:
+        return False
+    draft.replace(path)
+    return True
+
+
+def _state_of_unreadable(path: Path) -> LeaseState:
+    """Judge a lease that says nothing by its file's age.
+
+    It is being made at this moment, or was left behind by a crash of the machine.
+    """
+    try:
+        age_s = time.time() - path.stat().st_mtime
+    except (FileNotFoundError, NotADirectoryError):
+        return LeaseState.FREE
+    return LeaseState.HELD if age_s < STALE_S else LeaseState.STALE
+
+
+def _pid_namespace() -> str:
+    """Return which processes a pid speaks of: containers of one host name may each count from 1."""
+    try:
+        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - no path: its target is a name
+    except OSError:  # not on Linux
+        return ""
 
 
 _FIELDS = {"token", "host", "pid", "started", "heartbeat"}
@@ -112,6 +150,7 @@ def _content(token: str) -> dict[str, Any]:
         "token": token,
         "host": socket.gethostname(),
         "pid": os.getpid(),
+        "pid_namespace": _pid_namespace(),
         "started": psutil.Process().create_time(),
         "heartbeat": time.time(),
     }

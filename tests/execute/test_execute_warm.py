@@ -7,9 +7,7 @@ import multiprocessing
 import pytest
 import torch
 
-from mribench.execute.local import LocalExecutor
-from mribench.interfaces.executor import Resources
-from mribench.interfaces.options import NoOptions
+from mribench.execute.processes import start_process
 
 PROBE = """
 import sys
@@ -30,9 +28,7 @@ sys.exit(10 + min(len(new), 100))
 
 def exit_code_of(program: str) -> int | None:
     """Run a program in a process that is forked as a job's is; return its exit code."""
-    LocalExecutor(NoOptions(), Resources(1, 1, ())).close()
-    process = multiprocessing.get_context("forkserver").Process(target=exec, args=(program,))
-    process.start()
+    process = start_process(exec, program)
     process.join(120)
     assert not process.is_alive()
     return process.exitcode

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -18,6 +17,7 @@ from pandas.testing import assert_frame_equal
 
 from mribench import cli
 from mribench.execute import worker
+from mribench.execute.processes import start_process
 from mribench.verify.compare import COSTS
 
 TINY = Path(__file__).parent.parent / "benchmarks" / "tiny.yaml"
@@ -66,10 +66,7 @@ def work(folder: Path, kill_at: int | None) -> None:
 
 
 def process(folder: Path, kill_at: int | None) -> BaseProcess:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mribench.execute.warm"])
-    started = context.Process(target=work, args=(folder, kill_at))
-    started.start()
+    started = start_process(work, folder, kill_at)
     started.join(120)
     return started
 
