@@ -133,3 +133,10 @@ def test_the_id_names_what_is_not_the_default(options, name):
 def test_options_out_of_range(options):
     with pytest.raises(ValidationError):
         LesionF1Options(**options)
+
+
+def test_overlap_asks_only_whether_lesions_were_found():
+    target = boxes((0, 0, 0), (5, 5, 5))
+    everything = np.ones_like(target)
+    assert f1(everything, target) == 1.0
+    assert f1(everything, target, match="iou") == 0.0

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from mribench.interfaces import Metric, Options, Score
 from mribench_tasks.metrics.masks import check_masks, empty_status
-from mribench_tasks.metrics.numbers import decimals
+from mribench_tasks.metrics.numbers import at_least, decimals
 
 _STEPS = {6: 1, 18: 2, 26: 3}
 """Neighbours by the number of axes along which they may lie one voxel off."""
@@ -24,7 +24,8 @@ class LesionF1Options(Options):
     connectivity: Literal[6, 18, 26] = Field(26, description="neighbours that make one lesion: 6, 18 or 26")
     match: Literal["overlap", "iou"] = Field(
         "overlap",
-        description="'overlap': any common voxel, many to many; 'iou': intersection over union of min_iou or "
+        description="'overlap': any common voxel, many to many, so that a prediction of the whole volume scores 1; 'iou', "
+        "which gives it 0: intersection over union of min_iou or "
         "more, one to one",
     )
     min_iou: float = Field(0.5, gt=0, le=1, description="smallest intersection over union of a match")
@@ -35,8 +36,9 @@ class LesionF1(Metric):
     """F1 of lesions, 2 TP / (2 TP + FP + FN): Commowick et al. 2018, doi:10.1038/s41598-018-31911-7.
 
     A lesion is a connected component. With the match rule ``overlap``, TP are the reference lesions that
-    share a voxel with the prediction, FN the others, FP the predicted lesions that share none. With ``iou``,
-    pairs of an intersection over union of ``min_iou`` or more are matched one to one, best first: the
+    share a voxel with the prediction, FN the others, FP the predicted lesions that share none: it asks whether
+    lesions were found, not how large they were drawn, so a prediction of the whole volume scores 1. With ``iou``,
+    which gives that prediction 0, pairs of an intersection over union of ``min_iou`` or more are matched one to one, best first: the
     recognition quality of Kirillov et al. 2019, doi:10.1109/CVPR.2019.00963. Lesions below
     ``min_volume_mm3`` are taken out of both masks before anything else. The id names what is not as in
     ``LesionF1Options``.
@@ -64,8 +66,8 @@ class LesionF1(Metric):
             DataError: unless both are boolean, of one shape ``(I, J, K)``.
         """
         check_masks(prediction, target, spacing_mm)
-        fewest = self.options.min_volume_mm3 / math.prod(spacing_mm)
-        predicted, wanted = (self._lesions(voxels, fewest) for voxels in (prediction, target))
+        voxel_mm3 = math.prod(spacing_mm)
+        predicted, wanted = (self._lesions(voxels, voxel_mm3) for voxels in (prediction, target))
         status = empty_status(predicted, wanted)
         if status != "ok":
             value = math.nan if status == "both-empty" else 0.0
@@ -74,11 +76,11 @@ class LesionF1(Metric):
         value = 2 * hits / (2 * hits + false + missed)
         return Score(value, "ok", value)
 
-    def _lesions(self, mask: np.ndarray, fewest: float) -> np.ndarray:
+    def _lesions(self, mask: np.ndarray, voxel_mm3: float) -> np.ndarray:
         """Return the lesions of a mask, numbered from 1 without gaps; the small ones are background."""
         joined = ndimage.generate_binary_structure(3, _STEPS[self.options.connectivity])
         lesions, _ = ndimage.label(mask, joined)
-        kept = np.bincount(lesions.ravel()) >= fewest * (1 - 1e-9)
+        kept = at_least(np.bincount(lesions.ravel()) * voxel_mm3, self.options.min_volume_mm3)
         kept[0] = False
         return np.where(kept, np.cumsum(kept), 0)[lesions]
 

@@ -9,11 +9,8 @@ from pydantic import Field
 
 from mribench.interfaces import Options
 from mribench_tasks.metrics.masks import MaskMetric
-from mribench_tasks.metrics.numbers import decimals
+from mribench_tasks.metrics.numbers import at_most, decimals
 from mribench_tasks.metrics.surface import border_distances_mm
-
-_ROUNDING = 1e-9
-"""Share of the tolerance by which a distance may be larger: three voxels of 0.1 mm are 0.3 mm."""
 
 
 class NSDOptions(Options):
@@ -43,7 +40,7 @@ class NSD(MaskMetric):
     def compare(self, prediction: np.ndarray, target: np.ndarray, spacing_mm: Sequence[float]) -> float:
         """Return the share for two masks of which neither is empty."""
         distances_mm = np.concatenate(border_distances_mm(prediction, target, spacing_mm))
-        return float(np.mean(distances_mm <= self._tolerance_mm * (1 + _ROUNDING)))
+        return float(np.mean(at_most(distances_mm, self._tolerance_mm)))
 
     def penalty_one_empty(self, shape: Sequence[int], spacing_mm: Sequence[float]) -> float:  # noqa: ARG002 - the worst value
         """Return 0."""
