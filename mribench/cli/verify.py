@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from mribench.cli.options import GivenPath, settings_of_file
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mribench.config import BenchmarkConfig
     from mribench.verify import Results, Verdict
     from mribench.verify.results import Planned
 
@@ -39,6 +40,7 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
 @click.command(
     "verify",
     epilog="\b\nExamples:\n  mribench verify results/quickstart\n"
+    "  mribench verify results/mine --root ixi=/data/IXI\n"
     "  mribench verify results/quickstart --all --kind evaluate --only 'seqinv/*'",
 )
 @click.argument("what", metavar="FILE|DIR", type=GivenPath())
@@ -57,6 +59,10 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
     "--tolerance", type=float, callback=_finite, default=0.0, show_default=True,
     help="Largest difference of a value that counts as none. With one, digests are not compared.",
 )  # fmt: skip
+@click.option(
+    "--root", "roots", multiple=True, metavar="COHORT=PATH",
+    help="Where a cohort of `data:` lies here. Repeatable; default: where FILE, or the results, say.",
+)  # fmt: skip
 @settings_of_file
 def command(
     what: Path,
@@ -66,6 +72,7 @@ def command(
     only: tuple[str, ...],
     kinds: tuple[str, ...],
     tolerance: float,
+    roots: tuple[str, ...],
     results: Path,
     sets: tuple[str, ...],
 ) -> int:
@@ -77,18 +84,21 @@ def command(
     """
     from rich.console import Console
 
+    from mribench.cli.planning import plan_name
     from mribench.validation import readable
     from mribench.verify import KINDS, check_integrity, open_results, sample
 
-    directory, digest = _locate(what, results, sets)
-    found = open_results(directory, digest)
+    config = _config(what, sets)
+    directory = results / config.benchmark if config else what
+    found = open_results(directory, plan_name(directory, config) if config else None)
+    places = {**(_roots_of(config) if config else {}), **_given_roots(roots, found)}
     with readable():
         drawn = sample(found, None if everything else count, seed, kinds or KINDS, only)
     console = Console()
     inconsistent = check_integrity(found)
     for name, sentences in inconsistent.items():
         _say(console, f"inconsistent: {name}: {'; '.join(sentences)}", "red")
-    verdicts = _rerun(console, found, drawn, tolerance)
+    verdicts = _rerun(console, found, drawn, tolerance, places)
     _show(console, verdicts)
     _conclude(console, found, verdicts, inconsistent, tolerance)
     return 0 if not inconsistent and all(verdict.outcome == "same" for verdict in verdicts) else 1
@@ -103,22 +113,50 @@ def _say(console: Console, text: str, style: str | None = None) -> None:
     )
 
 
-def _locate(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, str | None]:
-    """Return the folder of the results, and the name of the plan where a FILE gives its settings."""
-    from mribench.cli.planning import plan_name
+def _config(what: Path, sets: Sequence[str]) -> BenchmarkConfig | None:
+    """Return the settings of a benchmark FILE; None for a results DIR."""
     from mribench.config import load_benchmark
     from mribench.errors import ConfigError
 
-    if what.is_dir():
-        if sets:
-            raise ConfigError("--set goes with a benchmark FILE, not with a results DIR", "leave --set out")
-        return what, None
-    config = load_benchmark(what, list(sets))
-    directory = results / config.benchmark
-    return directory, plan_name(directory, config)
+    if not what.is_dir():
+        return load_benchmark(what, list(sets))
+    if sets:
+        raise ConfigError("--set goes with a benchmark FILE, not with a results DIR", "leave --set out")
+    return None
 
 
-def _rerun(console: Console, results: Results, drawn: Sequence[Planned], tolerance: float) -> list[Verdict]:
+def _roots_of(config: BenchmarkConfig) -> dict[str, str]:
+    """Return the folders that a benchmark file names, by cohort."""
+    options = {name: reference.options for name, reference in config.data.items()}
+    return {name: str(given["root"]) for name, given in options.items() if given.get("root") is not None}
+
+
+def _given_roots(given: Sequence[str], results: Results) -> dict[str, str]:
+    """Return the folders of ``--root``, by cohort."""
+    from mribench.errors import ConfigError, did_you_mean
+
+    roots = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"--root {text}: expected COHORT=PATH", "for example --root ixi=/data/IXI")
+        if name not in results.cohorts:
+            raise ConfigError(
+                f"--root {text}: the results are of no cohort '{name}'", did_you_mean(name, results.cohorts)
+            )
+        if not Path(path).is_dir():
+            raise ConfigError(f"--root {text}: there is no folder {path}", "check the path")
+        roots[name] = str(Path(path).resolve())
+    return roots
+
+
+def _rerun(
+    console: Console,
+    results: Results,
+    drawn: Sequence[Planned],
+    tolerance: float,
+    roots: Mapping[str, str],
+) -> list[Verdict]:
     """Run jobs again in a temporary folder, and say how it goes."""
     import tempfile
 
@@ -131,7 +169,7 @@ def _rerun(console: Console, results: Results, drawn: Sequence[Planned], toleran
         click.secho(f"skipped: {problem}", fg="yellow", err=True)
     verdicts = []
     with tempfile.TemporaryDirectory(prefix="mribench-verify-") as folder, RunProgress(console) as progress:
-        rerun = Rerun(results, registry, Path(folder), tolerance)
+        rerun = Rerun(results, registry, Path(folder), tolerance, roots)
         for number, job in enumerate(drawn, start=1):
             progress.preparing("running again", number - 1, len(drawn))
             verdicts.append(rerun.verify(job))

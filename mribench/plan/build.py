@@ -11,7 +11,7 @@ from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedMethod, R
 from mribench.data.subsets import label_subset
 from mribench.defects import at
 from mribench.plan.cohorts import Cohort, scans_of
-from mribench.plan.job import Job, JobKind, Plan, content_key
+from mribench.plan.job import Job, JobKind, Plan, key_of_job
 from mribench.plan.leakage import split_digest
 from mribench.registry import Resolved
 
@@ -266,20 +266,20 @@ class _Builder:
         parts: Sequence[Mapping[str, Any]],
         people: Sequence[str],
     ) -> Job:
+        payload = {**payload, "cohort": cohort.name}
         defects = at(kind, self.resolved.defects, payload.get("arm"))
         if defects:
             payload = {**payload, "defects": defects}
         name = f"+{self.resolved.measured}/{name}" if self.resolved.measured else name
         if cohort.missing:
             return Job(name, kind, None, payload=payload, waiting_for=(cohort.name,))
-        without_paths = {key: value for key, value in payload.items() if key != "data"}
         content = {
             "results": RESULTS_VERSION,
             "entries": list(parts),
             "data": cohort.identity,
             "fingerprints": self._fingerprints_of(cohort, tuple(people)),
         }
-        key = content_key(kind, {"payload": without_paths, **content})
+        key = key_of_job(kind, payload, content)
         return Job(name, kind, key, payload=payload, content=content)
 
     def _fingerprints_of(self, cohort: Cohort, people: tuple[str, ...]) -> Mapping[str, str]:

@@ -82,5 +82,13 @@ def key_of_specification(specification: Mapping[str, Any]) -> str | None:
     content = specification.get("content")
     if not content:
         return None
-    payload = {name: value for name, value in specification["payload"].items() if name != "data"}
-    return content_key(specification["kind"], {"payload": payload, **content})
+    return key_of_job(specification["kind"], specification["payload"], content)
+
+
+def key_of_job(kind: JobKind, payload: Mapping[str, Any], content: Mapping[str, Any]) -> str:
+    """Return the content key of a job; where its cohort lies, and what a file calls it, are no part of it."""
+    return content_key(kind, {"payload": _keyed(payload), **content})
+
+
+def _keyed(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in payload.items() if name not in ("data", "cohort")}

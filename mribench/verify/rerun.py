@@ -54,14 +54,29 @@ class Rerun:
     """Verifies jobs one after another, dependencies first; the results are only read.
 
     A job builds on jobs that were run again before it, and on the stored weights of others.
+
+    Args:
+        results: to be verified.
+        registry: all entries.
+        workplace: an empty folder.
+        tolerance: largest difference that counts as none.
+        roots: folders of cohorts that lie elsewhere than where the results were made, by the cohort's name.
     """
 
-    def __init__(self, results: Results, registry: Registry, workplace: Path, tolerance: float = 0.0) -> None:
+    def __init__(
+        self,
+        results: Results,
+        registry: Registry,
+        workplace: Path,
+        tolerance: float = 0.0,
+        roots: Mapping[str, str] | None = None,
+    ) -> None:
         self._results = results
         self._registry = registry
         self._again = Store(workplace)
         self._again.open()
         self._tolerance = tolerance
+        self._roots = dict(roots or {})
         self._verdicts: dict[str, Verdict] = {}
         self._cohorts: dict[str, tuple[str, dict[str, str]]] = {}
 
@@ -73,7 +88,7 @@ class Rerun:
         """
         started = time.perf_counter()
         try:
-            said = read_specification(self._results.store, job.key)
+            said = self._moved(read_specification(self._results.store, job.key))
             reasons = [*self._obstacles(said), *self._link(job)]
             if not reasons:
                 reasons = self._run(job, said)
@@ -87,6 +102,14 @@ class Rerun:
             verdict = self._compared(job, said, wall_s)
         self._verdicts[job.key] = verdict
         return verdict
+
+    def _moved(self, said: dict[str, Any]) -> dict[str, Any]:
+        """Return the specification with the folder that the cohort has here."""
+        payload = said["payload"]
+        root = self._roots.get(payload["cohort"])
+        if root is None:
+            return said
+        return {**said, "payload": {**payload, "data": {**payload["data"], "root": root}}}
 
     def _obstacles(self, said: Mapping[str, Any]) -> Iterator[str]:
         """Yield why a job cannot be run again as it was."""

@@ -52,6 +52,7 @@ class Results:
         jobs: the planned jobs that have a key, by key, dependencies first.
         done: keys of those that are done.
         damaged: by key, why the state of a job cannot be read.
+        cohorts: names of the cohorts in the benchmark files.
         unbounded: ids of the metrics whose best value is infinite, as PSNR's of two equal images.
     """
 
@@ -60,6 +61,7 @@ class Results:
     done: set[str]
     damaged: dict[str, str] = field(default_factory=dict)
     unbounded: frozenset[str] = frozenset()
+    cohorts: frozenset[str] = frozenset()
 
 
 def open_results(directory: Path, digest: str | None = None) -> Results:
@@ -93,7 +95,8 @@ def open_results(directory: Path, digest: str | None = None) -> Results:
         except StoreError as error:
             damaged[key] = error.message
     unbounded = frozenset(name for manifest in manifests for name in _unbounded(manifest))
-    return Results(store, jobs, done, damaged, unbounded)
+    cohorts = frozenset(name for manifest in manifests for name in manifest["config"]["data"])
+    return Results(store, jobs, done, damaged, unbounded, cohorts)
 
 
 def _unbounded(manifest: Mapping[str, Any]) -> Iterator[str]:

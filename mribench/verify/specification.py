@@ -34,6 +34,7 @@ class _Content(BaseModel):
 
 class _Common(BaseModel):
     profile: str
+    cohort: str
     data: _Component
     encoder: _Component | None
     seed: int | None

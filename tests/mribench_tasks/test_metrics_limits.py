@@ -7,10 +7,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from mribench_tasks.metrics import NSD, LesionF1, LesionF1Options, NSDOptions
 from scipy.spatial.transform import Rotation
 
 from mribench.data.volumes import read_volume
-from mribench_tasks.metrics import NSD, LesionF1, LesionF1Options, NSDOptions
 
 SHAPE = (12, 12, 12)
 

@@ -24,9 +24,8 @@ class LesionF1Options(Options):
     connectivity: Literal[6, 18, 26] = Field(26, description="neighbours that make one lesion: 6, 18 or 26")
     match: Literal["overlap", "iou"] = Field(
         "overlap",
-        description="'overlap': any common voxel, many to many, so that a prediction of the whole volume scores 1; 'iou', "
-        "which gives it 0: intersection over union of min_iou or "
-        "more, one to one",
+        description="'overlap': any common voxel, many to many: a prediction of the whole volume scores 1; "
+        "'iou', which gives it 0: intersection over union of min_iou or more, one to one",
     )
     min_iou: float = Field(0.5, gt=0, le=1, description="smallest intersection over union of a match")
     min_volume_mm3: float = Field(0.0, ge=0, description="lesions smaller than this do not count, in mm³")
@@ -36,10 +35,11 @@ class LesionF1(Metric):
     """F1 of lesions, 2 TP / (2 TP + FP + FN): Commowick et al. 2018, doi:10.1038/s41598-018-31911-7.
 
     A lesion is a connected component. With the match rule ``overlap``, TP are the reference lesions that
-    share a voxel with the prediction, FN the others, FP the predicted lesions that share none: it asks whether
-    lesions were found, not how large they were drawn, so a prediction of the whole volume scores 1. With ``iou``,
-    which gives that prediction 0, pairs of an intersection over union of ``min_iou`` or more are matched one to one, best first: the
-    recognition quality of Kirillov et al. 2019, doi:10.1109/CVPR.2019.00963. Lesions below
+    share a voxel with the prediction, FN the others, FP the predicted lesions that share none: it asks
+    whether lesions were found, not how large they were drawn, so a prediction of the whole volume scores 1.
+    With ``iou``, which gives that prediction 0, pairs of an intersection over union of ``min_iou`` or more
+    are matched one to one, best first: the recognition quality of Kirillov et al. 2019,
+    doi:10.1109/CVPR.2019.00963. Lesions below
     ``min_volume_mm3`` are taken out of both masks before anything else. The id names what is not as in
     ``LesionF1Options``.
     """

@@ -16,8 +16,8 @@ def decimals(value: float) -> str:
 _ROUNDING = 1e-5
 """Share of a limit by which lengths and volumes may miss it and still be equal to it.
 
-NIfTI keeps an affine in float32, so the edges of an oblique grid of 1 mm come out as 1.0000001 mm: a length is off
-by up to 3e-7 of itself, a volume by thrice that.
+NIfTI keeps an affine in float32, so the edges of an oblique grid of 1 mm come out as 1.0000001 mm: a length
+is off by up to 3e-7 of itself, a volume by thrice that.
 """
 
 
