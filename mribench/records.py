@@ -29,7 +29,10 @@ CELL_COLUMNS = {
     "subset_seed": pa.int64(),
     "seed": pa.int64(),
 }
-"""What an evaluate job is about. ``identity`` rows have no training: their training columns are null."""
+"""What an evaluate job is about. ``identity`` rows have no training: their training columns are null.
+
+A null ``subset_seed`` of a row with a seed: the labelled subjects are those that the train seed drew, or all.
+"""
 
 SCORE_SCHEMA = pa.schema(
     {

@@ -156,15 +156,27 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
         table.add_row(kind, *(str(n) for n in numbers))
     print_table(console, table)
     seeds = len(planned.resolved.config.seeds)
-    subsets = len(planned.resolved.config.subset_seeds)
     console.print(
-        f"{len(own) / seeds:g} jobs a seed for the methods' own cells;"
-        f" {seeds} seed(s), {subsets} subset seed(s)",
-        highlight=False,
+        f"{len(own) / seeds:g} jobs a seed for the methods' own cells; {seeds} seed(s)", highlight=False
     )
+    subsets = _label_subsets(planned)
+    if subsets:
+        console.print(f"label subsets: {subsets}", highlight=False, soft_wrap=True)
     shown = planned.resolved.shown_defects()
     if shown:
         console.print(f"known defects switched on: {', '.join(shown)}", highlight=False, soft_wrap=True)
+
+
+def _label_subsets(planned: Planned) -> str:
+    """Return how the subjects of label fractions are drawn; nothing where all are used throughout."""
+    config = planned.resolved.config
+    if all(fraction == 1 for task in config.tasks.values() for fraction in task.fractions):
+        return ""
+    fixed = config.fixed_subset_seeds
+    if fixed is None:
+        return "each train seed draws its own, the same for every method"
+    draws = "one draw" if len(fixed) == 1 else f"{len(fixed)} draws"
+    return f"{draws} for all train seeds (subset_seeds: {fixed}); results speak of these subjects"
 
 
 def _is_methods_own(job_id: str, planned: Planned) -> bool:

@@ -14,6 +14,7 @@ from mribench.compare.pairing import Paired, Place
 from mribench.compare.text import interval_text, p_text, place_text, value_cell
 from mribench.compare.text import text_cell as said
 from mribench.report.cells import LEADERBOARD, metric_label
+from mribench.report.label_subsets import subsets_sentence
 from mribench.report.model import Cell, Column, Row, Table
 from mribench.statistics.checkpoints import SignedRank, checkpoints_of
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference
@@ -193,7 +194,7 @@ def _caption(paired: Paired, rows: Sequence[Compared]) -> list[str]:
             " methods. Between two equal methods it is, uncorrected, below 0.05 about half of the time, at"
             " any number of seeds; no verdict follows it."
         ),
-        *_label_subsets(rows),
+        _label_subsets(paired, rows),
         (
             "d_z: mean difference / SD of one paired difference. P(better): share of (seed, subject) pairs"
             f" in which {first} is better than {second}, ties half. Missing: pairs without a score on one"
@@ -203,18 +204,17 @@ def _caption(paired: Paired, rows: Sequence[Compared]) -> list[str]:
     ]
 
 
-def _label_subsets(rows: Sequence[Compared]) -> list[str]:
+def _label_subsets(paired: Paired, rows: Sequence[Compared]) -> str:
     counts = sorted({row.subsets.n_subsets for row in rows if row.subsets} - {0})
     if not counts:
-        return []
+        shown = [{**row.place.where, "n_seeds": row.found.n_seeds} for row in rows]
+        return subsets_sentence(paired.pair.first.cells, pd.DataFrame(shown)) if shown else ""
     many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return [
-        (
-            f"Averaged over {many} label subsets, whose spread is not in the interval and not in p. SD over"
-            " label subsets: how much the difference varies with the subjects whose labels are used, apart"
-            " from seeds, subjects and noise; 0 where those explain all, n/a with one seed."
-        )
-    ]
+    return (
+        f"Averaged over {many} label subsets, whose spread is not in the interval and not in p. SD over"
+        " label subsets: how much the difference varies with the subjects whose labels are used, apart"
+        " from seeds, subjects and noise; 0 where those explain all, n/a with one seed."
+    )
 
 
 def _verdicts(names: tuple[str, str], rows: Sequence[Compared]) -> list[str]:

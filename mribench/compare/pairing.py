@@ -15,6 +15,7 @@ from mribench.compare.rows import COLUMNS, TRAINING, Rows, by_cell
 from mribench.compare.sides import Pair
 from mribench.errors import MRIBenchError
 from mribench.report.cells import Question, metric_frame
+from mribench.report.label_subsets import label_subsets
 from mribench.statistics.difference import Difference, difference_of
 from mribench.statistics.scores import subject_means
 from mribench.statistics.tables import Scores, aligned
@@ -260,4 +261,7 @@ def _contrast(rows: list[Rows]) -> str:
         names = [sorted(map(str, found.heads[column].dropna().unique())) for found in rows]
         if not set(names[0]) & set(names[1]):
             texts.append(f"{what}: {', '.join(names[0]) or 'none'}; and {', '.join(names[1]) or 'none'}")
+    drawn = [label_subsets(found.heads) for found in rows]
+    if all(drawn) and not set(drawn[0]) & set(drawn[1]):
+        texts.append(f"label subsets: {', '.join(drawn[0])}; and {', '.join(drawn[1])}")
     return "; ".join(texts) or "they have results of different cells: mribench report DIR shows which"

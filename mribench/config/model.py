@@ -151,7 +151,13 @@ class BenchmarkConfig(Options):
         [0],
         description="Train seeds: seed k pretrains encoder k, which the adaptations of seed k use.",
     )
-    subset_seeds: Seeds = Field([0], description="Seeds that choose the subjects of each label fraction.")
+    subset_seeds: Literal["per-seed"] | Seeds | None = Field(
+        None,
+        description="Which training subjects make up a label fraction. `per-seed`: those that train seed k "
+        "draws, the same for every method, so that the spread over seeds has that of the draw in it. A list: "
+        "fixed draws, each with every train seed; what is found then speaks of these subjects. null: "
+        "`per-seed` in the profile corrected, `[0]` in the others.",
+    )
     data: Annotated[dict[Slug, DatasetRef], Field(min_length=1)] = Field(
         description="Named cohorts; several tasks may share one. `${VARIABLE}` and `${VARIABLE:-default}` "
         "are filled in from the environment; a variable that is not set makes the option null."
@@ -187,6 +193,22 @@ class BenchmarkConfig(Options):
     def source(self) -> str:
         """Name of the file, for error messages."""
         return self._source
+
+    @property
+    def fixed_subset_seeds(self) -> list[int] | None:
+        """The fixed draws of label subsets; None where each train seed has its own."""
+        if isinstance(self.subset_seeds, list):
+            return list(self.subset_seeds)
+        per_seed = self.subset_seeds == "per-seed" or self.profile == "corrected"
+        return None if per_seed else [0]
+
+    def subset_seeds_at(self, fraction: float) -> list[int | None]:
+        """Return ``subset_seed`` of the cells of a label fraction.
+
+        None is the draw of the train seed's own. All subjects are the same ones in every draw: None too.
+        """
+        fixed = self.fixed_subset_seeds
+        return [None] if fixed is None or fraction == 1 else list(fixed)
 
     def pretrain_of(self, method: str) -> PretrainOptions:
         """Return the pretraining options of a method: its own over the defaults."""

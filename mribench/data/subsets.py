@@ -7,14 +7,21 @@ from collections.abc import Sequence
 from mribench.seeding import numpy_generator
 
 
-def label_subset(subjects: Sequence[str], fraction: float, subset_seed: int) -> tuple[str, ...]:
-    """Return ``max(1, round(fraction n))`` of n subjects, a prefix of one order per ``subset_seed``.
+def subset_size(n_subjects: int, fraction: float) -> int:
+    """Return how many of n training subjects a label fraction has: at least one."""
+    return max(1, round(fraction * n_subjects)) if n_subjects else 0
+
+
+def label_subset(subjects: Sequence[str], fraction: float, draw: int) -> tuple[str, ...]:
+    """Return the ``subset_size`` first subjects of one order per draw, sorted.
+
+    Sorted, so that the same subjects are the same training set, whatever drew them.
 
     Args:
         subjects: subject ids, in any order.
         fraction: in (0, 1].
-        subset_seed: draws the order; apart from the train seeds.
+        draw: which order: a seed for this alone, or the train seed whose own draw it is.
     """
     ordered = sorted(subjects)
-    numpy_generator("label-subset", subset_seed).shuffle(ordered)
-    return tuple(ordered[: max(1, round(fraction * len(ordered)))])
+    numpy_generator("label-subset", draw).shuffle(ordered)
+    return tuple(sorted(ordered[: subset_size(len(ordered), fraction)]))

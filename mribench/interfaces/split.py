@@ -14,7 +14,7 @@ class Split:
     """Subject ids by role.
 
     Attributes:
-        train: ordered; the first ``max(1, round(f n))`` after the subset's shuffle are fraction f.
+        train: whom a label fraction f draws ``max(1, round(f n))`` of, whatever their order.
         validation: for selection and the held-out checks.
         test: ids by site; the first site is the in-domain one.
         leaks: whether the rule was told, by the name of that defect, to let test subjects train.

@@ -32,7 +32,7 @@ class TrackedJob:
 
     Attributes:
         key: content key, the same for the same job in every run: the identity of its record.
-        id: for people: ``seqinv/frozen/tissue/T1w/10%/subset0/seed1``; jobs of several keys may share it.
+        id: for people: ``seqinv/frozen/tissue/T1w/10%/seed1``; jobs of several keys may share it.
         kind: ``pretrain``, ``adapt``, ``evaluate`` or ``embed``.
         directory: the job's folder.
         labels: what it is about, as far as it has it: ``method``, ``arm``, ``task``, ``seed``, ``profile``,

@@ -8,7 +8,7 @@ from typing import Any
 
 from mribench import RESULTS_VERSION
 from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedMethod, ResolvedTask
-from mribench.data.subsets import label_subset
+from mribench.data.subsets import label_subset, subset_size
 from mribench.defects import at
 from mribench.plan.cohorts import Cohort, scans_of
 from mribench.plan.job import Job, JobKind, Plan, key_of_job
@@ -159,14 +159,12 @@ class _Builder:
             validation = self._eligible(
                 cohort, cohort.split.validation if cohort.split else (), sequence, label
             )
+            if cohort.split:
+                self.notes.append(_counted(f"{task_name} {sequence}", len(train), task.spec.fractions))
             for fraction in task.spec.fractions:
-                for subset_seed in self.config.subset_seeds:
-                    subset = label_subset(train, fraction, subset_seed) if train else ()
-                    if cohort.split:
-                        self.notes.append(
-                            f"{task_name} {sequence}: {100 * fraction:g} % of {len(train)} training subjects"
-                            f" is {len(subset)}"
-                        )
+                for subset_seed in self.config.subset_seeds_at(fraction):
+                    draw = seed if subset_seed is None else subset_seed
+                    subset = label_subset(train, fraction, draw) if train else ()
                     cell = self._cell(task_name, task, arm, seed) | {
                         "train_sequence": sequence,
                         "fraction": fraction,
@@ -350,8 +348,15 @@ def _cell_id(cell: Mapping[str, Any]) -> str:
     if cell["arm"] == "identity":
         return f"identity/{cell['task']}"
     name = cell["method"] if cell["method"] == cell["arm"] else f"{cell['method']}/{cell['arm']}"
-    training = f"{cell['train_sequence']}/{100 * cell['fraction']:g}%/subset{cell['subset_seed']}"
+    subset = "" if cell["subset_seed"] is None else f"/subset{cell['subset_seed']}"
+    training = f"{cell['train_sequence']}/{100 * cell['fraction']:g}%{subset}"
     return f"{name}/{cell['task']}/{training}/seed{cell['seed']}"
+
+
+def _counted(what: str, n_subjects: int, fractions: Sequence[float]) -> str:
+    """Return how many training subjects there are, and how many each label fraction has."""
+    parts = [f"{100 * f:g} % is {subset_size(n_subjects, f)}" for f in fractions if f < 1]
+    return f"{what}: {n_subjects} training subjects{'; ' if parts else ''}{', '.join(parts)}"
 
 
 def _after(job: Job, dependency: Job | None, pretrain: Job | None) -> Job:

@@ -20,7 +20,7 @@ class Job:
     """One node of the DAG.
 
     Attributes:
-        id: for people: ``seqinv/frozen/tissue/T1w/10%/subset0/seed1/test/HH/T2w``.
+        id: for people: ``seqinv/frozen/tissue/T1w/10%/seed1/test/HH/T2w``.
         kind: ``pretrain``, ``adapt`` or ``evaluate``.
         key: content key; None while data are missing.
         needs: keys of the jobs that must be done first.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from mribench.report.cells import Question
+from mribench.report.label_subsets import subsets_sentence
 from mribench.report.load import RunData
 from mribench.report.manifest import policy_of, profile_sentence, profiles_shown
 from mribench.report.marking import ONE_PROFILE, PLAIN, TESTED, marks_sentence
@@ -39,8 +40,9 @@ def caption(run: RunData, frame: pd.DataFrame, question: Question, notes: Sequen
 
 
 def state(run: RunData, frame: pd.DataFrame, notes: Sequence[str]) -> tuple[str, ...]:
-    """Return the last sentences of ``caption``: what is missing, which profile, what may be claimed."""
+    """Return the last sentences of ``caption``: label subsets, what is missing, profile, what is claimed."""
     sentences = (
+        subsets_sentence(run.cells, frame),
         _incomplete(_once(frame)),
         failed_jobs(frame, run),
         _superseded(run),
@@ -73,15 +75,8 @@ def whose(frame: pd.DataFrame, run: RunData, question: Question) -> str:
         counts = f"{subjects.max()}" if subjects.min() == subjects.max() else f"up to {subjects.max()}"
         sequences = run.manifest["tasks"][name]["train_sequences"]
         average = question.average_sequences and len(sequences) > 1
-        subsets = run.cells.loc[run.cells["task"] == name, "subset_seed"].nunique()
         parts.append(
-            f"{name}: {counts} subjects"
-            + (f", averaged over {', '.join(sequences)}" if average else "")
-            + (
-                f", averaged over {subsets} label subsets, whose spread is not in the SE"
-                if subsets > 1
-                else ""
-            )
+            f"{name}: {counts} subjects" + (f", averaged over {', '.join(sequences)}" if average else "")
         )
     domain = "on the site and sequence trained on" if question.in_domain else "per test site"
     return f"{domain}; {'; '.join(parts)}; {_seeds(frame)}."

@@ -12,6 +12,7 @@ from mribench.report.captions import claim, failed_jobs
 from mribench.report.cells import metric_label, scale_of
 from mribench.report.defect_effects import defects_frame
 from mribench.report.formatting import NOTHING
+from mribench.report.label_subsets import subsets_sentence
 from mribench.report.load import RunData
 from mribench.report.manifest import profile_sentence, profiles_shown
 from mribench.report.model import Cell, CellStatus, Column, Row, Table
@@ -28,8 +29,9 @@ _HOW = {
 }
 _FINDINGS = (
     "Tests: Wilcoxon's over the rows (subject, session, label) of one cell, between two seeds of one arm, "
-    "which differ in nothing else: with = share with p < 0.05, without = the nominal 5 %; Clopper and "
-    "Pearson's interval, which takes the tests as independent, though pairs share seeds."
+    "which differ in nothing else (but in the label subsets that seeds draw, where they do): with = share "
+    "with p < 0.05, without = the nominal 5 %; Clopper and Pearson's interval, which takes the tests as "
+    "independent, though pairs share seeds."
 )
 _WHAT = (
     "Each defect switched on alone; scores of all test sites and the sequence trained on, sequences "
@@ -146,6 +148,7 @@ def _caption(run: RunData, frame: pd.DataFrame) -> tuple[str, ...]:
         _GAP if frame["gap_first"].notna().any() else "",
         *(f"{defect['name']}: {defect['summary']}." for defect in measured),
         *_not_measured(measured, frame),
+        subsets_sentence(run.cells, frame),
         _incomplete(frame),
         failed_jobs(frame, run) if len(frame) else "",
         profile_sentence(profiles_shown(run.manifest)),

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mribench.records import JOB_SCHEMA
+from mribench.report.label_subsets import DRAW, draw_of
 from mribench.report.reading import read_rows
 from mribench.store import read_json
 
@@ -78,7 +79,7 @@ COMPARISONS = (
     Comparison(
         "training",
         "adapt",
-        ("profile", "task", "dataset", "train_site", "train_sequence", "fraction", "subset_seed"),
+        ("profile", "task", "dataset", "train_site", "train_sequence", "fraction", DRAW),
         lambda row: f"{row['task']} trained on {row['train_sequence']}, {100 * row['fraction']:g} %",
     ),
     Comparison("pretraining", "pretrain", ("profile", "method"), lambda row: str(row["method"])),
@@ -102,6 +103,7 @@ def of_one_split(
         is no other result, one sentence and the number of those.
     """
     made_of = functools.cache(lambda key: recorded(directory / "jobs" / key))
+    cells = cells.assign(**{DRAW: draw_of(cells)})
     left_out: list[tuple[str, pd.DataFrame, pd.DataFrame]] = []
     for comparison in COMPARISONS:
         done = cells[cells["state"].eq("done") & cells[comparison.job].notna()]
@@ -121,7 +123,7 @@ def of_one_split(
             title += f" of {digest.nunique()} {'splits' if digest is splits else 'versions of the files'}"
             left_out.append((title, family[~fits].assign(digest=digest), family[fits].assign(digest=digest)))
         cells = cells.drop(index=drop)
-    return cells, dict(_sentences(left_out, cells, identity))
+    return cells.drop(columns=DRAW), dict(_sentences(left_out, cells, identity))
 
 
 def specification(folder: Path) -> dict[str, Any]:

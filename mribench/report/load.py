@@ -22,6 +22,7 @@ from mribench.records import (
 )
 from mribench.report.digests import of_one_split
 from mribench.report.embedded import planned_embeds
+from mribench.report.label_subsets import of_one_choice
 from mribench.report.manifest import merge
 from mribench.report.marking import Marking
 from mribench.report.reading import read_rows, read_scores
@@ -222,7 +223,9 @@ def _newest(
     every = int(cells["state"].eq("done").sum())
     mixed: dict[str, int] = {}
     if several_plans:
+        cells, other_draws = of_one_choice(cells, finished)
         cells, mixed = of_one_split(cells, IDENTITY, directory, finished)
+        mixed = other_draws | mixed
     several = cells.duplicated(IDENTITY, keep=False)
     done = cells["state"].eq("done")
     when = [finished(key) if ask else "" for key, ask in zip(cells["key"], several & done, strict=True)]

@@ -201,7 +201,7 @@ def test_why_says_what_changed_down_to_the_key(mribench: Mribench, finished: tup
     assert said.code == 0, said
     lines = said.out.splitlines()
     assert "seqinv/pretrain/seed0: pretrain.lr 0.001 → 0.005" in lines
-    adapt = "seqinv/frozen/denoise/T1w/100%/subset0/seed0"
+    adapt = "seqinv/frozen/denoise/T1w/100%/seed0"
     (line,) = [text for text in lines if text.startswith(f"{adapt}: ")]
     assert line == (
         f"{adapt}: adapt.batch_size 2 → 1; a job that it builds on: seqinv/pretrain/seed0"

@@ -14,9 +14,10 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
-from mribench.compare import Paired, comparison_document, of_one, paired
+from mribench.compare import Paired, comparison_document, of_one, of_two, paired
 from mribench.compare.differences import Compared, compared
 from mribench.compare.text import scope_text
+from mribench.errors import MRIBenchError
 from mribench.report import load_run, render
 from mribench.statistics.difference import difference_of
 
@@ -220,6 +221,29 @@ def test_one_label_subset_has_no_spread_and_no_column(tmp_path: Path) -> None:
     cells = document.cells()
     assert cells["n_label_subsets"].tolist() == [1] * 4
     assert cells["label_subset_sd"].isna().all()
+
+
+def test_a_draw_of_each_seeds_own_is_in_the_spread_over_seeds(tmp_path: Path) -> None:
+    """As with one fixed draw but for the caption: a seed stands with its own subjects on both sides."""
+    paired_ = pairs_of(replace(BENCHMARK, subset_seeds=(None,)), tmp_path)
+    found = compared(paired_)
+    assert [(row.found.n_seeds, row.found.n_missing_pairs) for row in found] == [(3, 0)] * 4
+    assert all(row.subsets is None for row in found)
+    caption = " ".join(comparison_document(paired_.pair, ["difference"]).tables()[0].caption)
+    assert "Label subsets: each train seed has its own draw" in caption
+    fixed = pairs_of(replace(BENCHMARK, subset_seeds=(4,)), tmp_path / "fixed")
+    caption = " ".join(comparison_document(fixed.pair, ["difference"]).tables()[0].caption)
+    assert "Label subsets: one draw, so given these n subjects (n=2)" in caption
+
+
+def test_own_and_fixed_draws_share_only_cells_with_all_subjects(tmp_path: Path) -> None:
+    small = replace(BENCHMARK, tasks={"tissue": task([DICE], (0.1,))})
+    own = replace(small, subset_seeds=(None,)).write(tmp_path / "own")
+    fixed = replace(small, subset_seeds=(0,)).write(tmp_path / "fixed")
+    pair = of_two([load_run(own), load_run(fixed)], [own, fixed], ["seqinv"])
+    with pytest.raises(MRIBenchError, match="share no cell") as caught:
+        paired(pair)
+    assert "label subsets: each train seed's own draw; and subset seed 0" in caught.value.hint
 
 
 def test_one_seed_has_no_components_of_its_subsets(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ BENCHMARK = Benchmark(
     score,
     tasks={"tissue": task([DICE, HD95], (0.1, 1.0), ("T1w", "T2w"))},
     seeds=(0, 1, 2, 3, 4),
+    subset_seeds=(None,),
     subjects=tuple(f"IXI{k:03d}" for k in range(12)),
     transfer=True,
 )

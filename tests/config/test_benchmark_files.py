@@ -38,7 +38,11 @@ def _jobs(resolved: ResolvedBenchmark) -> dict[str, int]:
     for spec in config.tasks.values():
         sites = list(resolved.splits[spec.data].make().sites()) or [spec.data]
         for sequence in spec.train_sequences:
-            decoders = len(config.methods) * len(config.arms) * len(spec.fractions) * len(config.subset_seeds)
+            decoders = (
+                len(config.methods)
+                * len(config.arms)
+                * sum(len(config.subset_seeds_at(f)) for f in spec.fractions)
+            )
             cells["adapt"] += decoders
             cells["evaluate"] += decoders * len(sites) * len(spec.tested_on(sequence))
     return cells

@@ -35,7 +35,7 @@ Complaint = Callable[..., tuple[str, str]]
 
 def test_defaults(load: Load, base: str) -> None:
     config = load(base)
-    assert (config.profile, config.size, config.subset_seeds) == ("corrected", None, [0])
+    assert (config.profile, config.size, config.subset_seeds) == ("corrected", None, None)
     assert config.reference_arms == ["scratch", "random-frozen", "identity"]
     assert config.arms == ["frozen"]
     assert config.report.tables == ["leaderboard"]
@@ -109,6 +109,10 @@ KNOWN = "known: augment, encoder, objective, pretrain, views"
         ("lr: 0.01}", "lr: 0.01, stepz: 2}", "tasks.find.adapt.stepz: unknown key", "did you mean 'steps'?"),
         ("steps: 10,", "stepz: 10,", "defaults.pretrain.stepz: unknown key", "did you mean 'steps'?"),
         ("seeds:", "'[key]': 3\nseeds:", "[key]: unknown key", TOP),
+        ("seeds:", "subset_seeds: per-sed\nseeds:",
+         "subset_seeds: expected 'per-seed' or a list, got 'per-sed'", "did you mean 'per-seed'?"),
+        ("seeds:", "subset_seeds: [1, 1]\nseeds:",
+         "subset_seeds: expected no value twice, got 1 more than once", ""),
         # names
         ("benchmark: tiny", "benchmark: ../x", SLUG.format("benchmark", "../x"), ""),
         ("benchmark: tiny", "benchmark: '..'", SLUG.format("benchmark", ".."), ""),

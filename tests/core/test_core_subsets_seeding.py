@@ -53,6 +53,10 @@ def test_subset_ignores_listing_order_and_follows_its_seed() -> None:
     assert label_subset(SUBJECTS, 0.1, 3) != label_subset(SUBJECTS, 0.1, 4)
 
 
+def test_the_same_subjects_are_the_same_subset_whatever_drew_them() -> None:
+    assert label_subset(SUBJECTS, 1.0, 3) == label_subset(SUBJECTS, 1.0, 4) == tuple(SUBJECTS)
+
+
 @given(st.integers(1, 8), st.integers(8, 30), st.integers(0, 100))
 def test_no_subject_twice_in_a_batch(batch: int, subjects: int, step: int) -> None:
     indices = batch_indices(subjects, batch, step, ("t",), repeat=False)

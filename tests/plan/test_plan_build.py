@@ -145,8 +145,63 @@ def test_moving_the_data_changes_no_key(tiny: Path, registry: Registry, tmp_path
 
 def test_label_fractions_are_counted_in_words(tiny: Path, registry: Registry) -> None:
     made = plan(tiny, registry, "tasks.tissue.fractions=[0.01, 1.0]")
-    assert "tissue T1w: 1 % of 2 training subjects is 1" in made.notes
-    assert "tissue T1w: 100 % of 2 training subjects is 2" in made.notes
+    assert "tissue T1w: 2 training subjects; 1 % is 1" in made.notes
+    made = plan(tiny, registry, "tasks.tissue.fractions=[1.0]")
+    assert "tissue T1w: 2 training subjects" in made.notes
+
+
+def trained_on(made: Plan) -> dict[str, tuple[str, ...]]:
+    """Return the training subjects of every adaptation, by job id."""
+    return {job.id: tuple(job.payload["train"]) for job in made.jobs if job.kind == "adapt"}
+
+
+SUBSETS = (
+    "seeds=[0, 1, 2, 3, 4, 5]", "data.ixi.sites={Guys: 12, HH: 1}",
+    "splits.ixi={by: site, train_site: Guys, train: 10, validation: 1, test: 1, test_sites: [HH]}",
+    "tasks.tissue.fractions=[0.1, 0.3, 1.0]",
+)  # fmt: skip
+
+
+def test_each_seed_draws_its_own_label_subsets_for_all_rows(tiny: Path, registry: Registry) -> None:
+    made = trained_on(plan(tiny, registry, *SUBSETS))
+    rows = ("seqinv/frozen", "seqinv/finetune", "scratch")
+    draws = {}
+    for seed in range(6):
+        small, middle, every = (
+            made[f"scratch/tissue/T1w/{share}/seed{seed}"] for share in ("10%", "30%", "100%")
+        )
+        assert set(small) < set(middle) < set(every)
+        for row in rows:
+            assert made[f"{row}/tissue/T1w/30%/seed{seed}"] == middle
+        draws[seed] = middle
+    assert len(set(draws.values())) > 3
+    fixed = trained_on(plan(tiny, registry, *SUBSETS, "subset_seeds=[0]"))
+    found = {fixed[f"scratch/tissue/T1w/30%/subset0/seed{seed}"] for seed in range(6)}
+    assert found == {draws[0]}, "one draw for all"
+
+
+def test_all_subjects_are_one_training_set_whatever_would_draw_them(tiny: Path, registry: Registry) -> None:
+    made = [
+        plan(tiny, registry, *SUBSETS, *more)
+        for more in ((), ("subset_seeds=[7]",), ("subset_seeds=[0, 1]",), ("profile=paper", "defects=[]"))
+    ]
+    whole = [{job.id: job.key for job in each.jobs if "/100%/" in job.id} for each in made]
+    assert whole[0] == whole[1] == whole[2], "a fixed draw makes no other jobs of them, and none twice"
+    assert len({made_of for name, made_of in trained_on(made[0]).items() if "/100%/" in name}) == 1
+    assert set(whole[0]) == set(whole[3])
+
+
+def test_the_cells_say_what_drew_their_label_subset(tiny: Path, registry: Registry) -> None:
+    def drawn(*more: str) -> set[tuple[float, int | None]]:
+        cells = [job.cell for job in plan(tiny, registry, *SUBSETS, *more).jobs if job.kind == "evaluate"]
+        return {
+            (cell["fraction"], cell["subset_seed"]) for cell in cells if cell and cell["seed"] is not None
+        }
+
+    assert drawn() == drawn("subset_seeds=per-seed") == {(0.1, None), (0.3, None), (1.0, None)}
+    assert drawn("profile=paper") == drawn("subset_seeds=[0]") == {(0.1, 0), (0.3, 0), (1.0, None)}
+    assert drawn("profile=paper", "subset_seeds=per-seed") == drawn()
+    assert drawn("subset_seeds=[0, 4]") == {(0.1, 0), (0.1, 4), (0.3, 0), (0.3, 4), (1.0, None)}
 
 
 def test_ten_thousand_jobs_are_planned(tiny: Path, registry: Registry) -> None:

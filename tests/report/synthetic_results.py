@@ -53,7 +53,7 @@ class Benchmark:
     tasks: dict[str, dict[str, Any]] = field(default_factory=lambda: {"tissue": task([DICE])})
     methods: tuple[str, ...] = ("base", "seqinv")
     seeds: tuple[int, ...] = (0, 1)
-    subset_seeds: tuple[int, ...] = (0,)
+    subset_seeds: tuple[int | None, ...] = (0,)
     arms: tuple[str, ...] = ("frozen",)
     references: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ("a", "b", "c")

@@ -51,6 +51,7 @@ GOLDEN = """\
 - SE: crossed random effects of seed and subject, labels and sessions averaged within a subject, complete (seed, subject) pairs only; over subjects where nothing was trained.
 - Bold: best; underlined: second; of all rows but identity, by unrounded means, without incomplete cells.
 - Empty masks: one empty counts as the metric's penalty; both empty, left out: none.
+- Label subsets: one draw, so given these n subjects (n=2); what another draw would change is in no SE, interval or p.
 - Incomplete: cells partial: 2.
 - Profile: corrected.
 - 2 seeds: too few seeds to tell methods apart.

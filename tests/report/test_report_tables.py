@@ -13,8 +13,8 @@ from synthetic_results import DICE, HD95, PSNR, REFERENCES, Benchmark, Cell, Sco
 from mribench.errors import MRIBenchError
 from mribench.report import load_run, render_run
 from mribench.report import model as report_model
-from mribench.report.cells import cell_frame
-from mribench.report.layouts import LEADERBOARD, build, is_share, leaderboard, paper, transfer
+from mribench.report.cells import cell_frame, is_share
+from mribench.report.layouts import LEADERBOARD, build, leaderboard, paper, transfer
 from mribench.statistics import mean_and_se
 
 SUBJECT = {"a": -0.1, "b": 0.0, "c": 0.1}
@@ -245,11 +245,12 @@ def test_the_caption_says_what_the_seeds_allow(tmp_path: Path, seeds: tuple[int,
 
 
 def test_the_caption_tells_older_results_and_label_subsets(tmp_path: Path) -> None:
-    Benchmark(spread, salt="old").write(tmp_path, "a" * 16)
-    Benchmark(spread, created="2026-09-09", subset_seeds=(0, 1)).write(tmp_path, "b" * 16)
+    tasks = {"tissue": task([DICE], fractions=(0.5,))}
+    Benchmark(spread, tasks, salt="old").write(tmp_path, "a" * 16)
+    Benchmark(spread, tasks, created="2026-09-09", subset_seeds=(0, 1)).write(tmp_path, "b" * 16)
     caption = " ".join(leaderboard(load_run(tmp_path)).caption)
     assert "4 older results of the same cells are not shown" in caption
-    assert "averaged over 2 label subsets" in caption
+    assert "Label subsets: averaged over 2 of them, whose spread is in no SE" in caption
 
 
 def test_two_profiles_are_two_rows(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from safetensors.torch import load_file, save_file
 
 PRETRAIN = "seqinv/pretrain/seed0"
-ADAPT = "seqinv/frozen/tissue/T1w/100%/subset0/seed0"
+ADAPT = "seqinv/frozen/tissue/T1w/100%/seed0"
 EVALUATE = f"{ADAPT}/test/HH/T2w"
 IDENTITY = "identity/denoise/test/HH/T1w"
 

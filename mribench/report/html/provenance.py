@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from mribench.errors import StoreError
+from mribench.report.label_subsets import label_subsets
 from mribench.report.load import RunData
 from mribench.store import read_json
 
@@ -45,7 +46,7 @@ def provenance(run: RunData, directory: Path | None) -> Provenance:
         "planned": [manifest.get("created", "")],
         "profile": manifest["profiles"],
         "train seeds": manifest["seeds"],
-        "label subset seeds": _known(run.cells["subset_seed"]),
+        "label subsets": label_subsets(run.cells),
         "digest of the settings": _plans(directory),
         "digests of the splits": _known(run.jobs["split_digest"]),
         "versions": _known(run.jobs["versions"]),
