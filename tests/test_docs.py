@@ -297,14 +297,20 @@ def test_counts_of_jobs(counted: Any) -> None:
 
 
 def test_numbers_of_the_code() -> None:
-    from mribench.jobs.collapse import ALPHA, MAX_COSINE, MIN_EFFECTIVE_RANK
+    from mribench.jobs import collapse
+    from mribench.jobs.pretrain import CHECK_ROUNDS
     from mribench.report.captions import ENOUGH_SEEDS
     from mribench.store.lease import STALE_S
     from mribench.training.checkpoint import EVERY_S
 
     text = " ".join(text_of("README.md").split())
-    assert f"mean cosine is above {MAX_COSINE}, the effective rank below {MIN_EFFECTIVE_RANK:g}" in text
-    assert f"(p < {ALPHA})" in text
+    assert f"p < {collapse.ALPHA} over all orders" in text
+    assert f"mean cosine between subjects above {collapse.MAX_COSINE}" in text
+    assert f"above {100 * collapse.MAX_DIRECTION_SHARE:g} % of the variance along one direction" in text
+    assert f"below {collapse.MIN_SUBJECTS} subjects" in text
+    assert collapse.MAX_SUBJECTS == CHECK_ROUNDS == 8
+    assert "eight subjects" in text
+    assert "eight draws of each" in text
     assert ENOUGH_SEEDS == 5
     assert "With two to four seeds" in text
     assert STALE_S == 120

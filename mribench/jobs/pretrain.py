@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,26 +18,29 @@ from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.objective import Objective
 from mribench.interfaces.options import DatasetRef, ObjectiveRef, ViewsRef
 from mribench.interfaces.views import View, ViewGenerator, ViewRequest
-from mribench.jobs.collapse import check_collapse
+from mribench.jobs.collapse import MAX_SUBJECTS, CollapseCheck, check_collapse
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
 from mribench.jobs.model import clipped_parameters, new_encoder
 from mribench.jobs.views_example import FILE, views_file
 from mribench.seeding import Identity, derive_seed, torch_generator
 from mribench.training import Checkpoint, LoopOptions, train
-from mribench.training.weights import state_digest
+from mribench.training.weights import parameters_digest, state_digest
 
 CHECK_ROUNDS = 8
-"""Draws of two views of each held-out subject for the collapse check."""
+"""Draws of two views of each subject for the collapse check."""
 CHECKS = 4
-"""Times that the check is made during training, besides the one before it."""
+"""Times that the check is made after training has begun; once more before, on the untrained encoder."""
+LOOK_ROUNDS = 2
+"""Draws of the checks in between, which are only looked at as a curve."""
 
 
 def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
     """Pretrain an encoder and check that it has not collapsed."""
     job = Pretraining(payload, context)
+    before, parameters_before = state_digest(job.encoder), parameters_digest(job.encoder)
+    untrained = job.check()
     started = time.perf_counter()
-    before = state_digest(job.encoder)
     history = train(
         job.objective,
         job.losses,
@@ -53,7 +57,7 @@ def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
     )
     trained_s = time.perf_counter() - started
     exported = job.objective.exported_encoder()
-    check = job.check()
+    check = job.check().row(untrained, trained=parameters_digest(exported) != parameters_before)
     chance = job.objective.chance_losses(job.options.batch_size)
     picture = views_file(lambda: job.views(0), job.spacing_mm)
     return Outcome(
@@ -71,7 +75,7 @@ def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
             "chance_loss": sum(chance.values()) if chance else None,
             **job.diversity.row(),
             "redraws": job.redraws,
-            **voxel_counts(job.source, job.held_out),
+            **voxel_counts(job.source, job.checked),
             **check,
         },
         weights={"encoder.safetensors": exported.state_dict()},
@@ -103,9 +107,10 @@ class Pretraining:
         self.objective.to(self.device, memory_format=torch.channels_last_3d).train()
         spacing, needs = self.options.spacing_mm, self.generator.needs
         self.source = MapSource(dataset, by_id(dataset, payload["train"]), spacing, needs, identity)
-        # A profile that holds nobody out is checked on the pretraining subjects themselves.
-        held_out = payload["held_out"] or payload["train"]
-        self.held_out = MapSource(dataset, by_id(dataset, held_out), spacing, needs, identity)
+        # Held-out subjects first. Too few could not tell a good encoder from one without information, so
+        # pretraining subjects make up the number: an encoder that collapsed tells them apart no better.
+        checked = (*payload["held_out"], *payload["train"])[:MAX_SUBJECTS]
+        self.checked = MapSource(dataset, by_id(dataset, checked), spacing, needs, identity)
         self.spacing_mm = self.source.spacing_mm()
         self.loop = LoopOptions.of(self.options)
         self.redraws = 0
@@ -167,28 +172,39 @@ class Pretraining:
         """Let the objective update its teachers, and look at the embeddings now and then."""
         self.objective.after_step(step, total)
         if (step + 1) % max(1, total // CHECKS) == 0 and step + 1 < total:
-            check = self.check()
+            check = self.check(LOOK_ROUNDS)
             self.checks.append(
-                {"step": step, "mean_cosine": check["mean_cosine"], "effective_rank": check["effective_rank"],
-                 "retrieval": check["retrieval_hits"] / check["retrieval_queries"]}
+                {"step": step, "mean_cosine": check.mean_cosine, "effective_rank": check.effective_rank,
+                 "retrieval": check.retrieval_hits / check.retrieval_queries}
             )  # fmt: skip
 
-    def check(self) -> dict[str, Any]:
-        """Run the collapse check on the exported encoder."""
+    def check(self, rounds: int = CHECK_ROUNDS) -> CollapseCheck:
+        """Run the collapse check on the exported encoder, on the first ``rounds`` draws."""
         encoder = self.objective.exported_encoder()
         mode = encoder.training
         encoder.eval()
-        first, second = zip(*(self._embedded(encoder, draw) for draw in range(CHECK_ROUNDS)), strict=True)
+        first, second = (
+            torch.stack([self._embedded(encoder, image) for image in draws[:rounds]])
+            for draws in self._check_images
+        )
         encoder.train(mode)
-        return check_collapse(torch.stack(first).cpu(), torch.stack(second).cpu()).row()
+        return check_collapse(first, second)
 
-    def _embedded(self, encoder: Encoder, draw: int) -> tuple[Tensor, Tensor]:
-        indices = range(len(self.held_out.subjects))
-        seeds = [("collapse-check", self.seed, draw, sample) for sample in indices]
-        views = self._views(self.held_out, indices, seeds, (ViewRequest(), ViewRequest()))
+    def _embedded(self, encoder: Encoder, image: Tensor) -> Tensor:
         with torch.no_grad():
-            embedded = [encoder.embed(view.image).float() for view in views]
-        return embedded[0], embedded[1]
+            return encoder.embed(image.to(self.device)).float().cpu()
+
+    @functools.cached_property
+    def _check_images(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Both views of every draw, on the CPU: made once for all checks."""
+        indices = range(len(self.checked.subjects))
+        images: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for draw in range(CHECK_ROUNDS):
+            seeds = [("collapse-check", self.seed, draw, sample) for sample in indices]
+            views = self._views(self.checked, indices, seeds, (ViewRequest(), ViewRequest()))
+            for kept, view in zip(images, views, strict=True):
+                kept.append(view.image.cpu())
+        return images
 
     def _views(
         self,

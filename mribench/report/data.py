@@ -18,7 +18,7 @@ from mribench.report.cells import PLACE, cell_frame
 from mribench.report.custom import layout_frame, layouts
 from mribench.report.defect_effects import defects_frame
 from mribench.report.defects import NAME as DEFECTS
-from mribench.report.flags import BUDGET, CHANGED, COLLAPSED, FEW_VIEWS, flags
+from mribench.report.flags import BUDGET, CHANGED, COLLAPSED, FEW_VIEWS, ODD, flags
 from mribench.report.invariance import NAME as INVARIANCE
 from mribench.report.invariance import invariance_frame
 from mribench.report.layouts import LEADERBOARD, PAPER, TRANSFER
@@ -36,7 +36,7 @@ COLUMNS = (
     "metric", "unit", "higher_is_better", "chance",
     *ESTIMATE_COLUMNS,
     "jobs_expected", "jobs_done", "jobs_failed", "jobs_waiting", "status", "mark", "collapsed",
-    "unequal_budget", "few_distinct_views", "encoder_changed",
+    "encoder_odd", "unequal_budget", "few_distinct_views", "encoder_changed",
 )  # fmt: skip
 
 
@@ -55,6 +55,7 @@ _NUMBERS = {
 _YES_NO = {
     "higher_is_better",
     "collapsed",
+    "encoder_odd",
     "unequal_budget",
     "few_distinct_views",
     "encoder_changed",
@@ -78,6 +79,7 @@ def tidy(run: RunData, tables: Sequence[str]) -> pd.DataFrame:
         cells = cells.assign(table=name)
         found = cells["row"].map(signs.of).astype(str)
         cells["collapsed"] = found.str.contains(COLLAPSED)
+        cells["encoder_odd"] = found.str.contains(ODD)
         cells["unequal_budget"] = found.str.contains(BUDGET)
         cells["few_distinct_views"] = found.str.contains(FEW_VIEWS)
         cells["encoder_changed"] = found.str.contains(CHANGED)

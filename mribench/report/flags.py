@@ -1,4 +1,4 @@
-"""Footnotes of rows: collapsed encoders, unequal budgets, repeated views, encoders that were not frozen."""
+"""Footnotes of rows: collapsed, odd and unfrozen encoders, unequal budgets, repeated views."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mribench.report.cells import row_labels
 from mribench.report.load import RunData
 
 COLLAPSED = "†"
+ODD = "‖"
 BUDGET = "‡"
 FEW_VIEWS = "§"
 CHANGED = "¶"
@@ -40,7 +41,7 @@ class Flags:
 
 
 def flags(run: RunData) -> Flags:
-    """Find the rows whose encoder collapsed or changed, that saw few views, or whose budget differs."""
+    """Find the rows whose encoder collapsed, is odd or changed, with few views, or with another budget."""
     found: Flags = run.once("flags", lambda: _flags(run))
     return found
 
@@ -49,6 +50,7 @@ def _flags(run: RunData) -> Flags:
     pretrained, adapted = _trained(run, "pretrain", []), _trained(run, "adapt", ["arm", *_PLACE])
     found = {
         COLLAPSED: ("Collapsed encoder", _collapsed(pretrained)),
+        ODD: ("Encoder", _odd(pretrained)),
         BUDGET: ("Not the budget or settings of the others", _unequal(pretrained, adapted, run.manifest)),
         FEW_VIEWS: ("Few distinct views", _repeated(pretrained, adapted)),
         CHANGED: ("Not frozen, though the arm is", _changed(adapted)),
@@ -70,11 +72,21 @@ def _trained(run: RunData, kind: str, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _collapsed(pretrained: pd.DataFrame) -> dict[str, str]:
+    return _in_seeds(pretrained, pretrained["collapsed"].eq(True), "collapse_reason")
+
+
+def _odd(pretrained: pd.DataFrame) -> dict[str, str]:
+    """Rows of which some encoder was not trained, or has embeddings that are odd and say something still."""
+    return _in_seeds(pretrained, pretrained["encoder_remarks"].fillna("").ne(""), "encoder_remarks")
+
+
+def _in_seeds(pretrained: pd.DataFrame, meant: pd.Series, why: str) -> dict[str, str]:
+    """Return in how many of its seeds a row is meant, and the distinct texts of a column that say why."""
     found = {}
-    for row, jobs in pretrained.groupby("row", sort=False):
-        bad = jobs[jobs["collapsed"].eq(True)]
+    for row, jobs in pretrained.assign(meant=meant).groupby("row", sort=False):
+        bad = jobs[jobs["meant"]]
         if len(bad):
-            reasons = "; ".join(dict.fromkeys(bad["collapse_reason"].dropna()))
+            reasons = "; ".join(dict.fromkeys(bad[why].dropna()))
             found[str(row)] = f"in {len(bad)} of {len(jobs)} seeds" + (f" ({reasons})" if reasons else "")
     return found
 

@@ -23,7 +23,8 @@ _COMMANDS = {
     "–": r"\textendash{}", "—": r"\textemdash{}", "…": r"\ldots{}",
     "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$", "−": "$-$", "≤": r"$\leq$", "≥": r"$\geq$",
     "→": r"$\rightarrow$", "←": r"$\leftarrow$", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
-    "†": r"\textdagger{}", "‡": r"\textdaggerdbl{}", "§": r"\S{}", "¶": r"\P{}", "°": r"$^\circ$",
+    "†": r"\textdagger{}", "‖": r"$\Vert$", "‡": r"\textdaggerdbl{}", "§": r"\S{}", "¶": r"\P{}",
+    "°": r"$^\circ$",
     "²": r"\textsuperscript{2}", "³": r"\textsuperscript{3}", "µ": r"$\mu$", "μ": r"$\mu$",
     "σ": r"$\sigma$", "τ": r"$\tau$", "Δ": r"$\Delta$", "α": r"$\alpha$", "β": r"$\beta$",
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -46,13 +47,20 @@ def load_weights(module: nn.Module, path: Path, prefix: str = "") -> None:
 
 
 def state_digest(module: nn.Module) -> str:
-    """Return a digest of a module's parameters and buffers."""
+    """Return a digest of a module's parameters and buffers, whatever their memory format."""
+    return _digest(module.state_dict())
+
+
+def parameters_digest(module: nn.Module) -> str:
+    """Return a digest of a module's parameters: a pass in training mode does not change it."""
+    return _digest(dict(module.named_parameters()))
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
+    for name, value in sorted(tensors.items()):
         digest.update(name.encode())
-        digest.update(
-            value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
-            if value.ndim
-            else str(value.item()).encode()
-        )
+        # A copy: a tensor with an edge of 1 may count as contiguous with strides that no byte view takes.
+        plain = value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        digest.update(plain.view(torch.uint8).numpy().tobytes() if value.ndim else str(value.item()).encode())
     return digest.hexdigest()[:16]

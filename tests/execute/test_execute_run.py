@@ -157,8 +157,10 @@ def test_pretraining_row_says_what_was_seen(finished: Path) -> None:
     row = jobs(finished).loc["seqinv/pretrain/seed0"]
     assert row.views_seen == 4 * 2 * 2 == row.distinct_views
     assert row.voxels_seen == 16 * 8**3
-    assert row.retrieval_queries == 16
+    assert row.subjects_checked == 5, "two held-out subjects, and the three training subjects"
+    assert row.retrieval_queries == 8 * 5
     assert row.collapse_reason == "" or row.collapsed
+    assert 0 <= row.untrained_retrieval_hits <= 40
 
 
 def test_second_run_executes_nothing(finished: Path) -> None:

@@ -14,6 +14,7 @@ from mribench.errors import MRIBenchError
 from mribench.report import load_run, render_run
 from mribench.report import model as report_model
 from mribench.report.cells import cell_frame, is_share
+from mribench.report.data import tidy
 from mribench.report.layouts import LEADERBOARD, build, leaderboard, paper, transfer
 from mribench.statistics import mean_and_se
 
@@ -352,6 +353,21 @@ def test_collapsed_encoders_are_flagged_on_every_row_that_uses_them(tmp_path: Pa
     note = "† Collapsed encoder: seqinv, seqinv (finetune): in 1 of 2 seeds (mean cosine 0.99)."
     assert note in table.caption
     assert "seqinv (finetune)†" in [found.header[-1] for found in paper(run, 1).columns]
+
+
+def test_odd_encoders_are_named_and_not_called_collapsed(tmp_path: Path) -> None:
+    remarks = ("anisotropic: mean cosine 0.970 between subjects", "not trained: no parameter has changed")
+    pretrained = {
+        f"seqinv/pretrain/seed{seed}": {"encoder_remarks": remark} for seed, remark in enumerate(remarks)
+    } | {"base/pretrain/seed0": {"encoder_remarks": ""}}
+    run = load_run(Benchmark(spread, pretrained=pretrained).write(tmp_path))
+    table = leaderboard(run)
+    assert {row.header[0]: row.flags for row in table.rows} == {"base": "", "seqinv": "‖"}
+    assert f"‖ Encoder: seqinv: in 2 of 2 seeds ({'; '.join(remarks)})." in table.caption
+    cells = tidy(run, ["leaderboard"]).groupby("row")[["collapsed", "encoder_odd"]].first()
+    assert cells.loc["seqinv"].tolist() == [False, True]
+    assert cells.loc["base"].tolist() == [False, False]
+    assert r"seqinv$\Vert$" in (render_run(run, ["leaderboard"], "latex") or "")
 
 
 def test_unequal_budgets_and_overrides_are_flagged(tmp_path: Path) -> None:

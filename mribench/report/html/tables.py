@@ -14,14 +14,14 @@ from mribench.report.model import Cell, Row, Table
 from mribench.validation import printable
 
 _ALWAYS_SHOWN = re.compile(
-    r"^(Incomplete|Failed jobs|Marks are those|With two seeds|[†‡§¶])|too few seeds|these checkpoints only"
+    r"^(Incomplete|Failed jobs|Marks are those|With two seeds|[†‖‡§¶])|too few seeds|these checkpoints only"
 )
 """Sentences about what is not there, what is odd and what may not be claimed."""
 _MOST_CHIPS = 12
 _OF_METHODS = ("method", "A", "B")
 _SHORT = 28
 """Words that stay on one line."""
-_SIGNS = "†‡§¶*"
+_SIGNS = "†‖‡§¶*"
 _INTERVALS = "In brackets below a mean: its 95 % interval."
 
 
