@@ -54,9 +54,11 @@ def command(file: Path, sets: tuple[str, ...], only: str | None, read: bool, for
 
     from mribench.cli.progress import RunProgress
     from mribench.data.check import check_cohort
+    from mribench.data.twins import SeenImages
 
     resolved = _resolved(file, sets)
     checks = []
+    seen = SeenImages()
     with RunProgress(Console(stderr=True)) as progress:
         for name in _chosen(resolved, only):
             component = resolved.datasets[name]
@@ -70,6 +72,7 @@ def command(file: Path, sets: tuple[str, ...], only: str | None, read: bool, for
                     reader=component.registered.digest,
                     read=read,
                     progress=progress.preparing,
+                    seen=seen,
                 )
             )
     if form == "json":

@@ -17,7 +17,7 @@ from mribench.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-_VERSION = 1  # of what is remembered: older records are not believed
+_VERSION = 2  # of what is remembered: older records are not believed
 
 
 def cache_dir() -> Path:
@@ -43,8 +43,9 @@ def remembered(
 ) -> dict[str, Any]:
     """Return what is known about a file, computed once for each version of it.
 
-    A version is path, size and time of modification. Each file has a small record of its own, written by
-    rename, so that any number of processes may look at the same cohort.
+    A version is path and ``file_state``. Each file has a small record of its own, written by rename, so that
+    any number of processes may look at the same cohort. A file that changes while it is looked at is not
+    remembered.
 
     Args:
         path: the file.
@@ -54,19 +55,32 @@ def remembered(
     Raises:
         OSError: when there is no such file.
     """
-    status = path.stat()
-    state = [_VERSION, status.st_size, status.st_mtime_ns]
+    state = [_VERSION, *file_state(path)]
     key = hashlib.sha256(f"{path.resolve()}\0{what}".encode()).hexdigest()
     record = cache_dir() / "files" / key[:2] / f"{key[2:]}.json"
     known = _recall(record, state)
     if known is None:
         known, keep = compute(path)
-        if keep:
+        if keep and state[1:] == file_state(path):
             try:
                 _remember(record, state, known)
             except OSError as error:
                 _warn(record.parent.parent, str(error.strerror))
     return known
+
+
+def file_state(path: Path) -> list[int]:
+    """Return what tells versions of a file apart without reading it.
+
+    Size and time of modification can be the same for two contents (archives with fixed times, ``cp -p``,
+    clocks of whole seconds). A file that is written in place gets another time of change, which nobody can
+    set, and one that is moved into its place has another inode.
+
+    Raises:
+        OSError: when there is no such file.
+    """
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev]
 
 
 def _recall(record: Path, state: list[int]) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from mribench.data.inspection import inspect_values, unusable
+from mribench.data.twins import SeenImages
 from mribench.data.uses import Use, unmet_needs
 from mribench.errors import DataError, MRIBenchError
 from mribench.interfaces.dataset import Dataset, Exclusion, Subject
@@ -139,6 +140,7 @@ def check_cohort(
     reader: str = "",
     read: bool = True,
     progress: Progress | None = None,
+    seen: SeenImages | None = None,
 ) -> CohortCheck:
     """Look at one cohort; what is wrong with it is in the result, never raised.
 
@@ -151,6 +153,7 @@ def check_cohort(
         reader: tells versions of the dataset's code apart.
         read: open every file, else go by names only.
         progress: told how far reading has come.
+        seen: the images of the cohorts before, to find them under other names.
     """
     try:
         missing, wrong = dataset.missing(), ""
@@ -173,10 +176,12 @@ def check_cohort(
     unmet = [] if split is None else [text for use in uses for text in unmet_needs(name, use, split, people)]
     needed = {sequence for use in uses for sequence in (*use.trained_on, *use.tested_on)}
     problems, changes = _read(name, dataset, people, reader, progress) if read else ([], ())
+    images = SeenImages() if seen is None else seen
+    twins = images.remarks(name, people) if read else []
     twice = [person for person, count in Counter(p.id for p in people).items() if count > 1]
     return CohortCheck(
         **about,  # type: ignore[arg-type]
-        **_left_out(dataset),  # type: ignore[arg-type]
+        **_left_out(dataset, twins),  # type: ignore[arg-type]
         subjects=len(people),
         scans=sum(len(person.scans) for person in people),
         groups=_groups(people),
@@ -200,12 +205,12 @@ def grouped(entries: Iterable[Exclusion]) -> tuple[Reason, ...]:
     return tuple(sorted(reasons, key=lambda reason: (-reason.count, reason.kind)))
 
 
-def _left_out(dataset: Dataset) -> dict[str, object]:
+def _left_out(dataset: Dataset, more: Sequence[Exclusion] = ()) -> dict[str, object]:
     """Return the part of a check that a cohort without usable scans has too."""
     try:
         return {
             "excluded": grouped(dataset.excluded()),
-            "remarks": grouped(dataset.remarks()),
+            "remarks": grouped([*dataset.remarks(), *more]),
             "ignored": dict(dataset.ignored()),
         }
     except DataError:  # said by the subjects already

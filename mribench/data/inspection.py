@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mribench.data.cache import remembered
+from mribench.data.cache import file_state, remembered
 from mribench.data.nifti_file import check_file, shown
 from mribench.data.volumes import read_volume
 from mribench.errors import DataError
-from mribench.interfaces.dataset import ScanValues
+from mribench.interfaces.dataset import Exclusion, ScanValues
+from mribench.source_digest import source_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import numpy as np
 
     from mribench.interfaces.dataset import Dataset, Scan, Subject
 
@@ -31,14 +34,17 @@ class Inspection:
     Attributes:
         digest: SHA-256 of its contents, hexadecimal; empty when it cannot be opened.
         problem: why it cannot be used, one sentence, or empty.
+        voxels: SHA-256 of shape and values as they are read, whatever the file's name, header, type of voxel
+            and compression; empty for labels, and for what cannot be read.
     """
 
     digest: str
     problem: str
+    voxels: str = ""
 
 
 def inspect_file(path: Path, is_label: bool = False, repair: bool = False) -> Inspection:
-    """Read a volume fully, once for each version of the file (path, size, time of modification).
+    """Read a volume fully, once for each version of the file (path and ``file_state``).
 
     Args:
         path: ``.nii`` or ``.nii.gz``.
@@ -68,6 +74,16 @@ def fingerprint(subject: Subject) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def voxel_digests(subject: Subject) -> dict[str, Path]:
+    """Return the images and maps of a subject by the digest of their voxels."""
+    found: dict[str, Path] = {}
+    for role, path, is_label in _roles(subject):
+        digest = "" if is_label else inspect_file(path, repair=role[0] == MAPS).voxels
+        if digest:
+            found.setdefault(digest, path)
+    return found
+
+
 def problems(subject: Subject) -> list[str]:
     """Return one sentence for each file of a subject that cannot be used, sorted."""
     found = (
@@ -84,11 +100,47 @@ def unusable(dataset: Dataset, subject: Subject, reader: str) -> list[str]:
         subject: whose scans.
         reader: tells versions of the dataset's code apart.
     """
-    return (
-        problems(subject)
-        or [text for scan in subject.scans if (text := dataset.check_scan(scan))]
-        or [text for scan in subject.scans if (text := inspect_values(dataset, scan, reader).problem)]
-    )
+    return [text for scan in subject.scans for text in _unusable_scan(dataset, subject, scan, reader)]
+
+
+def sound_part(
+    dataset: Dataset, subject: Subject, reader: str = ""
+) -> tuple[Subject | None, list[Exclusion]]:
+    """Return a subject with the scans that can be used, or None where none can; and what is left out.
+
+    Args:
+        dataset: reads the scans.
+        subject: whose scans.
+        reader: tells versions of the dataset's code apart; by default from the dataset's class.
+    """
+    reader = reader or source_digest(type(dataset).__module__)
+    kept: list[Scan] = []
+    left_out: list[Exclusion] = []
+    for scan in subject.scans:
+        wrong = _unusable_scan(dataset, subject, scan, reader)
+        left_out += [Exclusion(subject.name, sentence, "scan that cannot be used") for sentence in wrong]
+        if not wrong:
+            kept.append(scan)
+    if len(kept) == len(subject.scans):
+        return subject, left_out
+    return (replace(subject, scans=tuple(kept)) if kept else None), left_out
+
+
+def sound_subjects(dataset: Dataset) -> list[Subject]:
+    """Return the subjects of a dataset with the scans that can be used, as plans and jobs see them."""
+    reader = source_digest(type(dataset).__module__)
+    parts = (sound_part(dataset, subject, reader)[0] for subject in dataset.subjects())
+    return [part for part in parts if part is not None]
+
+
+def _unusable_scan(dataset: Dataset, subject: Subject, scan: Scan, reader: str) -> list[str]:
+    """Return why a scan cannot be used: its files, else their grids, else their values."""
+    wrong = problems(replace(subject, scans=(scan,)))
+    if not wrong and (text := dataset.check_scan(scan)):
+        wrong = [text]
+    if not wrong and (text := inspect_values(dataset, scan, reader).problem):
+        wrong = [text]
+    return wrong
 
 
 def inspect_values(dataset: Dataset, scan: Scan, reader: str) -> ScanValues:
@@ -100,7 +152,7 @@ def inspect_values(dataset: Dataset, scan: Scan, reader: str) -> ScanValues:
         reader: tells versions of the dataset's code apart.
     """
     try:
-        states = [[str(path), (status := path.stat()).st_size, status.st_mtime_ns] for path in scan.files()]
+        states = [[str(path), *file_state(path)] for path in scan.files()]
         if not states:
             return dataset.check_values(scan)
         key = [reader, dict(dataset.reading_options() or {}), sorted(scan.images), states]
@@ -134,8 +186,14 @@ def _inspect(path: Path, is_label: bool, repair: bool) -> tuple[dict[str, Any], 
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     try:
-        read_volume(path, allow_constant=is_label, repair=repair and not is_label)
+        volume = read_volume(path, allow_constant=is_label, repair=repair and not is_label)
     except DataError as error:
         passing = isinstance(error.__cause__, MemoryError)
         return {"digest": digest, "problem": error.message}, not passing
-    return {"digest": digest, "problem": ""}, True
+    return {"digest": digest, "problem": "", "voxels": "" if is_label else _voxels(volume.data)}, True
+
+
+def _voxels(data: np.ndarray) -> str:
+    digest = hashlib.sha256(str(data.shape).encode())
+    digest.update(data.tobytes())
+    return digest.hexdigest()

@@ -18,6 +18,7 @@ from torch import Tensor
 from mribench.data.head import foreground, zscore
 from mribench.data.inspection import MAPS, inspect_file
 from mribench.data.prepared import Content, Recipe, volume_store
+from mribench.data.uses import label_owner
 from mribench.data.volumes import Volume, resample_to, same_grid, target_grid
 from mribench.errors import DataError
 from mribench.interfaces.dataset import Dataset, Scan, Subject
@@ -156,16 +157,14 @@ def task_recipe(
     image = image_recipe(reader, scan, spacing_mm)
     if task.label is None:
         return TaskRecipe(image, None, "none", subject, scan)
-    source, owner = "own", scan
-    if task.label not in scan.labels:
-        owners = [other for other in subject.scans if task.label in other.labels]
-        if not owners:
-            raise DataError(
-                f"subject {subject.id} has no '{task.label}' label",
-                "leave the subject out of the split, or put its label beside the image",
-            )
-        same_session = [other for other in owners if other.session == scan.session]
-        source, owner = "subject", (same_session or owners)[0]
+    owner = label_owner(subject, scan, task.label)
+    if owner is None:
+        of_session = f" of session '{scan.session}'" if scan.session else ""
+        raise DataError(
+            f"subject {subject.id} has no '{task.label}' label for its {scan.sequence} scan{of_session}",
+            "leave the subject out of the split, or put its label beside the image",
+        )
+    source = "own" if owner is scan else "subject"
     label = _label_recipe(reader, owner, task, task.label, image, task_identity)
     return TaskRecipe(image, label, source, subject, scan)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mribench.interfaces.dataset import Subject
+from mribench.interfaces.dataset import Scan, Subject
 from mribench.interfaces.split import Split
 
 
@@ -26,6 +26,24 @@ class Use:
     tested_on: tuple[str, ...]
 
 
+def label_owner(subject: Subject, scan: Scan, label: str) -> Scan | None:
+    """Return the scan whose label is that of ``scan``: itself, else another one of the same session.
+
+    The head lies elsewhere in another session, so a label of that one is no label. A dataset whose sessions
+    are aligned says so by giving the label to each scan itself.
+    """
+    if label in scan.labels:
+        return scan
+    others = (other for other in subject.scans if label in other.labels and other.session == scan.session)
+    return next(others, None)
+
+
+def scans_for(subject: Subject, sequence: str, label: str | None) -> list[Scan]:
+    """Return the subject's scans of one sequence that a task can use: those that have its label, if any."""
+    scans = [scan for scan in subject.scans if scan.sequence == sequence]
+    return [scan for scan in scans if label is None or label_owner(subject, scan, label)]
+
+
 def unmet_needs(name: str, use: Use, split: Split, people: Sequence[Subject]) -> Iterator[str]:
     """Yield a sentence for each sequence that nobody has whom a task could be trained or tested on."""
     by_id = {person.id: person for person in people}
@@ -36,8 +54,12 @@ def unmet_needs(name: str, use: Use, split: Split, people: Sequence[Subject]) ->
         if not ids:
             yield f"'{name}' has no {role} subject, and task '{use.task}' needs some"
             continue
-        usable = [by_id[i] for i in ids if use.label is None or _has_label(by_id[i], use.label)]
-        there = {scan.sequence for person in usable for scan in person.scans}
+        there = {
+            scan.sequence
+            for i in ids
+            for scan in by_id[i].scans
+            if use.label is None or label_owner(by_id[i], scan, use.label)
+        }
         label = f" with a '{use.label}' label" if use.label else ""
         for sequence in sequences:
             if sequence not in there:
@@ -45,7 +67,3 @@ def unmet_needs(name: str, use: Use, split: Split, people: Sequence[Subject]) ->
                     f"none of the {len(ids)} {role} subjects of '{name}' has a {sequence} scan{label}, which"
                     f" task '{use.task}' needs"
                 )
-
-
-def _has_label(person: Subject, label: str) -> bool:
-    return any(label in scan.labels for scan in person.scans)

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mribench.data.inspection import sound_subjects
 from mribench.data.maps import usable_scans
 from mribench.data.prepare import Reader, image_recipe, maps_recipe, reading_identity, task_recipe
 from mribench.data.prepared import Recipe, State, volume_store
+from mribench.data.uses import scans_for
 from mribench.interfaces.dataset import Dataset, Subject
 from mribench.interfaces.options import Component, DatasetRef, TaskRef, ViewsRef
 from mribench.jobs.volumes import label_identity
@@ -106,9 +108,10 @@ class Preparation:
         spacing_mm: float | None,
         task: Mapping[str, Any] | None,
     ) -> Iterator[Wanted]:
+        label = self._tasks(_json(task), payload["profile"])[0].label if task else None
         for subject in self._subjects(payload, ids):
             for place, scan in enumerate(subject.scans):
-                if scan.sequence in sequences:
+                if scan.sequence in sequences and scan in scans_for(subject, scan.sequence, label):
                     yield self._one(payload, subject, place, spacing_mm, task)
 
     def _one(
@@ -146,7 +149,7 @@ class Preparation:
         resolved = self._resolve(DatasetRef, json.loads(data), profile)
         dataset: Dataset = resolved.make()
         identity = reading_identity(resolved.identity(), dataset, resolved.options)
-        return Reader(dataset, identity), {subject.id: subject for subject in dataset.subjects()}
+        return Reader(dataset, identity), {subject.id: subject for subject in sound_subjects(dataset)}
 
     def _task(self, task: str, profile: str) -> tuple[Any, dict[str, Any]]:
         resolved = self._resolve(TaskRef, json.loads(task), profile)

@@ -8,6 +8,7 @@ from typing import Any
 
 from mribench.data.maps import by_id
 from mribench.data.prepare import COUNTS, Reader, TaskRecipe, reading_identity, task_recipe
+from mribench.data.uses import scans_for
 from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.interfaces.options import DatasetRef, TaskRef
 from mribench.interfaces.task import Task, TaskVolume
@@ -46,8 +47,7 @@ class TaskScans:
         self._scans = [
             (subject, scan)
             for subject in by_id(dataset, ids)
-            for scan in subject.scans
-            if scan.sequence == sequence
+            for scan in scans_for(subject, sequence, task.label)
         ]
         self._recipes: list[TaskRecipe] = []
         self._counts: Counter[str] = Counter()

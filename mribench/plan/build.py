@@ -9,8 +9,9 @@ from typing import Any
 from mribench import RESULTS_VERSION
 from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedMethod, ResolvedTask
 from mribench.data.subsets import label_subset, subset_size
+from mribench.data.uses import scans_for
 from mribench.defects import at
-from mribench.plan.cohorts import Cohort, scans_of
+from mribench.plan.cohorts import Cohort
 from mribench.plan.job import Job, JobKind, Plan, key_of_job
 from mribench.plan.leakage import split_digest
 from mribench.registry import Resolved
@@ -337,7 +338,7 @@ class _Builder:
     def _find_eligible(
         self, cohort: Cohort, ids: Sequence[str], sequence: str, label: str | None
     ) -> tuple[str, ...]:
-        kept = tuple(i for i in ids if scans_of(cohort.subjects[i], sequence, label))
+        kept = tuple(i for i in ids if scans_for(cohort.subjects[i], sequence, label))
         if len(kept) < len(ids):
             what = f"{sequence} scan" + (f" with a {label} label" if label else "")
             self.notes.append(f"{cohort.name}: {len(ids) - len(kept)} of {len(ids)} subjects have no {what}")

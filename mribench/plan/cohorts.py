@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from mribench.config import ResolvedBenchmark
-from mribench.data.inspection import fingerprint, unusable
+from mribench.data.inspection import fingerprint, sound_part, voxel_digests
 from mribench.data.prepare import reading_identity
+from mribench.data.twins import SeenImages
 from mribench.errors import DataError
-from mribench.interfaces.dataset import Dataset, Scan, Subject
+from mribench.interfaces.dataset import Dataset, Exclusion, Subject
 from mribench.interfaces.split import Split, SplitRule
 from mribench.registry import Resolved
+
+logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, in all)."""
@@ -31,6 +36,8 @@ class Cohort:
         fingerprints: digest of each subject's files, by id.
         split: who trains, validates and tests; None while the data are missing.
         sites: test sites, in-domain first.
+        voxels: images and maps of each subject by the digest of their voxels, by id.
+        left_out: scans that cannot be used, and why.
     """
 
     name: str
@@ -40,6 +47,8 @@ class Cohort:
     fingerprints: Mapping[str, str]
     split: Split | None
     sites: tuple[str, ...]
+    voxels: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+    left_out: tuple[Exclusion, ...] = ()
 
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
@@ -51,13 +60,6 @@ class Cohort:
         return {subject: self.fingerprints[subject] for subject in ids}
 
 
-def scans_of(subject: Subject, sequence: str, label: str | None) -> list[Scan]:
-    """Return the subject's scans of one sequence that a task can use."""
-    if label is not None and not any(label in scan.labels for scan in subject.scans):
-        return []
-    return [scan for scan in subject.scans if scan.sequence == sequence]
-
-
 def make_missing(resolved: ResolvedBenchmark, progress: Progress) -> None:
     """Let datasets that can make themselves (phantoms) do so."""
     for name, component in resolved.datasets.items():
@@ -67,12 +69,21 @@ def make_missing(resolved: ResolvedBenchmark, progress: Progress) -> None:
 
 
 def open_cohorts(resolved: ResolvedBenchmark, progress: Progress | None = None) -> dict[str, Cohort]:
-    """List, check, fingerprint and split every cohort.
+    """List, check, fingerprint and split every cohort; scans that cannot be used are left out.
+
+    Images that are there more than once are warned of: who is counted twice is no mistake of a split alone.
 
     Raises:
-        DataError: naming the files that cannot be read, or a cohort without subjects.
+        DataError: naming a cohort without subjects, and the files that cannot be used.
     """
-    return {name: _open(name, resolved, progress) for name in resolved.datasets}
+    cohorts = {name: _open(name, resolved, progress) for name in resolved.datasets}
+    seen = SeenImages()
+    for name, cohort in cohorts.items():
+        remarks = seen.remarks(name, list(cohort.subjects.values()))
+        if remarks:
+            more = f" (and {len(remarks) - 1} more; `mribench data check` has all)" if remarks[1:] else ""
+            logger.warning("data.%s: %s%s", name, remarks[0].reason, more)
+    return cohorts
 
 
 def split_again(cohorts: Mapping[str, Cohort], resolved: ResolvedBenchmark) -> dict[str, Cohort]:
@@ -101,9 +112,12 @@ def _open(name: str, resolved: ResolvedBenchmark, progress: Progress | None) -> 
             f"data.{name}: no usable subject" + (f" ({excluded})" if excluded else ""), dataset.source
         )
     _refuse_duplicates(name, subjects)
-    prints = _fingerprints(name, dataset, subjects, component.registered.digest, progress)
+    subjects, left_out = _sound(name, dataset, subjects, component.registered.digest, progress)
     split = _split(name, rule, subjects) if rule else Split(tuple(s.id for s in subjects), (), {})
-    return Cohort(name, component, "", {s.id: s for s in subjects}, prints, split, tuple(split.test))
+    return Cohort(
+        name, component, "", {s.id: s for s in subjects}, {s.id: fingerprint(s) for s in subjects}, split,
+        tuple(split.test), {s.id: voxel_digests(s) for s in subjects}, tuple(left_out),
+    )  # fmt: skip
 
 
 def _split(name: str, rule: SplitRule, subjects: Sequence[Subject]) -> Split:
@@ -123,23 +137,33 @@ def _refuse_duplicates(name: str, subjects: Sequence[Subject]) -> None:
         seen.add(subject.id)
 
 
-def _fingerprints(
+def _sound(
     name: str, dataset: Dataset, subjects: Sequence[Subject], reader: str, progress: Progress | None
-) -> dict[str, str]:
-    """Read every file once (cached by size and time): its digest, and whether it can be used at all."""
-    prints: dict[str, str] = {}
-    wrong: list[str] = []
+) -> tuple[list[Subject], list[Exclusion]]:
+    """Read every file once (what is found is remembered); return who can be used, and what is left out."""
+    kept: list[Subject] = []
+    left_out: list[Exclusion] = []
     for done, subject in enumerate(subjects, start=1):
-        found = unusable(dataset, subject, reader)
-        wrong.extend(found)
-        if not found:
-            prints[subject.id] = fingerprint(subject)
+        part, wrong = sound_part(dataset, subject, reader)
+        left_out += wrong
+        if part is not None:
+            kept.append(part)
         if progress:
             progress(f"reading {name}", done, len(subjects))
-    if wrong:
-        more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
+    if not kept:
+        more = f" (and {len(left_out) - 3} more)" if len(left_out) > 3 else ""
+        sentences = "; ".join(entry.reason for entry in left_out[:3])
         raise DataError(
-            f"data.{name}: {'; '.join(wrong[:3])}{more}",
-            "repair or remove the file; nothing was run and nothing is lost",
+            f"data.{name}: no scan can be used: {sentences}{more}",
+            "repair the files; nothing was run and nothing is lost",
         )
-    return prints
+    return kept, left_out
+
+
+def notes(cohorts: Mapping[str, Cohort]) -> list[str]:
+    """Return one sentence for each scan that cannot be used and is left out."""
+    return [
+        f"data.{name}: {entry.subject}: a scan is left out, it cannot be used: {entry.reason}"
+        for name, cohort in cohorts.items()
+        for entry in cohort.left_out
+    ]

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 import torch
 
 from mribench.config import PretrainOptions, ResolvedBenchmark, ResolvedMethod, ResolvedTask
+from mribench.data.uses import scans_for
 from mribench.errors import ConfigError, MRIBenchError
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.objective import Objective
 from mribench.interfaces.task import Task
 from mribench.interfaces.views import ViewGenerator
-from mribench.plan.cohorts import Cohort, scans_of
+from mribench.plan.cohorts import Cohort
 from mribench.registry import Resolved
 
 
@@ -99,7 +100,7 @@ def _check_scans(
     where: str, role: str, label: str | None, cohort: Cohort, ids: tuple[str, ...], sequences: Iterable[str]
 ) -> None:
     for sequence in sequences:
-        if not any(scans_of(cohort.subjects[i], sequence, label) for i in ids):
+        if not any(scans_for(cohort.subjects[i], sequence, label) for i in ids):
             scans = [scan for i in ids for scan in cohort.subjects[i].scans]
             there = ", ".join(sorted({scan.sequence for scan in scans}))
             labels = ", ".join(sorted({name for scan in scans for name in scan.labels})) or "none"

@@ -20,9 +20,9 @@ def split_digest(groups: Mapping[str, Iterable[str]]) -> str:
 def check_leakage(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> list[str]:
     """Compare the people that a model learnt from with those it is tested on, for every task and method.
 
-    A person is a (namespace, name) and its aliases, over datasets, sessions and sequences. A decoder learns
-    from its own task's cohort and, through the encoder, from the pretraining cohorts. An encoder whose
-    invariance is measured must not have seen those people either.
+    A person is a (namespace, name) and its aliases, over datasets, sessions and sequences, and whoever has
+    an image of the same voxels. A decoder learns from its own task's cohort and, through the encoder, from
+    the pretraining cohorts. An encoder whose invariance is measured must not have seen those people either.
 
     Returns:
         One sentence for each overlap that a split rule was told to make, by the name of that defect.
@@ -48,18 +48,43 @@ def _refuse(learnt_from: _People, tested: Cohort) -> list[str]:
     for site, ids in (tested.split.test if tested.split else {}).items():
         test = f"the test set of {tested.name} ({site})"
         for where, (cohort, learnt) in learnt_from.items():
-            seen = {name for i in learnt for name in _names(cohort, i)}
-            both = sorted(i for i in ids if seen.intersection(_names(tested, i)))
-            if not both:
+            sentence = _same_names(where, cohort, learnt, test, tested, ids)
+            sentence = sentence or _same_voxels(where, cohort, learnt, test, tested, ids)
+            if not sentence:
                 continue
-            sentence = f"{len(both)} subject(s) of {where} are also in {test}: {_some(both)}"
             if cohort is not tested or not (tested.split and tested.split.leaks):
                 raise LeakageError(
                     sentence,
-                    "give pretraining, training and test other subjects, in 'splits' or by other cohorts",
+                    "give pretraining, training and test other subjects, in 'splits' or by other cohorts; of"
+                    " one person under two names leave one out ('exclude'), or say so ('aliases')",
                 )
             notes.append(f"leakage, as asked for: {sentence}")
     return notes
+
+
+def _same_names(
+    where: str, cohort: Cohort, learnt: tuple[str, ...], test: str, tested: Cohort, ids: tuple[str, ...]
+) -> str:
+    """Say who is learnt from and tested by any of their names, or nothing."""
+    seen = {name for i in learnt for name in _names(cohort, i)}
+    both = sorted(i for i in ids if seen.intersection(_names(tested, i)))
+    return f"{len(both)} subject(s) of {where} are also in {test}: {_some(both)}" if both else ""
+
+
+def _same_voxels(
+    where: str, cohort: Cohort, learnt: tuple[str, ...], test: str, tested: Cohort, ids: tuple[str, ...]
+) -> str:
+    """Say whose scans are learnt from and tested under two names, or nothing."""
+    seen = {digest: (i, path) for i in learnt for digest, path in cohort.voxels.get(i, {}).items()}
+    both = []
+    for i in sorted(ids):
+        shared = [digest for digest in tested.voxels.get(i, {}) if digest in seen]
+        if shared:
+            other, path = seen[shared[0]]
+            both.append(f"{i} is {other} (the same image: {tested.voxels[i][shared[0]]}, {path})")
+    if not both:
+        return ""
+    return f"{len(both)} subject(s) of {where} are also in {test}, under another name: {_some(both)}"
 
 
 def _some(ids: list[str]) -> str:
@@ -67,8 +92,9 @@ def _some(ids: list[str]) -> str:
 
 
 def _names(cohort: Cohort, subject: str) -> tuple[str, ...]:
-    """Return all names of a person."""
-    return (subject, *cohort.subjects[subject].aliases)
+    """Return all names of a person, as people mean them: without regard to case and outer spaces."""
+    names = (subject, *cohort.subjects[subject].aliases)
+    return tuple(":".join(part.strip().casefold() for part in name.split(":", 1)) for name in names)
 
 
 def _pretrained_on(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> _People:

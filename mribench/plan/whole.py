@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mribench.config import ResolvedBenchmark, resolve
 from mribench.plan.build import build_plan
-from mribench.plan.cohorts import Cohort, split_again
+from mribench.plan.cohorts import Cohort, notes, split_again
 from mribench.plan.feasibility import check_feasible
 from mribench.plan.job import Plan
 from mribench.plan.leakage import check_leakage
@@ -27,19 +27,19 @@ def plan_all(resolved: ResolvedBenchmark, registry: Registry, cohorts: Mapping[s
         ConfigError: when parts do not fit together.
     """
     plan = _checked(resolved, cohorts, None)
-    jobs, notes = list(plan.jobs), list(plan.notes)
+    jobs, said = list(plan.jobs), list(plan.notes)
     for name in resolved.variants():
         variant = resolve(resolved.config, registry, name)
         more = _checked(variant, split_again(cohorts, variant), plan)
         jobs += more.jobs
-        notes += [f"with {name}: {note}" for note in more.notes if note not in plan.notes]
+        said += [f"with {name}: {note}" for note in more.notes if note not in plan.notes]
         if not more.jobs:
-            notes.append(f"{name} changes no job of this benchmark")
-    return replace(plan, jobs=tuple(jobs), notes=tuple(notes))
+            said.append(f"{name} changes no job of this benchmark")
+    return replace(plan, jobs=tuple(jobs), notes=tuple(said))
 
 
 def _checked(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort], base: Plan | None) -> Plan:
     leaks = check_leakage(resolved, cohorts)
     check_feasible(resolved, cohorts)
     plan = build_plan(resolved, cohorts, base)
-    return replace(plan, notes=(*leaks, *plan.notes))
+    return replace(plan, notes=(*notes(cohorts), *leaks, *plan.notes))

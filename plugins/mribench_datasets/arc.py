@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mribench.interfaces import Exclusion, Scan, Subject
-from mribench_datasets.folders import FolderDataset, Found, nifti_files, sorted_scans, stem, take_once
+from mribench_datasets.files import Found, nifti_files, sorted_scans, stem, take_once
+from mribench_datasets.folders import FolderDataset
 from mribench_datasets.people import add_from_table, participants
 
 _SEQUENCES = ("T1w", "T2w", "FLAIR")
@@ -37,9 +38,8 @@ class ARC(FolderDataset):
     licence = "CC0"
     source = "https://openneuro.org/datasets/ds004884"
 
-    def find(self, root: Path) -> Found:
-        """Return what is in the folder."""
-        found = Found()
+    def find(self, root: Path, found: Found) -> None:
+        """Note what is in the folder."""
         files = _sort_files(root, nifti_files(root, found), found)
         by_subject: dict[str, dict[str, list[_File]]] = defaultdict(dict)
         for (name, session), images in files.images.items():
@@ -54,7 +54,6 @@ class ARC(FolderDataset):
         table = root / "participants.tsv"
         if table.is_file():
             add_from_table(found, table, participants)
-        return found
 
 
 @dataclass(frozen=True)

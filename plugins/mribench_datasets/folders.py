@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from abc import abstractmethod
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,18 +15,32 @@ from pydantic import Field, field_validator
 from mribench.data.volumes import Volume, read_grid_of, read_volume, same_grid
 from mribench.errors import DataError
 from mribench.interfaces import Dataset, Exclusion, Options, Scan, ScanValues, Subject
+from mribench_datasets.files import Found, leave_out_subjects
+from mribench_datasets.identities import add_aliases, add_archive_ids
 
 
 class FolderOptions(Options):
     """Where a cohort lies, and who named its subjects."""
 
     root: Path | None = Field(
-        None, description="folder of the cohort; by default from the environment (MRIBENCH_<NAME>)"
+        None,
+        description="folder of the cohort; a relative one counts from the folder in which mribench is "
+        "started; by default from the environment (MRIBENCH_<NAME>, or MRIBENCH_DATA/<name>)",
     )
 
     namespace: str = Field(
         "",
         description="cohorts of one archive share it, others must not; by default the dataset's name",
+    )
+    exclude: dict[str, str] | list[str] = Field(
+        default_factory=dict,
+        description="subjects, files and folders to leave out, by name or pattern (* and ? stand for others; "
+        "files and folders by their path under the root): a list, or a mapping to the reason",
+    )
+    aliases: dict[str, str | list[str]] | Path | None = Field(
+        None,
+        description="other ids of the same people for the leakage gate, by subject: {S01: 'ixi:IXI014'}, or "
+        "a table (.csv, .tsv) with the columns name and alias; without namespace it is the cohort's own",
     )
 
     @field_validator("root", mode="before")
@@ -38,27 +48,15 @@ class FolderOptions(Options):
     def _nothing_is_none(cls, value: Any) -> Any:
         return None if isinstance(value, str) and not value.strip() else value
 
-    @field_validator("root")
+    @field_validator("root", "aliases")
     @classmethod
-    def _somebody_is_at_home(cls, value: Path | None) -> Path | None:
-        return known_home(value)
+    def _from_here(cls, value: Any) -> Any:
+        return absolute(value) if isinstance(value, Path) else value
 
-
-@dataclass
-class Found:
-    """What a folder holds.
-
-    Attributes:
-        subjects: with at least one scan each.
-        excluded: left out, and why.
-        remarks: odd, and used all the same.
-        ignored: number of image files that are no inputs, by kind.
-    """
-
-    subjects: list[Subject] = field(default_factory=list)
-    excluded: list[Exclusion] = field(default_factory=list)
-    remarks: list[Exclusion] = field(default_factory=list)
-    ignored: Counter[str] = field(default_factory=Counter)
+    @field_validator("namespace")
+    @classmethod
+    def _trimmed(cls, value: str) -> str:
+        return value.strip()
 
 
 class FolderDataset(Dataset):
@@ -68,19 +66,21 @@ class FolderDataset(Dataset):
         name: as the benchmark file writes it.
         namespace: who named the subjects.
         root: the folder, or None when nobody said where it is.
+        simulated: whether the names are no archive's, whatever they look like.
     """
 
     name: str
     title: str
+    simulated: bool = False
 
     def __init__(self, options: FolderOptions) -> None:
         self.options = options
         self.namespace = options.namespace or self.name
-        self.root = options.root.expanduser() if options.root is not None else from_environment(self.name)
+        self.root = options.root if options.root is not None else from_environment(self.name)
 
     @abstractmethod
-    def find(self, root: Path) -> Found:
-        """Return what is in the cohort's folder."""
+    def find(self, root: Path, found: Found) -> None:
+        """Note what is in the cohort's folder."""
 
     def missing(self) -> str:
         """Return one sentence on what is not there and where to get it, or an empty string."""
@@ -168,87 +168,21 @@ class FolderDataset(Dataset):
 
     @cached_property
     def _found(self) -> Found:
+        given = self.options.exclude
+        found = Found(exclude=given if isinstance(given, dict) else dict.fromkeys(given, ""))
         if self.root is None or not self.root.is_dir():
-            return Found()
-        found = self.find(self.root)
+            return found
+        self.find(self.root, found)
         found.subjects.sort(key=lambda subject: subject.name)
+        leave_out_subjects(found)
+        if not self.simulated:
+            add_archive_ids(found)
+        add_aliases(found, self.namespace, self.options.aliases)
         return found
 
     def _reasons(self) -> str:
         excluded = self._found.excluded
         return f" ({len(excluded)} left out, the first because: {excluded[0].reason})" if excluded else ""
-
-
-_LINK = "a link to content that is not here"
-
-
-def nifti_files(root: Path, found: Found) -> list[Path]:
-    """Return every NIfTI file under a folder, sorted by path.
-
-    Hidden files are counted in ``found.ignored``. Folders that are named like a file are looked into. Links
-    whose target is not there are returned too: see ``is_there``.
-    """
-    paths = []
-    for path in root.rglob("*.nii*"):
-        if not path.name.endswith((".nii", ".nii.gz")) or what_is(path) == "a folder":
-            continue
-        if path.name.startswith("."):
-            found.ignored["hidden files (.*)"] += 1
-        else:
-            paths.append(path)
-    return sorted(paths)
-
-
-def is_there(path: Path, subject: str, found: Found) -> bool:
-    """Return whether a file has content; a link to nothing, as datalad leaves it, is noted as excluded."""
-    what = what_is(path)
-    if not what:
-        return True
-    if what == _LINK:
-        what, kind = f"{what}: fetch it (`datalad get`), or download the file", "link without content"
-    else:
-        kind = "no file that can be read"
-    found.excluded.append(Exclusion(subject, f"{one_line(path)} is {what}", kind))
-    return False
-
-
-def what_is(path: Path) -> str:
-    """Return what is found in the place of a file, or an empty string for a file."""
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return _LINK
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            return "a link that leads back to itself"
-        return f"not to be opened ({error.strerror})"
-    if stat.S_ISREG(mode):
-        return ""
-    return "a folder" if stat.S_ISDIR(mode) else "a pipe or a device, and no file"
-
-
-def one_line(path: Path) -> str:
-    """Return a path for a message, without line breaks and control characters."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path))
-
-
-def take_once(place: dict[Any, Path], key: Any, path: Path, subject: str, found: Found) -> None:
-    """Put a file in its place, or note that another one is there already."""
-    if key in place:
-        reason = f"{one_line(path)} is there twice: {one_line(place[key])} is used"
-        found.excluded.append(Exclusion(subject, reason, "file that is there twice"))
-    elif is_there(path, subject, found):
-        place[key] = path
-
-
-def stem(path: Path) -> str:
-    """Return the name without ``.nii`` or ``.nii.gz``."""
-    return path.name.removesuffix(".gz").removesuffix(".nii")
-
-
-def sorted_scans(scans: Iterable[Scan]) -> tuple[Scan, ...]:
-    """Return scans in the order of session and sequence."""
-    return tuple(sorted(scans, key=lambda scan: (scan.session, scan.sequence)))
 
 
 def _first(scan: Scan) -> str:
@@ -265,8 +199,8 @@ def from_environment(name: str) -> Path | None:
         given = os.environ.get(variable)
         if given:
             try:
-                return Path(given).expanduser() / inside
-            except RuntimeError:
+                return absolute(Path(given)) / inside
+            except ValueError:
                 raise DataError(
                     f"{variable} is '{given}', and there is no such home folder",
                     f"set {variable} to the folder of the data",
@@ -274,15 +208,13 @@ def from_environment(name: str) -> Path | None:
     return None
 
 
-def known_home(root: Path | None) -> Path | None:
-    """Return a folder as it was given.
+def absolute(path: Path) -> Path:
+    """Return a path from the folder in which mribench was started, so that jobs elsewhere find it too.
 
     Raises:
         ValueError: when it is in the home folder of somebody who is not known.
     """
     try:
-        if root is not None:
-            root.expanduser()
+        return path.expanduser().absolute()
     except RuntimeError:
-        raise ValueError(f"there is no such home folder: {root}") from None
-    return root
+        raise ValueError(f"there is no such home folder: {path}") from None

@@ -13,8 +13,10 @@ import pandas as pd
 
 from mribench.errors import DataError
 from mribench.interfaces import Exclusion, Scan, Subject
-from mribench_datasets.folders import FolderDataset, Found, nifti_files, sorted_scans, stem, take_once
-from mribench_datasets.people import People, add_from_table, people, read_table
+from mribench_datasets.files import Found, nifti_files, sorted_scans, stem, take_once
+from mribench_datasets.folders import FolderDataset
+from mribench_datasets.people import People, add_from_table, people
+from mribench_datasets.tables import read_table
 
 _SCAN = re.compile(r"(?P<id>IXI\d{3})-(?P<site>Guys|HH|IOP)-(?P<number>\d{4})-(?P<kind>T1|T2|PD)$")
 _OTHER = re.compile(r"IXI\d{3}-[A-Za-z]+-\d{4}-(?P<kind>MRA|DTI)")
@@ -47,9 +49,8 @@ class IXI(FolderDataset):
         }
     )
 
-    def find(self, root: Path) -> Found:
-        """Return what is in the folder."""
-        found = Found()
+    def find(self, root: Path, found: Found) -> None:
+        """Note what is in the folder."""
         files = _sort_files(nifti_files(root, found), found)
         scans: dict[tuple[str, str], list[tuple[str, Scan]]] = defaultdict(list)
         for core, path in sorted(files.images.items()):
@@ -65,7 +66,6 @@ class IXI(FolderDataset):
         table = next((root / name for name in _TABLES if (root / name).is_file()), None)
         if table is not None:
             add_from_table(found, table, _demographics)
-        return found
 
     def _subjects(
         self, scans: Mapping[tuple[str, str], list[tuple[str, Scan]]], found: Found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,8 +14,10 @@ from pydantic import Field
 from mribench.data.volumes import Volume, read_volume, same_grid
 from mribench.errors import DataError
 from mribench.interfaces import Exclusion, Scan, ScanValues, Subject
-from mribench_datasets.folders import FolderDataset, FolderOptions, Found, is_there, nifti_files, sorted_scans
-from mribench_datasets.mpm_names import ASIDE, TIMES, MapFile, map_of, other_kind, set_names, suffix_of
+from mribench_datasets.files import Found, is_there, nifti_files, sorted_scans
+from mribench_datasets.folders import FolderDataset, FolderOptions
+from mribench_datasets.mpm_names import ASIDE, TIMES, MapFile, map_of, other_kind, suffix_of
+from mribench_datasets.mpm_people import set_owners
 from mribench_datasets.people import add_from_table, participants
 from mribench_datasets.qmri_units import calibrated, clip_map, hole_problem, rate_from_time, unit_problem
 
@@ -23,6 +26,7 @@ _UNCALIBRATED = (
     "has an uncalibrated A map in place of PD: calibrate it (hMRI toolbox: PD calculation, white matter "
     "69 p.u.), or set 'calibrate: true'"
 )
+_SPACE = re.compile(r"(?:^|_)space-(?!orig(?:_|$))")
 _CONVERT = "convert the map; mribench does not guess"
 
 
@@ -40,7 +44,8 @@ class MPM(FolderDataset):
     """Sets of PD (p.u.), R1 (1/s), R2* (1/s) and MTsat (p.u.) maps, with R2 (1/s) where it was measured.
 
     One scan is the maps that share a folder and the beginning of their names. The subject is the BIDS
-    ``sub-``, else the folder under the root, else the beginning of the name. Of several R2* maps of a set the
+    ``sub-``, else the folder under the root that holds one set, else the beginning of the name; see
+    ``mpm_people``. Of several R2* maps of a set the
     first in the order of ``mpm_names.SUFFIXES`` is read. A ``participants.tsv`` in the root gives covariates,
     and the site where it has a column ``site``. Maps of times (BIDS ``T1map``, ``T2starmap``, ``T2map``, in
     s) are read as rates where there is no map of the rate.
@@ -57,15 +62,14 @@ class MPM(FolderDataset):
         super().__init__(options)
         self._calibrate = isinstance(options, MPMOptions) and options.calibrate
 
-    def find(self, root: Path) -> Found:
-        """Return what is in the folder."""
-        found = Found()
+    def find(self, root: Path, found: Found) -> None:
+        """Note what is in the folder."""
         candidates = _candidates(root, found)
-        names = set_names(root, candidates)
+        owners = set_owners(root, candidates, found)
         scans: dict[str, list[Scan]] = defaultdict(list)
         fits: Counter[str] = Counter()
         for key, files in sorted(candidates.items()):
-            subject, session = names[key]
+            subject, session = owners[key].subject, owners[key].session
             maps = self._choose(subject, files, found)
             absent = [name for name in _NEEDED if name not in maps]
             if absent:
@@ -85,7 +89,6 @@ class MPM(FolderDataset):
                 Exclusion("", f"R2* is from different fits: {counts} sets", "different fits of R2*")
             )
         _add_people(root / "participants.tsv", found)
-        return found
 
     def _choose(self, subject: str, files: list[MapFile], found: Found) -> dict[str, Path]:
         """Return the file of each map of a set, and note the others."""
@@ -167,10 +170,15 @@ def _candidates(root: Path, found: Found) -> dict[tuple[Path, str], list[MapFile
         aside = next((part for part in path.relative_to(root).parts[:-1] if part in ASIDE), "")
         if file is None:
             found.ignored[other_kind(path)] += 1
+        elif _SPACE.search(file.prefix):
+            found.ignored["space-*: in another space"] += 1
         elif aside:
             found.ignored[f"{aside}/*"] += 1
         else:
             sets[path.parent, file.prefix].append(file)
+    for folder, prefix in list(sets):
+        if (folder, prefix.removeprefix("w")) in sets and prefix.startswith("w"):
+            found.ignored["w*: normalised copies"] += len(sets.pop((folder, prefix)))
     return sets
 
 

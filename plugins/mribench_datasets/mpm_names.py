@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mribench_datasets.folders import stem
+from mribench_datasets.files import stem
 
 SUFFIXES: dict[str, tuple[str, ...]] = {
     "PD": ("PD", "PDmap"),
@@ -34,8 +32,6 @@ ASIDE = ("Supplementary", "MPMCalc", "B1mapCalc", "RFsensCalc")
 _PLACE = {suffix: (name, rank) for name, ends in SUFFIXES.items() for rank, suffix in enumerate(ends)}
 _END = re.compile("_(" + "|".join(sorted(_PLACE, key=len, reverse=True)) + ")$")
 _OTHER = re.compile(r"_(param_error|[A-Za-z][A-Za-z0-9]{0,15})$")
-_BIDS_SUBJECT = re.compile(r"sub-([A-Za-z0-9]+)")
-_BIDS_SESSION = re.compile(r"ses-([A-Za-z0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -78,24 +74,3 @@ def other_kind(path: Path) -> str:
     """Return what to call a file that is no input."""
     match = _OTHER.search(stem(path))
     return f"*_{match[1]}" if match else "other names"
-
-
-def set_names(root: Path, keys: Iterable[tuple[Path, str]]) -> Mapping[tuple[Path, str], tuple[str, str]]:
-    """Return (subject, session) of each set of maps, given by folder and prefix."""
-    keys = list(keys)
-    folders = {folder.relative_to(root).parts[:1] for folder, _ in keys}
-    by_folder = len(folders) > 1 and () not in folders
-    names: dict[tuple[Path, str], tuple[str, str]] = {}
-    for folder, prefix in keys:
-        inside = folder.relative_to(root)
-        bids = _BIDS_SUBJECT.search(prefix) or _BIDS_SUBJECT.search(str(inside))
-        session = _BIDS_SESSION.search(prefix) or _BIDS_SESSION.search(str(inside))
-        name = bids[1] if bids else inside.parts[0] if by_folder else prefix or inside.name
-        names[folder, prefix] = (name, session[1] if session else "")
-    count: dict[tuple[str, str], int] = defaultdict(int)
-    for value in names.values():
-        count[value] += 1
-    return {  # several sets of one subject that nothing else tells apart
-        (folder, prefix): value if count[value] == 1 else (value[0], f"{folder.relative_to(root)}/{prefix}")
-        for (folder, prefix), value in names.items()
-    }

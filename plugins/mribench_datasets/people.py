@@ -2,98 +2,63 @@
 
 from __future__ import annotations
 
-import io
-import struct
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import pandas as pd
-import xlrd
-from pandas.errors import EmptyDataError, ParserError
-from xlrd import XLRDError
-from xlrd.compdoc import CompDocError
 
 from mribench.errors import DataError
 from mribench.interfaces import Exclusion
-from mribench_datasets.folders import Found
+from mribench_datasets.files import Found
+from mribench_datasets.tables import read_text_table
 
 People = Mapping[str, Mapping[str, object]]
 """Covariates by subject; those that are not available are not there."""
 
-_NOT_AVAILABLE = ["n/a", "N/A", "NA", "nan", ""]
-_BROKEN = (
-    ValueError, KeyError, IndexError, TypeError, OSError, EOFError, AssertionError, struct.error, BadZipFile,
-    XLRDError, CompDocError,
-)  # fmt: skip
-"""What pandas, xlrd and openpyxl raise on files that are not what their names say."""
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table of comma- or tab-separated values, or the first sheet of an Excel file.
-
-    Raises:
-        DataError: naming the file, when it cannot be read, or pandas lacks the library for it.
-    """
-    try:
-        if path.suffix == ".xls":
-            return _read_xls(path)
-        if path.suffix == ".xlsx":
-            return pd.read_excel(path, na_values=_NOT_AVAILABLE)
-        separator = "\t" if path.suffix == ".tsv" else ","
-        return pd.read_csv(path, sep=separator, na_values=_NOT_AVAILABLE, encoding="utf-8-sig")
-    except ImportError as error:
-        raise DataError(
-            f"{path} cannot be read: pandas needs openpyxl for it",
-            f"save it as {path.stem}.csv, or install openpyxl",
-        ) from error
-    except _BROKEN as error:
-        raise DataError(f"{path} cannot be read as a table: {_why(error)}", "save it again") from error
-
-
-def _read_xls(path: Path) -> pd.DataFrame:
-    """Read the first sheet; pandas is about to give up its own reader of old Excel files."""
-    with xlrd.open_workbook(path, logfile=io.StringIO()) as book:  # else it prints what it finds odd
-        sheet = book.sheet_by_index(0)
-        rows = [sheet.row_values(i) for i in range(sheet.nrows)]
-    if not rows:
-        raise ValueError("it is empty")
-    return pd.DataFrame(rows[1:], columns=rows[0]).replace("", None).infer_objects()
-
-
-def _why(error: Exception) -> str:
-    """Say in words what pandas and xlrd say in their own."""
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8 text"
-    if isinstance(error, EmptyDataError):
-        return "it is empty"
-    if isinstance(error, ParserError):
-        return "its rows differ in their number of columns, or a quote is never closed"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return "it is damaged, or not of the type that its name says"
+_NOT_AVAILABLE = ("n/a", "N/A", "")
+_NO_NUMBER = (*_NOT_AVAILABLE, "NA", "NaN", "nan")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")
+"""A number that no text was meant by: a code such as 01 has no value."""
+_CODES = ("site",)
+"""Columns that are text, whatever they look like."""
 
 
 def participants(path: Path, found: Found) -> People:
     """Return the covariates of a BIDS ``participants.tsv``, by subject without ``sub-``.
+
+    Ids and sites stay as they are written. A column all of whose values are numbers has numbers, whole ones
+    where all are; ``n/a`` and an empty cell are not available, and in a column of numbers ``NA`` and ``nan``
+    too.
 
     Raises:
         DataError: when there is such a file and it cannot be read, or has no ``participant_id``.
     """
     if not path.is_file():
         return {}
-    table = read_table(path)
+    table = read_text_table(path)
     if "participant_id" not in table:
         raise DataError(f"{path} has no column participant_id", "BIDS asks for it as the first column")
+    columns = {
+        str(name): _values(table[name].tolist(), name in _CODES) for name in table if name != "participant_id"
+    }
     rows = [
-        (str(row.pop("participant_id")).removeprefix("sub-"), row)
-        for row in table.dropna(subset="participant_id").to_dict("records")
+        (str(name).removeprefix("sub-"), {key: values[place] for key, values in columns.items()})
+        for place, name in enumerate(table["participant_id"])
+        if name not in _NOT_AVAILABLE
     ]
-    return people(
-        ((name, {str(key): value for key, value in row.items()}) for name, row in rows), path, found
-    )
+    return people(rows, path, found)
+
+
+def _values(texts: Sequence[str], code: bool) -> list[object]:
+    """Return the values of a column, None where there is none."""
+    given = [text for text in texts if text not in _NO_NUMBER]
+    if code or not all(_NUMBER.fullmatch(text) for text in given):
+        return [None if text in _NOT_AVAILABLE else text for text in texts]
+    number = float if any("." in text for text in given) else int
+    return [None if text in _NO_NUMBER else number(text) for text in texts]
 
 
 def people(rows: Iterable[tuple[str, Mapping[str, object]]], path: Path, found: Found) -> People:

@@ -17,7 +17,11 @@ from mribench.data.cache import cache_dir, remembered
 from mribench.data.inspection import fingerprint, inspect_file, problems
 from mribench.data.volumes import Volume, write_volume
 from mribench.errors import ConfigError
-from mribench.interfaces import Scan, Subject
+from mribench.interfaces import Scan, ScanValues, Subject
+
+
+TICK_S = 0.02
+"""File systems tell times apart that are so far from each other."""
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +67,50 @@ def test_a_changed_file_is_read_again(tmp_path):
     image(path, seed=1)
     os.utime(path, ns=(0, time.time_ns()))
     assert inspect_file(path).digest != first.digest
+
+
+@pytest.mark.parametrize("moved", [True, False], ids=["moved into its place", "written in place"])
+def test_another_content_of_equal_size_and_time_is_read_again(tmp_path, moved):
+    path = tmp_path / "a.nii"
+    digests = []
+    for seed in range(3):
+        time.sleep(TICK_S)
+        target = tmp_path / "new.nii" if moved else path
+        image(target, seed)
+        os.utime(target, (1e9, 1e9))
+        target.replace(path)
+        digests.append(inspect_file(path).digest)
+        assert digests[-1] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert len(set(digests)) == 3
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_remembered(tmp_path):
+    path = image(tmp_path / "a.nii")
+
+    def change(found: Path) -> tuple[dict[str, int], bool]:
+        time.sleep(TICK_S)
+        image(found, seed=1)
+        return {"n": 1}, True
+
+    assert remembered(path, "x", change) == {"n": 1}
+    assert remembered(path, "x", lambda _: ({"n": 2}, True)) == {"n": 2}
+
+
+def test_values_are_asked_again_for_a_file_of_equal_size_and_time(tmp_path):
+    class Asked:
+        def reading_options(self):
+            return {}
+
+        def check_values(self, scan):
+            return ScanValues(voxels=int(scan.images["image"].read_bytes()[-1]))
+
+    path = tmp_path / "a.nii"
+    scan = Scan("T1w", {"image": path})
+    for value in (1, 2):
+        time.sleep(TICK_S)
+        path.write_bytes(bytes([value]))
+        os.utime(path, (1e9, 1e9))
+        assert inspection.inspect_values(Asked(), scan, "reader").voxels == value
 
 
 def test_problems_are_remembered_with_the_digest(tmp_path):

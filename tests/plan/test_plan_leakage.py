@@ -153,6 +153,36 @@ def test_aliases_are_the_same_person(learnt, tested):
     assert complaint(["one"], ["two"], one, two).endswith(f"(A): {tested.id}")
 
 
+@pytest.mark.parametrize("spelling", ["IXI:3", "ixi: 3", " Ixi :3"])
+def test_a_namespace_is_known_in_any_case_and_with_blanks(spelling):
+    again = cohort("again", [person(spelling)])
+    again = replace(again, split=Split((spelling,), (), {}))
+    assert complaint(["again"], ["scans"], again, SCANNED).endswith("(B): ixi:3")
+
+
+def with_images(found: Cohort, **digests: str) -> Cohort:
+    """Give subjects ``a:x`` an image each, by the digest of its voxels."""
+    voxels = {f"a:{name}": {digest: Path(f"{name}.nii")} for name, digest in digests.items()}
+    return replace(found, voxels=voxels)
+
+
+def test_one_scan_under_two_names_is_one_person():
+    both = cohort("both", [person("a:x"), person("a:y")], "a:x", A="a:y")
+    passes([], ["both"], with_images(both, x="1", y="2"))
+    text = complaint([], ["both"], with_images(both, x="1", y="1"))
+    assert text == (
+        "1 subject(s) of the training set of both are also in the test set of both (A), under another name:"
+        " a:y is a:x (the same image: y.nii, x.nii)"
+    )
+
+
+def test_one_scan_in_another_cohort_and_namespace_is_one_person():
+    learnt = with_images(cohort("learnt", [person("a:x")], "a:x"), x="1")
+    tested = replace(SCANNED, voxels={"ixi:3": {"1": Path("z.nii")}})
+    assert "ixi:3 is a:x" in complaint(["learnt"], ["scans"], learnt, tested)
+    assert "ixi:3 is a:x" in complaint(["learnt"], [], learnt, tested, invariance=("scans",))
+
+
 def test_a_person_of_several_names_counts_once():
     one = cohort("one", [person("ixi:1", "x:1", "y:1")], "ixi:1")
     two = cohort("two", [person("ixi:1", "x:1", "y:1")], A="ixi:1")

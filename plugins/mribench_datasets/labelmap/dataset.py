@@ -15,7 +15,8 @@ from pydantic import Field, field_validator
 from mribench.errors import DataError
 from mribench.interfaces import Exclusion, Subject
 from mribench.seeding import Identity
-from mribench_datasets.folders import from_environment, known_home, one_line, what_is
+from mribench_datasets.files import one_line, what_is
+from mribench_datasets.folders import absolute, from_environment
 from mribench_datasets.labelmap.anatomy import draw_label_anatomy
 from mribench_datasets.labelmap.labels import LabelMap, read_labelmap
 from mribench_datasets.labelmap.landmarks import lacks_for_lesions
@@ -64,8 +65,8 @@ class LabelMapOptions(CohortOptions):
 
     @field_validator("root")
     @classmethod
-    def _somebody_is_at_home(cls, value: Path | None) -> Path | None:
-        return known_home(value)
+    def _from_here(cls, value: Path | None) -> Path | None:
+        return None if value is None else absolute(value)
 
 
 class LabelMaps(SimulatedCohort):
@@ -83,7 +84,7 @@ class LabelMaps(SimulatedCohort):
     def __init__(self, options: LabelMapOptions) -> None:
         super().__init__(options)
         given = options.root
-        self.root = from_environment("labelmap") if given is None else given.expanduser()
+        self.root = from_environment("labelmap") if given is None else given
 
     def missing(self) -> str:
         """Return one sentence while there are no label maps or the cohort is not made, else nothing."""

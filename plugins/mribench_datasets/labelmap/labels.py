@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from mribench.data.volumes import read_volume
 from mribench.errors import DataError
-from mribench_datasets.folders import one_line
+from mribench_datasets.files import one_line
 
 FAT, MUSCLE = 507, 599
 """Soft tissue near the skin and around the eyes stays 507 and is fat; deeper it becomes 599, muscle."""

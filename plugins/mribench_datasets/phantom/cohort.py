@@ -239,7 +239,9 @@ class SimulatedCohort(Dataset):
         if problem:
             raise DataError(problem)
         namespace = f"{self.name}-{self.options.layout}-{self.options.seed}"
-        return _READERS[self.options.layout](FolderOptions(root=self.folder, namespace=namespace))
+        reader = _READERS[self.options.layout](FolderOptions(root=self.folder, namespace=namespace))
+        reader.simulated = True  # IXI001 of a phantom is nobody of IXI
+        return reader
 
     @cached_property
     def _sequences(self) -> dict[str, MRISequence]:
