@@ -13,6 +13,7 @@ import click
 
 from mribench import __version__
 from mribench.cli.lazy import LazyGroup
+from mribench.cli.signals import EndedBySignalError
 from mribench.cli.streams import abandon, finish, no_room, prepare_streams
 from mribench.errors import MRIBenchError
 
@@ -21,6 +22,7 @@ COMMANDS = (
     "list", "plugins", "data", "schema", "doctor",
 )  # fmt: skip
 """In the order of the help text; each is ``mribench.cli.<name>`` with a command ``command``."""
+_GO_ON = "nothing is lost: the same command goes on from here"
 _LONGEST = 4000  # characters of one message
 _MODULES = {name: f"mribench.cli.{'listing' if name == 'list' else name}" for name in COMMANDS}
 
@@ -41,6 +43,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; exit 0 when all is good, 1 when a job failed, 2 for wrong use.
+
+    Exit 130 when the user stopped it, 128 and the number of another signal that ended a run.
 
     Exit 1 without a word when the reader of a pipe has gone: not all was said.
     """
@@ -68,8 +72,11 @@ def _called() -> int:
         error.show(said)
         click.echo("\n".join(map(_harmless, said.getvalue().split("\n"))), err=True, nl=False)
         return 2
+    except EndedBySignalError as error:
+        click.echo(f"\nstopped by {error}; {_GO_ON}", err=True)
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("\nstopped; nothing is lost: the same command goes on from here", err=True)
+        click.echo(f"\nstopped; {_GO_ON}", err=True)
         return 130
     except BrokenPipeError:
         return 1

@@ -155,10 +155,10 @@ def _each(
         return
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
-    from mribench.execute.processes import process_context, take_environment
+    from mribench.execute.processes import begin, process_context
 
     workers = min(count, len(wanted))
-    with ProcessPoolExecutor(workers, process_context(), take_environment, (dict(os.environ),)) as pool:
+    with ProcessPoolExecutor(workers, process_context(), begin, (dict(os.environ),)) as pool:
         for future in as_completed([pool.submit(work, one) for one in wanted]):
             yield future.result()
 

@@ -93,6 +93,8 @@ def command(
     document = _of_run(run, tables, against)
     # cached: --format html --save shows the page and saves it
     whole = functools.cache(functools.partial(_page, run, document, directory, bool(tables or against)))
+    if output_format == "html" or save:
+        _say_whose_scans(run)
     if output_format == "html":
         _put(whole(), output)
     else:
@@ -108,6 +110,16 @@ def _page(run: RunData, document: Document, directory: Path, chosen: bool) -> st
     from mribench.report.html import page
 
     return page(run, document.tables() if chosen else (), directory)
+
+
+def _say_whose_scans(run: RunData) -> None:
+    """Say what to think of before a page with people's scans is passed on."""
+    from mribench.report.figures import shows_scans
+    from mribench.report.html.people import warning
+
+    text = warning(run.manifest)
+    if text and shows_scans(run):
+        click.secho(f"note: {text}", fg="yellow", err=True)
 
 
 def _saved(document: Document, whole: Callable[[], str], folder: Path) -> list[Path]:

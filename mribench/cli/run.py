@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mribench.cli.options import benchmark_file
+from mribench.cli.signals import end_on_signals
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,13 +74,12 @@ def command(
 
     from mribench.cli.planning import plan_file
     from mribench.cli.progress import RunProgress
-    from mribench.execute.provenance import git_commit
     from mribench.execute.scheduler import execute, select
 
     console = Console()
     make_executor = _executor(executor, jobs, threads, gpus)
     trackers = _trackers(track)
-    with RunProgress(console) as progress:
+    with end_on_signals(), RunProgress(console) as progress:
         planned = plan_file(file, sets, results, make=not dry_run, progress=progress.preparing)
         wanted = planned.plan.runnable()
         if not wanted and not dry_run:
@@ -97,11 +97,24 @@ def command(
             return 0
         progress.store = planned.store
         running = make_executor()
-        provenance = {"file": file.name, "git_commit": git_commit(file.resolve().parent), "sets": list(sets)}
+        keeps_examples = planned.resolved.config.report.examples
+        run_facts = {"provenance": _provenance(file, sets), "examples": keeps_examples}
         with _tracking(trackers, planned, wanted, progress, console) as watcher:
-            summary = execute(wanted, planned.store, running, watcher, provenance)
+            summary = execute(wanted, planned.store, running, watcher, run_facts)
     _conclude(console, planned, summary)
     return 1 if summary.failed or planned.plan.missing else 0
+
+
+def _provenance(file: Path, sets: Sequence[str]) -> dict[str, Any]:
+    import mribench
+    from mribench.execute.provenance import git_commit
+
+    return {
+        "file": file.name,
+        "file_commit": git_commit(file.resolve()),
+        "mribench_commit": git_commit(Path(mribench.__file__)),
+        "sets": list(sets),
+    }
 
 
 def _refuse_nothing(planned: Planned) -> None:

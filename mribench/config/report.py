@@ -60,6 +60,11 @@ class ReportSpec(Options):
     layouts: dict[Slug, LayoutSpec] = Field(
         default_factory=dict, description="Tables of your own, by name, for `tables` and `--table`."
     )
+    examples: bool = Field(
+        True,
+        description="Whether jobs keep slices of scans and of their first views, and pages show those and "
+        "the ids of subjects; false where these may not be passed on.",
+    )
 
     @model_validator(mode="after")
     def _new_names(self) -> ReportSpec:

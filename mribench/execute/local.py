@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterator
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
@@ -39,7 +40,7 @@ class InlineExecutor(Executor):
         del timeout_s
         while self._waiting:
             key, directory = self._waiting.pop(0)
-            status = run_job(directory, threads=self._threads)
+            status = run_job(directory, threads=self._threads, pass_on=signal.raise_signal)
             yield Completed(key, elsewhere=status is None)
 
     def close(self) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -19,7 +22,24 @@ def process_context() -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["mribench.execute.warm"])
+    resource_tracker.ensure_running()  # which sets the mask anew; the server asks for it too
+    with _deaf_to_interrupts():
+        forkserver.ensure_running()
     return context
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start processes in here that do not hear Ctrl-C until they ask for it.
+
+    A terminal sends it to all processes of a command. The server would be interrupted while it imports what
+    jobs need, and print a traceback; it ends with whoever started it in any case.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def start_process(target: Callable[..., object], *arguments: Any, name: str | None = None) -> BaseProcess:
@@ -42,6 +62,13 @@ def take_environment(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
 
 
-def _call(environment: Mapping[str, str], target: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+def begin(environment: Mapping[str, str]) -> None:
+    """Make a process that a server started one of this run: its environment, and it hears Ctrl-C."""
     take_environment(environment)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _call(environment: Mapping[str, str], target: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+    begin(environment)
     target(*arguments)

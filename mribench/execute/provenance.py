@@ -1,28 +1,56 @@
-"""Where results come from: versions and commit."""
+"""Where results come from: versions and commits."""
 
 from __future__ import annotations
 
 import functools
 import subprocess
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 PACKAGES = ("mribench", "torch", "monai", "numpy", "scipy", "nibabel")
 
 
 @functools.cache
-def versions() -> str:
-    """Return ``mribench=0.1.0 torch=2.13.0 …``; provenance, and not part of a content key."""
-    return " ".join(f"{package}={version(package)}" for package in PACKAGES)
+def versions(plugins: tuple[str, ...] = ()) -> str:
+    """Return ``mribench=0.1.0 torch=2.13.0 …``; provenance, and not part of a content key.
+
+    Args:
+        plugins: distributions whose entries a job uses.
+    """
+    return " ".join(f"{package}={version(package)}" for package in dict.fromkeys((*PACKAGES, *plugins)))
 
 
-def git_commit(directory: Path) -> str:
-    """Return the commit of the checkout that a folder lies in, ``+`` when it has changes, or ``none``."""
+def plugins_of(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the distributions of the entries that a job uses, sorted.
+
+    Args:
+        content: of its ``job.json``.
+    """
+    used = [*content.get("entries", ()), *filter(None, [content.get("data")])]
+    return tuple(sorted({entry["distribution"] for entry in _with_parts(used)}))
+
+
+def _with_parts(entries: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for entry in entries:
+        yield entry
+        yield from _with_parts(entry.get("parts", {}).values())
+
+
+def git_commit(path: Path) -> str:
+    """Return the commit of the checkout that keeps a file, ``+`` when it has changes.
+
+    ``none`` where no checkout keeps it: a file that git does not track may lie in anybody's checkout, as an
+    installed package does in the environment inside a project.
+    """
     try:
-        commit = _git(directory, "rev-parse", "HEAD")
-        return commit + ("+" if _git(directory, "status", "--porcelain", "--untracked-files=no") else "")
+        _git(path.parent, "ls-files", "--error-unmatch", path.name)
+        commit = _git(path.parent, "rev-parse", "HEAD")
+        changed = _git(path.parent, "status", "--porcelain", "--untracked-files=no")
     except (subprocess.CalledProcessError, FileNotFoundError):
         return "none"
+    return f"{commit}+" if changed else commit
 
 
 def _git(directory: Path, *arguments: str) -> str:

@@ -56,7 +56,7 @@ def execute(
     store: Store,
     executor: Executor,
     watcher: Watcher,
-    provenance: Mapping[str, Any],
+    run_facts: Mapping[str, Any],
 ) -> Summary:
     """Run the jobs that are not done yet, dependencies first; a failure stops only what needs it.
 
@@ -65,9 +65,9 @@ def execute(
         store: the results directory.
         executor: where they run; closed at the end.
         watcher: is told what happens.
-        provenance: written beside every result.
+        run_facts: what ``job.json`` says beside the job: ``provenance``, and whether to keep ``examples``.
     """
-    run = _Run(dict(jobs), store, executor, watcher, provenance)
+    run = _Run(dict(jobs), store, executor, watcher, run_facts)
     started = time.perf_counter()
     try:
         run.loop()
@@ -84,9 +84,9 @@ class _Run:
         store: Store,
         executor: Executor,
         watcher: Watcher,
-        provenance: Mapping[str, Any],
+        run_facts: Mapping[str, Any],
     ) -> None:
-        self.store, self.executor, self.watcher, self.provenance = store, executor, watcher, provenance
+        self.store, self.executor, self.watcher, self.run_facts = store, executor, watcher, run_facts
         self.jobs = jobs
         self.done = {key for key in jobs if store.is_done(key)}
         self.done |= {
@@ -147,7 +147,7 @@ class _Run:
                 continue
             self.waiting.remove(job)
             self.running[key] = job
-            directory = self.store.prepare(key, _specification(job, self.provenance))
+            directory = self.store.prepare(key, _specification(job, self.run_facts))
             self.watcher.started(job)
             self.executor.submit(key, directory)
         return elsewhere
@@ -171,14 +171,14 @@ class _Run:
         self.watcher.ended(job, status)
 
 
-def _specification(job: Job, provenance: Mapping[str, Any]) -> dict[str, Any]:
+def _specification(job: Job, run_facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what ``job.json`` says."""
     return {
         "id": job.id,
         "kind": job.kind,
         "payload": job.payload,
         "content": job.content,
-        "provenance": provenance,
+        **run_facts,
     }
 
 

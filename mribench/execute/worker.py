@@ -18,8 +18,9 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pyarrow as pa
@@ -29,7 +30,7 @@ import torch
 from mribench.errors import MRIBenchError
 from mribench.execute.live import LiveFile
 from mribench.execute.memory import keep_freed_memory
-from mribench.execute.provenance import versions
+from mribench.execute.provenance import plugins_of, versions
 from mribench.jobs import Context, Outcome, run_payload
 from mribench.plugins import load_registry
 from mribench.records import JOB_SCHEMA, SCORE_SCHEMA, write_table
@@ -46,10 +47,15 @@ logger = logging.getLogger("mribench")
 ELSEWHERE = 3
 """Exit code of a process that found its job in other hands."""
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 
 
 def run_job(
-    directory: Path, registry: Registry | None = None, threads: int = 1, checkpoint_every_s: float = EVERY_S
+    directory: Path,
+    registry: Registry | None = None,
+    threads: int = 1,
+    checkpoint_every_s: float = EVERY_S,
+    pass_on: Callable[[int], object] = lambda _: None,
 ) -> JobStatus | None:
     """Run the job in a folder, and leave its results and its status there.
 
@@ -58,6 +64,7 @@ def run_job(
         registry: all entries; loaded when None.
         threads: CPU threads. On the CPU, results are reproducible bit for bit at one number of threads.
         checkpoint_every_s: seconds between checkpoints.
+        pass_on: called at the end with the signal that stopped the job, for a process that has more to do.
 
     Returns:
         The status as written; None when another process holds the job, or has done it.
@@ -81,6 +88,8 @@ def run_job(
             write_status(directory, status)
     finally:
         lease.release()
+    if pulse.stopped_by is not None:
+        pass_on(pulse.stopped_by)
     return status
 
 
@@ -120,13 +129,14 @@ def _commit(directory: Path, job: dict[str, Any], outcome: Outcome) -> None:
         replace_file(directory / "history.parquet", lambda path: pq.write_table(history, path))
     row = {"job_key": directory.name, "id": job["id"], "kind": job["kind"], **outcome.job}
     row["split_digest"] = job["payload"].get("split_digest")
-    row["versions"] = versions()
+    row["versions"] = _versions(job)
     _write(directory / "job.parquet", [row], JOB_SCHEMA)
     if job["kind"] == "evaluate":
         _write(directory / "records.parquet", outcome.scores, SCORE_SCHEMA)
     for name, (rows, schema) in outcome.tables.items():
         _write(directory / name, rows, schema)
-    for name, content in outcome.files.items():
+    pictures = outcome.files if job.get("examples", True) else {}
+    for name, content in pictures.items():
         replace_file(directory / name, functools.partial(Path.write_bytes, data=content))
     write_json(directory / "environment.json", _environment(job, outcome))
     (directory / "checkpoint.safetensors").unlink(missing_ok=True)
@@ -149,10 +159,14 @@ def _environment(job: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
         "platform": platform.platform(),
         "device": outcome.job["device"],
         "python": platform.python_version(),
-        "versions": dict(part.split("=") for part in versions().split()),
+        "versions": dict(part.split("=") for part in _versions(job).split()),
         "threads": torch.get_num_threads(),
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def _versions(job: dict[str, Any]) -> str:
+    return versions(plugins_of(job.get("content") or {}))
 
 
 def _cost(started: float, device: torch.device) -> dict[str, Any]:
@@ -178,6 +192,7 @@ class _Pulse:
         self.live = live_file
         self._progress: dict[str, int] = {}
         self._stop = threading.Event()
+        self.stopped_by: int | None = None
         self._ended = threading.Event()
 
     def tick(self, done: int, total: int) -> None:
@@ -197,17 +212,20 @@ class _Pulse:
         else:
             self.live.flush()
 
-    def stop(self, *_: object) -> None:
-        """Ask the job to stop after the step in progress."""
+    def stop(self, number: int | None = None, frame: FrameType | None = None) -> None:
+        """Ask the job to stop after the step in progress; a signal's number is kept."""
+        del frame
+        self.stopped_by = number
         self._stop.set()
 
     @contextlib.contextmanager
     def beating(self) -> Iterator[None]:
-        """Beat in a thread; take SIGTERM and SIGINT as wishes to stop where signals can be taken."""
+        """Beat in a thread; take signals that end a process as wishes to stop, where they can be taken."""
         thread = threading.Thread(target=self._beat, daemon=True)
         thread.start()
         main = threading.current_thread() is threading.main_thread()
-        before = {s: signal.signal(s, self.stop) for s in (signal.SIGTERM, signal.SIGINT)} if main else {}
+        heard = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, self.stop) for number in heard} if main else {}
         try:
             yield
         finally:

@@ -97,6 +97,8 @@ class Dataset(ABC):
 
     licence: str = "unknown"
     source: str = "unknown"
+    simulated: bool = False
+    """Whether the images are computed, and nobody was scanned for them; reports say so."""
     archives: Mapping[str, str] = MappingProxyType({})
     """MD5 sums of the files to download, by name, where the archive is known to have them."""
 

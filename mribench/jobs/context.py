@@ -57,7 +57,8 @@ class Outcome:
         weights: safetensors files by name.
         history: loss terms by step.
         tables: rows and schema of further Parquet files, by file name.
-        files: further files by name, which are no results: keys, scores and ``verify`` do not know them.
+        files: pictures of people's scans by name, kept unless ``report: {examples: false}``. They are no
+            results: keys, scores and ``verify`` do not know them.
     """
 
     job: dict[str, Any] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import Any
 
 from mribench.config import ResolvedBenchmark
 from mribench.defects import only_reported
+from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.task import Task
 from mribench.plan.cohorts import Cohort
 from mribench.plan.job import Plan
@@ -50,6 +51,7 @@ def manifest(
         "arms": list(config.arms),
         "reference_arms": list(config.reference_arms),
         "tasks": {name: _task(name, resolved, cohorts) for name in resolved.tasks},
+        "cohorts": {name: _cohort(cohort) for name, cohort in cohorts.items()},
         "report": config.report.model_dump(mode="json"),
         "jobs": [
             {
@@ -78,6 +80,12 @@ def _defects(resolved: ResolvedBenchmark) -> dict[str, Any]:
             for name, defect in resolved.to_measure.items()
         },
     }
+
+
+def _cohort(cohort: Cohort) -> dict[str, Any]:
+    """Return whether people were scanned, and what may be done with their images."""
+    dataset: Dataset = cohort.resolved.make()
+    return {"dataset": cohort.resolved.name, "simulated": dataset.simulated, "licence": dataset.licence}
 
 
 def _task(name: str, resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> dict[str, Any]:

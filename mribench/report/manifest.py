@@ -37,7 +37,9 @@ def merge(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
         ],
         "methods": _by_name((m["methods"] for m in manifests), lambda method: method["name"]),
         "tasks": {},
+        "cohorts": {name: about for m in manifests for name, about in m.get("cohorts", {}).items()},
         "report": {
+            "examples": all(manifest["report"].get("examples", True) for manifest in manifests),
             "tables": _union(manifest["report"]["tables"] for manifest in manifests),
             "layouts": {
                 name: layout

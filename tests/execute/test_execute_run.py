@@ -116,7 +116,8 @@ def test_every_job_leaves_what_the_layout_promises(finished: Path) -> None:
         assert not names & {"lease.json", "checkpoint.safetensors"}
         environment = json.loads((folder / "environment.json").read_text())
         assert environment["versions"]["torch"]
-        assert environment["git_commit"]
+        assert environment["mribench_commit"]
+        assert environment["file_commit"]
         assert environment["device"].startswith(("cpu", "NVIDIA"))
 
 
@@ -269,6 +270,45 @@ def test_interrupt_keeps_a_checkpoint_and_goes_on(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     assert run_here(whole, *options).returncode == 0
     assert jobs(tmp_path).encoder_digest_after.tolist() == jobs(whole).encoder_digest_after.tolist()
+
+
+@pytest.mark.parametrize("executor", ["inline", "local"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_the_whole_run(tmp_path: Path, executor: str, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        command(
+            "run", TINY, "--results", tmp_path, "--executor", executor, "--jobs", 1,
+            "--set", "defaults.pretrain.steps=4000", "--set", "reference_arms=[]",
+        ),
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    leases = tmp_path / "tiny/jobs"
+    wait_until(lambda: any('"done"' in p.read_text() for p in leases.glob("*/lease.json")), "steps are done")
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + number
+    assert f"stopped by {number.name}; nothing is lost" in errors
+    assert "Traceback" not in errors
+    assert states(tmp_path) == ["interrupted"], "no other job was begun"
+
+
+@pytest.mark.parametrize("delay_s", [0.2, 0.6, 1.2, 2.0])
+def test_interrupt_at_the_start_is_no_defect(tmp_path: Path, delay_s: float) -> None:
+    """The terminal interrupts the whole group: the run, and the server that is still importing."""
+    process = subprocess.Popen(
+        command("run", TINY, "--results", tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until(lambda: any(tmp_path.glob("tiny/jobs/*/job.json")), "the first job is asked for")
+    time.sleep(delay_s)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in errors, errors
 
 
 def test_only_limit_and_dry_run(finished: Path, tmp_path: Path) -> None:

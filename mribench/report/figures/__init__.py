@@ -37,15 +37,24 @@ GROUPS: dict[str, tuple[Maker, ...]] = {
     "training": (training_curves,),
 }
 """The figures by part of the report; each maker returns those that the results allow."""
+SHOW_SCANS = ("examples", "views")
+"""Groups of slices of scans, which a benchmark file may leave out."""
 
 
 def drawings(material: Material, group: str) -> list[Drawing]:
-    """Return the figures of one of ``GROUPS``."""
+    """Return the figures of one of ``GROUPS``; none of scans where the benchmark file leaves those out."""
+    if group in SHOW_SCANS and not shows_scans(material.run):
+        return []
     found = []
     for make in GROUPS[group]:
         made = make(material)
         found += [] if made is None else made if isinstance(made, list) else [made]
     return found
+
+
+def shows_scans(run: RunData) -> bool:
+    """Whether the benchmark file lets a report show slices of scans and ids of subjects."""
+    return bool(run.manifest["report"].get("examples", True))
 
 
 def save_figures(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mribench.report.figures import GROUPS, Drawing, Material, drawings
+from mribench.report.figures import GROUPS, SHOW_SCANS, Drawing, Material, drawings, shows_scans
 from mribench.report.figures.critical import critical_differences, why_no_diagram
 from mribench.report.figures.style import COLOURS, GREYS, row_id
 from mribench.report.figures.svg import inline_svg
@@ -22,6 +22,7 @@ from mribench.report.html.invariance_ratio import ratio_table, why_no_ratio
 from mribench.report.html.labels import label_tables
 from mribench.report.html.numbers import area_table, pair_table, why_no_area
 from mribench.report.html.overview import overview
+from mribench.report.html.people import data_sentence, without_names
 from mribench.report.html.provenance import provenance
 from mribench.report.html.tables import Shown, show
 from mribench.report.layouts import build, table_names
@@ -106,6 +107,8 @@ _MISSING = {
     "training": "there are no histories of trainings beside the results",
 }
 
+_LEFT_OUT = "the benchmark file leaves them out (report: examples: false)"
+
 
 def page(
     run: RunData, tables: Sequence[str | Table] = (), directory: Path | None = None, views: Path | None = None
@@ -119,11 +122,15 @@ def page(
             and versions are in it; without it they are left out.
         views: a contact sheet of ``mribench views`` (PNG); ``report/views.png`` of the directory by default.
     """
+    shows_people = shows_scans(run)
+    if not shows_people:
+        run = without_names(run)
     material = Material(run, directory)
     claim = material.claim()
     by_part = _tables(run, material, tables)
     sections = list(_sections(material, by_part, claim, views))
     there = {section.id for section in sections}
+    reasons = _MISSING if shows_people else {**_MISSING, **dict.fromkeys(SHOW_SCANS, _LEFT_OUT)}
     template = _environment().get_template("page.html.j2")
     style, script = _asset("style.css"), _asset("script.js")
     return template.render(
@@ -131,7 +138,7 @@ def page(
         sections=sections,
         facts=_facts(run),
         claim=claim,
-        missing=[(_PARTS[name][0], why) for name, why in _MISSING.items() if name not in there],
+        missing=[(_PARTS[name][0], why) for name, why in reasons.items() if name not in there],
         methods=_methods(material),
         provenance=provenance(run, directory),
         style=style,
@@ -166,7 +173,7 @@ def _sections(
 ) -> Iterator[Section]:
     for name, (title, intro) in _PARTS.items():
         pictures = [_picture(drawing) for drawing in drawings(material, name)] if name in GROUPS else []
-        if name == "views":
+        if name == "views" and shows_scans(material.run):
             pictures += _sheet(material.directory, views)
         shown = tuple(show(table, claim, material.rows) for table in tables.get(name, []))
         if pictures or shown:
@@ -224,6 +231,7 @@ def _facts(run: RunData) -> list[tuple[str, str]]:
         ("evaluations done", f"{done} / {planned}"),
         ("failed", str(states.get("failed", 0))),
         ("profile", ", ".join(run.manifest["profiles"])),
+        *([("data", data)] if (data := data_sentence(run.manifest)) else []),
     ]
 
 

@@ -78,6 +78,7 @@ class LabelMaps(SimulatedCohort):
 
     name = "labelmap"
     licence = "that of your label maps"
+    simulated = True
     source = _SOURCE
     options: LabelMapOptions
 

@@ -44,6 +44,7 @@ class Phantom(SimulatedCohort):
     """
 
     name = "phantom"
+    simulated = True
     licence = "made on this machine from the ICBM 2009c template (free to use, copyright McConnell BIC)"
     source = "mribench itself"
     options: PhantomOptions

@@ -1,0 +1,41 @@
+"""Signals that end a run in order: what is done is kept, and what runs is asked to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+_ENDING = ("SIGTERM", "SIGHUP")
+"""Sent by queueing systems and service managers, and when a terminal is closed; Windows has no SIGHUP."""
+
+
+class EndedBySignalError(BaseException):
+    """Raised where the process is when it is asked to end; no ``Exception``, so that nothing swallows it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+@contextlib.contextmanager
+def end_on_signals() -> Iterator[None]:
+    """Raise ``EndedBySignalError`` in here for a signal that asks the process to end.
+
+    One that is ignored stays so: ``nohup`` wants a run to outlive its terminal.
+    """
+    numbers = [getattr(signal, name) for name in _ENDING if hasattr(signal, name)]
+    heard = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in heard:
+        signal.signal(number, _raise)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise EndedBySignalError(number)
