@@ -206,7 +206,8 @@ ALLOWED = {
     "verify": {"verify", "data", "errors", "execute", "interfaces", "plan", "records", "registry", "report",
                "seeding", "store", "training", "validation"},
     "figures": {"figures", "config", "errors", "interfaces", "jobs", "plan", "registry", "store"},
-    "testing": {"testing", "data", "errors", "interfaces", "plugins", "registry", "seeding"},
+    "testing": {"testing", "config.overrides", "data", "errors", "interfaces", "plugins", "registry",
+                "seeding", "training.weights", "validation"},
 }  # fmt: skip
 """What each part of the core may import of it; the command line may import everything."""
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from mribench.cli.narrow import print_table
+
+if TYPE_CHECKING:
+    from mribench.registry import Registered, Registry
 
 
 @click.group("plugins")
@@ -36,32 +41,53 @@ def list_plugins() -> int:
     return 1 if registry.problems else 0
 
 
-@command.command("check", epilog="Example: mribench plugins check example-method")
-@click.argument("plugin", required=False)
-def check(plugin: str | None) -> int:
-    """Run the conformance checks on the entries of PLUGIN, or of all plugins.
+_CHECK_EXAMPLES = """\b
+Examples:
+  mribench plugins check example-method
+  mribench plugins check --set dataset.ixi.root=/data/IXI
+  mribench plugins check ixi --set root=/data/IXI
+  mribench plugins check example-method --encoder cnn
+"""
 
-    What cannot be checked here, for want of a package or of a dataset's files, is skipped with the reason.
-    The exit code is 1 where an entry fails, or a plugin does not load.
+
+@command.command("check", epilog=_CHECK_EXAMPLES)
+@click.argument("name", required=False)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Give an option: KIND.NAME.KEY=VALUE, or KEY=VALUE for every entry checked that has it. Repeatable.",
+)
+@click.option("--encoder", metavar="ENCODER", help="Check objectives with this encoder, not with samples.")
+def check(name: str | None, settings: tuple[str, ...], encoder: str | None) -> int:
+    """Run the conformance checks on the plugin or the entry NAME, or on all.
+
+    Each entry has its line, whatever goes wrong in another. What cannot be checked here, for want of a
+    package, of a dataset's files or of an option, is skipped with the reason. The exit code is 1 where an
+    entry fails, or a plugin does not load.
     """
     from mribench.errors import PluginError, did_you_mean
     from mribench.plugins import load_registry
-    from mribench.testing import ConformanceError, NotCheckable, check_entry
+    from mribench.testing.survey import Finding, options_of, survey
 
     registry = load_registry()
-    names = {found.plugin for found in registry}
-    if plugin is not None and plugin not in names:
-        raise PluginError(f"no plugin '{plugin}' is loaded", did_you_mean(plugin, names))
-    wrong = 0
-    for found in registry:
-        if plugin in (None, found.plugin):
-            name = f"{found.entry.kind} {found.entry.name}"
-            try:
-                check_entry(found, registry=registry)
-                click.echo(f"ok      {name}")
-            except NotCheckable as reason:
-                click.echo(f"skipped {name}: {reason}")
-            except ConformanceError as error:
-                wrong += 1
-                click.echo(f"failed  {name}: {error}")
+    meant = [found for found in registry if name in (None, found.plugin, found.entry.name)]
+    if not meant:
+        names = {text for found in registry for text in (found.plugin, found.entry.name)}
+        raise PluginError(f"no plugin and no entry '{name}' is loaded", did_you_mean(name or "", names))
+
+    def tell(found: Finding) -> None:
+        why = f": {found.why}" if found.why else ""
+        click.echo(f"{found.status:<7} {found.entry}{why}")
+
+    given = options_of([*meant, *_encoder_of(registry, encoder)], settings)
+    findings = survey(meant, registry, given, encoder, tell)
+    for problem in registry.problems:
+        click.echo(f"failed  {problem}")
+    wrong = any(found.status == "failed" for found in findings)
     return 1 if wrong or registry.problems else 0
+
+
+def _encoder_of(registry: Registry, encoder: str | None) -> list[Registered]:
+    return [found for found in registry if (found.entry.kind, found.entry.name) == ("encoder", encoder)]

@@ -75,6 +75,11 @@ class AdaptOptions(Optimisation):
         0.25, description="Overlap of neighbouring windows at test, as a share of the window."
     )
 
+    def windows_vox(self) -> tuple[int, ...]:
+        """Return the three edges of the sliding window."""
+        window = self.window_vox or self.patch_vox
+        return (window,) * 3 if isinstance(window, int) else tuple(window)
+
 
 def _without_defaults() -> dict[str, Any]:
     fields: dict[str, Any] = {}

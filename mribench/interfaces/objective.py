@@ -21,11 +21,14 @@ class Objective(nn.Module, ABC):
     Attributes:
         view_requests: the views that ``loss`` expects, in order.
         weights: weight of each term of the loss; a term that is not named weighs 1.
+        min_batch: samples in the smallest batch that every term learns from; a loss that compares them needs
+            two.
         encoder: the encoder that is trained.
     """
 
     view_requests: Sequence[ViewRequest] = (ViewRequest(), ViewRequest())
     weights: Mapping[str, float] = {}
+    min_batch: int = 1
     encoder: Encoder
 
     @abstractmethod

@@ -17,6 +17,7 @@ from mribench.interfaces.task import Task
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
 from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, clipped_parameters
+from mribench.jobs.still import StillEncoder
 from mribench.jobs.volumes import TaskScans
 from mribench.seeding import torch_generator
 from mribench.training import Checkpoint, LoopOptions, train
@@ -34,7 +35,9 @@ def run_adapt(payload: Mapping[str, Any], context: Context) -> Outcome:
     model = TaskModel(
         arm_encoder(payload, context), task, frozen=frozen, seed=payload["seed"], defects=defects
     )
-    model.to(context.device).train()
+    model.to(context.device)
+    still = StillEncoder(model.encoder, (options.patch_vox,) * 3, context.device) if frozen else None
+    model.train()
     before = state_digest(model.encoder)
     started = time.perf_counter()
     sampler = _Sampler(task, scans, options, payload)
@@ -53,11 +56,13 @@ def run_adapt(payload: Mapping[str, Any], context: Context) -> Outcome:
     )
     trained_s = time.perf_counter() - started
     after = state_digest(model.encoder)
-    if frozen and after != before:
-        raise JobError(
-            "the frozen encoder changed while the head was trained",
-            "an encoder must keep no state that a forward pass updates in eval mode",
-        )
+    if still:
+        if after != before:
+            raise JobError(
+                "the frozen encoder changed while the head was trained: the digest of its weights is another",
+                "an encoder must keep no state that a forward pass updates in eval mode",
+            )
+        still.require_unchanged("while the head was trained, though it is frozen")
     kept = model.head if frozen else model
     return Outcome(
         job={

@@ -23,6 +23,7 @@ from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.options import DatasetRef
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.model import arm_encoder
+from mribench.jobs.still import StillEncoder
 from mribench.records import EMBEDDING_SCHEMA, INVARIANCE_SCHEMA
 from mribench.seeding import derive_seed
 from mribench.statistics.decoding import decode_sequence, decode_site
@@ -57,6 +58,7 @@ def run_embed(payload: Mapping[str, Any], context: Context) -> Outcome:
     encoder = arm_encoder(payload, context)
     encoder.requires_grad_(False).eval()
     encoder.to(context.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    still = StillEncoder(encoder, (payload["patch_vox"],) * 3, context.device)
     before = state_digest(encoder)
     resolved = context.resolve(DatasetRef, payload["data"], payload["profile"])
     dataset: Dataset = resolved.make()
@@ -69,6 +71,7 @@ def run_embed(payload: Mapping[str, Any], context: Context) -> Outcome:
         rows.append(_row(encoder, reader, subject, scan, payload, context.device, counts))
         context.tick(done, len(scans))
     device_s = time.perf_counter() - started
+    still.require_unchanged("while scans were embedded")
     common = {**payload["cell"], "job_key": context.directory.name}
     windows = sum(row["n_windows"] for row in rows)
     with threadpool_limits(limits=1, user_api="blas"):

@@ -18,6 +18,7 @@ from mribench.interfaces.task import Task, TaskVolume
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.example import FILE, example_file
 from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, new_encoder
+from mribench.jobs.still import StillEncoder
 from mribench.jobs.volumes import TaskScans
 from mribench.seeding import torch_generator
 from mribench.training.options import autocast
@@ -34,6 +35,7 @@ def run_evaluate(payload: Mapping[str, Any], context: Context) -> Outcome:
     scans = TaskScans(
         payload, context, task, payload["subjects"], payload["cell"]["test_sequence"], options.spacing_mm
     )
+    still = StillEncoder(model.encoder, options.windows_vox(), context.device) if model else None
     unpaired = UNPAIRED_NOISE in payload.get("defects", ())
     rows: list[dict[str, Any]] = []
     example: bytes | None = None
@@ -67,6 +69,8 @@ def run_evaluate(payload: Mapping[str, Any], context: Context) -> Outcome:
                 }
             )
         context.tick(done, len(scans))
+    if still:
+        still.require_unchanged("while scans were evaluated")
     parameters = sum(p.numel() for p in model.parameters()) if model else 0
     read = {"label_source": scans.label_source(), **scans.voxel_counts()}
     files = {} if example is None else {FILE: example}
@@ -116,12 +120,10 @@ def _predict(
         if unchanged is None:
             raise RuntimeError(f"{type(task).__name__} says it has an identity reference and gave none")
         return unchanged
-    window = options.window_vox or options.patch_vox
-    windows = (window,) * 3 if isinstance(window, int) else tuple(window)
 
     def forward(image: Tensor) -> Tensor:
         seen.append(image)
         with autocast(options.precision, context.device):
-            return model.over_volume(image, windows, options.overlap)
+            return model.over_volume(image, options.windows_vox(), options.overlap)
 
     return task.predict(forward, volume, generator)

@@ -11,6 +11,7 @@ from mribench.config import PretrainOptions, ResolvedBenchmark, ResolvedMethod, 
 from mribench.data.uses import scans_for
 from mribench.errors import ConfigError, MRIBenchError
 from mribench.interfaces.encoder import Encoder
+from mribench.interfaces.metric import SetMetric
 from mribench.interfaces.objective import Objective
 from mribench.interfaces.task import Task
 from mribench.interfaces.views import ViewGenerator
@@ -120,14 +121,40 @@ def _check_models(source: str, resolved: ResolvedBenchmark) -> None:
                 encoder: Encoder = method.encoder.make()
             with _at(f"{where}.objective"):
                 objective: Objective = method.objective.make(encoder)
+            _check_batch_teaches(where, method, objective)
             edges = [round(method.pretrain.patch_vox * view.patch_scale) for view in objective.view_requests]
             _check_edges(f"{where}.pretrain.patch_vox", edges, encoder)
+        for name, task in resolved.tasks.items():
+            _check_metrics(f"{source}: tasks.{name}.task", task)
         for component in _encoders(resolved):
             for name, task in resolved.tasks.items():
                 _check_head(f"{source}: tasks.{name}", task, component.make())
         for component in _encoders(resolved, {"random-frozen"}):
             for name, spec in resolved.config.invariance.items():
                 _check_windows(f"{source}: invariance.{name}.patch_vox", spec.patch_vox, component.make())
+
+
+def _check_batch_teaches(where: str, method: ResolvedMethod, objective: Objective) -> None:
+    needed, given = objective.min_batch, method.pretrain.batch_size
+    if given < needed:
+        raise ConfigError(
+            f"{where}.pretrain.batch_size: expected at least {needed}, the smallest batch that the objective"
+            f" '{method.objective.name}' learns from, got {given}",
+            f"set defaults.pretrain.batch_size={needed} or more",
+        )
+
+
+def _check_metrics(where: str, resolved: ResolvedTask) -> None:
+    """A metric of a whole set would never be called, and its rows would hold something else."""
+    with _at(where):
+        task: Task = resolved.task.make()
+    for metric in task.metrics:
+        if isinstance(metric, SetMetric):
+            raise ConfigError(
+                f"{where}.metrics: '{metric.id}' is a metric of a whole set of subjects, and those are not"
+                " computed yet",
+                "take it out; a task is scored by metrics of one subject at a time (`mribench list metric`)",
+            )
 
 
 def _encoders(

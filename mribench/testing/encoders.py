@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +13,16 @@ from torch import Tensor, nn
 from mribench.interfaces import Encoder
 from mribench.testing.problems import has_gradient, own_randomness, require, require_tensor
 from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder
+from mribench.training.weights import load_weights, save_weights, state_digest
 
 _TOLERANCE = 1e-3
 
 
 def check_encoder(encoder: Encoder) -> None:
-    """Check an encoder: attributes, shapes, independence of the samples, gradients, copies.
+    """Check an encoder: attributes, shapes, independence of the samples, gradients, and what jobs do with it.
+
+    That is a step of training in channels-last memory, its weights in a file, and an evaluation of a copy
+    that is read from there.
 
     Raises:
         ConformanceError: at the first rule that it breaks.
@@ -30,6 +36,7 @@ def check_encoder(encoder: Encoder) -> None:
         images = torch.randn(2, 1, *edges)
         _check_evaluation(encoder, images)
         _check_gradients(encoder, images)
+        _check_a_job(encoder, images)
 
 
 def check_decoder(make: Callable[[Encoder, int], nn.Module]) -> None:
@@ -62,6 +69,9 @@ def _check_decoder_of(make: Callable[[Encoder, int], nn.Module], encoder: Encode
     output.square().mean().backward()
     require(has_gradient(decoder), f"{what}: no gradient reaches its parameters")
     require(has_gradient(encoder), f"{what}: no gradient reaches the encoder")
+    with torch.no_grad():
+        alone = decoder.eval()(encoder.feature_maps(image[:1]))
+    require_tensor(alone, (1, 3, edge, edge, 2 * edge), f"{what}, in evaluation mode for a batch of 1")
 
 
 def _check_attributes(encoder: Encoder) -> None:
@@ -85,20 +95,30 @@ def _check_evaluation(encoder: Encoder, images: Tensor) -> None:
     with torch.no_grad():
         maps, embedding = encoder.feature_maps(images), encoder.embed(images)
         again, alone = encoder.feature_maps(images), encoder.feature_maps(images[:1])
+        from_one_pass, embedded_alone = encoder.maps_and_embedding(images)[1], encoder.embed(images[:1])
     require(
         len(maps) == len(encoder.strides), f"encoder: {len(maps)} maps for {len(encoder.strides)} strides"
     )
     for level, (found, stride) in enumerate(zip(maps, encoder.strides, strict=True)):
         expected = (2, encoder.channels[level], *_divided(images.shape[2:], stride))
         require_tensor(found, expected, f"encoder: feature map {level} (stride {stride})")
-        require(torch.equal(found, again[level]), f"encoder: map {level} is random in evaluation mode")
         require(
-            torch.allclose(found[:1], alone[level], rtol=_TOLERANCE, atol=_TOLERANCE / 10),
+            torch.equal(found, again[level]),
+            f"encoder: map {level} is random in evaluation mode, or changes from pass to pass",
+        )
+        require_tensor(alone[level], (1, *expected[1:]), f"encoder: feature map {level} for a batch of 1")
+        require(
+            _close(found[:1], alone[level]),
             f"encoder: map {level} of a sample depends on the other samples of the batch in evaluation mode",
         )
     require_tensor(embedding, (2, encoder.embedding_dim), "encoder: embedding")
+    require_tensor(embedded_alone, (1, encoder.embedding_dim), "encoder: embedding for a batch of 1")
     require(
-        torch.equal(embedding, encoder.maps_and_embedding(images)[1]),
+        _close(embedding[:1], embedded_alone),
+        "encoder: the embedding of a sample depends on the other samples of the batch in evaluation mode",
+    )
+    require(
+        _close(embedding, from_one_pass),
         "encoder: embed() and maps_and_embedding() differ; override the latter, or pool(), and not embed()",
     )
     require(not torch.equal(embedding[0], embedding[1]), "encoder: all images have the same embedding")
@@ -106,11 +126,68 @@ def _check_evaluation(encoder: Encoder, images: Tensor) -> None:
 
 def _check_gradients(encoder: Encoder, images: Tensor) -> None:
     encoder.train()
-    sum(found.square().mean() for found in encoder.feature_maps(images)).backward()  # type: ignore[union-attr]
-    require(has_gradient(encoder), "encoder: no finite gradient reaches its parameters from the feature maps")
+    for batch in (images[:1], images):
+        encoder.zero_grad()
+        sum(found.square().mean() for found in encoder.feature_maps(batch)).backward()  # type: ignore[union-attr]
+        require(
+            has_gradient(encoder),
+            "encoder: no finite gradient reaches its parameters from the feature maps of a batch of"
+            f" {len(batch)}",
+        )
     encoder.zero_grad()
     encoder.embed(images).square().mean().backward()
     require(has_gradient(encoder), "encoder: no finite gradient reaches its parameters from the embedding")
+
+
+def _check_a_job(encoder: Encoder, images: Tensor) -> None:
+    """Do what jobs do: digest, train, save, load and evaluate, in channels-last memory."""
+    encoder.zero_grad()
+    trained, restored = _channels_last(encoder), _channels_last(encoder)
+    require(state_digest(trained) == state_digest(encoder), "encoder: it has other weights after a copy")
+    plain, there = _evaluated(encoder, images), _evaluated(trained, images)
+    same = all(_close(one, other) for one, other in zip(plain, there, strict=True))
+    require(same, "encoder: it gives other maps in channels-last memory")
+    _train(trained, images)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "encoder.safetensors"
+        save_weights(path, trained.state_dict())
+        load_weights(restored, path)
+    before, after = _evaluated(trained, images), _evaluated(restored, images)
+    require(
+        all(_close(one, other) for one, other in zip(before, after, strict=True)),
+        "encoder: restored from its state_dict() after a step of training it gives other maps; keep all"
+        " state in parameters and in buffers that are saved",
+    )
+    require(
+        all(torch.equal(one, other) for one, other in zip(before, _evaluated(trained, images), strict=True)),
+        "encoder: it gives other maps of the same image after training, from pass to pass",
+    )
+
+
+def _channels_last(encoder: Encoder) -> Encoder:
+    copied: Encoder = copy.deepcopy(encoder).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    return copied
+
+
+def _train(encoder: Encoder, images: Tensor) -> None:
+    encoder.train()
+    optimiser = torch.optim.AdamW(encoder.parameters(), lr=1e-3)
+    maps, embedding = encoder.maps_and_embedding(images)
+    torch.stack([output.square().mean() for output in (*maps, embedding)]).sum().backward()
+    optimiser.step()
+    optimiser.zero_grad()
+
+
+def _evaluated(encoder: Encoder, images: Tensor) -> list[Tensor]:
+    encoder.eval()
+    with torch.no_grad():
+        maps, embedding = encoder.maps_and_embedding(images)
+    return [*maps, embedding]
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    """Whether two outputs are the same but for rounding: other kernels run in other circumstances."""
+    return torch.allclose(one, other, rtol=_TOLERANCE, atol=_TOLERANCE / 10)
 
 
 def _divided(edges: Sequence[int], stride: int) -> tuple[int, ...]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from mribench.errors import ConfigError, MRIBenchError, PluginError
-from mribench.interfaces import Component, Dataset, Entry, SetMetric
+from mribench.interfaces import Component, Dataset, Encoder, Entry, SetMetric
 from mribench.interfaces.options import (
     DatasetRef,
     DecoderRef,
@@ -28,7 +28,7 @@ from mribench.registry import Registered, Registry, Resolved
 from mribench.testing.datasets import check_dataset
 from mribench.testing.encoders import check_decoder, check_encoder
 from mribench.testing.metrics import check_metric, check_set_metric
-from mribench.testing.objectives import check_objective
+from mribench.testing.objectives import SAMPLE_ENCODERS, check_objective
 from mribench.testing.problems import ConformanceError, NotCheckable, require
 from mribench.testing.sequences import check_sequence
 from mribench.testing.tasks import check_task
@@ -50,6 +50,7 @@ def check_entry(
     options: Mapping[str, Any] | None = None,
     profile: Profile = "corrected",
     registry: Registry | None = None,
+    encoders: Sequence[Callable[[], Encoder]] | None = None,
 ) -> None:
     """Check an entry's name, options and documentation, then build it and check what it is.
 
@@ -58,22 +59,28 @@ def check_entry(
         options: as a benchmark file would give them; the defaults where left out.
         profile: given to options with a field ``profile``.
         registry: where the entries that the options name are found; the installed plugins when None.
+        encoders: what an objective is checked with; sample encoders when None.
 
     Raises:
         ConformanceError: at the first rule that it breaks.
         ConfigError: when the options are wrong.
-        NotCheckable: when the package behind a tracker is not installed, or the files of a dataset without
-            options are not there.
+        NotCheckable: when the package behind a tracker is not installed, an entry without options needs one
+            or the files of a dataset, or an objective takes none of the encoders.
     """
     registered = entry if isinstance(entry, Registered) else Registered(entry, "under test", "local", "0")
     entry = registered.entry
     _check_description(registered)
     if entry.kind not in _REFERENCES or entry.kind == "split":
         return
+    if not options:
+        _require_no_option(entry)
     resolved = _resolve(registered, dict(options or {}), profile, registry or load_registry())
     if entry.kind == "dataset" and not options:
         _require_files(resolved)
-    _CHECKS[entry.kind](resolved)
+    if entry.kind == "objective":
+        check_objective(resolved.make, encoders or SAMPLE_ENCODERS)
+    else:
+        _CHECKS[entry.kind](resolved)
 
 
 def _check_description(registered: Registered) -> None:
@@ -102,6 +109,16 @@ def _made(resolved: Resolved) -> Any:
         return resolved.make()
     except MRIBenchError as error:
         raise ConformanceError(f"'{resolved.name}' cannot be built: {error}") from error
+
+
+def _require_no_option(entry: Entry) -> None:
+    """Skip an entry that nobody gave the options that it has no defaults for."""
+    for key, field in entry.options.model_fields.items():
+        if field.is_required():
+            raise NotCheckable(
+                f"'{entry.name}' needs the option '{key}': give it by --set {entry.kind}.{entry.name}.{key}="
+                "VALUE, or to check_entry()"
+            )
 
 
 def _require_files(resolved: Resolved) -> None:
@@ -159,7 +176,6 @@ _CHECKS: Mapping[str, Callable[[Resolved], None]] = {
     "decoder": lambda resolved: check_decoder(resolved.make),
     "encoder": lambda resolved: check_encoder(_made(resolved)),
     "metric": _check_any_metric,
-    "objective": lambda resolved: check_objective(resolved.make),
     "sequence": lambda resolved: check_sequence(_made(resolved)),
     "task": lambda resolved: check_task(_made(resolved)),
     "tracker": _check_any_tracker,

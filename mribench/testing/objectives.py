@@ -2,36 +2,96 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from mribench.errors import MRIBenchError
 from mribench.interfaces import Encoder, Objective
-from mribench.testing.problems import ConformanceError, has_gradient, own_randomness, require
+from mribench.testing.problems import (
+    ConformanceError,
+    NotCheckable,
+    has_gradient,
+    own_randomness,
+    require,
+    require_tensor,
+)
 from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder, random_views
 
 _PATCH_VOX = 16
 _STEPS = 3
+_MORE = 4
+"""Subjects in a batch that every objective is to learn from."""
+_OTHER_ENCODER = "`mribench plugins check --encoder NAME`, or check_objective(…, encoders=…), gives it one"
+
+SAMPLE_ENCODERS: Sequence[Callable[[], Encoder]] = (
+    PyramidEncoder,
+    lambda: PyramidEncoder(accepts_mask=True),
+    ClassTokenEncoder,
+)
+"""A convolutional encoder, one that accepts masks, and one like a vision transformer, which does too."""
 
 
-def check_objective(make: Callable[[Encoder], Objective]) -> None:
-    """Check an objective with a convolutional encoder and with one like a vision transformer.
+def check_objective(
+    make: Callable[[Encoder], Objective], encoders: Sequence[Callable[[], Encoder]] = SAMPLE_ENCODERS
+) -> None:
+    """Check an objective with encoders of several kinds, as the pretrain job uses it.
 
     Args:
-        make: builds the objective for an encoder.
+        make: builds the objective for an encoder; an ``MRIBenchError`` says that it cannot use one, which is
+            then left out.
+        encoders: each makes one. An objective that needs more than the interface of ``Encoder`` has (blocks,
+            patches) is checked with encoders that have it.
 
     Raises:
         ConformanceError: at the first rule that it breaks.
+        NotCheckable: when it can use none of the encoders.
     """
-    for kind in (PyramidEncoder, ClassTokenEncoder):
-        with own_randomness():
-            encoder = kind()
+    refused = [sentence for kind in encoders if (sentence := _refusal_or_check(make, kind))]
+    if len(refused) == len(encoders):
+        raise NotCheckable(f"needs another encoder: {refused[0]}; {_OTHER_ENCODER}")
+
+
+def _refusal_or_check(make: Callable[[Encoder], Objective], kind: Callable[[], Encoder]) -> str:
+    """Check with one kind of encoder, or return why the objective does not take it."""
+    with own_randomness():
+        encoder = kind()
+        try:
             objective = make(encoder)
-            _check_attributes(objective, encoder)
-            _check_training(objective, encoder)
-            _check_checkpoint(objective, make(kind()))
+        except MRIBenchError as error:
+            return error.message
+        except AttributeError as error:
+            raise _needs_another(error) from error
+        try:
+            _check_with(objective, encoder, make, kind)
+        except AttributeError as error:
+            raise _needs_another(error) from error
+    return ""
+
+
+def _needs_another(error: AttributeError) -> Exception:
+    """Return what is wrong when an encoder lacks what it is asked for; any other error as it is."""
+    if not isinstance(error.obj, Encoder):
+        return error
+    return ConformanceError(
+        f"objective: needs another encoder: it reads '{error.name}', which the interface of encoders does"
+        f" not have; {_OTHER_ENCODER}"
+    )
+
+
+def _check_with(
+    objective: Objective, encoder: Encoder, make: Callable[[Encoder], Objective], kind: Callable[[], Encoder]
+) -> None:
+    _check_attributes(objective, encoder)
+    objective.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    _check_smallest_batch(objective)
+    _check_training(objective, encoder)
+    _check_checkpoint(objective, make(kind()))
+    _check_export(objective, kind())
 
 
 def _check_attributes(objective: Objective, encoder: Encoder) -> None:
@@ -40,12 +100,51 @@ def _check_attributes(objective: Objective, encoder: Encoder) -> None:
         getattr(objective, "encoder", None) is encoder, "objective: self.encoder is not the given encoder"
     )
     require(len(objective.view_requests) > 0, "objective: view_requests is empty")
+    smallest = objective.min_batch
+    require(
+        isinstance(smallest, int) and 1 <= smallest <= _MORE,
+        f"objective: min_batch is a number of subjects from 1 to {_MORE}, got {smallest!r}",
+    )
     exported = objective.exported_encoder()
     require(isinstance(exported, Encoder), "objective: exported_encoder() does not return an Encoder")
     require(
         exported.embedding_dim == encoder.embedding_dim and list(exported.strides) == list(encoder.strides),
         "objective: the exported encoder is not like the encoder that was given",
     )
+
+
+def _check_smallest_batch(objective: Objective) -> None:
+    """Every term that learns from a larger batch learns from the smallest one too."""
+    smallest = objective.min_batch
+    teaching = {
+        batch: {name for name, gradient in _gradients(objective, batch).items() if gradient}
+        for batch in (_MORE, smallest)
+    }
+    silent = sorted(teaching[_MORE] - teaching[smallest])
+    require(
+        smallest > 1 or not silent,
+        f"objective: the term(s) {', '.join(silent)} have no gradient at a batch size of {smallest}; set "
+        "'min_batch' to the smallest that they learn from",
+    )
+
+
+def _gradients(objective: Objective, batch: int) -> dict[str, bool]:
+    """Return which terms have a gradient other than zero at a batch size; the objective stays as it is."""
+    trial = copy.deepcopy(objective).train()
+    with warnings.catch_warnings():  # of statistics over one subject: what comes of them is checked
+        warnings.simplefilter("ignore")
+        terms = trial.loss(random_views(trial.view_requests, _PATCH_VOX, batch), 0, _STEPS)
+    _check_terms(objective, terms, batch)
+    parameters = [parameter for parameter in trial.parameters() if parameter.requires_grad]
+    found = {}
+    for name, term in terms.items():
+        gradients = (
+            torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
+            if term.requires_grad
+            else ()
+        )
+        found[name] = any(gradient is not None and bool(gradient.any()) for gradient in gradients)
+    return found
 
 
 def _check_training(objective: Objective, encoder: Encoder) -> None:
@@ -71,8 +170,10 @@ def _check_terms(objective: Objective, terms: Mapping[str, Tensor], batch: int) 
     for name, term in terms.items():
         if not isinstance(term, Tensor) or term.ndim != 0:
             raise ConformanceError(f"objective: the term '{name}' is not a scalar tensor")
+        hint = "; set 'min_batch' to the smallest batch that it is defined for" if batch == 1 else ""
         require(
-            math.isfinite(term.item()), f"objective: the term '{name}' is not finite at batch size {batch}"
+            math.isfinite(term.item()),
+            f"objective: the term '{name}' is not finite at batch size {batch}{hint}",
         )
     for what, names in (("weights", objective.weights), ("chance_losses", objective.chance_losses(batch))):
         unknown = sorted(set(names) - set(terms))
@@ -98,3 +199,17 @@ def _check_checkpoint(trained: Objective, fresh: Objective) -> None:
         "objective: restored from its state_dict() it gives another loss; keep all state in parameters and "
         "buffers",
     )
+
+
+def _check_export(objective: Objective, fresh: Encoder) -> None:
+    """Tasks get a new encoder with the exported weights, and test it on one image at a time."""
+    try:
+        fresh.load_state_dict(objective.exported_encoder().state_dict())
+    except RuntimeError as error:
+        raise ConformanceError(
+            "objective: the weights of exported_encoder() do not fit an encoder like the one that was given"
+        ) from error
+    image = random_views(objective.view_requests, _PATCH_VOX, 1)[0].image
+    with torch.no_grad():
+        embedding = fresh.eval().embed(image)
+    require_tensor(embedding, (1, fresh.embedding_dim), "objective: embedding of the exported encoder")

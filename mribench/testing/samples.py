@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mribench.interfaces import Encoder, TaskVolume, View, ViewRequest
 from mribench.seeding import torch_generator
+from mribench.testing.problems import require
 
 TISSUE_VALUES: Mapping[str, tuple[float, float, float]] = {
     "PD": (100.0, 82.0, 70.0),
@@ -23,24 +24,42 @@ TISSUE_VALUES: Mapping[str, tuple[float, float, float]] = {
 
 
 class PyramidEncoder(Encoder):
-    """Strided convolutions, one for each stride: a feature pyramid with any strides."""
+    """Strided convolutions, one for each stride: a feature pyramid with any strides.
 
-    def __init__(self, channels: Sequence[int] = (4, 6, 8), strides: Sequence[int] = (1, 2, 4)) -> None:
+    Raises:
+        ConformanceError: when it is given a mask and does not accept one.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (4, 6, 8),
+        strides: Sequence[int] = (1, 2, 4),
+        *,
+        accepts_mask: bool = False,
+    ) -> None:
         super().__init__()
         self.channels, self.strides, self.embedding_dim = channels, strides, channels[-1]
+        self.accepts_mask = accepts_mask
         self.levels = nn.ModuleList(
             nn.Conv3d(1, width, stride, stride=stride)
             for width, stride in zip(channels, strides, strict=True)
         )
 
     def feature_maps(self, image: Tensor, mask: Tensor | None = None) -> list[Tensor]:
-        """Return one linear map for each stride."""
-        del mask
+        """Return one linear map for each stride; what the mask hides is zero in the image."""
+        if mask is not None:
+            require(self.accepts_mask, "a mask is given to an encoder whose 'accepts_mask' is false")
+            image = image.masked_fill(mask, 0.0)
         return [level(image) for level in self.levels]
 
 
 class ClassTokenEncoder(Encoder):
-    """Like a vision transformer: all maps have one stride, and the embedding is not made from them."""
+    """Like a vision transformer: all maps have one stride, and the embedding is not made from them.
+
+    It accepts masks of voxels and of tokens.
+    """
+
+    accepts_mask = True
 
     def __init__(self, channels: int = 8, stride: int = 4, blocks: int = 3) -> None:
         super().__init__()
@@ -51,9 +70,12 @@ class ClassTokenEncoder(Encoder):
         self.token = nn.Linear(channels, channels + 2)
 
     def feature_maps(self, image: Tensor, mask: Tensor | None = None) -> list[Tensor]:
-        """Return the output of every block."""
-        del mask
+        """Return the output of every block; what the mask hides is zero before the first."""
+        if mask is not None and mask.ndim > 2:
+            image = image.masked_fill(mask, 0.0)
         x, maps = self.patches(image), []
+        if mask is not None and mask.ndim == 2:
+            x = x.masked_fill(mask.reshape(len(x), 1, *x.shape[2:]), 0.0)
         for block in self.blocks:
             x = x + F.gelu(block(x))
             maps.append(x)

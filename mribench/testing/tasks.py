@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mribench.errors import MRIBenchError
-from mribench.interfaces import Encoder, Forward, LabelScore, Task, TaskVolume
+from mribench.interfaces import Encoder, Forward, LabelScore, SetMetric, Task, TaskVolume
 from mribench.seeding import torch_generator
 from mribench.testing.problems import (
     ConformanceError,
@@ -34,6 +34,12 @@ def check_task(task: Task) -> None:
     """
     require(isinstance(task, Task), f"expected a Task, got {type(task).__name__}")
     require(len(task.metrics) > 0, "task: 'metrics' is empty")
+    for metric in task.metrics:
+        require(
+            not isinstance(metric, SetMetric),
+            f"task: '{getattr(metric, 'id', metric)}' in 'metrics' is a metric of a whole set of subjects; "
+            "those are not computed yet",
+        )
     volume = _volume(task)
     for patch_vox in _PATCHES_VOX:
         _check_samples(task, volume, patch_vox)
@@ -88,11 +94,15 @@ def _check_loss(task: Task, encoder: Encoder, head: nn.Module, volume: TaskVolum
     samples = [
         task.training_sample(volume, 16, torch_generator("conformance", "batch", seed)) for seed in range(2)
     ]
-    batch = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
-    loss = task.loss(_output(task, encoder, head, batch["image"]), batch)
-    require_tensor(loss, (), "task: loss")
-    loss.backward()
-    require(has_gradient(head), "task: no finite gradient of the loss reaches the head")
+    for size in (2, 1):
+        head.zero_grad()
+        batch = {name: torch.stack([sample[name] for sample in samples[:size]]) for name in samples[0]}
+        loss = task.loss(_output(task, encoder, head, batch["image"]), batch)
+        require_tensor(loss, (), f"task: loss of a batch of {size}")
+        loss.backward()
+        require(
+            has_gradient(head), f"task: no finite gradient of the loss of a batch of {size} reaches the head"
+        )
 
 
 def _check_prediction(task: Task, forward: Forward, volume: TaskVolume) -> None:

@@ -20,6 +20,8 @@ class VicregOptions(Options):
 class Vicreg(Objective):
     """Pulls two views together while each dimension keeps its spread and dimensions are decorrelated."""
 
+    min_batch = 2  # the spread of one subject is not defined
+
     def __init__(self, options: VicregOptions, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder

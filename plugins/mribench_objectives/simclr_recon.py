@@ -59,6 +59,8 @@ class SimclrRecon(Objective):
     averaged over the two views; the sum of the two with the defect ``summed-reconstruction``.
     """
 
+    min_batch = 2  # of one subject there is no negative, and NT-Xent is 0
+
     def __init__(self, options: SimclrReconOptions, encoder: Encoder) -> None:
         super().__init__()
         self.options = options

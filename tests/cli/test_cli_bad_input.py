@@ -161,6 +161,11 @@ MISFITS = [
         "a batch of 9 needs as many pretraining subjects, and 'maps' has 2",
         "splits.maps.train",
     ),
+    (
+        ["defaults.pretrain.batch_size=1"],
+        "methods.seqinv.pretrain.batch_size: expected at least 2, the smallest batch that the objective",
+        "defaults.pretrain.batch_size=2",
+    ),
     (["splits.maps={train: 0, validation: 1, test: 0}"], "'maps' has 0", None),
     (
         ["splits.scans={train: 0, validation: 0, test: 1}"],

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+from pydantic import Field
 
 from mribench import plugins
-from mribench.errors import DataError
-from mribench.interfaces import Dataset, Entry, Metric, NoOptions, Score
+from mribench.errors import DataError, PluginError
+from mribench.interfaces import Dataset, Entry, Metric, NoOptions, Objective, Options, Score
 from mribench.registry import Registered, Registry
+from mribench.testing import PyramidEncoder
 
 DATASETS = ("arc", "ixi", "labelmap", "mpm", "phantom")
 
@@ -83,5 +88,133 @@ def test_what_fails_is_named_and_ends_in_1(mribench, monkeypatch):
 def test_a_plugin_that_is_not_there_is_named_with_the_closest(mribench):
     said = mribench("plugins", "check", "dataset")
     assert said.code != 0
-    assert "no plugin 'dataset' is loaded" in said.err
+    assert "no plugin and no entry 'dataset' is loaded" in said.err
     assert "datasets" in said.err
+
+
+# Each entry for itself
+
+
+def broken_factory(options):
+    raise RuntimeError("no such model")
+
+
+class NeedsDepth(Options):
+    depth: int = Field(gt=0, description="number of blocks")
+
+
+class Deep(PyramidEncoder):
+    def __init__(self, options):
+        super().__init__()
+        self.depth = options.depth
+
+
+class Distance(Objective):
+    def __init__(self, options, encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def loss(self, views, step, total_steps):
+        first, second = (self.encoder.embed(view.image) for view in views)
+        return {"distance": (first - second).square().mean()}
+
+
+class OfDeep(Distance):
+    def __init__(self, options, encoder):
+        super().__init__(options, encoder)
+        self.depth = encoder.depth
+
+
+class Crashing(Distance):
+    def loss(self, views, step, total_steps):
+        return {"distance": self.no_such_head(views)}
+
+
+class Refusing(Distance):
+    def __init__(self, options, encoder):
+        if not isinstance(encoder, Deep):
+            raise PluginError("refusing: needs a deep encoder", "use deep")
+        super().__init__(options, encoder)
+
+
+def leaving(options, encoder):
+    raise SystemExit("bye")
+
+
+@pytest.fixture
+def odd(monkeypatch):
+    """A plugin of entries that go wrong in all ways, and some that do not."""
+    registry = Registry()
+    for entry in (
+        Entry("encoder", "deep", Deep, NeedsDepth, "an encoder"),
+        Entry("encoder", "gone", broken_factory, NoOptions, "an encoder"),
+        Entry("objective", "aaa-crashing", Crashing, NoOptions, "an objective"),
+        Entry("objective", "distance", Distance, NoOptions, "an objective"),
+        Entry("objective", "leaving", leaving, NoOptions, "an objective"),
+        Entry("objective", "of-deep", OfDeep, NoOptions, "an objective"),
+        Entry("objective", "refusing", Refusing, NoOptions, "an objective"),
+    ):
+        registry.add(Registered(entry, "odd", "local", "0"))
+    monkeypatch.setattr(plugins, "load_registry", lambda: registry)
+
+
+def lines_of(said):
+    lines = [
+        re.fullmatch(r"(ok|skipped|failed) +(\w+ [^:]+)(?:: (.*))?", text) for text in said.out.splitlines()
+    ]
+    return {line[2]: (line[1], line[3] or "") for line in lines}
+
+
+def test_each_entry_has_its_line_and_the_rest_go_on(mribench, odd):
+    said = mribench("plugins", "check", "odd")
+    assert said.code == 1
+    found = lines_of(said)
+    here = Path(__file__)
+    crash = Crashing.loss.__code__.co_firstlineno + 1
+    assert found["objective aaa-crashing"] == (
+        "failed",
+        f"AttributeError: 'Crashing' object has no attribute 'no_such_head', {here}:{crash}",
+    )
+    place = f"{here}:{broken_factory.__code__.co_firstlineno + 1}"
+    assert found["encoder gone"] == ("failed", f"RuntimeError: no such model, {place}")
+    assert found["encoder deep"] == (
+        "skipped",
+        "'deep' needs the option 'depth': give it by --set encoder.deep.depth=VALUE, or to check_entry()",
+    )
+    assert found["objective distance"] == ("ok", "")
+    assert found["objective leaving"][1].startswith("SystemExit: bye, ")
+    assert found["objective of-deep"][0] == "failed"
+    assert "needs another encoder: it reads 'depth'" in found["objective of-deep"][1]
+    assert found["objective refusing"][0] == "skipped"
+    assert "needs another encoder: refusing: needs a deep encoder" in found["objective refusing"][1]
+
+
+def test_options_and_encoders_can_be_given(mribench, odd):
+    said = mribench("plugins", "check", "--set", "encoder.deep.depth=3", "--encoder", "deep")
+    found = lines_of(said)
+    for name in ("encoder deep", "objective distance", "objective of-deep", "objective refusing"):
+        assert found[name] == ("ok", "")
+    assert lines_of(mribench("plugins", "check", "deep", "--set", "depth=3")) == {"encoder deep": ("ok", "")}
+    wrong = lines_of(mribench("plugins", "check", "deep", "--set", "depth=-3"))
+    assert wrong["encoder deep"][0] == "failed"
+    assert "encoder 'deep'.depth: expected" in wrong["encoder deep"][1]
+
+
+def test_wrong_use(mribench, odd):
+    said = mribench("plugins", "check", "--set", "dept=3")
+    assert said.code == 2
+    assert said.message == "--set dept=3: no entry that is checked has such an option"
+    assert said.hint == "did you mean 'depth'?"
+    said = mribench("plugins", "check", "deeep")
+    assert (said.code, said.message) == (2, "no plugin and no entry 'deeep' is loaded")
+    assert "'deep'" in said.hint
+    said = mribench("plugins", "check", "distance", "--encoder", "dep")
+    assert said.code == 2
+    assert "unknown encoder 'dep'" in said.message
+
+
+def test_a_dataset_is_checked_where_a_root_is_given(mribench, cohorts, nowhere):
+    for setting in (f"dataset.ixi.root={cohorts / 'ixi'}", f"root={cohorts / 'ixi'}"):
+        said = mribench("plugins", "check", "ixi", "--set", setting)
+        assert lines_of(said) == {"dataset ixi": ("ok", "")}
+        assert said.code == 0

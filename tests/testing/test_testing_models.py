@@ -9,12 +9,12 @@ import torch
 from mribench_encoders.unet import UNetDecoder, UNetOptions
 from torch import nn
 
-from mribench.interfaces import (
-    Objective,
-)
+from mribench.errors import PluginError
+from mribench.interfaces import Encoder, Objective
 from mribench.testing import (
     ClassTokenEncoder,
     ConformanceError,
+    NotCheckable,
     PyramidEncoder,
     check_decoder,
     check_encoder,
@@ -29,7 +29,50 @@ def _one_thread():
 
 def test_sample_encoders_conform():
     check_encoder(PyramidEncoder())
+    check_encoder(PyramidEncoder(accepts_mask=True))
     check_encoder(ClassTokenEncoder())
+
+
+class Transformer(Encoder):
+    """Its layers take another path in evaluation without gradients, which rounds differently."""
+
+    channels, strides, embedding_dim = (32,), (8,), 32
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv3d(1, 32, 8, 8)
+        self.block = nn.TransformerEncoderLayer(32, 4, 64, 0.0, "gelu", batch_first=True, norm_first=True)
+
+    def feature_maps(self, image, mask=None):
+        tokens = self.patches(image)
+        return [self.block(tokens.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(tokens.shape)]
+
+
+class Residual(Encoder):
+    """Convolutions of 1 x 1 x 1 and batch norms, as in every ResNet."""
+
+    channels, strides, embedding_dim = (8,), (2,), 8
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv3d(1, 4, 3, 2, 1), nn.BatchNorm3d(4), nn.ReLU())
+        self.widen = nn.Sequential(nn.Conv3d(4, 8, 1, bias=False), nn.BatchNorm3d(8))
+
+    def feature_maps(self, image, mask=None):
+        return [self.widen(self.first(image)).relu()]
+
+
+@pytest.mark.parametrize("kind", [Transformer, Residual])
+def test_encoders_of_torch_modules_conform(kind):
+    torch.manual_seed(0)
+    check_encoder(kind())
+
+
+def test_the_encoder_that_is_checked_stays_as_it_is():
+    encoder = Residual()
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    check_encoder(encoder)
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
 
 
 class WrongStride(PyramidEncoder):
@@ -79,12 +122,50 @@ class CoarseFirst(PyramidEncoder):
         super().__init__((4, 4), (4, 1))
 
 
+class Drifting(PyramidEncoder):
+    """Keeps a count where no state dict has it."""
+
+    passes = 0
+
+    def feature_maps(self, image, mask=None):
+        self.passes += 1
+        return [found + 0.01 * self.passes for found in super().feature_maps(image)]
+
+
+class Unsaved(PyramidEncoder):
+    """Learns a scale in training that is not saved with its weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("scale", torch.ones(()), persistent=False)
+
+    def feature_maps(self, image, mask=None):
+        if self.training:
+            self.scale = self.scale * 1.1
+        return [found * self.scale for found in super().feature_maps(image)]
+
+
+class SpreadOfBatch(PyramidEncoder):
+    """Not a number for one image alone."""
+
+    def pool(self, feature_maps):
+        embedding = super().pool(feature_maps)
+        return embedding / embedding.std(0) if len(embedding) == 1 else embedding
+
+
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
         (WrongStride, "feature map 2"),
         (TooFewChannels, "2 channels and 3 strides"),
         (Random, "random in evaluation"),
+        (Drifting, "or changes from pass to pass"),
+        (Unsaved, "restored from its state_dict"),
+        pytest.param(
+            SpreadOfBatch,
+            "embedding for a batch of 1: has values that are NaN",
+            marks=pytest.mark.filterwarnings("ignore:std"),
+        ),
         (BatchMean, "depends on the other samples"),
         (Detached, "no finite gradient"),
         (Infinite, "NaN or infinite"),
@@ -174,8 +255,112 @@ class OwnEncoder(Distance):
         super().__init__(PyramidEncoder())
 
 
-def test_a_sound_objective_conforms():
-    check_objective(Distance)
+class Masked(Distance):
+    """Compares an image with what is left of it, as the encoder shows both."""
+
+    def __init__(self, encoder):
+        if not encoder.accepts_mask:
+            raise PluginError("masked: needs an encoder that accepts masks")
+        super().__init__(encoder)
+
+    def loss(self, views, step, total_steps):
+        image = views[0].image
+        mask = torch.zeros_like(image, dtype=torch.bool)
+        mask[..., :4] = True
+        whole, part = (self.encoder.feature_maps(image, hidden)[-1] for hidden in (None, mask))
+        return {"distance": (whole - part).square().mean()}
+
+
+class MaskedTokens(Masked):
+    """Hides tokens, of which pyramids have none."""
+
+    def __init__(self, encoder):
+        if len(set(encoder.strides)) > 1:
+            raise PluginError("masked-tokens: needs an encoder with one stride")
+        super().__init__(encoder)
+
+    def loss(self, views, step, total_steps):
+        image = views[0].image
+        tokens = (image.shape[-1] // self.encoder.strides[0]) ** 3
+        mask = torch.arange(tokens).expand(len(image), tokens) % 2 == 0
+        maps = self.encoder.feature_maps(image, mask)
+        return {"distance": (self.encoder.feature_maps(image)[-1] - maps[-1]).square().mean()}
+
+
+class MasksAnything(Distance):
+    """Gives a mask to encoders that would ignore it."""
+
+    def loss(self, views, step, total_steps):
+        return Masked.loss(self, views, step, total_steps)
+
+
+class Contrast(Distance):
+    """Compares the subjects of a batch; of one subject nothing is learnt."""
+
+    def loss(self, views, step, total_steps):
+        first, second = (self.encoder.embed(view.image) for view in views)
+        own = torch.arange(len(first))
+        return {
+            **super().loss(views, step, total_steps),
+            "contrast": nn.functional.cross_entropy(first @ second.T, own),
+        }
+
+
+class Spread(Distance):
+    def loss(self, views, step, total_steps):
+        return {"spread": self.encoder.embed(views[0].image).var(0).mean()}
+
+
+class OfTwo(Contrast):
+    min_batch = 2
+
+
+class Blocks(Distance):
+    """Reads what only some encoders have."""
+
+    def loss(self, views, step, total_steps):
+        return {"depth": len(self.encoder.blocks) * super().loss(views, step, total_steps)["distance"]}
+
+
+class Patches(Blocks):
+    def __init__(self, encoder):
+        super().__init__(encoder)
+        self.width = encoder.patches.out_channels
+
+
+class OwnMistake(Distance):
+    def loss(self, views, step, total_steps):
+        return {"distance": self.no_such_head(views)}
+
+
+class OtherExport(Distance):
+    def exported_encoder(self):
+        return PyramidEncoder((4, 6, self.encoder.embedding_dim), self.encoder.strides)
+
+
+@pytest.mark.parametrize("objective", [Distance, Masked, MaskedTokens, OfTwo])
+def test_a_sound_objective_conforms(objective):
+    check_objective(objective)
+
+
+def test_an_objective_that_takes_no_sample_encoder_needs_another():
+    def picky(encoder):
+        raise PluginError("picky: needs an encoder of 12 blocks")
+
+    with pytest.raises(NotCheckable, match="needs another encoder: picky: needs an encoder of 12 blocks; "):
+        check_objective(picky)
+
+
+def test_an_objective_with_needs_is_checked_with_the_encoder_that_it_needs():
+    for objective, name in ((Blocks, "blocks"), (Patches, "patches")):
+        with pytest.raises(ConformanceError, match=f"needs another encoder: it reads '{name}', which"):
+            check_objective(objective)
+        check_objective(objective, [ClassTokenEncoder])
+
+
+def test_another_missing_attribute_is_the_objectives_own_mistake():
+    with pytest.raises(AttributeError, match="no_such_head"):
+        check_objective(OwnMistake)
 
 
 @pytest.mark.parametrize(
@@ -183,12 +368,16 @@ def test_a_sound_objective_conforms():
     [
         (NoTerms, "no named terms"),
         (NotScalar, "not a scalar"),
-        (NotFinite, "not finite at batch size 2"),
+        (NotFinite, "not finite at batch size 4"),
         (NoGradient, "no finite gradient reaches the encoder"),
         (MisspeltWeight, r"weights names \['distanse'\]"),
         (HiddenState, "restored from its state_dict"),
         (InPlace, "changes the views in place"),
         (OwnEncoder, "not the given encoder"),
+        (MasksAnything, "a mask is given to an encoder whose 'accepts_mask' is false"),
+        (Contrast, r"the term\(s\) contrast have no gradient at a batch size of 1; set 'min_batch'"),
+        (Spread, "'spread' is not finite at batch size 1; set 'min_batch'"),
+        (OtherExport, "do not fit an encoder like the one that was given"),
     ],
 )
 def test_broken_objectives(objective, message):

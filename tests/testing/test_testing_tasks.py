@@ -11,6 +11,7 @@ from mribench.interfaces import (
     LabelScore,
     Metric,
     Score,
+    SetMetric,
     Task,
 )
 from mribench.testing import (
@@ -105,6 +106,25 @@ class IdentityOfAnotherShape(Copy):
         return volume.image
 
 
+class Agreement(SetMetric):
+    id = "agreement"
+
+    def score_set(self, predictions, targets):
+        return Score(0.5)
+
+
+class ScoredOverTheSet(Copy):
+    def __init__(self):
+        self.metrics = [Deviation(), Agreement()]
+
+
+class SpreadOfBatch(Copy):
+    """Not a number for a batch of one."""
+
+    def loss(self, output, batch):
+        return super().loss(output, batch) / (len(output) - 1)
+
+
 def test_a_sound_task_conforms():
     check_task(Copy())
 
@@ -118,6 +138,8 @@ def test_a_sound_task_conforms():
         (LossOfTheInput, "reaches the head"),
         (ScoresTwice, "scored twice"),
         (StrangeMetric, "not in 'metrics'"),
+        (ScoredOverTheSet, "'agreement' in 'metrics' is a metric of a whole set of subjects"),
+        (SpreadOfBatch, "task: loss of a batch of 1: has values that are NaN or infinite"),
         (IdentityOfAnotherShape, "another shape than a prediction"),
     ],
 )

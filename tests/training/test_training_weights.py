@@ -28,7 +28,7 @@ def module(shape: tuple[int, ...], seed: int = 0) -> nn.Module:
     made.weight = nn.Parameter(torch.randn(shape, generator=generator))
     made.register_buffer("strided", torch.randn(6, generator=generator)[::6])
     made.register_buffer("scalar", torch.tensor(3 + seed))
-    made.register_buffer("half", torch.randn(3, generator=generator).bfloat16())
+    made.register_buffer("in_half", torch.randn(3, generator=generator).bfloat16())
     made.register_buffer("empty", torch.zeros(0, 3))
     made.register_buffer("flags", torch.tensor([True, False]))
     return made

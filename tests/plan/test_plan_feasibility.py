@@ -1,0 +1,55 @@
+"""What would make jobs fail, or score something else, is refused before any job runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mribench.config import load_benchmark, resolve
+from mribench.errors import ConfigError
+from mribench.interfaces import Entry, Score, SetMetric, TaskRef
+from mribench.plan import open_cohorts
+from mribench.plan.feasibility import check_feasible
+from mribench.plugins import load_registry
+from mribench.registry import Registered, Registry
+
+
+class Auroc(SetMetric):
+    """Never computed: no task may be scored by it."""
+
+    id = "auroc"
+
+    def score_set(self, predictions: Mapping[str, float], targets: Mapping[str, float]) -> Score:
+        raise AssertionError("a metric of a set was called")
+
+
+@pytest.fixture
+def registry() -> Registry:
+    registry = load_registry()
+
+    def scored_over_the_set(options: object) -> object:
+        task = registry.resolve(TaskRef.model_validate("denoising"), "test", "corrected").make()
+        task.metrics = (*task.metrics, Auroc())
+        return task
+
+    entry = Entry("task", "scored-over-the-set", scored_over_the_set)
+    registry.add(Registered(entry, "tests", "tests", "0"))
+    return registry
+
+
+def feasible(registry: Registry, repository: Path, *sets: str) -> None:
+    resolved = resolve(load_benchmark(repository / "tests" / "benchmarks" / "tiny.yaml", sets), registry)
+    check_feasible(resolved, open_cohorts(resolved))
+
+
+def test_a_metric_of_a_whole_set_is_refused(registry: Registry, repository: Path) -> None:
+    feasible(registry, repository)
+    with pytest.raises(ConfigError) as caught:
+        feasible(registry, repository, "tasks.denoise.task=scored-over-the-set")
+    assert caught.value.message.endswith(
+        "tiny.yaml: tasks.denoise.task.metrics: 'auroc' is a metric of a whole set of subjects, and those are"
+        " not computed yet"
+    )
+    assert "mribench list metric" in caught.value.hint
