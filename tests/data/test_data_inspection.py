@@ -19,7 +19,6 @@ from mribench.data.volumes import Volume, write_volume
 from mribench.errors import ConfigError
 from mribench.interfaces import Scan, ScanValues, Subject
 
-
 TICK_S = 0.02
 """File systems tell times apart that are so far from each other."""
 
