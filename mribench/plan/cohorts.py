@@ -104,6 +104,7 @@ def _open(name: str, resolved: ResolvedBenchmark, progress: Progress | None) -> 
     missing = dataset.missing()
     if missing:
         sites = tuple(rule.sites()) if rule else ()
+        missing += resolved.config.unset(name)
         return Cohort(name, component, missing, {}, {}, None, sites or (name,))
     component, subjects, left_out = _sound(name, component, progress)
     split = Split(tuple(s.id for s in subjects), (), {})
@@ -204,7 +205,7 @@ def _refusal(name: str, left_out: Sequence[Exclusion], hint: str, then: str = ""
     return DataError(f"data.{name}: {sentences}{more}{then}", hint)
 
 
-def notes(cohorts: Mapping[str, Cohort]) -> list[str]:
+def left_out_notes(cohorts: Mapping[str, Cohort]) -> list[str]:
     """Return one sentence for each scan that cannot be used and is left out."""
     return [
         f"data.{name}: {entry.subject}: a scan is left out, it cannot be used: {entry.reason}"

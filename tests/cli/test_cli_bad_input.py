@@ -296,7 +296,8 @@ def test_a_run_goes_on_without_a_damaged_scan(mribench, damaged, results):
     path, root = damaged("ixi", lambda r: (r / T1).write_bytes(b""))
     said = mribench("run", path, "--results", results, "--executor", "inline")
     assert said.code == 0
-    assert f"note: data.scans: IXI001: a scan is left out, it cannot be used: {root / T1} is empty" in said.out
+    assert "note: data.scans: IXI001: a scan is left out, it cannot be used: " in said.out
+    assert f"{root / T1} is empty" in said.out
 
 
 def test_where_no_scan_is_left_nothing_runs(mribench, damaged, results):
@@ -317,7 +318,7 @@ def test_a_folder_that_is_not_there_is_waited_for(mribench, cohorts, tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text(BENCHMARK.format(ixi=tmp_path / "a", mpm=tmp_path / "b"))
     planned = mribench("plan", path, "--results", tmp_path / "results")
-    assert planned.code == 0
+    assert planned.code == 1
     assert sum(text.startswith("waiting for data.") for text in planned.out.splitlines()) == 2
     said = mribench("run", path, "--results", tmp_path / "results", "--executor", "inline")
     assert said.code == 2
