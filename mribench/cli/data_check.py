@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,19 +63,20 @@ def command(file: Path, sets: tuple[str, ...], only: str | None, read: bool, for
     with RunProgress(Console(stderr=True)) as progress:
         for name in _chosen(resolved, only):
             component = resolved.datasets[name]
-            checks.append(
-                check_cohort(
-                    name,
-                    component.make(),
-                    entry=component.name,
-                    rule=resolved.splits[name].make() if name in resolved.splits else None,
-                    uses=_uses(resolved, name),
-                    reader=component.registered.digest,
-                    read=read,
-                    progress=progress.preparing,
-                    seen=seen,
-                )
+            check = check_cohort(
+                name,
+                component.make(),
+                entry=component.name,
+                rule=resolved.splits[name].make() if name in resolved.splits else None,
+                uses=_uses(resolved, name),
+                reader=component.registered.digest,
+                read=read,
+                progress=progress.preparing,
+                seen=seen,
             )
+            if check.missing:
+                check = replace(check, missing=check.missing + resolved.config.unset(name))
+            checks.append(check)
     if form == "json":
         click.echo(_json(checks))
     else:

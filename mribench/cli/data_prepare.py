@@ -109,6 +109,7 @@ def _wanted(
     """Plan a benchmark file; return the scans that its jobs read, and a sentence for each missing cohort."""
     from mribench.config import load_benchmark, resolve
     from mribench.plan import make_missing, open_cohorts, plan_all
+    from mribench.plan.cohorts import left_out_notes
 
     config = load_benchmark(file, sets)
     preparation, registry = _preparation()
@@ -116,7 +117,10 @@ def _wanted(
         click.secho(f"skipped: {problem}", fg="yellow", err=True)
     resolved = resolve(config, registry)
     make_missing(resolved, progress)
-    plan = plan_all(resolved, registry, open_cohorts(resolved, progress))
+    cohorts = open_cohorts(resolved, progress)
+    plan = plan_all(resolved, registry, cohorts)
+    for sentence in left_out_notes(cohorts):
+        click.secho(sentence, fg="yellow", err=True)
     jobs = [(job.kind, job.payload) for job in plan.jobs if job.key is not None]
     return preparation.wanted(jobs), dict(plan.missing)
 

@@ -86,7 +86,15 @@ def command(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool, w
         for job in planned.plan.jobs:
             state = states[job.id] if job.id not in stale else f"stale: {stale[job.id]}"
             console.print(f"{state:12} {job.kind:9} {job.id}", markup=False, highlight=False, soft_wrap=True)
-    return 0
+    return 1 if _lost(planned) else 0
+
+
+def _lost(planned: Planned) -> bool:
+    """Whether a cohort is not there that was said to be somewhere, and that cannot make itself."""
+    from mribench.interfaces.dataset import Dataset
+
+    datasets: list[Dataset] = [planned.resolved.datasets[name].make() for name in planned.plan.missing]
+    return any(dataset.where() and type(dataset).make is Dataset.make for dataset in datasets)
 
 
 def _say_why(

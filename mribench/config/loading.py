@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from mribench.config.model import BenchmarkConfig
-from mribench.config.overrides import Setting, apply_setting, apply_size, fill_in, split_settings
+from mribench.config.model import BenchmarkConfig, not_set
+from mribench.config.overrides import Setting, apply_setting, apply_size, fill_in, split_settings, unset
 from mribench.config.reading import read_file
 from mribench.errors import ConfigError
 from mribench.validation import describe, printable, readable
@@ -37,10 +37,12 @@ def load_benchmark(path: Path, sets: Sequence[str] = ()) -> BenchmarkConfig:
     tree = apply_size(tree, path.name)
     for setting in late:
         apply_setting(tree, setting)
-    return _validated(fill_in(tree, path.name), path, late)
+    return _validated(fill_in(tree, path.name), path, late, unset(tree))
 
 
-def _validated(tree: dict[str, Any], path: Path, settings: Sequence[Setting]) -> BenchmarkConfig:
+def _validated(
+    tree: dict[str, Any], path: Path, settings: Sequence[Setting], unset: Mapping[str, tuple[str, ...]]
+) -> BenchmarkConfig:
     try:
         config = BenchmarkConfig.model_validate(tree)
     except ValidationError as error:
@@ -48,6 +50,8 @@ def _validated(tree: dict[str, Any], path: Path, settings: Sequence[Setting]) ->
         place = message.partition(": ")[0]
         guilty = [setting for setting in settings if setting.concerns(place)]
         where = f"{path.name} with --set {printable(guilty[-1].text, _MAX_NAME)}" if guilty else path.name
-        raise ConfigError(f"{where}: {message}", hint) from None
+        cohort = place.removeprefix("data.").partition(".")[0] if "got None" in message else ""
+        raise ConfigError(f"{where}: {message}{not_set(unset.get(cohort, ()))}", hint) from None
     config._source = printable(path.name, _MAX_NAME)
+    config._unset = dict(unset)
     return config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -128,6 +128,12 @@ class InvarianceSpec(Options):
     )
 
 
+def not_set(names: Sequence[str]) -> str:
+    """Say that variables of the environment are not set, as the end of a message; nothing for none."""
+    listed = ", ".join(f"${{{name}}}" for name in names)
+    return f" ({listed} {'is' if len(names) == 1 else 'are'} not set)" if names else ""
+
+
 class BenchmarkConfig(Options):
     """A benchmark file."""
 
@@ -188,6 +194,7 @@ class BenchmarkConfig(Options):
     )
     report: ReportSpec = Field(default_factory=ReportSpec, description="What `mribench report` shows.")
     _source: str = PrivateAttr(default="benchmark")
+    _unset: dict[str, tuple[str, ...]] = PrivateAttr(default_factory=dict)
 
     @property
     def source(self) -> str:
@@ -209,6 +216,10 @@ class BenchmarkConfig(Options):
         """
         fixed = self.fixed_subset_seeds
         return [None] if fixed is None or fraction == 1 else list(fixed)
+
+    def unset(self, cohort: str) -> str:
+        """Say which variables of the environment a cohort's options name that are not set, or nothing."""
+        return not_set(self._unset.get(cohort, ()))
 
     def pretrain_of(self, method: str) -> PretrainOptions:
         """Return the pretraining options of a method: its own over the defaults."""

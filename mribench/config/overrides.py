@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,20 +128,41 @@ def _as_mapping(value: Any, path: tuple[str, ...]) -> dict[str, Any] | None:
     return dict(value) if isinstance(value, dict) else None
 
 
+_BARE = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\}")
 
 
 def fill_in(tree: dict[str, Any], where: str, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """Return the file with ``${VAR}`` and ``${VAR:-default}`` under ``data`` filled in.
 
-    A text with a variable that is not set (or empty) and has no default becomes None.
+    A text with a variable that is not set (or empty) and has no default becomes None; see ``unset``.
 
     Raises:
-        ConfigError: for a ``${`` that is neither, and for a value that cannot be shown.
+        ConfigError: for a ``${`` that is neither, for ``$VAR`` without braces, and for a value that cannot be
+            shown.
     """
     if "data" not in tree:
         return tree
     return {**tree, "data": _filled(tree["data"], f"{where}: data", environment)}
+
+
+def unset(tree: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> dict[str, tuple[str, ...]]:
+    """Return the variables under ``data`` that are not set and have no default, by the name of the cohort."""
+    data = tree.get("data")
+    names = {
+        str(name): tuple(dict.fromkeys(_unset_in(value, environment)))
+        for name, value in (data.items() if isinstance(data, dict) else ())
+    }
+    return {name: found for name, found in names.items() if found}
+
+
+def _unset_in(value: Any, environment: Mapping[str, str]) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _unset_in(item, environment)
+    elif isinstance(value, str):
+        given = _VARIABLE.findall(value)
+        yield from (name for name, default in given if not (environment.get(name) or default))
 
 
 def _filled(value: Any, place: str, environment: Mapping[str, str]) -> Any:
@@ -149,8 +170,14 @@ def _filled(value: Any, place: str, environment: Mapping[str, str]) -> Any:
         return {key: _filled(item, f"{place}.{key}", environment) for key, item in value.items()}
     if isinstance(value, list):
         return [_filled(item, f"{place}.{i}", environment) for i, item in enumerate(value)]
-    if not isinstance(value, str) or "${" not in value:
+    if not isinstance(value, str) or "$" not in value:
         return value
+    bare = _BARE.search(value)
+    if bare:
+        raise ConfigError(
+            f"{place}: the variable {bare[0]} in {value!r} has no braces",
+            f"write ${{{bare[0][1:]}}}, or ${{{bare[0][1:]}:-default}}",
+        )
     if "${" in _VARIABLE.sub("", value):
         raise ConfigError(
             f"{place}: cannot read the variable in {value!r}", "write ${NAME} or ${NAME:-default}"

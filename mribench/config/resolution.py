@@ -112,9 +112,7 @@ def resolve(config: BenchmarkConfig, registry: Registry, measured: str = "") -> 
     check_defects(config.defects or (), registry, f"{start}defects")
     check_defects(config.measure_defects, registry, f"{start}measure_defects")
     by_name = None if config.defects is None and not measured else {*(config.defects or ()), measured}
-    datasets = {
-        name: registry.resolve(ref, f"{start}data.{name}", profile) for name, ref in config.data.items()
-    }
+    datasets = {name: _dataset(config, registry, name) for name in config.data}
     splits = {
         name: registry.resolve(ref, f"{start}splits.{name}", profile, by_name)
         for name, ref in config.splits.items()
@@ -132,6 +130,15 @@ def resolve(config: BenchmarkConfig, registry: Registry, measured: str = "") -> 
         defects=frozenset(active - {""}), measured=measured,
         to_measure={name: known[name] for name in config.measure_defects},
     )  # fmt: skip
+
+
+def _dataset(config: BenchmarkConfig, registry: Registry, name: str) -> Resolved:
+    """Resolve a cohort; an option that is wrong may be null for a variable that is not set."""
+    try:
+        return registry.resolve(config.data[name], f"{config.source}: data.{name}", config.profile)
+    except ConfigError as error:
+        empty = config.unset(name) if "got None" in error.message else ""
+        raise ConfigError(f"{error.message}{empty}", error.hint) from None
 
 
 def _method(

@@ -13,8 +13,7 @@ from mribench.data.cache import file_state, remembered
 from mribench.data.nifti_file import check_file, shown
 from mribench.data.volumes import read_volume
 from mribench.errors import DataError
-from mribench.interfaces.dataset import Exclusion, ScanValues
-from mribench.source_digest import source_digest
+from mribench.interfaces.dataset import ScanValues
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,40 +99,10 @@ def unusable(dataset: Dataset, subject: Subject, reader: str) -> list[str]:
         subject: whose scans.
         reader: tells versions of the dataset's code apart.
     """
-    return [text for scan in subject.scans for text in _unusable_scan(dataset, subject, scan, reader)]
+    return [text for scan in subject.scans for text in unusable_scan(dataset, subject, scan, reader)]
 
 
-def sound_part(
-    dataset: Dataset, subject: Subject, reader: str = ""
-) -> tuple[Subject | None, list[Exclusion]]:
-    """Return a subject with the scans that can be used, or None where none can; and what is left out.
-
-    Args:
-        dataset: reads the scans.
-        subject: whose scans.
-        reader: tells versions of the dataset's code apart; by default from the dataset's class.
-    """
-    reader = reader or source_digest(type(dataset).__module__)
-    kept: list[Scan] = []
-    left_out: list[Exclusion] = []
-    for scan in subject.scans:
-        wrong = _unusable_scan(dataset, subject, scan, reader)
-        left_out += [Exclusion(subject.name, sentence, "scan that cannot be used") for sentence in wrong]
-        if not wrong:
-            kept.append(scan)
-    if len(kept) == len(subject.scans):
-        return subject, left_out
-    return (replace(subject, scans=tuple(kept)) if kept else None), left_out
-
-
-def sound_subjects(dataset: Dataset) -> list[Subject]:
-    """Return the subjects of a dataset with the scans that can be used, as plans and jobs see them."""
-    reader = source_digest(type(dataset).__module__)
-    parts = (sound_part(dataset, subject, reader)[0] for subject in dataset.subjects())
-    return [part for part in parts if part is not None]
-
-
-def _unusable_scan(dataset: Dataset, subject: Subject, scan: Scan, reader: str) -> list[str]:
+def unusable_scan(dataset: Dataset, subject: Subject, scan: Scan, reader: str) -> list[str]:
     """Return why a scan cannot be used: its files, else their grids, else their values."""
     wrong = problems(replace(subject, scans=(scan,)))
     if not wrong and (text := dataset.check_scan(scan)):

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mribench.data.inspection import sound_part
 from mribench.data.prepare import COUNTS, Reader, load_maps, maps_recipe
 from mribench.data.prepared import Recipe, volume_store
 from mribench.errors import DataError, JobError
@@ -150,14 +149,13 @@ def _padded(crop: Tensor, edge_vox: int) -> Tensor:
 
 
 def by_id(dataset: Dataset, ids: Sequence[str]) -> list[Subject]:
-    """Return the subjects of a job, in its order, with the scans that can be used.
+    """Return the subjects of a job, in its order.
 
     Raises:
         DataError: when one is gone since the plan was made.
     """
-    there: Mapping[str, Subject] = {subject.id: subject for subject in dataset.subjects()}
-    found = {name: sound_part(dataset, there[name])[0] for name in ids if name in there}
-    gone = [name for name in ids if found.get(name) is None]
+    found: Mapping[str, Subject] = {subject.id: subject for subject in dataset.subjects()}
+    gone = [name for name in ids if name not in found]
     if gone:
         raise DataError(f"subject(s) {', '.join(gone[:3])} are not there any more", "plan again")
-    return [subject for name in ids if (subject := found[name]) is not None]
+    return [found[name] for name in ids]

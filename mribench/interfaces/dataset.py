@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from mribench.data.volumes import Volume, read_grid_of, read_volume
+from mribench.interfaces.options import Options
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,18 @@ class Dataset(ABC):
     def where(self) -> str:
         """Return the folder in which the files lie, or an empty string."""
         return ""
+
+    def without(self, scans: Mapping[str, Scan]) -> Options | None:
+        """Return the options of the same dataset without some scans; None where it cannot do without.
+
+        A plan leaves out scans that cannot be used in this way, so that its jobs leave out the same. A
+        dataset that has nothing to say so is refused as a whole.
+
+        Args:
+            scans: by the reason.
+        """
+        del scans
+        return None
 
     def make(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Make the data where the dataset can (a phantom); nothing by default.

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mribench.data.inspection import sound_subjects
 from mribench.data.maps import usable_scans
 from mribench.data.prepare import Reader, image_recipe, maps_recipe, reading_identity, task_recipe
 from mribench.data.prepared import Recipe, State, volume_store
@@ -149,7 +148,7 @@ class Preparation:
         resolved = self._resolve(DatasetRef, json.loads(data), profile)
         dataset: Dataset = resolved.make()
         identity = reading_identity(resolved.identity(), dataset, resolved.options)
-        return Reader(dataset, identity), {subject.id: subject for subject in sound_subjects(dataset)}
+        return Reader(dataset, identity), {subject.id: subject for subject in dataset.subjects()}
 
     def _task(self, task: str, profile: str) -> tuple[Any, dict[str, Any]]:
         resolved = self._resolve(TaskRef, json.loads(task), profile)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from mribench.config import ResolvedBenchmark
-from mribench.data.inspection import fingerprint, sound_part, voxel_digests
+from mribench.data.inspection import fingerprint, unusable_scan, voxel_digests
 from mribench.data.prepare import reading_identity
 from mribench.data.twins import SeenImages
 from mribench.errors import DataError
-from mribench.interfaces.dataset import Dataset, Exclusion, Subject
+from mribench.interfaces.dataset import Dataset, Exclusion, Scan, Subject
 from mribench.interfaces.split import Split, SplitRule
 from mribench.registry import Resolved
 
@@ -104,19 +104,21 @@ def _open(name: str, resolved: ResolvedBenchmark, progress: Progress | None) -> 
     missing = dataset.missing()
     if missing:
         sites = tuple(rule.sites()) if rule else ()
+        missing += resolved.config.unset(name)
         return Cohort(name, component, missing, {}, {}, None, sites or (name,))
-    subjects = list(dataset.subjects())
-    if not subjects:
-        excluded = "; ".join(f"{e.subject}: {e.reason}" for e in list(dataset.excluded())[:3])
-        raise DataError(
-            f"data.{name}: no usable subject" + (f" ({excluded})" if excluded else ""), dataset.source
-        )
-    _refuse_duplicates(name, subjects)
-    subjects, left_out = _sound(name, dataset, subjects, component.registered.digest, progress)
-    split = _split(name, rule, subjects) if rule else Split(tuple(s.id for s in subjects), (), {})
+    component, subjects, left_out = _sound(name, component, progress)
+    split = Split(tuple(s.id for s in subjects), (), {})
+    if rule is not None:
+        try:
+            split = _split(name, rule, subjects)
+        except DataError as error:
+            if not left_out:
+                raise
+            hint = "repair the files, or divide those who are left; nothing was run and nothing is lost"
+            raise _refusal(name, left_out, hint, f"; without these scans {error.message}") from error
     return Cohort(
         name, component, "", {s.id: s for s in subjects}, {s.id: fingerprint(s) for s in subjects}, split,
-        tuple(split.test), {s.id: voxel_digests(s) for s in subjects}, tuple(left_out),
+        tuple(split.test), {s.id: voxel_digests(s) for s in subjects}, left_out,
     )  # fmt: skip
 
 
@@ -138,29 +140,72 @@ def _refuse_duplicates(name: str, subjects: Sequence[Subject]) -> None:
 
 
 def _sound(
-    name: str, dataset: Dataset, subjects: Sequence[Subject], reader: str, progress: Progress | None
-) -> tuple[list[Subject], list[Exclusion]]:
-    """Read every file once (what is found is remembered); return who can be used, and what is left out."""
-    kept: list[Subject] = []
+    name: str, component: Resolved, progress: Progress | None
+) -> tuple[Resolved, list[Subject], tuple[Exclusion, ...]]:
+    """Read every file once (what is found is remembered), and leave out scans that cannot be used.
+
+    Returns:
+        The dataset without them, who is in it, and what was left out.
+
+    Raises:
+        DataError: when nobody is left, or the dataset cannot do without them.
+    """
     left_out: list[Exclusion] = []
+    while True:
+        dataset: Dataset = component.make()
+        subjects = _listed(name, dataset, left_out)
+        wrong = _unusable(name, dataset, subjects, component.registered.digest, progress)
+        if not wrong:
+            return component, subjects, tuple(left_out)
+        left_out += [entry for entry, _ in wrong]
+        options = dataset.without({entry.reason: scan for entry, scan in wrong})
+        if options is None:
+            raise _refusal(name, left_out, "repair or remove the file; nothing was run and nothing is lost")
+        component = replace(component, options=options)
+
+
+def _listed(name: str, dataset: Dataset, left_out: Sequence[Exclusion]) -> list[Subject]:
+    """Return who is in a dataset.
+
+    Raises:
+        DataError: when nobody is, or somebody twice.
+    """
+    try:
+        subjects = list(dataset.subjects())
+    except DataError:
+        if left_out:
+            hint = "repair the files: no scan is left; nothing was run and nothing is lost"
+            raise _refusal(name, left_out, hint) from None
+        raise
+    if not subjects:
+        excluded = "; ".join(f"{e.subject}: {e.reason}" for e in list(dataset.excluded())[:3])
+        raise DataError(
+            f"data.{name}: no usable subject" + (f" ({excluded})" if excluded else ""), dataset.source
+        )
+    _refuse_duplicates(name, subjects)
+    return subjects
+
+
+def _unusable(
+    name: str, dataset: Dataset, subjects: Sequence[Subject], reader: str, progress: Progress | None
+) -> list[tuple[Exclusion, Scan]]:
+    wrong = []
     for done, subject in enumerate(subjects, start=1):
-        part, wrong = sound_part(dataset, subject, reader)
-        left_out += wrong
-        if part is not None:
-            kept.append(part)
+        for scan in subject.scans:
+            for sentence in unusable_scan(dataset, subject, scan, reader):
+                wrong.append((Exclusion(subject.name, sentence, "scan that cannot be used"), scan))
         if progress:
             progress(f"reading {name}", done, len(subjects))
-    if not kept:
-        more = f" (and {len(left_out) - 3} more)" if len(left_out) > 3 else ""
-        sentences = "; ".join(entry.reason for entry in left_out[:3])
-        raise DataError(
-            f"data.{name}: no scan can be used: {sentences}{more}",
-            "repair the files; nothing was run and nothing is lost",
-        )
-    return kept, left_out
+    return wrong
 
 
-def notes(cohorts: Mapping[str, Cohort]) -> list[str]:
+def _refusal(name: str, left_out: Sequence[Exclusion], hint: str, then: str = "") -> DataError:
+    more = f" (and {len(left_out) - 3} more)" if len(left_out) > 3 else ""
+    sentences = "; ".join(entry.reason for entry in left_out[:3])
+    return DataError(f"data.{name}: {sentences}{more}{then}", hint)
+
+
+def left_out_notes(cohorts: Mapping[str, Cohort]) -> list[str]:
     """Return one sentence for each scan that cannot be used and is left out."""
     return [
         f"data.{name}: {entry.subject}: a scan is left out, it cannot be used: {entry.reason}"

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 
 from mribench import RESULTS_VERSION
-from mribench.data.inspection import fingerprint, sound_subjects
+from mribench.data.inspection import fingerprint
 from mribench.errors import MRIBenchError, StoreError
 from mribench.execute.worker import run_job
 from mribench.interfaces.dataset import Dataset
@@ -137,7 +137,7 @@ class Rerun:
             reference = DatasetRef.model_validate(dict(component))
             dataset: Dataset = self._registry.resolve(reference, "job.json: data", profile).make()
             missing = dataset.missing()
-            prints = {} if missing else {found.id: fingerprint(found) for found in sound_subjects(dataset)}
+            prints = {} if missing else {found.id: fingerprint(found) for found in dataset.subjects()}
             self._cohorts[name] = missing, prints
         return self._cohorts[name]
 

@@ -182,6 +182,11 @@ def leave_out_subjects(found: Found) -> None:
             found.remarks.append(Exclusion("", reason, "pattern of 'exclude' that names nothing"))
 
 
+def escaped(path: str) -> str:
+    """Return the pattern that names this path only."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in path)
+
+
 def _matches(pattern: str, places: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(place, pattern) for place in places)
 

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 from mribench.data.volumes import Volume, read_grid_of, read_volume, same_grid
 from mribench.errors import DataError
 from mribench.interfaces import Dataset, Exclusion, Options, Scan, ScanValues, Subject
-from mribench_datasets.files import Found, leave_out_subjects
+from mribench_datasets.files import Found, escaped, leave_out_subjects
 from mribench_datasets.identities import add_aliases, add_archive_ids
 
 
@@ -124,6 +124,22 @@ class FolderDataset(Dataset):
         """Return how many image files are no inputs, by kind, the largest number first."""
         return dict(self._found.ignored.most_common())
 
+    def without(self, scans: Mapping[str, Scan]) -> FolderOptions | None:
+        """Return the options with the images of some scans in ``exclude``, by the reason."""
+        if self.root is None:
+            return None
+        root = self.root
+        exclude = {
+            escaped(path.relative_to(root).as_posix()): reason
+            for reason, scan in scans.items()
+            for path in scan.images.values()
+        }
+        return self.options.model_copy(update={"exclude": {**self._exclude(), **exclude}})
+
+    def _exclude(self) -> dict[str, str]:
+        given = self.options.exclude
+        return dict(given) if isinstance(given, dict) else dict.fromkeys(given, "")
+
     def reading_options(self) -> Mapping[str, object]:
         """Return none: the options only say where the files are and who named the subjects."""
         return {}
@@ -168,8 +184,7 @@ class FolderDataset(Dataset):
 
     @cached_property
     def _found(self) -> Found:
-        given = self.options.exclude
-        found = Found(exclude=given if isinstance(given, dict) else dict.fromkeys(given, ""))
+        found = Found(exclude=self._exclude())
         if self.root is None or not self.root.is_dir():
             return found
         self.find(self.root, found)

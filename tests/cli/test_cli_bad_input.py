@@ -279,13 +279,36 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize(("layout", "damage", "message"), DAMAGE.values(), ids=DAMAGE.keys())
 def test_damaged_data(mribench, damaged, results, layout, damage, message):
+    """A scan that cannot be used is left out by name; the split of the maps wants all of them."""
     before = contents(results)
     path, root = damaged(layout, damage)
-    said = mribench("run", path, "--results", results, "--executor", "inline")
-    refused(said, message, "nothing was run and nothing is lost")
-    assert said.message.startswith({"ixi": "data.scans: ", "mpm": "data.maps: "}[layout])
-    assert str(root) in said.message, "the file is named"
+    said = mribench("plan", path, "--results", results)
+    if layout == "mpm":
+        refused(said, message, "nothing was run and nothing is lost")
+        assert said.message.startswith("data.maps: ")
+        assert "without these scans splits.maps: 2 train + 1 validation" in said.message
+        told = said.message
+    else:
+        assert said.code == 0
+        told = next(line for line in said.out.splitlines() if line.startswith("note: data.scans: IXI001: "))
+        assert "note: scans: 1 of 2 subjects have no T1w scan" in said.out
+    assert message in told
+    assert str(root) in told, "the file is named"
     assert contents(results) == before
+
+
+def test_a_run_goes_on_without_a_damaged_scan(mribench, damaged, results):
+    path, root = damaged("ixi", lambda r: (r / T1).write_bytes(b""))
+    said = mribench("run", path, "--results", results, "--executor", "inline")
+    assert said.code == 0
+    assert "note: data.scans: IXI001: a scan is left out, it cannot be used: " in said.out
+    assert f"{root / T1} is empty" in said.out
+
+
+def test_where_no_scan_is_left_nothing_runs(mribench, damaged, results):
+    path, root = damaged("mpm", lambda r: [file.write_bytes(b"") for file in r.rglob("*_R1.nii.gz")])
+    said = mribench("run", path, "--results", results, "--executor", "inline")
+    refused(said, f"{root}/phantom001/phantom001_R1.nii.gz is empty", "no scan is left")
 
 
 @pytest.mark.parametrize("layout", ["ixi", "mpm"])
@@ -300,7 +323,7 @@ def test_a_folder_that_is_not_there_is_waited_for(mribench, cohorts, tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text(BENCHMARK.format(ixi=tmp_path / "a", mpm=tmp_path / "b"))
     planned = mribench("plan", path, "--results", tmp_path / "results")
-    assert planned.code == 0
+    assert planned.code == 1
     assert sum(text.startswith("waiting for data.") for text in planned.out.splitlines()) == 2
     said = mribench("run", path, "--results", tmp_path / "results", "--executor", "inline")
     assert said.code == 2

@@ -399,3 +399,17 @@ def test_help_says_the_exit_codes():
     text = CliRunner().invoke(command, ["check", "--help"]).output
     assert "Exit code 0" in text
     assert np.all([word in text for word in ("--no-read", "--cohort", "--format")])
+
+
+def test_a_variable_that_is_not_set_is_named(mribench, damaged, monkeypatch):
+    path, root = damaged("ixi", lambda folder: None)
+    monkeypatch.delenv("NOT_SET_HERE", raising=False)
+    path.write_text(path.read_text().replace(str(root), "${NOT_SET_HERE}"))
+    for words in (("data", "check"), ("plan",)):
+        said = mribench(*words, path)
+        assert "(${NOT_SET_HERE} is not set)" in said.out
+    text = path.read_text().replace('SET_HERE}"', 'SET_HERE}", namespace: "${NOT_SET_HERE}"')
+    path.write_text(text)
+    said = mribench("plan", path)
+    assert said.code == 2
+    assert "namespace: expected a string, got None (${NOT_SET_HERE} is not set)" in said.err

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mribench.config import BenchmarkConfig, config_digest
-from mribench.config.overrides import fill_in, merge, parse_setting
+from mribench.config.overrides import fill_in, merge, parse_setting, unset
 from mribench.config.reading import MAX_DEPTH
 from mribench.errors import ConfigError
 
@@ -182,7 +182,6 @@ def test_errors_name_the_set_that_made_them(complaint: Complaint, base: str) -> 
         ("${EMPTY}", None),
         ("${EMPTY:-z}", "z"),
         ("${NO:-}", None),
-        ("$A", "$A"),
         ("plain", "plain"),
         (3, 3),
         (["${A}", {"k": "${NO}"}], ["one", {"k": None}]),
@@ -233,3 +232,26 @@ def test_merge_leaves_its_arguments_alone_and_is_idempotent(
     assert (base, patch) == before
     assert merge(merged, patch) == merged
     assert set(merged) == set(base) | set(patch)
+
+
+def test_variables_that_are_not_set_are_known_by_cohort():
+    tree = {
+        "data": {
+            "a": {"name": "x", "root": "${ONE}/${TWO}/${ONE}", "exclude": ["${THREE}"]},
+            "b": "${SET}",
+            "c": {"root": "${ONE:-here}"},
+            "d": 3,
+        }
+    }
+    assert unset(tree, {"SET": "x", "TWO": ""}) == {"a": ("ONE", "TWO", "THREE")}
+    assert unset({}, {}) == {}
+
+
+@pytest.mark.parametrize("text", ["$ROOT/ixi", "/data/$ROOT", "${SET}/$ROOT"])
+def test_a_variable_without_braces_is_refused(text):
+    with pytest.raises(
+        ConfigError, match=r"data\.a\.root: the variable \$ROOT in .* has no braces"
+    ) as caught:
+        fill_in({"data": {"a": {"root": text}}}, "f.yaml", {"SET": "x", "ROOT": "y"})
+    assert "write ${ROOT}" in caught.value.hint
+    assert fill_in({"data": {"a": {"root": "C$/x"}}}, "f.yaml", {})["data"]["a"]["root"] == "C$/x"
