@@ -121,8 +121,8 @@ def _uses(resolved: ResolvedBenchmark, name: str) -> list[Use]:
         except MRIBenchError as error:
             raise ConfigError(f"{resolved.config.source}: tasks.{task}.task: {error}") from error
         trained_on = tuple(one.spec.train_sequences)
-        tested_on = dict.fromkeys(s for train in trained_on for s in one.spec.tested_on(train))
-        uses.append(Use(task, label, trained_on, tuple(tested_on)))
+        tested_on = tuple(one.spec.all_tested_on(()))  # `all` asks for nothing that is not there
+        uses.append(Use(task, label, trained_on, tested_on))
     return uses
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,12 +168,28 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
     console.print(
         f"{len(own) / seeds:g} jobs a seed for the methods' own cells; {seeds} seed(s)", highlight=False
     )
+    for text in _tested_sequences(planned):
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
     subsets = _label_subsets(planned)
     if subsets:
         console.print(f"label subsets: {subsets}", highlight=False, soft_wrap=True)
     shown = planned.resolved.shown_defects()
     if shown:
         console.print(f"known defects switched on: {', '.join(shown)}", highlight=False, soft_wrap=True)
+
+
+def _tested_sequences(planned: Planned) -> Iterator[str]:
+    """Yield, for each task, the sequences that its decoders are trained and tested on."""
+    for name, task in planned.resolved.tasks.items():
+        cells = [job.cell for job in planned.plan.jobs if job.cell and job.cell.get("task") == name]
+        tested = {cell["test_sequence"]: None for cell in cells}
+        trained_on = task.spec.train_sequences
+        if not tested:
+            continue
+        if task.spec.test_sequences == "same" and len(trained_on) > 1:
+            yield f"{name}: trained on {', '.join(trained_on)}, each tested on its own sequence"
+        else:
+            yield f"{name}: trained on {', '.join(trained_on)}, tested on {', '.join(tested)}"
 
 
 def _label_subsets(planned: Planned) -> str:

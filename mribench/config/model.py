@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -103,19 +103,31 @@ class TaskSpec(Options):
     train_sequences: Words = Field(description="Sequences to train on, one decoder for each.")
     test_sequences: Literal["same", "all"] | Words = Field(
         "same",
-        description="Sequences each decoder is tested on: the one it was trained on, all of "
-        "`train_sequences`, or a list.",
+        description="Sequences each decoder is tested on: the one it was trained on; all that a test subject "
+        "of the cohort has, those of `train_sequences` first; or a list.",
     )
     fractions: Annotated[list[Fraction], Field(min_length=1), AfterValidator(ascending)] = Field(
         [1.0], description="Shares of the training subjects, ascending, each above 0."
     )
     adapt: AdaptOptions = Field(description="How a decoder is trained and tested.")
 
-    def tested_on(self, train_sequence: str) -> list[str]:
-        """Return the sequences that the decoder trained on ``train_sequence`` is tested on."""
+    def tested_on(self, train_sequence: str, there: Collection[str]) -> list[str]:
+        """Return the sequences that the decoder trained on ``train_sequence`` is tested on.
+
+        Args:
+            train_sequence: one of ``train_sequences``.
+            there: the sequences that the test subjects have; none while the data are missing.
+        """
         if self.test_sequences == "same":
             return [train_sequence]
-        return list(self.train_sequences if self.test_sequences == "all" else self.test_sequences)
+        if self.test_sequences == "all":
+            return list(dict.fromkeys([*self.train_sequences, *sorted(there)]))
+        return list(self.test_sequences)
+
+    def all_tested_on(self, there: Collection[str]) -> list[str]:
+        """Return the sequences that any decoder is tested on, in order; ``there`` as in ``tested_on``."""
+        tested = [s for trained_on in self.train_sequences for s in self.tested_on(trained_on, there)]
+        return list(dict.fromkeys(tested))
 
 
 class InvarianceSpec(Options):

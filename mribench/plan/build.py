@@ -11,7 +11,7 @@ from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedMethod, R
 from mribench.data.subsets import label_subset, subset_size
 from mribench.data.uses import scans_for
 from mribench.defects import at
-from mribench.plan.cohorts import Cohort
+from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.plan.job import Job, JobKind, Plan, key_of_job
 from mribench.plan.leakage import split_digest
 from mribench.registry import Resolved
@@ -210,7 +210,7 @@ class _Builder:
         self, task: ResolvedTask, arm: _Arm, cell: Mapping[str, Any], adapt: Job, pretrain: Job | None
     ) -> Iterator[Job]:
         for site in self.cohorts[task.spec.data].sites:
-            for sequence in task.spec.tested_on(cell["train_sequence"]):
+            for sequence in task.spec.tested_on(cell["train_sequence"], self._there(task)):
                 here = {**cell, "test_site": site, "test_sequence": sequence}
                 job = self._evaluate(task, arm, here, adapt.key, pretrain)
                 if job is not None:
@@ -219,9 +219,8 @@ class _Builder:
     def _identity(self, task_name: str, task: ResolvedTask) -> Iterator[Job]:
         arm = _Arm("identity", "identity", self.resolved.reference_encoder)
         cell = self._cell(task_name, task, arm, None)
-        sequences = [s for train in task.spec.train_sequences for s in task.spec.tested_on(train)]
         for site in self.cohorts[task.spec.data].sites:
-            for sequence in dict.fromkeys(sequences):
+            for sequence in task.spec.all_tested_on(self._there(task)):
                 here = {**cell, "test_site": site, "test_sequence": sequence}
                 job = self._evaluate(task, arm, here, None, None)
                 if job is not None:
@@ -326,6 +325,12 @@ class _Builder:
     def _label(self, task: ResolvedTask) -> str | None:
         label: str | None = self._once(("label", id(task)), lambda: task.task.make().label)
         return label
+
+    def _there(self, task: ResolvedTask) -> tuple[str, ...]:
+        """Return the sequences that a task's test subjects have."""
+        cohort, label = self.cohorts[task.spec.data], self._label(task)
+        found: tuple[str, ...] = self._once(("there", id(task)), lambda: tested_sequences(cohort, label))
+        return found
 
     def _eligible(
         self, cohort: Cohort, ids: Sequence[str], sequence: str, label: str | None

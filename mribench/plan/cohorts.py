@@ -13,6 +13,7 @@ from mribench.config import ResolvedBenchmark
 from mribench.data.inspection import fingerprint, unusable_scan, voxel_digests
 from mribench.data.prepare import reading_identity
 from mribench.data.twins import SeenImages
+from mribench.data.uses import scans_for
 from mribench.errors import DataError
 from mribench.interfaces.dataset import Dataset, Exclusion, Scan, Subject
 from mribench.interfaces.split import Split, SplitRule
@@ -58,6 +59,14 @@ class Cohort:
     def fingerprints_of(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the fingerprints of some subjects."""
         return {subject: self.fingerprints[subject] for subject in ids}
+
+
+def tested_sequences(cohort: Cohort, label: str | None) -> tuple[str, ...]:
+    """Return the sequences that any test subject has, with the label where a task needs one, sorted."""
+    tested = cohort.split.test.values() if cohort.split else ()
+    people = [cohort.subjects[i] for ids in tested for i in ids]
+    found = {scan.sequence for person in people for scan in person.scans}
+    return tuple(sorted(s for s in found if any(scans_for(person, s, label) for person in people)))
 
 
 def make_missing(resolved: ResolvedBenchmark, progress: Progress) -> None:

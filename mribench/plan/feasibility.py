@@ -15,7 +15,7 @@ from mribench.interfaces.metric import SetMetric
 from mribench.interfaces.objective import Objective
 from mribench.interfaces.task import Task
 from mribench.interfaces.views import ViewGenerator
-from mribench.plan.cohorts import Cohort
+from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.registry import Resolved
 
 
@@ -74,9 +74,9 @@ def _check_people(where: str, task: ResolvedTask, cohort: Cohort) -> None:
         return
     tested = tuple(i for ids in cohort.split.test.values() for i in ids)
     sequences = list(task.spec.train_sequences)
-    every = dict.fromkeys(s for train in sequences for s in task.spec.tested_on(train))
     with _at(f"{where}.task"):
         label = task.task.make().label
+    every = task.spec.all_tested_on(tested_sequences(cohort, label))
     _check_anybody(f"{where}.data", "training", cohort, cohort.split.train)
     _check_anybody(f"{where}.data", "test", cohort, tested)
     _check_scans(f"{where}.train_sequences", "training", label, cohort, cohort.split.train, sequences)

@@ -11,7 +11,7 @@ from mribench.config import ResolvedBenchmark
 from mribench.defects import only_reported
 from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.task import Task
-from mribench.plan.cohorts import Cohort
+from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.plan.job import Plan
 from mribench.store import SCHEMA
 
@@ -91,14 +91,13 @@ def _cohort(cohort: Cohort) -> dict[str, Any]:
 def _task(name: str, resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> dict[str, Any]:
     spec = resolved.tasks[name].spec
     task: Task = resolved.tasks[name].task.make()
-    asked = spec.test_sequences
-    tested = list(spec.train_sequences) if asked in ("same", "all") else list(asked)
+    there = tested_sequences(cohorts[spec.data], task.label)
     return {
         "task": resolved.tasks[name].task.name,
         "dataset": spec.data,
         "fractions": list(spec.fractions),
         "train_sequences": list(spec.train_sequences),
-        "test_sequences": tested,
+        "test_sequences": spec.all_tested_on(there),
         "sites": list(cohorts[spec.data].sites),
         "metrics": [
             {

@@ -44,7 +44,7 @@ def _jobs(resolved: ResolvedBenchmark) -> dict[str, int]:
                 * sum(len(config.subset_seeds_at(f)) for f in spec.fractions)
             )
             cells["adapt"] += decoders
-            cells["evaluate"] += decoders * len(sites) * len(spec.tested_on(sequence))
+            cells["evaluate"] += decoders * len(sites) * len(spec.tested_on(sequence, ()))
     return cells
 
 
@@ -136,8 +136,8 @@ def test_small_phantom_grid_has_other_numbers_and_the_same_cells(open_: Open) ->
     for name, spec in small.tasks.items():
         other = full.tasks[name]
         assert spec.adapt.steps < other.adapt.steps
-        assert (spec.task.name, spec.fractions, spec.train_sequences, spec.tested_on("T2w")) == (
-            other.task.name, other.fractions, other.train_sequences, other.tested_on("T2w"),
+        assert (spec.task.name, spec.fractions, spec.train_sequences, spec.tested_on("T2w", ())) == (
+            other.task.name, other.fractions, other.train_sequences, other.tested_on("T2w", ()),
         )  # fmt: skip
 
 

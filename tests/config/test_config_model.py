@@ -71,11 +71,11 @@ def test_a_method_may_complete_the_defaults(load: Load, base: str, complaint: Co
 
 @pytest.mark.parametrize(
     ("given", "tested"),
-    [("same", ["T2w"]), ("all", ["T1w", "T2w"]), ("[T1w, FLAIR]", ["T1w", "FLAIR"])],
+    [("same", ["T2w"]), ("all", ["T1w", "T2w", "FLAIR", "PDw"]), ("[T1w, FLAIR]", ["T1w", "FLAIR"])],
 )
 def test_test_sequences(load: Load, base: str, given: str, tested: list[str]) -> None:
     config = load(base, "tasks.find.train_sequences=[T1w, T2w]", f"tasks.find.test_sequences={given}")
-    assert config.tasks["find"].tested_on("T2w") == tested
+    assert config.tasks["find"].tested_on("T2w", ("PDw", "FLAIR", "T2w")) == tested
 
 
 def test_reference_arms_alone_are_a_benchmark(load: Load, base: str, complaint: Complaint) -> None:

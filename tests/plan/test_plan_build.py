@@ -143,6 +143,18 @@ def test_moving_the_data_changes_no_key(tiny: Path, registry: Registry, tmp_path
     assert keys(made["here"]) != keys(plan(tiny, registry)), "another reader is another job"
 
 
+@pytest.mark.parametrize(
+    ("given", "tested"),
+    [("same", ["T1w"]), ("all", ["T1w", "PDw", "T2w"]), ("[T2w]", ["T2w"])],
+)
+def test_all_sequences_are_those_of_the_test_subjects(
+    tiny: Path, registry: Registry, given: str, tested: list[str]
+) -> None:
+    made = plan(tiny, registry, f"tasks.tissue.test_sequences={given}")
+    cells = [job.cell for job in made.jobs if job.cell and job.cell["task"] == "tissue"]
+    assert list(dict.fromkeys(cell["test_sequence"] for cell in cells)) == tested
+
+
 def test_label_fractions_are_counted_in_words(tiny: Path, registry: Registry) -> None:
     made = plan(tiny, registry, "tasks.tissue.fractions=[0.01, 1.0]")
     assert "tissue T1w: 2 training subjects; 1 % is 1" in made.notes
