@@ -91,7 +91,15 @@ def _decorate(folder: Path, job: dict[str, Any]) -> None:
     if content["state"] != "done":
         return
     (folder / "environment.json").write_text(
-        json.dumps({"git_commit": "c0ffee", "python": "3.11.7", "platform": "Linux", "host": "secret-host"})
+        json.dumps(
+            {
+                "mribench_commit": "c0ffee",
+                "file_commit": "none",
+                "python": "3.11.7",
+                "platform": "Linux",
+                "host": "secret-host",
+            }
+        )
     )
     if job["kind"] == "evaluate":
         (folder / "example.npz").write_bytes(example(job["cell"]))

@@ -1,0 +1,103 @@
+"""Pages say whose scans they show, and keep slices and ids to themselves where the file says so."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from html_results import SUBJECTS
+from support_html import Page
+
+from mribench.report import RunData, load_run
+from mribench.report.figures import save_figures
+from mribench.report.html import page
+from mribench.report.html.people import data_sentence, warning
+
+SCANNED = {"dataset": "ixi", "simulated": False, "licence": "CC BY-SA 3.0"}
+DRAWN = {"dataset": "phantom", "simulated": True, "licence": "free"}
+
+
+def with_manifest(run: RunData, **changes: Any) -> RunData:
+    return dataclasses.replace(run, manifest={**run.manifest, **changes}, known={})
+
+
+@pytest.fixture
+def closed(results: Path) -> RunData:
+    """The results, of a benchmark file that says ``report: {examples: false}``."""
+    run = load_run(results)
+    reasons = {name: f"{reason} of {SUBJECTS[0]}" for name, reason in run.reasons.items()}
+    report = {**run.manifest["report"], "examples": False}
+    return dataclasses.replace(with_manifest(run, report=report), reasons=reasons)
+
+
+def names_of_people(run: RunData) -> set[str]:
+    return set(run.scores["subject"].astype(str))
+
+
+def test_the_page_names_people_unless_told_otherwise(results: Path, html: str, closed: RunData) -> None:
+    names = names_of_people(closed)
+    assert any(name in html for name in names), "there is something to hide"
+    hidden = page(closed, directory=results)
+    assert [name for name in names if name in hidden] == []
+    assert "subject 1" in hidden
+
+
+def test_the_page_shows_no_scans_and_says_so(results: Path, closed: RunData) -> None:
+    found = Page(page(closed, directory=results))
+    parts = {part.attributes["id"] for part in found.all("section")}
+    assert parts.isdisjoint({"examples", "views"})
+    assert {"results", "subjects", "embeddings"} <= parts
+    (said,) = found.all("ul", class_="missing")
+    assert said.text.count("the benchmark file leaves them out") == 2
+
+
+def test_means_are_the_same_without_names(html: str, closed: RunData) -> None:
+    means = []
+    for text in (html, page(closed)):
+        (table,) = Page(text).all("div", id="table-leaderboard")
+        means.append(re.findall(r"[\d.]+ ± [\d.]+", table.text))
+    assert len(means[0]) > 10
+    assert means[0] == means[1]
+
+
+def test_saved_figures_show_no_scans(results: Path, closed: RunData, tmp_path: Path) -> None:
+    written = {path.stem for path in save_figures(closed, results, tmp_path, ("svg",))}
+    assert "subjects" in written
+    assert [name for name in written if name.startswith(("examples", "views"))] == []
+
+
+def test_the_head_says_whether_people_were_scanned(results: Path) -> None:
+    run = with_manifest(load_run(results), cohorts={"qmri": DRAWN, "ixi": DRAWN, "ours": SCANNED})
+    (facts,) = Page(page(run)).all("dl", class_="facts")
+    assert "simulated (qmri, ixi); scans of people (ours)" in facts.text
+
+
+@pytest.mark.parametrize(
+    ("cohorts", "said"),
+    [({"a": DRAWN}, "simulated (a)"), ({"a": SCANNED}, "scans of people (a)"), ({}, "")],
+)
+def test_one_kind_of_data(cohorts: dict[str, Any], said: str) -> None:
+    assert data_sentence({"cohorts": cohorts}) == said
+
+
+def test_only_scans_of_people_are_warned_of() -> None:
+    assert warning({"cohorts": {"a": DRAWN}}) == ""
+    text = warning({"cohorts": {"a": DRAWN, "b": SCANNED}})
+    assert "b: CC BY-SA 3.0" in text
+    assert "a: free" not in text
+    assert "report: {examples: false}" in text
+
+
+def test_plans_record_whose_scans_they_are(repository: Path, tmp_path: Path) -> None:
+    from mribench.cli.planning import plan_file
+
+    file = repository / "tests/benchmarks/tiny.yaml"
+    plan_file(file, ["report.examples=false"], tmp_path, make=True, progress=lambda *_: None)
+    (path,) = tmp_path.glob("tiny/plans/*.json")
+    manifest = json.loads(path.read_text())
+    assert {about["simulated"] for about in manifest["cohorts"].values()} == {True}
+    assert manifest["report"]["examples"] is False
