@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from mribench.errors import ConfigError, PluginError, did_you_mean
 from mribench.interfaces.entry import KINDS, Entry
+from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import Component, Options, ProtocolOptions
 from mribench.source_digest import source_digest
 from mribench.validation import describe
@@ -68,7 +69,7 @@ class Resolved:
             "name": self.name,
             "distribution": self.registered.distribution,
             "source": self.registered.digest,
-            "options": self._dumped(without),
+            "options": by_content(self._dumped(without)),
             "parts": {place: part.identity() for place, part in sorted(parts.items())},
         }
 

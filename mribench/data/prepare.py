@@ -22,6 +22,7 @@ from mribench.data.uses import label_owner
 from mribench.data.volumes import Volume, resample_to, same_grid, target_grid
 from mribench.errors import DataError
 from mribench.interfaces.dataset import Dataset, Scan, Subject
+from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import Options
 from mribench.interfaces.task import Task, TaskVolume
 
@@ -42,6 +43,7 @@ def reading_identity(entry: Identity, dataset: Dataset, options: Options) -> dic
     reading = dataset.reading_options()
     if reading is None:
         reading = {name: value for name, value in options.model_dump().items() if not isinstance(value, Path)}
+        reading = by_content(reading)
     return {**{part: entry[part] for part in ("name", "distribution", "source")}, "options": reading}
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mribench.interfaces.encoder import Decoder, Encoder
     from mribench.interfaces.entry import KINDS, Defect, Entry
     from mribench.interfaces.executor import Completed, Executor, Resources
+    from mribench.interfaces.input_file import InputFile
     from mribench.interfaces.metric import Metric, Score, ScoreStatus, SetMetric
     from mribench.interfaces.objective import Objective
     from mribench.interfaces.options import (
@@ -41,6 +42,7 @@ _HOMES = {
     "encoder": ("Decoder", "Encoder"),
     "entry": ("KINDS", "Defect", "Entry"),
     "executor": ("Completed", "Executor", "Resources"),
+    "input_file": ("InputFile",),
     "metric": ("Metric", "Score", "ScoreStatus", "SetMetric"),
     "objective": ("Objective",),
     "options": (
@@ -56,12 +58,12 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "KINDS", "Completed", "Component", "Dataset", "DatasetRef", "Decoder", "DecoderRef", "Defect",
-    "Encoder", "EncoderRef", "Entry", "Exclusion", "Executor", "Forward", "JobOutcome", "LabelScore",
-    "Logged", "MRISequence", "Metric", "MetricRef", "NoOptions", "Objective", "ObjectiveRef", "Options",
-    "Profile", "ProtocolOptions", "Resources", "Scan", "ScanValues", "Score", "ScoreStatus",
-    "SequenceRef", "SetMetric", "Split", "SplitRef", "SplitRule", "Subject", "Task", "TaskRef",
-    "TaskVolume", "TrackedJob", "TrackedRun", "Tracker", "View", "ViewGenerator", "ViewRequest",
-    "ViewsRef",
+    "Encoder", "EncoderRef", "Entry", "Exclusion", "Executor", "Forward", "InputFile", "JobOutcome",
+    "LabelScore", "Logged", "MRISequence", "Metric", "MetricRef", "NoOptions", "Objective",
+    "ObjectiveRef", "Options", "Profile", "ProtocolOptions", "Resources", "Scan", "ScanValues", "Score",
+    "ScoreStatus", "SequenceRef", "SetMetric", "Split", "SplitRef", "SplitRule", "Subject", "Task",
+    "TaskRef", "TaskVolume", "TrackedJob", "TrackedRun", "Tracker", "View", "ViewGenerator",
+    "ViewRequest", "ViewsRef",
 ]  # fmt: skip
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mribench.interfaces.input_file import is_input_file
+
 REFERENCES = ("pretrain", "adapt")
 """Parts of a payload that may name the job before by its key, which says nothing to people."""
 _DERIVED = ("cell", "split_digest")
@@ -89,7 +91,10 @@ def _between(path: str, old: Any, new: Any) -> Iterator[Change]:
     """Yield the changes between two values of JSON."""
     if old == new:
         return
-    if isinstance(old, dict) and isinstance(new, dict):
+    if is_input_file(old) and is_input_file(new):
+        if old["sha256"] != new["sha256"]:
+            yield Change(path, f"{path}: the content of {new['path']}")
+    elif isinstance(old, dict) and isinstance(new, dict):
         if old.get("name") != new.get("name"):  # another component has other options anyway
             yield Change(path, f"{path} {old.get('name', _GONE)} → {new.get('name', _GONE)}")
             return

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mribench import RESULTS_VERSION
+from mribench.interfaces.input_file import by_content
 from mribench.store import SCHEMA
 
 JobKind = Literal["pretrain", "adapt", "evaluate", "embed"]
@@ -67,9 +68,13 @@ class Plan:
 
 
 def content_key(kind: JobKind, content: Mapping[str, Any]) -> str:
-    """Return the key of a job: SHA-256 of canonical JSON over everything that may change its result."""
+    """Return the key of a job: SHA-256 of canonical JSON over everything that may change its result.
+
+    Files that are given as options count by their content, wherever they lie.
+    """
+    known = {**content, "payload": by_content(content["payload"])}
     text = json.dumps(
-        {"schema": SCHEMA, "results": RESULTS_VERSION, "kind": kind, **content},
+        {"schema": SCHEMA, "results": RESULTS_VERSION, "kind": kind, **known},
         sort_keys=True,
         separators=(",", ":"),
         allow_nan=False,

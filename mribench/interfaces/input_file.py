@@ -1,0 +1,99 @@
+"""Files that are given as options: part of a result by what is in them, not by where they lie."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+
+class InputFile(BaseModel):
+    """A file that an option names, such as published weights.
+
+    A benchmark file writes its path, relative to the folder that mribench is run in, or
+    ``{path: …, sha256: …}`` to say which content is meant. The key of a job has the content alone: a file
+    that is moved leaves results as they are, one that is overwritten makes them stale. A job whose file is
+    not the one that was planned with fails.
+
+    Attributes:
+        path: absolute.
+        sha256: of the content, in hexadecimal digits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path = Field(description="where the file is")
+    sha256: str = Field(description="SHA-256 of its content, in hexadecimal digits")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, value: object) -> object:
+        if isinstance(value, str | Path):
+            path = _absolute(value)
+            return {"path": path, "sha256": _sha256(path)}
+        if isinstance(value, dict) and isinstance(value.get("path"), str | Path):
+            path = _absolute(value["path"])
+            return {"sha256": _sha256(path), **value, "path": path}
+        if isinstance(value, InputFile):
+            return value
+        raise ValueError("expected the path of a file")
+
+    @model_validator(mode="after")
+    def _is_the_one(self) -> Self:
+        found = _sha256(self.path)
+        if found != self.sha256:
+            raise ValueError(
+                f"expected a file whose sha256 is {self.sha256[:12]}…, got {self.path}, whose sha256 is"
+                f" {found[:12]}…"
+            )
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string", "minLength": 1}, handler.resolve_ref_schema(handler(schema))]}
+
+
+def is_input_file(value: object) -> bool:
+    """Whether a value of JSON is an ``InputFile`` as it is written down."""
+    return isinstance(value, dict) and value.keys() == InputFile.model_fields.keys()
+
+
+def by_content(value: Any) -> Any:
+    """Return a value of JSON with each ``InputFile`` in it replaced by the digest of its content."""
+    if is_input_file(value):
+        return {"sha256": value["sha256"]}
+    if isinstance(value, dict):
+        return {key: by_content(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [by_content(item) for item in value]
+    return value
+
+
+def _absolute(given: str | Path) -> Path:
+    return Path(given).expanduser().absolute()
+
+
+def _sha256(path: Path) -> str:
+    if not path.is_file():
+        why = "which is a folder" if path.is_dir() else "which does not exist"
+        raise ValueError(f"expected a file, got {path}, {why}")
+    try:
+        found = path.stat()
+        return _digest(path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    except OSError as error:
+        raise ValueError(f"expected a file, got {path}, which cannot be read: {error.strerror}") from error
+
+
+@functools.lru_cache(maxsize=256)
+def _digest(path: Path, *version: int) -> str:
+    """Weights of a gigabyte are read once, and again when anything about the file has changed."""
+    del version
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
