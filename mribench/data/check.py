@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from mribench.data.inspection import inspect_values, unusable
+from mribench.data.remarks import scan_remarks
 from mribench.data.twins import SeenImages
 from mribench.data.uses import Use, unmet_needs
 from mribench.errors import DataError, MRIBenchError
@@ -175,13 +176,13 @@ def check_cohort(
     split, counts = (None, None) if rule is None else _split(rule, people)
     unmet = [] if split is None else [text for use in uses for text in unmet_needs(name, use, split, people)]
     needed = {sequence for use in uses for sequence in (*use.trained_on, *use.tested_on)}
-    problems, changes = _read(name, dataset, people, reader, progress) if read else ([], ())
+    problems, changes, odd = _read(name, dataset, people, reader, progress) if read else ([], (), [])
     images = SeenImages() if seen is None else seen
-    twins = images.remarks(name, people) if read else []
+    odd += images.remarks(name, people) if read else []
     twice = [person for person, count in Counter(p.id for p in people).items() if count > 1]
     return CohortCheck(
         **about,  # type: ignore[arg-type]
-        **_left_out(dataset, twins),  # type: ignore[arg-type]
+        **_left_out(dataset, odd),  # type: ignore[arg-type]
         subjects=len(people),
         scans=sum(len(person.scans) for person in people),
         groups=_groups(people),
@@ -241,8 +242,9 @@ def _lacking(people: Sequence[Subject], needed: Iterable[str]) -> tuple[Reason, 
 
 def _read(
     name: str, dataset: Dataset, people: Sequence[Subject], reader: str, progress: Progress | None
-) -> tuple[list[str], tuple[MapChanges, ...]]:
-    """Read every file; return what cannot be used, and what reading changed."""
+) -> tuple[list[str], tuple[MapChanges, ...], list[Exclusion]]:
+    """Read every file; return what cannot be used, what reading changed, and what is odd."""
+    odd: list[Exclusion] = []
     problems: list[str] = []
     clipped: Counter[str] = Counter()
     repaired: Counter[str] = Counter()
@@ -251,7 +253,9 @@ def _read(
     for done, person in enumerate(people, start=1):
         wrong = unusable(dataset, person, reader)
         problems += wrong
-        for values in [] if wrong else [inspect_values(dataset, scan, reader) for scan in person.scans]:
+        for scan in () if wrong else person.scans:
+            odd += scan_remarks(dataset, person, scan, reader)
+            values = inspect_values(dataset, scan, reader)
             clipped.update(values.clipped_vox)
             repaired.update(values.repaired_vox)
             changed.update({*values.clipped_vox, *values.repaired_vox})
@@ -259,7 +263,7 @@ def _read(
         if progress:
             progress(f"reading {name}", done, len(people))
     changes = [MapChanges(key, changed[key], clipped[key], repaired[key], voxels) for key in sorted(changed)]
-    return list(dict.fromkeys(problems)), tuple(changes)
+    return list(dict.fromkeys(problems)), tuple(changes), odd
 
 
 def _of_sources(check: CohortCheck, dataset: Dataset, progress: Progress | None) -> CohortCheck:
