@@ -12,7 +12,7 @@ from mribench.data.remarks import scan_remarks
 from mribench.data.twins import SeenImages
 from mribench.data.uses import Use, unmet_needs
 from mribench.errors import DataError, MRIBenchError
-from mribench.interfaces.dataset import Dataset, Exclusion, Subject
+from mribench.interfaces.dataset import Dataset, Exclusion, ScanValues, Subject
 from mribench.interfaces.split import Split, SplitRule
 
 Progress = Callable[[str, int, int], None]
@@ -103,6 +103,7 @@ class CohortCheck:
         changes: clipped and repaired voxels by map, where the files were read.
         covariates: subjects that have each covariate.
         split: who trains, validates and tests; None where the file does not split the cohort.
+        levels: by what volumes were taken for, the smallest and largest of their medians in the head.
     """
 
     name: str
@@ -124,6 +125,7 @@ class CohortCheck:
     changes: tuple[MapChanges, ...] = ()
     covariates: Mapping[str, int] = field(default_factory=dict)
     split: SplitCounts | None = None
+    levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def usable(self) -> bool:
@@ -176,9 +178,10 @@ def check_cohort(
     split, counts = (None, None) if rule is None else _split(rule, people)
     unmet = [] if split is None else [text for use in uses for text in unmet_needs(name, use, split, people)]
     needed = {sequence for use in uses for sequence in (*use.trained_on, *use.tested_on)}
-    problems, changes, odd = _read(name, dataset, people, reader, progress) if read else ([], (), [])
+    reading = _read(name, dataset, people, reader, progress) if read else _Reading()
     images = SeenImages() if seen is None else seen
-    odd += images.remarks(name, people) if read else []
+    odd = [*reading.odd, *(images.remarks(name, people) if read else ())]
+    problems = list(dict.fromkeys(reading.problems))
     twice = [person for person, count in Counter(p.id for p in people).items() if count > 1]
     return CohortCheck(
         **about,  # type: ignore[arg-type]
@@ -188,9 +191,10 @@ def check_cohort(
         groups=_groups(people),
         lacking=_lacking(people, needed),
         problems=(*(f"{person} is there twice" for person in twice), *problems, *unmet),
-        changes=changes,
+        changes=reading.changes(),
         covariates=dict(Counter(key for person in people for key in person.covariates).most_common()),
         split=counts,
+        levels=reading.levels,
     )
 
 
@@ -240,30 +244,50 @@ def _lacking(people: Sequence[Subject], needed: Iterable[str]) -> tuple[Reason, 
     return tuple(reasons)
 
 
+@dataclass
+class _Reading:
+    """What reading the files of a cohort showed."""
+
+    problems: list[str] = field(default_factory=list)
+    odd: list[Exclusion] = field(default_factory=list)
+    clipped: Counter[str] = field(default_factory=Counter)
+    repaired: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+    voxels: int = 0
+    levels: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def add(self, values: ScanValues) -> None:
+        """Count one scan."""
+        self.clipped.update(values.clipped_vox)
+        self.repaired.update(values.repaired_vox)
+        self.changed.update({*values.clipped_vox, *values.repaired_vox})
+        self.voxels += values.voxels
+        for name, level in values.levels.items():
+            low, high = self.levels.get(name, (level, level))
+            self.levels[name] = min(low, level), max(high, level)
+
+    def changes(self) -> tuple[MapChanges, ...]:
+        """Return what was changed, by map."""
+        return tuple(
+            MapChanges(key, self.changed[key], self.clipped[key], self.repaired[key], self.voxels)
+            for key in sorted(self.changed)
+        )
+
+
 def _read(
     name: str, dataset: Dataset, people: Sequence[Subject], reader: str, progress: Progress | None
-) -> tuple[list[str], tuple[MapChanges, ...], list[Exclusion]]:
-    """Read every file; return what cannot be used, what reading changed, and what is odd."""
-    odd: list[Exclusion] = []
-    problems: list[str] = []
-    clipped: Counter[str] = Counter()
-    repaired: Counter[str] = Counter()
-    changed: Counter[str] = Counter()
-    voxels = 0
+) -> _Reading:
+    """Read every file."""
+    found = _Reading()
     for done, person in enumerate(people, start=1):
         wrong = unusable(dataset, person, reader)
-        problems += wrong
+        found.problems += wrong
         for scan in () if wrong else person.scans:
-            odd += scan_remarks(dataset, person, scan, reader)
-            values = inspect_values(dataset, scan, reader)
-            clipped.update(values.clipped_vox)
-            repaired.update(values.repaired_vox)
-            changed.update({*values.clipped_vox, *values.repaired_vox})
-            voxels += values.voxels
+            found.odd += scan_remarks(dataset, person, scan, reader)
+            found.add(inspect_values(dataset, scan, reader))
         if progress:
             progress(f"reading {name}", done, len(people))
-    changes = [MapChanges(key, changed[key], clipped[key], repaired[key], voxels) for key in sorted(changed)]
-    return list(dict.fromkeys(problems)), tuple(changes), odd
+    return found
 
 
 def _of_sources(check: CohortCheck, dataset: Dataset, progress: Progress | None) -> CohortCheck:

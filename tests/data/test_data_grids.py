@@ -57,7 +57,7 @@ def test_qform_and_sform(tmp_path, codes, qform, words):
     (sentence,) = said
     assert sentence.startswith(f"{path} has ")
     assert words in sentence
-    assert [sentence] == [*grid_remarks([put(tmp_path / "b.nii")], [path], []).values()]
+    assert sentence in grid_remarks([put(tmp_path / "b.nii")], [path], []).values()
 
 
 @pytest.mark.parametrize(
