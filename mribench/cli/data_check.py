@@ -194,6 +194,8 @@ def _print_reasons(console: Console, label: str, reasons: Iterable[Reason], fold
 def _print_reading(console: Console, check: CohortCheck) -> None:
     if not check.read:
         _item(console, "files", "not opened (--no-read)")
+    for name, (low, high) in check.levels.items():
+        _item(console, "taken for", f"{name}: median in the head {low:.3g} to {high:.3g}")
     for change in check.changes:
         share = (change.clipped_vox + change.repaired_vox) / max(1, change.voxels)
         _item(

@@ -109,7 +109,7 @@ def _wanted(
     """Plan a benchmark file; return the scans that its jobs read, and a sentence for each missing cohort."""
     from mribench.config import load_benchmark, resolve
     from mribench.plan import make_missing, open_cohorts, plan_all
-    from mribench.plan.cohorts import left_out_notes
+    from mribench.plan.cohorts import cohort_notes
 
     config = load_benchmark(file, sets)
     preparation, registry = _preparation()
@@ -119,7 +119,7 @@ def _wanted(
     make_missing(resolved, progress)
     cohorts = open_cohorts(resolved, progress)
     plan = plan_all(resolved, registry, cohorts)
-    for sentence in left_out_notes(cohorts):
+    for sentence in cohort_notes(cohorts):
         click.secho(sentence, fg="yellow", err=True)
     jobs = [(job.kind, job.payload) for job in plan.jobs if job.key is not None]
     return preparation.wanted(jobs), dict(plan.missing)

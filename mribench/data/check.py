@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from mribench.data.inspection import inspect_values, unusable
+from mribench.data.remarks import scan_remarks
 from mribench.data.twins import SeenImages
 from mribench.data.uses import Use, unmet_needs
 from mribench.errors import DataError, MRIBenchError
-from mribench.interfaces.dataset import Dataset, Exclusion, Subject
+from mribench.interfaces.dataset import Dataset, Exclusion, ScanValues, Subject
 from mribench.interfaces.split import Split, SplitRule
 
 Progress = Callable[[str, int, int], None]
@@ -102,6 +103,7 @@ class CohortCheck:
         changes: clipped and repaired voxels by map, where the files were read.
         covariates: subjects that have each covariate.
         split: who trains, validates and tests; None where the file does not split the cohort.
+        levels: by what volumes were taken for, the smallest and largest of their medians in the head.
     """
 
     name: str
@@ -123,6 +125,7 @@ class CohortCheck:
     changes: tuple[MapChanges, ...] = ()
     covariates: Mapping[str, int] = field(default_factory=dict)
     split: SplitCounts | None = None
+    levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def usable(self) -> bool:
@@ -175,21 +178,23 @@ def check_cohort(
     split, counts = (None, None) if rule is None else _split(rule, people)
     unmet = [] if split is None else [text for use in uses for text in unmet_needs(name, use, split, people)]
     needed = {sequence for use in uses for sequence in (*use.trained_on, *use.tested_on)}
-    problems, changes = _read(name, dataset, people, reader, progress) if read else ([], ())
+    reading = _read(name, dataset, people, reader, progress) if read else _Reading()
     images = SeenImages() if seen is None else seen
-    twins = images.remarks(name, people) if read else []
+    odd = [*reading.odd, *(images.remarks(name, people) if read else ())]
+    problems = list(dict.fromkeys(reading.problems))
     twice = [person for person, count in Counter(p.id for p in people).items() if count > 1]
     return CohortCheck(
         **about,  # type: ignore[arg-type]
-        **_left_out(dataset, twins),  # type: ignore[arg-type]
+        **_left_out(dataset, odd),  # type: ignore[arg-type]
         subjects=len(people),
         scans=sum(len(person.scans) for person in people),
         groups=_groups(people),
         lacking=_lacking(people, needed),
         problems=(*(f"{person} is there twice" for person in twice), *problems, *unmet),
-        changes=changes,
+        changes=reading.changes(),
         covariates=dict(Counter(key for person in people for key in person.covariates).most_common()),
         split=counts,
+        levels=reading.levels,
     )
 
 
@@ -239,27 +244,50 @@ def _lacking(people: Sequence[Subject], needed: Iterable[str]) -> tuple[Reason, 
     return tuple(reasons)
 
 
+@dataclass
+class _Reading:
+    """What reading the files of a cohort showed."""
+
+    problems: list[str] = field(default_factory=list)
+    odd: list[Exclusion] = field(default_factory=list)
+    clipped: Counter[str] = field(default_factory=Counter)
+    repaired: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+    voxels: int = 0
+    levels: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def add(self, values: ScanValues) -> None:
+        """Count one scan."""
+        self.clipped.update(values.clipped_vox)
+        self.repaired.update(values.repaired_vox)
+        self.changed.update({*values.clipped_vox, *values.repaired_vox})
+        self.voxels += values.voxels
+        for name, level in values.levels.items():
+            low, high = self.levels.get(name, (level, level))
+            self.levels[name] = min(low, level), max(high, level)
+
+    def changes(self) -> tuple[MapChanges, ...]:
+        """Return what was changed, by map."""
+        return tuple(
+            MapChanges(key, self.changed[key], self.clipped[key], self.repaired[key], self.voxels)
+            for key in sorted(self.changed)
+        )
+
+
 def _read(
     name: str, dataset: Dataset, people: Sequence[Subject], reader: str, progress: Progress | None
-) -> tuple[list[str], tuple[MapChanges, ...]]:
-    """Read every file; return what cannot be used, and what reading changed."""
-    problems: list[str] = []
-    clipped: Counter[str] = Counter()
-    repaired: Counter[str] = Counter()
-    changed: Counter[str] = Counter()
-    voxels = 0
+) -> _Reading:
+    """Read every file."""
+    found = _Reading()
     for done, person in enumerate(people, start=1):
         wrong = unusable(dataset, person, reader)
-        problems += wrong
-        for values in [] if wrong else [inspect_values(dataset, scan, reader) for scan in person.scans]:
-            clipped.update(values.clipped_vox)
-            repaired.update(values.repaired_vox)
-            changed.update({*values.clipped_vox, *values.repaired_vox})
-            voxels += values.voxels
+        found.problems += wrong
+        for scan in () if wrong else person.scans:
+            found.odd += scan_remarks(dataset, person, scan, reader)
+            found.add(inspect_values(dataset, scan, reader))
         if progress:
             progress(f"reading {name}", done, len(people))
-    changes = [MapChanges(key, changed[key], clipped[key], repaired[key], voxels) for key in sorted(changed)]
-    return list(dict.fromkeys(problems)), tuple(changes)
+    return found
 
 
 def _of_sources(check: CohortCheck, dataset: Dataset, progress: Progress | None) -> CohortCheck:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import nibabel as nib
 import numpy as np
@@ -18,16 +17,16 @@ from nibabel import orientations
 from numpy.typing import DTypeLike
 from scipy import ndimage
 
-from mribench.data.cache import cache_dir, remembered
+from mribench.data import grids
+from mribench.data.cache import cache_dir
+from mribench.data.grids import canonical, close, overlap, read_grid_of, sheared
 from mribench.data.nifti_file import Grid, read_header, read_voxels, shown
 from mribench.errors import DataError
 
 __all__ = [
-    "Volume", "cache_dir", "read_grid_of", "read_volume", "resample_to", "same_grid", "target_grid",
-    "write_volume",
+    "Volume", "cache_dir", "read_grid_of", "read_volume", "resample_to", "same_grid", "share_outside",
+    "sheared", "target_grid", "write_volume",
 ]  # fmt: skip
-
-_AFFINE_TOLERANCE_MM = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +101,7 @@ def read_volume(path: Path | str, allow_constant: bool = False, repair: bool = F
         raise DataError(
             f"{shown(path)} has the same value in every voxel", "export it again, or leave the scan out"
         )
-    return Volume(voxels, _canonical(grid).affine, repaired_vox=count)
+    return Volume(voxels, canonical(grid).affine, repaired_vox=count)
 
 
 def write_volume(path: Path | str, volume: Volume, dtype: DTypeLike = np.float32) -> None:
@@ -135,7 +134,18 @@ def write_volume(path: Path | str, volume: Volume, dtype: DTypeLike = np.float32
 
 def same_grid(a: Volume, b: Volume) -> bool:
     """Return whether two volumes have the same shape (channels aside) and affine."""
-    return a.shape_vox == b.shape_vox and _close(a.affine, b.affine)
+    return a.shape_vox == b.shape_vox and close(a.affine, b.affine)
+
+
+def share_outside(mask: Volume, image: Path) -> float:
+    """Return which share of a mask's voxels lies outside of an image's field of view.
+
+    Args:
+        mask: ``(I, J, K)``, above 0 where it is.
+        image: a file that can be read; nothing else counts as a field of view.
+    """
+    grid = grids.grid_of(image)
+    return grids.share_outside(mask.data > 0, mask.affine, grid) if isinstance(grid, Grid) else 0.0
 
 
 def target_grid(volume: Volume, spacing_mm: float) -> tuple[np.ndarray, tuple[int, int, int]]:
@@ -174,9 +184,9 @@ def resample_to(volume: Volume, affine: np.ndarray, shape: Sequence[int], order:
         DataError: when the fields of view do not overlap.
     """
     target = Grid((int(shape[0]), int(shape[1]), int(shape[2])), np.asarray(affine, dtype=np.float64))
-    if target.shape_vox == volume.shape_vox and _close(target.affine, volume.affine):
+    if target.shape_vox == volume.shape_vox and close(target.affine, volume.affine):
         return volume
-    if not _overlap(Grid(volume.shape_vox, volume.affine), target):
+    if not overlap(Grid(volume.shape_vox, volume.affine), target):
         raise DataError(
             "the fields of view of two volumes do not overlap", "are both of one subject and session?"
         )
@@ -186,92 +196,6 @@ def resample_to(volume: Volume, affine: np.ndarray, shape: Sequence[int], order:
     moved = np.stack([_transform(channel, to_source, target.shape_vox, order) for channel in channels])
     moved *= inside
     return Volume(moved if volume.data.ndim == 4 else moved[0], target.affine)
-
-
-def read_grid_of(images: Sequence[Path], labels: Sequence[Path]) -> str:
-    """Return why the files of one scan do not fit together, or an empty string; reads headers only.
-
-    Args:
-        images: must share shape and affine.
-        labels: may be on another grid that overlaps; with the image's affine they need its shape.
-    """
-    grids: dict[Path, Grid] = {}
-    for path in (*images, *labels):
-        grid = _grid_of(path)
-        if isinstance(grid, str):
-            return grid
-        grids[path] = grid
-    if not images:
-        return "the scan has no image"
-    first = grids[images[0]]
-    for path in images[1:]:
-        one, other = _canonical(first), _canonical(grids[path])
-        if one.shape_vox != other.shape_vox or not _close(one.affine, other.affine):
-            return f"{shown(images[0])} and {shown(path)} are not on one grid; resample one to the other"
-    for path in labels:
-        problem = _label_problem(images[0], first, path, grids[path])
-        if problem:
-            return problem
-    return ""
-
-
-def _grid_of(path: Path) -> Grid | str:
-    """Return the grid that a file claims, or why it cannot be read; remembered by size and time."""
-    try:
-        known = remembered(path, "grid", _claimed_grid)
-    except OSError as error:
-        return f"{shown(path)} cannot be opened: {error.strerror}"
-    except ValueError:  # no path to ask the system about
-        return f"{shown(path)} cannot be opened: its name is not UTF-8 text"
-    if known["problem"]:
-        return str(known["problem"])
-    i, j, k = known["shape_vox"]
-    return Grid((i, j, k), np.array(known["affine"]))
-
-
-def _claimed_grid(path: Path) -> tuple[dict[str, Any], bool]:
-    try:
-        grid = read_header(path)[1]
-    except DataError as error:
-        return {"problem": error.message}, False
-    return {"problem": "", "shape_vox": list(grid.shape_vox), "affine": grid.affine.tolist()}, True
-
-
-def _label_problem(image_path: Path, image: Grid, label_path: Path, label: Grid) -> str:
-    one, other = _canonical(image), _canonical(label)
-    share_affine = _close(image.affine, label.affine) or _close(one.affine, other.affine)
-    if share_affine and one.shape_vox != other.shape_vox:
-        return (
-            f"image and label of other shape: {shown(image_path)} {one.shape_vox}, "
-            f"{shown(label_path)} {other.shape_vox}"
-        )
-    if not _overlap(one, other):
-        return f"the fields of view of {shown(image_path)} and {shown(label_path)} do not overlap"
-    return ""
-
-
-def _canonical(grid: Grid) -> Grid:
-    transform = orientations.io_orientation(grid.affine)
-    affine = grid.affine @ orientations.inv_ornt_aff(transform, grid.shape_vox)
-    i, j, k = (int(grid.shape_vox[axis]) for axis in np.argsort(transform[:, 0]))
-    return Grid((i, j, k), affine)
-
-
-def _close(a: np.ndarray, b: np.ndarray) -> bool:
-    return bool(np.allclose(a, b, rtol=1e-5, atol=_AFFINE_TOLERANCE_MM))
-
-
-def _overlap(a: Grid, b: Grid) -> bool:
-    """Whether two boxes share some volume; boxes that are turned are taken by their bounds in each other."""
-    return _reaches(a, b) and _reaches(b, a)
-
-
-def _reaches(a: Grid, b: Grid) -> bool:
-    corners = np.array(list(product(*((-0.5, n - 0.5) for n in b.shape_vox))))
-    matrix = np.linalg.inv(a.affine) @ b.affine
-    inside = corners @ matrix[:3, :3].T + matrix[:3, 3]
-    high = np.array(a.shape_vox) - 0.5
-    return bool(((inside.max(0) > -0.5) & (inside.min(0) < high)).all())
 
 
 def _inside(to_source: np.ndarray, shape: tuple[int, int, int], source: tuple[int, int, int]) -> np.ndarray:

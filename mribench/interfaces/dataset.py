@@ -85,12 +85,16 @@ class ScanValues:
         voxels: of one of the volumes.
         clipped_vox: by volume, voxels outside the physical range; only where there are any.
         repaired_vox: by volume, voxels that were not finite; only where there are any.
+        levels: by what a volume was taken for (``R1 in 1/s``), its median in the head.
+        remarks: what is odd and used all the same: by its kind, a sentence that names the file.
     """
 
     problem: str = ""
     voxels: int = 0
     clipped_vox: Mapping[str, int] = field(default_factory=dict)
     repaired_vox: Mapping[str, int] = field(default_factory=dict)
+    levels: Mapping[str, float] = field(default_factory=dict)
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
 
 class Dataset(ABC):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mribench.config import ResolvedBenchmark
+from mribench.data.check import grouped
 from mribench.data.inspection import fingerprint, unusable_scan, voxel_digests
 from mribench.data.prepare import reading_identity
+from mribench.data.remarks import scan_remarks
 from mribench.data.twins import SeenImages
 from mribench.data.uses import scans_for
 from mribench.errors import DataError
@@ -39,6 +41,7 @@ class Cohort:
         sites: test sites, in-domain first.
         voxels: images and maps of each subject by the digest of their voxels, by id.
         left_out: scans that cannot be used, and why.
+        remarks: what is odd about scans that are used.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Cohort:
     sites: tuple[str, ...]
     voxels: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
     left_out: tuple[Exclusion, ...] = ()
+    remarks: tuple[Exclusion, ...] = ()
 
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
@@ -128,6 +132,7 @@ def _open(name: str, resolved: ResolvedBenchmark, progress: Progress | None) -> 
     return Cohort(
         name, component, "", {s.id: s for s in subjects}, {s.id: fingerprint(s) for s in subjects}, split,
         tuple(split.test), {s.id: voxel_digests(s) for s in subjects}, left_out,
+        tuple(_odd(component, subjects)),
     )  # fmt: skip
 
 
@@ -214,10 +219,21 @@ def _refusal(name: str, left_out: Sequence[Exclusion], hint: str, then: str = ""
     return DataError(f"data.{name}: {sentences}{more}{then}", hint)
 
 
-def left_out_notes(cohorts: Mapping[str, Cohort]) -> list[str]:
-    """Return one sentence for each scan that cannot be used and is left out."""
-    return [
-        f"data.{name}: {entry.subject}: a scan is left out, it cannot be used: {entry.reason}"
-        for name, cohort in cohorts.items()
-        for entry in cohort.left_out
-    ]
+def _odd(component: Resolved, subjects: Sequence[Subject]) -> Iterator[Exclusion]:
+    dataset: Dataset = component.make()
+    for subject in subjects:
+        for scan in subject.scans:
+            yield from scan_remarks(dataset, subject, scan, component.registered.digest)
+
+
+def cohort_notes(cohorts: Mapping[str, Cohort]) -> list[str]:
+    """Return a sentence for each scan that cannot be used, and for each kind of odd ones."""
+    notes = []
+    for name, cohort in cohorts.items():
+        notes += [
+            f"data.{name}: {entry.subject}: a scan is left out, it cannot be used: {entry.reason}"
+            for entry in cohort.left_out
+        ]
+        for reason in grouped(cohort.remarks):
+            notes.append(f"data.{name}: {reason.count} × {reason.kind}, e.g. {reason.sentences[0]}")
+    return notes

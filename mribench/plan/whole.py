@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mribench.config import ResolvedBenchmark, resolve
 from mribench.plan.build import build_plan
-from mribench.plan.cohorts import Cohort, left_out_notes, split_again
+from mribench.plan.cohorts import Cohort, cohort_notes, split_again
 from mribench.plan.feasibility import check_feasible
 from mribench.plan.job import Plan
 from mribench.plan.leakage import check_leakage
@@ -42,4 +42,4 @@ def _checked(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort], base: P
     leaks = check_leakage(resolved, cohorts)
     check_feasible(resolved, cohorts)
     plan = build_plan(resolved, cohorts, base)
-    return replace(plan, notes=(*left_out_notes(cohorts), *leaks, *plan.notes))
+    return replace(plan, notes=(*cohort_notes(cohorts), *leaks, *plan.notes))

@@ -17,7 +17,10 @@ _SEQUENCES = ("T1w", "T2w", "FLAIR")
 _DRAWN_ON = "T2w"
 _MASKS = ("derivatives", "lesion_masks")
 _ENTITY = re.compile(r"(?P<key>[a-z]+)-(?P<value>[A-Za-z0-9]+)$")
-_VARIANT = ("acq", "run")
+_OF_PERSON = ("sub", "ses")
+_DRAWN_ALIKE = ("acq", "run")
+_NO_MAGNITUDE = ("phase", "real", "imag")
+_OWN_SPACES = ("orig", "individual", "scanner", "T2w")
 
 Sessions = dict[tuple[str, str], list["_File"]]
 """Files by (subject, session)."""
@@ -68,8 +71,17 @@ class _File:
 
     @property
     def variant(self) -> str:
-        """``acq-…`` and ``run-…``, as far as the name has them."""
-        return "_".join(f"{key}-{self.entities[key]}" for key in _VARIANT if key in self.entities)
+        """All that tells the scans of a session apart: ``acq-…``, ``ce-…``, ``rec-…``, ``run-…``, ``echo-…``."""
+        return _named(self.entities, [key for key in self.entities if key not in _OF_PERSON])
+
+    @property
+    def drawn_alike(self) -> str:
+        """``acq-…`` and ``run-…``, which a mask's name shares with the scan that it was drawn on."""
+        return _named(self.entities, _DRAWN_ALIKE)
+
+
+def _named(entities: Mapping[str, str], keys: Sequence[str]) -> str:
+    return "_".join(f"{key}-{entities[key]}" for key in keys if key in entities)
 
 
 @dataclass
@@ -112,6 +124,10 @@ def _parse(path: Path) -> _File | None:
 
 def _kind(inside: Sequence[str], file: _File | None, mask: bool) -> str:
     """Return what to call a file that is no input, or an empty string for one that is."""
+    if file is not None and file.entities.get("space", "orig") not in _OWN_SPACES:
+        return "space-*: in another space"
+    if file is not None and file.entities.get("part") in _NO_MAGNITUDE:
+        return "part-phase and the like: no magnitude"
     if mask:
         is_mask = file is not None and file.suffix == "mask" and file.entities.get("desc") == "lesion"
         return "" if is_mask else "derivatives/lesion_masks: not *_desc-lesion_mask"
@@ -158,7 +174,7 @@ def _scans(
 
 
 def _session_scans(session: str, files: list[_File], masks: list[_File]) -> list[Scan]:
-    """Return the scans of a session; acquisition and run are named where a sequence comes twice."""
+    """Return the scans of a session; what tells them apart is named where a sequence comes twice."""
     count = Counter(file.suffix for file in files)
     scans = []
     for file in files:
@@ -174,7 +190,7 @@ def _mask_of(file: _File, masks: list[_File]) -> _File:
     """Return the mask whose name fits best: all lie in one session."""
 
     def fit(mask: _File) -> tuple[bool, bool, bool]:
-        same = {key: mask.entities.get(key) == file.entities.get(key) for key in _VARIANT}
+        same = {key: mask.entities.get(key) == file.entities.get(key) for key in _DRAWN_ALIKE}
         return all(same.values()), same["run"], same["acq"]
 
     return max(masks, key=fit)
@@ -183,9 +199,9 @@ def _mask_of(file: _File, masks: list[_File]) -> _File:
 def _remark_names(name: str, files: list[_File], masks: list[_File], found: Found) -> None:
     """Remark masks that no T2w scan of their session is named like, and masks beside the one used."""
     drawn_on = [file for file in files if file.suffix == _DRAWN_ON]
-    variants = {file.variant for file in drawn_on}
+    variants = {file.drawn_alike for file in drawn_on}
     for mask in masks:
-        if mask.variant not in variants:
+        if mask.drawn_alike not in variants:
             there = ", ".join(file.path.name for file in drawn_on) or "none"
             reason = f"{mask.path}: no T2w scan of its session is named like it (there: {there})"
             found.remarks.append(Exclusion(name, reason, "mask named otherwise than the T2w scans"))

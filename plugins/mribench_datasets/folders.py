@@ -17,6 +17,7 @@ from mribench.errors import DataError
 from mribench.interfaces import Dataset, Exclusion, Options, Scan, ScanValues, Subject
 from mribench_datasets.files import Found, escaped, leave_out_subjects
 from mribench_datasets.identities import add_aliases, add_archive_ids
+from mribench_datasets.label_values import label_problem, label_remarks
 
 
 class FolderOptions(Options):
@@ -168,19 +169,25 @@ class FolderDataset(Dataset):
     def check_scan(self, scan: Scan) -> str:
         """Return why this scan cannot be used as it is (shapes that do not fit), or an empty string."""
         for paths in scan.labels.values():
-            problem = read_grid_of(list(paths), [])
+            problem = read_grid_of(list(paths), [], measured=False)
             if problem:
                 return problem
         return super().check_scan(scan)
 
     def check_values(self, scan: Scan) -> ScanValues:
-        """Read the labels of a scan: memberships lie in 0..1."""
-        try:
-            for label in scan.labels:
-                self.read_labels(scan, label)
-        except DataError as error:
-            return ScanValues(error.message)
-        return ScanValues()
+        """Read the labels of a scan: memberships lie in 0..1, some belong to a class, and none is lost."""
+        remarks: dict[str, str] = {}
+        for label, paths in scan.labels.items():
+            try:
+                memberships = self.read_labels(scan, label)
+            except DataError as error:
+                return ScanValues(error.message)
+            image = next(iter(scan.images.values()))
+            problem = label_problem(paths, memberships, image)
+            if problem:
+                return ScanValues(problem)
+            remarks |= label_remarks(paths, memberships, image)
+        return ScanValues(remarks=remarks)
 
     @cached_property
     def _found(self) -> Found:

@@ -19,7 +19,16 @@ from mribench_datasets.folders import FolderDataset, FolderOptions
 from mribench_datasets.mpm_names import ASIDE, TIMES, MapFile, map_of, other_kind, suffix_of
 from mribench_datasets.mpm_people import set_owners
 from mribench_datasets.people import add_from_table, participants
-from mribench_datasets.qmri_units import calibrated, clip_map, hole_problem, rate_from_time, unit_problem
+from mribench_datasets.qmri_checks import clipping_problem, set_problem
+from mribench_datasets.qmri_units import (
+    UNITS,
+    calibrated,
+    clip_map,
+    hole_problem,
+    median_in_head,
+    rate_from_time,
+    unit_problem,
+)  # fmt: skip
 
 _NEEDED = ("PD", "R1", "R2s", "MTsat")
 _UNCALIBRATED = (
@@ -132,11 +141,15 @@ class MPM(FolderDataset):
                 volumes[name] = self._in_units(name, scan.images[name], volumes, protons)
             except DataError as error:
                 raise DataError(f"{scan.images[name]} {error.message}", error.hint or _CONVERT) from error
+        clipped = {name: clip_map(name, volumes[name]) for name in scan.images}
         for name, path in scan.images.items():
             problem = hole_problem(name, volumes)
             if problem:
                 raise DataError(f"{path} {problem}", "leave the set out, or make the map again")
-        return {name: clip_map(name, volumes[name]) for name in scan.images}
+            problem = set_problem(name, volumes) or clipping_problem(volumes[name], clipped[name], protons)
+            if problem:
+                raise DataError(f"{path} {problem}", _CONVERT)
+        return clipped
 
     def _in_units(self, name: str, path: Path, volumes: Mapping[str, Volume], protons: np.ndarray) -> Volume:
         suffix, volume = suffix_of(path), volumes[name]
@@ -159,7 +172,19 @@ class MPM(FolderDataset):
             voxels=volumes["PD"].data.size,
             clipped_vox={name: volume.clipped_vox for name, volume in volumes.items() if volume.clipped_vox},
             repaired_vox={name: v.repaired_vox for name, v in volumes.items() if v.repaired_vox},
+            levels=self._levels(scan, volumes),
         )
+
+    def _levels(self, scan: Scan, volumes: Mapping[str, Volume]) -> dict[str, float]:
+        """Return the median of each map in the head, by the map and what its file was taken for."""
+        found = {}
+        for name, volume in volumes.items():
+            suffix = suffix_of(scan.images[name])
+            made_of = f", from {suffix.removesuffix('map')} in s" if suffix in TIMES else ""
+            made_of = ", from A in arbitrary units" if suffix == "A" else made_of
+            median = median_in_head(volume.data, volumes["PD"].data)
+            found[f"{name} in {UNITS[name]}{made_of}"] = round(median or 0.0, 4)
+        return found
 
 
 def _candidates(root: Path, found: Found) -> dict[tuple[Path, str], list[MapFile]]:

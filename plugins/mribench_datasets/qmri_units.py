@@ -38,12 +38,16 @@ _TISSUE = {
 """Generous: what tissue or fluid of a head can have."""
 
 _PLAUSIBLE_MEDIAN: dict[str, tuple[float, float, str, str]] = {
-    "PD": (2.0, 400.0, "a fraction", "something else"),
-    "R1": (0.05, 10.0, "R1 in 1/ms", "T1 in ms, or R1 in 1/1000 s"),
-    "R2s": (1.0, 1000.0, "R2* in 1/ms, or T2* in s", "something else"),
-    "R2": (0.5, 1000.0, "R2 in 1/ms, or T2 in s", "T2 in ms"),
-    "MTsat": (0.1, 30.0, "a fraction", "something else"),
+    "PD": (30.0, 130.0, "a fraction, or arbitrary units", "arbitrary units"),
+    "R1": (0.2, 4.0, "R1 in 1/ms", "T1 in ms, or R1 in 1/1000 s"),
+    "R2s": (4.0, 200.0, "R2* in 1/ms, or T2* in s", "T2* in ms, or R2* in 1/1000 s"),
+    "R2": (3.0, 45.0, "R2 in 1/ms, or T2 in s", "T2 in ms"),
+    "MTsat": (0.1, 6.0, "a fraction", "p.u. times 10, or percent of another reference"),
 }
+"""Of heads at 1.5 to 7 T, with or without what is outside the brain: smallest, largest, and what it looks
+like below and above. Grey and white matter: R1 0.5 to 1.7 1/s, R2* 12 to 45 1/s, R2 9 to 22 1/s, MTsat 0.6 to
+4 p.u."""
+UNITS = {"PD": "p.u.", "MTsat": "p.u.", "R1": "1/s", "R2s": "1/s", "R2": "1/s"}
 _TIMES = {"R1": "T1", "R2s": "T2*", "R2": "T2"}
 
 
@@ -58,11 +62,11 @@ def unit_problem(name: str, values: np.ndarray, proton_density: np.ndarray) -> s
         values: ``(I, J, K)`` as read.
         proton_density: ``(I, J, K)``; where it is of another shape, all positive voxels count.
     """
-    median = _median(values, proton_density)
+    median = median_in_head(values, proton_density)
     if median is None:
         return "has no positive value"
     low, high, too_low, too_high = _PLAUSIBLE_MEDIAN[name]
-    unit = "p.u." if name in ("PD", "MTsat") else "1/s"
+    unit = UNITS[name]
     if low <= median <= high:
         return ""
     guess = too_low if median < low else too_high
@@ -80,7 +84,7 @@ def rate_from_time(name: str, volume: Volume, proton_density: np.ndarray) -> Vol
     Raises:
         DataError: when the median time is not one of tissue in seconds: what it is then can only be guessed.
     """
-    median = _median(volume.data, proton_density)
+    median = median_in_head(volume.data, proton_density)
     if median is None:
         raise DataError("has no positive value")
     low, high, *_ = _PLAUSIBLE_MEDIAN[name]
@@ -148,8 +152,15 @@ def calibrated(amplitude: Volume, r1: Volume, mtsat: Volume) -> tuple[Volume, in
     return replace(amplitude, data=amplitude.data * np.float32(factor)), count
 
 
-def _median(values: np.ndarray, proton_density: np.ndarray) -> float | None:
+def head_of(proton_density: np.ndarray) -> np.ndarray:
+    """Return where protons are, as a boolean ``(I, J, K)``, whatever the unit of their density."""
+    head: np.ndarray = proton_density > 0.3 * np.percentile(proton_density, 99)
+    return head
+
+
+def median_in_head(values: np.ndarray, proton_density: np.ndarray) -> float | None:
+    """Return the median of the positive values in the head, None where there are none."""
     positive = values > 0
     if proton_density.shape == values.shape:
-        positive &= proton_density > 0.3 * np.percentile(proton_density, 99)
+        positive &= head_of(proton_density)
     return float(np.median(values[positive])) if positive.any() else None

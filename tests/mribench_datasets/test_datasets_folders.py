@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -409,7 +410,9 @@ def test_values_outside_physical_ranges_are_clipped_and_counted(build, tmp_path,
         "R2s": 0,
         "MTsat": 0,
     }
-    assert dataset.check_values(scan) == ScanValues(voxels=336, clipped_vox={"R1": 3})
+    found = dataset.check_values(scan)
+    assert replace(found, levels={}) == ScanValues(voxels=336, clipped_vox={"R1": 3})
+    assert found.levels["R1 in 1/s"] == 0.8
 
 
 def test_maps_on_other_grids_are_refused(build, tmp_path, maps, put):

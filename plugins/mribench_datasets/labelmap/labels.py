@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from mribench.data.volumes import read_volume
+from mribench.data.volumes import read_volume, sheared
 from mribench.errors import DataError
 from mribench_datasets.files import one_line
 
@@ -168,6 +168,9 @@ def _check_edges(name: str, affine: np.ndarray) -> None:
             f"{name} has voxels of {shown} mm, expected edges from {low:g} to {high:g} mm",
             "repair the header: lengths in it are in mm",
         )
+    skew = sheared(affine)
+    if skew:
+        raise DataError(f"{name} has a sheared grid, {skew}", "resample it to perpendicular axes")
 
 
 def _check_size(name: str, head: LabelMap) -> None:
