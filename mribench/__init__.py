@@ -11,7 +11,7 @@ import pluggy
 
 __version__ = "0.1.0"
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """Raised whenever a change of the harness changes numbers; part of every job's content key."""
 
 hookimpl = pluggy.HookimplMarker("mribench")

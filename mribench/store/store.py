@@ -13,7 +13,7 @@ from mribench.errors import StoreError
 from mribench.store.atomic import read_json, write_json
 from mribench.store.lease import Lease, LeaseState
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the layout on disk. Results of another version are refused, never guessed at."""
 
 DIED = "its process died"

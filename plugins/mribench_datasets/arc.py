@@ -71,7 +71,7 @@ class _File:
 
     @property
     def variant(self) -> str:
-        """All that tells the scans of a session apart: ``acq-…``, ``ce-…``, ``rec-…``, ``run-…``, ``echo-…``."""
+        """All that tells the scans of a session apart: ``acq-…``, ``ce-…``, ``rec-…``, ``run-…`` and so on."""
         return _named(self.entities, [key for key in self.entities if key not in _OF_PERSON])
 
     @property
