@@ -186,7 +186,9 @@ def _tested_sequences(planned: Planned) -> Iterator[str]:
         trained_on = task.spec.train_sequences
         if not tested:
             continue
-        if task.spec.test_sequences == "same" and len(trained_on) > 1:
+        if task.spec.test_sequences == "all" and task.spec.data in planned.plan.missing:
+            yield f"{name}: trained on {', '.join(trained_on)}, tested on all that test subjects will have"
+        elif task.spec.test_sequences == "same" and len(trained_on) > 1:
             yield f"{name}: trained on {', '.join(trained_on)}, each tested on its own sequence"
         else:
             yield f"{name}: trained on {', '.join(trained_on)}, tested on {', '.join(tested)}"
