@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from mribench.config.model import BenchmarkConfig
-from mribench.config.overrides import Setting, apply_setting, apply_size, fill_in, split_settings
+from mribench.config.overrides import Applied, apply_setting, apply_size, fill_in, split_settings
 from mribench.config.reading import read_file
 from mribench.errors import ConfigError
 from mribench.validation import describe, printable, readable
@@ -35,19 +36,33 @@ def load_benchmark(path: Path, sets: Sequence[str] = ()) -> BenchmarkConfig:
     for setting in early:
         apply_setting(tree, setting)
     tree = apply_size(tree, path.name)
-    for setting in late:
-        apply_setting(tree, setting)
-    return _validated(fill_in(tree, path.name), path, late)
+    applied = tuple(apply_setting(tree, setting) for setting in late)
+    return _validated(fill_in(tree, path.name), printable(path.name, _MAX_NAME), applied)
 
 
-def _validated(tree: dict[str, Any], path: Path, settings: Sequence[Setting]) -> BenchmarkConfig:
+def _validated(tree: dict[str, Any], name: str, applied: Sequence[Applied]) -> BenchmarkConfig:
     try:
         config = BenchmarkConfig.model_validate(tree)
     except ValidationError as error:
         message, hint = describe(error, BenchmarkConfig)
-        place = message.partition(": ")[0]
-        guilty = [setting for setting in settings if setting.concerns(place)]
-        where = f"{path.name} with --set {printable(guilty[-1].text, _MAX_NAME)}" if guilty else path.name
-        raise ConfigError(f"{where}: {message}", hint) from None
-    config._source = printable(path.name, _MAX_NAME)
+        raise _blamed(ConfigError(f"{name}: {message}", hint), name, applied) from None
+    config._source, config._applied = name, tuple(applied)
     return config
+
+
+@contextmanager
+def blaming(config: BenchmarkConfig) -> Iterator[None]:
+    """Make every ``ConfigError`` that passes name the ``--set`` that its value comes from."""
+    try:
+        yield
+    except ConfigError as error:
+        raise _blamed(error, config.source, config._applied) from error.__cause__
+
+
+def _blamed(error: ConfigError, name: str, applied: Sequence[Applied]) -> ConfigError:
+    place = error.message.removeprefix(f"{name}: ").partition(": ")[0]
+    guilty = [one for one in applied if one.concerns(place)]
+    if not guilty or not error.message.startswith(f"{name}: "):
+        return error
+    where = f"{name} with --set {printable(guilty[-1].setting.text, _MAX_NAME)}"
+    return ConfigError(where + error.message.removeprefix(name), error.hint or guilty[-1].hint())
