@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -47,10 +48,34 @@ class JobError(MRIBenchError):
     """A job cannot do what it was asked to do."""
 
 
+_SHORT_OF = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+_FORBIDDEN = {errno.EACCES, errno.EPERM}
+
+
+def hint_for(error: BaseException, damaged: str) -> str:
+    """Return what to do about a file that cannot be read.
+
+    Args:
+        error: why.
+        damaged: what to do where the file itself is the reason.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _SHORT_OF or isinstance(error, MemoryError):
+        return (
+            "the machine is short of threads, memory or open files, and no file is damaged: try again later"
+        )
+    if number in _FORBIDDEN:
+        return "check the permissions; the file itself may be sound"
+    return damaged
+
+
+def close_name(name: str, known: Iterable[str]) -> str:
+    """Return ``"did you mean 'x'?"`` for the closest of ``known``, or an empty string."""
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else ""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``"did you mean 'x'?"`` for the closest of ``known``, else the list of what there is."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean '{close[0]}'?"
-    return f"known: {', '.join(names)}" if names else "there are none"
+    return close_name(name, names) or (f"known: {', '.join(names)}" if names else "there are none")

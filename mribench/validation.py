@@ -59,13 +59,17 @@ def describe(error: ValidationError, model: type[BaseModel], where: str = "") ->
     found = [(tuple(_file_keys(model, item)), item) for item in error.errors()]
     start = found[0][0]
     if found[0][1]["type"] == "missing":  # perhaps given, and misspelt
-        start = next((keys for keys, item in found if _is_misspelling(keys, item, start)), start)
+        unknown = [keys for keys, item in found if _is_beside(keys, item, start)]
+        close = [keys for keys in unknown if difflib.get_close_matches(keys[-1], start[-1:])]
+        start = [*close, *unknown, start][0]
     # a value that fits no branch of a union has one error for each: the deepest says most
     related = [(keys, item) for keys, item in found if keys[: len(start)] == start]
     deepest = max(len(keys) for keys, _ in related)
     keys = next(keys for keys, _ in related if len(keys) == deepest)
     items = [item for other, item in related if other == keys]
     place, message, hint = _sentence(keys, items, model)
+    if items[0]["type"] == "extra_forbidden" and not hint.startswith("did you mean"):
+        hint = "".join(f"{name} is required, and not given; " for name in _missing_beside(keys, found)) + hint
     place = ".".join(part for part in (where, place) if part)
     return printable(f"{place}: {message}" if place else message), printable(hint)
 
@@ -84,9 +88,14 @@ def _file_keys(model: type[BaseModel], item: ErrorDetails) -> Iterator[str]:
         current = _below(current, part)
 
 
-def _is_misspelling(keys: tuple[str, ...], item: ErrorDetails, missing: tuple[str, ...]) -> bool:
-    unknown = item["type"] == "extra_forbidden" and keys[:-1] == missing[:-1]
-    return unknown and bool(difflib.get_close_matches(keys[-1], missing[-1:]))
+def _is_beside(keys: tuple[str, ...], item: ErrorDetails, missing: tuple[str, ...]) -> bool:
+    return item["type"] == "extra_forbidden" and keys[:-1] == missing[:-1]
+
+
+def _missing_beside(
+    keys: tuple[str, ...], found: Iterable[tuple[tuple[str, ...], ErrorDetails]]
+) -> list[str]:
+    return [other[-1] for other, item in found if item["type"] == "missing" and other[:-1] == keys[:-1]]
 
 
 def _sentence(

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from mribench.errors import did_you_mean
+
 
 class LazyGroup(click.Group):
     """A group whose commands are the ``command`` of their modules.
@@ -25,6 +27,18 @@ class LazyGroup(click.Group):
         """Return the names of the commands, in the order of the help text."""
         del ctx
         return list(self._modules)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is named, or say which one was perhaps meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if args[0] in self._modules or args[0].startswith("-"):
+                raise
+            hint = did_you_mean(args[0], self._modules)
+            raise click.UsageError(f"No such command '{args[0]}'; {hint}", ctx) from error
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a command, or None where there is none of that name."""

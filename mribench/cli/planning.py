@@ -103,6 +103,7 @@ def check_tables(config: BenchmarkConfig) -> None:
     """
     import pandas as pd
 
+    from mribench.config import blaming
     from mribench.errors import ConfigError, did_you_mean
     from mribench.report import RunData
     from mribench.report.layouts import table_names
@@ -110,8 +111,9 @@ def check_tables(config: BenchmarkConfig) -> None:
     nothing = pd.DataFrame()
     about = {"tasks": dict(config.tasks), "report": config.report.model_dump(mode="json")}
     known = table_names(RunData(about, nothing, nothing, nothing, {}, {}))
-    for name in config.report.tables:
-        if name not in known:
-            raise ConfigError(
-                f"{config.source}: report.tables: there is no table '{name}'", did_you_mean(name, known)
-            )
+    with blaming(config):
+        for name in config.report.tables:
+            if name not in known:
+                raise ConfigError(
+                    f"{config.source}: report.tables: there is no table '{name}'", did_you_mean(name, known)
+                )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mribench.config.loading import load_benchmark
+from mribench.config.loading import blaming, load_benchmark
 from mribench.config.model import (
     DEFAULT_SPLIT_RULE,
     BenchmarkConfig,
@@ -32,6 +32,7 @@ __all__ = [
     "ResolvedTask",
     "SplitSpec",
     "TaskSpec",
+    "blaming",
     "config_digest",
     "load_benchmark",
     "resolve",

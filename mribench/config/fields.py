@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from mribench.validation import problem
+
+_SPELLED_OUT = 20
+"""Seeds that a hint lists."""
 _SLUG = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 
 
@@ -26,6 +30,15 @@ def unique(values: list[Any]) -> list[Any]:
     return values
 
 
+def _no_number_of_seeds(value: object) -> object:
+    """Refuse a number: it is meant as how many, and would be read as which."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    several = f"write {list(range(value))} for {value} seeds, or [{value}] for the seed {value} alone"
+    one = f"write [{value}] for the seed {value}"
+    raise problem("", f"expected a list, got {value}", several if 1 < value <= _SPELLED_OUT else one)
+
+
 def ascending(values: list[float]) -> list[float]:
     """Return the fractions, or say that they are not ascending."""
     if values != sorted(set(values)):
@@ -38,6 +51,8 @@ Slug = Annotated[
 ]
 Word = Annotated[str, Field(strict=True, min_length=1)]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
-Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(unique)]
+Seeds = Annotated[
+    list[Seed], Field(min_length=1), BeforeValidator(_no_number_of_seeds), AfterValidator(unique)
+]
 Words = Annotated[list[Word], Field(min_length=1), AfterValidator(unique)]
 Fraction = Annotated[float, Field(strict=True, gt=0, le=1)]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from mribench.config.model import BenchmarkConfig, not_set
-from mribench.config.overrides import Setting, apply_setting, apply_size, fill_in, split_settings, unset
+from mribench.config.overrides import Applied, apply_setting, apply_size, fill_in, split_settings, unset
 from mribench.config.reading import read_file
 from mribench.errors import ConfigError
 from mribench.validation import describe, printable, readable
@@ -35,23 +36,40 @@ def load_benchmark(path: Path, sets: Sequence[str] = ()) -> BenchmarkConfig:
     for setting in early:
         apply_setting(tree, setting)
     tree = apply_size(tree, path.name)
-    for setting in late:
-        apply_setting(tree, setting)
-    return _validated(fill_in(tree, path.name), path, late, unset(tree))
+    applied = tuple(apply_setting(tree, setting) for setting in late)
+    name = printable(path.name, _MAX_NAME)
+    return _validated(fill_in(tree, path.name), name, applied, unset(tree))
 
 
 def _validated(
-    tree: dict[str, Any], path: Path, settings: Sequence[Setting], unset: Mapping[str, tuple[str, ...]]
+    tree: dict[str, Any], name: str, applied: Sequence[Applied], unset: Mapping[str, tuple[str, ...]]
 ) -> BenchmarkConfig:
     try:
         config = BenchmarkConfig.model_validate(tree)
     except ValidationError as error:
         message, hint = describe(error, BenchmarkConfig)
         place = message.partition(": ")[0]
-        guilty = [setting for setting in settings if setting.concerns(place)]
-        where = f"{path.name} with --set {printable(guilty[-1].text, _MAX_NAME)}" if guilty else path.name
         cohort = place.removeprefix("data.").partition(".")[0] if "got None" in message else ""
-        raise ConfigError(f"{where}: {message}{not_set(unset.get(cohort, ()))}", hint) from None
-    config._source = printable(path.name, _MAX_NAME)
+        sentence = f"{name}: {message}{not_set(unset.get(cohort, ()))}"
+        raise _blamed(ConfigError(sentence, hint), name, applied) from None
+    config._source, config._applied = name, tuple(applied)
     config._unset = dict(unset)
     return config
+
+
+@contextmanager
+def blaming(config: BenchmarkConfig) -> Iterator[None]:
+    """Make every ``ConfigError`` that passes name the ``--set`` that its value comes from."""
+    try:
+        yield
+    except ConfigError as error:
+        raise _blamed(error, config.source, config._applied) from error.__cause__
+
+
+def _blamed(error: ConfigError, name: str, applied: Sequence[Applied]) -> ConfigError:
+    place = error.message.removeprefix(f"{name}: ").partition(": ")[0]
+    guilty = [one for one in applied if one.concerns(place)]
+    if not guilty or not error.message.startswith(f"{name}: "):
+        return error
+    where = f"{name} with --set {printable(guilty[-1].setting.text, _MAX_NAME)}"
+    return ConfigError(where + error.message.removeprefix(name), error.hint or guilty[-1].hint())

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from mribench.config.fields import Fraction, Seeds, Slug, Word, Words, ascending, unique
+from mribench.config.overrides import Applied
 from mribench.config.report import ReportSpec
 from mribench.config.settings import AdaptOptions, Count, Positive, PretrainOptions, PretrainPart
 from mribench.interfaces.options import (
@@ -207,6 +208,7 @@ class BenchmarkConfig(Options):
     report: ReportSpec = Field(default_factory=ReportSpec, description="What `mribench report` shows.")
     _source: str = PrivateAttr(default="benchmark")
     _unset: dict[str, tuple[str, ...]] = PrivateAttr(default_factory=dict)
+    _applied: tuple[Applied, ...] = PrivateAttr(default=())
 
     @property
     def source(self) -> str:
@@ -238,6 +240,18 @@ class BenchmarkConfig(Options):
         return PretrainOptions(
             **{**self.defaults.pretrain.model_dump(), **self.methods[method].pretrain.model_dump()}
         )
+
+    def place_of(self, method: str, part: str, key: str = "") -> str:
+        """Return where a method's encoder or pretraining option is written: its own, or in the defaults.
+
+        Args:
+            method: its name.
+            part: ``encoder`` or ``pretrain``.
+            key: an option of the part; the whole part when empty.
+        """
+        own = getattr(self.methods[method], part)
+        is_own = own is not None and (not key or key in own.model_fields_set)
+        return ".".join(filter(None, (f"methods.{method}" if is_own else "defaults", part, key)))
 
     @model_validator(mode="after")
     def _cross_check(self) -> BenchmarkConfig:

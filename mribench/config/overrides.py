@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mribench.config.reading import MAX_DEPTH, check_text, has_half_character, read_text
-from mribench.errors import ConfigError, did_you_mean
+from mribench.errors import ConfigError, close_name, did_you_mean
 from mribench.validation import readable
 
 _SELECTORS = ("name", "by")
@@ -31,9 +31,30 @@ class Setting:
         """The dotted key."""
         return ".".join(self.path)
 
+
+@dataclass(frozen=True)
+class Applied:
+    """A ``--set`` that was laid over a file.
+
+    Attributes:
+        setting: what was set.
+        made: dotted place of the outermost key that was not there before; its own key where all were.
+        beside: the keys that were there beside ``made``.
+    """
+
+    setting: Setting
+    made: str
+    beside: tuple[str, ...] = ()
+
     def concerns(self, place: str) -> bool:
-        """Whether the value at ``place`` comes from here."""
-        return place == self.key or place.startswith(f"{self.key}.")
+        """Whether the value at ``place`` comes from here, or what lacks something there."""
+        named = self.setting.path[-1] in _SELECTORS and place == ".".join(self.setting.path[:-1])
+        below = any(place == own or place.startswith(f"{own}.") for own in (self.setting.key, self.made))
+        return named or below
+
+    def hint(self) -> str:
+        """Return the key that was perhaps meant, or an empty string."""
+        return close_name(self.made.rpartition(".")[2], self.beside) if self.made != self.setting.key else ""
 
 
 @readable()
@@ -55,13 +76,13 @@ def parse_setting(text: str) -> Setting:
     return Setting(text, path, read_text(value, f"--set {text}"))
 
 
-def apply_setting(tree: dict[str, Any], setting: Setting) -> None:
-    """Set a value in place, making the mappings on the way to it.
+def apply_setting(tree: dict[str, Any], setting: Setting) -> Applied:
+    """Set a value in place, making the mappings on the way to it; return what was made.
 
     Raises:
         ConfigError: when the path leads through a list or a number.
     """
-    current = tree
+    current, applied = tree, Applied(setting, setting.key)
     for depth, part in enumerate(setting.path[:-1]):
         child = _as_mapping(current.get(part), setting.path[: depth + 1])
         if child is None:
@@ -70,9 +91,12 @@ def apply_setting(tree: dict[str, Any], setting: Setting) -> None:
                 f"--set {setting.text}: {place} is {current[part]!r}, and has no keys",
                 f"set {place} as a whole",
             )
+        if part not in current and applied.made == setting.key:
+            applied = Applied(setting, ".".join(setting.path[: depth + 1]), tuple(current))
         current[part] = child
         current = child
     current[setting.path[-1]] = copy.deepcopy(setting.value)
+    return applied
 
 
 def apply_size(tree: dict[str, Any], where: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from mribench.config.loading import blaming
 from mribench.config.model import BenchmarkConfig, MethodSpec, TaskSpec
 from mribench.config.settings import PretrainOptions
 from mribench.defects import HARNESS, check_defects, known_defects, only_reported
@@ -107,6 +108,11 @@ def resolve(config: BenchmarkConfig, registry: Registry, measured: str = "") -> 
     Raises:
         ConfigError: unknown name, unknown key or wrong value, with the file and the key.
     """
+    with blaming(config):
+        return _resolved(config, registry, measured)
+
+
+def _resolved(config: BenchmarkConfig, registry: Registry, measured: str) -> ResolvedBenchmark:
     start = f"{config.source}: "
     profile = config.profile
     check_defects(config.defects or (), registry, f"{start}defects")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import permutation_test
+from scipy.stats import permutation_test, rankdata
 from torch import Tensor
 
 from mribench.statistics.invariance import effective_rank
@@ -37,8 +37,9 @@ class CollapseCheck:
         retrieval_hits: views whose nearest second view is of the same subject.
         retrieval_queries: views asked.
         retrieval_chance: expected share of hits without any information.
-        retrieval_p: share of the orders of the subjects that give as many hits or more. Subjects are the
-            units: what is wrong about one subject is wrong in all its draws.
+        retrieval_p: share of the orders of the subjects in which the second views lie as near or nearer, by
+            the sum of their ranks: that sees more than the hits. Subjects are the units: what is wrong about
+            one subject is wrong in all its draws.
         mean_cosine: mean cosine between embeddings of different subjects, as they are (not centred).
         effective_rank: exponential of the entropy of the singular values of the centred embeddings
             (Roy and Vetterli 2007, EUSIPCO, definition 1).
@@ -146,15 +147,16 @@ def check_collapse(first: Tensor, second: Tensor) -> CollapseCheck:
     not_finite = int((~np.isfinite(everything)).any(axis=1).sum())
     if not_finite:
         return CollapseCheck(n, not_finite, False, 0, rounds * n, 1 / n, *(math.nan,) * 5)
-    nearest = _nearest(a, b)
+    # Euclidean: a constant offset does not count, and a single direction can tell subjects apart.
+    distances = np.linalg.norm(a[:, :, None] - b[:, None], axis=-1)
     return CollapseCheck(
         subjects=n,
         not_finite=0,
         one_point=_is_one_point(everything),
-        retrieval_hits=int(np.trace(nearest)),
+        retrieval_hits=int((distances.argmin(axis=2) == np.arange(n)).sum()),
         retrieval_queries=rounds * n,
         retrieval_chance=1 / n,
-        retrieval_p=_permutation_p(nearest),
+        retrieval_p=_permutation_p(rankdata(distances, axis=2).sum(axis=0)),
         mean_cosine=_mean_cosine(a, b),
         effective_rank=effective_rank(everything),
         direction_share=_direction_share(everything),
@@ -162,25 +164,20 @@ def check_collapse(first: Tensor, second: Tensor) -> CollapseCheck:
     )
 
 
-def _nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return in how many draws the second view of subject j is the nearest one of subject i, ``(N, N)``.
+def _permutation_p(ranks: np.ndarray) -> float:
+    """Test that own views lie nearer than those of other subjects.
 
-    By Euclidean distance: a constant offset does not count, and a single direction can tell subjects apart.
+    Args:
+        ranks: of the second view of subject j among all, for subject i, summed over draws, ``(N, N)``.
     """
-    n = a.shape[1]
-    distances = np.linalg.norm(a[:, :, None] - b[:, None], axis=-1)
-    return np.eye(n, dtype=int)[distances.argmin(axis=2)].sum(axis=0)
-
-
-def _permutation_p(nearest: np.ndarray) -> float:
-    subjects = np.arange(len(nearest))
+    subjects = np.arange(len(ranks))
     if len(subjects) < 2:
         return 1.0
     tested = permutation_test(
         (subjects,),
-        lambda order, axis: nearest[subjects, np.asarray(order, dtype=int)].sum(axis=axis),
+        lambda order, axis: ranks[subjects, np.asarray(order, dtype=int)].sum(axis=axis),
         permutation_type="pairings",
-        alternative="greater",
+        alternative="less",
         n_resamples=math.factorial(MAX_SUBJECTS),
         vectorized=True,
     )

@@ -7,7 +7,14 @@ from contextlib import contextmanager
 
 import torch
 
-from mribench.config import PretrainOptions, ResolvedBenchmark, ResolvedMethod, ResolvedTask
+from mribench.config import (
+    BenchmarkConfig,
+    PretrainOptions,
+    ResolvedBenchmark,
+    ResolvedMethod,
+    ResolvedTask,
+    blaming,
+)
 from mribench.data.uses import scans_for
 from mribench.errors import ConfigError, MRIBenchError
 from mribench.interfaces.encoder import Encoder
@@ -27,9 +34,14 @@ def check_feasible(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -
     Raises:
         ConfigError: naming the key, what does not fit, and what there is.
     """
+    with blaming(resolved.config):
+        _check(resolved, cohorts)
+
+
+def _check(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
     source = resolved.config.source
     for name, method in resolved.methods.items():
-        _check_pretraining(f"{source}: methods.{name}", method, cohorts[method.pretrain.data])
+        _check_pretraining(resolved.config, name, method, cohorts[method.pretrain.data])
     for name, task in resolved.tasks.items():
         _check_people(f"{source}: tasks.{name}", task, cohorts[task.spec.data])
     if not resolved.measured:  # embeddings are not made again for a defect that is measured
@@ -38,10 +50,12 @@ def check_feasible(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -
     _check_models(source, resolved)
 
 
-def _check_pretraining(where: str, method: ResolvedMethod, cohort: Cohort) -> None:
+def _check_pretraining(config: BenchmarkConfig, name: str, method: ResolvedMethod, cohort: Cohort) -> None:
     if cohort.split is None:
         return
-    _check_batch(where, method.pretrain, cohort.name, len(cohort.split.train))
+    where = f"{config.source}: methods.{name}"
+    batch = f"{config.source}: {config.place_of(name, 'pretrain', 'batch_size')}"
+    _check_batch(batch, method.pretrain, cohort.name, len(cohort.split.train))
     with _at(f"{where}.views"):
         generator: ViewGenerator = method.views.make()
     people = (*cohort.split.train, *cohort.split.validation)
@@ -58,7 +72,7 @@ def _check_batch(where: str, options: PretrainOptions, cohort: str, n_subjects: 
     needed = 1 if options.repeat_subjects else options.batch_size
     if n_subjects < needed:
         raise ConfigError(
-            f"{where}.pretrain: a batch of {options.batch_size} needs as many pretraining subjects, and"
+            f"{where}: a batch of {options.batch_size} needs as many pretraining subjects, and"
             f" '{cohort}' has {n_subjects}",
             f"lower pretrain.batch_size, give splits.{cohort}.train more, or set pretrain.repeat_subjects:"
             " true (crops of one subject are then negatives of each other)",
@@ -117,13 +131,15 @@ def _check_models(source: str, resolved: ResolvedBenchmark) -> None:
     with torch.random.fork_rng(devices=[]):
         for name, method in resolved.methods.items():
             where = f"{source}: methods.{name}"
-            with _at(f"{where}.encoder"):
+            with _at(f"{source}: {resolved.config.place_of(name, 'encoder')}"):
                 encoder: Encoder = method.encoder.make()
             with _at(f"{where}.objective"):
                 objective: Objective = method.objective.make(encoder)
-            _check_batch_teaches(where, method, objective)
+            batch = f"{source}: {resolved.config.place_of(name, 'pretrain', 'batch_size')}"
+            _check_batch_teaches(batch, method, objective)
             edges = [round(method.pretrain.patch_vox * view.patch_scale) for view in objective.view_requests]
-            _check_edges(f"{where}.pretrain.patch_vox", edges, encoder)
+            patch = resolved.config.place_of(name, "pretrain", "patch_vox")
+            _check_edges(f"{source}: {patch}", edges, encoder)
         for name, task in resolved.tasks.items():
             _check_metrics(f"{source}: tasks.{name}.task", task)
         for component in _encoders(resolved):
@@ -138,9 +154,9 @@ def _check_batch_teaches(where: str, method: ResolvedMethod, objective: Objectiv
     needed, given = objective.min_batch, method.pretrain.batch_size
     if given < needed:
         raise ConfigError(
-            f"{where}.pretrain.batch_size: expected at least {needed}, the smallest batch that the objective"
+            f"{where}: expected at least {needed}, the smallest batch that the objective"
             f" '{method.objective.name}' learns from, got {given}",
-            f"set defaults.pretrain.batch_size={needed} or more",
+            f"write {needed} or more",
         )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mribench.errors import StoreError
+from mribench.errors import StoreError, hint_for
 from mribench.records import CELL_COLUMNS, SCORE_SCHEMA
 
 _AGAIN = "delete its folder and run the benchmark again"
@@ -66,16 +66,28 @@ def read_scores(jobs: Path, cells: pd.DataFrame) -> pd.DataFrame:
 def _tables(jobs: Path, keys: Iterable[str], name: str, schema: pa.Schema) -> list[pa.Table]:
     paths = [jobs / key / name for key in keys]
     try:
-        with ThreadPoolExecutor(_THREADS) as pool:
-            return list(pool.map(lambda path: _table(path, schema), paths))
+        return _read(paths, schema)
     except FileNotFoundError as error:
         gone = next((path for path in paths if not path.exists()), error.filename or name)
         raise StoreError(f"{gone} is not there, though its job is done", _AGAIN) from error
     except (OSError, pa.ArrowException) as error:
+        hint = hint_for(error, _AGAIN)
         broken = [path for path in paths if not _readable(path, schema)]
         where = str(broken[0]) if broken else f"some {name} under {jobs}"
         reason = " ".join(str(error).split())
-        raise StoreError(f"cannot read {where}: {reason[:160]}", _AGAIN) from error
+        raise StoreError(f"cannot read {where}: {reason[:160]}", hint) from error
+
+
+def _read(paths: Sequence[Path], schema: pa.Schema) -> list[pa.Table]:
+    """Read by several threads, or by this one alone where none can be started."""
+    pool = ThreadPoolExecutor(_THREADS)
+    try:
+        waiting = [pool.submit(_table, path, schema) for path in paths]
+    except RuntimeError:
+        pool.shutdown(cancel_futures=True)
+        return [_table(path, schema) for path in paths]
+    with pool:
+        return [future.result() for future in waiting]
 
 
 def _frame(tables: Sequence[pa.Table], schema: pa.Schema) -> pd.DataFrame:

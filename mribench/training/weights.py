@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mribench.errors import StoreError
+from mribench.errors import StoreError, hint_for
 from mribench.store import replace_file
 
 
@@ -36,7 +36,8 @@ def load_weights(module: nn.Module, path: Path, prefix: str = "") -> None:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
         raise StoreError(
-            f"cannot read the weights {path}: {error}", "delete the job's folder and run again"
+            f"cannot read the weights {path}: {error}",
+            hint_for(error, "delete the job's folder and run again"),
         ) from error
     try:
         module.load_state_dict(

@@ -46,7 +46,7 @@ TYPOS = [
     ("tasks.denoise.data=scan", "tasks.denoise.data: no cohort 'scan' under 'data'", "did you mean 'scans'?"),
     (
         "report.tables=[leaderbord]",
-        "bad.yaml: report.tables: there is no table 'leaderbord'",
+        "report.tables: there is no table 'leaderbord'",
         "'leaderboard'",
     ),
     ("report.tables=[transfer, paper-2]", "report.tables: there is no table 'paper-2'", "'paper-1'"),
@@ -124,10 +124,30 @@ def test_wrong_use_of_the_command_line(mribench, file, tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [(["runn"], "run"), (["raport"], "report"), (["data", "chek"], "check"), (["plugins", "lst"], "list")],
+)
+def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(mribench, arguments, meant):
+    said = mribench(*arguments)
+    assert said.code == 2
+    assert f"No such command '{arguments[-1]}'" in said.err
+    assert f"id you mean '{meant}'?" in said.err
+
+
+def test_where_there_is_no_such_command_all_are_named(mribench):
+    assert "No such command 'zzz'; known: compare, data, " in mribench("zzz").err
+
+
 # What fits by itself and not together: found before hours of training
 
 MISFITS = [
-    (["defaults.pretrain.patch_vox=17"], "methods.seqinv.pretrain.patch_vox: expected a multiple of 2", "16"),
+    (["defaults.pretrain.patch_vox=17"], ": defaults.pretrain.patch_vox: expected a multiple of 2", "16"),
+    (
+        ["methods.seqinv.pretrain.patch_vox=17"],
+        ": methods.seqinv.pretrain.patch_vox: expected a multiple of 2",
+        "16",
+    ),
     (["tasks.denoise.adapt.patch_vox=17"], "tasks.denoise.adapt.patch_vox: expected a multiple of 2", "16"),
     (
         ["tasks.denoise.adapt.window_vox=[16, 17, 16]"],
@@ -163,8 +183,13 @@ MISFITS = [
     ),
     (
         ["defaults.pretrain.batch_size=1"],
-        "methods.seqinv.pretrain.batch_size: expected at least 2, the smallest batch that the objective",
-        "defaults.pretrain.batch_size=2",
+        ": defaults.pretrain.batch_size: expected at least 2, the smallest batch that the objective",
+        "write 2 or more",
+    ),
+    (
+        ["methods.seqinv.pretrain.batch_size=1"],
+        ": methods.seqinv.pretrain.batch_size: expected at least 2, the smallest batch that the objective",
+        "write 2 or more",
     ),
     (["splits.maps={train: 0, validation: 1, test: 0}"], "'maps' has 0", None),
     (

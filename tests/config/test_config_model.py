@@ -101,7 +101,8 @@ KNOWN = "known: augment, encoder, objective, pretrain, views"
         ("objective: pull}", "objectiv: pull}",
          "methods.plain.objectiv: unknown key", "did you mean 'objective'?"),
         (", objective: pull}", "}", "methods.plain.objective: required, and not given", ""),
-        (", objective: pull}", ", pull: 3}", "methods.plain.objective: required, and not given", ""),
+        (", objective: pull}", ", pull: 3}", "methods.plain.pull: unknown key",
+         f"objective is required, and not given; {KNOWN}"),
         ("{views: blur, objective: pull}", "{views: blur, objective: pull, enkoder: net}",
          "methods.plain.enkoder: unknown key", "did you mean 'encoder'?"),
         ("{views: blur, objective: pull}", "{views: blur, objective: pull, qqq: 1}",
@@ -148,7 +149,8 @@ KNOWN = "known: augment, encoder, objective, pretrain, views"
         ("seeds: [0, 1]", "seeds: ['1']", "seeds.0: expected an integer, got '1'", ""),
         ("seeds: [0, 1]", "seeds: [1.5]", "seeds.0: expected an integer, got 1.5", ""),
         ("seeds: [0, 1]", "seeds: [-1]", f"seeds.0: {LEAST} 0, got -1", ""),
-        ("seeds: [0, 1]", "seeds: 3", "seeds: expected a list, got 3", "write [3]"),
+        ("seeds: [0, 1]", "seeds: 3", "seeds: expected a list, got 3",
+         "write [0, 1, 2] for 3 seeds, or [3] for the seed 3 alone"),
         ("steps: 10", "steps: 0", f"defaults.pretrain.steps: {LEAST} 1, got 0", ""),
         ("steps: 10", "steps: ten", "defaults.pretrain.steps: expected an integer, got 'ten'", ""),
         ("steps: 10", "steps: null", "defaults.pretrain.steps: expected an integer, got None", ""),
@@ -240,6 +242,50 @@ def test_required_keys(complaint: Complaint, base: str, key: str) -> None:
 )
 def test_refused_settings(complaint: Complaint, base: str, setting: str, message: str) -> None:
     assert complaint(base, setting)[0] == f"tiny.yaml with --set {setting}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("setting", "hint"),
+    [
+        ("seeds=5", "write [0, 1, 2, 3, 4] for 5 seeds, or [5] for the seed 5 alone"),
+        ("subset_seeds=2", "write [0, 1] for 2 seeds, or [2] for the seed 2 alone"),
+        ("seeds=1", "write [1] for the seed 1"),
+        ("seeds=0", "write [0] for the seed 0"),
+        ("seeds=20261129", "write [20261129] for the seed 20261129"),
+        ("tasks.find.fractions=0.5", "write [0.5]"),
+    ],
+)
+def test_a_number_where_a_list_belongs(complaint: Complaint, base: str, setting: str, hint: str) -> None:
+    assert complaint(base, setting)[1] == hint
+
+
+@pytest.mark.parametrize(
+    ("setting", "message", "hint"),
+    [
+        ("tasks.fid.adapt.lr=1", "tasks.fid.task: required, and not given", "did you mean 'find'?"),
+        (
+            "methods.plane.pretrain.lr=1",
+            "methods.plane.views: required, and not given",
+            "did you mean 'plain'?",
+        ),
+        ("data.map.root=/x", "data.map: expected a name, or {name: …}", "did you mean 'maps'?"),
+        ("tasks.qqq.adapt.lr=1", "tasks.qqq.task: required, and not given", ""),
+        ("tasks.find.adapt.stepz=1", "tasks.find.adapt.stepz: unknown key", "did you mean 'steps'?"),
+    ],
+)
+def test_a_setting_that_makes_what_it_was_to_change_is_named(
+    complaint: Complaint, base: str, setting: str, message: str, hint: str
+) -> None:
+    found = complaint(base, setting)
+    assert found[0].startswith(f"tiny.yaml with --set {setting}: {message}")
+    assert found[1] == hint
+
+
+def test_a_file_that_is_wrong_by_itself_is_not_blamed_on_a_setting(complaint: Complaint, base: str) -> None:
+    wrong = base.replace("lr: 0.01}", "learning_rate: 0.01}")
+    message, hint = complaint(wrong, "seeds=[3]")
+    assert message == "tiny.yaml: tasks.find.adapt.learning_rate: unknown key"
+    assert hint.startswith("lr is required, and not given; known: batch_size, ")
 
 
 def test_split_spec_round_trip() -> None:

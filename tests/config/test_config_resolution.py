@@ -146,5 +146,5 @@ def test_refused_with_the_place_it_was_written(
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         resolve(load(base, setting), registry)
-    assert caught.value.message == f"tiny.yaml: {message}"
+    assert caught.value.message == f"tiny.yaml with --set {setting}: {message}"
     assert caught.value.hint == hint

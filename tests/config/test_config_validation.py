@@ -97,10 +97,21 @@ class Needs(BaseModel):
     [
         ({"views": "a"}, "objective: required, and not given"),
         ({"views": "a", "objectiv": "b"}, "objectiv: unknown key"),
-        ({"views": "a", "other": "b"}, "objective: required, and not given"),
+        ({"views": "a", "other": "b"}, "other: unknown key"),
+        ({"views": "a", "other": "b", "objectiv": "b"}, "objectiv: unknown key"),
     ],
 )
-def test_a_misspelt_key_is_not_called_missing(value: dict[str, Any], message: str) -> None:
+def test_an_unknown_key_comes_before_a_missing_one(value: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Needs.model_validate(value)
     assert describe(caught.value, Needs)[0] == message
+
+
+def test_what_is_missing_beside_an_unknown_key_is_in_the_hint() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Needs.model_validate({"views": "a", "other": "b"})
+    hint = describe(caught.value, Needs)[1]
+    assert hint == "objective is required, and not given; known: objective, views"
+    with pytest.raises(ValidationError) as caught:
+        Needs.model_validate({"views": "a", "objectiv": "b"})
+    assert describe(caught.value, Needs)[1] == "did you mean 'objective'?"

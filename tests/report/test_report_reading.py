@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -67,6 +70,41 @@ def test_a_file_that_lacks_what_was_measured_is_named(tmp_path: Path) -> None:
         load_run(tmp_path)
     pq.write_table(whole.drop_columns(list(CELL_COLUMNS)), path)  # the plan has these
     pd.testing.assert_frame_equal(load_run(tmp_path).scores, run.scores)
+
+
+def test_where_no_thread_can_be_started_files_are_read_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = load_run(benchmark().write(tmp_path))
+
+    def none_left(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    pd.testing.assert_frame_equal(load_run(tmp_path).scores, run.scores)
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.EAGAIN, "the machine is short of threads, memory or open files"),
+        (errno.EMFILE, "the machine is short of threads, memory or open files"),
+        (errno.EACCES, "check the permissions"),
+        (errno.EIO, "delete its folder and run the benchmark again"),
+    ],
+)
+def test_no_sound_file_is_given_up_for_what_the_machine_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, hint: str
+) -> None:
+    benchmark().write(tmp_path)
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(pq, "ParquetFile", refused)
+    with pytest.raises(StoreError, match="cannot read ") as caught:
+        load_run(tmp_path)
+    assert caught.value.hint.startswith(hint)
 
 
 def test_job_rows_of_evaluations_have_all_columns_that_they_fill(tmp_path: Path) -> None:
