@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mribench.data import remarks
 from mribench.data.uses import Use, label_owner, scans_for, unmet_needs
-from mribench.interfaces import Scan, Subject
+from mribench.interfaces import Scan, ScanValues, Subject
 from mribench.interfaces.split import Split
 
 LABEL = {"tissue": (Path("c1.nii"),)}
@@ -31,6 +32,16 @@ def test_scans_without_a_label_are_none_of_a_task_with_one():
     assert scans_for(PERSON, "T2w", "tissue") == [FIRST_T2]
     assert scans_for(PERSON, "T2w", None) == [FIRST_T2, LATER_T2]
     assert scans_for(PERSON, "PDw", "tissue") == []
+
+
+def test_a_scan_whose_session_has_no_label_is_remarked(monkeypatch):
+    monkeypatch.setattr(remarks, "inspect_values", lambda *_: ScanValues())
+    monkeypatch.setattr(remarks, "grid_remarks", lambda *_: {})
+    assert remarks.scan_remarks(None, PERSON, FIRST_T2, "") == []
+    (remark,) = remarks.scan_remarks(None, PERSON, LATER_T2, "")
+    assert remark.reason.startswith(
+        "c.nii: session '2' has no 'tissue' label; that of session '1' is not used for it"
+    )
 
 
 def test_a_sequence_that_only_sessions_without_label_have_is_unmet():
