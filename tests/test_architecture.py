@@ -176,7 +176,8 @@ def test_plugins_import_public_names_only(path):
 
 # (d) The layers
 
-INTERFACE_HELPERS = {"mribench.data.volumes", "mribench.data.cache", "mribench.data.nifti_file"}
+_HELPERS = ("volumes", "cache", "grids", "nifti_file")
+INTERFACE_HELPERS = {f"mribench.data.{name}" for name in _HELPERS}
 """What ``mribench.data.volumes``, public to plugins, consists of."""
 HEAVY = ("torch", "monai")
 READERS = ("report", "compare", "statistics", "records", "store")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mribench.data.grids import grid_remarks
 from mribench.data.inspection import inspect_values
+from mribench.data.uses import label_owner
 from mribench.interfaces.dataset import Dataset, Exclusion, Scan, Subject
 
 
@@ -23,4 +24,18 @@ def scan_remarks(dataset: Dataset, subject: Subject, scan: Scan, reader: str) ->
         **grid_remarks(list(scan.images.values()), labels, others),
         **inspect_values(dataset, scan, reader).remarks,
     }
+    found |= _label_of_another_session(subject, scan)
     return [Exclusion(subject.name, sentence, kind) for kind, sentence in found.items()]
+
+
+def _label_of_another_session(subject: Subject, scan: Scan) -> dict[str, str]:
+    labelled = {label: other.session for other in subject.scans for label in other.labels}
+    found = {}
+    for label, session in labelled.items():
+        if label_owner(subject, scan, label) is None:
+            image = next(iter(scan.images.values()))
+            found["scan without label, of a subject with one"] = (
+                f"{image}: session '{scan.session}' has no '{label}' label; that of session '{session}' is"
+                " not used for it, since the head lay elsewhere"
+            )
+    return found

@@ -71,7 +71,7 @@ class _File:
 
     @property
     def variant(self) -> str:
-        """All that tells the scans of a session apart: ``acq-…``, ``ce-…``, ``rec-…``, ``run-…`` and so on."""
+        """All that tells the scans of a session apart: ``acq-…``, ``ce-…``, ``rec-…``, ``run-…`` …."""
         return _named(self.entities, [key for key in self.entities if key not in _OF_PERSON])
 
     @property
@@ -124,13 +124,9 @@ def _parse(path: Path) -> _File | None:
 
 def _kind(inside: Sequence[str], file: _File | None, mask: bool) -> str:
     """Return what to call a file that is no input, or an empty string for one that is."""
-    if file is not None and file.entities.get("space", "orig") not in _OWN_SPACES:
-        return "space-*: in another space"
-    if file is not None and file.entities.get("part") in _NO_MAGNITUDE:
-        return "part-phase and the like: no magnitude"
     if mask:
         is_mask = file is not None and file.suffix == "mask" and file.entities.get("desc") == "lesion"
-        return "" if is_mask else "derivatives/lesion_masks: not *_desc-lesion_mask"
+        return _unfit(file) if is_mask else "derivatives/lesion_masks: not *_desc-lesion_mask"
     if len(inside) == 1:
         return "files in the root"
     if not inside[0].startswith("sub-"):
@@ -138,7 +134,16 @@ def _kind(inside: Sequence[str], file: _File | None, mask: bool) -> str:
         return "/".join(inside[:depth]) + "/*"
     if file is None:
         return "names that are not BIDS"
-    return "" if file.suffix in _SEQUENCES and inside[-2] == "anat" else f"*_{file.suffix}"
+    return _unfit(file) if file.suffix in _SEQUENCES and inside[-2] == "anat" else f"*_{file.suffix}"
+
+
+def _unfit(file: _File | None) -> str:
+    """Return what to call an image or mask that is in another space, or no magnitude."""
+    if file is not None and file.entities.get("space", "orig") not in _OWN_SPACES:
+        return "space-*: in another space"
+    if file is not None and file.entities.get("part") in _NO_MAGNITUDE:
+        return "part-phase and the like: no magnitude"
+    return ""
 
 
 def _misplaced(inside: Sequence[str], file: _File) -> bool:

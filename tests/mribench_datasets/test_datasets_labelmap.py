@@ -108,7 +108,7 @@ def test_parcellations_and_odd_numbers(tmp_path):
         (lambda labels: labels / 515.0, "not a label map"),
         (lambda labels: labels * 0, "no labelled voxel"),
         (lambda labels: np.where(labels > 0, 24, 0), "neither grey nor white"),
-        (lambda labels: -labels, "not FreeSurfer's"),
+        (lambda labels: -labels, "knows no tissue for"),
     ],
 )
 def test_what_is_no_label_map_is_refused_by_name(tmp_path, change, message):

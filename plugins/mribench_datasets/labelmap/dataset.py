@@ -18,13 +18,13 @@ from mribench.seeding import Identity
 from mribench_datasets.files import one_line, what_is
 from mribench_datasets.folders import absolute, from_environment
 from mribench_datasets.labelmap.anatomy import draw_label_anatomy
-from mribench_datasets.labelmap.labels import LabelMap, read_labelmap
+from mribench_datasets.labelmap.labels import LabelMap, flipped, read_labelmap
 from mribench_datasets.labelmap.landmarks import lacks_for_lesions
 from mribench_datasets.phantom.cohort import CohortOptions, Progress, SimulatedCohort
 from mribench_datasets.phantom.head import Anatomy
 from mribench_datasets.phantom.layouts import Person
 
-LABELMAP_VERSION = 1
+LABELMAP_VERSION = 2
 """Raised when the same label maps and options give other files."""
 
 _SOURCE = (
@@ -237,7 +237,11 @@ class LabelMaps(SimulatedCohort):
         return bad
 
     def _check_map(self, name: str, path: Path, head: LabelMap) -> None:
-        """Check that there is a whole brain where somebody is to have a stroke."""
+        """Check that left is left, and that there is a whole brain where somebody is to have a stroke."""
+        wrong = flipped(head)
+        if wrong:
+            hint = "restore the header: copy it from the image that was segmented"
+            raise DataError(f"{one_line(path)} {wrong}", hint)
         if not any(self.has_lesion(self._identity(name, draw)) for draw in range(self.options.draws)):
             return
         lacking = lacks_for_lesions(head)

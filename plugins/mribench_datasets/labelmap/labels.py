@@ -1,6 +1,10 @@
 """What FreeSurfer's label numbers mean, and how a label map is read.
 
-Numbers below 500 are those of FreeSurfer's aseg and of its parcellations. Numbers from 500 are the tissues
+Numbers below 500, 601 to 632, 801 to 810 and from 1000 are those of FreeSurfer's aseg, of its parcellations
+(aparc, a2009s, and their white matter) and of the finer segmentations that use its numbering (cerebellar
+lobules, hypothalamic subunits, thalamic nuclei, subfields of the hippocampus, nuclei of the amygdala), as its
+colour table has them. What is finer than a tissue here is merged into the aseg's label of it. Other numbers
+from 500 are the tissues
 outside the brain of whole-head segmentations (SAMSEG/charm, as in SynthSeg's training maps). The maps that
 this was made for carry no legend, so these were read off from where they lie: 502 arteries, 506 eyeballs,
 507 soft tissue, 508 eye muscles, 509 mucosa of the nose, 511 skin, 512 spinal cord, 514 veins and sinuses,
@@ -26,9 +30,15 @@ FAT, MUSCLE = 507, 599
 """Soft tissue near the skin and around the eyes stays 507 and is fat; deeper it becomes 599, muscle."""
 
 _TABLE: dict[str, tuple[int, ...]] = {
-    "gm": (3, 42, 8, 47, 17, 53, 18, 54, 9, 48, 19, 55, 20, 56, 27, 59, 96, 97),
-    "wm": (2, 41, 7, 46, 85, 86, 155, 156, 157, 158, 192, 250, 251, 252, 253, 254, 255, 512, 530, 5001, 5002),
-    "csf": (4, 43, 5, 44, 14, 15, 24, 72, 75, 76, 213, 221, 257),
+    "gm": (
+        3, 42, 8, 47, 17, 53, 18, 54, 9, 48, 19, 55, 20, 56, 27, 59, 96, 97, 194, 195, 198, 199,
+        *range(203, 212), 214, 216, 217, 218, 220, 222, 225, 226, *range(231, 247), *range(7001, 7013), 7015,
+    ),
+    "wm": (
+        2, 41, 7, 46, 85, 86, 155, 156, 157, 158, 192, 196, 200, 201, 202, 212, 219, 223, *range(250, 256),
+        512, 530, 5001, 5002,
+    ),
+    "csf": (193, 197, 215, 4, 43, 5, 44, 14, 15, 24, 72, 75, 76, 213, 221, 257),
     "striatum": (11, 50, 12, 51, 26, 58),
     "thalamus": (10, 49),
     "pallidum": (13, 52),
@@ -43,8 +53,22 @@ _TABLE: dict[str, tuple[int, ...]] = {
     "skin": (511, 258),
     "bone": (515, 165),
     "marrow": (516,),
+}  # fmt: skip
+_LOBULES = (601, 603, 605, 608, 611, 614, 617, 620, 623, 626)
+_RIGHT_LOBULES = (602, 604, 607, 610, 613, 616, 619, 622, 625, 628)
+_VERMIS = (606, 609, 612, 615, 618, 621, 624, 627, 630, 631, 632)
+_MERGED: dict[int, tuple[int, ...]] = {
+    3: (*range(1000, 2000), *range(11100, 11200)),  # cortex: aparc, a2009s
+    42: (*range(2000, 3000), *range(12100, 12200)),
+    2: (*range(3000, 4000), *range(13100, 13200)),  # the white matter below it
+    41: (*range(4000, 5000), *range(14100, 14200)),
+    8: (*_LOBULES, *_VERMIS),
+    47: _RIGHT_LOBULES,
+    10: tuple(range(8101, 8200)),  # thalamic nuclei
+    49: tuple(range(8201, 8300)),
+    28: tuple(range(801, 806)),  # the hypothalamus, which the aseg has in the ventral diencephalon
+    60: tuple(range(806, 811)),
 }
-_PARCELS = {(1000, 1999): 3, (2000, 2999): 42, (3000, 3999): 2, (4000, 4999): 41}  # aparc and wmparc
 TISSUE_OF = {number: tissue for tissue, numbers in _TABLE.items() for number in numbers}
 """Tissue of each label number."""
 
@@ -101,9 +125,10 @@ def read_labelmap(path: Path, unknown: Literal["refuse", "background"] = "refuse
             "give the segmentation itself, e.g. FreeSurfer's aseg, never interpolated",
         )
     numbers = whole.astype(np.int32)
-    if numbers.max() >= min(first for first, _ in _PARCELS):
-        for (first, last), label in _PARCELS.items():
-            numbers[(numbers >= first) & (numbers <= last)] = label
+    found = _present(numbers)
+    for label, finer in _MERGED.items():
+        if set(finer).intersection(found):
+            numbers[np.isin(numbers, finer)] = label
     found = _present(numbers)
     if not found:
         raise DataError(f"{name} has no labelled voxel", "leave it out, or export it again")
@@ -111,7 +136,7 @@ def read_labelmap(path: Path, unknown: Literal["refuse", "background"] = "refuse
     if strange and (unknown == "refuse" or len(strange) == len(found)):
         listed = ", ".join(map(str, strange[:12])) + (" …" if len(strange) > 12 else "")
         raise DataError(
-            f"{name} has label numbers that are not FreeSurfer's: {listed}",
+            f"{name} has label numbers that mribench knows no tissue for: {listed}",
             "renumber them, or take them for air with 'unknown: background' (`mribench data make`: --unknown "
             "background)",
         )
@@ -125,6 +150,26 @@ def read_labelmap(path: Path, unknown: Literal["refuse", "background"] = "refuse
     head = _cut(numbers.astype(np.int16), volume.affine)
     _check_size(name, head)
     return head
+
+
+def flipped(head: LabelMap) -> str:
+    """Return why left and right are the wrong way round in a label map, or an empty string."""
+    left_mm, right_mm = (_mean_x_mm(head, numbers) for numbers in (LEFT, RIGHT))
+    if left_mm is None or right_mm is None or left_mm < right_mm:
+        return ""
+    return (
+        f"has its left hemisphere's labels at x = {left_mm:.0f} mm and the right one's at {right_mm:.0f} mm:"
+        " the header has lost its left-right flip"
+    )
+
+
+def _mean_x_mm(head: LabelMap, numbers: tuple[int, ...]) -> float | None:
+    mask = np.isin(head.labels, numbers)
+    if not mask.any():
+        return None
+    profiles = (mask.sum(axis=others) for others in ((1, 2), (0, 2), (0, 1)))
+    centre = np.array([np.average(np.arange(len(profile)), weights=profile) for profile in profiles])
+    return float(head.affine[0, :3] @ centre + head.affine[0, 3])
 
 
 def split_soft_tissue(head: LabelMap, noise: np.ndarray) -> np.ndarray:

@@ -1,0 +1,79 @@
+"""Patches that are larger than the images that they are cut from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mribench.config import ResolvedBenchmark
+from mribench.data.grids import canonical, grid_of
+from mribench.data.uses import scans_for
+from mribench.plan.cohorts import Cohort
+
+Shape = tuple[int, int, int]
+
+
+def patch_notes(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> list[str]:
+    """Return a sentence for each patch size that exceeds images: what is beyond them is padded.
+
+    Only headers are read. Cohorts whose data are missing are left out.
+    """
+    return list(dict.fromkeys(_notes(resolved, cohorts)))
+
+
+def _notes(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> Iterator[str]:
+    for name, method in resolved.methods.items():
+        cohort, options = cohorts[method.pretrain.data], method.pretrain
+        images = _first_images(cohort, cohort.split.train if cohort.split else (), None, None)
+        own = "patch_vox" in resolved.config.methods[name].pretrain.model_fields_set
+        where = f"methods.{name}.pretrain.patch_vox" if own else "defaults.pretrain.patch_vox"
+        yield from _note(where, options.patch_vox, options.spacing_mm, images)
+    for name, task in resolved.tasks.items():
+        cohort, adapt = cohorts[task.spec.data], task.spec.adapt
+        label = task.task.make().label
+        ids = cohort.split.train if cohort.split else ()
+        images = [
+            path for train in task.spec.train_sequences for path in _first_images(cohort, ids, train, label)
+        ]
+        yield from _note(f"tasks.{name}.adapt.patch_vox", adapt.patch_vox, adapt.spacing_mm, images)
+    for name, spec in resolved.config.invariance.items():
+        split = cohorts[name].split
+        tested = [i for ids in split.test.values() for i in ids] if split else []
+        images = [path for s in spec.sequences for path in _first_images(cohorts[name], tested, s, None)]
+        yield from _note(f"invariance.{name}.patch_vox", spec.patch_vox, spec.spacing_mm, images)
+
+
+def _first_images(cohort: Cohort, ids: Iterable[str], sequence: str | None, label: str | None) -> list[Path]:
+    """Return one image of each scan of some subjects: all maps of a set share a grid."""
+    found = []
+    for subject in (cohort.subjects[i] for i in ids):
+        scans = list(subject.scans) if sequence is None else scans_for(subject, sequence, label)
+        found += [next(iter(scan.images.values())) for scan in scans]
+    return found
+
+
+def _note(where: str, patch_vox: int, spacing_mm: float | None, images: Iterable[Path]) -> Iterator[str]:
+    shapes = [shape for path in images if (shape := _working_shape(path, spacing_mm))]
+    small = [shape for shape in shapes if min(shape) < patch_vox]
+    if small:
+        smallest = " x ".join(str(n) for n in min(small, key=sorted))
+        yield (
+            f"{where}: {patch_vox} voxels are more than {len(small)} of {len(shapes)} scans have along some"
+            f" axis (the smallest: {smallest}): what is beyond an image is padded"
+        )
+
+
+def _working_shape(path: Path, spacing_mm: float | None) -> Shape | None:
+    """Return the voxels along each axis on the working grid; None for a file that cannot be read."""
+    grid = grid_of(path)
+    if isinstance(grid, str):
+        return None
+    turned = canonical(grid)
+    shape = np.array(turned.shape_vox)
+    if spacing_mm is not None:
+        edges_mm = np.linalg.norm(turned.affine[:3, :3], axis=0)
+        shape = np.maximum(1, np.rint(shape * edges_mm / spacing_mm)).astype(int)
+    i, j, k = shape.tolist()
+    return i, j, k
