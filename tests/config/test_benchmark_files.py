@@ -72,7 +72,7 @@ def test_every_component_resolves(open_: Open, first_party: Registry, name: str)
 
 
 @pytest.mark.parametrize(
-    "sets", [("paper.yaml",), ("paper-on-phantom.yaml",), ("paper-on-phantom.yaml", "size=full")]
+    "sets", [("paper.yaml",), ("paper-on-phantom.yaml", "size=full")]
 )
 def test_the_papers_grid(open_: Open, first_party: Registry, sets: tuple[str, ...]) -> None:
     cells = _jobs(resolve(open_(*sets), first_party))
@@ -82,12 +82,12 @@ def test_the_papers_grid(open_: Open, first_party: Registry, sets: tuple[str, ..
         assert sum(cells.values()) == 237
 
 
-def test_quickstart_is_about_forty_adaptations(open_: Open, first_party: Registry) -> None:
+def test_quickstart_is_thirty_adaptations(open_: Open, first_party: Registry) -> None:
     config = open_("quickstart.yaml")
     trained_references = len(set(config.reference_arms) - {"identity"})
     cells = sum(len(spec.fractions) * len(spec.train_sequences) for spec in config.tasks.values())
-    assert len(config.seeds) * cells * (len(config.methods) + trained_references) == 40
-    assert _jobs(resolve(config, first_party))["adapt"] == 12
+    assert len(config.seeds) * cells * (len(config.methods) + trained_references) == 30
+    assert _jobs(resolve(config, first_party))["adapt"] == 6
 
 
 def test_paper_settings(open_: Open) -> None:
@@ -129,16 +129,17 @@ def test_full_phantom_grid_differs_from_the_paper_in_its_data_only(open_: Open) 
     assert set(phantom["report"]["tables"]) - set(paper["report"]["tables"]) == {"transfer"}
 
 
-def test_small_phantom_grid_has_other_numbers_and_the_same_cells(open_: Open) -> None:
+def test_small_phantom_grid_has_fewer_cells_of_the_same_grid_and_more_seeds(open_: Open) -> None:
     small, full = open_("paper-on-phantom.yaml"), open_("paper-on-phantom.yaml", "size=full")
     assert small.size == "small"
     assert small.methods == full.methods
     for name, spec in small.tasks.items():
         other = full.tasks[name]
         assert spec.adapt.steps < other.adapt.steps
-        assert (spec.task.name, spec.fractions, spec.train_sequences, spec.tested_on("T2w", ())) == (
-            other.task.name, other.fractions, other.train_sequences, other.tested_on("T2w", ()),
-        )  # fmt: skip
+        assert (spec.task.name, spec.test_sequences) == (other.task.name, other.test_sequences)
+        assert set(spec.fractions) <= set(other.fractions)
+        assert set(spec.train_sequences) <= set(other.train_sequences)
+    assert len(small.seeds) == 3
 
 
 @pytest.mark.parametrize("name", ["quickstart.yaml", "paper-on-phantom.yaml"])
