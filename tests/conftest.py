@@ -21,6 +21,26 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show, below a test that fails, why jobs in its folders did: their own processes say it to files."""
+    report = yield
+    if report.failed:
+        folders = [value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Path)]
+        report.sections += [section for folder in folders for section in _failed_jobs(folder)]
+    return report
+
+
+def _failed_jobs(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the name and the traceback of each job below a folder of results that is not done."""
+    for path in sorted({*folder.glob("jobs/*/status.json"), *folder.glob("*/jobs/*/status.json")}):
+        text = path.read_text()
+        if '"done"' not in text:
+            log = path.with_name("log.txt")
+            said = log.read_text()[-2000:] if log.exists() else ""
+            yield f"job {path.parent.name}", "\n".join([text.replace("\\n", "\n"), said])
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the checkout."""

@@ -71,9 +71,7 @@ def test_every_component_resolves(open_: Open, first_party: Registry, name: str)
     assert found.config.benchmark == Path(name).stem
 
 
-@pytest.mark.parametrize(
-    "sets", [("paper.yaml",), ("paper-on-phantom.yaml", "size=full")]
-)
+@pytest.mark.parametrize("sets", [("paper.yaml",), ("paper-on-phantom.yaml", "size=full")])
 def test_the_papers_grid(open_: Open, first_party: Registry, sets: tuple[str, ...]) -> None:
     cells = _jobs(resolve(open_(*sets), first_party))
     every = 1 if sets == ("paper.yaml",) else 3  # on phantoms each decoder is tested on all three sequences

@@ -71,16 +71,22 @@ def process(folder: Path, kill_at: int | None) -> BaseProcess:
     return started
 
 
+def why_it_ended(folder: Path) -> str:
+    """Return the state and the traceback of a job that did not end as it should."""
+    status = json.loads((folder / "status.json").read_text())
+    return f"{status['state']}: {status['reason']}\n{status['traceback']}"
+
+
 def killed_and_resumed(original: Path, results: Path, kills: list[int]) -> Path:
     """Run a job again from its ``job.json`` alone, killed again and again."""
     folder = results / "tiny/jobs" / original.name
     folder.mkdir(parents=True)
     shutil.copy(original / "job.json", folder)
     for kill_at in kills:
-        assert process(folder, kill_at).exitcode == -signal.SIGKILL
+        assert process(folder, kill_at).exitcode == -signal.SIGKILL, why_it_ended(folder)
         assert json.loads((folder / "status.json").read_text())["state"] == "running"
         assert (folder / "checkpoint.safetensors").exists()
-    assert process(folder, None).exitcode == 0, (folder / "status.json").read_text()
+    assert process(folder, None).exitcode == 0, why_it_ended(folder)
     return folder
 
 
