@@ -67,6 +67,10 @@ class CollapseCheck:
             return True
         return self.retrieval_p >= ALPHA if self.subjects >= MIN_SUBJECTS else None
 
+    def retrieval(self) -> float:
+        """Return the share of hits."""
+        return math.nan if self.not_finite else self.retrieval_hits / self.retrieval_queries
+
     def reason(self) -> str:
         """Return why the encoder counts as collapsed, or an empty string."""
         if not self.collapsed():
@@ -110,7 +114,7 @@ class CollapseCheck:
             reason += f" (untrained {untrained.retrieval_hits}/{untrained.retrieval_queries})"
         return {
             "subjects_checked": self.subjects,
-            "retrieval_hits": self.retrieval_hits,
+            "retrieval_hits": None if self.not_finite else self.retrieval_hits,
             "retrieval_queries": self.retrieval_queries,
             "retrieval_chance": self.retrieval_chance,
             "retrieval_p": self.retrieval_p,
