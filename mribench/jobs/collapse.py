@@ -32,9 +32,9 @@ class CollapseCheck:
 
     Attributes:
         subjects: how many.
-        not_finite: embeddings with a value that is NaN or infinite; with one, all below is NaN or 0.
+        not_finite: embeddings with a value that is NaN or infinite; with one, nothing below is measured: NaN.
         one_point: whether all embeddings are the same, but for rounding.
-        retrieval_hits: views whose nearest second view is of the same subject.
+        retrieval_hits: views whose nearest second view is of the same subject; None where it is not measured.
         retrieval_queries: views asked.
         retrieval_chance: expected share of hits without any information.
         retrieval_p: share of the orders of the subjects in which the second views lie as near or nearer, by
@@ -50,7 +50,7 @@ class CollapseCheck:
     subjects: int
     not_finite: int
     one_point: bool
-    retrieval_hits: int
+    retrieval_hits: int | None
     retrieval_queries: int
     retrieval_chance: float
     retrieval_p: float
@@ -66,6 +66,10 @@ class CollapseCheck:
         if self.one_point:
             return True
         return self.retrieval_p >= ALPHA if self.subjects >= MIN_SUBJECTS else None
+
+    def retrieval(self) -> float:
+        """Return the share of hits."""
+        return math.nan if self.retrieval_hits is None else self.retrieval_hits / self.retrieval_queries
 
     def reason(self) -> str:
         """Return why the encoder counts as collapsed, or an empty string."""
@@ -146,7 +150,7 @@ def check_collapse(first: Tensor, second: Tensor) -> CollapseCheck:
     everything = np.concatenate([a, b]).reshape(2 * rounds * n, -1)
     not_finite = int((~np.isfinite(everything)).any(axis=1).sum())
     if not_finite:
-        return CollapseCheck(n, not_finite, False, 0, rounds * n, 1 / n, *(math.nan,) * 5)
+        return CollapseCheck(n, not_finite, False, None, rounds * n, 1 / n, *(math.nan,) * 5)
     # Euclidean: a constant offset does not count, and a single direction can tell subjects apart.
     distances = np.linalg.norm(a[:, :, None] - b[:, None], axis=-1)
     return CollapseCheck(

@@ -175,7 +175,7 @@ class Pretraining:
             check = self.check(LOOK_ROUNDS)
             self.checks.append(
                 {"step": step, "mean_cosine": check.mean_cosine, "effective_rank": check.effective_rank,
-                 "retrieval": check.retrieval_hits / check.retrieval_queries}
+                 "retrieval": check.retrieval()}
             )  # fmt: skip
 
     def check(self, rounds: int = CHECK_ROUNDS) -> CollapseCheck:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import copy
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from mribench.interfaces import Encoder
+from mribench.testing.as_jobs import channels_last, close, require_restored, step
 from mribench.testing.problems import has_gradient, own_randomness, require, require_tensor
 from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder
-from mribench.training.weights import load_weights, save_weights, state_digest
-
-_TOLERANCE = 1e-3
+from mribench.training.weights import state_digest
 
 
 def check_encoder(encoder: Encoder) -> None:
@@ -72,6 +69,10 @@ def _check_decoder_of(make: Callable[[Encoder, int], nn.Module], encoder: Encode
     with torch.no_grad():
         alone = decoder.eval()(encoder.feature_maps(image[:1]))
     require_tensor(alone, (1, 3, edge, edge, 2 * edge), f"{what}, in evaluation mode for a batch of 1")
+    trained, fresh = channels_last(decoder), channels_last(make(encoder, 3))
+    maps = [level.detach() for level in encoder.feature_maps(image)]
+    step(trained, lambda: [trained(maps)])
+    require_restored(trained, fresh, lambda network: [network.eval()(maps)], what, "output")
 
 
 def _check_attributes(encoder: Encoder) -> None:
@@ -108,17 +109,17 @@ def _check_evaluation(encoder: Encoder, images: Tensor) -> None:
         )
         require_tensor(alone[level], (1, *expected[1:]), f"encoder: feature map {level} for a batch of 1")
         require(
-            _close(found[:1], alone[level]),
+            close(found[:1], alone[level]),
             f"encoder: map {level} of a sample depends on the other samples of the batch in evaluation mode",
         )
     require_tensor(embedding, (2, encoder.embedding_dim), "encoder: embedding")
     require_tensor(embedded_alone, (1, encoder.embedding_dim), "encoder: embedding for a batch of 1")
     require(
-        _close(embedding[:1], embedded_alone),
+        close(embedding[:1], embedded_alone),
         "encoder: the embedding of a sample depends on the other samples of the batch in evaluation mode",
     )
     require(
-        _close(embedding, from_one_pass),
+        close(embedding, from_one_pass),
         "encoder: embed() and maps_and_embedding() differ; override the latter, or pool(), and not embed()",
     )
     require(not torch.equal(embedding[0], embedding[1]), "encoder: all images have the same embedding")
@@ -142,52 +143,23 @@ def _check_gradients(encoder: Encoder, images: Tensor) -> None:
 def _check_a_job(encoder: Encoder, images: Tensor) -> None:
     """Do what jobs do: digest, train, save, load and evaluate, in channels-last memory."""
     encoder.zero_grad()
-    trained, restored = _channels_last(encoder), _channels_last(encoder)
+    trained, restored = channels_last(copy.deepcopy(encoder)), channels_last(copy.deepcopy(encoder))
     require(state_digest(trained) == state_digest(encoder), "encoder: it has other weights after a copy")
     plain, there = _evaluated(encoder, images), _evaluated(trained, images)
-    same = all(_close(one, other) for one, other in zip(plain, there, strict=True))
+    same = all(close(one, other) for one, other in zip(plain, there, strict=True))
     require(same, "encoder: it gives other maps in channels-last memory")
-    _train(trained, images)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "encoder.safetensors"
-        save_weights(path, trained.state_dict())
-        load_weights(restored, path)
-    before, after = _evaluated(trained, images), _evaluated(restored, images)
-    require(
-        all(_close(one, other) for one, other in zip(before, after, strict=True)),
-        "encoder: restored from its state_dict() after a step of training it gives other maps; keep all"
-        " state in parameters and in buffers that are saved",
-    )
-    require(
-        all(torch.equal(one, other) for one, other in zip(before, _evaluated(trained, images), strict=True)),
-        "encoder: it gives other maps of the same image after training, from pass to pass",
-    )
+    step(trained, lambda: _outputs(trained, images))
+    require_restored(trained, restored, lambda network: _evaluated(network, images), "encoder", "maps")
 
 
-def _channels_last(encoder: Encoder) -> Encoder:
-    copied: Encoder = copy.deepcopy(encoder).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    return copied
-
-
-def _train(encoder: Encoder, images: Tensor) -> None:
-    encoder.train()
-    optimiser = torch.optim.AdamW(encoder.parameters(), lr=1e-3)
+def _outputs(encoder: Encoder, images: Tensor) -> list[Tensor]:
     maps, embedding = encoder.maps_and_embedding(images)
-    torch.stack([output.square().mean() for output in (*maps, embedding)]).sum().backward()
-    optimiser.step()
-    optimiser.zero_grad()
-
-
-def _evaluated(encoder: Encoder, images: Tensor) -> list[Tensor]:
-    encoder.eval()
-    with torch.no_grad():
-        maps, embedding = encoder.maps_and_embedding(images)
     return [*maps, embedding]
 
 
-def _close(one: Tensor, other: Tensor) -> bool:
-    """Whether two outputs are the same but for rounding: other kernels run in other circumstances."""
-    return torch.allclose(one, other, rtol=_TOLERANCE, atol=_TOLERANCE / 10)
+def _evaluated(encoder: Encoder, images: Tensor) -> list[Tensor]:
+    with torch.no_grad():
+        return _outputs(encoder.eval(), images)
 
 
 def _divided(edges: Sequence[int], stride: int) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mribench.errors import MRIBenchError
 from mribench.interfaces import Encoder, Forward, LabelScore, SetMetric, Task, TaskVolume
 from mribench.seeding import torch_generator
+from mribench.testing.as_jobs import channels_last, require_restored, step
 from mribench.testing.problems import (
     ConformanceError,
     has_gradient,
@@ -50,6 +51,7 @@ def check_task(task: Task) -> None:
             require(isinstance(head, nn.Module), "task: build_head() does not return a module")
             _check_loss(task, encoder, head, volume)
             _check_prediction(task, _forward(task, encoder, head), volume)
+            _check_a_job(task, encoder, head, volume)
 
 
 def _volume(task: Task) -> TaskVolume:
@@ -103,6 +105,16 @@ def _check_loss(task: Task, encoder: Encoder, head: nn.Module, volume: TaskVolum
         require(
             has_gradient(head), f"task: no finite gradient of the loss of a batch of {size} reaches the head"
         )
+
+
+def _check_a_job(task: Task, encoder: Encoder, head: nn.Module, volume: TaskVolume) -> None:
+    """Train the head for a step in channels-last memory; a new one with its weights predicts the same."""
+    image = task.training_sample(volume, 16, torch_generator("conformance", "job"))["image"][None]
+    with torch.no_grad():
+        features = encoder.feature_maps(image) if task.dense else encoder.embed(image)
+    trained, fresh = channels_last(head), channels_last(task.build_head(encoder))
+    step(trained, lambda: [trained(features)])
+    require_restored(trained, fresh, lambda network: [network.eval()(features)], "task: head", "output")
 
 
 def _check_prediction(task: Task, forward: Forward, volume: TaskVolume) -> None:

@@ -116,7 +116,9 @@ def test_embeddings_that_are_not_finite_are_counted() -> None:
     found = row(check)
     assert found["encoder_remarks"] == "not finite: 2 of 128 embeddings"
     assert found["collapsed"] is None
+    assert found["retrieval_hits"] is None
     assert math.isnan(check.effective_rank)
+    assert math.isnan(check.retrieval())
 
 
 @pytest.mark.parametrize("subjects", [1, 2, 4])

@@ -118,6 +118,33 @@ class ScoredOverTheSet(Copy):
         self.metrics = [Deviation(), Agreement()]
 
 
+class _Counting(_Head):
+    """Its output depends on how often it was trained, which no state dict has."""
+
+    trained = 0
+
+    def forward(self, maps):
+        self.trained += self.training
+        return super().forward(maps) * (1 + self.trained)
+
+
+class CountingHead(Copy):
+    def build_head(self, encoder):
+        return _Counting(encoder)
+
+
+class OtherHeads(Copy):
+    """Builds another head each time."""
+
+    built = 0
+
+    def build_head(self, encoder):
+        self.built += 1
+        head = super().build_head(encoder)
+        head.extra = nn.Linear(1, self.built)
+        return head
+
+
 class SpreadOfBatch(Copy):
     """Not a number for a batch of one."""
 
@@ -139,6 +166,8 @@ def test_a_sound_task_conforms():
         (ScoresTwice, "scored twice"),
         (StrangeMetric, "not in 'metrics'"),
         (ScoredOverTheSet, "'agreement' in 'metrics' is a metric of a whole set of subjects"),
+        (CountingHead, "task: head: restored from its state_dict"),
+        (OtherHeads, "task: head: its weights do not fit a new one"),
         (SpreadOfBatch, "task: loss of a batch of 1: has values that are NaN or infinite"),
         (IdentityOfAnotherShape, "another shape than a prediction"),
     ],
