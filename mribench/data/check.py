@@ -7,16 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
-from mribench.data.inspection import inspect_values, unusable
-from mribench.data.remarks import scan_remarks
+from mribench.data.reading import MapChanges, Progress, Reading, read_cohort
 from mribench.data.twins import SeenImages
 from mribench.data.uses import Use, unmet_needs
 from mribench.errors import DataError, MRIBenchError
-from mribench.interfaces.dataset import Dataset, Exclusion, ScanValues, Subject
+from mribench.interfaces.dataset import Dataset, Exclusion, Subject
 from mribench.interfaces.split import Split, SplitRule
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, done, in all)."""
 
 
 @runtime_checkable
@@ -55,18 +51,6 @@ class Reason:
     count: int
     names: tuple[str, ...]
     sentences: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class MapChanges:
-    """Voxels of one map that reading changed, over all scans."""
-
-    name: str
-    scans: int
-    clipped_vox: int
-    repaired_vox: int
-    voxels: int
-    """Of all scans that were read, changed or not."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +162,7 @@ def check_cohort(
     split, counts = (None, None) if rule is None else _split(rule, people)
     unmet = [] if split is None else [text for use in uses for text in unmet_needs(name, use, split, people)]
     needed = {sequence for use in uses for sequence in (*use.trained_on, *use.tested_on)}
-    reading = _read(name, dataset, people, reader, progress) if read else _Reading()
+    reading = read_cohort(name, dataset, people, reader, progress) if read else Reading()
     images = SeenImages() if seen is None else seen
     odd = [*reading.odd, *(images.remarks(name, people) if read else ())]
     problems = list(dict.fromkeys(reading.problems))
@@ -242,52 +226,6 @@ def _lacking(people: Sequence[Subject], needed: Iterable[str]) -> tuple[Reason, 
         if without:
             reasons.append(Reason(sequence, len(without), tuple(without), ()))
     return tuple(reasons)
-
-
-@dataclass
-class _Reading:
-    """What reading the files of a cohort showed."""
-
-    problems: list[str] = field(default_factory=list)
-    odd: list[Exclusion] = field(default_factory=list)
-    clipped: Counter[str] = field(default_factory=Counter)
-    repaired: Counter[str] = field(default_factory=Counter)
-    changed: Counter[str] = field(default_factory=Counter)
-    voxels: int = 0
-    levels: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-    def add(self, values: ScanValues) -> None:
-        """Count one scan."""
-        self.clipped.update(values.clipped_vox)
-        self.repaired.update(values.repaired_vox)
-        self.changed.update({*values.clipped_vox, *values.repaired_vox})
-        self.voxels += values.voxels
-        for name, level in values.levels.items():
-            low, high = self.levels.get(name, (level, level))
-            self.levels[name] = min(low, level), max(high, level)
-
-    def changes(self) -> tuple[MapChanges, ...]:
-        """Return what was changed, by map."""
-        return tuple(
-            MapChanges(key, self.changed[key], self.clipped[key], self.repaired[key], self.voxels)
-            for key in sorted(self.changed)
-        )
-
-
-def _read(
-    name: str, dataset: Dataset, people: Sequence[Subject], reader: str, progress: Progress | None
-) -> _Reading:
-    """Read every file."""
-    found = _Reading()
-    for done, person in enumerate(people, start=1):
-        wrong = unusable(dataset, person, reader)
-        found.problems += wrong
-        for scan in () if wrong else person.scans:
-            found.odd += scan_remarks(dataset, person, scan, reader)
-            found.add(inspect_values(dataset, scan, reader))
-        if progress:
-            progress(f"reading {name}", done, len(people))
-    return found
 
 
 def _of_sources(check: CohortCheck, dataset: Dataset, progress: Progress | None) -> CohortCheck:

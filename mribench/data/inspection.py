@@ -164,5 +164,5 @@ def _inspect(path: Path, is_label: bool, repair: bool) -> tuple[dict[str, Any], 
 
 def _voxels(data: np.ndarray) -> str:
     digest = hashlib.sha256(str(data.shape).encode())
-    digest.update(data.tobytes())
+    digest.update(data.data)
     return digest.hexdigest()

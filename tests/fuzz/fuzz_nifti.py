@@ -401,7 +401,7 @@ def _n_voxels(path: Path) -> int:
 
 
 def _grid(path: Path, names: tuple[str, ...]) -> str:
-    problem = timed(read_grid_of, [path], [path])
+    problem = timed(read_grid_of, [path], [path], measured=False)
     if problem:
         check_message(problem, *names)
     try:
