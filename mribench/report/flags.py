@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mribench.report.cells import row_labels
+from mribench.report.formatting import one_line
 from mribench.report.load import RunData
 
 COLLAPSED = "†"
@@ -74,7 +75,7 @@ def _collapsed(pretrained: pd.DataFrame) -> dict[str, str]:
     for row, jobs in pretrained.groupby("row", sort=False):
         bad = jobs[jobs["collapsed"].eq(True)]
         if len(bad):
-            reasons = "; ".join(dict.fromkeys(bad["collapse_reason"].dropna()))
+            reasons = "; ".join(dict.fromkeys(map(one_line, bad["collapse_reason"].dropna())))
             found[str(row)] = f"in {len(bad)} of {len(jobs)} seeds" + (f" ({reasons})" if reasons else "")
     return found
 
