@@ -30,6 +30,7 @@ LIFT = 2.0
 """The true difference whose power is counted."""
 FAR = 30.0
 """How far the others are below the two best in the block ``two best``."""
+ONE_DRAW, OWN_DRAWS = "one label subset for all seeds", "a label subset of each seed's own"
 _BATCH_VALUES = 8_000_000
 RULES = ("banerjee", "satterthwaite", "untruncated", "truncated", "cochran")
 """Intervals that were tried; ``banerjee`` is mribench's, ``truncated`` belongs to the SE of tables."""
@@ -47,6 +48,7 @@ class Cell:
     sd_residual: float
     sd_interaction: float = 0.0
     n_methods: int = 5
+    sd_subset: float = 0.0
 
 
 def cells() -> list[Cell]:
@@ -61,6 +63,9 @@ def cells() -> list[Cell]:
             Cell(block, *levels, sd_residual=3.0, n_methods=methods)
             for levels in itertools.product((5, 10), (65,), SD_SEED)
         ]
+    # last, so that what was drawn before stays as it was
+    for block, sd_subset in itertools.product((ONE_DRAW, OWN_DRAWS), (0.5, 1.0, 2.0)):
+        found += [Cell(block, seeds, 65, 1.0, 3.0, sd_subset=sd_subset) for seeds in (5, 10)]
     return found
 
 
@@ -73,6 +78,10 @@ def draw(cell: Cell, repetitions: int, rng: np.random.Generator) -> np.ndarray:
     seeds = (*shape[:3], 1)
     skewed = cell.block == "skewed seeds"  # most seeds a little better, a few much worse
     scores += cell.sd_seed * (1 - rng.standard_exponential(seeds) if skewed else rng.standard_normal(seeds))
+    if cell.sd_subset:  # which subjects are labelled suits each method differently
+        scores += cell.sd_subset * rng.standard_normal(
+            (*shape[:2], 1, 1) if cell.block == ONE_DRAW else seeds
+        )
     if cell.sd_interaction:
         scores += cell.sd_interaction * rng.standard_normal((*shape[:2], 1, cell.n_subjects))
     return scores
@@ -242,6 +251,7 @@ def markdown(frame: pd.DataFrame) -> str:
         "familywise truncated", f"power {LIFT:g}",
     ]  # fmt: skip
     head = ["n_seeds", "n_subjects", "sd_seed", "sd_residual"]
+    subsets = [ONE_DRAW, OWN_DRAWS]
     intro = (
         f"Rates in %, {frame['repetitions'].iloc[0]} repetitions a cell (at 20000, 5 % has a standard error "
         f"of 0.15 %). Subject SD {SD_SUBJECT:g}. [docs/statistics.md](../../docs/statistics.md) explains."
@@ -254,24 +264,37 @@ def markdown(frame: pd.DataFrame) -> str:
         table = named[named.ne("").any(axis=1)].reset_index()
         parts.append(f"\n### {kind.capitalize()}\n\n{table.to_markdown(index=False, disable_numparse=True)}")
     for block, rows in frame.groupby("block", sort=False):
-        table = rows[head + shown].round(1).astype(object)
+        named = [*head, "sd_subset"] if block in subsets else head
+        table = rows[named + shown].round(1).astype(object)
         table = table.where(table.notna(), "").map(lambda value: f"{value:g}" if value != "" else "")
         text = table.to_markdown(index=False, disable_numparse=True, colalign=["right"] * table.shape[1])
         parts.append(f"\n## Cells: {block}\n\n{text}")
     return "\n".join(parts).replace("banerjee", "mribench") + "\n"
 
 
+def document(frame: pd.DataFrame, scenarios: pd.DataFrame) -> str:
+    """Return the whole text: the grid, then scores that are skew, fail or are missing."""
+    import statistics_scenarios
+
+    return markdown(frame) + statistics_scenarios.markdown(scenarios)
+
+
 def main() -> None:
+    import statistics_scenarios
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repetitions", type=int, default=20_000, help="draws of every cell")
+    parser.add_argument("--scenarios", type=int, default=2_500, help="draws of every scenario")
     parser.add_argument("--output", type=Path, default=Path("results/published"), help="folder to write to")
     options = parser.parse_args()
     with threadpool_limits(1):
         frame = simulate(cells(), options.repetitions).round(3)
+        found = statistics_scenarios.simulate(statistics_scenarios.scenarios(), options.scenarios).round(3)
     frame.to_csv(options.output / "statistics.csv", index=False, lineterminator="\n")
-    (options.output / "statistics.md").write_text(markdown(frame), encoding="utf-8")
+    found.to_csv(options.output / "statistics-scenarios.csv", index=False, lineterminator="\n")
+    (options.output / "statistics.md").write_text(document(frame, found), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mribench.compare.label_subsets import components, subset_sd
 from mribench.compare.pairing import Paired, Place
-from mribench.compare.text import interval_text, p_text, place_text, value_cell
+from mribench.compare.text import difference_cell, interval_text, p_text, place_text, value_cell
 from mribench.compare.text import text_cell as said
 from mribench.report.cells import LEADERBOARD, metric_label
 from mribench.report.label_subsets import subsets_sentence
@@ -160,7 +160,7 @@ def table(paired: Paired, rows: Sequence[Compared]) -> Table:
 def _cells(row: Compared, *, subsets: bool) -> tuple[Cell, ...]:
     found = row.found
     return (
-        value_cell(row.place, found.difference, found.low, found.high),
+        difference_cell(row.place, found),
         said(_SHORT.get(row.verdict, row.verdict)),
         said(p_text(row.p_adjusted)),
         said(p_text(row.p_checkpoints)),
@@ -227,7 +227,7 @@ def _verdicts(names: tuple[str, str], rows: Sequence[Compared]) -> list[str]:
             continue
         texts = [
             f"{place_text(row.place)} {row.place.metric}"
-            + ("" if math.isnan(row.found.low) else f" (interval {interval_text(row.place, row.found)})")
+            + (f" ({text})" if (text := interval_text(row.place, row.found)) else "")
             for row in these[:_MOST]
         ]
         more = f"; and {len(these) - _MOST} more" if len(these) > _MOST else ""

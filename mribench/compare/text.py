@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mribench.compare.pairing import Place
 from mribench.report.cells import is_share, scale_of
 from mribench.report.formatting import cell_text
-from mribench.report.model import Cell
+from mribench.report.model import NO_INTERVAL, Cell, seeds_of
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference
 
 EXPLORATORY = (
@@ -30,7 +31,8 @@ def scope_text(found: Sequence[Difference]) -> str:
             " methods, those with one only of these checkpoints."
         )
     if seeds[0] < ENOUGH_SEEDS:
-        return f"{seeds[0]} seeds: too few seeds to tell methods apart ({ENOUGH_SEEDS} are needed)."
+        two = f" {NO_INTERVAL}" if 2 in seeds else ""
+        return f"{seeds[0]} seeds: too few seeds to tell methods apart ({ENOUGH_SEEDS} are needed).{two}"
     return f"{seeds[0]} seeds: about the methods, not only these checkpoints."
 
 
@@ -60,13 +62,18 @@ def text_cell(text: str) -> Cell:
 
 def difference_cell(place: Place, found: Difference) -> Cell:
     """Return a difference with its interval."""
-    return value_cell(place, found.difference, found.low, found.high)
+    cell = value_cell(place, found.difference, found.low, found.high)
+    return cell if cell.text else replace(cell, seeds=seeds_of(found), signed=True)
 
 
 def interval_text(place: Place, found: Difference) -> str:
-    """Return ``+3.2 [1.1, 5.3] %``."""
+    """Return ``interval +3.2 [1.1, 5.3] %``, the seeds' own means of two seeds; empty without either."""
     unit = "%" if is_share(place.unit, place.value_range) else place.unit
-    return f"{cell_text(difference_cell(place, found))} {unit}".strip()
+    cell = difference_cell(place, found)
+    if math.isnan(cell.low) and not cell.seeds:
+        return ""
+    kind = "" if cell.seeds else "interval "
+    return f"{kind}{cell_text(cell)} {unit}".strip()
 
 
 def place_text(place: Place) -> str:

@@ -95,6 +95,7 @@ def _task(name: str, resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort])
     return {
         "task": resolved.tasks[name].task.name,
         "dataset": spec.data,
+        "label": task.label,
         "fractions": list(spec.fractions),
         "train_sequences": list(spec.train_sequences),
         "test_sequences": spec.all_tested_on(there),

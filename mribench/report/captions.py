@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from mribench.report.cells import Question
+from mribench.report.empty_masks import failures_sentence, policies_sentence
 from mribench.report.label_subsets import subsets_sentence
 from mribench.report.load import RunData
-from mribench.report.manifest import policy_of, profile_sentence, profiles_shown
-from mribench.report.marking import ONE_PROFILE, PLAIN, TESTED, marks_sentence
+from mribench.report.manifest import profile_sentence, profiles_shown
+from mribench.report.marking import ONE_PROFILE, PLAIN, TESTED, marks_sentence, out_sentence
 from mribench.statistics.difference import ENOUGH_SEEDS
-from mribench.statistics.scores import Policy
 
 _MOST_FAILED = 5
 _MOST_MIXED = 6
@@ -32,8 +32,10 @@ def caption(run: RunData, frame: pd.DataFrame, question: Question, notes: Sequen
         f"Mean ± SE {whose(frame, run, question)}",
         _standard_error(frame),
         marks_sentence(set(frame["mark_style"])),
+        out_sentence(frame),
         ONE_PROFILE if frame["profile"].nunique() > 1 else "",
-        _empty_masks(_once(frame), run),
+        policies_sentence(_once(frame), run),
+        failures_sentence(_once(frame)),
         *state(run, frame, notes),
     )
     return tuple(sentence for sentence in sentences if sentence)
@@ -103,26 +105,6 @@ def _once(frame: pd.DataFrame) -> pd.DataFrame:
     """Drop the repetitions of untrained rows, whose scores stand in several columns."""
     same = ["row", "task", "metric", "test_site", "test_sequence"]
     return frame[frame["arm"].ne("identity") | ~frame.duplicated(same)]
-
-
-def _empty_masks(frame: pd.DataFrame, run: RunData) -> str:
-    both = int(frame["n_both_empty"].sum())
-    left_out = f"left out: {both} rows" if both else "left out: none"
-    policies = list(dict.fromkeys(policy_of(run.manifest, profile) for profile in run.manifest["profiles"]))
-    texts = [_policy(policy, frame) for policy in policies]
-    return f"Empty masks: {'; or, by profile, '.join(texts)}; both empty, {left_out}."
-
-
-def _policy(policy: Policy, frame: pd.DataFrame) -> str:
-    one, in_mm = int(frame["n_empty"].sum()), int(frame.loc[frame["unit"].eq("mm"), "n_empty"].sum())
-    if policy == "penalty":
-        return f"one empty counts as the metric's penalty{f' ({one} rows)' if one else ''}"
-    what = {
-        "dropped": "one empty drops out of metrics in mm (policy dropped)",
-        "256mm": "in metrics in mm an empty prediction counts 256 mm and an empty reference drops out "
-        "(policy 256mm)",
-    }[policy]
-    return f"{what}: {in_mm} rows; elsewhere it counts as the metric's penalty"
 
 
 def _incomplete(frame: pd.DataFrame) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ import pandas as pd
 
 from mribench.report.load import RunData
 from mribench.report.manifest import policy_of
-from mribench.report.marking import marks
+from mribench.report.marking import compared
 from mribench.statistics import subject_means
+from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf
 from mribench.statistics.scores import ESTIMATE_COLUMNS, Policy, estimates_of
 
 PLACE = ("task", "fraction", "train_sequence", "test_sequence", "test_site")
 """What says where a cell stands, besides its row and metric."""
 _TRAINING = ("fraction", "train_sequence")
+_FAILURES = ["failure_share", "failure_low", "failure_high"]
 ANY = "any"
 """The training sequence of a row that was not trained."""
 
@@ -63,6 +66,22 @@ def is_share(unit: object, value_range: object) -> bool:
     return list(value_range) == [0, 1] if isinstance(value_range, Sequence) else True
 
 
+def range_of(value_range: object) -> Range:
+    """Return the value range of a metric as a manifest has it, with null for no end; older ones have none."""
+    if not isinstance(value_range, Sequence) or len(value_range) != 2:
+        return UNBOUNDED
+    low, high = value_range
+    return (-math.inf if low is None else float(low), math.inf if high is None else float(high))
+
+
+def ranges(manifest: dict[str, Any]) -> RangeOf:
+    """Return what gives the value range of a group of scores, by its ``task`` and ``metric``."""
+    known = metric_frame(manifest)
+    places = zip(known["task"], known["metric"], strict=True)
+    found = {place: range_of(each) for place, each in zip(places, known["value_range"], strict=True)}
+    return lambda head: found.get((head["task"], head["metric"]), UNBOUNDED)
+
+
 def scale_of(cell: Any) -> tuple[float, int]:
     """Return what a metric is multiplied by where it is shown, and its decimals."""
     return (100.0, 1) if is_share(cell.unit, cell.value_range) else (1.0, 2)
@@ -94,8 +113,8 @@ def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
 
     Columns: ``row``, ``method``, ``arm``, ``profile``, ``PLACE``, ``metric``, ``unit``,
     ``higher_is_better``, the fields of ``Estimate``, ``jobs_expected``, ``jobs_done``, ``jobs_failed``,
-    ``jobs_waiting`` (for data), ``blame`` (ids of the jobs that failed), ``status``, ``mark``,
-    ``mark_style``, ``row_order``.
+    ``jobs_waiting`` (for data), ``blame`` (ids of the jobs that failed), ``status``, ``out`` (why it is not
+    compared though it is done), ``mark``, ``mark_style``, ``row_order``.
     Where sequences are averaged their columns hold null. ``identity`` rows, which have no training, stand
     in every fraction and training sequence of their task.
     """
@@ -122,10 +141,14 @@ def _cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     parts = [part for part in parts if not part.empty]
     if not parts:
         columns = ["row", "method", "arm", "profile", *PLACE, "metric", *ESTIMATE_COLUMNS]
-        return pd.DataFrame(columns=[*columns, "status", "mark", "mark_style", "row_order"])
+        return pd.DataFrame(columns=[*columns, "status", "out", "mark", "mark_style", "row_order"])
     frame = pd.concat(parts, ignore_index=True)
     frame["status"] = _statuses(frame)
-    frame = frame.join(marks(frame, ["profile", *question.keys], of_trained, run.marking))
+    keys = ["profile", *question.keys]
+    frame = compared(frame, keys, of_trained, run.marking, ranges(run.manifest))
+    # a score of an image has no mask that could be empty
+    images = [name for name, task in run.manifest["tasks"].items() if task.get("label", "") is None]
+    frame.loc[frame["task"].isin(images), _FAILURES] = math.nan
     return _ordered(frame, run)
 
 
@@ -178,7 +201,7 @@ def _part(
     cells = progress.reset_index().merge(metric_frame(run.manifest), on="task")
     by += ["metric"]
     means = values_of(run, scores, by, question)
-    return cells.merge(estimates_of(means, by), on=by, how="left"), means
+    return cells.merge(estimates_of(means, by, ranges(run.manifest)), on=by, how="left"), means
 
 
 def values_of(
@@ -255,6 +278,7 @@ def _statuses(frame: pd.DataFrame) -> pd.Series:
         "n_empty",
         "n_both_empty",
         "n_missing_pairs",
+        "n_subjects_without",
     ]
     frame[counts] = frame[counts].fillna(0).astype("int64")
     return cell_statuses(frame)

@@ -35,7 +35,7 @@ COLUMNS = (
     "table", "row", "method", "arm", "profile", "dataset", *PLACE,
     "metric", "unit", "higher_is_better", "chance",
     *ESTIMATE_COLUMNS,
-    "jobs_expected", "jobs_done", "jobs_failed", "jobs_waiting", "status", "mark", "collapsed",
+    "jobs_expected", "jobs_done", "jobs_failed", "jobs_waiting", "status", "out", "mark", "collapsed",
     "encoder_odd", "unequal_budget", "few_distinct_views", "encoder_changed",
 )  # fmt: skip
 
@@ -50,7 +50,8 @@ DEFECT_COLUMNS = (
 _NUMBERS = {
     "fraction", "chance", "mean", "se", "df", "without", "with_defect", "low", "high", "gap_without",
     "gap_with_defect", "gain_largest", "gain_in_domain", "gain_out_of_domain", "published_mean",
-    "published_se", "difference", "p", "d_z", "p_above",
+    "published_se", "difference", "p", "d_z", "p_above", "seed_low", "seed_high", "failure_share",
+    "failure_low", "failure_high", "without_mean", "without_low", "without_high",
 }  # fmt: skip
 _YES_NO = {
     "higher_is_better",

@@ -11,11 +11,11 @@ import pandas as pd
 from mribench.report.captions import claim, failed_jobs
 from mribench.report.cells import metric_label, scale_of
 from mribench.report.defect_effects import defects_frame
-from mribench.report.formatting import NOTHING
+from mribench.report.formatting import NOTHING, one_line
 from mribench.report.label_subsets import subsets_sentence
 from mribench.report.load import RunData
 from mribench.report.manifest import profile_sentence, profiles_shown
-from mribench.report.model import Cell, CellStatus, Column, Row, Table
+from mribench.report.model import NO_INTERVAL, Cell, CellStatus, Column, Row, Table, seeds_of
 from mribench.statistics.effects import RESAMPLES
 
 NAME = "defects"
@@ -99,6 +99,8 @@ def _cells(cell: Any) -> Iterator[Cell]:
         digits=digits,
         low=cell.low,
         high=cell.high,
+        seeds=seeds_of(cell),
+        signed=True,
     )
     yield Cell(status="ok", text=cell.verdict or NOTHING)
     yield Cell(status="ok", text=_count(cell))
@@ -143,10 +145,11 @@ def _caption(run: RunData, frame: pd.DataFrame) -> tuple[str, ...]:
         f"Intervals: 95 %; {'; '.join(text for how, text in _HOW.items() if how in used)}."
         if used & set(_HOW)
         else "",
+        NO_INTERVAL if any(map(seeds_of, frame.itertuples(index=False))) else "",
         _FINDINGS if "findings" in kinds else "",
         _READING,
         _GAP if frame["gap_first"].notna().any() else "",
-        *(f"{defect['name']}: {defect['summary']}." for defect in measured),
+        *(f"{defect['name']}: {one_line(defect['summary'])}." for defect in measured),
         *_not_measured(measured, frame),
         subsets_sentence(run.cells, frame),
         _incomplete(frame),

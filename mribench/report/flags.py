@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mribench.report.cells import row_labels
+from mribench.report.formatting import one_line
 from mribench.report.load import RunData
 
 COLLAPSED = "†"
@@ -86,7 +87,7 @@ def _in_seeds(pretrained: pd.DataFrame, meant: pd.Series, why: str) -> dict[str,
     for row, jobs in pretrained.assign(meant=meant).groupby("row", sort=False):
         bad = jobs[jobs["meant"]]
         if len(bad):
-            reasons = "; ".join(dict.fromkeys(bad[why].dropna()))
+            reasons = "; ".join(dict.fromkeys(map(one_line, bad[why].dropna())))
             found[str(row)] = f"in {len(bad)} of {len(jobs)} seeds" + (f" ({reasons})" if reasons else "")
     return found
 

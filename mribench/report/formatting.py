@@ -34,13 +34,29 @@ _ROUNDING = 1e-12
 """A spread of less than this share of the mean is what floating point leaves of none."""
 
 
+_MOST_MORE = 2
+"""How many decimals more than usual a small spread gets: six after a mean of 357 would help nobody."""
+
+
 def digits_for(se: float, digits: int, mean: float = 0.0) -> int:
-    """Return the decimals that show ``se``: ``digits``, or more where it would print as 0.0."""
+    """Return the decimals that show ``se``: ``digits``, or up to two more where it would print as 0.0."""
     if not math.isfinite(se) or se <= _ROUNDING * abs(mean):
         return digits
-    while round(se, digits) == 0:
-        digits += 1
-    return digits
+    more = (digits + extra for extra in range(_MOST_MORE + 1) if round(se, digits + extra) > 0)
+    return next(more, digits)
+
+
+def spread_text(se: float, digits: int, mean: float = 0.0) -> str:
+    """Return ``± 0.03``, or ``± <0.01`` for what is too small for the decimals of its mean; empty for NaN."""
+    if math.isnan(se):
+        return ""
+    small = round(se, digits) == 0 and se > _ROUNDING * abs(mean)
+    return f" ± <{10.0**-digits:.{digits}f}" if small else f" ± {se:.{digits}f}"
+
+
+def one_line(text: str) -> str:
+    """Return a text of somebody else's for a sentence: on one line, without a full stop at its end."""
+    return " ".join(text.split()).removesuffix(".")
 
 
 def _value_text(cell: Cell) -> str:
@@ -48,11 +64,21 @@ def _value_text(cell: Cell) -> str:
         return "n/a"
     if not math.isnan(cell.low):
         return _interval_text(cell)
+    if cell.signed and cell.seeds:
+        return _seeds_text(cell)
     se = cell.se * cell.scale
     digits = digits_for(se, cell.digits, cell.mean * cell.scale)
     # + 0.0, so that what rounds to zero has no minus
     mean = f"{round(cell.mean * cell.scale, digits) + 0.0:.{digits}f}"
-    return mean if math.isnan(se) else f"{mean} ± {se:.{digits}f}"
+    return f"{mean}{spread_text(se, digits, cell.mean * cell.scale)}"
+
+
+def _seeds_text(cell: Cell) -> str:
+    mean, first, second = (
+        f"{round(value * cell.scale, cell.digits) + 0.0:+.{cell.digits}f}"
+        for value in (cell.mean, *(cell.seeds or ()))
+    )
+    return f"{mean} (seeds: {first}, {second})"
 
 
 def _interval_text(cell: Cell) -> str:

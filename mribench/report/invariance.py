@@ -148,6 +148,9 @@ def _marks(frame: pd.DataFrame) -> pd.Series:
     marks = pd.Series("none", index=frame.index, dtype=object)
     for (_, _, metric), family in frame[frame["status"] == "ok"].groupby([*_PLACE, "metric"], sort=False):
         higher = MEASURES[str(metric)].higher_is_better
+        # as in other tables: a row that lacks seeds or subjects which others have is out
+        whole = [family[name].eq(family[name].max()) for name in ("n_seeds", "n_subjects")]
+        family = family[whole[0] & whole[1]]
         if higher is not None:
             found = mark(family["mean"].tolist(), higher_is_better=higher)
             marks.update(pd.Series(found, index=family.index, dtype=object))

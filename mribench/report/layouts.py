@@ -21,7 +21,7 @@ from mribench.report.flags import Flags, flags
 from mribench.report.invariance import NAME as INVARIANCE
 from mribench.report.invariance import invariance_table
 from mribench.report.load import RunData
-from mribench.report.model import Cell, Column, Row, Table, interval_of
+from mribench.report.model import Cell, Column, Row, Table, interval_of, seeds_of
 from mribench.report.over_identity import NAME as OVER_IDENTITY
 from mribench.report.over_identity import over_identity_table
 
@@ -159,7 +159,7 @@ def _cell(cell: Any) -> Cell | None:
     scale, digits = scale_of(cell)
     return Cell(
         cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
-        cell.status, cell.mark, scale, digits, interval=interval_of(cell),
+        cell.status, cell.mark, scale, digits, interval=interval_of(cell), seeds=seeds_of(cell),
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from mribench.records import (
 )
 from mribench.report.digests import of_one_split
 from mribench.report.embedded import planned_embeds
+from mribench.report.formatting import one_line
 from mribench.report.label_subsets import of_one_choice
 from mribench.report.manifest import merge
 from mribench.report.marking import Marking
@@ -113,7 +114,9 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
         jobs=_job_rows(jobs, dict.fromkeys(trained), shown["key"]),
         cells=cells[~varied].reset_index(drop=True),
         status=status,
-        reasons={job["id"]: statuses[job["key"]].reason for job in planned if job["key"] in statuses},
+        reasons={
+            job["id"]: one_line(statuses[job["key"]].reason) for job in planned if job["key"] in statuses
+        },
         superseded=superseded,
         mixed=mixed,
         invariance=read_rows(jobs, embedded, "invariance.parquet", INVARIANCE_SCHEMA),

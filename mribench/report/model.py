@@ -27,12 +27,13 @@ class Cell:
         mark: best or second of those it competes with.
         scale: factor to what is shown, 100 for shares.
         digits: decimals shown.
-        low: lower end of the 95 % interval of a difference, which is shown with its sign; NaN where there is
-            none.
+        low: lower end of the 95 % interval of a difference; NaN where there is none.
         high: its upper end.
         text: what is shown in place of all that, None to show the numbers.
         interval: 95 % interval of a mean or a ratio, unscaled; None where there is none. Pages show it below
             the number and downloads have it; in other formats it is not printed.
+        seeds: the means of two seeds, unscaled, which leave no interval; shown in its place.
+        signed: whether it is a difference, shown with its sign.
     """
 
     mean: float = math.nan
@@ -49,6 +50,19 @@ class Cell:
     high: float = math.nan
     text: str | None = None
     interval: tuple[float, float] | None = None
+    seeds: tuple[float, float] | None = None
+    signed: bool = False
+
+
+NO_INTERVAL = "Two seeds: no interval; the two seeds' own means stand in its place."
+
+
+def seeds_of(estimate: Any) -> tuple[float, float] | None:
+    """Return the means of the two seeds of an estimate without an interval; None where it has other seeds."""
+    if getattr(estimate, "n_seeds", 0) != 2 or interval_of(estimate):
+        return None
+    low, high = getattr(estimate, "seed_low", math.nan), getattr(estimate, "seed_high", math.nan)
+    return (float(low), float(high)) if math.isfinite(low) and math.isfinite(high) else None
 
 
 def interval_of(estimate: Any) -> tuple[float, float] | None:

@@ -13,14 +13,14 @@ from mribench.report.captions import state, whose
 from mribench.report.cells import LEADERBOARD, by_policy, cell_frame, metric_label, scale_of, selected
 from mribench.report.flags import flags
 from mribench.report.load import RunData
-from mribench.report.model import Cell, Column, Row, Table
+from mribench.report.model import NO_INTERVAL, Cell, Column, Row, Table, seeds_of
 from mribench.statistics import subject_means
 from mribench.statistics.difference import difference_of
-from mribench.statistics.scores import complete, counted
-from mribench.statistics.tables import single_table
+from mribench.statistics.scores import counted
+from mribench.statistics.tables import complete, single_table
 
 NAME = "over-identity"
-COLUMNS = ("low", "high", "p", "d_z", "p_above", "scope")
+COLUMNS = ("low", "high", "p", "d_z", "p_above", "scope", "seed_low", "seed_high")
 """What its rows have beside those of other tables; ``mean`` and ``se`` are those of the difference."""
 _IDENTITY = "identity"
 _CELL = ["task", "fraction", "metric"]
@@ -104,7 +104,8 @@ def over_identity_table(run: RunData) -> Table:
 def _caption(run: RunData, frame: pd.DataFrame, notes: Sequence[str]) -> tuple[str, ...]:
     if frame.empty:
         return ("Nothing is planned: no task has the reference arm identity.",)
-    return (_WHAT.format(whose=whose(frame, run, LEADERBOARD)), *state(run, frame, notes))
+    two = (NO_INTERVAL,) if frame["n_seeds"].eq(2).any() else ()
+    return (_WHAT.format(whose=whose(frame, run, LEADERBOARD)), *two, *state(run, frame, notes))
 
 
 def _place(cell: Any) -> tuple[str, ...]:
@@ -118,5 +119,5 @@ def _cell(cell: Any) -> Cell | None:
     return Cell(
         cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
         cell.status, "none", scale, digits,
-        low=cell.low, high=cell.high,
+        low=cell.low, high=cell.high, seeds=seeds_of(cell), signed=True,
     )  # fmt: skip

@@ -30,7 +30,7 @@ class Difference:
         difference: mean over the complete seed × subject table of differences.
         se: its crossed standard error.
         df: Satterthwaite's degrees of freedom of ``se``.
-        low: lower end of the interval (``intervals``).
+        low: lower end of the interval (``intervals``); NaN where there is none.
         high: its upper end.
         p: two-sided p of the same test: below 0.05 where the 95 % interval leaves out 0.
         d_z: difference / standard deviation of one paired difference, of a new seed and a new subject (Cohen
@@ -41,6 +41,8 @@ class Difference:
         n_pairs: their product.
         n_missing_pairs: pairs, of all seeds × all subjects of the two, without a difference.
         scope: what it may be said about.
+        seed_low: the lowest difference of one seed; NaN without two seeds.
+        seed_high: the highest.
     """
 
     difference: float
@@ -56,6 +58,8 @@ class Difference:
     n_pairs: int
     n_missing_pairs: int
     scope: Scope
+    seed_low: float = math.nan
+    seed_high: float = math.nan
 
 
 DIFFERENCE_COLUMNS = [field.name for field in fields(Difference)]
@@ -91,6 +95,8 @@ def difference_of(table: np.ndarray, level: float = LEVEL, *, n_missing_pairs: i
         n_pairs=table.size,
         n_missing_pairs=n_missing_pairs,
         scope=scope_of(found.n_seeds, found.n_subjects),
+        seed_low=found.seed_low,
+        seed_high=found.seed_high,
     )
 
 

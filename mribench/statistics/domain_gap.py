@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mribench.statistics.crossed import mean_squares
-from mribench.statistics.intervals import LEVEL, half_width, p_value
-from mribench.statistics.scores import complete
-from mribench.statistics.tables import seed_subject_table
+from mribench.statistics.intervals import LEVEL, half_width, p_value, seed_range, tells
+from mribench.statistics.tables import complete, seed_subject_table
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,8 @@ class Gap:
         n_seeds: seeds that both have.
         n_inside: subjects in the domain.
         n_outside: subjects out of it.
+        seed_low: the lowest gap of one seed; NaN without two seeds.
+        seed_high: the highest.
     """
 
     gap: float
@@ -41,6 +42,8 @@ class Gap:
     n_seeds: int
     n_inside: int
     n_outside: int
+    seed_low: float = math.nan
+    seed_high: float = math.nan
 
 
 def gap(inside: pd.DataFrame, outside: pd.DataFrame, level: float = LEVEL) -> Gap:
@@ -79,7 +82,11 @@ def gap_of(first: np.ndarray, second: np.ndarray, level: float = LEVEL) -> Gap:
     inside, outside = (float(table.mean()) if table.size else math.nan for table in (first, second))
     found = inside - outside
     terms, df = gap_spread(first, second)
-    half = float(half_width(terms, df, level))
+    told = tells(min(len(first), len(second)), first.shape[1], second.shape[1])
+    half = float(half_width(terms, df, level)) if told else math.nan
+    same = len(first) == len(second) and min(first.size, second.size)
+    by_seed = first.mean(axis=1) - second.mean(axis=1) if same else np.empty(0)
+    seed_low, seed_high = seed_range(by_seed)
     return Gap(
         gap=found,
         se=math.sqrt(terms.sum()),
@@ -91,6 +98,8 @@ def gap_of(first: np.ndarray, second: np.ndarray, level: float = LEVEL) -> Gap:
         n_seeds=min(len(first), len(second)),
         n_inside=first.shape[1],
         n_outside=second.shape[1],
+        seed_low=seed_low,
+        seed_high=seed_high,
     )
 
 

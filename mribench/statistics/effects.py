@@ -35,6 +35,8 @@ class Effect:
         n_subjects_with: subjects behind the mean with it.
         n_subjects_total: subjects that there are rows of without it.
         gone: arms of which the defect leaves nothing.
+        seed_low: the lowest difference of one seed; NaN without two seeds.
+        seed_high: the highest.
     """
 
     without: float = math.nan
@@ -50,6 +52,8 @@ class Effect:
     n_subjects_with: int = 0
     n_subjects_total: int = 0
     gone: tuple[str, ...] = ()
+    seed_low: float = math.nan
+    seed_high: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,8 @@ def _paired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effect:
         se=found.se,
         low=found.low,
         high=found.high,
+        seed_low=found.seed_low,
+        seed_high=found.seed_high,
         how="paired",
         arms=_by_arm(arms, before, after),
         n_seeds=found.n_seeds,
@@ -196,6 +202,8 @@ def _unpaired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effec
         se=found.se,
         low=found.low,
         high=found.high,
+        seed_low=found.seed_low,
+        seed_high=found.seed_high,
         how="unpaired",
         arms=_by_arm(arms, *(side.whole() for side in sides)),
         n_seeds=found.n_seeds,

@@ -11,8 +11,8 @@ import pandas as pd
 from scipy import integrate
 
 from mribench.statistics.intervals import LEVEL, Interval, crossed_interval
-from mribench.statistics.scores import complete
-from mribench.statistics.tables import SEED, SUBJECT, VALUE, seed_subject_table
+from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf, unbounded
+from mribench.statistics.tables import SEED, SUBJECT, VALUE, complete, seed_subject_table
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Area(Interval):
         fractions: label fractions of the curve, ascending.
     """
 
-    n_missing_pairs: int
-    fractions: tuple[float, ...]
+    n_missing_pairs: int = 0
+    fractions: tuple[float, ...] = ()
 
     @property
     def area(self) -> float:
@@ -60,16 +60,17 @@ def areas(means: pd.DataFrame) -> pd.DataFrame:
     return wide.index.to_frame(index=False).assign(**{VALUE: found})
 
 
-def label_efficiency(means: pd.DataFrame, level: float = LEVEL) -> Area:
+def label_efficiency(means: pd.DataFrame, level: float = LEVEL, value_range: Range = UNBOUNDED) -> Area:
     """Return the normalised area of one method over seeds and subjects, with its interval.
 
     Args:
         means: rows of ``subject_means`` by ``fraction`` of one method, place and metric.
         level: confidence level.
+        value_range: of the metric.
     """
     found = areas(means)
     table = seed_subject_table(found).to_numpy()
-    interval = crossed_interval(complete(table), level)
+    interval = crossed_interval(complete(table), level, value_range)
     return Area(
         **asdict(interval),
         n_missing_pairs=int(np.isnan(table).sum()),
@@ -77,7 +78,9 @@ def label_efficiency(means: pd.DataFrame, level: float = LEVEL) -> Area:
     )
 
 
-def label_efficiencies(means: pd.DataFrame, by: Sequence[str], level: float = LEVEL) -> pd.DataFrame:
+def label_efficiencies(
+    means: pd.DataFrame, by: Sequence[str], level: float = LEVEL, range_of: RangeOf = unbounded
+) -> pd.DataFrame:
     """Return one row per group: the columns ``by`` and the fields of ``Area``, its ``mean`` as ``area``.
 
     Args:
@@ -85,10 +88,11 @@ def label_efficiencies(means: pd.DataFrame, by: Sequence[str], level: float = LE
             trained) have no curve and are left out.
         by: columns that make up a group.
         level: confidence level.
+        range_of: the value range of a group.
     """
-    rows = [
-        {**dict(zip(by, key, strict=True)), **asdict(label_efficiency(group, level))}
-        for key, group in means.dropna(subset=["fraction"]).groupby(list(by), dropna=False, sort=False)
-    ]
+    rows = []
+    for key, group in means.dropna(subset=["fraction"]).groupby(list(by), dropna=False, sort=False):
+        here = dict(zip(by, key, strict=True))
+        rows.append({**here, **asdict(label_efficiency(group, level, range_of(here)))})
     found = pd.DataFrame(rows, columns=[*by, *(field.name for field in fields(Area))])
     return found.rename(columns={"mean": "area"})

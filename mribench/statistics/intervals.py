@@ -21,6 +21,7 @@ import numpy as np
 from scipy import special
 
 from mribench.statistics.crossed import mean_and_se, mean_squares
+from mribench.statistics.ranges import UNBOUNDED, Range, ends
 
 LEVEL = 0.95
 """Confidence level of the intervals."""
@@ -36,10 +37,12 @@ class Interval:
         mean: over the table; NaN where it is empty.
         se: standard error as tables show it (``crossed.mean_and_se``); NaN where there is none.
         df: Satterthwaite's degrees of freedom of ``se``. The interval does not rest on them.
-        low: lower end of the interval; NaN where there is none.
+        low: lower end of the interval; NaN where there is none (``tells``).
         high: its upper end.
         n_seeds: seeds in the table.
         n_subjects: subjects in the table.
+        seed_low: the lowest mean of one seed; NaN without two seeds.
+        seed_high: the highest.
     """
 
     mean: float
@@ -49,6 +52,22 @@ class Interval:
     high: float
     n_seeds: int
     n_subjects: int
+    seed_low: float = math.nan
+    seed_high: float = math.nan
+
+
+def tells(n_seeds: int, *n_subjects: int) -> bool:
+    """Whether an interval over so many seeds and subjects says anything.
+
+    Two seeds or two subjects leave one degree of freedom, at which Student's t is 12.7: there is no interval,
+    and the seeds' own means are shown instead. With one seed it is over subjects, about these checkpoints.
+    """
+    return n_seeds != 2 and min(n_subjects) > 2
+
+
+def seed_range(by_seed: np.ndarray) -> Range:
+    """Return the lowest and the highest of the means ``(S,)`` of single seeds; NaN without two."""
+    return (float(by_seed.min()), float(by_seed.max())) if len(by_seed) > 1 else (math.nan, math.nan)
 
 
 def spread(
@@ -128,7 +147,7 @@ def p_value(mean: np.ndarray | float, terms: np.ndarray, df: np.ndarray) -> np.n
     return np.where(known, found, np.nan)
 
 
-def crossed_interval(table: np.ndarray, level: float = LEVEL) -> Interval:
+def crossed_interval(table: np.ndarray, level: float = LEVEL, value_range: Range = UNBOUNDED) -> Interval:
     """Return the mean of a table ``(S, N)``, seeds along the rows, with its interval.
 
     With one seed the interval is Student's over subjects: valid for these checkpoints only.
@@ -136,8 +155,12 @@ def crossed_interval(table: np.ndarray, level: float = LEVEL) -> Interval:
     Args:
         table: scores without NaN.
         level: confidence level.
+        value_range: of the scores, in which the interval stays (``ranges``).
     """
     mean, se, df = mean_and_se(table)
-    half = float(half_width(*table_spread(table), level))
     n_seeds, n_subjects = table.shape
-    return Interval(mean, se, df, mean - half, mean + half, n_seeds, n_subjects)
+    low = high = math.nan
+    if tells(n_seeds, n_subjects):
+        low, high = ends(mean, float(half_width(*table_spread(table), level)), value_range)
+    by_seed = table.mean(axis=1) if n_subjects else np.empty(0)
+    return Interval(mean, se, df, low, high, n_seeds, n_subjects, *seed_range(by_seed))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
+from mribench.statistics.failures import Parts, parts_of
 from mribench.statistics.intervals import crossed_interval
-from mribench.statistics.tables import UNTRAINED, SeedSubjectTable, split_tables
+from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf, unbounded
+from mribench.statistics.tables import UNTRAINED, VALUE, SeedSubjectTable, complete, split_tables
 
 _COUNTS = ("n_rows", "n_failed", "n_empty", "n_both_empty")
 _ONE_EMPTY = ("pred-empty", "ref-empty")
@@ -23,15 +26,18 @@ FIXED_MM = 256.0
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean over seeds and subjects, and what stands behind it.
+class Estimate(Parts):
+    """A mean over seeds and subjects, and what stands behind it; ``Parts`` has the rest of its fields.
 
     Attributes:
         mean: over the complete seed × subject table; NaN when it is empty.
         se: crossed standard error; over subjects with one seed; NaN when there is none.
         df: degrees of freedom of ``se``. The interval does not rest on them.
-        low: lower end of the 95 % interval of the mean (``intervals``); NaN where there is none.
+        low: lower end of the 95 % interval of the mean (``intervals``); NaN where there is none, as with a
+            failure in it (``failures``).
         high: its upper end.
+        seed_low: the lowest mean of one seed; NaN without two seeds.
+        seed_high: the highest.
         n_subjects: subjects in the table.
         n_subjects_total: subjects that there are rows of.
         n_seeds: seeds in the table; 0 where nothing was trained.
@@ -42,22 +48,25 @@ class Estimate:
         n_missing_pairs: (seed, subject) pairs without a score, out of all seeds × all subjects.
     """
 
-    mean: float
-    se: float
-    df: float
-    low: float
-    high: float
-    n_subjects: int
-    n_subjects_total: int
-    n_seeds: int
-    n_rows: int
-    n_failed: int
-    n_empty: int
-    n_both_empty: int
-    n_missing_pairs: int
+    mean: float = math.nan
+    se: float = math.nan
+    df: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    n_subjects: int = 0
+    n_subjects_total: int = 0
+    n_seeds: int = 0
+    n_rows: int = 0
+    n_failed: int = 0
+    n_empty: int = 0
+    n_both_empty: int = 0
+    n_missing_pairs: int = 0
+    seed_low: float = math.nan
+    seed_high: float = math.nan
 
 
-ESTIMATE_COLUMNS = [field.name for field in fields(Estimate)]
+_PARTS = [field.name for field in fields(Parts)]
+ESTIMATE_COLUMNS = [field.name for field in fields(Estimate) if field.name not in _PARTS] + _PARTS
 
 
 def counted(scores: pd.DataFrame, policy: Policy = "penalty") -> pd.Series:
@@ -178,19 +187,12 @@ def _averaged(rows: pd.DataFrame, group: np.ndarray) -> tuple[pd.DataFrame, np.n
     return groups.agg(value=("value", "mean"), **counts).reset_index(drop=True), first
 
 
-def complete(table: np.ndarray) -> np.ndarray:
-    """Return the part of a table ``(S, N)`` without NaN: seeds with any score, subjects with all of those."""
-    there = ~np.isnan(table)
-    seeds = there.any(axis=1)
-    return table[seeds][:, there[seeds].all(axis=0)] if seeds.any() else np.empty((0, 0))
-
-
-def estimate(means: pd.DataFrame) -> Estimate:
+def estimate(means: pd.DataFrame, value_range: Range = UNBOUNDED) -> Estimate:
     """Return the estimate of one group of ``subject_means``.
 
     Seeds without any score are dropped; of the others, only subjects scored under every seed count.
     """
-    (row,) = estimates_of(means, []).to_dict("records")
+    (row,) = estimates_of(means, [], lambda _: value_range).to_dict("records")
     return Estimate(**{str(name): value for name, value in row.items()})
 
 
@@ -208,13 +210,25 @@ def estimates(
     return estimates_of(subject_means(scores, by, within, policy), by)
 
 
-def estimates_of(means: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Return one row per group of ``subject_means``: the columns ``by`` and the fields of ``Estimate``."""
+def estimates_of(means: pd.DataFrame, by: Sequence[str], range_of: RangeOf = unbounded) -> pd.DataFrame:
+    """Return one row per group of ``subject_means``: the columns ``by`` and the fields of ``Estimate``.
+
+    Args:
+        means: rows of ``subject_means``.
+        by: columns that make up a group.
+        range_of: the value range of a group, in which its intervals stay.
+    """
     heads, number = numbered(means, by)
     counts = means[list(_COUNTS)].groupby(number).sum().reindex(heads.index, fill_value=0)
     tables = split_tables(means, number, len(heads))
-    rows = [_of_table(table) for table in tables]
-    return heads.join(pd.DataFrame(rows, index=heads.index).join(counts)[ESTIMATE_COLUMNS])
+    failed = split_tables(means.assign(**{VALUE: _failures(means)}), number, len(heads))
+    heads_of: list[Any] = heads.to_dict("records") if by else [{}]
+    rows = [
+        _of_table(table, empty.values, range_of(head))
+        for table, empty, head in zip(tables, failed, heads_of, strict=True)
+    ]
+    found = pd.DataFrame(rows, index=heads.index).join(counts)
+    return heads.join(found.reindex(columns=ESTIMATE_COLUMNS))
 
 
 def numbered(means: pd.DataFrame, by: Sequence[str]) -> tuple[pd.DataFrame, np.ndarray]:
@@ -232,11 +246,25 @@ def keys(frame: pd.DataFrame, columns: Sequence[str]) -> list[tuple[Any, ...]]:
     return [tuple(None if pd.isna(value) else value for value in row) for row in rows]
 
 
-def _of_table(table: SeedSubjectTable) -> dict[str, float]:
+def _failures(means: pd.DataFrame) -> np.ndarray:
+    """Return 1 for each (seed, subject) pair with an empty mask, 0 for the others; NaN without a score."""
+    unscored = means[VALUE].isna() | means["n_failed"].gt(0)
+    empty = means["n_empty"].gt(0) & means["n_failed"].eq(0)
+    return np.where(empty, 1.0, np.where(unscored, np.nan, 0.0))
+
+
+def _of_table(table: SeedSubjectTable, failed: np.ndarray, value_range: Range) -> dict[str, float]:
     kept = complete(table.values)
-    found = crossed_interval(kept)
+    found = crossed_interval(kept, value_range=value_range)
+    parts = parts_of(table.values, failed, value_range)
+    counted = {name: getattr(found, name) for name in ("mean", "se", "df", "low", "high")}
+    if parts.failure_share > 0:
+        counted |= {"low": math.nan, "high": math.nan}
     return {
-        **{name: getattr(found, name) for name in ("mean", "se", "df", "low", "high")},
+        **counted,
+        **asdict(parts),
+        "seed_low": found.seed_low,
+        "seed_high": found.seed_high,
         "n_subjects": kept.shape[1],
         "n_subjects_total": table.values.shape[1],
         "n_seeds": 0 if table.untrained else kept.shape[0],

@@ -37,6 +37,13 @@ class SeedSubjectTable:
         return list(self.seeds) == [UNTRAINED]
 
 
+def complete(table: np.ndarray) -> np.ndarray:
+    """Return the part of a table ``(S, N)`` without NaN: seeds with any score, subjects with all of those."""
+    there = ~np.isnan(table)
+    seeds = there.any(axis=1)
+    return table[seeds][:, there[seeds].all(axis=0)] if seeds.any() else np.empty((0, 0))
+
+
 def seed_subject_table(means: pd.DataFrame) -> pd.DataFrame:
     """Return the values as seeds × subjects, NaN where there is none or it is infinite.
 
@@ -71,6 +78,8 @@ def split_tables(means: pd.DataFrame, number: np.ndarray, groups: int) -> list[S
     Raises:
         ValueError: for two values of one (group, seed, subject).
     """
+    if not groups:
+        return []
     seed, seeds = pd.factorize(means[SEED], sort=True)
     subject, subjects = pd.factorize(means[SUBJECT], sort=True)
     value = means[VALUE].to_numpy(float)

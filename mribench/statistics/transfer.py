@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mribench.statistics.intervals import LEVEL, Interval, crossed_interval
+from mribench.statistics.intervals import LEVEL, Interval, crossed_interval, seed_range
+from mribench.statistics.ranges import UNBOUNDED, Range, ends
 from mribench.statistics.tables import aligned
 
 TRAIN, TEST = "train_sequence", "test_sequence"
@@ -35,7 +36,9 @@ class Transfer:
     missing: tuple[tuple[str, str], ...]
 
 
-def transfer(means: pd.DataFrame, *, higher_is_better: bool, level: float = LEVEL) -> Transfer:
+def transfer(
+    means: pd.DataFrame, *, higher_is_better: bool, level: float = LEVEL, value_range: Range = UNBOUNDED
+) -> Transfer:
     """Return the summary of one method's transfer matrix over the sequences it was trained and tested on.
 
     Each cell has the same weight. Of each seed and subject the diagonal and the other cells are averaged,
@@ -47,6 +50,7 @@ def transfer(means: pd.DataFrame, *, higher_is_better: bool, level: float = LEVE
             site, fraction and metric. Test sequences that were not trained on are not of the matrix.
         higher_is_better: the direction of the metric.
         level: confidence level.
+        value_range: of the metric.
     """
     tested = set(means[TEST])
     sequences = [name for name in dict.fromkeys(means[TRAIN].dropna()) if name in tested]
@@ -68,8 +72,8 @@ def transfer(means: pd.DataFrame, *, higher_is_better: bool, level: float = LEVE
     own, other = kept[diagonal].mean(axis=0), kept[~diagonal].mean(axis=0)
     upper, lower = (other, own) if higher_is_better else (own, other)
     return Transfer(
-        own=crossed_interval(own, level),
-        other=crossed_interval(other, level),
+        own=crossed_interval(own, level, value_range),
+        other=crossed_interval(other, level, value_range),
         ratio=ratio_of(upper, lower, level),
         matrix=matrix,
         missing=missing,
@@ -82,12 +86,7 @@ def ratio_of(upper: np.ndarray, lower: np.ndarray, level: float = LEVEL) -> Inte
         return _EMPTY
     ratio = float(upper.mean() / lower.mean())
     linear = crossed_interval((upper - ratio * lower) / lower.mean(), level)
-    return Interval(
-        ratio,
-        linear.se,
-        linear.df,
-        ratio + linear.low,
-        ratio + linear.high,
-        linear.n_seeds,
-        linear.n_subjects,
-    )
+    low, high = ends(ratio, linear.high - linear.mean, (0.0, math.inf))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        by_seed = seed_range(upper.mean(axis=1) / lower.mean(axis=1))
+    return Interval(ratio, linear.se, linear.df, low, high, linear.n_seeds, linear.n_subjects, *by_seed)

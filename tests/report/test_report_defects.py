@@ -63,25 +63,30 @@ def text_of(run: RunData, name: str = "defects") -> str:
 def test_the_effect_of_jobs_that_differ(tmp_path: Path) -> None:
     by = {"base": 0.10, "seqinv": 0.20, "scratch": 0.30}
     benchmark = Benchmark(
-        shifted(by, 0.01), measured=DROPOUT, references=("scratch", "identity"), tables=("defects",)
-    )
+        shifted(by, 0.01), measured=DROPOUT, references=("scratch", "identity"), tables=("defects",),
+        seeds=(0, 1, 2),
+    )  # fmt: skip
     run = load_run(benchmark.write(tmp_path))
     found = one(run)
-    # arms averaged: 0.2 at seed 0, 0.21 at seed 1; no subject or residual part
-    assert found["difference"] == pytest.approx(0.205)
-    assert found["se"] == pytest.approx(0.005)
-    low, high = stats.t.interval(0.95, 1, 0.205, 0.005)  # the seeds' term alone
+    # arms averaged: 0.2 at seed 0, 0.21 and 0.22 at the next; no subject or residual part
+    assert found["difference"] == pytest.approx(0.21)
+    assert found["se"] == pytest.approx(0.01 / math.sqrt(3))
+    low, high = stats.t.interval(0.95, 2, 0.21, 0.01 / math.sqrt(3))  # the seeds' term alone
     assert (found["low"], found["high"]) == pytest.approx((low, high))
-    assert found["without"] == pytest.approx((0.5 + 0.6 + 0.4) / 3 + 0.1 + 0.01)
-    assert (found["n_arms"], found["n_seeds"], found["n_subjects"], found["how"]) == (3, 2, 3, "paired")
+    assert found["without"] == pytest.approx((0.5 + 0.6 + 0.4) / 3 + 0.1 + 0.02)
+    assert (found["n_arms"], found["n_seeds"], found["n_subjects"], found["how"]) == (3, 3, 3, "paired")
     assert (found["status"], found["verdict"]) == ("ok", "flatters")
     assert (found["gap_first"], found["gap_second"]) == ("seqinv", "base")  # frozen arms only
     assert (found["gap_without"], found["gap_with_defect"]) == pytest.approx((0.1, 0.2))
     text = text_of(run)
-    assert "+20.5 [14.1, 26.9]" in text
+    assert "+21.0 [18.5, 23.5]" in text
     assert "+10.0 (seqinv - base: +10.0 → +20.0)" in text
-    assert "3×2×3 paired" in text
+    assert "3×3×3 paired" in text
     assert "active-dropout: what active-dropout does." in text
+    two = load_run(replace(benchmark, seeds=(0, 1)).write(tmp_path / "two"))
+    assert (one(two)["verdict"], math.isnan(one(two)["low"])) == ("", True)
+    assert "+20.5 (seeds: +20.0, +21.0)" in text_of(two)
+    assert "Two seeds: no interval" in text_of(two)
 
 
 def test_without_the_defect_is_the_mean_of_the_leaderboard(tmp_path: Path) -> None:
@@ -111,8 +116,9 @@ def test_the_verdict_follows_the_direction(
     tmp_path: Path, metric: dict[str, Any], shift: float, verdict: str
 ) -> None:
     benchmark = Benchmark(
-        shifted(dict.fromkeys(BASE, shift)), {"t": task([metric])}, measured=DROPOUT, references=("identity",)
-    )
+        shifted(dict.fromkeys(BASE, shift)), {"t": task([metric])}, measured=DROPOUT, seeds=(0, 1, 2),
+        references=("identity",),
+    )  # fmt: skip
     assert one(load_run(benchmark.write(tmp_path)))["verdict"] == verdict
 
 
@@ -122,7 +128,7 @@ def test_an_interval_over_zero_has_no_verdict(tmp_path: Path) -> None:
             {"a": 0.2, "b": -0.1, "c": 0.0}[subject] if "+" in cell["profile"] else 0.0
         )
 
-    found = one(load_run(Benchmark(score, measured=DROPOUT).write(tmp_path)))
+    found = one(load_run(Benchmark(score, measured=DROPOUT, seeds=(0, 1, 2)).write(tmp_path)))
     assert found["low"] < 0 < found["high"]
     assert found["verdict"] == ""
 
@@ -332,7 +338,7 @@ def test_a_defect_that_changes_no_job_and_a_benchmark_that_measures_none(tmp_pat
 
 def test_every_format_has_the_interval(tmp_path: Path) -> None:
     benchmark = Benchmark(
-        shifted({"base": 0.1, "seqinv": 0.2}, 0.01), measured={**DROPOUT, "pooled-rows": {}}
+        shifted({"base": 0.1, "seqinv": 0.2}, 0.01), measured={**DROPOUT, "pooled-rows": {}}, seeds=(0, 1, 2)
     )
     run = load_run(benchmark.write(tmp_path))
     row = one(run, defect="active-dropout")

@@ -49,7 +49,7 @@ GOLDEN = """\
 
 - Mean ± SE on the site and sequence trained on; tissue: 3 subjects; lesion: 3 subjects; 1–2 seeds.
 - SE: crossed random effects of seed and subject, labels and sessions averaged within a subject, complete (seed, subject) pairs only; over subjects where nothing was trained.
-- Bold: best; underlined: second; of all rows but identity, by unrounded means, without incomplete cells.
+- Bold: best; underlined: second; of all rows but identity, by unrounded means over the same seeds and subjects; a cell that is incomplete or lacks what others have is out.
 - Empty masks: one empty counts as the metric's penalty; both empty, left out: none.
 - Label subsets: one draw, so given these n subjects (n=2); what another draw would change is in no SE, interval or p.
 - Incomplete: cells partial: 2.
@@ -219,14 +219,17 @@ def test_names_with_rich_markup_are_printed_as_they_are() -> None:
         (TableCell(0.8234, 0.0091, 65, 65, status="ok", scale=100), "82.3 ± 0.9"),
         (TableCell(0.8234, 0.0091, 63, 65, status="ok", scale=100), "82.3 ± 0.9 [63/65]"),
         (TableCell(0.8234, 0.0002, 65, 65, status="ok", scale=100), "82.34 ± 0.02"),
-        (TableCell(0.8234, 0.000002, 65, 65, status="ok", scale=100), "82.3400 ± 0.0002"),
+        (TableCell(0.8234, 0.000002, 65, 65, status="ok", scale=100), "82.3 ± <0.1"),
         (TableCell(0.8234, 0.0, 65, 65, status="ok", scale=100), "82.3 ± 0.0"),
         (TableCell(0.8234, math.nan, 1, 1, status="ok", scale=100), "82.3"),
         (TableCell(math.nan, math.nan, 0, 0, status="ok"), "n/a"),
         (TableCell(math.inf, math.nan, 2, 2, status="ok"), "inf"),
         (TableCell(0.205, status="ok", scale=100, low=0.141, high=0.269), "+20.5 [14.1, 26.9]"),
         (TableCell(-0.2, status="ok", low=-0.3, high=-0.1), "-0.2 [-0.3, -0.1]"),
-        (TableCell(-1e-9, status="ok", low=-1e-9, high=1e-9), "-0.000000001 [-0.000000001, 0.000000001]"),
+        (TableCell(-1e-9, status="ok", low=-1e-9, high=1e-9), "+0.0 [0.0, 0.0]"),
+        (TableCell(357.1234, 2e-6, 3, 3, status="ok", digits=2), "357.12 ± <0.01"),
+        (TableCell(357.1234, 2e-3, 3, 3, status="ok", digits=2), "357.123 ± 0.002"),
+        (TableCell(0.2, 0.1, status="ok", seeds=(0.1, 0.3), signed=True), "+0.2 (seeds: +0.1, +0.3)"),
         (TableCell(-1e-9, status="ok", low=-0.3, high=0.3), "+0.0 [-0.3, 0.3]"),
         (TableCell(2.0, 0, 3, 4, 1, 2, "partial", low=1.0, high=3.0), "+2.0 [1.0, 3.0] [3/4] (partial 1/2)"),
         (TableCell(-1e-9, status="ok", digits=2), "0.00"),
@@ -245,9 +248,9 @@ def test_text_of_cells(cell: TableCell | None, expected: str) -> None:
 def test_digits_grow_only_where_the_se_would_vanish() -> None:
     assert digits_for(0.06, 1) == 1
     assert digits_for(0.04, 1) == 2
-    assert digits_for(4e-9, 1) == 9
+    assert digits_for(0.0006, 1) == 3
+    assert digits_for(4e-9, 1) == 1, "six more decimals help nobody"
     assert digits_for(0.0, 1) == digits_for(math.nan, 1) == digits_for(math.inf, 1) == 1
-    assert digits_for(4e-9, 1, 80.0) == 9
     assert digits_for(1e-14, 1, 80.0) == 1, "rounding, not a spread"
     same = TableCell(-0.8, status="ok", digits=2, low=-0.8 - 1e-16, high=-0.8 + 1e-16)
     assert cell_text(same) == "-0.80 [-0.80, -0.80]"

@@ -15,7 +15,7 @@ from mribench.statistics import mean_and_se, subject_means
 from mribench.statistics.domain_gap import gap_of
 from mribench.statistics.effects import Effect, change, largest_gap_change, policy_change
 from mribench.statistics.findings import false_findings
-from mribench.statistics.intervals import crossed_interval, p_value, table_spread
+from mribench.statistics.intervals import crossed_interval, half_width, p_value, table_spread
 from mribench.statistics.scores import counted
 
 NAN = math.nan
@@ -48,19 +48,23 @@ def test_one_seed_and_arm_is_scipys_paired_t_test() -> None:
 
 
 def test_several_seeds_by_hand() -> None:
-    without = np.array([[1.0, 2.0, 3.0], [2.0, 2.0, 4.0]])
-    shift = np.array([[0.5, 0.7, 0.9], [1.5, 1.7, 1.9]])  # no interaction: seed SD and subject SD alone
+    without = np.array([[1.0, 2.0, 3.0], [2.0, 2.0, 4.0], [0.0, 1.0, 1.0]])
+    # no interaction: seed SD and subject SD alone
+    shift = np.array([[0.5, 0.7, 0.9], [1.5, 1.7, 1.9], [1.0, 1.2, 1.4]])
     found = change(means({"m": without}), means({"m": without + shift}))
-    # differences: variance of seed means 0.5, of subject means 0.04, none left over
+    # differences: variance of seed means 0.25, of subject means 0.04, none left over
     assert found.difference == pytest.approx(1.2)
-    assert found.se == pytest.approx(math.sqrt(0.5 / 2 + 0.04 / 3))
-    half = math.sqrt(stats.t.ppf(0.975, 1) ** 2 * 0.5 / 2 + stats.t.ppf(0.975, 2) ** 2 * 0.04 / 3)
+    assert found.se == pytest.approx(math.sqrt(0.25 / 3 + 0.04 / 3))
+    half = stats.t.ppf(0.975, 2) * math.sqrt(0.25 / 3 + 0.04 / 3)
     assert (found.low, found.high) == pytest.approx((1.2 - half, 1.2 + half))
+    two = change(means({"m": without[:2]}), means({"m": (without + shift)[:2]}))
+    assert math.isnan(two.low), "two seeds leave no interval"
+    assert (two.seed_low, two.seed_high) == pytest.approx((0.7, 1.7))
 
 
 def test_arms_are_averaged_within_each_seed_and_subject() -> None:
-    zeros = np.zeros((2, 3))
-    shifts = {"m": np.array([[1.0, 2, 3], [1, 2, 3]]), "n": np.array([[3.0, 2, 1], [3, 2, 1]])}
+    zeros = np.zeros((3, 3))
+    shifts = {"m": np.array([[1.0, 2, 3]] * 3), "n": np.array([[3.0, 2, 1]] * 3)}
     found = change(means({"m": zeros, "n": zeros}), means(shifts))
     assert (found.difference, found.se) == (2.0, 0.0)  # the arms' subject effects cancel
     assert (found.low, found.high) == (2.0, 2.0)
@@ -197,8 +201,8 @@ def test_intervals_cover_and_tests_err_as_they_say_with_few_seeds(
         found = crossed_interval(table)
         if draw < THROUGH:
             effect = change(means({"m": without}, names), means({"m": table}, names))
-            assert (effect.low, effect.high) == pytest.approx((found.low, found.high))
-        new += found.low <= 0 <= found.high
+            assert (effect.low, effect.high) == pytest.approx((found.low, found.high), nan_ok=True)
+        new += bool(abs(found.mean) <= half_width(*table_spread(table)))  # not shown with two seeds
         tests += bool(p_value(found.mean, *table_spread(table)) < 0.05)
         old += abs(table.mean()) <= by_the_old_rule(table)
     assert new / DRAWS >= 0.94

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.material import Material, Panel
-from mribench.report.figures.style import CUT, PAPER, cut_ends, focus, legend_of_rows, panels, tag
-from mribench.statistics.intervals import Interval
+from mribench.report.figures.style import CUT, PAPER, cut_ends, focus, halves_of, legend_of_rows, panels, tag
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,10 +68,10 @@ def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure
             look = material.looks[row]
             at = mine["fraction"].astype(float).to_numpy() * 100 * span**apart
             intervals = [material.interval(row, panel, fraction) for fraction in mine["fraction"]]
-            halves = [_half(interval) for interval in intervals]
+            halves = np.array([halves_of(interval) for interval in intervals]).T * panel.scale
             drawn = ax.errorbar(
                 at, mine["mean"] * panel.scale,
-                yerr=[half * panel.scale for half in halves], color=look.colour, marker=look.marker,
+                yerr=halves, color=look.colour, marker=look.marker,
                 markersize=5.5, markeredgecolor=PAPER, markeredgewidth=0.7, linewidth=1.6, elinewidth=1.1,
                 label=row,
             )  # fmt: skip
@@ -90,10 +89,6 @@ def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure
         ax.set_ylabel(panel.label)
     legend_of_rows(figure, axes, material.rows)
     return figure
-
-
-def _half(interval: Interval | None) -> float:
-    return math.nan if interval is None else interval.high - interval.mean
 
 
 def _nowhere():  # type: ignore[no-untyped-def]

@@ -18,6 +18,8 @@ from mribench.report.cells import (
     is_share,
     metric_frame,
     metric_label,
+    range_of,
+    ranges,
     row_labels,
     row_order,
     selected,
@@ -25,9 +27,8 @@ from mribench.report.cells import (
 )
 from mribench.report.figures.style import Look, looks
 from mribench.report.load import RunData
-from mribench.statistics.intervals import Interval, crossed_interval
-from mribench.statistics.scores import complete
-from mribench.statistics.tables import seed_subject_table
+from mribench.statistics.ranges import UNBOUNDED, Range
+from mribench.statistics.scores import estimates_of
 
 SITES = Question(in_domain=False, own_sequence=True, average_sequences=True)
 SEQUENCES = Question(in_domain=True, own_sequence=False)
@@ -46,6 +47,7 @@ class Panel:
         digits: decimals shown.
         higher_is_better: the direction.
         unit: of the metric; empty where it has none.
+        value_range: of the metric.
     """
 
     task: str
@@ -56,6 +58,7 @@ class Panel:
     digits: int
     higher_is_better: bool
     unit: str = ""
+    value_range: Range = UNBOUNDED
 
     @property
     def title(self) -> str:
@@ -150,17 +153,15 @@ class Material:
         return at_panel(self.values, panel)
 
     @functools.cached_property
-    def _intervals(self) -> dict[tuple[Any, ...], Interval]:
-        groups = self.values.groupby(["row", "task", "metric", "fraction"], dropna=False, sort=False)
+    def _intervals(self) -> dict[tuple[Any, ...], Any]:
+        found = estimates_of(self.values, ["row", "task", "metric", "fraction"], ranges(self.run.manifest))
         return {
-            (row, task, metric, _fraction(fraction)): crossed_interval(
-                complete(seed_subject_table(group).to_numpy())
-            )
-            for (row, task, metric, fraction), group in groups
+            (one.row, one.task, one.metric, _fraction(one.fraction)): one
+            for one in found.itertuples(index=False)
         }
 
-    def interval(self, row: str, panel: Panel, fraction: float | None = None) -> Interval | None:
-        """Return mean and 95 % interval of a row, unscaled, as ``statistics.intervals`` has them.
+    def interval(self, row: str, panel: Panel, fraction: float | None = None) -> Any:
+        """Return a row of ``estimates_of``, unscaled: mean and 95 % interval; None where there is none.
 
         Args:
             row: its label; a row that was not trained has the same at every fraction.
@@ -192,5 +193,5 @@ def _panel(cell: Any, fraction: float) -> Panel:
     return Panel(
         str(cell.task), str(cell.metric), metric_label(cell), fraction,
         100.0 if share else 1.0, 1 if share else 2, bool(cell.higher_is_better),
-        str(cell.unit or ""),
+        str(cell.unit or ""), range_of(cell.value_range),
     )  # fmt: skip

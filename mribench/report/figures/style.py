@@ -187,6 +187,13 @@ def focus(points: Iterable[float], ends: Iterable[float]) -> tuple[float, float]
     return low - edge, high + edge
 
 
+def halves_of(estimate: Any) -> tuple[float, float]:
+    """Return how far an interval reaches below and above its mean; NaN where there is none."""
+    if estimate is None:
+        return math.nan, math.nan
+    return estimate.mean - estimate.low, estimate.high - estimate.mean
+
+
 def cut_ends(
     axes: Any, row: str, ends: tuple[float, float], place: float, colour: str, *, upright: bool
 ) -> None:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.material import Material, Panel
-from mribench.report.figures.style import CUT, LINE, PAPER, Look, cut_ends, focus, name_rows, panels, tag
-from mribench.statistics.intervals import Interval
+from mribench.report.figures.style import (
+    CUT,
+    LINE,
+    PAPER,
+    Look,
+    cut_ends,
+    focus,
+    halves_of,
+    name_rows,
+    panels,
+    tag,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,10 +95,10 @@ def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure
     return figure
 
 
-def _mean(ax: Axes, row: str, interval: Interval, scale: float, place: int, look: Look) -> None:
-    half = (interval.high - interval.mean) * scale
+def _mean(ax: Axes, row: str, interval: Any, scale: float, place: int, look: Look) -> None:
+    halves = [[half * scale] for half in halves_of(interval)]
     drawn = ax.errorbar(
-        interval.mean * scale, place, xerr=half if math.isfinite(half) else None, fmt=look.marker,
+        interval.mean * scale, place, xerr=halves if math.isfinite(interval.low) else None, fmt=look.marker,
         markersize=7, color=look.colour, markeredgecolor=PAPER, markeredgewidth=1.0, elinewidth=2.2,
         capsize=0, zorder=3,
     )  # fmt: skip

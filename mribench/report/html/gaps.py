@@ -11,10 +11,10 @@ import pandas as pd
 
 from mribench.report.figures.material import Material, Panel, at_panel
 from mribench.report.html.sentences import seeds_sentence
-from mribench.report.model import Cell, Column, Row, Table, interval_of
+from mribench.report.model import NO_INTERVAL, Cell, Column, Row, Table, interval_of, seeds_of
 from mribench.statistics import estimate
-from mribench.statistics.difference import difference
-from mribench.statistics.domain_gap import gap
+from mribench.statistics.difference import Difference, difference
+from mribench.statistics.domain_gap import Gap, gap
 from mribench.statistics.tables import SUBJECT
 
 Pairing = Literal["others", "same", "some"]
@@ -77,6 +77,7 @@ def gap_table(material: Material) -> list[Table]:
     )
     untrained = any(means["seed"].lt(0).any() for place in places for means in place.means.values())
     caption = [_WHAT, _SIGN, *_pairings(places, gaps), seeds_sentence(each.n_seeds for each in gaps.values())]
+    caption += [NO_INTERVAL if any(each.n_seeds == 2 for each in gaps.values()) else ""]
     caption += [_UNTRAINED if untrained else "", material.claim()]
     return [
         Table(
@@ -117,18 +118,18 @@ def _compare(place: _Place, row: str, site: str) -> _Found:
         return _Found(None, pairing, 0)
     if pairing == "same":
         paired = difference(inside, outside)
-        values = (paired.difference, paired.se, paired.low, paired.high, paired.n_subjects)
-        n_seeds = paired.n_seeds
+        found: Difference | Gap = paired
+        mean, n = paired.difference, paired.n_subjects
     else:
-        found = gap(inside, outside)
-        values = (found.gap, found.se, found.low, found.high, found.n_inside + found.n_outside)
-        n_seeds = found.n_seeds
-    mean, se, low, high, n = values
+        apart = gap(inside, outside)
+        found, mean, n = apart, apart.gap, apart.n_inside + apart.n_outside
     if math.isnan(mean):
         return _Found(None, pairing, 0)
-    scale, digits = place.panel.scale, place.panel.digits
-    cell = Cell(mean, se, n, n, status="ok", scale=scale, digits=digits, low=low, high=high)
-    return _Found(cell, pairing, 0 if inside["seed"].lt(0).all() else n_seeds)
+    cell = Cell(
+        mean, found.se, n, n, status="ok", scale=place.panel.scale, digits=place.panel.digits,
+        low=found.low, high=found.high, seeds=seeds_of(found), signed=True,
+    )  # fmt: skip
+    return _Found(cell, pairing, 0 if inside["seed"].lt(0).all() else found.n_seeds)
 
 
 def _line(
@@ -145,10 +146,11 @@ def _mean(place: _Place, row: str, site: str) -> Cell | None:
     means = place.means.get((row, site))
     if means is None:
         return None
-    found = estimate(means)
+    found = estimate(means, place.panel.value_range)
     return Cell(
         found.mean, found.se, found.n_subjects, found.n_subjects_total, status="ok",
-        scale=place.panel.scale, digits=place.panel.digits, interval=interval_of(found),
+        scale=place.panel.scale, digits=place.panel.digits,
+        interval=interval_of(found), seeds=seeds_of(found),
     )  # fmt: skip
 
 

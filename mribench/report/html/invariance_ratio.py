@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mribench.report.figures.material import Material, Panel, at_panel
 from mribench.report.html.sentences import seeds_sentence
-from mribench.report.model import Cell, Column, Row, Table, interval_of
+from mribench.report.model import NO_INTERVAL, Cell, Column, Row, Table, interval_of, seeds_of
 from mribench.statistics.intervals import Interval
 from mribench.statistics.transfer import Transfer, transfer
 
@@ -47,7 +47,16 @@ def ratio_table(material: Material) -> list[Table]:
     ]
     cells = tuple(tuple(cell for each in shown for cell in _line(each, row)) for row in rows)
     seeds = seeds_sentence(found.own.n_seeds for each in shown for found in each.found.values())
-    caption = [_WHAT, _RATIO, _sequences(shown), seeds, _no_ratio(shown), _gaps(shown), material.claim()]
+    caption = [
+        _WHAT,
+        _RATIO,
+        _sequences(shown),
+        seeds,
+        _two(shown),
+        _no_ratio(shown),
+        _gaps(shown),
+        material.claim(),
+    ]
     return [
         Table(
             "sequence-transfer", "Own and other sequences", ("method",), tuple(Row((row,)) for row in rows),
@@ -77,7 +86,7 @@ def _summary(material: Material, panel: Panel) -> _Summary:
     means = at_panel(material.sequence_values, panel).dropna(subset=["train_sequence"])
     found, gaps = {}, {}
     for row, mine in means.groupby("row", sort=False):
-        each = transfer(mine, higher_is_better=panel.higher_is_better)
+        each = transfer(mine, higher_is_better=panel.higher_is_better, value_range=panel.value_range)
         if math.isfinite(each.own.mean):
             found[str(row)] = each
         elif len(each.matrix) > 1:
@@ -101,7 +110,7 @@ def _mean(interval: Interval, panel: Panel) -> Cell:
     n = interval.n_subjects
     return Cell(
         interval.mean, interval.se, n, n, status="ok", scale=panel.scale, digits=panel.digits,
-        interval=interval_of(interval),
+        interval=interval_of(interval), seeds=seeds_of(interval),
     )  # fmt: skip
 
 
@@ -111,11 +120,18 @@ def _ratio(interval: Interval) -> Cell | None:
     text = f"{interval.mean:.{_RATIO_DIGITS}f}"
     if math.isfinite(interval.low):
         text += f" [{interval.low:.{_RATIO_DIGITS}f}, {interval.high:.{_RATIO_DIGITS}f}]"
+    elif seeds := seeds_of(interval):
+        text += f" (seeds: {seeds[0]:.{_RATIO_DIGITS}f}, {seeds[1]:.{_RATIO_DIGITS}f})"
     n = interval.n_subjects
     return Cell(
         interval.mean, interval.se, n, n, status="ok", digits=_RATIO_DIGITS, text=text,
         interval=interval_of(interval),
     )  # fmt: skip
+
+
+def _two(shown: Sequence[_Summary]) -> str:
+    two = any(found.own.n_seeds == 2 for each in shown for found in each.found.values())
+    return NO_INTERVAL if two else ""
 
 
 def _sequences(shown: Sequence[_Summary]) -> str:

@@ -8,8 +8,8 @@ import pandas as pd
 
 from mribench.report.cells import LEADERBOARD, cell_statuses, selected, values_of
 from mribench.report.figures.material import Material, Panel
-from mribench.report.marking import ONE_PROFILE, marks, marks_sentence
-from mribench.report.model import Cell, Column, Row, Table, interval_of
+from mribench.report.marking import ONE_PROFILE, compared, marks_sentence, out_sentence
+from mribench.report.model import Cell, Column, Row, Table, interval_of, seeds_of
 from mribench.statistics.scores import estimates_of
 
 _WHAT = (
@@ -54,7 +54,7 @@ def _table(material: Material, panels: list[Panel], scores: pd.DataFrame, labels
     task = panels[0].task
     signs = marks_sentence(set(frame["mark_style"]))
     several = signs and frame["profile"].nunique() > 1
-    sentences = (_WHAT, signs, ONE_PROFILE if several else "", material.claim())
+    sentences = (_WHAT, signs, out_sentence(frame), ONE_PROFILE if several else "", material.claim())
     return Table(
         name=f"labels-{task}",
         title=f"{panels[0].title}: label by label",
@@ -75,10 +75,11 @@ def _frame(material: Material, panel: Panel, scores: pd.DataFrame, labels: list[
     planned = material.in_domain
     planned = planned[planned["task"].eq(panel.task) & planned["fraction"].eq(panel.fraction)]
     frame = planned[_PLANNED].merge(pd.DataFrame({"label": labels}), how="cross")
-    frame = frame.merge(estimates_of(means, _BY), on=_BY, how="left")
+    frame = frame.merge(estimates_of(means, _BY, lambda _: panel.value_range), on=_BY, how="left")
     frame[_COUNTS] = frame[_COUNTS].fillna(0).astype("int64")
     frame["status"] = cell_statuses(frame)
-    return frame.join(marks(frame, ["profile", "label"], means, material.run.marking))
+    keys, marking = ["profile", "label"], material.run.marking
+    return compared(frame, keys, means, marking, lambda _: panel.value_range)
 
 
 def _of_labels(scores: pd.DataFrame, panel: Panel, labels: list[str]) -> pd.DataFrame:
@@ -96,5 +97,5 @@ def _cell(cell: Any, panel: Panel) -> Cell | None:
         return None
     return Cell(
         cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
-        cell.status, cell.mark, panel.scale, panel.digits, interval=interval_of(cell),
+        cell.status, cell.mark, panel.scale, panel.digits, interval=interval_of(cell), seeds=seeds_of(cell),
     )  # fmt: skip

@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from mribench.report.cells import ranges
 from mribench.report.figures.material import Material, Panel
 from mribench.report.html.sentences import percent, seeds_sentence
-from mribench.report.model import Cell, Column, Row, Table, interval_of
+from mribench.report.model import NO_INTERVAL, Cell, Column, Row, Table, interval_of, seeds_of
 from mribench.statistics.checkpoints import compare_checkpoints
 from mribench.statistics.difference import differences
 from mribench.statistics.efficiency import label_efficiencies
@@ -77,14 +78,17 @@ def pair_table(material: Material) -> list[Table]:
                 )
                 for first, second in pairs
             ),
-            caption=tuple(filter(None, (_PAIRS, _READING, _about(tests, found), material.claim()))),
+            caption=tuple(
+                filter(None, (_PAIRS, _two_seeds(found), _READING, _about(tests, found), material.claim()))
+            ),
         )
     ]
 
 
 def area_table(material: Material) -> list[Table]:
     """Return the area under each label-efficiency curve: rows × (task, metric); none without curves."""
-    found = label_efficiencies(material.values, ["row", "task", "metric"])
+    by = ["row", "task", "metric"]
+    found = label_efficiencies(material.values, by, range_of=ranges(material.run.manifest))
     found = found[found["area"].notna()]
     panels = [panel for panel in material.panels if found["task"].eq(panel.task).any()]
     if not panels:
@@ -103,7 +107,16 @@ def area_table(material: Material) -> list[Table]:
                 for row in rows
             ),
             caption=tuple(
-                filter(None, (_AREAS, _fractions(found), seeds_sentence(found["n_seeds"]), material.claim()))
+                filter(
+                    None,
+                    (
+                        _AREAS,
+                        _two_seeds(found),
+                        _fractions(found),
+                        seeds_sentence(found["n_seeds"]),
+                        material.claim(),
+                    ),
+                )
             ),
         )
     ]
@@ -119,6 +132,10 @@ def why_no_area(material: Material) -> str:
     texts = [f"{', '.join(single)}: one fraction of labels"] if single else []
     texts += [f"{', '.join(undone)}: not done at two fractions"] if undone else []
     return f"No curve of {'; '.join(texts)}." if texts else ""
+
+
+def _two_seeds(found: pd.DataFrame) -> str:
+    return NO_INTERVAL if found["n_seeds"].eq(2).any() else ""
 
 
 def _fractions(found: pd.DataFrame) -> str:
@@ -158,7 +175,7 @@ def _numbers(cell: Any, panel: Panel, tests: _Tests) -> tuple[Cell | None, ...]:
     return (
         Cell(
             cell.difference, cell.se, cell.n_subjects, cell.n_subjects, status="ok", scale=panel.scale,
-            digits=panel.digits, low=cell.low, high=cell.high,
+            digits=panel.digits, low=cell.low, high=cell.high, seeds=seeds_of(cell), signed=True,
         ),
         _p_value(cell.p),
         Cell(cell.d_z, status="ok", digits=2),
@@ -178,5 +195,5 @@ def _area(cell: Any, panel: Panel) -> Cell | None:
         return None
     return Cell(
         cell.area, cell.se, cell.n_subjects, cell.n_subjects, status="ok", scale=panel.scale,
-        digits=panel.digits, interval=interval_of(cell),
+        digits=panel.digits, interval=interval_of(cell), seeds=seeds_of(cell),
     )  # fmt: skip

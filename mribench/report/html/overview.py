@@ -8,7 +8,7 @@ import pandas as pd
 
 from mribench.report.figures.material import Material, Panel
 from mribench.report.marking import TESTED
-from mribench.report.model import Cell, Column, Row, Table, interval_of
+from mribench.report.model import NO_INTERVAL, Cell, Column, Row, Table, interval_of, seeds_of
 
 _WHAT = (
     "The best two rows by mean at the largest fraction of labels, on the site and sequence trained on; "
@@ -17,10 +17,6 @@ _WHAT = (
 _TESTED = (
     "Not separated from the best: all pairs tested (crossed over seeds and subjects, Holm); not separated is "
     "not equal."
-)
-_WIDE = (
-    "With two seeds an interval has one degree of freedom for them (Student's t is 12.7): it can leave the "
-    "range of its metric."
 )
 _UNTESTED = "not tested"
 
@@ -57,7 +53,7 @@ def _seeds(found: list[tuple[Panel, str, pd.DataFrame]]) -> tuple[str, str]:
     """Return the sentences on how many seeds there are, and on what two of them do to an interval."""
     of_best = sorted({int(cells["n_seeds"].iloc[0]) for _, _, cells in found})
     two = any(cells["n_seeds"].eq(2).any() for _, _, cells in found)
-    return f"Train seeds of the best: {' or '.join(map(str, of_best))}.", _WIDE if two else ""
+    return f"Train seeds of the best: {' or '.join(map(str, of_best))}.", NO_INTERVAL if two else ""
 
 
 def _competing(material: Material, panel: Panel) -> pd.DataFrame:
@@ -67,7 +63,7 @@ def _competing(material: Material, panel: Panel) -> pd.DataFrame:
         return frame
     here = frame["task"].eq(panel.task) & frame["metric"].eq(panel.metric)
     here &= frame["fraction"].eq(panel.fraction) & frame["arm"].ne("identity") & frame["status"].eq("ok")
-    cells = frame[here & frame["mean"].notna()]
+    cells = frame[here & frame["mean"].notna() & frame["out"].eq("")]
     return cells.sort_values("mean", ascending=not panel.higher_is_better, kind="stable")
 
 
@@ -92,5 +88,5 @@ def _text(text: str) -> Cell:
 def _mean(cell: Any, panel: Panel) -> Cell:
     return Cell(
         cell.mean, cell.se, int(cell.n_subjects), int(cell.n_subjects_total), status="ok",
-        scale=panel.scale, digits=panel.digits, interval=interval_of(cell),
+        scale=panel.scale, digits=panel.digits, interval=interval_of(cell), seeds=seeds_of(cell),
     )  # fmt: skip

@@ -217,11 +217,12 @@ def _datum(cell: Cell | None, chip: int | None) -> Datum:
 
 def _interval(cell: Cell) -> str:
     """Return the interval of a mean as it is shown; empty where the text has it already."""
-    if cell.interval is None or cell.text is not None or math.isnan(cell.mean):
+    ends = cell.interval or (None if cell.signed else cell.seeds)
+    if ends is None or cell.text is not None or math.isnan(cell.mean):
         return ""
     digits = digits_for(cell.se * cell.scale, cell.digits, cell.mean * cell.scale)
-    low, high = (f"{round(end * cell.scale, digits) + 0.0:.{digits}f}" for end in cell.interval)
-    return f"[{low}, {high}]"
+    low, high = (f"{round(end * cell.scale, digits) + 0.0:.{digits}f}" for end in ends)
+    return f"[{low}, {high}]" if cell.interval else f"seeds: {low}, {high}"
 
 
 def _beside(cell: Cell) -> dict[str, str]:

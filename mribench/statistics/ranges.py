@@ -1,0 +1,65 @@
+"""Intervals of means that stay within the range of a score, on a scale on which such means are less skew.
+
+The mean of few scores that have a bound is skew: of distances, which have none above, or of shares near 1. An
+interval of equal halves then misses the truth on the far side, too often. It is made on the scale
+
+    g(x) = 1/(high - x) - 1/(x - low)
+
+instead, with the term of each end that there is, and brought back. For log-normal scores this takes the
+skewness of Student's t away to second order (Hall 1992, doi:10.1111/j.2517-6161.1992.tb01876.x, on such
+transformations); ``docs/statistics.md`` has what it covers, and what the logarithm and others did.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Range = tuple[float, float]
+"""Smallest and largest value of a score; infinite where there is none."""
+UNBOUNDED: Range = (-math.inf, math.inf)
+RangeOf = Callable[[Mapping[str, Any]], Range]
+"""Gives the value range of a group of scores, by the columns that make it up."""
+
+
+def unbounded(_: Mapping[str, Any]) -> Range:
+    """Return ``UNBOUNDED``, whatever the group."""
+    return UNBOUNDED
+
+
+def ends(mean: float, half: float, value_range: Range = UNBOUNDED) -> Range:
+    """Return the ends of the interval of a mean.
+
+    Args:
+        mean: of the scores.
+        half: half the length that the interval has on the scale of the scores (``intervals.half_width``).
+        value_range: of the score. A mean at an end of it, or beyond, has equal halves.
+
+    Returns:
+        NaN for both where the scale has no end: the interval would be without bound.
+    """
+    low, high = value_range
+    inside = low < mean < high
+    if not math.isfinite(half) or not inside or value_range == UNBOUNDED:
+        return mean - half, mean + half
+    if math.isinf(low):
+        first, last = ends(-mean, half, (-high, math.inf))
+        return -last, -first
+    if math.isinf(high):
+        share = half / (mean - low)
+        return (low + (mean - low) / (1 + share), low + (mean - low) / (1 - share)) if share < 1 else _NONE
+    width = high - low
+    share = (mean - low) / width
+    at = 1 / (1 - share) - 1 / share
+    half *= (1 / (1 - share) ** 2 + 1 / share**2) / width
+    return low + width * _back(at - half), low + width * _back(at + half)
+
+
+_NONE = (math.nan, math.nan)
+
+
+def _back(value: float) -> float:
+    """Return the x in (0, 1) with 1/(1 - x) - 1/x = value."""
+    near_zero = 2 / (2 + abs(value) + math.hypot(value, 2.0))
+    return near_zero if value < 0 else 1 - near_zero
