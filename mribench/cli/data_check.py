@@ -49,7 +49,8 @@ def command(file: Path, sets: tuple[str, ...], only: str | None, read: bool, for
     """Say what the cohorts of FILE have and lack, and where missing ones are to be had.
 
     Per site and sequence: what is found, missing, left out and why; files that cannot be used; the split.
-    Exit code 0 when a run can use every cohort, 1 when not. Nothing is downloaded, made or changed.
+    Exit code 0 when a run can use every cohort as it is, 1 when not: it leaves out scans that cannot be used.
+    Nothing is downloaded, made or changed.
     """
     from rich.console import Console
 

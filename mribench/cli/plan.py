@@ -53,7 +53,7 @@ def _is_file(text: str) -> bool:
 def command(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool, why: str | None) -> int:
     """Say what FILE would run: what is done, what is stale and why, what waits for data.
 
-    Nothing is run, made or written.
+    Nothing is run, made or written. Exit code 1 when data are not in the folder that was named for them.
     """
     from rich.console import Console
 

@@ -13,6 +13,7 @@ from mribench.data.volumes import Volume, write_volume
 
 SHAPE = (12, 13, 14)
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
+T1_AFFINE = np.array([[-3.0, 0, 0, 36], [0, 4, 0, 0], [0, 0, 5, 0], [0, 0, 0, 1]])
 
 
 def image(path: Path, seed: int = 0, affine: np.ndarray = AFFINE, shape: tuple[int, ...] = SHAPE) -> Path:
@@ -134,7 +135,7 @@ def arc(root: Path) -> Path:
         ("M2001", "20", "acq-spc3p2_T2w", "acq-spc3p2_desc-lesion_mask"),  # masks in two sessions
         ("M2002", "5", "acq-tse3_T2w", "desc-lesion_mask"),  # a mask named otherwise than its scan
     ):
-        image(name(subject, session, "T1w"), affine=np.diag([-3.0, 4.0, 5.0, 1.0]))  # on a grid of its own
+        image(name(subject, session, "T1w"), affine=T1_AFFINE)  # on a grid of its own
         image(name(subject, session, scan))
         mask(name(subject, session, drawn, masks))
     image(name("M2001", "10", "FLAIR"))
