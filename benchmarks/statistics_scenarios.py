@@ -18,7 +18,7 @@ from scipy import special
 from mribench.statistics.failures import share_interval
 from mribench.statistics.families import shared
 from mribench.statistics.marks import mark
-from mribench.statistics.ranges import ends
+from mribench.statistics.ranges import ends_over
 from mribench.statistics.tables import SeedSubjectTable
 from mribench.statistics.ties import judged
 
@@ -121,8 +121,9 @@ def skewed(case: Scenario, repetitions: int, rng: np.random.Generator) -> pd.Dat
     """Return what held in each draw of skew scores; NaN where no interval was printed."""
     values, failed, of_all, of_others = scores_of(case, repetitions, rng)
     value_range = DISTANCE if case.what == "distance" else SHARE
-    mean, half = means_and_halves(values, ~failed.any(axis=1))
-    low, high = np.array([ends(*one, value_range) for one in zip(mean, half, strict=True)]).T
+    kept = ~failed.any(axis=1)
+    found_of = zip(*means_and_halves(values, kept), kept.sum(axis=1), strict=True)
+    low, high = np.array([ends_over(mean, half, value_range, n) for mean, half, n in found_of]).T
     every, equal = means_and_halves(values, np.ones((repetitions, case.n_subjects), bool))
     found = {
         "coverage mribench": _within(low, of_others, high),

@@ -286,7 +286,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repetitions", type=int, default=20_000, help="draws of every cell")
-    parser.add_argument("--scenarios", type=int, default=2_500, help="draws of every scenario")
+    parser.add_argument("--scenarios", type=int, default=2_000, help="draws of every scenario")
     parser.add_argument("--output", type=Path, default=Path("results/published"), help="folder to write to")
     options = parser.parse_args()
     with threadpool_limits(1):

@@ -15,7 +15,7 @@ from mribench.statistics.marks import Mark, mark
 from mribench.statistics.ranges import Range, RangeOf
 from mribench.statistics.scores import estimate, numbered
 from mribench.statistics.scores import keys as keys_of
-from mribench.statistics.tables import SeedSubjectTable, complete, split_tables
+from mribench.statistics.tables import SEED, SUBJECT, SeedSubjectTable, complete, split_tables
 from mribench.statistics.ties import ALPHA, judged
 
 Marking = Literal["ties", "paper", "none"]
@@ -89,7 +89,7 @@ def _again(
     if complete(table.values).shape == (len(over.seeds), len(over.subjects)):
         return {}
     mine = means.take(group)
-    kept = mine[mine["seed"].isin(over.seeds) & mine["subject"].isin(over.subjects)]
+    kept = mine[mine[SEED].isin(over.seeds) & mine[SUBJECT].isin(over.subjects)]
     return {
         name: value for name, value in asdict(estimate(kept, value_range)).items() if name not in _COUNTED
     }

@@ -21,7 +21,7 @@ import numpy as np
 from scipy import special
 
 from mribench.statistics.crossed import mean_and_se, mean_squares
-from mribench.statistics.ranges import UNBOUNDED, Range, ends
+from mribench.statistics.ranges import UNBOUNDED, Range, ends_over
 
 LEVEL = 0.95
 """Confidence level of the intervals."""
@@ -161,6 +161,7 @@ def crossed_interval(table: np.ndarray, level: float = LEVEL, value_range: Range
     n_seeds, n_subjects = table.shape
     low = high = math.nan
     if tells(n_seeds, n_subjects):
-        low, high = ends(mean, float(half_width(*table_spread(table), level)), value_range)
+        half = float(half_width(*table_spread(table), level))
+        low, high = ends_over(mean, half, value_range, n_subjects)
     by_seed = table.mean(axis=1) if n_subjects else np.empty(0)
     return Interval(mean, se, df, low, high, n_seeds, n_subjects, *seed_range(by_seed))

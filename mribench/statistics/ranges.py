@@ -28,6 +28,14 @@ def unbounded(_: Mapping[str, Any]) -> Range:
     return UNBOUNDED
 
 
+def ends_over(mean: float, half: float, value_range: Range, n_subjects: int) -> Range:
+    """Return ``ends`` of a mean over n subjects.
+
+    The spread of few skew scores mostly comes out too small: with a bound, half is longer by its n-th part.
+    """
+    return ends(mean, half if value_range == UNBOUNDED else half * (1 + 1 / n_subjects), value_range)
+
+
 def ends(mean: float, half: float, value_range: Range = UNBOUNDED) -> Range:
     """Return the ends of the interval of a mean.
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 from mribench.statistics.intervals import crossed_interval
-from mribench.statistics.ranges import UNBOUNDED, ends
+from mribench.statistics.ranges import UNBOUNDED, ends, ends_over
 
 DISTANCE, SHARE, SSIM = (0.0, math.inf), (0.0, 1.0), (-1.0, 1.0)
 
@@ -44,6 +44,11 @@ def test_a_distance_by_hand() -> None:
     assert ends(4.0, 1.0, DISTANCE) == pytest.approx((4 / 1.25, 4 / 0.75))
     assert ends(-4.0, 1.0, (-math.inf, 0.0)) == pytest.approx((-4 / 0.75, -4 / 1.25))
     assert all(map(math.isnan, ends(4.0, 4.0, DISTANCE))), "without bound above"
+
+
+def test_over_few_subjects_a_half_is_longer_where_there_is_a_bound() -> None:
+    assert ends_over(0.8, 0.1, SHARE, 20) == ends(0.8, 0.105, SHARE)
+    assert ends_over(0.8, 0.1, UNBOUNDED, 20) == ends(0.8, 0.1)
 
 
 def test_without_a_bound_and_at_the_bound_halves_are_equal() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -18,24 +20,40 @@ from mribench.statistics import mean_and_se
 from mribench.statistics.checkpoints import signed_rank
 from mribench.statistics.crossed import mean_squares
 from mribench.statistics.difference import difference_of
+from mribench.statistics.failures import parts_of
 from mribench.statistics.intervals import crossed_interval, half_width, table_spread
+from mribench.statistics.ranges import ends_over
 from mribench.statistics.ties import compare_family, holm
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPT = REPOSITORY / "benchmarks" / "statistics_simulation.py"
 PUBLISHED = REPOSITORY / "results" / "published"
-FIELDS = ["block", "n_seeds", "n_subjects", "sd_seed", "sd_residual", "sd_interaction", "n_methods"]
+FIELDS = [
+    "block", "n_seeds", "n_subjects", "sd_seed", "sd_residual", "sd_interaction", "n_methods", "sd_subset",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
+def script() -> Iterator[ModuleType]:
     spec = importlib.util.spec_from_file_location("statistics_simulation", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)  # it imports its neighbour, as when it is run
+        yield module
+
+
+@pytest.fixture(scope="module")
+def scenarios(script: ModuleType) -> ModuleType:
+    return importlib.import_module("statistics_scenarios")
+
+
+@pytest.fixture(scope="module")
+def of_scenarios() -> pd.DataFrame:
+    return pd.read_csv(PUBLISHED / "statistics-scenarios.csv")
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +163,10 @@ def test_the_table_has_the_whole_grid(script: ModuleType, published: pd.DataFram
     assert (published["repetitions"] >= 5000).all()
 
 
-def test_at_five_and_ten_seeds_intervals_tests_and_marks_hold_what_they_say(published: pd.DataFrame) -> None:
-    enough = published[published["n_seeds"] >= 5]
+def test_at_five_and_ten_seeds_intervals_tests_and_marks_hold_what_they_say(
+    script: ModuleType, published: pd.DataFrame
+) -> None:
+    enough = published[(published["n_seeds"] >= 5) & published["block"].ne(script.ONE_DRAW)]
     assert enough["coverage banerjee"].between(93, 97).all()
     assert (100 - enough["false positive banerjee"]).between(93, 97).all()  # the interval of the difference
     assert (enough["false positive banerjee"] <= 6).all()
@@ -172,12 +192,70 @@ def test_the_naive_ways_are_as_wrong_as_the_documents_say(published: pd.DataFram
     assert (published["familywise truncated"] > 10).any()
 
 
-def test_the_document_is_of_the_table_and_names_its_command(
+def test_a_label_subset_of_each_seeds_own_holds_and_one_for_all_does_not(
     script: ModuleType, published: pd.DataFrame
+) -> None:
+    own, one = (published[published["block"].eq(name)] for name in (script.OWN_DRAWS, script.ONE_DRAW))
+    assert own["sd_subset"].tolist() == one["sd_subset"].tolist() == [0.5, 0.5, 1, 1, 2, 2]
+    for column in ("false positive banerjee", "familywise banerjee"):
+        assert (own[column] <= 6).all()
+    five = one[one["n_seeds"].eq(5)].set_index("sd_subset")["false positive banerjee"]
+    assert five.tolist() == pytest.approx([12, 30, 55], abs=1)
+
+
+def test_skew_scores_are_covered_and_failures_have_a_share(of_scenarios: pd.DataFrame) -> None:
+    skew = of_scenarios[of_scenarios["block"].eq("skew")]
+    assert len(skew) == 108
+    assert (skew["coverage mribench"] >= 93).all()
+    failing = skew[skew["failures"].gt(0)]
+    assert (failing["coverage of the share"] >= 93).all()
+    assert (failing["coverage equal halves"].min()) < 75, "what the interval of the mean with penalties held"
+    assert (skew["no interval"] <= 1).all()
+
+
+def test_a_row_that_lacks_scores_is_not_bold_and_the_others_keep_their_tests(
+    of_scenarios: pd.DataFrame,
+) -> None:
+    rows = of_scenarios[of_scenarios["block"].eq("survivors")].set_index(["what", "n_seeds"])
+    lacking = rows.drop(index="nothing", level="what")
+    assert (lacking["lacking row bold"] == 0).all()
+    assert (rows.loc["hardest subjects", "lacking row bold by own means"] > 90).all()
+    assert (rows.loc[(slice(None), [5, 10]), "tested"] == 100).all()
+    assert (rows["familywise"] <= 6).all()
+
+
+def test_the_scenarios_are_of_the_product(scenarios: ModuleType) -> None:
+    case = scenarios.Scenario("skew", "distance", 5, 30, shape=0.6, failures=0.05, sd_seed=0.1)
+    values, failed, _, _ = scenarios.scores_of(case, 8, np.random.default_rng(4))
+    assert failed.any()
+    mean, half = scenarios.means_and_halves(values, ~failed.any(axis=1))
+    for r, (table, empty) in enumerate(zip(values, failed, strict=True)):
+        found = parts_of(table, empty.astype(float), scenarios.DISTANCE)
+        expected = ends_over(mean[r], half[r], scenarios.DISTANCE, found.n_subjects_without)
+        assert (found.without_low, found.without_high) == pytest.approx(expected)
+
+
+def test_a_short_run_of_scenarios_agrees_with_the_table(
+    scenarios: ModuleType, of_scenarios: pd.DataFrame
+) -> None:
+    places = [*range(0, 60, 12), *range(len(of_scenarios) - 9, len(of_scenarios), 4)]
+    repetitions = 150
+    found = scenarios.simulate([scenarios.scenarios()[place] for place in places], repetitions, seed=7)
+    expected = of_scenarios.iloc[places].reset_index(drop=True)
+    assert found["what"].tolist() == expected["what"].tolist()
+    for column in of_scenarios.columns[of_scenarios.columns.get_loc("repetitions") + 1 :]:
+        rate = (expected[column] / 100).clip(0.01, 0.99)
+        sd = 100 * np.sqrt(rate * (1 - rate) * (1 / repetitions + 1 / expected["repetitions"]))
+        far = ((found[column] - expected[column]).abs() / sd).dropna()
+        assert (far < 4.5).all(), column
+
+
+def test_the_document_is_of_the_table_and_names_its_command(
+    script: ModuleType, published: pd.DataFrame, of_scenarios: pd.DataFrame
 ) -> None:
     text = (PUBLISHED / "statistics.md").read_text(encoding="utf-8")
     assert f"    {script.COMMAND}\n" in text
-    assert text == script.markdown(published)
+    assert text == script.document(published, of_scenarios)
 
 
 def test_a_short_run_agrees_with_the_table(script: ModuleType, published: pd.DataFrame) -> None:
@@ -235,6 +313,24 @@ def test_the_document_quotes_the_table(published: pd.DataFrame) -> None:
             column = enough.loc[enough["block"] == block, f"{kind} {rule}"]
             expected += [column.min(), column.max()]
         quoted = [float(x) for part in found.split(" | ") for x in part.split("–")]
+        np.testing.assert_allclose(quoted, expected, atol=0.06)
+
+
+def test_the_document_quotes_the_scenarios(of_scenarios: pd.DataFrame) -> None:
+    text = (REPOSITORY / "docs" / "statistics.md").read_text(encoding="utf-8")
+    skew = of_scenarios[of_scenarios["block"].eq("skew")]
+    rows = {
+        "distance, log-normal, SD of the logarithm 0.9": ("distance", 0.9, 0),
+        "distance, log-normal, SD of the logarithm 0.6, 2 % failures": ("distance", 0.6, 0.02),
+        "share, beta-distributed around 0.97, 2 % failures": ("share", 0.97, 0.02),
+    }
+    for words, place in rows.items():
+        (found,) = re.findall(rf"^\| {re.escape(words)} \| (.*) \|$", text, flags=re.MULTILINE)
+        mine = skew[skew[["what", "shape", "failures"]].eq(list(place)).all(axis=1)]
+        assert len(mine) == 12
+        names = ["coverage mribench", "coverage equal halves"]
+        expected = [end for name in names for end in (mine[name].min(), mine[name].max())]
+        quoted = [float(x) for part in found.split(" | ")[:2] for x in part.split("–")]
         np.testing.assert_allclose(quoted, expected, atol=0.06)
 
 
