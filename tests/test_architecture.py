@@ -130,6 +130,7 @@ ENGLISH = {
     ("subject", "report/figures/embeddings.py"): "a column of the embeddings",
     ("site", "report/figures/embeddings.py"): "a column of the embeddings",
     ("subject", "report/html/page.py"): "a column of the score rows",
+    ("subject", "report/html/people.py"): "a column of the score rows",
     ("subject", "report/html/failures.py"): "a column of the score rows",
     ("site", "report/html/failures.py"): "the header of a column",
 }
@@ -192,7 +193,8 @@ ALLOWED = {
     "store": {"store", "errors"},
     "statistics": {"statistics", "records"},
     "registry": {"errors", "interfaces", "source_digest", "validation"},
-    "plugins": {"hookspecs", "errors", "interfaces", "registry"},
+    "plugins": {"hookspecs", "errors", "interfaces", "registry", "user"},
+    "user": set(),
     "defects": {"errors", "interfaces", "registry"},
     "config": {"config", "defects", "errors", "interfaces", "registry", "validation"},
     "data": {"data", "errors", "interfaces", "seeding"},
