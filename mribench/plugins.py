@@ -49,7 +49,9 @@ def _load(point: EntryPoint) -> list[Entry]:
     where = f"plugin '{point.name}' ({point.value})"
     try:
         plugin = point.load()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also what a native extension raises when it panics
         raise PluginError(f"{where} cannot be imported: {_said(error)}") from error
     manager = pluggy.PluginManager("mribench")
     manager.add_hookspecs(hookspecs)
@@ -62,7 +64,9 @@ def _load(point: EntryPoint) -> list[Entry]:
         ) from error
     try:
         entries = [entry for result in manager.hook.mribench_entries() for entry in result]
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise PluginError(f"{where} fails in mribench_entries: {_said(error)}") from error
     for entry in entries:
         _check(entry, where)

@@ -99,6 +99,7 @@ ENGLISH = {
     ("subject", "jobs/evaluate.py"): "a column of the score rows",
     ("subject", "statistics/scores.py"): "a column of the score rows",
     ("subject", "statistics/tables.py"): "a column of the score rows",
+    ("subject", "report/html/people.py"): "a column of the score rows",
     ("subject", "data/prepare.py"): "where a label comes from: the image's own, or the subject's",
     ("subject", "config/model.py"): "DEFAULT_SPLIT_RULE, the one entry that the harness names",
     ("site", "report/layouts.py"): "the header of a column",

@@ -144,10 +144,19 @@ def _given_roots(given: Sequence[str], results: Results) -> dict[str, str]:
             raise ConfigError(
                 f"--root {text}: the results are of no cohort '{name}'", did_you_mean(name, results.cohorts)
             )
-        if not Path(path).is_dir():
+        folder = _home(Path(path))  # no shell does so behind a '='
+        if not folder.is_dir():
             raise ConfigError(f"--root {text}: there is no folder {path}", "check the path")
-        roots[name] = str(Path(path).resolve())
+        roots[name] = str(folder.resolve())
     return roots
+
+
+def _home(path: Path) -> Path:
+    """Return a path with the home folder for ~; as it is where nobody has such a one."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def _rerun(

@@ -77,8 +77,10 @@ def whose(frame: pd.DataFrame, run: RunData, question: Question) -> str:
         counts = f"{subjects.max()}" if subjects.min() == subjects.max() else f"up to {subjects.max()}"
         sequences = run.manifest["tasks"][name]["train_sequences"]
         average = question.average_sequences and len(sequences) > 1
+        plural = "" if counts == "1" else "s"
         parts.append(
-            f"{name}: {counts} subjects" + (f", averaged over {', '.join(sequences)}" if average else "")
+            f"{name}: {counts} subject{plural}"
+            + (f", averaged over {', '.join(sequences)}" if average else "")
         )
     domain = "on the site and sequence trained on" if question.in_domain else "per test site"
     return f"{domain}; {'; '.join(parts)}; {_seeds(frame)}."

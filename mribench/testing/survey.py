@@ -124,7 +124,9 @@ def _checked(
     except MRIBenchError as error:
         hint = f" ({error.hint})" if error.hint else ""
         return Finding(name, "failed", printable(f"{error.message}{hint}"))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - what a plugin does is its own problem
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - what a plugin does is its own problem
         said = printable(f"{type(error).__name__}: {error}".removesuffix(": "))
         return Finding(name, "failed", f"{said}, {_place(error, one)}")
     return Finding(name, "ok")
@@ -132,12 +134,16 @@ def _checked(
 
 def _place(error: BaseException, one: Registered) -> str:
     """Return file and line of the last call in the entry's own package, or of the last of all."""
-    top = sys.modules[one.entry.factory.__module__.partition(".")[0]].__file__ or ""
-    package = Path(top).parent if Path(top).name == "__init__.py" else Path(top)
+    name = getattr(one.entry.factory, "__module__", None) or ""
+    top = getattr(sys.modules.get(name.partition(".")[0]), "__file__", None)  # what is built in has none
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).is_relative_to(package)]
+    own = [frame for frame in frames if top and Path(frame.filename).is_relative_to(_package(Path(top)))]
     frame = (own or frames)[-1]
     return f"{frame.filename}:{frame.lineno}"
+
+
+def _package(top: Path) -> Path:
+    return top.parent if top.name == "__init__.py" else top
 
 
 def _name(one: Registered) -> str:

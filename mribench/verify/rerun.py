@@ -120,7 +120,8 @@ class Rerun:
                 yield f"{kind} '{name}' of the distribution {entry['distribution']} is not installed"
         missing, now = self._cohort(component, said["payload"].get("profile", ""))
         if missing:
-            yield f"data {component['name']}: {missing}"
+            elsewhere = f"; or give --root {said['payload']['cohort']}=PATH" if "root" in component else ""
+            yield f"data {component['name']}: {missing}{elsewhere}"
             return
         noted = content.get("fingerprints", {})
         gone = sorted(set(noted) - set(now))

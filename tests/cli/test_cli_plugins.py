@@ -141,6 +141,14 @@ def leaving(options, encoder):
     raise SystemExit("bye")
 
 
+class Panic(BaseException):
+    """As a native extension raises it."""
+
+
+def panicking(options):
+    raise Panic("unwrap of nothing")
+
+
 @pytest.fixture
 def odd(monkeypatch):
     """A plugin of entries that go wrong in all ways, and some that do not."""
@@ -148,6 +156,8 @@ def odd(monkeypatch):
     for entry in (
         Entry("encoder", "deep", Deep, NeedsDepth, "an encoder"),
         Entry("encoder", "gone", broken_factory, NoOptions, "an encoder"),
+        Entry("encoder", "panicking", panicking, NoOptions, "an encoder"),
+        Entry("metric", "built-in", len, NoOptions, "a function without a file"),
         Entry("objective", "aaa-crashing", Crashing, NoOptions, "an objective"),
         Entry("objective", "distance", Distance, NoOptions, "an objective"),
         Entry("objective", "leaving", leaving, NoOptions, "an objective"),
@@ -177,6 +187,8 @@ def test_each_entry_has_its_line_and_the_rest_go_on(mribench, odd):
     )
     place = f"{here}:{broken_factory.__code__.co_firstlineno + 1}"
     assert found["encoder gone"] == ("failed", f"RuntimeError: no such model, {place}")
+    assert found["encoder panicking"][1].startswith(f"Panic: unwrap of nothing, {here}:")
+    assert found["metric built-in"][1].startswith("TypeError: object of type 'NoOptions' has no len(), ")
     assert found["encoder deep"] == (
         "skipped",
         "'deep' needs the option 'depth': give it by --set encoder.deep.depth=VALUE, or to check_entry()",

@@ -45,11 +45,15 @@ def moved(mribench: Mribench, tmp_path: Path) -> tuple[Path, Path, Path]:
     return file, results, theirs
 
 
-def test_a_cohort_at_another_place(mribench: Mribench, moved: tuple[Path, Path, Path]) -> None:
+def test_a_cohort_at_another_place(
+    mribench: Mribench, moved: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     file, results, theirs = moved
     lost = mribench("verify", results / "ours")
     assert (lost.code, "1 not rerun" in lost.out) == (1, True), lost
-    found = mribench("verify", results / "ours", "--root", f"scans={theirs}")
+    assert "or give --root scans=PATH" in " ".join(lost.out.split())
+    monkeypatch.setenv("HOME", str(theirs.parent))
+    found = mribench("verify", results / "ours", "--root", f"scans=~/{theirs.name}")
     assert (found.code, "1 same" in found.out) == (0, True), found
     file.write_text(FILE.format(root=theirs))  # the colleague's copy of the file
     by_file = mribench("verify", file, "--results", results)
@@ -78,3 +82,4 @@ def test_roots_that_cannot_be_meant(mribench: Mribench, moved: tuple[Path, Path,
     refused(mribench("verify", folder, "--root", "scans"), "expected COHORT=PATH", "for example")
     refused(mribench("verify", folder, "--root", f"scan={theirs}"), "no cohort 'scan'", "scans")
     refused(mribench("verify", folder, "--root", f"scans={theirs}-x"), "there is no folder", "check")
+    refused(mribench("verify", folder, "--root", "scans=~nobody-has-this/x"), "there is no folder", "check")

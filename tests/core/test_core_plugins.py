@@ -52,6 +52,10 @@ BROKEN = {
     "import": ("import a_package_that_nobody_has\n", "ModuleNotFoundError: No module named"),
     "syntax": ("def broken(:\n", "SyntaxError"),
     "exit": ("import sys\nsys.exit('no licence')\n", "cannot be imported: SystemExit: no licence"),
+    "panic": (
+        "class Panic(BaseException):\n    pass\nraise Panic('unwrap of nothing')\n",
+        "cannot be imported: Panic: unwrap of nothing",
+    ),
     "lines": ("raise RuntimeError('one\\n  two')\n", "RuntimeError: one two"),
     "misspelled": (
         f"{HEAD}@hookimpl\ndef mribench_entires():\n    return []\n",
@@ -64,6 +68,10 @@ BROKEN = {
     "raising": (
         f"{HEAD}@hookimpl\ndef mribench_entries():\n    return 1 / 0\n",
         "fails in mribench_entries: ZeroDivisionError",
+    ),
+    "raising-panic": (
+        f"{HEAD}@hookimpl\ndef mribench_entries():\n    raise BaseException('no device')\n",
+        "fails in mribench_entries: BaseException: no device",
     ),
     "late": (
         f"{HEAD}@hookimpl\ndef mribench_entries():\n    yield Entry('objective', 'x', print)\n    1 / 0\n",

@@ -54,6 +54,7 @@ def complaint(
     with pytest.raises(LeakageError) as caught:
         check_leakage(benchmark(pretrain, tasks, invariance), {found.name: found for found in cohorts})
     assert "splits" in caught.value.hint
+    assert "template" in caught.value.hint, "an image that is nobody's needs another way out"
     return caught.value.message
 
 

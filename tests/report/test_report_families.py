@@ -110,6 +110,12 @@ def test_two_seeds_show_their_own_means_in_place_of_an_interval(tmp_path: Path) 
     assert "Two seeds: no interval; the two seeds' own means stand in its place." in gain
 
 
+def test_one_subject_is_no_plural(tmp_path: Path) -> None:
+    assert "tissue: 1 subject;" in str(
+        render_run(run_of(tmp_path, subjects=SUBJECTS[:1]), ["leaderboard"], "markdown")
+    )
+
+
 def test_an_interval_stays_in_the_range_of_its_metric(tmp_path: Path) -> None:
     tasks = {"tissue": task([RANGED]), "lesion": task([HD95 | {"value_range": [0, None]}])}
     spread = np.random.default_rng(5).normal(0, 1, 20)
