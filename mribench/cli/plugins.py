@@ -46,7 +46,7 @@ Examples:
   mribench plugins check example-method
   mribench plugins check --set dataset.ixi.root=/data/IXI
   mribench plugins check ixi --set root=/data/IXI
-  mribench plugins check example-method --encoder cnn
+  mribench plugins check example-method --encoder cnn --set 'encoder.cnn.features=[8, 16]'
 """
 
 
@@ -67,7 +67,7 @@ def check(name: str | None, settings: tuple[str, ...], encoder: str | None) -> i
     package, of a dataset's files or of an option, is skipped with the reason. The exit code is 1 where an
     entry fails, or a plugin does not load.
     """
-    from mribench.errors import PluginError, did_you_mean
+    from mribench.errors import PluginError, close_name
     from mribench.plugins import load_registry
     from mribench.testing.survey import Finding, options_of, survey
 
@@ -75,7 +75,8 @@ def check(name: str | None, settings: tuple[str, ...], encoder: str | None) -> i
     meant = [found for found in registry if name in (None, found.plugin, found.entry.name)]
     if not meant:
         names = {text for found in registry for text in (found.plugin, found.entry.name)}
-        raise PluginError(f"no plugin and no entry '{name}' is loaded", did_you_mean(name or "", names))
+        hint = close_name(name or "", names) or "`mribench plugins list` names what is installed here"
+        raise PluginError(f"no plugin and no entry '{name}' is loaded", hint)
 
     def tell(found: Finding) -> None:
         why = f": {found.why}" if found.why else ""

@@ -31,8 +31,8 @@ def failures_sentence(frame: pd.DataFrame) -> str:
     texts = list(dict.fromkeys(_parts(cell) for cell in failed.itertuples(index=False)))
     more = f"; and {len(texts) - _MOST} more, in the data formats" if len(texts) > _MOST else ""
     return (
-        "Failures, (seed, subject) pairs with an empty mask, and the mean over subjects without one, 95 % "
-        "intervals (the mean with penalties has none: too few failures to tell what the next would be): "
+        "Failures: share of (seed, subject) pairs with an empty mask, and mean of the subjects without one, "
+        "with 95 % intervals; the mean with penalties has none, as none would hold: "
         f"{'; '.join(texts[:_MOST])}{more}."
     )
 

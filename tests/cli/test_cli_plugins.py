@@ -220,6 +220,8 @@ def test_wrong_use(mribench, odd):
     said = mribench("plugins", "check", "deeep")
     assert (said.code, said.message) == (2, "no plugin and no entry 'deeep' is loaded")
     assert "'deep'" in said.hint
+    said = mribench("plugins", "check", "not-installed")
+    assert "`mribench plugins list`" in said.hint
     said = mribench("plugins", "check", "distance", "--encoder", "dep")
     assert said.code == 2
     assert "unknown encoder 'dep'" in said.message
