@@ -144,7 +144,7 @@ def test_a_lease_that_says_nothing_keeps_nobody_from_reading(mribench, finished,
     (folder / "lease.json").write_text(text)
     for name in ("report folder", "status"):
         found = mribench(*views(results, finished[0])[name])
-        assert (found.code, "lease" in found.text) == (0, False), found.text
+        assert (found.code, "lease" in found.err) == (0, False), found.err
 
 
 @pytest.mark.parametrize("damage", ["page", "columns", "types"])
