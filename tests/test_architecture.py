@@ -131,7 +131,6 @@ ENGLISH = {
     ("subject", "report/figures/embeddings.py"): "a column of the embeddings",
     ("site", "report/figures/embeddings.py"): "a column of the embeddings",
     ("subject", "report/html/page.py"): "a column of the score rows",
-    ("subject", "report/html/people.py"): "a column of the score rows",
     ("subject", "report/html/failures.py"): "a column of the score rows",
     ("site", "report/html/failures.py"): "the header of a column",
 }
