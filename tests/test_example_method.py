@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tomllib
 from importlib.metadata import EntryPoint
 
@@ -58,9 +56,5 @@ def test_it_is_short(folder):
     assert len((folder / "mribench_example_method.py").read_text().splitlines()) <= 70
 
 
-def test_the_readmes_test_line_runs(folder):
-    (line,) = [
-        text.strip() for text in (folder / "README.md").read_text().splitlines() if "check_entry" in text
-    ]
-    program = line.removeprefix('python -c "').removesuffix('"')
-    subprocess.run([sys.executable, "-c", program], cwd=folder, check=True, timeout=120)
+def test_the_readme_says_how_to_test_it(folder):
+    assert "mribench plugins check example-method" in (folder / "README.md").read_text()

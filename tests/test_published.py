@@ -37,7 +37,9 @@ def test_every_measured_defect_has_its_rows_with_an_interval() -> None:
     for name in asked:
         mine = rows[rows["row"] == name]
         assert len(mine), name
-        assert mine[["low", "high"]].notna().all(axis=1).any(), name
+        # without an empty mask, what is done with one changes nothing, and nothing is to be estimated
+        told = mine[["low", "high"]].notna().all(axis=1) | mine["mean"].eq(0)
+        assert told.any(), name
     known = rows.dropna(subset=["low", "high"])
     assert (known["low"] <= known["high"]).all()
 

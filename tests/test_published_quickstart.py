@@ -40,7 +40,7 @@ def constant_dice() -> float:
         volume, _ = load_task_volume(dataset, people[name], scan, task, None)
         for label in range(1, len(task.classes) + 1):
             everywhere = torch.full(volume.native_label.shape, label, dtype=torch.int64)
-            found = [one.score.value for one in task.score(everywhere, volume) if one.metric == "dice"]
+            found = [one.score.value for one in task.score(everywhere, volume) if one.metric.id == "dice"]
             scores.setdefault(label, []).append(float(np.mean(found)))
     return max(float(np.mean(values)) for values in scores.values())
 

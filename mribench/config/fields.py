@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
@@ -54,5 +54,6 @@ Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 Seeds = Annotated[
     list[Seed], Field(min_length=1), BeforeValidator(_no_number_of_seeds), AfterValidator(unique)
 ]
+SubsetSeeds = Annotated[Literal["per-seed"] | Seeds | None, BeforeValidator(_no_number_of_seeds)]
 Words = Annotated[list[Word], Field(min_length=1), AfterValidator(unique)]
 Fraction = Annotated[float, Field(strict=True, gt=0, le=1)]

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from mribench.config.fields import Fraction, Seeds, Slug, Word, Words, ascending, unique
+from mribench.config.fields import Fraction, Seeds, Slug, SubsetSeeds, Word, Words, ascending, unique
 from mribench.config.overrides import Applied
 from mribench.config.report import ReportSpec
 from mribench.config.settings import AdaptOptions, Count, Positive, PretrainOptions, PretrainPart
@@ -170,7 +170,7 @@ class BenchmarkConfig(Options):
         [0],
         description="Train seeds: seed k pretrains encoder k, which the adaptations of seed k use.",
     )
-    subset_seeds: Literal["per-seed"] | Seeds | None = Field(
+    subset_seeds: SubsetSeeds = Field(
         None,
         description="Which training subjects make up a label fraction. `per-seed`: those that train seed k "
         "draws, the same for every method, so that the spread over seeds has that of the draw in it. A list: "

@@ -49,7 +49,7 @@ def test_a_metric_of_a_whole_set_is_refused(registry: Registry, repository: Path
     with pytest.raises(ConfigError) as caught:
         feasible(registry, repository, "tasks.denoise.task=scored-over-the-set")
     assert caught.value.message.endswith(
-        "tiny.yaml: tasks.denoise.task.metrics: 'auroc' is a metric of a whole set of subjects, and those are"
+        ": tasks.denoise.task.metrics: 'auroc' is a metric of a whole set of subjects, and those are"
         " not computed yet"
     )
     assert "mribench list metric" in caught.value.hint
