@@ -2,7 +2,7 @@
 
 This package is the harness and knows no method, dataset or metric by name: those are plugins. A plugin
 author needs ``mribench.hookimpl``, ``mribench.interfaces``, ``mribench.errors``, ``mribench.seeding``,
-``mribench.data.volumes`` and, for the tests, ``mribench.testing``; everything else is private.
+``mribench.volumes`` and, for the tests, ``mribench.testing``; everything else is private.
 """
 
 from __future__ import annotations

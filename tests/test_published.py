@@ -92,7 +92,7 @@ def test_a_wheel_has_the_papers_numbers(tmp_path: Path) -> None:
         for name in ("paper.csv", "paper.yaml"):
             assert content.read(f"mribench/_published/{name}") == (PUBLISHED / name).read_bytes()
         content.extractall(tmp_path / "installed")
-    code = "from mribench.report.published import find_published as f; print(f('paper'))"
+    code = "from mribench.report.tables.published import find_published as f; print(f('paper'))"
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "installed", check=True, capture_output=True, text=True
     )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mribench.data.volumes import Volume, write_volume
 from mribench.interfaces import Dataset, Scan, Subject
 from mribench.seeding import numpy_generator
+from mribench.volumes import Volume, write_volume
 
 SHAPE_VOX = (197, 233, 189)
 FILES = {"PD": "pd.nii", "R1": "r1.nii", "R2s": "r2s.nii", "MTsat": "mtsat.nii"}

@@ -25,10 +25,10 @@ import torch
 from mribench.data.maps import MapSource
 from mribench.data.prepare import Reader, maps_recipe, task_recipe
 from mribench.data.prepared import Recipe, volume_store
-from mribench.data.volumes import Volume, write_volume
 from mribench.interfaces import Dataset, Scan, Subject, TaskRef
 from mribench.plugins import load_registry
 from mribench.seeding import numpy_generator, torch_generator
+from mribench.volumes import Volume, write_volume
 
 SHAPE_VOX = (197, 233, 189)
 SMALL_VOX = (128, 128, 128)

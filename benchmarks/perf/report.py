@@ -22,8 +22,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mribench.records import CELL_COLUMNS, JOB_SCHEMA, SCORE_SCHEMA
-from mribench.store import SCHEMA
+from mribench.results import SCHEMA
+from mribench.results.records import CELL_COLUMNS, JOB_SCHEMA, SCORE_SCHEMA
 
 SITES = {"Guys": 65, "HH": 185, "IOP": 74}
 SEQUENCES = ("T1w", "T2w", "PDw")

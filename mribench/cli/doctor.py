@@ -14,9 +14,9 @@ def command() -> int:
     import psutil
     import torch
 
-    from mribench.data.cache import cache_dir
     from mribench.execute.provenance import versions
     from mribench.plugins import load_registry
+    from mribench.volumes.cache import cache_dir
 
     registry = load_registry()
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

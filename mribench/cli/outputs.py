@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mribench.errors import ConfigError
-from mribench.store.places import check_file, check_folder
+from mribench.results.places import check_file, check_folder
 
 FORMAT_OF = {
     ".md": "markdown", ".markdown": "markdown", ".tex": "latex", ".html": "html", ".htm": "html",

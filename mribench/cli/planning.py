@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from mribench.config import BenchmarkConfig, ResolvedBenchmark
     from mribench.plan import Plan
-    from mribench.store import Store
+    from mribench.results import Store
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def plan_file(
     from mribench.plan import make_missing, open_cohorts, plan_all
     from mribench.plan.manifest import manifest
     from mribench.plugins import load_registry
-    from mribench.store import Store
+    from mribench.results import Store
 
     config = load_benchmark(file, sets)
     registry = load_registry()
@@ -86,7 +86,7 @@ def _settings(path: Path) -> tuple[str, str]:
     """Return the digest of a plan's settings, and when it was made; empty where that cannot be read."""
     from mribench.config import settings_digest
     from mribench.errors import StoreError
-    from mribench.store import read_json
+    from mribench.results import read_json
 
     try:
         manifest = read_json(path)
@@ -106,7 +106,7 @@ def check_tables(config: BenchmarkConfig) -> None:
     from mribench.config import blaming
     from mribench.errors import ConfigError, did_you_mean
     from mribench.report import RunData
-    from mribench.report.layouts import table_names
+    from mribench.report.tables.layouts import table_names
 
     nothing = pd.DataFrame()
     about = {"tasks": dict(config.tasks), "report": config.report.model_dump(mode="json")}

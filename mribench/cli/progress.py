@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 if TYPE_CHECKING:
     from mribench.plan import Job
-    from mribench.store import Store
-    from mribench.store.store import JobStatus
+    from mribench.results import Store
+    from mribench.results.store import JobStatus
 
 PLAIN_EVERY_S = 15.0
 
@@ -87,7 +87,7 @@ class RunProgress:
 
     def waiting(self, running: Mapping[str, Job]) -> None:
         """Show the steps of what runs."""
-        from mribench.store.lease import read_lease
+        from mribench.results.lease import read_lease
 
         if not self._live or self.store is None or "jobs" not in self._bars:
             return

@@ -16,7 +16,7 @@ from mribench.cli.streams import put
 
 if TYPE_CHECKING:
     from mribench.report import Document, RunData
-    from mribench.report.marking import Marking
+    from mribench.statistics.marking import Marking
 
 MARKINGS = ("ties", "paper", "none")
 _LONGEST = 4000  # characters of a path that is shown
@@ -74,7 +74,7 @@ def command(
     if output_format == "parquet" and output is None:
         raise click.UsageError("--format parquet is not text: say where it goes with --output FILE")
     from mribench.cli.outputs import check_output, check_save
-    from mribench.store.places import check_folder
+    from mribench.results.places import check_folder
 
     check_output(output, output_format, (what, against))
     if figures is not None:
@@ -107,7 +107,7 @@ def command(
 
 def _page(run: RunData, document: Document, directory: Path, chosen: bool) -> str:
     """Return the page of a run; the tables that were asked for, or all that it has."""
-    from mribench.report.html import page
+    from mribench.report.render.html import page
 
     return page(run, document.tables() if chosen else (), directory)
 
@@ -115,7 +115,7 @@ def _page(run: RunData, document: Document, directory: Path, chosen: bool) -> st
 def _say_whose_scans(run: RunData) -> None:
     """Say what to think of before a page with people's scans is passed on."""
     from mribench.report.figures import shows_scans
-    from mribench.report.html.people import warning
+    from mribench.report.render.html.people import warning
 
     text = warning(run.manifest)
     if text and shows_scans(run):
@@ -137,8 +137,8 @@ def _figures(run: RunData, directory: Path, folder: Path) -> list[Path]:
 
 
 def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> Document:
-    from mribench.report.published import load_published
-    from mribench.report.published_tables import published_document
+    from mribench.report.tables.published import load_published
+    from mribench.report.tables.published_tables import published_document
 
     if misplaced:
         raise click.UsageError(
@@ -149,8 +149,8 @@ def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> D
 
 def _of_run(run: RunData, tables: Sequence[str], against: str | None) -> Document:
     from mribench.report import run_document
-    from mribench.report.against import NAME
-    from mribench.report.published import find_published, load_published
+    from mribench.report.tables.against import NAME
+    from mribench.report.tables.published import find_published, load_published
     from mribench.validation import printable
 
     if against is None:
@@ -174,7 +174,7 @@ def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]
     """
     from mribench.errors import ConfigError, MRIBenchError
     from mribench.report import load_run
-    from mribench.report.manifest import shown_as
+    from mribench.results.merged import shown_as
 
     if what.is_dir():
         if sets:

@@ -205,7 +205,7 @@ def _say_missing(console: Console, planned: Planned) -> None:
 
 def _say_defects(console: Console, planned: Planned) -> None:
     """Name the known defects that the run reproduces, as the captions of its tables do."""
-    from mribench.report.manifest import profile_sentence
+    from mribench.results.merged import profile_sentence
 
     shown = planned.resolved.shown_defects()
     if shown:
@@ -236,7 +236,7 @@ def _conclude(console: Console, planned: Planned, summary: Summary) -> None:
 
 def _say_times(console: Console, planned: Planned) -> None:
     """Print where the time of all jobs of this file went."""
-    from mribench.records import JOB_SCHEMA, read_tables
+    from mribench.results.records import JOB_SCHEMA, read_tables
 
     paths = [planned.store.directory(key) / "job.parquet" for key in planned.plan.runnable()]
     rows = read_tables([path for path in paths if path.exists()], JOB_SCHEMA)

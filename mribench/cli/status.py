@@ -16,8 +16,8 @@ from mribench.cli.options import GivenPath
 def command(directory: Path, failed: bool) -> int:
     """Say how far the run in DIRECTORY is, and why jobs failed."""
     from mribench.errors import StoreError
-    from mribench.store import Store
-    from mribench.store.lease import read_lease
+    from mribench.results import Store
+    from mribench.results.lease import read_lease
 
     if not (directory / "store.json").exists():
         raise StoreError(
@@ -47,7 +47,7 @@ def command(directory: Path, failed: bool) -> int:
 
 def _name(folder: Path) -> str:
     from mribench.errors import StoreError
-    from mribench.store import read_json
+    from mribench.results import read_json
 
     path = folder / "job.json"
     if not path.exists():

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from mribench.cli.progress import RunProgress
-    from mribench.figures.samples import Made
-    from mribench.figures.sources import Source
+    from mribench.views.samples import Made
+    from mribench.views.sources import Source
 
     Drawn = list[tuple[Source, Made]]
 
@@ -85,7 +85,7 @@ def command(
     from rich.console import Console
 
     from mribench.cli.progress import RunProgress
-    from mribench.figures.samples import draw_parameters, make_samples
+    from mribench.views.samples import draw_parameters, make_samples
 
     _check_paths(out, table, draws)
     torch.set_num_threads(1)  # as a job has; small tensors gain nothing from more
@@ -106,8 +106,8 @@ def command(
 def _check_paths(out: Path, table: Path | None, draws: int) -> None:
     """Refuse what cannot be written, before anything is made."""
     from mribench.errors import ConfigError
-    from mribench.figures.canvas import check_path
-    from mribench.store.places import check_file, check_place
+    from mribench.results.places import check_file, check_place
+    from mribench.views.canvas import check_path
 
     check_path(out, "--out")
     if draws:
@@ -130,8 +130,8 @@ def _sources(
     progress: RunProgress,
 ) -> list[Source]:
     from mribench.config import load_benchmark, resolve
-    from mribench.figures.sources import open_sources
     from mribench.plugins import load_registry
+    from mribench.views.sources import open_sources
 
     config = load_benchmark(file, sets)
     registry = load_registry()
@@ -149,8 +149,8 @@ def _sources(
 def _draw(
     out: Path, shown: Drawn, drawn: Drawn, plane: str, targets: bool, where: str, step: int
 ) -> list[Path]:
-    from mribench.figures.distributions import draw_distributions
-    from mribench.figures.sheet import PLANES, draw_sheet
+    from mribench.views.distributions import draw_distributions
+    from mribench.views.sheet import PLANES, draw_sheet
 
     (chosen,) = [known for known in PLANES if known == plane]
     seed = shown[0][0].payload["seed"]
@@ -171,7 +171,7 @@ def _beside(out: Path) -> Path:
 
 def _write_table(path: Path, drawn: Drawn) -> Path:
     from mribench.errors import StoreError
-    from mribench.figures.parameters import write_table
+    from mribench.views.parameters import write_table
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -185,7 +185,7 @@ def _write_table(path: Path, drawn: Drawn) -> Path:
 def _summarise(console: Console, drawn: Drawn) -> None:
     from rich.table import Table
 
-    from mribench.figures.parameters import redraws_per_100_views, sequence_shares
+    from mribench.views.parameters import redraws_per_100_views, sequence_shares
 
     table = Table()
     for name, justify in _SUMMARY.items():

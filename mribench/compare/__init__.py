@@ -8,13 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.compare import differences, empty, seeds, subjects, where
-from mribench.compare import settings as other
+from mribench.compare import differences, empty, seeds, settings as other, subjects, where
 from mribench.compare.pairing import Paired, paired
 from mribench.compare.sides import Pair, of_one, of_two
 from mribench.errors import MRIBenchError, did_you_mean
-from mribench.report.document import Document
 from mribench.report.model import Table
+from mribench.report.render.document import Document
 
 SCHEMA = 1
 """Version of the JSON."""

@@ -11,11 +11,17 @@ import pandas as pd
 
 from mribench.compare.label_subsets import components, subset_sd
 from mribench.compare.pairing import Paired, Place
-from mribench.compare.text import difference_cell, interval_text, p_text, place_text, value_cell
-from mribench.compare.text import text_cell as said
-from mribench.report.cells import LEADERBOARD, metric_label
-from mribench.report.label_subsets import subsets_sentence
+from mribench.compare.text import (
+    difference_cell,
+    interval_text,
+    p_text,
+    place_text,
+    text_cell as said,
+    value_cell,
+)
 from mribench.report.model import Cell, Column, Row, Table
+from mribench.results.cells import LEADERBOARD, metric_label
+from mribench.results.label_subsets import subsets_sentence
 from mribench.statistics.checkpoints import SignedRank, checkpoints_of
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference
 from mribench.statistics.subsets import SubsetComponents

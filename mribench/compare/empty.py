@@ -11,8 +11,8 @@ from mribench.compare.pairing import Paired, Place
 from mribench.compare.rows import Rows
 from mribench.compare.sides import Side
 from mribench.compare.text import difference_cell, place_text, scope_text, text_cell
-from mribench.report.cells import LEADERBOARD, metric_label
 from mribench.report.model import Cell, Column, Row, Table
+from mribench.results.cells import LEADERBOARD, metric_label
 from mribench.statistics.difference import Difference, difference_of
 from mribench.statistics.tables import UNTRAINED
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from mribench.compare.pairing import Paired, Place
-from mribench.report.cells import LEADERBOARD
+from mribench.results.cells import LEADERBOARD
 from mribench.statistics.subsets import SubsetComponents, subset_components
 from mribench.statistics.tables import SEED, SUBJECT, VALUE, aligned
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mribench.compare.rows import CELL, Key, Rows
 from mribench.compare.sides import Pair, Side
-from mribench.report.digests import Recorded, recorded
+from mribench.results.digests import Recorded, recorded
 from mribench.statistics.scores import keys
 
 _STAGES = {"test": "key", "training": "adapt"}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mribench.report.cells import Question, selected
+from mribench.results.cells import Question, selected
 from mribench.statistics.scores import keys
 
 TRAINING = ["train_site", "train_sequence", "fraction", "subset_seed"]

@@ -10,9 +10,9 @@ import pandas as pd
 
 from mribench.compare.pairing import Paired, Place
 from mribench.compare.text import place_text, signed_cell, text_cell
-from mribench.report.cells import LEADERBOARD, metric_label
-from mribench.report.formatting import cell_text
 from mribench.report.model import Cell, Column, Row, Table
+from mribench.report.render.formatting import cell_text
+from mribench.results.cells import LEADERBOARD, metric_label
 
 NAME = "seeds"
 

@@ -11,9 +11,9 @@ import pandas as pd
 
 from mribench.compare.sides import Pair, Side
 from mribench.compare.text import text_cell
-from mribench.report.digests import specification
-from mribench.report.flags import flags
 from mribench.report.model import Column, Row, Table
+from mribench.report.tables.flags import flags
+from mribench.results.digests import specification
 
 NAME = "settings"
 _NOT_SETTINGS = frozenset(

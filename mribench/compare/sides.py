@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from mribench.errors import MRIBenchError, did_you_mean
-from mribench.report.cells import row_labels, row_order
-from mribench.report.load import RunData
-from mribench.report.manifest import policy_of
+from mribench.results.cells import row_labels, row_order
+from mribench.results.load import RunData
+from mribench.results.merged import policy_of
 from mribench.statistics.scores import Policy
 
 _LABELLED = ["method", "arm", "profile"]

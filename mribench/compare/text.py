@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mribench.compare.pairing import Place
-from mribench.report.cells import is_share, scale_of
-from mribench.report.formatting import cell_text
 from mribench.report.model import NO_INTERVAL, Cell, seeds_of
+from mribench.report.render.formatting import cell_text
+from mribench.results.cells import is_share, scale_of
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference
 
 EXPLORATORY = (

@@ -12,8 +12,8 @@ import pandas as pd
 
 from mribench.compare.pairing import Paired, Place
 from mribench.compare.text import EXPLORATORY, difference_cell, place_text, scope_text, text_cell, value_cell
-from mribench.report.cells import Question, metric_label
 from mribench.report.model import Cell, Column, Row, Table
+from mribench.results.cells import Question, metric_label
 from mribench.statistics.difference import Difference, difference_of
 from mribench.statistics.domain_gap import gap_of
 from mribench.statistics.tables import Scores

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mribench.data.cache import file_state, remembered
-from mribench.data.nifti_file import check_file, shown
-from mribench.data.volumes import read_volume
 from mribench.errors import DataError
 from mribench.interfaces.dataset import ScanValues
+from mribench.volumes import read_volume
+from mribench.volumes.cache import file_state, remembered
+from mribench.volumes.nifti_file import check_file, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

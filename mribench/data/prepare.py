@@ -19,12 +19,12 @@ from mribench.data.head import foreground, zscore
 from mribench.data.inspection import MAPS, inspect_file
 from mribench.data.prepared import Content, Recipe, volume_store
 from mribench.data.uses import label_owner
-from mribench.data.volumes import Volume, resample_to, same_grid, target_grid
 from mribench.errors import DataError
 from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import Options
 from mribench.interfaces.task import Task, TaskVolume
+from mribench.volumes import Volume, resample_to, same_grid, target_grid
 
 COUNTS = ("clipped_vox", "repaired_vox")
 """What is counted where files are read; see ``Volume``."""

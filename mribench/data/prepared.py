@@ -27,9 +27,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from mribench.data.cache import cache_dir
 from mribench.data.prepared_entry import Damaged, read_entry, write_entry
 from mribench.errors import ConfigError
+from mribench.volumes.cache import cache_dir
 
 logger = logging.getLogger(__name__)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mribench.data.grids import grid_remarks
 from mribench.data.inspection import inspect_values
 from mribench.data.uses import label_owner
 from mribench.interfaces.dataset import Dataset, Exclusion, Scan, Subject
+from mribench.volumes.grids import grid_remarks
 
 
 def scan_remarks(dataset: Dataset, subject: Subject, scan: Scan, reader: str) -> list[Exclusion]:

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from mribench.interfaces.executor import Completed, Executor
 from mribench.plan import Job
-from mribench.store import Lease, LeaseState, Store
-from mribench.store.store import JobStatus, write_status
+from mribench.results import Lease, LeaseState, Store
+from mribench.results.store import JobStatus, write_status
 
 POLL_S = 0.5
 

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from mribench.interfaces.tracker import JobOutcome, Logged, TrackedJob
 from mribench.plan import Job
-from mribench.records import JOB_SCHEMA, SCORE_SCHEMA, read_tables
+from mribench.results import Store
+from mribench.results.records import JOB_SCHEMA, SCORE_SCHEMA, read_tables
+from mribench.results.store import JobStatus
 from mribench.statistics.scores import estimates
-from mribench.store import Store
-from mribench.store.store import JobStatus
 
 _OF_METHOD = ("benchmark", "profile", "method", "views", "objective", "encoder", "seed")
 _OF_ADAPTED = (

@@ -24,8 +24,8 @@ from mribench.execute.tracked import history, logged, outcome, tracked_jobs
 from mribench.execute.trackers import Named
 from mribench.interfaces.tracker import TrackedJob, TrackedRun, Tracker
 from mribench.plan import Job
-from mribench.store import Store
-from mribench.store.store import JobStatus
+from mribench.results import Store
+from mribench.results.store import JobStatus
 
 logger = logging.getLogger("mribench")
 

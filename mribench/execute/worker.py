@@ -33,11 +33,11 @@ from mribench.execute.memory import keep_freed_memory
 from mribench.execute.provenance import plugins_of, versions
 from mribench.jobs import Context, Outcome, run_payload
 from mribench.plugins import load_registry
-from mribench.records import JOB_SCHEMA, SCORE_SCHEMA, write_table
 from mribench.registry import Registry
-from mribench.store import Lease, Store, read_json, replace_file, write_json
-from mribench.store.lease import HEARTBEAT_S
-from mribench.store.store import JobStatus, write_status
+from mribench.results import Lease, Store, read_json, replace_file, write_json
+from mribench.results.lease import HEARTBEAT_S
+from mribench.results.records import JOB_SCHEMA, SCORE_SCHEMA, write_table
+from mribench.results.store import JobStatus, write_status
 from mribench.training import Interrupted
 from mribench.training.checkpoint import EVERY_S
 from mribench.training.weights import save_weights

@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from mribench.data.volumes import Volume, read_grid_of, read_volume
 from mribench.interfaces.options import Options
+from mribench.volumes import Volume, read_grid_of, read_volume
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import permutation_test, rankdata
 from torch import Tensor
 
-from mribench.statistics.invariance import effective_rank
+from mribench.jobs.invariance import effective_rank
 
 ALPHA = 0.01
 """Of the test that embeddings say something of the subject."""

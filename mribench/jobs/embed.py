@@ -22,23 +22,13 @@ from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.options import DatasetRef
 from mribench.jobs.context import Context, Outcome
+from mribench.jobs.decoding import decode_sequence, decode_site
+from mribench.jobs.invariance import Embedded, Finding, not_measurable, ordered, retrieval, similarity, spread
 from mribench.jobs.model import arm_encoder
 from mribench.jobs.still import StillEncoder
-from mribench.records import EMBEDDING_SCHEMA, INVARIANCE_SCHEMA
+from mribench.results.measures import DECODE_SEQUENCE, DECODE_SITE, MEASURES
+from mribench.results.records import EMBEDDING_SCHEMA, INVARIANCE_SCHEMA
 from mribench.seeding import derive_seed
-from mribench.statistics.decoding import decode_sequence, decode_site
-from mribench.statistics.invariance import (
-    DECODE_SEQUENCE,
-    DECODE_SITE,
-    MEASURES,
-    Embedded,
-    Finding,
-    not_measurable,
-    ordered,
-    retrieval,
-    similarity,
-    spread,
-)
 from mribench.training.weights import state_digest
 
 logger = logging.getLogger(__name__)

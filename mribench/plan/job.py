@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from mribench import RESULTS_VERSION
 from mribench.interfaces.input_file import by_content
-from mribench.store import SCHEMA
+from mribench.results import SCHEMA
 
 JobKind = Literal["pretrain", "adapt", "evaluate", "embed"]
 

@@ -13,7 +13,7 @@ from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.task import Task
 from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.plan.job import Plan
-from mribench.store import SCHEMA
+from mribench.results import SCHEMA
 
 
 def manifest(

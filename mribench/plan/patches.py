@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from mribench.config import ResolvedBenchmark
-from mribench.data.grids import canonical, grid_of
 from mribench.data.uses import scans_for
 from mribench.plan.cohorts import Cohort
+from mribench.volumes.grids import canonical, grid_of
 
 Shape = tuple[int, int, int]
 

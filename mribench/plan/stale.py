@@ -8,7 +8,7 @@ from typing import Any
 from mribench.errors import StoreError
 from mribench.plan.changes import Change, changes, differing_references
 from mribench.plan.job import Job, Plan
-from mribench.store import Store, read_json
+from mribench.results import Store, read_json
 
 UNRECORDED = "the source of a plugin, the files, or the harness"
 """What it can only be where an older mribench did not record it."""

@@ -11,13 +11,13 @@ import pandas as pd
 from rich.console import Console
 
 from mribench.errors import MRIBenchError, did_you_mean
-from mribench.report.data import about, tidy, typed
-from mribench.report.document import FORMATS, Document, render, save
-from mribench.report.layouts import build, table_names
-from mribench.report.load import RunData, load_run
+from mribench.report.render.data import about, tidy, typed
+from mribench.report.render.document import FORMATS, Document, render, save
+from mribench.report.tables.layouts import build, table_names
+from mribench.results.load import RunData, load_run
 
 if TYPE_CHECKING:
-    from mribench.report.published import Published
+    from mribench.report.tables.published import Published
 
 __all__ = [
     "FORMATS", "Document", "RunData", "load_run", "render", "render_run", "run_document", "save",
@@ -52,7 +52,7 @@ def run_document(run: RunData, tables: Sequence[str], published: Published | Non
 
 
 def _beside(document: Document, run: RunData, published: Published) -> Document:
-    from mribench.report.against import COLUMNS, NAME, against_frame, against_tables
+    from mribench.report.tables.against import COLUMNS, NAME, against_frame, against_tables
 
     def cells() -> pd.DataFrame:
         own = document.cells()

@@ -75,7 +75,7 @@ def counted(scores: pd.DataFrame, policy: Policy = "penalty") -> pd.Series:
     The policies other than ``penalty`` are about metrics in mm; other metrics count as ever.
 
     Args:
-        scores: rows of ``mribench.records.SCORE_SCHEMA``.
+        scores: rows of ``mribench.results.records.SCORE_SCHEMA``.
         policy: one of ``Policy``.
 
     Raises:
@@ -106,7 +106,7 @@ def subject_means(
     that of a seed that lacks some of the subject's cells (combinations of ``within``) which other seeds have.
 
     Args:
-        scores: rows of ``mribench.records.SCORE_SCHEMA``.
+        scores: rows of ``mribench.results.records.SCORE_SCHEMA``.
         by: columns that make up a group.
         within: columns averaged within a subject, each with the same weight.
         policy: what an empty mask counts; by default the column ``penalty``.
@@ -202,7 +202,7 @@ def estimates(
     """Return one row per group: the columns ``by`` and the fields of ``Estimate``.
 
     Args:
-        scores: rows of ``mribench.records.SCORE_SCHEMA``.
+        scores: rows of ``mribench.results.records.SCORE_SCHEMA``.
         by: columns that make up a group; nulls are a value of their own.
         within: columns averaged within a subject.
         policy: what an empty mask counts.

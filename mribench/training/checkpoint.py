@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mribench.errors import StoreError
-from mribench.store import replace_file
+from mribench.results import replace_file
 
 logger = logging.getLogger("mribench")
 

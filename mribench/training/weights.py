@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mribench.errors import StoreError, hint_for
-from mribench.store import replace_file
+from mribench.results import replace_file
 
 
 def save_weights(path: Path, state: dict[str, Tensor]) -> None:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mribench.records import SCORE_SCHEMA
+from mribench.results.records import SCORE_SCHEMA
 
 COSTS = ("wall_s", "device_s", "peak_memory_bytes")
 """Columns that are no results: they differ from run to run."""

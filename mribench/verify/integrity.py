@@ -18,8 +18,8 @@ from mribench.errors import StoreError
 from mribench.interfaces.metric import ScoreStatus
 from mribench.plan.changes import plain, some
 from mribench.plan.job import key_of_specification
-from mribench.records import CELL_COLUMNS, SCORE_SCHEMA
-from mribench.store import Store
+from mribench.results import Store
+from mribench.results.records import CELL_COLUMNS, SCORE_SCHEMA
 from mribench.training.weights import state_digest
 from mribench.verify.results import Planned, Results
 from mribench.verify.specification import read_specification

@@ -21,7 +21,7 @@ from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.options import DatasetRef
 from mribench.plan.changes import entries_by_name, some
 from mribench.registry import Registry
-from mribench.store import Store, read_json
+from mribench.results import Store, read_json
 from mribench.verify.compare import compare_folders
 from mribench.verify.results import Planned, Results
 from mribench.verify.specification import read_specification

@@ -12,9 +12,9 @@ import torch
 
 from mribench.errors import ConfigError, StoreError
 from mribench.plan.job import JobKind
-from mribench.report.load import read_manifests
+from mribench.results import Store
+from mribench.results.load import read_manifests
 from mribench.seeding import torch_generator
-from mribench.store import Store
 
 KINDS: tuple[str, ...] = get_args(JobKind)
 

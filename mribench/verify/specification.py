@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from mribench.errors import StoreError
 from mribench.plan.stale import specification
-from mribench.store import Store
+from mribench.results import Store
 
 
 class _Component(BaseModel):

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from pydantic import Field, field_validator
 
-from mribench.data.volumes import Volume, read_grid_of, read_volume, same_grid
 from mribench.errors import DataError
 from mribench.interfaces import Dataset, Exclusion, Options, Scan, ScanValues, Subject
+from mribench.volumes import Volume, read_grid_of, read_volume, same_grid
 from mribench_datasets.files import Found, escaped, leave_out_subjects
 from mribench_datasets.identities import add_aliases, add_archive_ids
 from mribench_datasets.label_values import label_problem, label_remarks

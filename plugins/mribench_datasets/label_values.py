@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mribench.data.volumes import Volume, share_outside
+from mribench.volumes import Volume, share_outside
 
 _CLASS = 0.5
 _MOST_IN_A_VOXEL = 1.1

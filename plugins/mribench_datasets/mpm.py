@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from mribench.data.volumes import Volume, read_volume, same_grid
 from mribench.errors import DataError
 from mribench.interfaces import Exclusion, Scan, ScanValues, Subject
+from mribench.volumes import Volume, read_volume, same_grid
 from mribench_datasets.files import Found, is_there, nifti_files, sorted_scans
 from mribench_datasets.folders import FolderDataset, FolderOptions
 from mribench_datasets.mpm_names import ASIDE, TIMES, MapFile, map_of, other_kind, suffix_of

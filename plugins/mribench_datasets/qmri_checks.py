@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mribench.data.volumes import Volume
+from mribench.volumes import Volume
 from mribench_datasets.qmri_units import head_of
 
 _WHITE = {"R1": (0.5, 2.0), "MTsat": (1.2, 3.5)}

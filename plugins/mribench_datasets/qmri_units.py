@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from mribench.data.volumes import Volume
 from mribench.errors import DataError
+from mribench.volumes import Volume
 
 RANGES: dict[str, tuple[float, float]] = {
     "PD": (0.0, 200.0),

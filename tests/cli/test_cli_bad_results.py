@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from support_cli import contents, refused
 
-from mribench.store import SCHEMA
+from mribench.results import SCHEMA
 
 # Damaged results
 

@@ -12,7 +12,7 @@ import pytest
 from support_cli import refused
 
 from mribench import cli
-from mribench.records import JOB_SCHEMA, read_tables
+from mribench.results.records import JOB_SCHEMA, read_tables
 
 SUMMARY = re.compile(
     r"(\d+) volumes prepared, (\d+) already there, (\d+) rebuilt, (\d+) failed; (\S+) GB of (\S+) GB in (\S+)"

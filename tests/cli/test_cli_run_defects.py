@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from mribench.cli.run import command
-from mribench.report.manifest import profile_sentence
+from mribench.results.merged import profile_sentence
 
 LABEL = "corrected+active-dropout+pooled-rows"
 

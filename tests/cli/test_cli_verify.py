@@ -12,7 +12,7 @@ import pytest
 from support_cli import Mribench, contents, refused
 
 from mribench.cli.verify import _KINDS
-from mribench.store import SCHEMA
+from mribench.results import SCHEMA
 from mribench.verify import KINDS
 
 COUNT = 4  # 1 pretrain, 1 adapt, 2 evaluate: the method and identity

@@ -18,7 +18,7 @@ from synthetic_results import DICE, HD95, Benchmark, Cell, task
 from mribench.cli.compare import command
 from mribench.compare import TABLES, comparison_document, of_one
 from mribench.report import FORMATS, load_run
-from mribench.report.document import Document, save
+from mribench.report.render.document import Document, save
 
 SUBJECTS = ("IXI002", "IXI012", "IXI013", "IXI014")
 

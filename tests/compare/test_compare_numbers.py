@@ -21,7 +21,7 @@ from mribench.compare.seeds import by_seed
 from mribench.compare.subjects import extremes, people
 from mribench.compare.where import by_sequence, by_site
 from mribench.report import load_run
-from mribench.report.cells import LEADERBOARD, cell_frame
+from mribench.results.cells import LEADERBOARD, cell_frame
 
 SEEDS, SUBJECTS = (0, 1, 2, 3, 4), tuple(f"s{k:02d}" for k in range(8))
 SEQUENCES, LABELS = ("T1w", "T2w"), ("GM", "WM")

@@ -6,8 +6,7 @@ import copy
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from mribench.config import BenchmarkConfig, config_digest
 from mribench.config.overrides import fill_in, merge, parse_setting, unset

@@ -6,8 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from mribench.config.reading import MAX_BYTES, MAX_DEPTH, MAX_NODES, read_file, read_text
 from mribench.errors import ConfigError

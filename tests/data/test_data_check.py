@@ -10,9 +10,9 @@ import pytest
 
 from mribench.data.check import Reason, SplitCounts, check_cohort, grouped
 from mribench.data.uses import Use
-from mribench.data.volumes import Volume, write_volume
 from mribench.errors import DataError
 from mribench.interfaces import Dataset, Exclusion, Scan, ScanValues, Split, SplitRule, Subject
+from mribench.volumes import Volume, write_volume
 
 
 class Made(Dataset):

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from mribench.data import inspection
-from mribench.data.cache import cache_dir, remembered
 from mribench.data.inspection import fingerprint, inspect_file, problems
-from mribench.data.volumes import Volume, write_volume
 from mribench.errors import ConfigError
 from mribench.interfaces import Scan, ScanValues, Subject
+from mribench.volumes import Volume, write_volume
+from mribench.volumes.cache import cache_dir, remembered
 
 TICK_S = 0.02
 """File systems tell times apart that are so far from each other."""

@@ -24,11 +24,11 @@ from mribench.data.prepare import (
     zscore,
 )
 from mribench.data.prepared import volume_store
-from mribench.data.volumes import Volume, read_volume, resample_to, same_grid, target_grid, write_volume
 from mribench.errors import DataError
 from mribench.interfaces import Dataset, Options, Scan, Subject, TaskRef
 from mribench.plugins import load_registry
 from mribench.seeding import numpy_generator, torch_generator
+from mribench.volumes import Volume, read_volume, resample_to, same_grid, target_grid, write_volume
 
 SHAPE = (21, 18, 24)
 TASKS = ("tissue-segmentation", "lesion-segmentation", "denoising")

@@ -11,8 +11,8 @@ import pytest
 
 from mribench.data.inspection import inspect_file, voxel_digests
 from mribench.data.twins import SeenImages
-from mribench.data.volumes import Volume, write_volume
 from mribench.interfaces import Scan, Subject
+from mribench.volumes import Volume, write_volume
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from mribench import cli
-from mribench.records import JOB_SCHEMA, SCORE_SCHEMA, read_tables
+from mribench.results.records import JOB_SCHEMA, SCORE_SCHEMA, read_tables
 
 COUNT = 27  # 1 pretrain; tissue 3 adapt + 12 evaluate; denoise 3 adapt + 6 evaluate + 2 identity
 TINY = Path(__file__).parent.parent / "benchmarks" / "tiny.yaml"

@@ -20,10 +20,10 @@ from mribench.execute.trackers import Named, make_trackers
 from mribench.execute.tracking import Tracking
 from mribench.interfaces import Entry, JobOutcome, Options, TrackedRun, Tracker
 from mribench.plan import Job
-from mribench.records import JOB_SCHEMA, SCORE_SCHEMA, write_table
 from mribench.registry import Registered, Registry
-from mribench.store import Store
-from mribench.store.store import JobStatus, write_status
+from mribench.results import Store
+from mribench.results.records import JOB_SCHEMA, SCORE_SCHEMA, write_table
+from mribench.results.store import JobStatus, write_status
 
 METHODS = ("run_started", "job_started", "job_logged", "job_ended", "run_ended", "unfinished")
 

@@ -24,9 +24,9 @@ import numpy as np
 from fuzz_running import Defect, check_message, check_refusal, timed
 
 from mribench.data.inspection import inspect_file
-from mribench.data.nifti_file import read_header, shown
-from mribench.data.volumes import read_grid_of, read_volume
 from mribench.errors import DataError, MRIBenchError
+from mribench.volumes import read_grid_of, read_volume
+from mribench.volumes.nifti_file import read_header, shown
 
 DTYPES = ("u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8", "c8")
 FIELDS_1 = nib.Nifti1Header.template_dtype

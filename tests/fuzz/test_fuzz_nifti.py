@@ -16,11 +16,10 @@ import pytest
 from fuzz_nifti import Defect, base_case, check_path, set_field, zeros
 from fuzz_running import check_message, run
 
-from mribench.data import nifti_file
 from mribench.data.inspection import inspect_file
-from mribench.data.nifti_file import shown
-from mribench.data.volumes import read_grid_of, read_volume
 from mribench.errors import DataError
+from mribench.volumes import nifti_file, read_grid_of, read_volume
+from mribench.volumes.nifti_file import shown
 
 CORPUS = Path(__file__).parent / "corpus"
 ROWS = {

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mribench.config import AdaptOptions
 from mribench.defects import FROZEN_AUGMENTATION

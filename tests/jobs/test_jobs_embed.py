@@ -18,16 +18,15 @@ from mribench.data.prepare import Reader, load_image
 from mribench.errors import DataError
 from mribench.execute.worker import run_job
 from mribench.interfaces import Dataset, DatasetRef, Encoder, Scan
-from mribench.jobs import Context, Outcome, run_payload
-from mribench.jobs import embed as embed_module
+from mribench.jobs import Context, Outcome, embed as embed_module, run_payload
 from mribench.jobs.embed import MIN_FOREGROUND, embed, windows
 from mribench.jobs.model import new_encoder
 from mribench.plugins import load_registry
-from mribench.records import EMBEDDING_SCHEMA, INVARIANCE_SCHEMA, JOB_SCHEMA, read_tables, write_table
 from mribench.registry import Registry
+from mribench.results import read_json, write_json
+from mribench.results.measures import MEASURES
+from mribench.results.records import EMBEDDING_SCHEMA, INVARIANCE_SCHEMA, JOB_SCHEMA, read_tables, write_table
 from mribench.seeding import numpy_generator
-from mribench.statistics.invariance import MEASURES
-from mribench.store import read_json, write_json
 from mribench.training.weights import save_weights
 
 SITES = {"Guys": 3, "HH": 3}

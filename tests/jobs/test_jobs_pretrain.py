@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from mribench.interfaces import DatasetRef, Encoder, Entry, Objective, View
 from mribench.jobs import Context, Outcome, run_payload
 from mribench.plugins import load_registry
-from mribench.records import JOB_SCHEMA
 from mribench.registry import Registered, Registry
+from mribench.results.records import JOB_SCHEMA
 
 SUBJECTS = 6
 Run = Callable[..., dict[str, Any]]

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from mribench.data.prepare import foreground, load_task_volume, zscore
-from mribench.data.volumes import read_volume
 from mribench.interfaces import Dataset, EncoderRef, Scan, Subject, TaskRef
 from mribench.jobs.model import TaskModel
 from mribench.plugins import load_registry
 from mribench.seeding import numpy_generator, torch_generator
+from mribench.volumes import read_volume
 
 SCANS = ("chris_T1w", "chris_PDw", "arc_M2208_T2w")
 

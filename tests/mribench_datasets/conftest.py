@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from mribench.data.volumes import Volume, write_volume
 from mribench.interfaces import DatasetRef
 from mribench.plugins import load_registry
 from mribench.registry import Registry
+from mribench.volumes import Volume, write_volume
 
 torch.set_num_threads(1)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mribench.data.volumes import Volume, write_volume
+from mribench.volumes import Volume, write_volume
 
 SHAPE = (12, 13, 14)
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])

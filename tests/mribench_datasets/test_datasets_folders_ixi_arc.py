@@ -13,9 +13,9 @@ import imitated
 import numpy as np
 import pytest
 
-from mribench.data.volumes import Volume, write_volume
 from mribench.interfaces import ScanValues
 from mribench.testing import check_dataset
+from mribench.volumes import Volume, write_volume
 
 
 def kinds(entries):

@@ -7,7 +7,7 @@ import pytest
 from imitated import AFFINE, SHAPE, image, mask
 
 from mribench.data.check import check_cohort
-from mribench.data.volumes import Volume, write_volume
+from mribench.volumes import Volume, write_volume
 
 STEM = "sub-M1_ses-1"
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from mribench.data.inspection import fingerprint, problems
-from mribench.data.volumes import read_volume, resample_to, same_grid
 from mribench.errors import ConfigError, DataError
 from mribench.testing import check_entry
+from mribench.volumes import read_volume, resample_to, same_grid
 
 SPACING_MM = 6.0
 

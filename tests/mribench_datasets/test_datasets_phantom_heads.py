@@ -279,7 +279,7 @@ def test_maps_have_the_values_of_their_tissues(heads):
 def test_reorienting_keeps_world_coordinates(heads):
     import nibabel as nib
 
-    from mribench.data.volumes import Volume
+    from mribench.volumes import Volume
 
     head = heads[0][1]
     affine = head.affine

@@ -10,7 +10,7 @@ import pytest
 from mribench_datasets.phantom.tissues import TISSUES, VALUES_3T
 
 from mribench.data.check import check_cohort
-from mribench.data.volumes import Volume, write_volume
+from mribench.volumes import Volume, write_volume
 
 SHAPE = (20, 22, 18)
 AFFINE = np.diag([5.0, 5.0, 5.0, 1.0])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from monai.networks.nets import BasicUNet
 from mribench_encoders.cnn import CnnEncoder, CnnOptions
 from mribench_encoders.unet import UNetDecoder, UNetOptions

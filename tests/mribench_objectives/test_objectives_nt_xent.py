@@ -6,8 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from monai.losses import ContrastiveLoss
 from mribench_objectives.nt_xent import nt_xent
 

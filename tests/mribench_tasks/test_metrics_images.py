@@ -7,8 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from monai.metrics import PSNRMetric, SSIMMetric
 from mribench_tasks.metrics import ENTRIES, MAE, PSNRL1, SSIM, PSNRRange
 from skimage.metrics import structural_similarity

@@ -10,7 +10,7 @@ import pytest
 from mribench_tasks.metrics import NSD, LesionF1, LesionF1Options, NSDOptions
 from scipy.spatial.transform import Rotation
 
-from mribench.data.volumes import read_volume
+from mribench.volumes import read_volume
 
 SHAPE = (12, 12, 12)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from mribench_tasks.metrics import ASSD, MASD, NSD, HD95MaxDirected, HD95Pooled, nearest, surface
 from mribench_tasks.metrics.nearest import nearest_mm
 from mribench_tasks.metrics.surface import border, border_distances_mm, box_of_both

@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from mribench_tasks.metrics import PSNRL1, PSNRRange
 from skimage.metrics import peak_signal_noise_ratio
 

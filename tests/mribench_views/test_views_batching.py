@@ -17,8 +17,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from mribench_views import apply, splines
 from mribench_views.acquisition import Acquisition, draw_transmit, draw_valid, simulate
 from mribench_views.augment import AugmentDraw, AugmentOptions, draw_augmentation

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from mribench_views import sampling
 from mribench_views.acquisition import draw_valid
 from support_physics import MAPS, PROFILES, SEQUENCES, TISSUES, TYPICAL, columns, tissue_maps

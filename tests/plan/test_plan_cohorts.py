@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mribench.data.volumes import Volume, write_volume
 from mribench.errors import DataError
 from mribench.interfaces import DatasetRef
 from mribench.interfaces.dataset import Dataset
 from mribench.plan.cohorts import Cohort, cohort_notes, open_cohorts
 from mribench.plugins import load_registry
+from mribench.volumes import Volume, write_volume
 
 
 @pytest.fixture(autouse=True)

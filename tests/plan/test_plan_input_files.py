@@ -19,8 +19,8 @@ from mribench.plan.job import key_of_specification
 from mribench.plan.stale import stale_changes
 from mribench.plugins import load_registry
 from mribench.registry import Registered, Registry
-from mribench.store import Store
-from mribench.store.store import JobStatus, write_status
+from mribench.results import Store
+from mribench.results.store import JobStatus, write_status
 from mribench.testing import PyramidEncoder
 
 

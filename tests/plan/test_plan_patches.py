@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mribench.data.volumes import Volume, write_volume
 from mribench.interfaces.dataset import Scan, Subject
 from mribench.interfaces.split import Split
 from mribench.plan.cohorts import Cohort
 from mribench.plan.patches import patch_notes
+from mribench.volumes import Volume, write_volume
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ import pytest
 from mribench.errors import StoreError
 from mribench.plan.job import Job, Plan, content_key, key_of_specification
 from mribench.plan.stale import UNRECORDED, stale_changes, stale_reasons
-from mribench.store import Store
-from mribench.store.store import JobStatus, write_status
+from mribench.results import Store
+from mribench.results.store import JobStatus, write_status
 
 PRETRAIN = {
     "profile": "corrected",

@@ -16,9 +16,9 @@ from synthetic_results import DICE, HD95, PSNR, Benchmark, Cell, task
 from mribench.cli.report import command
 from mribench.errors import MRIBenchError
 from mribench.report import RunData, load_run, render, run_document
-from mribench.report.against import against_frame, against_tables
 from mribench.report.model import Table
-from mribench.report.published import Published, find_published, load_published
+from mribench.report.tables.against import against_frame, against_tables
+from mribench.report.tables.published import Published, find_published, load_published
 
 METHODS = ("base", "seqaug", "seqinv")
 

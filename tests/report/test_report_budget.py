@@ -12,9 +12,9 @@ import pytest
 from synthetic_results import DICE, REFERENCES, Benchmark, task
 
 from mribench.report import load_run, render_run
-from mribench.report.budget import budget_frame, budget_table
-from mribench.report.flags import flags
 from mribench.report.model import Table
+from mribench.report.tables.budget import budget_frame, budget_table
+from mribench.report.tables.flags import flags
 
 
 def shown(table: Table) -> dict[str, dict[tuple[str, ...], str]]:

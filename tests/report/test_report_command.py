@@ -15,9 +15,9 @@ from synthetic_results import Benchmark, Cell
 from mribench.cli.report import FORMATS, MARKINGS, command
 from mribench.config import config_digest, load_benchmark
 from mribench.errors import ConfigError, MRIBenchError, StoreError
-from mribench.report import FORMATS as REPORT_FORMATS
-from mribench.report import load_run, marking
-from mribench.report.layouts import table_names
+from mribench.report import FORMATS as REPORT_FORMATS, load_run
+from mribench.report.tables.layouts import table_names
+from mribench.statistics import marking
 
 BENCHMARK = """\
 benchmark: synthetic

@@ -18,11 +18,11 @@ from scipy import stats
 from synthetic_results import DICE, HD95, PSNR, REFERENCES, Benchmark, Cell, task
 
 from mribench.report import RunData, load_run, render_run
-from mribench.report.cells import LEADERBOARD, cell_frame
-from mribench.report.defect_effects import defects_frame
-from mribench.report.defects import defects_table
-from mribench.report.layouts import leaderboard, table_names
-from mribench.report.manifest import merge, policy_of, profile_sentence
+from mribench.report.tables.defect_effects import defects_frame
+from mribench.report.tables.defects import defects_table
+from mribench.report.tables.layouts import leaderboard, table_names
+from mribench.results.cells import LEADERBOARD, cell_frame
+from mribench.results.merged import merge, policy_of, profile_sentence
 
 L1 = {"id": "psnr:l1", "unit": "dB", "higher_is_better": True}
 BASE = {"base": 0.5, "seqinv": 0.6, "scratch": 0.4, "random-frozen": 0.3, "identity": 0.2}

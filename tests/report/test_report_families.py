@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
-from test_report_digests import NEW, OLD
+from test_results_digests import NEW, OLD
 
 from mribench.report import RunData, load_run, render_run
-from mribench.report.cells import LEADERBOARD, cell_frame
-from mribench.report.layouts import leaderboard
+from mribench.report.tables.layouts import leaderboard
+from mribench.results.cells import LEADERBOARD, cell_frame
 from mribench.statistics.ranges import ends
 
 SUBJECTS = tuple(f"s{k:02d}" for k in range(20))

@@ -16,11 +16,10 @@ from parsing import html_reader, latex_grids, of_tex
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
 from mribench.report import load_run, render, render_run, run_document
-from mribench.report.headers import Span, groups, levels
-from mribench.report.html_table import html_page, identifier, to_html
-from mribench.report.latex import escape, latex_document, to_latex
-from mribench.report.model import Cell as TableCell
-from mribench.report.model import Column, Row, Table
+from mribench.report.model import Cell as TableCell, Column, Row, Table
+from mribench.report.render.headers import Span, groups, levels
+from mribench.report.render.html_table import html_page, identifier, to_html
+from mribench.report.render.latex import escape, latex_document, to_latex
 
 NASTY = r"""<b>&amp; "q" 'a' \input{/etc/passwd} $x_1^2$ 100 % #1 ~ [x] *y* `z` |w| {c} a--b,,c é ß 中 ↑†"""
 """What a plugin may be called."""

@@ -19,14 +19,13 @@ from rich.console import Console
 from synthetic_results import Benchmark, Cell
 
 from mribench.errors import StoreError
-from mribench.records import INVARIANCE_SCHEMA, JOB_SCHEMA, write_table
-from mribench.report import load_run, render_run, save_report
-from mribench.report import model as report_model
-from mribench.report.invariance import invariance_frame, invariance_table
-from mribench.report.layouts import build, table_names
+from mribench.report import load_run, model as report_model, render_run, save_report
+from mribench.report.tables.invariance import invariance_frame, invariance_table
+from mribench.report.tables.layouts import build, table_names
+from mribench.results import SCHEMA
+from mribench.results.measures import MEASURES
+from mribench.results.records import INVARIANCE_SCHEMA, JOB_SCHEMA, write_table
 from mribench.statistics import mean_and_se
-from mribench.statistics.invariance import MEASURES
-from mribench.store import SCHEMA
 
 METHODS = ("base", "seqinv", "random-frozen")
 LEVEL = {"base": 0.2, "seqinv": 0.6, "random-frozen": -0.1}

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from synthetic_results import DICE, Benchmark, Cell, task
-from test_report_digests import NEW, OLD, specify
+from test_results_digests import NEW, OLD, specify
 
 from mribench.report import load_run
-from mribench.report.cells import LEADERBOARD, cell_frame
-from mribench.report.label_subsets import label_subsets
-from mribench.report.layouts import leaderboard
-from mribench.report.over_identity import over_identity_table
+from mribench.report.tables.layouts import leaderboard
+from mribench.report.tables.over_identity import over_identity_table
+from mribench.results.cells import LEADERBOARD, cell_frame
+from mribench.results.label_subsets import label_subsets
 
 TASKS = {"tissue": task([DICE], fractions=(0.1, 1.0), sequences=("T1w", "T2w"))}
 

@@ -22,8 +22,8 @@ from mribench.config.model import BenchmarkConfig
 from mribench.config.report import LayoutSpec, ReportSpec
 from mribench.errors import ConfigError, MRIBenchError
 from mribench.report import RunData, load_run, render_run
-from mribench.report.layouts import build, table_names
 from mribench.report.model import Table
+from mribench.report.tables.layouts import build, table_names
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 VALUE = {"base": 0.3, "seqinv": 0.4, "scratch": 0.2, "identity": 0.1}

@@ -15,7 +15,7 @@ from scipy import stats
 from synthetic_results import DICE, PSNR, REFERENCES, Benchmark, Cell, task
 
 from mribench.report import load_run, render_run
-from mribench.report.over_identity import over_identity_frame, over_identity_table
+from mribench.report.tables.over_identity import over_identity_frame, over_identity_table
 
 SUBJECTS = ("a", "b", "c", "d", "e")
 HARD = dict(zip(SUBJECTS, (18.0, 25.0, 31.0, 22.0, 40.0), strict=True))

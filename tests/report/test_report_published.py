@@ -17,10 +17,10 @@ from parsing import html_reader, latex_grids, markdown_grids
 
 from mribench.cli.report import command
 from mribench.errors import MRIBenchError, StoreError
-from mribench.report.claim_kinds import Largest
-from mribench.report.document import render
-from mribench.report.published import Published, find_published, load_published, wrong_marks
-from mribench.report.published_tables import published_document, table_names
+from mribench.report.render.document import render
+from mribench.report.tables.claim_kinds import Largest
+from mribench.report.tables.published import Published, find_published, load_published, wrong_marks
+from mribench.report.tables.published_tables import published_document, table_names
 
 PAPER = Path(__file__).parents[2] / "results" / "published" / "paper.csv"
 TABLES = ["table-1", "table-2", "table-3"]

@@ -13,11 +13,10 @@ from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
 from mribench.errors import MRIBenchError, StoreError
 from mribench.report import load_run, render_run, save_report
-from mribench.report.formatting import cell_text, digits_for
-from mribench.report.markdown import escape
-from mribench.report.model import Cell as TableCell
-from mribench.report.model import Column, Row, Table
-from mribench.report.terminal import print_tables
+from mribench.report.model import Cell as TableCell, Column, Row, Table
+from mribench.report.render.formatting import cell_text, digits_for
+from mribench.report.render.markdown import escape
+from mribench.report.render.terminal import print_tables
 
 SUBJECT = {"a": -0.1, "b": 0.0, "c": 0.1}
 

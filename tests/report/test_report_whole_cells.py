@@ -15,12 +15,12 @@ import pytest
 from scipy import stats
 from synthetic_results import DICE, PSNR, Benchmark, Cell, task
 
-from mribench.records import JOB_SCHEMA, write_table
 from mribench.report import load_run, render_run
-from mribench.report.cells import LEADERBOARD, cell_frame
 from mribench.report.figures import Material
-from mribench.report.html import page
-from mribench.report.over_identity import over_identity_frame
+from mribench.report.render.html import page
+from mribench.report.tables.over_identity import over_identity_frame
+from mribench.results.cells import LEADERBOARD, cell_frame
+from mribench.results.records import JOB_SCHEMA, write_table
 from mribench.statistics.difference import difference
 from mribench.statistics.scores import subject_means
 

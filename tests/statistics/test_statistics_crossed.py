@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from golden.golden_inputs import scores
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import stats
 
 from mribench.statistics import components, mean_and_se

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from mribench.data.volumes import Volume
 from mribench.interfaces import (
     Dataset,
     Scan,
@@ -19,6 +18,7 @@ from mribench.testing import (
     ConformanceError,
     check_dataset,
 )
+from mribench.volumes import Volume
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mribench.errors import ConfigError, StoreError
-from mribench.store import SCHEMA, Store
+from mribench.results import SCHEMA, Store
 from mribench.verify import Results, open_results, sample
 from mribench.verify.results import Planned
 

@@ -19,7 +19,7 @@ from mribench.report.figures.subjects import subject_dots
 from mribench.report.figures.training import training_curves
 from mribench.report.figures.transfer import transfer_matrices
 from mribench.report.figures.views import views_seen
-from mribench.report.load import RunData
+from mribench.results.load import RunData
 
 __all__ = ["FILE_FORMATS", "GROUPS", "Drawing", "Material", "drawings", "save_figures"]
 

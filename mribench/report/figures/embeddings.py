@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mribench.report.cells import row_labels
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.files import read_parquet
 from mribench.report.figures.material import Material
 from mribench.report.figures.style import COLOURS, MARKERS, panels, short, tag
-from mribench.statistics.invariance import DECODE_SEQUENCE, DECODE_SITE
+from mribench.results.cells import row_labels
+from mribench.results.measures import DECODE_SEQUENCE, DECODE_SITE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

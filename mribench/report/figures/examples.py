@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mribench.report.cells import row_labels
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.files import Example, read_example
 from mribench.report.figures.material import Material, Panel
 from mribench.report.figures.style import COLOURS, INK, MUTED, panels, short, tag
+from mribench.results.cells import row_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.report.captions import claim
-from mribench.report.cells import (
+from mribench.report.figures.style import Look, looks
+from mribench.report.tables.captions import claim
+from mribench.results.cells import (
     LEADERBOARD,
     Question,
     cell_frame,
@@ -25,8 +26,7 @@ from mribench.report.cells import (
     selected,
     values_of,
 )
-from mribench.report.figures.style import Look, looks
-from mribench.report.load import RunData
+from mribench.results.load import RunData
 from mribench.statistics.ranges import UNBOUNDED, Range
 from mribench.statistics.scores import estimates_of
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mribench.report.cells import row_labels
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.files import read_parquet
 from mribench.report.figures.material import Material
 from mribench.report.figures.style import MUTED, legend_of_rows, panels, short, tag
+from mribench.results.cells import row_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

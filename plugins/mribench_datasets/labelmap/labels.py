@@ -22,8 +22,8 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from mribench.data.volumes import read_volume, sheared
 from mribench.errors import DataError
+from mribench.volumes import read_volume, sheared
 from mribench_datasets.files import one_line
 
 FAT, MUSCLE = 507, 599

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from nibabel import orientations
 
-from mribench.data.volumes import Volume
 from mribench.errors import DataError
 from mribench.interfaces import MRISequence
+from mribench.volumes import Volume
 from mribench_datasets.phantom.head import NERVOUS, Head
 from mribench_datasets.phantom.protocols import Protocol
 from mribench_datasets.phantom.tissues import PROPERTIES, TISSUES, VALUES_3T, at_field

@@ -13,7 +13,6 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from mribench.data.volumes import Volume, cache_dir
 from mribench.errors import DataError
 from mribench.interfaces import (
     Dataset,
@@ -26,6 +25,7 @@ from mribench.interfaces import (
     Subject,
 )
 from mribench.seeding import Identity, numpy_generator
+from mribench.volumes import Volume, cache_dir
 from mribench_datasets.arc import ARC
 from mribench_datasets.folders import FolderDataset, FolderOptions
 from mribench_datasets.ixi import IXI

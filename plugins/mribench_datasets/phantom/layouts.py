@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mribench.data.volumes import Volume, write_volume
 from mribench.interfaces import MRISequence
 from mribench.seeding import Identity, numpy_generator
+from mribench.volumes import Volume, write_volume
 from mribench_datasets.phantom.acquisition import (
     acquire,
     lesion_mask,

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent))  # synthetic_results
-
 from html_results import write_results
 
 from mribench.report import load_run
-from mribench.report.html import page
+from mribench.report.render.html import page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 DRIVER = "chromedriver"

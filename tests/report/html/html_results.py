@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from synthetic_results import DICE, HD95, PSNR, Benchmark, Cell, task
 
-from mribench.records import EMBEDDING_SCHEMA, INVARIANCE_SCHEMA, JOB_SCHEMA, write_table
-from mribench.store import SCHEMA
+from mribench.results import SCHEMA
+from mribench.results.records import EMBEDDING_SCHEMA, INVARIANCE_SCHEMA, JOB_SCHEMA, write_table
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 REASON = '</script><script>alert("reason")</script>'

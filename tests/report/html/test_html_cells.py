@@ -15,18 +15,19 @@ from support_html import Page
 from synthetic_results import DICE, HD95, Benchmark, task
 
 from mribench.report import load_run
-from mribench.report.cells import LEADERBOARD, cell_frame
 from mribench.report.figures import Material, drawings
-from mribench.report.formatting import cell_text
-from mribench.report.html import numbers, page
-from mribench.report.html.labels import label_tables
-from mribench.report.html.numbers import pair_table
-from mribench.report.html.overview import overview
-from mribench.report.html.tables import Datum, show
-from mribench.report.layouts import leaderboard
-from mribench.report.marking import marks_sentence
 from mribench.report.model import Cell, Column, Row, Table, interval_of
+from mribench.report.render.formatting import cell_text
+from mribench.report.render.html import page
+from mribench.report.render.html.tables import Datum, show
+from mribench.report.tables import numbers
+from mribench.report.tables.labels import label_tables
+from mribench.report.tables.layouts import leaderboard
+from mribench.report.tables.numbers import pair_table
+from mribench.report.tables.overview import overview
+from mribench.results.cells import LEADERBOARD, cell_frame
 from mribench.statistics.intervals import crossed_interval
+from mribench.statistics.marking import marks_sentence
 from mribench.statistics.tables import complete, seed_subject_table
 
 LABELS = ("GM", "WM")

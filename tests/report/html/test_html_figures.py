@@ -16,13 +16,13 @@ from synthetic_results import Benchmark
 
 from mribench.errors import StoreError
 from mribench.report import load_run
-from mribench.report.cells import LEADERBOARD, cell_frame
 from mribench.report.figures import GROUPS, Drawing, Material, drawings, save_figures
 from mribench.report.figures.critical import critical_differences, why_no_diagram
 from mribench.report.figures.embeddings import project
 from mribench.report.figures.files import read_example, read_parquet, read_views
 from mribench.report.figures.style import COLOURS, INK, focus, looks, panels, plain_style, row_id, short, tag
 from mribench.report.figures.svg import inline_svg
+from mribench.results.cells import LEADERBOARD, cell_frame
 from mribench.statistics.difference import difference
 
 SVG = "{http://www.w3.org/2000/svg}"

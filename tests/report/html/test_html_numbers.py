@@ -14,15 +14,15 @@ from synthetic_results import DICE, PSNR, Benchmark, task
 
 from mribench.report import load_run
 from mribench.report.figures import Material
-from mribench.report.formatting import cell_text
-from mribench.report.html.gaps import gap_table, why_no_gap
-from mribench.report.html.invariance_ratio import ratio_table, why_no_ratio
-from mribench.report.html.numbers import area_table, why_no_area
-from mribench.report.html.overview import overview
-from mribench.report.html.sentences import percent, seeds_sentence
-from mribench.report.latex import to_latex
-from mribench.report.markdown import to_markdown
 from mribench.report.model import Cell, Table
+from mribench.report.render.formatting import cell_text
+from mribench.report.render.html.sentences import percent, seeds_sentence
+from mribench.report.render.latex import to_latex
+from mribench.report.render.markdown import to_markdown
+from mribench.report.tables.gaps import gap_table, why_no_gap
+from mribench.report.tables.invariance_ratio import ratio_table, why_no_ratio
+from mribench.report.tables.numbers import area_table, why_no_area
+from mribench.report.tables.overview import overview
 from mribench.statistics.difference import difference
 from mribench.statistics.domain_gap import gap
 from mribench.statistics.transfer import transfer

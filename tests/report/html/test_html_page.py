@@ -17,11 +17,11 @@ from synthetic_results import Benchmark
 from mribench.report import RunData, load_run
 from mribench.report.figures import Material
 from mribench.report.figures.style import row_id
-from mribench.report.formatting import cell_text
-from mribench.report.html import page
-from mribench.report.html.tables import show
-from mribench.report.layouts import build, table_names
 from mribench.report.model import Cell, Column, Row, Table
+from mribench.report.render.formatting import cell_text
+from mribench.report.render.html import page
+from mribench.report.render.html.tables import show
+from mribench.report.tables.layouts import build, table_names
 from mribench.statistics.difference import difference
 from mribench.statistics.efficiency import label_efficiency
 

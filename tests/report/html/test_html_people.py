@@ -14,8 +14,8 @@ from support_html import Page
 
 from mribench.report import RunData, load_run
 from mribench.report.figures import save_figures
-from mribench.report.html import page
-from mribench.report.html.people import data_sentence, warning
+from mribench.report.render.html import page
+from mribench.report.render.html.people import data_sentence, warning
 
 SCANNED = {"dataset": "ixi", "simulated": False, "licence": "CC BY-SA 3.0"}
 DRAWN = {"dataset": "phantom", "simulated": True, "licence": "free"}

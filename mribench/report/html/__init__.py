@@ -1,5 +1,0 @@
-"""The report as one HTML file."""
-
-from mribench.report.html.page import page
-
-__all__ = ["page"]

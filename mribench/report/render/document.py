@@ -1,0 +1,111 @@
+"""Tables and tidy rows of one source, in every format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from mribench.errors import MRIBenchError, StoreError, did_you_mean
+from mribench.report.model import Table
+from mribench.report.render.data import to_csv, to_json, to_parquet
+from mribench.report.render.html_table import html_page
+from mribench.report.render.latex import latex_document, to_latex
+from mribench.report.render.markdown import to_markdown
+from mribench.report.render.terminal import print_tables
+
+FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a report shows, whatever it was read from.
+
+    Attributes:
+        title: of the page.
+        names: of the tables, in order.
+        build: the tables of a name; some names make several.
+        cells: returns the tidy rows of all names.
+        about: what they come from, for JSON and Parquet.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    build: Callable[[str], Sequence[Table]]
+    cells: Callable[[], pd.DataFrame]
+    about: Mapping[str, Any]
+
+    def tables(self) -> list[Table]:
+        """Return the tables of all names."""
+        return [table for name in self.names for table in self.build(name)]
+
+
+def render(document: Document, output_format: str, console: Console | None = None) -> str | bytes | None:
+    """Render a document.
+
+    Args:
+        document: what to show.
+        output_format: one of ``FORMATS``.
+        console: where ``terminal`` prints.
+
+    Returns:
+        the text, or bytes of ``parquet``; None for ``terminal``, which prints.
+
+    Raises:
+        MRIBenchError: for an unknown format.
+    """
+    if output_format not in FORMATS:
+        raise MRIBenchError(f"unknown format '{output_format}'", did_you_mean(output_format, FORMATS))
+    match output_format:
+        case "csv":
+            return to_csv(document.cells())
+        case "json":
+            return to_json(document.cells(), document.about)
+        case "parquet":
+            return to_parquet(document.cells(), document.about)
+        case "markdown":
+            return "\n".join(map(to_markdown, document.tables()))
+        case "latex":
+            return latex_document(document.tables())
+        case "html":
+            return html_page(document.tables(), document.title)
+    print_tables(document.tables(), console or Console())
+    return None
+
+
+def save(document: Document, directory: Path) -> list[Path]:
+    r"""Write a document in all formats and return the paths.
+
+    ``<table>.md`` and ``<table>.tex`` (to ``\input``) for each name; ``tables.tex`` (to compile) and
+    ``tables.html`` of all; ``cells.csv``, ``cells.parquet`` and ``cells.json``.
+
+    Raises:
+        StoreError: when they cannot be written.
+    """
+    built = {name: document.build(name) for name in document.names}
+    every = [table for tables in built.values() for table in tables]
+    cells = document.cells()
+    texts: dict[str, str | bytes] = {}
+    for name, tables in built.items():
+        texts[f"{name}.md"] = "\n".join(map(to_markdown, tables))
+        texts[f"{name}.tex"] = "\n".join(map(to_latex, tables))
+    texts |= {
+        "tables.tex": latex_document(every),
+        "tables.html": html_page(every, document.title),
+        "cells.csv": to_csv(cells),
+        "cells.parquet": to_parquet(cells, document.about),
+        "cells.json": to_json(cells, document.about),
+    }
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (directory / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    except OSError as error:
+        raise StoreError(
+            f"cannot write the report to {directory}: {error.strerror}", "check the permissions"
+        ) from error
+    return [directory / name for name in texts]

@@ -1,0 +1,265 @@
+"""One self-contained page of a run: no other file, no network, nothing that runs but its own script."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mribench.report.figures import GROUPS, SHOW_SCANS, Drawing, Material, drawings, shows_scans
+from mribench.report.figures.critical import critical_differences, why_no_diagram
+from mribench.report.figures.style import COLOURS, GREYS, row_id
+from mribench.report.figures.svg import inline_svg
+from mribench.report.model import Table
+from mribench.report.render.html.people import data_sentence, without_names
+from mribench.report.render.html.provenance import provenance
+from mribench.report.render.html.tables import Shown, show
+from mribench.report.tables.failures import counts, failure_tables
+from mribench.report.tables.gaps import gap_table, why_no_gap
+from mribench.report.tables.invariance_ratio import ratio_table, why_no_ratio
+from mribench.report.tables.labels import label_tables
+from mribench.report.tables.layouts import build, table_names
+from mribench.report.tables.numbers import area_table, pair_table, why_no_area
+from mribench.report.tables.overview import overview
+from mribench.results.load import RunData
+
+NOTHING_PLANNED = "Nothing is planned"
+VIEWS = "views.png"
+_MOST_BYTES = 1_500_000
+_PNG = b"\x89PNG\r\n"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the page: an SVG that is part of it, or a PNG that it carries along."""
+
+    id: str
+    title: str
+    caption: tuple[str, ...]
+    svg: str = ""
+    png: str = ""
+    alt: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Attributes:
+        id: unique in it.
+        title: its heading.
+        intro: what question it answers.
+        pictures: figures.
+        tables: tables, below them.
+        notes: what the results do not support, and why.
+    """
+
+    id: str
+    title: str
+    intro: str
+    pictures: tuple[Picture, ...]
+    tables: tuple[Shown, ...]
+    notes: tuple[str, ...] = ()
+
+
+_PARTS = {
+    "results": ("Results", "The tables of the benchmark file. Sort by a header, filter rows, hide tasks."),
+    "differences": ("Differences", "Which differences between methods are more than chance?"),
+    "efficiency": ("Label efficiency", "How much does a method get out of few labelled subjects?"),
+    "domains": ("Other sites", "What is left on sites that a model was not trained on?"),
+    "transfer": ("Other sequences", "What is left on sequences that a model was not trained on?"),
+    "subjects": ("Subjects", "Is a mean made by all test subjects, or by few?"),
+    "labels": ("Label by label", "Which tissue makes the difference?"),
+    "embeddings": ("Embeddings", "Do encoders tell subjects apart, or scanners and sequences?"),
+    "examples": ("Examples", "What do predictions look like?"),
+    "views": ("Views", "What did pretraining see?"),
+    "training": ("Training", "Did the losses fall, and what did it cost?"),
+    "defects": ("Known defects", "What is each known defect worth on this benchmark?"),
+    "failures": ("Failures", "What is missing, and why?"),
+}
+
+
+def _no_diagram(material: Material) -> str:
+    return "" if critical_differences(material) else why_no_diagram(material)  # else its caption says it
+
+
+_WHY: dict[str, tuple[Callable[[Material], str], ...]] = {
+    "differences": (_no_diagram,),
+    "efficiency": (why_no_area,),
+    "domains": (why_no_gap,),
+    "transfer": (why_no_ratio,),
+}
+"""What a part says of that which it does not show."""
+_MISSING = {
+    "differences": "no two methods have results of the same subjects",
+    "efficiency": "no task was run at several fractions of labels",
+    "domains": "no task was tested on several sites",
+    "transfer": "no task was tested on several sequences",
+    "embeddings": "the benchmark measures no invariance, or it is not done",
+    "examples": "no job kept an example slice (results of an older mribench have none)",
+    "views": "no pretrain job kept its first views (results of an older mribench have none)",
+    "training": "there are no histories of trainings beside the results",
+}
+
+_LEFT_OUT = "the benchmark file leaves them out (report: examples: false)"
+
+
+def page(
+    run: RunData, tables: Sequence[str | Table] = (), directory: Path | None = None, views: Path | None = None
+) -> str:
+    """Return the report of a run as one HTML file.
+
+    Args:
+        run: from ``load_run``.
+        tables: names of tables, or tables already built; all that the results can make when empty.
+        directory: the results directory the run was read from: embeddings, example slices, training curves
+            and versions are in it; without it they are left out.
+        views: a contact sheet of ``mribench views`` (PNG); ``report/views.png`` of the directory by default.
+    """
+    shows_people = shows_scans(run)
+    if not shows_people:
+        run = without_names(run)
+    material = Material(run, directory)
+    claim = material.claim()
+    by_part = _tables(run, material, tables)
+    sections = list(_sections(material, by_part, claim, views))
+    there = {section.id for section in sections}
+    reasons = _MISSING if shows_people else {**_MISSING, **dict.fromkeys(SHOW_SCANS, _LEFT_OUT)}
+    template = _environment().get_template("page.html.j2")
+    style, script = _asset("style.css"), _asset("script.js")
+    return template.render(
+        title=run.manifest["benchmark"],
+        sections=sections,
+        facts=_facts(run),
+        claim=claim,
+        missing=[(_PARTS[name][0], why) for name, why in reasons.items() if name not in there],
+        methods=_methods(material),
+        provenance=provenance(run, directory),
+        style=style,
+        script=script,
+        policy=_policy(style, script),
+    )
+
+
+def _tables(run: RunData, material: Material, asked: Sequence[str | Table]) -> dict[str, list[Table]]:
+    """Return the tables of each part of the page."""
+    found: dict[str, list[Table]] = {
+        "differences": pair_table(material),
+        "efficiency": area_table(material),
+        "domains": gap_table(material),
+        "transfer": ratio_table(material),
+        "labels": label_tables(material),
+        "failures": failure_tables(run),
+    }
+    homes = {"transfer": "transfer", "invariance": "embeddings", "budget": "training", "defects": "defects"}
+    found["results"] = overview(material)
+    for wish in asked or table_names(run):
+        for table in [wish] if isinstance(wish, Table) else build(run, wish):
+            planned = table.rows and not "".join(table.caption).startswith(NOTHING_PLANNED)
+            if planned or asked:
+                home = homes.get(table.name.partition("-")[0], "results")
+                found.setdefault(home, []).append(table)
+    return found
+
+
+def _sections(
+    material: Material, tables: dict[str, list[Table]], claim: str, views: Path | None
+) -> Iterator[Section]:
+    for name, (title, intro) in _PARTS.items():
+        pictures = [_picture(drawing) for drawing in drawings(material, name)] if name in GROUPS else []
+        if name == "views" and shows_scans(material.run):
+            pictures += _sheet(material.directory, views)
+        shown = tuple(show(table, claim, material.rows) for table in tables.get(name, []))
+        if pictures or shown:
+            notes = tuple(note for why in _WHY.get(name, ()) if (note := why(material)))
+            yield Section(name, title, intro, tuple(pictures), shown, notes)
+
+
+def _methods(material: Material) -> list[dict[str, str]]:
+    """Return the rows that a reader may hide, each with its colour as a class of the style sheet."""
+    names = {
+        colour: f"{kind}{n}"
+        for kind, every in (("c", COLOURS), ("g", GREYS))
+        for n, colour in enumerate(every)
+    }
+    return [
+        {"id": row_id(row), "name": row, "colour": names[material.looks[row].colour]} for row in material.rows
+    ]
+
+
+def _picture(drawing: Drawing) -> Picture:
+    svg = inline_svg(drawing.bytes("svg"), drawing.name, drawing.alt)
+    caption = tuple(sentence for sentence in drawing.caption if sentence)
+    return Picture(drawing.name, drawing.title, caption, svg=svg)
+
+
+def _sheet(directory: Path | None, views: Path | None) -> list[Picture]:
+    """Return the contact sheet of ``mribench views``, where there is one of a size that a page can carry."""
+    path = views or (directory / "report" / VIEWS if directory else None)
+    if path is None or not path.is_file() or path.stat().st_size > _MOST_BYTES:
+        return []
+    content = path.read_bytes()
+    if not content.startswith(_PNG):
+        return []
+    return [
+        Picture(
+            "contact-sheet", "Contact sheet",
+            (f"report/{VIEWS} in the results, made by mribench views: views and their parameters.",),
+            png=f"data:image/png;base64,{base64.b64encode(content).decode()}",
+            alt="Contact sheet: slices of the first views of every method, with their parameters as text.",
+        )
+    ]  # fmt: skip
+
+
+def _facts(run: RunData) -> list[tuple[str, str]]:
+    """Return the numbers at the top: what was compared, on what, and how much of it is done."""
+    states = counts(run)
+    done, planned = states.get("done", 0), sum(states.values())
+    seeds = len(run.manifest["seeds"])
+    return [
+        ("methods", str(len(run.manifest["methods"]))),
+        ("references", str(len(run.manifest["reference_arms"]))),
+        ("tasks", str(len(run.manifest["tasks"]))),
+        ("seed" if seeds == 1 else "seeds", str(seeds)),
+        ("test subjects", str(_subjects(run))),
+        ("evaluations done", f"{done} / {planned}"),
+        ("failed", str(states.get("failed", 0))),
+        ("profile", ", ".join(run.manifest["profiles"])),
+        *([("data", data)] if (data := data_sentence(run.manifest)) else []),
+    ]
+
+
+def _subjects(run: RunData) -> int:
+    return len(run.scores[["dataset", "subject"]].drop_duplicates())
+
+
+def _policy(style: str, script: str) -> str:
+    """Return the content security policy: its own style and script by hash, pictures in it, no more."""
+    return (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    return files("mribench.report.render.html").joinpath(name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("mribench.report.render.html", "."), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip

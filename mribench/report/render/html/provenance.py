@@ -1,0 +1,112 @@
+"""Where the results come from: versions, seeds, digests, profile and its known defects, commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mribench.errors import StoreError
+from mribench.results import read_json
+from mribench.results.label_subsets import label_subsets
+from mribench.results.load import RunData
+
+_MOST_JOBS = 200
+"""Environments that are read; a run of a thousand jobs has a handful of different ones."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a reader needs to make the results again.
+
+    Attributes:
+        facts: name and values.
+        defects: known defects that profiles reproduce: profile, name, what it does.
+        commands: to run and to report again.
+        configuration: the benchmark file with all defaults, as YAML; empty where the manifest lacks it.
+    """
+
+    facts: tuple[tuple[str, tuple[str, ...]], ...]
+    defects: tuple[tuple[str, str, str], ...]
+    commands: tuple[str, ...]
+    configuration: str
+
+
+def provenance(run: RunData, directory: Path | None) -> Provenance:
+    """Collect the provenance of a run; what its files do not tell is left out."""
+    manifest = run.manifest
+    environments = _environments(run, directory)
+    found = {
+        "benchmark": [manifest["benchmark"]],
+        "file": [manifest.get("file", "")],
+        "planned": [manifest.get("created", "")],
+        "profile": manifest["profiles"],
+        "train seeds": manifest["seeds"],
+        "label subsets": label_subsets(run.cells),
+        "digest of the settings": _plans(directory),
+        "digests of the splits": _known(run.jobs["split_digest"]),
+        "versions": _known(run.jobs["versions"]),
+        "commit of mribench": [env.get("mribench_commit") for env in environments],
+        "commit of the benchmark file": [env.get("file_commit") for env in environments],
+        "Python": [env.get("python") for env in environments],
+        "platform": [env.get("platform") for env in environments],
+        "device": _known(run.jobs["device"]),
+        "CPU threads a job": [env.get("threads") for env in environments],
+        "report made by": [f"mribench {_version()}"],
+        "older results left out": [run.superseded] if run.superseded else [],
+    }
+    facts = {name: _unique(values) for name, values in found.items()}
+    shown = manifest.get("shown_defects", {})
+    return Provenance(
+        tuple((name, values) for name, values in facts.items() if values),
+        tuple((profile, name, text) for profile, defects in shown.items() for name, text in defects.items()),
+        _commands(manifest, environments),
+        yaml.safe_dump(manifest["config"], sort_keys=False, allow_unicode=True)
+        if "config" in manifest
+        else "",
+    )
+
+
+def _unique(values: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(value) for value in values if value is not None and str(value)))
+
+
+def _known(column: Any) -> list[Any]:
+    values = column.dropna()
+    return sorted({int(v) if isinstance(v, float) and v.is_integer() else v for v in values}, key=str)
+
+
+def _version() -> str:
+    try:
+        return version("mribench")
+    except PackageNotFoundError:
+        return "of unknown version"
+
+
+def _plans(directory: Path | None) -> list[str]:
+    return sorted(path.stem for path in (directory / "plans").glob("*.json")) if directory else []
+
+
+def _environments(run: RunData, directory: Path | None) -> list[dict[str, Any]]:
+    if directory is None:
+        return []
+    found = []
+    for key in run.jobs["job_key"].drop_duplicates().head(_MOST_JOBS):
+        try:
+            content = read_json(directory / "jobs" / key / "environment.json")
+        except (OSError, StoreError, ValueError):
+            continue  # a report does not fail for want of a version number
+        found += [content] if isinstance(content, dict) else []
+    return found
+
+
+def _commands(manifest: dict[str, Any], environments: list[dict[str, Any]]) -> tuple[str, ...]:
+    file = manifest.get("file") or "FILE"
+    sets = {tuple(map(str, env.get("sets") or ())) for env in environments} or {()}
+    texts = ["".join(f" --set {text}" for text in given) for given in sorted(sets)]
+    runs = [f"mribench run {file}{text}" for text in texts]
+    return (*runs, *(f"mribench report {file}{text} --format html --output report.html" for text in texts))

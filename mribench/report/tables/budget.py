@@ -1,0 +1,158 @@
+"""The table ``budget``: what each row of the leaderboard cost."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from mribench.report.model import Cell, Column, Row, Table
+from mribench.report.tables.flags import flags
+from mribench.results.cells import row_labels, row_order
+from mribench.results.load import RunData
+from mribench.results.merged import profile_sentence, profiles_shown
+
+NAME = "budget"
+PRETRAINING, ADAPTATION = "pretraining", "adaptation"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A column of job rows, as the table shows it.
+
+    Attributes:
+        stage: which jobs.
+        column: of ``JOB_SCHEMA``.
+        name: what it is called.
+        unit: of the values, once divided.
+        divisor: from the column to the unit.
+        digits: decimals shown.
+    """
+
+    stage: str
+    column: str
+    name: str
+    unit: str = ""
+    divisor: float = 1.0
+    digits: int = 0
+
+    @property
+    def id(self) -> str:
+        """As the rows of data have it."""
+        return f"{self.stage}: {self.name}"
+
+
+COSTS = (
+    Cost(PRETRAINING, "steps", "steps"),
+    Cost(PRETRAINING, "views_seen", "views seen"),
+    Cost(PRETRAINING, "voxels_seen", "voxels seen"),
+    Cost(PRETRAINING, "parameters", "parameters"),
+    Cost(PRETRAINING, "wall_s", "wall", "s", digits=1),
+    Cost(PRETRAINING, "device_s", "device", "s", digits=1),
+    Cost(PRETRAINING, "peak_memory_bytes", "peak memory", "GB", 1e9, 2),
+    Cost(ADAPTATION, "wall_s", "wall", "s", digits=1),
+    Cost(ADAPTATION, "device_s", "device", "s", digits=1),
+    Cost(ADAPTATION, "steps", "steps"),
+    Cost(ADAPTATION, "parameters_trained", "parameters trained"),
+)
+_ADAPTATION = (
+    "adaptation over all its tasks, sequences, fractions and seeds; rows without pretraining have none."
+)
+_COMPARED = (
+    "Steps, views seen, voxels seen and parameters are compared between rows and flagged; seconds and peak "
+    "memory are of the machine and the moment, and are not."
+)
+_JOB = {PRETRAINING: "pretrain", ADAPTATION: "adapt"}
+_COLUMNS = [
+    "row", "method", "arm", "metric", "unit", "mean", "n_seeds", "jobs_expected", "jobs_done", "status",
+    "row_order",
+]  # fmt: skip
+
+
+def budget_frame(run: RunData) -> pd.DataFrame:
+    """Return one row per row of the leaderboard and cost: the mean over its jobs.
+
+    Columns: ``row``, ``method``, ``arm``, ``metric`` (``pretraining: steps``), ``unit``, ``mean``,
+    ``n_seeds``, ``jobs_expected``, ``jobs_done``, ``status``, ``row_order``. Rows without such jobs, as those
+    that are not pretrained, are not there.
+    """
+    planned = run.cells.assign(row=row_labels(run.cells, run.manifest))
+    if planned.empty:
+        return pd.DataFrame(columns=_COLUMNS)
+    planned["row_order"] = row_order(planned, run.manifest)
+    jobs = run.jobs.drop_duplicates("job_key").set_index("job_key")
+    untrained = set(run.manifest["reference_arms"])
+    rows = []
+    for (label, method, arm, order), cells in planned.groupby(
+        ["row", "method", "arm", "row_order"], sort=False
+    ):
+        for stage, column in _JOB.items():
+            if cells["seed"].isna().all() or (stage == PRETRAINING and method in untrained):
+                continue
+            used = cells[[column, "seed"]].drop_duplicates()
+            done = used[used[column].isin(jobs.index)]
+            found = jobs.loc[done[column]]
+            for cost in COSTS:
+                if cost.stage == stage:
+                    rows.append(
+                        {
+                            "row": label, "method": method, "arm": arm, "row_order": order,
+                            "metric": cost.id, "unit": cost.unit,
+                            "mean": found[cost.column].astype(float).mean() / cost.divisor,
+                            "n_seeds": done["seed"].nunique(),
+                            "jobs_expected": len(used), "jobs_done": len(done),
+                            "status": _status(len(done), len(used)),
+                        }
+                    )  # fmt: skip
+    frame = pd.DataFrame(rows, columns=_COLUMNS)
+    return frame.sort_values("row_order", kind="stable", ignore_index=True)
+
+
+def budget_table(run: RunData) -> Table:
+    """Methods as rows, costs of pretraining and adaptation as columns."""
+    frame = budget_frame(run)
+    labels = run.cells.assign(row=row_labels(run.cells, run.manifest))
+    rows: list[str] = []
+    if len(labels):
+        order = labels.assign(order=row_order(labels, run.manifest)).sort_values("order", kind="stable")
+        rows = list(dict.fromkeys(order["row"]))
+    found = flags(run)
+    at = {(cell.row, cell.metric): cell for cell in frame.itertuples(index=False)}
+    return Table(
+        name=NAME,
+        title=f"{run.manifest['benchmark']}: budget",
+        row_names=("method",),
+        rows=tuple(Row((row,), found.of(row)) for row in rows),
+        columns=tuple(Column((cost.stage, " ".join((cost.name, cost.unit)).strip())) for cost in COSTS),
+        cells=tuple(tuple(_cell(at.get((row, cost.id)), cost) for cost in COSTS) for row in rows),
+        caption=_caption(run, frame, found.notes) if len(frame) else ("Nothing is planned.",),
+    )
+
+
+def _status(done: int, expected: int) -> str:
+    return "missing" if done == 0 else "ok" if done == expected else "partial"
+
+
+def _cell(cell: Any, cost: Cost) -> Cell | None:
+    if cell is None:
+        return None
+    counts = {"jobs_done": cell.jobs_done, "jobs_expected": cell.jobs_expected}
+    if cell.status == "missing" or math.isnan(cell.mean):
+        return Cell(status=cell.status, **counts)
+    part = f" (partial {cell.jobs_done}/{cell.jobs_expected})" if cell.status == "partial" else ""
+    return Cell(cell.mean, status=cell.status, text=f"{cell.mean:,.{cost.digits}f}{part}", **counts)
+
+
+def _caption(run: RunData, frame: pd.DataFrame, notes: tuple[str, ...]) -> tuple[str, ...]:
+    seeds = int(frame["n_seeds"].max())
+    unfinished = frame[frame["status"].ne("ok")]["row"].nunique()
+    sentences = [
+        f"Mean of one job; pretraining over {seeds} seed{'' if seeds == 1 else 's'}, {_ADAPTATION}",
+        _COMPARED,
+        f"Incomplete: {unfinished} rows." if unfinished else "",
+        profile_sentence(profiles_shown(run.manifest)),
+        *notes,
+    ]
+    return tuple(sentence for sentence in sentences if sentence)

@@ -1,0 +1,153 @@
+"""The sentences below a table: what is averaged, what the marks claim, what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from mribench.report.tables.empty_masks import failures_sentence, policies_sentence
+from mribench.results.cells import Question
+from mribench.results.label_subsets import subsets_sentence
+from mribench.results.load import RunData
+from mribench.results.merged import profile_sentence, profiles_shown
+from mribench.statistics.difference import ENOUGH_SEEDS
+from mribench.statistics.marking import ONE_PROFILE, PLAIN, TESTED, marks_sentence, out_sentence
+
+_MOST_FAILED = 5
+_MOST_MIXED = 6
+_MOST_VERSIONS = 4
+
+
+def caption(run: RunData, frame: pd.DataFrame, question: Question, notes: Sequence[str]) -> tuple[str, ...]:
+    """Return the sentences below a table.
+
+    Args:
+        run: the results.
+        frame: the cells in the table.
+        question: what the table asked.
+        notes: footnotes of rows.
+    """
+    sentences = (
+        f"Mean ± SE {whose(frame, run, question)}",
+        _standard_error(frame),
+        marks_sentence(set(frame["mark_style"])),
+        out_sentence(frame),
+        ONE_PROFILE if frame["profile"].nunique() > 1 else "",
+        policies_sentence(_once(frame), run),
+        failures_sentence(_once(frame)),
+        *state(run, frame, notes),
+    )
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def state(run: RunData, frame: pd.DataFrame, notes: Sequence[str]) -> tuple[str, ...]:
+    """Return the last sentences of ``caption``: label subsets, what is missing, profile, what is claimed."""
+    sentences = (
+        subsets_sentence(run.cells, frame),
+        _incomplete(_once(frame)),
+        failed_jobs(frame, run),
+        _superseded(run),
+        *_mixed(run),
+        profile_sentence(profiles_shown(run.manifest)),
+        claim(frame),
+        *notes,
+        _versions(run),
+    )
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def versions_of(run: RunData) -> list[str]:
+    """Return what the jobs ran with, such as ``mribench=0.1.0 torch=2.6.0``, one text for each set."""
+    return sorted(map(str, run.jobs["versions"].dropna().unique()))
+
+
+def _versions(run: RunData) -> str:
+    found = versions_of(run)
+    if len(found) < 2:
+        return f"Versions: {found[0].replace(' ', ', ').replace('=', ' ')}." if found else ""
+    return f"Jobs of {len(found)} sets of versions: {'; '.join(found[:_MOST_VERSIONS])}."
+
+
+def whose(frame: pd.DataFrame, run: RunData, question: Question) -> str:
+    """Return which site and sequence cells are of, and how many subjects and seeds."""
+    parts = []
+    for name, cells in frame.groupby("task", sort=False):
+        subjects = cells["n_subjects_total"]
+        counts = f"{subjects.max()}" if subjects.min() == subjects.max() else f"up to {subjects.max()}"
+        sequences = run.manifest["tasks"][name]["train_sequences"]
+        average = question.average_sequences and len(sequences) > 1
+        plural = "" if counts == "1" else "s"
+        parts.append(
+            f"{name}: {counts} subject{plural}"
+            + (f", averaged over {', '.join(sequences)}" if average else "")
+        )
+    domain = "on the site and sequence trained on" if question.in_domain else "per test site"
+    return f"{domain}; {'; '.join(parts)}; {_seeds(frame)}."
+
+
+def _seeds(frame: pd.DataFrame) -> str:
+    counts = sorted(set(frame.loc[frame["n_seeds"] > 0, "n_seeds"]))
+    if not counts:
+        return "no seeds yet"
+    text = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
+    return f"{text} seed{'' if counts == [1] else 's'}"
+
+
+def _standard_error(frame: pd.DataFrame) -> str:
+    if frame["n_seeds"].max() > 1:
+        return (
+            "SE: crossed random effects of seed and subject, labels and sessions averaged within a subject, "
+            "complete (seed, subject) pairs only; over subjects where nothing was trained."
+        )
+    return "SE: over subjects, labels and sessions averaged within a subject."
+
+
+def _once(frame: pd.DataFrame) -> pd.DataFrame:
+    """Drop the repetitions of untrained rows, whose scores stand in several columns."""
+    same = ["row", "task", "metric", "test_site", "test_sequence"]
+    return frame[frame["arm"].ne("identity") | ~frame.duplicated(same)]
+
+
+def _incomplete(frame: pd.DataFrame) -> str:
+    failed_rows, pairs = int(frame["n_failed"].sum()), int(frame["n_missing_pairs"].sum())
+    jobs = frame.groupby("status").size()
+    parts = [f"cells {name}: {int(jobs[name])}" for name in ("failed", "missing", "partial") if name in jobs]
+    parts += ["some wait for data that are not there"] if frame["jobs_waiting"].any() else []
+    parts += [f"rows failed: {failed_rows}"] if failed_rows else []
+    parts += [f"(seed, subject) pairs without a score: {pairs}"] if pairs else []
+    return f"Incomplete: {'; '.join(parts)}." if parts else ""
+
+
+def failed_jobs(frame: pd.DataFrame, run: RunData) -> str:
+    """Return the jobs that failed behind a frame with the column ``blame``, and why; or an empty string."""
+    names = list(dict.fromkeys(name for names in frame["blame"] for name in names))
+    if not names:
+        return ""
+    texts = [f"{name}: {run.reasons.get(name) or 'no reason given'}" for name in names[:_MOST_FAILED]]
+    more = f"; and {len(names) - _MOST_FAILED} more" if len(names) > _MOST_FAILED else ""
+    return f"Failed jobs: {'; '.join(texts)}{more}."
+
+
+def _mixed(run: RunData) -> list[str]:
+    more = [f"Results of several splits: {len(run.mixed) - _MOST_MIXED} more like this."]
+    return [f"{text}." for text in run.mixed[:_MOST_MIXED]] + (more if len(run.mixed) > _MOST_MIXED else [])
+
+
+def _superseded(run: RunData) -> str:
+    if not run.superseded:
+        return ""
+    return f"{run.superseded} older results of the same cells are not shown; the newest are."
+
+
+def claim(frame: pd.DataFrame) -> str:
+    """Return what the number of seeds of a frame, in the column ``n_seeds``, allows to say."""
+    seeds = int(frame["n_seeds"].max())
+    if seeds == 1:
+        return "One seed: valid for these checkpoints only."
+    if 1 < seeds < ENOUGH_SEEDS:
+        return f"{seeds} seeds: too few seeds to tell methods apart."
+    styles = set(frame["mark_style"]) if "mark_style" in frame else {PLAIN}
+    if not seeds or PLAIN not in styles or TESTED in styles:
+        return ""  # nothing is marked, or the marks say it
+    return "Marks follow the means; differences are not tested."

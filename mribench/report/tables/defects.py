@@ -1,0 +1,182 @@
+"""The table ``defects``: what each known defect is worth on this benchmark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from mribench.report.model import NO_INTERVAL, Cell, CellStatus, Column, Row, Table, seeds_of
+from mribench.report.render.formatting import NOTHING
+from mribench.report.tables.captions import claim, failed_jobs
+from mribench.report.tables.defect_effects import defects_frame
+from mribench.results.cells import metric_label, scale_of
+from mribench.results.label_subsets import subsets_sentence
+from mribench.results.load import RunData
+from mribench.results.merged import profile_sentence, profiles_shown
+from mribench.statistics.effects import RESAMPLES
+from mribench.wording import one_line
+
+NAME = "defects"
+_COLUMNS = ("without", "with", "difference [95 %]", "reads as", "n", "changes method gap by")
+_HOW = {
+    "paired": "paired: differences of the same test subjects, averaged over arms, crossed over seeds and "
+    "subjects, each with its own Student quantile",
+    "unpaired": "unpaired (other test subjects): the same with seeds in pairs and each side's own subjects",
+    "bootstrap": f"bootstrap: percentiles of {RESAMPLES} resamples of subjects, arms and seeds kept "
+    "together, so about these checkpoints; too narrow with few subjects",
+}
+_FINDINGS = (
+    "Tests: Wilcoxon's over the rows (subject, session, label) of one cell, between two seeds of one arm, "
+    "which differ in nothing else (but in the label subsets that seeds draw, where they do): with = share "
+    "with p < 0.05, without = the nominal 5 %; Clopper and Pearson's interval, which takes the tests as "
+    "independent, though pairs share seeds."
+)
+_WHAT = (
+    "Each defect switched on alone; scores of all test sites and the sequence trained on, sequences "
+    "averaged; all arms but identity with results on both sides; difference: with - without; n: arms × seeds "
+    "× subjects (without|with)."
+)
+_READING = (
+    "flatters: the score looks better with the defect; harms: worse; misleads: chance passes for a finding "
+    f"more often than it should; {NOTHING}: the interval holds 0, or there is none. "
+    "Intervals are not corrected for their number."
+)
+_GAP = (
+    "Method gap: the difference between two methods (frozen) that the defect changes most, without → with; "
+    "chosen as the largest, so without an interval."
+)
+
+
+def defects_table(run: RunData) -> Table:
+    """Measured defect × task × fraction × metric as rows; scores without and with it as columns."""
+    frame = defects_frame(run)
+    cells: list[Any] = list(frame.itertuples(index=False))
+    return Table(
+        name=NAME,
+        title=f"{run.manifest['benchmark']}: what known defects are worth",
+        row_names=("defect", "task", "metric"),
+        rows=tuple(
+            Row((cell.row, f"{cell.task} {100 * cell.fraction:g} %", _metric(cell))) for cell in cells
+        ),
+        columns=tuple(Column((name,)) for name in _COLUMNS),
+        cells=tuple(tuple(_cells(cell)) for cell in cells),
+        caption=_caption(run, frame),
+    )
+
+
+def _metric(cell: Any) -> str:
+    if cell.kind == "findings":
+        return f"{cell.metric}: p<.05 %"
+    label = metric_label(cell)
+    return label.replace(cell.metric, f"{cell.metric} → {cell.replaced_by}", 1) if _swaps(cell) else label
+
+
+def _swaps(cell: Any) -> bool:
+    return bool(cell.kind == "metric")
+
+
+def _shown(cell: Any) -> tuple[float, int]:
+    """Return scale and digits."""
+    return (100.0, 1) if cell.kind == "findings" else scale_of(cell)
+
+
+def _cells(cell: Any) -> Iterator[Cell]:
+    scale, digits = _shown(cell)
+    status: CellStatus = "ok" if cell.status == "partial" else cell.status
+    for value in (cell.without, cell.with_defect):
+        yield Cell(value, status=status, scale=scale, digits=digits)
+    yield Cell(
+        cell.difference,
+        math.nan,
+        cell.n_subjects,
+        cell.n_subjects_total,
+        cell.jobs_done,
+        cell.jobs_expected,
+        cell.status,
+        scale=scale,
+        digits=digits,
+        low=cell.low,
+        high=cell.high,
+        seeds=seeds_of(cell),
+        signed=True,
+    )
+    yield Cell(status="ok", text=cell.verdict or NOTHING)
+    yield Cell(status="ok", text=_count(cell))
+    yield Cell(status="ok", text=_gap(cell))
+
+
+def _count(cell: Any) -> str:
+    if cell.status in ("missing", "failed"):
+        return NOTHING
+    gone = f"nothing is left of {', '.join(cell.gone)}" if cell.gone else ""
+    if cell.kind == "findings":
+        if not cell.n_tests:
+            return str(cell.how)
+        few = ", too few rows" if cell.n_test_rows < 6 else ""
+        return f"{cell.n_significant:.0f}/{cell.n_tests:.0f} tests of {cell.n_test_rows:.0f} rows{few}"
+    if not cell.n_arms:
+        return gone or "no score on both sides"
+    people = f"{cell.n_subjects}"
+    if cell.n_subjects != cell.n_subjects_with:
+        people = f"({cell.n_subjects}|{cell.n_subjects_with})"
+    return "; ".join(part for part in (f"{cell.n_arms}×{cell.n_seeds}×{people} {cell.how}", gone) if part)
+
+
+def _gap(cell: Any) -> str:
+    if not cell.gap_first or not math.isfinite(cell.gap_with_defect - cell.gap_without):
+        return NOTHING
+    scale, digits = _shown(cell)
+    without, with_defect = (round(scale * v, digits) + 0.0 for v in (cell.gap_without, cell.gap_with_defect))
+    moved = round(scale * (cell.gap_with_defect - cell.gap_without), digits) + 0.0
+    pair = f"{cell.gap_first} - {cell.gap_second}"
+    return f"{moved:+.{digits}f} ({pair}: {without:+.{digits}f} → {with_defect:+.{digits}f})"
+
+
+def _caption(run: RunData, frame: pd.DataFrame) -> tuple[str, ...]:
+    measured = run.manifest.get("measured_defects", [])
+    if not measured:
+        return ("Nothing is planned: the benchmark names no measure_defects.",)
+    used = set(frame["how"].dropna())
+    kinds = set(frame["kind"])
+    sentences = [
+        _WHAT,
+        f"Intervals: 95 %; {'; '.join(text for how, text in _HOW.items() if how in used)}."
+        if used & set(_HOW)
+        else "",
+        NO_INTERVAL if any(map(seeds_of, frame.itertuples(index=False))) else "",
+        _FINDINGS if "findings" in kinds else "",
+        _READING,
+        _GAP if frame["gap_first"].notna().any() else "",
+        *(f"{defect['name']}: {one_line(defect['summary'])}." for defect in measured),
+        *_not_measured(measured, frame),
+        subsets_sentence(run.cells, frame),
+        _incomplete(frame),
+        failed_jobs(frame, run) if len(frame) else "",
+        profile_sentence(profiles_shown(run.manifest)),
+        claim(frame) if frame["n_seeds"].gt(0).any() else "",
+    ]
+    return tuple(dict.fromkeys(sentence for sentence in sentences if sentence))
+
+
+def _not_measured(measured: list[dict[str, Any]], frame: pd.DataFrame) -> Iterator[str]:
+    for defect in measured:
+        if frame["defect"].eq(defect["name"]).any():
+            continue
+        if defect["profile"]:
+            yield f"{defect['name']} changes no job of this benchmark."
+        elif defect["metrics"]:
+            pairs = ", ".join(f"{metric} and {other}" for metric, other in defect["metrics"].items())
+            yield f"{defect['name']} is not measured: no task is scored by both {pairs}."
+        else:
+            yield f"{defect['name']} is not measured: no task has a metric in mm."
+
+
+def _incomplete(frame: pd.DataFrame) -> str:
+    states = frame.groupby("status").size()
+    parts = [
+        f"rows {name}: {int(states[name])}" for name in ("failed", "missing", "partial") if name in states
+    ]
+    return f"Incomplete: {'; '.join(parts)}." if parts else ""

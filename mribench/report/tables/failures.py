@@ -1,0 +1,114 @@
+"""What failed, what is missing and what was empty, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from mribench.report.model import Cell, Column, Row, Table
+from mribench.results.cells import row_labels
+from mribench.results.load import RunData
+
+MOST_ROWS = 300
+STATES = ("done", "failed", "interrupted", "running", "todo")
+
+
+def failure_tables(run: RunData) -> list[Table]:
+    """Return the states of the planned jobs, why some failed, and the scores without value."""
+    return [table for table in (_states(run), _reasons(run), _scores(run)) if table is not None]
+
+
+def counts(run: RunData) -> dict[str, int]:
+    """Return the planned evaluate jobs of this report by state."""
+    return {str(name): int(n) for name, n in run.cells["state"].value_counts().items()}
+
+
+def text_table(
+    name: str,
+    title: str,
+    row_names: Sequence[str],
+    columns: Sequence[str],
+    rows: Iterable[tuple[tuple[str, ...], tuple[object, ...]]],
+    caption: Sequence[str],
+) -> Table:
+    """Return a table of words and counts in the neutral model; a count is sorted as one."""
+    listed = list(rows)
+    return Table(
+        name, title, tuple(row_names), tuple(Row(header) for header, _ in listed),
+        tuple(Column((column,)) for column in columns),
+        tuple(tuple(_cell(value) for value in cells) for _, cells in listed), tuple(caption),
+    )  # fmt: skip
+
+
+def _cell(value: object) -> Cell:
+    if isinstance(value, int):
+        return Cell(float(value), status="ok", digits=0)
+    return Cell(status="ok", text=str(value))
+
+
+def _states(run: RunData) -> Table | None:
+    if run.cells.empty:
+        return None
+    cells = run.cells.assign(row=row_labels(run.cells, run.manifest))
+    states = [*STATES, *(name for name in dict.fromkeys(cells["state"]) if name not in STATES)]
+    found = cells.groupby(["row", "task"], sort=False)["state"].value_counts().unstack(fill_value=0)
+    found = found.reindex(columns=[name for name in states if name in set(cells["state"])], fill_value=0)
+    rows = [
+        ((str(row), str(task)), tuple(int(n) for n in found.loc[(row, task)])) for row, task in found.index
+    ]
+    waiting = int(cells["key"].isna().sum())
+    caption = ["Evaluations planned, by state; each is one model on one site and sequence."]
+    caption += [f"{waiting} of those to do wait for data that are not there."] if waiting else []
+    return text_table(
+        "states",
+        "Evaluations by state",
+        ("method", "task"),
+        [str(name) for name in found.columns],
+        rows,
+        caption,
+    )
+
+
+def _reasons(run: RunData) -> Table | None:
+    blamed = run.cells["blame"].value_counts().to_dict()
+    names = dict.fromkeys(
+        name for part in (run.cells, run.embeds, run.variants) for name in part["blame"] if name
+    )
+    failed = {name: run.reasons.get(name) or "no reason given" for name in names}
+    if not failed:
+        return None
+    rows = [
+        ((name,), (reason, int(blamed.get(name, 0)))) for name, reason in list(failed.items())[:MOST_ROWS]
+    ]
+    left = len(failed) - len(rows)
+    caption = ["Jobs that failed, and how many evaluations each keeps from being done."]
+    caption += [f"{left} more are not listed."] if left else []
+    return text_table("failed-jobs", "Failed jobs", ("job",), ("reason", "evaluations lost"), rows, caption)
+
+
+def _scores(run: RunData) -> Table | None:
+    odd = run.scores[run.scores["status"].ne("ok")]
+    if odd.empty:
+        return None
+    odd = odd.assign(row=row_labels(odd, run.manifest))
+    by = ["task", "test_site", "test_sequence", "subject", "metric", "status"]
+    found = odd.groupby(by, sort=False).agg(n=("row", "size"), rows=("row", _unique)).reset_index()
+    listed: list[Any] = list(found.head(MOST_ROWS).itertuples(index=False))
+    rows = [
+        (
+            (str(cell.task), str(cell.subject)),
+            (cell.test_site, cell.test_sequence, cell.metric, cell.status, int(cell.n), cell.rows),
+        )
+        for cell in listed
+    ]
+    left = len(found) - len(rows)
+    caption = ["Scores without a value of their own: a scan that could not be read, or an empty mask."]
+    caption += [f"{left} more lines are not listed."] if left else []
+    columns = ("site", "sequence", "metric", "status", "scores", "methods")
+    return text_table("odd-scores", "Failed and empty scores", ("task", "subject"), columns, rows, caption)
+
+
+def _unique(names: pd.Series) -> str:
+    return ", ".join(dict.fromkeys(map(str, names)))

@@ -1,0 +1,150 @@
+"""Footnotes of rows: collapsed, odd and unfrozen encoders, unequal budgets, repeated views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from mribench.results.cells import row_labels
+from mribench.results.load import RunData
+from mribench.wording import one_line
+
+COLLAPSED = "†"
+ODD = "‖"
+BUDGET = "‡"
+FEW_VIEWS = "§"
+CHANGED = "¶"
+ENOUGH_DISTINCT = 0.9
+"""Below this share of distinct views a training saw the same ones over and over."""
+_SPENT = {"steps": "steps", "views_seen": "views seen", "voxels_seen": "voxels seen"}
+_KEPT_FROZEN = ("frozen", "random-frozen")
+_PLACE = ["task", "fraction", "train_sequence"]
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Signs of each row, and what they mean.
+
+    Attributes:
+        signs: by row label.
+        notes: one sentence per sign in use.
+    """
+
+    signs: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    def of(self, row: str) -> str:
+        """Return the signs of a row."""
+        return self.signs.get(row, "")
+
+
+def flags(run: RunData) -> Flags:
+    """Find the rows whose encoder collapsed, is odd or changed, with few views, or with another budget."""
+    found: Flags = run.once("flags", lambda: _flags(run))
+    return found
+
+
+def _flags(run: RunData) -> Flags:
+    pretrained, adapted = _trained(run, "pretrain", []), _trained(run, "adapt", ["arm", *_PLACE])
+    found = {
+        COLLAPSED: ("Collapsed encoder", _collapsed(pretrained)),
+        ODD: ("Encoder", _odd(pretrained)),
+        BUDGET: ("Not the budget or settings of the others", _unequal(pretrained, adapted, run.manifest)),
+        FEW_VIEWS: ("Few distinct views", _repeated(pretrained, adapted)),
+        CHANGED: ("Not frozen, though the arm is", _changed(adapted)),
+    }
+    signs: dict[str, str] = {}
+    for sign, (_, rows) in found.items():
+        for row in rows:
+            signs[row] = signs.get(row, "") + sign
+    notes = tuple(f"{sign} {what}: {_listed(rows)}." for sign, (what, rows) in found.items() if rows)
+    return Flags(signs, notes)
+
+
+def _trained(run: RunData, kind: str, columns: Sequence[str]) -> pd.DataFrame:
+    """One row per table row and job of a kind that it uses, with the job's costs and checks."""
+    used = run.cells.assign(row=row_labels(run.cells, run.manifest)).dropna(subset=[kind])
+    used = used[["row", "method", "seed", kind, *columns]].drop_duplicates()
+    jobs = run.jobs.drop_duplicates("job_key")
+    return used.merge(jobs, left_on=kind, right_on="job_key")
+
+
+def _collapsed(pretrained: pd.DataFrame) -> dict[str, str]:
+    return _in_seeds(pretrained, pretrained["collapsed"].eq(True), "collapse_reason")
+
+
+def _odd(pretrained: pd.DataFrame) -> dict[str, str]:
+    """Rows of which some encoder was not trained, or has embeddings that are odd and say something still."""
+    return _in_seeds(pretrained, pretrained["encoder_remarks"].fillna("").ne(""), "encoder_remarks")
+
+
+def _in_seeds(pretrained: pd.DataFrame, meant: pd.Series, why: str) -> dict[str, str]:
+    """Return in how many of its seeds a row is meant, and the distinct texts of a column that say why."""
+    found = {}
+    for row, jobs in pretrained.assign(meant=meant).groupby("row", sort=False):
+        bad = jobs[jobs["meant"]]
+        if len(bad):
+            reasons = "; ".join(dict.fromkeys(map(one_line, bad[why].dropna())))
+            found[str(row)] = f"in {len(bad)} of {len(jobs)} seeds" + (f" ({reasons})" if reasons else "")
+    return found
+
+
+def _unequal(pretrained: pd.DataFrame, adapted: pd.DataFrame, manifest: Mapping[str, Any]) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for column, name in {**_SPENT, "parameters": "parameters"}.items():
+        _compare(pretrained, column, name, found)
+    for (task, *_), jobs in adapted.groupby(_PLACE, sort=False, dropna=False):
+        for column, name in _SPENT.items():
+            _compare(jobs, column, f"{name} in {task}", found)
+    overrides = {method["name"]: method["overrides"] for method in manifest["methods"] if method["overrides"]}
+    for row, method in pretrained[["row", "method"]].drop_duplicates().itertuples(index=False):
+        if method in overrides:
+            found.setdefault(row, []).append(f"own {', '.join(overrides[method])}")
+    return {row: ", ".join(dict.fromkeys(texts)) for row, texts in found.items()}
+
+
+def _compare(jobs: pd.DataFrame, column: str, name: str, found: dict[str, list[str]]) -> None:
+    """Add to ``found`` the rows whose median of a column is not the usual one."""
+    budget = jobs.groupby("row", sort=False)[column].median().dropna()
+    usual = budget.mode(dropna=True) if len(budget) else budget
+    for row, value in budget.items():
+        # several modes: the first row's own, so that two methods that differ flag the second
+        reference = budget.iloc[0] if budget.iloc[0] in set(usual) else usual.iloc[0]
+        if value != reference:
+            found.setdefault(str(row), []).append(f"{value:,.0f} {name} (others {reference:,.0f})")
+
+
+def _repeated(pretrained: pd.DataFrame, adapted: pd.DataFrame) -> dict[str, str]:
+    """Rows of which some job saw the same views again; job rows without counts say nothing."""
+    found: dict[str, list[str]] = {}
+    for stage, trained in (("pretraining", pretrained), ("adaptation", adapted)):
+        for row, jobs in trained.groupby("row", sort=False):
+            share = jobs["distinct_views"] / jobs["views_counted"].where(jobs["views_counted"] > 0)
+            few = share[share < ENOUGH_DISTINCT]
+            if len(few):
+                worst = jobs.loc[[few.idxmin()]].iloc[0]
+                found.setdefault(str(row), []).append(
+                    f"{stage} saw {worst['distinct_views']:,.0f} distinct of {worst['views_counted']:,.0f}"
+                    + (f" (the worst of {len(few)} such jobs)" if len(few) > 1 else "")
+                )
+    return {row: ", ".join(texts) for row, texts in found.items()}
+
+
+def _changed(adapted: pd.DataFrame) -> dict[str, str]:
+    frozen = adapted[adapted["arm"].isin(_KEPT_FROZEN)]
+    digests = frozen.dropna(subset=["encoder_digest_before", "encoder_digest_after"])
+    bad = digests[digests["encoder_digest_before"].ne(digests["encoder_digest_after"])]
+    return {
+        str(row): f"the encoder's digest changed in {len(jobs)} adaptation{'s' if len(jobs) > 1 else ''}"
+        for row, jobs in bad.groupby("row", sort=False)
+    }
+
+
+def _listed(texts: Mapping[str, str]) -> str:
+    rows: dict[str, list[str]] = {}
+    for row, text in texts.items():
+        rows.setdefault(text, []).append(row)
+    return "; ".join(f"{', '.join(names)}: {text}" for text, names in rows.items())

@@ -1,0 +1,194 @@
+"""The table ``invariance``: what the embeddings know of sequence and site beside the subject."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from mribench.report.model import Cell, Column, Row, Table
+from mribench.report.tables.flags import flags
+from mribench.report.tables.invariance_caption import invariance_caption
+from mribench.results.cells import cell_statuses, row_labels
+from mribench.results.load import RunData
+from mribench.results.measures import MEASURES, Measure
+from mribench.statistics import estimates, mark
+from mribench.statistics.scores import ESTIMATE_COLUMNS
+
+NAME = "invariance"
+_PLACE = ["dataset", "split_digest"]
+_BY = ["row", "method", "arm", *_PLACE]
+
+
+def invariance_table(run: RunData) -> Table:
+    """Encoders as rows, cohort × measure as columns."""
+    frame = invariance_frame(run)
+    found = flags(run)
+    several = frame.groupby("dataset")["split_digest"].nunique().gt(1).to_dict()
+    places = list(dict.fromkeys(zip(frame["dataset"], frame["split_digest"], frame["metric"], strict=True)))
+    at = {
+        (cell.row, (cell.dataset, cell.split_digest, cell.metric)): cell
+        for cell in frame.itertuples(index=False)
+    }
+    rows = list(dict.fromkeys(frame.sort_values("row_order", kind="stable")["row"]))
+    chances = frame.groupby([*_PLACE, "metric"])["chance"].mean().to_dict()
+    columns = tuple(
+        Column((_cohort(place, several), *_header(MEASURES[place[2]], chances.get(place, math.nan))))
+        for place in places
+    )
+    return Table(
+        name=NAME,
+        title=f"{run.manifest['benchmark']}: invariance of the embeddings",
+        row_names=("method",),
+        rows=tuple(Row((row,), found.of(row)) for row in rows),
+        columns=columns,
+        cells=tuple(tuple(_cell(at.get((row, place))) for place in places) for row in rows),
+        caption=invariance_caption(run, frame, found.notes) if len(frame) else ("Nothing is planned.",),
+    )
+
+
+def invariance_frame(run: RunData) -> pd.DataFrame:
+    """Return one row per cell: row, cohort and measure.
+
+    Columns: ``row``, ``method``, ``arm``, ``dataset``, ``split_digest`` (other test subjects make another
+    column of the table), ``metric``, ``unit``, ``higher_is_better``, ``chance``, the fields of ``Estimate``,
+    ``jobs_expected``, ``jobs_done``, ``jobs_failed``, ``jobs_waiting``, ``blame``, ``status``, ``mark``,
+    ``row_order``.
+    """
+    planned = run.embeds[~run.embeds["superseded"].astype(bool)]
+    if planned.empty:
+        return pd.DataFrame(
+            columns=[*_BY, "metric", "chance", *ESTIMATE_COLUMNS, "status", "mark", "row_order"]
+        )
+    planned = planned.assign(row=row_labels(planned, run.manifest), split_digest=_digests(planned, run))
+    labels = planned.dropna(subset=["key"]).drop_duplicates("key").set_index("key")["row"]
+    rows = run.invariance.assign(row=run.invariance["job_key"].map(labels)).rename(
+        columns={"measure": "metric"}
+    )
+    found = pd.concat([_of_subjects(rows), _of_sets(rows)], ignore_index=True)
+    measures = pd.DataFrame({"metric": list(MEASURES)})
+    frame = _progress(planned).merge(measures, how="cross").merge(found, on=[*_BY, "metric"], how="left")
+    counts = [name for name in ESTIMATE_COLUMNS if name.startswith("n_")]
+    frame[counts] = frame[counts].fillna(0).astype("int64")
+    frame["unit"] = ""
+    frame["higher_is_better"] = [MEASURES[name].higher_is_better for name in frame["metric"]]
+    frame["status"] = cell_statuses(frame)
+    frame["mark"] = "none" if run.marking == "none" else _marks(frame)
+    return _ordered(frame, run)
+
+
+def _digests(planned: pd.DataFrame, run: RunData) -> pd.Series:
+    """Return whom each job measured; one that is not done is taken to measure the cohort's last subjects."""
+    known = dict(zip(run.invariance["job_key"], run.invariance["split_digest"], strict=True))
+    last = {row.dataset: known[row.key] for row in planned.itertuples(index=False) if row.key in known}
+    digests = [known.get(row.key, last.get(row.dataset, "")) for row in planned.itertuples(index=False)]
+    return pd.Series(digests, index=planned.index, dtype=object)
+
+
+def _progress(planned: pd.DataFrame) -> pd.DataFrame:
+    jobs = planned.assign(
+        done=planned["state"].eq("done"), failed=planned["state"].eq("failed"), waiting=planned["key"].isna()
+    )
+    return (
+        jobs.groupby(_BY, dropna=False, sort=False)
+        .agg(
+            jobs_expected=("state", "size"),
+            jobs_done=("done", "sum"),
+            jobs_failed=("failed", "sum"),
+            jobs_waiting=("waiting", "sum"),
+            blame=("blame", lambda names: tuple(dict.fromkeys(name for name in names if name))),
+        )
+        .reset_index()
+    )
+
+
+def _of_subjects(rows: pd.DataFrame) -> pd.DataFrame:
+    """Estimates of the measures that each subject has: crossed over seeds and subjects."""
+    per_subject = [measure.id for measure in MEASURES.values() if measure.per_subject]
+    mine = rows[rows["metric"].isin(per_subject) & rows["subject"].ne("")]
+    if mine.empty:
+        return pd.DataFrame(columns=[*_BY, "metric", *ESTIMATE_COLUMNS, "chance"])
+    found = estimates(mine.assign(session="", penalty=mine["value"]), [*_BY, "metric"])
+    chance = mine.groupby([*_BY, "metric"], as_index=False)["chance"].mean()
+    return found.merge(chance, on=[*_BY, "metric"])
+
+
+def _of_sets(rows: pd.DataFrame) -> pd.DataFrame:
+    """Means and standard errors over seeds of the measures that the whole set has."""
+    people = rows[rows["subject"].ne("")].groupby(_PLACE)["subject"].nunique()
+    sets = [measure.id for measure in MEASURES.values() if not measure.per_subject]
+    mine = rows[rows["metric"].isin(sets) & rows["subject"].eq("")]
+    found = []
+    for keys, group in mine.groupby([*_BY, "metric"], sort=False):
+        values = group.loc[group["status"].eq("ok"), "value"]
+        here = dict(zip([*_BY, "metric"], keys, strict=True))
+        behind = group.loc[group["status"].eq("ok"), "n_subjects"].min()
+        total = people.get((here["dataset"], here["split_digest"]), 0)
+        found.append(
+            here
+            | {
+                "mean": values.mean(),
+                "se": values.sem(ddof=1),
+                "df": len(values) - 1.0,
+                "n_subjects": 0 if values.empty else behind,
+                "n_subjects_total": total,
+                "n_seeds": len(values),
+                "n_rows": len(group),
+                "n_failed": 0,
+                "n_both_empty": 0,
+                "n_missing_pairs": 0,
+                "chance": group["chance"].mean(),
+            }
+        )
+    return pd.DataFrame(found, columns=[*_BY, "metric", *ESTIMATE_COLUMNS, "chance"])
+
+
+def _marks(frame: pd.DataFrame) -> pd.Series:
+    marks = pd.Series("none", index=frame.index, dtype=object)
+    for (_, _, metric), family in frame[frame["status"] == "ok"].groupby([*_PLACE, "metric"], sort=False):
+        higher = MEASURES[str(metric)].higher_is_better
+        # as in other tables: a row that lacks seeds or subjects which others have is out
+        whole = [family[name].eq(family[name].max()) for name in ("n_seeds", "n_subjects")]
+        family = family[whole[0] & whole[1]]
+        if higher is not None:
+            found = mark(family["mean"].tolist(), higher_is_better=higher)
+            marks.update(pd.Series(found, index=family.index, dtype=object))
+    return marks
+
+
+def _ordered(frame: pd.DataFrame, run: RunData) -> pd.DataFrame:
+    """Sort as the benchmark file has it: methods, references; cohorts; measures."""
+    names = [*(method["name"] for method in run.manifest["methods"]), *run.manifest["reference_arms"]]
+    rows = list(dict.fromkeys([*names, *frame["method"]]))
+    cohorts = list(dict.fromkeys(zip(frame["dataset"], frame["split_digest"], strict=True)))
+    frame["row_order"] = frame["method"].map(rows.index)
+    order = frame.assign(
+        cohort=[cohorts.index(place) for place in zip(frame["dataset"], frame["split_digest"], strict=True)],
+        measure=frame["metric"].map(list(MEASURES).index),
+    ).sort_values(["cohort", "measure", "row_order"], kind="stable")
+    return frame.loc[order.index].reset_index(drop=True)
+
+
+def _cohort(place: tuple[str, str, str], several: dict[Any, bool]) -> str:
+    dataset, digest, _ = place
+    return f"{dataset} [{digest[:6]}]" if several.get(dataset) else dataset
+
+
+def _header(measure: Measure, chance: float) -> tuple[str, ...]:
+    """Return the measure with its unit and direction, and its chance where that is known."""
+    arrow = {True: "↑", False: "↓", None: ""}[measure.higher_is_better]
+    name = " ".join(part for part in (measure.id, "%" if measure.share else "", arrow) if part)
+    if math.isnan(chance):
+        return (name,)
+    return (name, f"chance {100 * chance:.1f}" if measure.share else f"chance {chance:g}")
+
+
+def _cell(cell: Any) -> Cell | None:
+    if cell is None:
+        return None
+    scale, digits = (100.0, 1) if MEASURES[cell.metric].share else (1.0, 2)
+    return Cell(
+        cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
+        cell.status, cell.mark, scale, digits,
+    )  # fmt: skip

@@ -1,0 +1,115 @@
+"""The sentences below the table ``invariance``."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mribench.report.tables.captions import claim, failed_jobs
+from mribench.results.load import RunData
+from mribench.results.measures import MEASURES
+from mribench.results.merged import profile_sentence, profiles_shown
+
+_MARKS = (
+    "Bold: best; underlined: second; of all rows, by unrounded means, without incomplete cells; measures "
+    "without an arrow are not compared."
+)
+_COLLAPSE = (
+    "An encoder that maps everything to one point is invariant to everything: read similarity:within and "
+    "decode beside retrieval and effective rank."
+)
+
+
+def invariance_caption(run: RunData, frame: pd.DataFrame, notes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the sentences below the table.
+
+    Args:
+        run: the results.
+        frame: its cells, from ``invariance_frame``; at least one.
+        notes: footnotes of rows.
+    """
+    older = int(run.embeds["superseded"].sum())
+    sentences = [
+        _what(run, frame),
+        _windows(run),
+        f"Measures: {'; '.join(f'{measure.id}: {measure.summary}' for measure in MEASURES.values())}.",
+        "Cosines of embeddings that are centred by their mean over all scans of the cohort.",
+        _standard_error(frame),
+        "" if run.marking == "none" else _MARKS,
+        _COLLAPSE,
+        *_not_measured(run),
+        _incomplete(run, frame),
+        failed_jobs(frame, run),
+        f"{older} older results of the same cells are not shown; the newest are." if older else "",
+        _other_subjects(frame),
+        profile_sentence(profiles_shown(run.manifest)),
+        claim(frame),
+        *notes,
+    ]
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _what(run: RunData, frame: pd.DataFrame) -> str:
+    asked = (run.manifest.get("config") or {}).get("invariance") or {}
+    parts = []
+    for name, cells in frame.groupby("dataset", sort=False):
+        sequences = (asked.get(name) or {}).get("sequences") or []
+        among = f" ({', '.join(sequences)})" if sequences else ""
+        parts.append(f"{name}: {cells['n_subjects_total'].max()} subjects{among}")
+    counts = sorted(set(frame.loc[frame["n_seeds"] > 0, "n_seeds"]))
+    text = "no seeds yet" if not counts else "–".join(dict.fromkeys(str(n) for n in (counts[0], counts[-1])))
+    seeds = text if not counts else f"{text} seed{'' if counts == [1] else 's'}"
+    return f"Mean ± SE over the test subjects of all sites; {'; '.join(parts)}; {seeds}."
+
+
+def _windows(run: RunData) -> str:
+    sets = run.invariance[run.invariance["subject"].eq("") & run.invariance["n"].gt(0)]
+    sets = sets.drop_duplicates("job_key")
+    if sets.empty:
+        return ""
+    edges = ", ".join(str(edge) for edge in sorted(set(sets["patch_vox"])))
+    share = sets["n_windows"].sum() / sets["n"].sum()
+    return f"Each scan: the mean embedding of windows of {edges} voxels over the head, {share:.1f} a scan."
+
+
+def _standard_error(frame: pd.DataFrame) -> str:
+    several = frame["n_seeds"].max() > 1
+    subjects = "crossed random effects of seed and subject" if several else "over subjects"
+    sets = "over seeds" if several else "none with one seed"
+    whole = ", ".join(measure.id for measure in MEASURES.values() if not measure.per_subject)
+    return f"SE: similarity and retrieval: {subjects}; {whole}: {sets}."
+
+
+def _not_measured(run: RunData) -> list[str]:
+    """Say what could not be measured, on whom, and why; once for all methods and seeds."""
+    rows = run.invariance
+    sentences = []
+    known = rows[rows["reason"].ne("") & rows["status"].ne("failed") & rows["measure"].isin(MEASURES)]
+    for (dataset, measure, reason), found in known.groupby(["dataset", "measure", "reason"], sort=False):
+        people = found.loc[found["subject"].ne(""), "subject"].nunique()
+        state = "" if found["status"].eq("ok").all() else "not measurable"
+        whom = f" for {people} subject{'s' if people > 1 else ''}" if people else ""
+        sentences.append(f"{measure} on {dataset}: {state}{whom}{': ' if state else ''}{reason}.")
+    return sentences
+
+
+def _incomplete(run: RunData, frame: pd.DataFrame) -> str:
+    states = frame.groupby("status").size()
+    parts = [
+        f"cells {name}: {int(states[name])}" for name in ("failed", "missing", "partial") if name in states
+    ]
+    parts += ["some wait for data that are not there"] if frame["jobs_waiting"].any() else []
+    sets = run.invariance[run.invariance["subject"].eq("")]
+    for dataset, found in sets.groupby("dataset", sort=False):
+        failed = int(found["n_failed"].max())
+        parts += [f"scans of {dataset} that could not be embedded: {failed}"] if failed else []
+    return f"Incomplete: {'; '.join(parts)}." if parts else ""
+
+
+def _other_subjects(frame: pd.DataFrame) -> str:
+    several = frame.groupby("dataset", sort=False)["split_digest"].nunique()
+    names = [str(name) for name in several[several > 1].index]
+    if not names:
+        return ""
+    return (
+        f"Results on other test subjects stand in columns of their own, named by digest: {', '.join(names)}."
+    )

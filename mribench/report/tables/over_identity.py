@@ -1,0 +1,123 @@
+"""The table ``over-identity``: what each method gains over the unchanged input, subject by subject."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mribench.report.model import NO_INTERVAL, Cell, Column, Row, Table, seeds_of
+from mribench.report.tables.captions import state, whose
+from mribench.report.tables.flags import flags
+from mribench.results.cells import LEADERBOARD, by_policy, cell_frame, metric_label, scale_of, selected
+from mribench.results.load import RunData
+from mribench.statistics import subject_means
+from mribench.statistics.difference import difference_of
+from mribench.statistics.scores import counted
+from mribench.statistics.tables import complete, single_table
+
+NAME = "over-identity"
+COLUMNS = ("low", "high", "p", "d_z", "p_above", "scope", "seed_low", "seed_high")
+"""What its rows have beside those of other tables; ``mean`` and ``se`` are those of the difference."""
+_IDENTITY = "identity"
+_CELL = ["task", "fraction", "metric"]
+_SCAN = ["profile", "task", "dataset", "test_site", "test_sequence", "subject", "session", "label", "metric"]
+_WHAT = (
+    "Score minus that of identity, the input as it is, on the same subjects, {whose}. Mean of the paired "
+    "differences over seeds × subjects with its 95 % interval (with one seed over subjects), not corrected "
+    "for the number of rows."
+)
+
+
+def over_identity_frame(run: RunData) -> pd.DataFrame:
+    """Return the cells of the leaderboard that have an identity row beside them, as differences to it.
+
+    Columns: those of ``cell_frame``, with ``mean``, ``se``, ``df``, ``n_subjects``, ``n_seeds`` and
+    ``n_missing_pairs`` of the difference, ``metric`` as ``Δ psnr:range``, no marks, and ``COLUMNS``.
+    """
+    cells = cell_frame(run, LEADERBOARD)
+    arm = cells["arm"].eq(_IDENTITY)
+    cells = cells[cells["task"].isin(cells.loc[arm, "task"]) & ~arm].reset_index(drop=True)
+    paired = dict(iter(_paired(run, set(cells["task"])).groupby(["row", *_CELL], sort=False)))
+    nothing = pd.DataFrame(columns=["seed", "subject", "value"], dtype=float)
+    tables = [
+        single_table(paired.get((cell.row, cell.task, cell.fraction, cell.metric), nothing))
+        for cell in cells.itertuples(index=False)
+    ]
+    found = [
+        asdict(difference_of(complete(table.finite()), n_missing_pairs=int(np.isnan(table.values).sum())))
+        for table in tables
+    ]
+    return _replaced(cells, pd.DataFrame(found, index=cells.index))
+
+
+def _paired(run: RunData, tasks: Collection[str]) -> pd.DataFrame:
+    """Return ``subject_means`` of score minus that of identity on the same scan, label and profile."""
+    scores = selected(run.scores, run.manifest, LEADERBOARD)
+    scores = scores[scores["task"].isin(tasks)].astype(dict.fromkeys(_SCAN, object))
+    identity = scores["arm"].eq(_IDENTITY)
+    parts = []
+    for policy, rows in by_policy(run, scores):
+        own = rows.assign(penalty=counted(rows, policy))
+        theirs = own.loc[identity[own.index], [*_SCAN, "penalty", "status"]]
+        ours = own[~identity[own.index]].merge(theirs, on=_SCAN, how="left", suffixes=("", "_identity"))
+        failed = ours["status"].eq("failed") | ours["status_identity"].ne("ok")
+        ours["penalty"] = (ours["penalty"] - ours["penalty_identity"]).mask(failed)
+        ours["status"] = ours["status"].astype(object).mask(failed, "failed")
+        parts.append(subject_means(ours, ["row", *_CELL], LEADERBOARD.within))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _replaced(cells: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    cells = cells.assign(metric=[f"Δ {name}" for name in cells["metric"]], mark="none", mark_style="")
+    if found.empty:
+        return cells.reindex(columns=[*cells.columns, *COLUMNS])
+    cells["mean"] = found["difference"]
+    same = ["se", "df", "n_seeds", "n_subjects", "n_missing_pairs", *COLUMNS]
+    cells[same] = found[same]
+    nothing = cells["status"].isin(["ok", "partial"]) & cells["n_subjects"].eq(0)
+    cells.loc[nothing, "status"] = "missing"
+    return cells
+
+
+def over_identity_table(run: RunData) -> Table:
+    """Methods as rows, task × fraction × metric as columns."""
+    frame = over_identity_frame(run)
+    found = flags(run)
+    at = {(cell.row, _place(cell)): cell for cell in frame.itertuples(index=False)}
+    places = list(dict.fromkeys(place for _, place in at))
+    rows = list(dict.fromkeys(frame.sort_values("row_order", kind="stable")["row"])) if len(frame) else []
+    return Table(
+        name=NAME,
+        title=f"{run.manifest['benchmark']}: gain over identity",
+        row_names=("method",),
+        rows=tuple(Row((row,), found.of(row)) for row in rows),
+        columns=tuple(Column(place) for place in places),
+        cells=tuple(tuple(_cell(at.get((row, place))) for place in places) for row in rows),
+        caption=_caption(run, frame, found.notes),
+    )
+
+
+def _caption(run: RunData, frame: pd.DataFrame, notes: Sequence[str]) -> tuple[str, ...]:
+    if frame.empty:
+        return ("Nothing is planned: no task has the reference arm identity.",)
+    two = (NO_INTERVAL,) if frame["n_seeds"].eq(2).any() else ()
+    return (_WHAT.format(whose=whose(frame, run, LEADERBOARD)), *two, *state(run, frame, notes))
+
+
+def _place(cell: Any) -> tuple[str, ...]:
+    return (cell.task, f"{100 * cell.fraction:g} %", metric_label(cell))
+
+
+def _cell(cell: Any) -> Cell | None:
+    if cell is None:
+        return None
+    scale, digits = scale_of(cell)
+    return Cell(
+        cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
+        cell.status, "none", scale, digits,
+        low=cell.low, high=cell.high, seeds=seeds_of(cell), signed=True,
+    )  # fmt: skip

@@ -1,0 +1,260 @@
+"""Published results as tables: theirs, what each method gains, and what the text claims."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args
+
+import pandas as pd
+
+from mribench.errors import MRIBenchError, did_you_mean
+from mribench.report.model import Cell, Column, Row, Table
+from mribench.report.render.data import SCHEMA, typed
+from mribench.report.render.document import Document
+from mribench.report.tables.claim_kinds import Verdict, gains, place
+from mribench.report.tables.published import Published, wrong_marks
+from mribench.validation import printable
+
+GAINS, CLAIMS = "gains", "claims"
+_TIDY = {"site": "test_site", "sequence": "test_sequence"}
+_MEANS = (
+    "table", "row", "method", "task", "fraction", "train_sequence", "test_sequence", "test_site", "metric",
+    "unit", "higher_is_better", "mean", "se", "mark", "printed_mark",
+)  # fmt: skip
+_GAINS = (
+    "against", "wins", "ties", "losses", "gain_largest", "largest_at", "gain_in_domain",
+    "gain_out_of_domain",
+)  # fmt: skip
+_CLAIMS = ("section", "claim", "verdict", "numbers")
+
+
+def published_document(published: Published, tables: Sequence[str]) -> Document:
+    """Return tables of published results and their cells.
+
+    Args:
+        published: from ``load_published``.
+        tables: names; all when empty.
+
+    Raises:
+        MRIBenchError: for an unknown table.
+    """
+    known = table_names(published)
+    names = tuple(dict.fromkeys(tables or known))
+    for name in names:
+        if name not in known:
+            raise MRIBenchError(f"there is no table '{printable(name)}'", did_you_mean(name, known))
+    return Document(
+        title=f"{published.name}: published results",
+        names=names,
+        build=lambda name: [_build(published, name)],
+        cells=lambda: tidy(published, names),
+        about={
+            "schema": SCHEMA,
+            "published": published.name,
+            "source": published.about.source,
+            "notes": list(published.about.notes),
+        },
+    )
+
+
+def table_names(published: Published) -> list[str]:
+    """Return the names of the tables that these results make: ``table-1`` …, ``gains``, ``claims``."""
+    names = [f"table-{name}" for name in dict.fromkeys(published.cells["table"])]
+    names += [GAINS] if published.about.baseline else []
+    return [*names, *([CLAIMS] if published.about.claims else [])]
+
+
+def tidy(published: Published, tables: Sequence[str]) -> pd.DataFrame:
+    """Return one row per value, gain and claim of the named tables; with the columns that those need."""
+    cells = published.cells.rename(columns=_TIDY)
+    cells = cells.assign(row=cells["method"], train_sequence=cells["test_sequence"])
+    parts = []
+    columns = [*_MEANS]
+    for name in tables:
+        if name == GAINS:
+            parts.append(pd.DataFrame(gain_rows(published)).assign(table=name))
+            columns += _GAINS
+        elif name == CLAIMS:
+            parts.append(pd.DataFrame(claim_rows(published)).assign(table=name))
+            columns += _CLAIMS
+        else:
+            mine = cells[cells["table"] == name.removeprefix("table-")]
+            parts.append(mine.assign(table=name))
+    return typed(pd.concat([part.reindex(columns=columns) for part in parts], ignore_index=True))
+
+
+def gain_rows(published: Published) -> Iterator[dict[str, Any]]:
+    """Yield, for each table, metric, method and fraction, what it gains over the baseline."""
+    cells, baseline = published.cells, published.about.baseline
+    kinds = cells[["table", "metric", "unit", "higher_is_better", "task"]].drop_duplicates()
+    for kind in kinds.itertuples(index=False):
+        mine = cells[(cells["table"] == kind.table) & (cells["metric"] == kind.metric)]
+        for method in [name for name in dict.fromkeys(mine["method"]) if name != baseline]:
+            for fraction, found in gains(mine, method, baseline).groupby("fraction"):
+                gain = found["gain"]
+                best = found[gain == gain.max()].iloc[0]
+                yield {
+                    "table": kind.table, "task": kind.task, "metric": kind.metric, "unit": kind.unit,
+                    "higher_is_better": kind.higher_is_better, "row": method, "method": method,
+                    "against": baseline, "fraction": fraction, "mean": gain.mean(),
+                    "wins": int((gain > 0).sum()), "ties": int((gain == 0).sum()),
+                    "losses": int((gain < 0).sum()), "gain_largest": best["gain"],
+                    "largest_at": f"{best['site']} {best['sequence']}",
+                    "gain_in_domain": gain[found["home"]].mean(),
+                    "gain_out_of_domain": gain[~found["home"]].mean(),
+                }  # fmt: skip
+
+
+def claim_rows(published: Published) -> Iterator[dict[str, Any]]:
+    """Yield each claim with its verdict and numbers."""
+    for claim in published.about.claims:
+        verdict, numbers = claim.check.check(published.cells)
+        yield {
+            "row": claim.name,
+            "section": claim.section,
+            "claim": claim.says,
+            "verdict": verdict,
+            "numbers": numbers,
+        }
+
+
+def _build(published: Published, name: str) -> Table:
+    if name == GAINS:
+        return _gains(published)
+    if name == CLAIMS:
+        return _claims(published)
+    return _values(published, name.removeprefix("table-"))
+
+
+def metric_title(cell: Any) -> str:
+    """Return a published metric with its unit and direction, as headers have it: ``DSC % ↑``."""
+    return " ".join(part for part in (cell.metric, cell.unit, "↑" if cell.higher_is_better else "↓") if part)
+
+
+def _values(published: Published, number: str) -> Table:
+    frame = published.cells[published.cells["table"] == number]
+    at = {(_row(cell), _column(cell)): cell for cell in frame.itertuples(index=False)}
+    ordered = frame.assign(metrics=pd.factorize(frame["metric"])[0]).sort_values(
+        ["metrics", "fraction"], kind="stable"
+    )
+    rows = list(dict.fromkeys(row for row, _ in at))
+    columns = list(dict.fromkeys(_column(cell) for cell in ordered.itertuples(index=False)))
+    known = published.about.tables.get(number)
+    return Table(
+        name=f"table-{number}",
+        title=f"{published.name}: table {number}" + (f", {known.title}" if known else ""),
+        row_names=("site", "sequence"),
+        rows=tuple(Row(row) for row in rows),
+        columns=tuple(Column(column) for column in columns),
+        cells=tuple(tuple(_cell(at.get((row, column))) for column in columns) for row in rows),
+        caption=_caption(published, number),
+    )
+
+
+def _row(cell: Any) -> tuple[str, ...]:
+    return (cell.site, cell.sequence)
+
+
+def _column(cell: Any) -> tuple[str, ...]:
+    return (metric_title(cell), f"{100 * cell.fraction:g} %", cell.method)
+
+
+def _cell(cell: Any) -> Cell | None:
+    if cell is None:
+        return None
+    return Cell(cell.mean, cell.se, status="ok", mark=cell.mark, digits=cell.decimals)
+
+
+def _caption(published: Published, number: str) -> tuple[str, ...]:
+    table = published.about.tables.get(number)
+    wrong = wrong_marks(published)
+    differing = [
+        f"{cell['method']} on {place(cell)} is printed as {_named(cell['printed_mark'])} and is"
+        f" {_named(cell['mark'])}"
+        for _, cell in wrong[wrong["table"] == number].iterrows()
+    ]
+    sentences = [
+        "Mean ± SE as published.",
+        "Bold: best; underlined: second; by the published means, which are rounded: equal ones share a mark.",
+        f"Trained on: {table.home}." if table and table.home else "",
+        f"Marks that were printed otherwise: {'; '.join(differing)}." if differing else "",
+        *published.about.notes,
+        f"Source: {published.about.source}" if published.about.source else "",
+    ]
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _named(mark: str) -> str:
+    return {"bold": "best", "underline": "second", "none": "neither best nor second"}.get(mark, mark)
+
+
+def _gains(published: Published) -> Table:
+    rows = list(gain_rows(published))
+    columns = ("wins / ties / losses", "largest gain", "mean in domain", "mean out of domain")
+    return Table(
+        name=GAINS,
+        title=f"{published.name}: gains over {published.about.baseline}",
+        row_names=("table", "metric", "method", "fraction"),
+        rows=tuple(
+            Row(
+                (
+                    row["table"],
+                    f"{row['metric']} {row['unit']}".strip(),
+                    row["method"],
+                    _per_cent(row["fraction"]),
+                )
+            )
+            for row in rows
+        ),
+        columns=tuple(Column((name,)) for name in columns),
+        cells=tuple(
+            (
+                _said(f"{row['wins']} / {row['ties']} / {row['losses']}"),
+                _said(f"{row['gain_largest']:+.1f} ({row['largest_at']})"),
+                _signed(row["gain_in_domain"]),
+                _signed(row["gain_out_of_domain"]),
+            )
+            for row in rows
+        ),
+        caption=(
+            "Gain: difference of two published means, above 0 where the method is better.",
+            "In domain: on the site trained on; wins, ties and losses over all sites and sequences.",
+            "Differences of rounded numbers, not tested.",
+            f"Source: {published.about.source}",
+        ),
+    )
+
+
+def _claims(published: Published) -> Table:
+    rows = list(claim_rows(published))
+    counts: dict[Verdict, int] = dict.fromkeys(get_args(Verdict), 0)
+    for row in rows:
+        counts[row["verdict"]] += 1
+    return Table(
+        name=CLAIMS,
+        title=f"{published.name}: what the text says, against its own numbers",
+        row_names=("claim", "section"),
+        rows=tuple(Row((row["row"], row["section"])) for row in rows),
+        columns=(Column(("verdict",)), Column(("numbers",))),
+        cells=tuple((_said(row["verdict"]), _said(row["numbers"])) for row in rows),
+        caption=(
+            f"{'; '.join(f'{name}: {count}' for name, count in counts.items())}.",
+            "A verdict is about the printed means only: none says whether a difference is more than chance.",
+            *(["Understated: the printed means say more than the text."] if counts["understated"] else []),
+            *(f"{row['row']}: {row['claim']}" for row in rows),
+            f"Source: {published.about.source}",
+        ),
+    )
+
+
+def _per_cent(fraction: float) -> str:
+    return f"{100 * fraction:g} %"
+
+
+def _said(text: str) -> Cell:
+    return Cell(status="ok", text=text)
+
+
+def _signed(value: float) -> Cell:
+    return Cell(value, status="ok", text="–" if math.isnan(value) else f"{value:+.2f}")

@@ -1,0 +1,10 @@
+"""Everything that lies on disk of a benchmark: jobs, leases, states, plans, rows; how it is written and read.
+
+What is made of the rows (tables, figures, comparisons) lies elsewhere. No torch, no plugins.
+"""
+
+from mribench.results.atomic import read_json, replace_file, write_json
+from mribench.results.lease import Lease, LeaseState
+from mribench.results.store import SCHEMA, JobStatus, Store
+
+__all__ = ["SCHEMA", "JobStatus", "Lease", "LeaseState", "Store", "read_json", "replace_file", "write_json"]

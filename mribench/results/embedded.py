@@ -1,0 +1,51 @@
+"""The embed jobs of a run: what was planned, and which result of it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from mribench.results.records import EMBEDDED_COLUMNS
+
+IDENTITY = ["benchmark", "profile", "method", "arm", "dataset", "seed"]
+"""The columns that say which encoder and cohort a job is about; the others describe it."""
+
+
+def planned_embeds(
+    planned: Iterable[Mapping[str, Any]],
+    status: Mapping[str, str],
+    blame: Mapping[str, str],
+    finished: Callable[[str], str],
+) -> pd.DataFrame:
+    """Return one row per planned embed job.
+
+    Columns: ``EMBEDDED_COLUMNS``, ``key``, ``pretrain``, ``state``, ``blame``, and ``superseded``, which is
+    true where a newer result of the same encoder and cohort is there: the last one that was finished counts,
+    else the last one planned.
+
+    Args:
+        planned: jobs of the manifests, the oldest manifest first.
+        status: state of each job by key.
+        blame: id of the job that failed, by key.
+        finished: when a job was done, by key.
+    """
+    rows = [
+        {
+            **job["cell"],
+            "key": job["key"],
+            "pretrain": job["pretrain"],
+            "state": status.get(job["key"], "todo"),
+            "blame": blame.get(job["key"], ""),
+        }
+        for job in planned
+        if job["kind"] == "embed"
+    ]
+    frame = pd.DataFrame(rows, columns=[*EMBEDDED_COLUMNS, "key", "pretrain", "state", "blame"])
+    frame = frame.drop_duplicates([*IDENTITY, "key"], keep="last", ignore_index=True)
+    done = frame["state"].eq("done")
+    ends = [finished(key) if ended else "" for key, ended in zip(frame["key"], done, strict=True)]
+    order = frame.assign(done=done, ends=ends).sort_values(["done", "ends"], kind="stable")
+    older = order.duplicated(IDENTITY, keep="last").reindex(frame.index)
+    return frame.assign(superseded=older)

@@ -1,0 +1,243 @@
+"""Reads a results directory: manifests of plans, states of jobs, score rows and job rows."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from mribench.errors import StoreError
+from mribench.results.records import (
+    CELL_COLUMNS,
+    EVALUATED_SCHEMA,
+    INVARIANCE_SCHEMA,
+    JOB_SCHEMA,
+    SCORE_SCHEMA,
+)
+from mribench.results.digests import of_one_split
+from mribench.results.embedded import planned_embeds
+from mribench.wording import one_line
+from mribench.results.label_subsets import of_one_choice
+from mribench.results.merged import merge
+from mribench.statistics.marking import Marking
+from mribench.results.reading import read_rows, read_scores
+from mribench.results import SCHEMA, Store, read_json
+
+DESCRIPTION = ("views", "objective", "encoder", "n_train_subjects")
+IDENTITY = [name for name in CELL_COLUMNS if name not in DESCRIPTION]
+"""The columns that say which cell a row is of; the others describe it."""
+
+
+@dataclass(frozen=True)
+class RunData:
+    """What a report is made of.
+
+    Attributes:
+        manifest: of the plan, or of several merged.
+        scores: rows of ``SCORE_SCHEMA`` of the done jobs, each cell and seed once; texts are categorical.
+        jobs: rows of ``JOB_SCHEMA`` of the done jobs.
+        cells: one row per planned evaluate job: ``CELL_COLUMNS``, ``key``, ``adapt`` and ``pretrain`` (keys
+            of the jobs behind it), ``state``, and ``blame``, the id of the job that failed, its own or one
+            that it waits for.
+        status: state of each job by key.
+        reasons: why a job failed, by id.
+        superseded: older results of the same cells that were left aside.
+        mixed: one sentence for each family of cells that has results of several splits, of which only the
+            newest result's are shown.
+        invariance: rows of ``INVARIANCE_SCHEMA`` of the done embed jobs, each encoder and cohort once.
+        embeds: the planned embed jobs, from ``planned_embeds``.
+        variants: as ``cells``, of the benchmark with one known defect more; they are in no other attribute.
+        variant_scores: as ``scores``, of those.
+        marking: which cells are marked.
+        known: what was computed from all that, so that several tables share it.
+    """
+
+    manifest: dict[str, Any]
+    scores: pd.DataFrame
+    jobs: pd.DataFrame
+    cells: pd.DataFrame
+    status: dict[str, str]
+    reasons: dict[str, str]
+    superseded: int = 0
+    mixed: tuple[str, ...] = ()
+    invariance: pd.DataFrame = field(default_factory=INVARIANCE_SCHEMA.empty_table().to_pandas)
+    embeds: pd.DataFrame = field(default_factory=lambda: planned_embeds((), {}, {}, str))
+    variants: pd.DataFrame = field(default_factory=lambda: _cells((), {}, {}))
+    variant_scores: pd.DataFrame = field(default_factory=SCORE_SCHEMA.empty_table().to_pandas)
+    marking: Marking = "ties"
+    known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, key: Any, compute: Callable[[], Any]) -> Any:
+        """Return what ``compute`` returned the first time that it was asked for under a key."""
+        if key not in self.known:
+            self.known[key] = compute()
+        return self.known[key]
+
+
+def load_run(directory: Path, digest: str | None = None) -> RunData:
+    """Read a benchmark's results.
+
+    Args:
+        directory: ``<results>/<benchmark>``.
+        digest: of the settings, to read one plan; all plans when None. Where several plans have results
+            for one cell, the newest is used; results of other splits are never shown beside it.
+
+    Raises:
+        StoreError: when there are none, a file cannot be read, or it or the folder is of another schema
+            version.
+    """
+    store = Store(directory)
+    store.check()
+    manifests = read_manifests(directory, digest)
+    planned = [job for manifest in manifests for job in manifest["jobs"]]
+    statuses = {key: store.status(key) for key in {job["key"] for job in planned if job["key"]}}
+    status, blame = _blocked(planned, {key: found.state for key, found in statuses.items()})
+    cells, superseded, mixed = _newest(_cells(planned, status, blame), directory, len(manifests) > 1)
+    done = {key for key, state in status.items() if state == "done"}
+    manifest = merge(manifests)
+    varied = cells["profile"].isin(manifest["variants"])
+    finished = cells["key"].isin(done)
+    shown, of_variants = cells[finished & ~varied], cells[finished & varied]
+    trained = [job["key"] for job in planned if job["key"] in done and job["kind"] != "evaluate"]
+    embeds = planned_embeds(planned, status, blame, lambda key: _finished(directory, key))
+    embedded = [key for key in embeds.loc[~embeds["superseded"], "key"].dropna() if key in done]
+    jobs = directory / "jobs"
+    return RunData(
+        manifest=manifest,
+        scores=read_scores(jobs, shown),
+        jobs=_job_rows(jobs, dict.fromkeys(trained), shown["key"]),
+        cells=cells[~varied].reset_index(drop=True),
+        status=status,
+        reasons={
+            job["id"]: one_line(statuses[job["key"]].reason) for job in planned if job["key"] in statuses
+        },
+        superseded=superseded,
+        mixed=mixed,
+        invariance=read_rows(jobs, embedded, "invariance.parquet", INVARIANCE_SCHEMA),
+        embeds=embeds,
+        variants=cells[varied].reset_index(drop=True),
+        variant_scores=read_scores(jobs, of_variants),
+    )
+
+
+def _job_rows(jobs: Path, trained: Iterable[str], evaluated: Iterable[str]) -> pd.DataFrame:
+    """Return the rows of ``JOB_SCHEMA`` of jobs that train or embed, then those of evaluate jobs."""
+    first = read_rows(jobs, trained, "job.parquet", JOB_SCHEMA)
+    last = read_rows(jobs, evaluated, "job.parquet", EVALUATED_SCHEMA)
+    return pd.concat([first, last.reindex(columns=JOB_SCHEMA.names)], ignore_index=True)
+
+
+def read_manifests(directory: Path, digest: str | None = None) -> list[dict[str, Any]]:
+    """Return the manifests of a benchmark's plans, or of one of them, oldest first.
+
+    Raises:
+        StoreError: as ``load_run``.
+    """
+    manifests = [_manifest(path) for path in _plans(directory, digest)]
+    return sorted(manifests, key=lambda manifest: str(manifest["created"]))
+
+
+def _plans(directory: Path, digest: str | None) -> list[Path]:
+    folder = directory / "plans"
+    if digest is not None:
+        path = folder / f"{digest}.json"
+        if path.is_file():
+            return [path]
+        raise StoreError(
+            f"no run with these settings in {directory}", "mribench run FILE, with the same --set"
+        )
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
+        inner = sorted(path.parent.name for path in directory.glob("*/plans"))
+        hint = f"give one benchmark's folder: {', '.join(inner)}" if inner else "mribench run FILE makes them"
+        raise StoreError(f"{directory} holds no results (no plans/*.json)", hint)
+    return paths
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    manifest = read_json(path)
+    found = manifest.get("schema") if isinstance(manifest, dict) else None
+    if found != SCHEMA:
+        version = json.dumps(found)[:_MAX_VERSION]
+        raise StoreError(
+            f"{path} is of schema version {version}, this mribench reads {SCHEMA}",
+            "use the mribench that wrote it, or run the benchmark again into another --results",
+        )
+    if not manifest.keys() >= _MANIFEST or not isinstance(manifest["jobs"], list):
+        raise StoreError(f"{path} is not the manifest of a plan", "delete it and run the benchmark again")
+    return dict(manifest)
+
+
+_MAX_VERSION = 40  # characters, as messages show it
+_MANIFEST = {"benchmark", "profile", "created", "seeds", "methods", "tasks", "report", "jobs"}
+
+
+def _blocked(
+    planned: Sequence[Mapping[str, Any]], states: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the states, and the id of the job to blame; who waits for a failed job is failed itself."""
+    found = dict(states)
+    blame: dict[str, str] = {}
+    for job in planned:  # dependencies come first
+        if found.get(job["key"]) == "failed":
+            blame.setdefault(job["key"], job["id"])
+        culprits = [need for need in job["needs"] if found.get(need) == "failed"]
+        if culprits and found.get(job["key"]) in ("todo", "interrupted"):
+            found[job["key"]], blame[job["key"]] = "failed", blame[culprits[0]]
+    return found, blame
+
+
+def _cells(
+    planned: Sequence[Mapping[str, Any]], status: Mapping[str, str], blame: Mapping[str, str]
+) -> pd.DataFrame:
+    rows = [
+        {
+            **job["cell"],
+            "key": job["key"],
+            "adapt": next((need for need in job["needs"] if need != job["pretrain"]), None),
+            "pretrain": job["pretrain"],
+            "state": status.get(job["key"], "todo"),
+            "blame": blame.get(job["key"], ""),
+        }
+        for job in planned
+        if job["kind"] == "evaluate"
+    ]
+    frame = pd.DataFrame(rows, columns=[*CELL_COLUMNS, "key", "adapt", "pretrain", "state", "blame"])
+    types = pa.schema(CELL_COLUMNS).empty_table().to_pandas().dtypes.to_dict()
+    return frame.astype({name: "float64" if kind.kind in "if" else kind for name, kind in types.items()})
+
+
+def _newest(
+    cells: pd.DataFrame, directory: Path, several_plans: bool
+) -> tuple[pd.DataFrame, int, tuple[str, ...]]:
+    """Keep one job per cell and seed: the newest that is done, else the last planned; never of two splits.
+
+    Returns:
+        The cells, how many done jobs a newer one replaces, and what was left out for its split.
+    """
+    cells = cells.drop_duplicates([*IDENTITY, "key"], keep="last", ignore_index=True)
+    finished = functools.cache(functools.partial(_finished, directory))
+    every = int(cells["state"].eq("done").sum())
+    mixed: dict[str, int] = {}
+    if several_plans:
+        cells, other_draws = of_one_choice(cells, finished)
+        cells, mixed = of_one_split(cells, IDENTITY, directory, finished)
+        mixed = other_draws | mixed
+    several = cells.duplicated(IDENTITY, keep=False)
+    done = cells["state"].eq("done")
+    when = [finished(key) if ask else "" for key, ask in zip(cells["key"], several & done, strict=True)]
+    order = cells.assign(done=done, finished=when).sort_values(["done", "finished"], kind="stable")
+    kept = cells.loc[sorted(order.drop_duplicates(IDENTITY, keep="last").index)]
+    superseded = every - sum(mixed.values()) - int(kept["state"].eq("done").sum())
+    return kept.reset_index(drop=True), superseded, tuple(mixed)
+
+
+def _finished(directory: Path, key: str) -> str:
+    status = read_json(directory / "jobs" / key / "status.json")
+    return str(status.get("finished") or status.get("written") or "")

@@ -1,0 +1,140 @@
+"""Which cells of a table are marked best and second, and what the marks claim."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import asdict
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from mribench.statistics.difference import ENOUGH_SEEDS
+from mribench.statistics.families import Shared, shared
+from mribench.statistics.marks import Mark, mark
+from mribench.statistics.ranges import Range, RangeOf
+from mribench.statistics.scores import estimate, keys as keys_of, numbered
+from mribench.statistics.tables import SEED, SUBJECT, SeedSubjectTable, complete, split_tables
+from mribench.statistics.ties import ALPHA, judged
+
+Marking = Literal["ties", "paper", "none"]
+"""``ties``: from five seeds on the best and all not separated from it, with fewer plain marks; ``paper``:
+always plain best and second by means; ``none``."""
+MARKINGS = get_args(Marking)
+PLAIN, TESTED = "paper", "tested"
+_PLAIN = (
+    "Bold: best; underlined: second; of all rows but identity, by unrounded means over the same seeds and "
+    "subjects; a cell that is incomplete or lacks what others have is out."
+)
+_TESTED = (
+    "Bold: the best and all not separated from it; underlined: the next, if separated from the rest; of all "
+    "rows but identity, over the same seeds and subjects; a cell that is incomplete or lacks what others "
+    "have is out; all pairs, crossed, Holm, "
+    f"familywise error {100 * ALPHA:g} % in each place and metric."
+)
+_MOST_OUT = 6
+_COUNTED = (
+    "n_subjects_total", "n_rows", "n_failed", "n_empty", "n_both_empty", "n_missing_pairs",
+)  # fmt: skip
+"""What a cell says of all its rows, whatever is compared."""
+ONE_PROFILE = "Marks are among the rows of one profile."
+_FEWER = f"Where they share fewer than {ENOUGH_SEEDS} seeds: plain best and second, which claim nothing."
+
+
+def compared(
+    frame: pd.DataFrame, keys: Sequence[str], means: pd.DataFrame, marking: Marking, range_of: RangeOf
+) -> pd.DataFrame:
+    """Compare the trained rows of the same place and metric: over the same seeds and subjects.
+
+    Args:
+        frame: cells.
+        keys: columns in which the cells of one family agree, beside the metric.
+        means: rows of ``subject_means`` by ``row``, ``keys`` and ``metric``.
+        marking: what is marked.
+        range_of: the value range of a cell.
+
+    Returns:
+        The cells, the estimates of those that are compared over what ``families.shared`` says; with ``out``,
+        why a row is not compared though its jobs are done; ``mark``; and ``mark_style``: ``paper`` or
+        ``tested``, empty where nothing is compared.
+    """
+    frame = frame.assign(out="", mark="none", mark_style="")
+    ranked = frame[(frame["arm"] != "identity") & (frame["status"] == "ok")]
+    if ranked.empty:
+        return frame
+    place = [*keys, "metric"]
+    heads, number = numbered(ranked, place)
+    cells = _by_cell(means, place)
+    for family, where in enumerate(keys_of(heads, place)):
+        rows = ranked[number == family]
+        known = {row: cells[where, row] for row in rows["row"] if (where, row) in cells}
+        over = shared({row: table for row, (table, _) in known.items()})
+        frame.loc[rows.index, "out"] = [over.out.get(row, "") for row in rows["row"]]
+        inside = rows[rows["row"].isin(over.members)]
+        for at, row in inside["row"].items():
+            again = _again(means, *known[row], over, range_of(rows.loc[at].to_dict()))
+            frame.loc[at, list(again)] = list(again.values())
+        if marking != "none" and len(inside):
+            tables = {row: over.part_of(known[row][0]) for row in inside["row"]}
+            style, found = _family(frame.loc[inside.index], tables, tested=marking == "ties")
+            frame.loc[inside.index, "mark"], frame.loc[inside.index, "mark_style"] = found, style
+    return frame
+
+
+def _again(
+    means: pd.DataFrame, table: SeedSubjectTable, group: np.ndarray, over: Shared, value_range: Range
+) -> dict[str, float]:
+    """Return what is other in the estimate of a cell over what is compared; nothing where that is all."""
+    if complete(table.values).shape == (len(over.seeds), len(over.subjects)):
+        return {}
+    mine = means.take(group)
+    kept = mine[mine[SEED].isin(over.seeds) & mine[SUBJECT].isin(over.subjects)]
+    return {
+        name: value for name, value in asdict(estimate(kept, value_range)).items() if name not in _COUNTED
+    }
+
+
+def _family(
+    cells: pd.DataFrame, tables: dict[str, SeedSubjectTable], *, tested: bool
+) -> tuple[str, list[Mark]]:
+    """Return the style and the marks of the rows that are compared; tested where they have the seeds."""
+    higher = bool(cells["higher_is_better"].iloc[0])
+    seeds, subjects = next(iter(tables.values())).values.shape
+    if tested and seeds >= ENOUGH_SEEDS and subjects > 1:
+        found = judged(tables, higher_is_better=higher)
+        if found.style == TESTED:
+            marked = dict(zip(found.names, found.marks, strict=True))
+            return TESTED, [marked.get(row, "none") for row in cells["row"]]
+    return PLAIN, mark(cells["mean"].tolist(), higher_is_better=higher)
+
+
+def marks_sentence(styles: Collection[str]) -> str:
+    """Return what the marks of a table mean, by the styles in it."""
+    if TESTED in styles:
+        return f"{_TESTED}{f' {_FEWER}' if PLAIN in styles else ''}"
+    return _PLAIN if PLAIN in styles else ""
+
+
+def out_sentence(frame: pd.DataFrame) -> str:
+    """Return which rows are not compared though their jobs are done, and why."""
+    out = frame[frame["out"].ne("")]
+    if out.empty:
+        return ""
+    names = [name for name in ("task", "label", "metric") if name in out]
+    places = out[names].astype(str).agg(", ".join, axis=1)
+    texts = dict.fromkeys(out["row"].astype(str) + " (" + places + ": " + out["out"] + ")")
+    more = f"; and {len(texts) - _MOST_OUT} more" if len(texts) > _MOST_OUT else ""
+    return f"Not compared, for what they lack and others have: {'; '.join(list(texts)[:_MOST_OUT])}{more}."
+
+
+def _by_cell(
+    means: pd.DataFrame, place: Sequence[str]
+) -> dict[tuple[Hashable, str], tuple[SeedSubjectTable, np.ndarray]]:
+    """Return the table of each cell, and the positions of its rows."""
+    heads, number = numbered(means, [*place, "row"])
+    cells = zip(keys_of(heads, place), heads["row"], strict=True)
+    groups = np.split(
+        np.argsort(number, kind="stable"), np.searchsorted(np.sort(number), range(1, len(heads)))
+    )
+    tables = split_tables(means, number, len(heads))
+    return dict(zip(cells, zip(tables, groups, strict=True), strict=True))

@@ -1,0 +1,202 @@
+"""What is counted for the figure of the distributions: rows, columns, and the numbers in each cell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mribench.views.parameters import counted, numbers_of, of_acquisition, sequence_shares
+from mribench.views.samples import Made
+from mribench.views.sources import Source
+
+BINS = 24
+OFTEN = 0.2
+_WIDE = 20.0
+"""Where the largest number is more than this many times the smallest, the axis is logarithmic."""
+_UNITS = {"_s": ("ms", 1000.0), "_deg": ("°", 1.0), "_mm": ("mm", 1.0), "_hz": ("Hz", 1.0)}
+_TERM = re.compile(r"(te|tr|ti|tx|flip_angle)\d*(_s|_deg)")
+_SYMBOLS = {"te": "TE", "tr": "TR", "ti": "TI", "tx": "TX", "flip_angle": "α"}
+_ORDER = tuple(_SYMBOLS.values())
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of histograms: a view generator, and one of its sequences or all.
+
+    Attributes:
+        label: of the view generators.
+        sequence: empty for all.
+        share: of the views that are counted here.
+        values: by column.
+    """
+
+    label: str
+    sequence: str
+    share: float
+    values: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of histograms.
+
+    Attributes:
+        title: with the unit.
+        edges: of its bins.
+        ticks: numbers to write under it: smallest, middle and largest, or the only one.
+        log: whether the axis is logarithmic.
+    """
+
+    title: str
+    edges: np.ndarray
+    ticks: tuple[float, ...]
+    log: bool
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A histogram, and the one number that is left out of it because it is drawn again and again.
+
+    Attributes:
+        counts: by bin.
+        often: a number that at least ``OFTEN`` of the values are, where the others vary, e.g. the 0 of an
+            augmentation that is not applied; else None.
+        share: of the values that are ``often``.
+    """
+
+    counts: np.ndarray
+    often: float | None = None
+    share: float = 0.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows and columns of histograms."""
+
+    title: str
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Sequence and numbers of each view of a source."""
+
+    label: str
+    shares: Mapping[str, float]
+    views: Sequence[tuple[str, Mapping[str, list[float]]]]
+
+    @classmethod
+    def of(cls, source: Source, made: Made) -> _Table:
+        counts = counted(made)
+        views = [(view.sequence, numbers_of(view, counts)) for view in made.views()]
+        return cls(source.label, sequence_shares(made), views)
+
+    def by_sequence(self, acquisition: frozenset[str]) -> Iterator[Row]:
+        for sequence, share in self.shares.items():
+            numbers = (found for name, found in self.views if name == sequence)
+            yield Row(self.label, sequence, share, _gathered(numbers, acquisition, within=True))
+
+    def of_all(self, acquisition: frozenset[str]) -> Row:
+        numbers = (found for _, found in self.views)
+        return Row(self.label, "", 1.0, _gathered(numbers, acquisition, within=False))
+
+
+def distribution_parts(drawn: Sequence[tuple[Source, Made]]) -> list[Part]:
+    """Return the histograms of the acquisitions, by sequence, and of the augmentations.
+
+    Numbered parameters of one kind (``ti1_s``, ``ti2_s``) share a column, and so do the parts of a vector.
+    View generators that drew the same augmentations share a row.
+    """
+    tables = [_Table.of(source, made) for source, made in drawn]
+    acquisition = of_acquisition((name, numbers) for table in tables for name, numbers in table.views)
+    scans = [row for table in tables for row in table.by_sequence(acquisition)]
+    augmented = _merged([table.of_all(acquisition) for table in tables])
+    parts = [
+        Part("acquisition", tuple(scans), _columns(scans)),
+        Part("augmentation", tuple(augmented), _columns(augmented)),
+    ]
+    return [part for part in parts if part.columns]
+
+
+def title_of(name: str) -> tuple[str, float]:
+    """Return the title of a parameter's column, unit and all, and the factor that brings it to that unit."""
+    known = _TERM.fullmatch(name)
+    stem, unit, factor = name, "", 1.0
+    for ending, (text, scale) in _UNITS.items():
+        if name.endswith(ending) and len(name) > len(ending):
+            stem, unit, factor = name.removesuffix(ending), f" ({text})", scale
+            break
+    return (_SYMBOLS[known[1]] if known else stem) + unit, factor
+
+
+def _gathered(
+    numbers: Iterable[Mapping[str, list[float]]], acquisition: frozenset[str], *, within: bool
+) -> dict[str, np.ndarray]:
+    found: dict[str, list[float]] = {}
+    for one in numbers:
+        for name, values in one.items():
+            if (name in acquisition) is within:
+                title, factor = title_of(name)
+                found.setdefault(title, []).extend(factor * value for value in values)
+    return {title: np.array(values) for title, values in found.items()}
+
+
+def _merged(rows: Sequence[Row]) -> list[Row]:
+    """Return rows of which those with the same numbers are one."""
+    merged: list[Row] = []
+    for row in rows:
+        same = next((place for place, other in enumerate(merged) if _alike(row, other)), None)
+        if same is None:
+            merged.append(row)
+        else:
+            other = merged[same]
+            merged[same] = Row(f"{other.label} · {row.label}", "", 1.0, other.values)
+    return merged
+
+
+def _alike(row: Row, other: Row) -> bool:
+    return row.values.keys() == other.values.keys() and all(
+        np.array_equal(values, other.values[title]) for title, values in row.values.items()
+    )
+
+
+def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
+    titles = list(dict.fromkeys(title for row in rows for title in row.values))
+    titles.sort(key=lambda title: _place(title.partition(" ")[0]))  # the others stay as they come
+    return tuple(
+        _column(title, np.concatenate([row.values[title] for row in rows if title in row.values]))
+        for title in titles
+    )
+
+
+def _place(symbol: str) -> int:
+    return _ORDER.index(symbol) if symbol in _ORDER else len(_ORDER)
+
+
+def _column(title: str, values: np.ndarray) -> Column:
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        reach = abs(low) / 2 or 0.5
+        return Column(title, np.linspace(low - reach, high + reach, BINS + 2), (low,), False)
+    if bool((values == values.round()).all()) and high - low < BINS:
+        return Column(title, np.arange(low - 0.5, high + 1), (low, high), False)
+    if low > 0 and high > _WIDE * low:
+        return Column(title, np.geomspace(low, high, BINS + 1), (low, (low * high) ** 0.5, high), True)
+    middle = (low + high) / 2
+    middle = middle if abs(middle) > (high - low) / 200 else 0.0
+    return Column(title, np.linspace(low, high, BINS + 1), (low, middle, high), False)
+
+
+def cell_of(values: np.ndarray, column: Column) -> Cell:
+    """Return the histogram of one row in one column."""
+    kinds, numbers = np.unique(values, return_counts=True)
+    place = int(numbers.argmax())
+    share = float(numbers[place] / len(values))
+    if len(kinds) > len(column.edges) and share >= OFTEN:
+        often = float(kinds[place])
+        return Cell(np.histogram(values[values != often], column.edges)[0], often, share)
+    return Cell(np.histogram(values, column.edges)[0])

@@ -1,0 +1,119 @@
+"""Drawn parameters as numbers: a tidy table, and what is of the acquisition and what of the augmentation."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
+
+from mribench.views.captions import is_list, is_number
+from mribench.views.samples import Made, Shown
+from mribench.views.sources import Source
+
+COLUMNS = (
+    "methods",
+    "views",
+    "step",
+    "sample",
+    "view",
+    "role",
+    "subject_id",
+    "sequence",
+    "parameter",
+    "value",
+)
+"""Of the tidy table; ``sample`` is the place in the batch, ``view`` counts from 1."""
+
+_ACQUISITION = re.compile(r"(te|tr|ti|tx|td|flip_angle)\d*(_s|_deg)|n_excitations|inversion_efficiency")
+_OF_PATCH = "_vox"
+"""Ends the names of lengths in voxels, which depend on the size of the view: the draws are not made with the
+job's own."""
+
+
+def counted(made: Made) -> frozenset[str]:
+    """Return the parameters that are lists of boxes or the like, of which the number is what counts."""
+    return frozenset(
+        name
+        for view in made.views()
+        for name, value in view.parameters.items()
+        if is_list(value) and any(is_list(one) for one in value)
+    )
+
+
+def values_of(view: Shown, counts: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    """Yield (name, value) of a view's parameters, vectors part by part.
+
+    A list of lists is its length, ``n_<name>``; lengths in voxels are left out.
+
+    Args:
+        view: what was drawn.
+        counts: from ``counted``.
+    """
+    for name, value in view.parameters.items():
+        if name == "sequence":
+            continue
+        if name in counts and is_list(value):
+            yield f"n_{name.removesuffix(_OF_PATCH)}", len(value)
+        elif name.endswith(_OF_PATCH):
+            continue
+        elif is_list(value):
+            yield from ((f"{name}[{place}]", one) for place, one in enumerate(value))
+        else:
+            yield name, value
+
+
+def numbers_of(view: Shown, counts: frozenset[str]) -> dict[str, list[float]]:
+    """Return the numbers of a view's parameters by name, those of a vector together."""
+    found: dict[str, list[float]] = {}
+    for name, value in values_of(view, counts):
+        if is_number(value):
+            found.setdefault(name.partition("[")[0], []).append(float(value))
+    return found
+
+
+def of_acquisition(drawn: Iterable[tuple[str, Iterable[str]]]) -> frozenset[str]:
+    """Return the names of parameters that belong to a sequence: the field's own, or not drawn for all alike.
+
+    Args:
+        drawn: sequence, and names of the parameters, of each view.
+    """
+    by_sequence: dict[str, set[str]] = {}
+    for sequence, drawn_names in drawn:
+        by_sequence.setdefault(sequence, set()).update(drawn_names)
+    names: set[str] = set().union(*by_sequence.values())
+    everywhere = {name for name in names if all(name in known for known in by_sequence.values())}
+    return frozenset(name for name in names if name not in everywhere or _ACQUISITION.fullmatch(name))
+
+
+def sequence_shares(made: Made) -> dict[str, float]:
+    """Return the share of the views that show each sequence, by name."""
+    counts = Counter(view.sequence for view in made.views())
+    return {name: counts[name] / counts.total() for name in sorted(counts)}
+
+
+def redraws_per_100_views(made: Made) -> float:
+    """Return how many impossible acquisitions were drawn and rejected for a hundred views."""
+    return 100 * made.redraws / made.n_views
+
+
+def write_table(file: TextIO, drawn: Iterable[tuple[Source, Made]]) -> int:
+    """Write the tidy table as CSV, one row for each number of each view; return the number of rows."""
+    writer = csv.writer(file)
+    writer.writerow(COLUMNS)
+    rows = 0
+    for source, made in drawn:
+        for row in _rows(source, made):
+            writer.writerow(row)
+            rows += 1
+    return rows
+
+
+def _rows(source: Source, made: Made) -> Iterator[tuple[Any, ...]]:
+    methods, counts = " ".join(source.methods), counted(made)
+    for sample in made.samples:
+        for place, view in enumerate(sample.views, start=1):
+            start = (methods, source.views, sample.step, sample.place, place, view.role, view.subject)
+            for name, value in values_of(view, counts):
+                yield (*start, view.sequence, name, int(value) if isinstance(value, bool) else value)

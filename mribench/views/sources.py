@@ -1,0 +1,172 @@
+"""Which methods of a benchmark file show a network which views."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mribench.config import ResolvedBenchmark
+from mribench.errors import ConfigError, DataError, did_you_mean
+from mribench.interfaces.views import ViewRequest
+from mribench.plan import Job, build_plan, make_missing, open_cohorts
+from mribench.plan.feasibility import check_feasible
+from mribench.registry import Registry
+from mribench.views.job_views import JobViews
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One way of making views, and the methods that share it.
+
+    Attributes:
+        methods: of the benchmark file, in its order.
+        views: name of the view generator.
+        payload: of a pretrain job.
+        requests: the views of a sample.
+        registry: to make the job's parts.
+    """
+
+    methods: tuple[str, ...]
+    views: str
+    payload: Mapping[str, Any]
+    requests: tuple[ViewRequest, ...]
+    registry: Registry
+
+    @property
+    def patch_vox(self) -> int:
+        """Edge of a global view."""
+        return int(self.payload["pretrain"]["patch_vox"])
+
+    @property
+    def label(self) -> str:
+        """The methods' names, and that of the view generator where it is another."""
+        names = ", ".join(self.methods)
+        return names if names == self.views else f"{names} (views: {self.views})"
+
+    def batches(self, patch_vox: int | None = None) -> JobViews:
+        """Return what makes the batches of the job, with views of another edge where one is given."""
+        payload = dict(self.payload)
+        if patch_vox is not None:
+            payload["pretrain"] = {**payload["pretrain"], "patch_vox": patch_vox}
+        return JobViews(payload, self.registry)
+
+
+def open_sources(
+    resolved: ResolvedBenchmark,
+    registry: Registry,
+    *,
+    seed: int | None = None,
+    step: int = 0,
+    methods: Collection[str] = (),
+    progress: Progress | None = None,
+) -> tuple[list[Source], dict[str, str]]:
+    """Return the ways in which methods of a benchmark make views, and a sentence for each missing cohort.
+
+    Cohorts that can make themselves are made. Methods whose views are the same share a source.
+
+    Args:
+        resolved: the benchmark file.
+        registry: all entries.
+        seed: train seed; the file's first by default.
+        step: of the training, that is to be shown.
+        methods: only these; all by default.
+        progress: called with (what is being done, done, in all).
+
+    Raises:
+        ConfigError: when the file has no such method or seed, a method is not trained for so many steps, or
+            its parts do not fit together.
+        DataError: when no cohort that is pretrained on is there.
+    """
+    wanted = _chosen(resolved, methods)
+    seed = _seed(resolved, seed)
+    _check_step(resolved, wanted, step)
+    found: dict[str, Source] = {}
+    jobs, missing = _pretrain_jobs(resolved, wanted, progress or (lambda *_: None))
+    for job in jobs:
+        if job.payload["seed"] != seed or job.waiting_for:
+            continue
+        method = job.id.partition("/")[0]
+        requests = JobViews(job.payload, registry).requests
+        name = str(job.payload["views"]["name"])
+        source = Source((method,), name, job.payload, requests, registry)
+        same = found.setdefault(_identity(source), source)
+        if same is not source:
+            found[_identity(source)] = replace(same, methods=(*same.methods, method))
+    if not found:
+        name, sentence = next(iter(missing.items()))
+        raise DataError(f"data.{name}: {sentence}", "`mribench data check FILE` says what is there")
+    return list(found.values()), missing
+
+
+def _pretrain_jobs(
+    resolved: ResolvedBenchmark, methods: Collection[str], progress: Progress
+) -> tuple[list[Job], dict[str, str]]:
+    """Plan the pretraining of a benchmark and nothing else; other cohorts are not looked at."""
+    config = resolved.config
+    cohorts = {resolved.methods[name].pretrain.data for name in methods}
+    alone = replace(
+        resolved,
+        config=config.model_copy(update={"invariance": {}}),
+        methods={name: method for name, method in resolved.methods.items() if name in methods},
+        tasks={},
+        datasets={name: dataset for name, dataset in resolved.datasets.items() if name in cohorts},
+    )
+    make_missing(alone, progress)
+    opened = open_cohorts(alone, progress)
+    check_feasible(alone, opened)
+    plan = build_plan(alone, opened)
+    return [job for job in plan.jobs if job.kind == "pretrain"], dict(plan.missing)
+
+
+def _chosen(resolved: ResolvedBenchmark, methods: Collection[str]) -> list[str]:
+    source, known = resolved.config.source, list(resolved.methods)
+    if not known:
+        raise ConfigError(
+            f"{source}: no method pretrains, so no network is shown any views",
+            "add one under methods, e.g. --set methods.x.views=… --set methods.x.objective=…",
+        )
+    for name in methods:
+        if name not in known:
+            raise ConfigError(f"{source}: there is no method '{name}'", did_you_mean(name, known))
+    return [name for name in known if not methods or name in methods]
+
+
+def _seed(resolved: ResolvedBenchmark, seed: int | None) -> int:
+    seeds = resolved.config.seeds
+    if seed is not None and seed not in seeds:
+        known = ", ".join(map(str, seeds))
+        raise ConfigError(
+            f"{resolved.config.source}: seed {seed} is not among its seeds: {known}",
+            f"choose one of them, or add --set 'seeds=[{seed}]'",
+        )
+    return seeds[0] if seed is None else seed
+
+
+def _check_step(resolved: ResolvedBenchmark, methods: Collection[str], step: int) -> None:
+    """Refuse a step that a method's training does not reach, before any cohort is made or read."""
+    for name in methods:
+        steps = resolved.methods[name].pretrain.steps
+        if step >= steps:
+            raise ConfigError(
+                f"{resolved.config.source}: step {step} is beyond the training of '{name}', which has {steps}"
+                f" step{'s' if steps != 1 else ''}",
+                f"the last one is --step {steps - 1}; --method NAME leaves the others out",
+            )
+
+
+def _identity(source: Source) -> str:
+    """Return what decides which views a network is shown."""
+    payload = source.payload
+    shaping = ("patch_vox", "spacing_mm", "batch_size", "repeat_subjects")
+    return json.dumps(
+        [
+            *(payload[part] for part in ("views", "data", "train")),
+            [payload["pretrain"][part] for part in shaping],
+            [[request.role, request.patch_scale] for request in source.requests],
+        ],
+        sort_keys=True,
+    )
