@@ -15,7 +15,7 @@ from mribench.statistics.marks import Mark, mark
 from mribench.statistics.ranges import Range, RangeOf
 from mribench.statistics.scores import estimate, keys as keys_of, numbered
 from mribench.statistics.tables import SEED, SUBJECT, SeedSubjectTable, complete, split_tables
-from mribench.statistics.ties import ALPHA, judged
+from mribench.statistics.ties import ALPHA, judge_family
 
 Marking = Literal["ties", "paper", "none"]
 """``ties``: from five seeds on the best and all not separated from it, with fewer plain marks; ``paper``:
@@ -101,7 +101,7 @@ def _family(
     higher = bool(cells["higher_is_better"].iloc[0])
     seeds, subjects = next(iter(tables.values())).values.shape
     if tested and seeds >= ENOUGH_SEEDS and subjects > 1:
-        found = judged(tables, higher_is_better=higher)
+        found = judge_family(tables, higher_is_better=higher)
         if found.style == TESTED:
             marked = dict(zip(found.names, found.marks, strict=True))
             return TESTED, [marked.get(row, "none") for row in cells["row"]]
