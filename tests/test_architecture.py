@@ -101,7 +101,7 @@ ENGLISH = {
     ("subject", "statistics/tables.py"): "a column of the score rows",
     ("subject", "report/render/html/people.py"): "a column of the score rows",
     ("subject", "data/prepare.py"): "where a label comes from: the image's own, or the subject's",
-    ("subject", "config/model.py"): "DEFAULT_SPLIT_RULE, the one entry that the harness names",
+    ("subject", "config/parts.py"): "DEFAULT_SPLIT_RULE, the one entry that the harness names",
     ("site", "report/tables/layouts.py"): "the header of a column",
     ("site", "report/tables/custom.py"): "what rows and columns of a table may be",
     ("site", "config/report.py"): "what rows and columns of a table may be",

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from mribench.config.loading import blaming
-from mribench.config.model import BenchmarkConfig, MethodSpec, TaskSpec
+from mribench.config.model import BenchmarkConfig
+from mribench.config.parts import MethodSpec, TaskSpec
 from mribench.config.settings import PretrainOptions
 from mribench.defects import HARNESS, check_defects, known_defects, only_reported
 from mribench.errors import ConfigError
