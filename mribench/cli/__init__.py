@@ -110,6 +110,6 @@ def _refuse(message: str, hint: str) -> None:
 
 def _harmless(text: str) -> str:
     """Return a sentence with its control characters spelled out: paths and names are the user's."""
-    from mribench.validation import printable
+    from mribench.wording import printable
 
     return printable(text, _LONGEST)

@@ -151,7 +151,7 @@ def _of_run(run: RunData, tables: Sequence[str], against: str | None) -> Documen
     from mribench.report import run_document
     from mribench.report.tables.against import NAME
     from mribench.report.tables.published import find_published, load_published
-    from mribench.validation import printable
+    from mribench.wording import printable
 
     if against is None:
         return run_document(run, tables)
@@ -232,7 +232,7 @@ def _put(text: str | bytes, output: Path | None) -> None:
 
 
 def _say_wrote(path: Path) -> None:
-    from mribench.validation import printable
+    from mribench.wording import printable
 
     click.echo(printable(f"wrote {path}", _LONGEST), err=True)
 

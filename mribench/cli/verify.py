@@ -106,7 +106,7 @@ def command(
 
 def _say(console: Console, text: str, style: str | None = None) -> None:
     """Print one line; names come from files that anybody may have edited."""
-    from mribench.validation import printable
+    from mribench.wording import printable
 
     console.print(
         printable(text, _LONGEST), style=style, markup=False, highlight=style is not None, soft_wrap=True
@@ -192,7 +192,7 @@ def _show(console: Console, verdicts: Sequence[Verdict]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from mribench.validation import printable
+    from mribench.wording import printable
 
     if not verdicts:
         return

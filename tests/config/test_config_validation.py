@@ -8,7 +8,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mribench.errors import ConfigError
-from mribench.validation import MAX_SENTENCE, describe, printable, problem, readable
+from mribench.validation import describe, problem, readable
+from mribench.wording import MAX_SENTENCE
 
 
 class Leaf(BaseModel):
@@ -116,16 +117,6 @@ def test_what_is_missing_beside_an_unknown_key_is_in_the_hint() -> None:
     with pytest.raises(ValidationError) as caught:
         Needs.model_validate({"views": "a", "objectiv": "b"})
     assert describe(caught.value, Needs)[1] == "did you mean 'objective'?"
-
-
-def test_printable_keeps_both_ends() -> None:
-    text = printable("start " + "x" * 10_000 + " end")
-    assert len(text) == MAX_SENTENCE
-    assert text.startswith("start x")
-    assert text.endswith("x end")
-    assert "…" in text
-    assert printable("plain é 𝔘 text") == "plain é 𝔘 text"
-    assert printable("a\nb\x1b\u202e\udcff\x00") == r"a\nb\x1b\u202e\udcff\x00"
 
 
 def test_readable_mends_messages_and_hints() -> None:
