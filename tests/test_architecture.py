@@ -234,7 +234,7 @@ def imported_modules(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", sources(CORE), ids=lambda path: str(path.relative_to(CORE)))
 def test_layers(path):
     part = path.relative_to(CORE).with_suffix("").parts[0]
-    if part in ("cli", "__init__", "__main__"):
+    if part in ("cli", "commands", "__init__", "__main__"):
         return
     for name in imported_modules(path):
         layer = name.removeprefix("mribench.")

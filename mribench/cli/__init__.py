@@ -13,8 +13,8 @@ import click
 
 from mribench import __version__
 from mribench.cli.lazy import LazyGroup
-from mribench.cli.signals import EndedBySignalError
-from mribench.cli.streams import abandon, finish, no_room, prepare_streams
+from mribench.commands.signals import EndedBySignalError
+from mribench.commands.streams import abandon, finish, no_room, prepare_streams
 from mribench.errors import MRIBenchError
 
 COMMANDS = (

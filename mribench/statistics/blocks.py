@@ -77,8 +77,8 @@ def why_dependent(rests_on: Mapping[Hashable, Collection[Hashable]]) -> str:
     for (first, left), (second, right) in itertools.combinations(sets.items(), 2):
         shared = sorted(map(str, left & right))
         if shared:
-            some = list_some(shared, 1)
-            return f"blocks {first} and {second} share {some}: their ranks are not independent"
+            shared_names = list_some(shared, 1)
+            return f"blocks {first} and {second} share {shared_names}: their ranks are not independent"
     return ""
 
 

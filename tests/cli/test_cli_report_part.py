@@ -12,7 +12,7 @@ import pytest
 import yaml
 from support_cli import Mribench, Said, contents
 
-from mribench.cli.planning import plan_name
+from mribench.commands.stored import plan_name
 from mribench.config import config_digest, load_benchmark
 
 LAYOUT = {"rows": ["method"], "columns": ["site", "metric"], "title": "A table of mine"}

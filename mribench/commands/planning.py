@@ -1,0 +1,61 @@
+"""From a benchmark file to a plan, for ``run`` and ``plan``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from mribench.commands.stored import check_tables, plan_name
+from mribench.config import (
+    ResolvedBenchmark,
+    load_benchmark,
+    resolve,
+)
+from mribench.plan import Plan, make_missing, open_cohorts, plan_all
+from mribench.plan.manifest import manifest
+from mribench.plugins import load_registry
+from mribench.results import Store
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A benchmark, its jobs, and where its results lie."""
+
+    resolved: ResolvedBenchmark
+    plan: Plan
+    store: Store
+    digest: str
+
+
+def plan_file(
+    file: Path, sets: Sequence[str], results: Path, *, make: bool, progress: Callable[[str, int, int], None]
+) -> Planned:
+    """Read, resolve and plan a benchmark file; check for leakage, and that all its parts fit.
+
+    Args:
+        file: the benchmark file.
+        sets: ``key=value`` changes.
+        results: folder of all results.
+        make: let phantoms make themselves, and write the manifest that the report reads.
+        progress: called with (what, done, in all).
+    """
+    config = load_benchmark(file, sets)
+    registry = load_registry()
+    for problem in registry.problems:
+        click.secho(f"skipped: {problem}", fg="yellow", err=True)
+    resolved = resolve(config, registry)
+    check_tables(config)
+    store = Store(results / config.benchmark)
+    store.check()
+    digest = plan_name(store.root, config)
+    if make:
+        store.open()
+        make_missing(resolved, progress)
+    cohorts = open_cohorts(resolved, progress)
+    plan = plan_all(resolved, registry, cohorts)
+    if make:
+        store.write_plan(digest, manifest(resolved, cohorts, plan, file.name))
+    return Planned(resolved, plan, store, digest)
