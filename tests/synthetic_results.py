@@ -17,6 +17,12 @@ HD95 = {"id": "hd95:max-directed", "unit": "mm", "higher_is_better": False}
 PSNR = {"id": "psnr:range", "unit": "dB", "higher_is_better": True}
 REFERENCES = ("scratch", "random-frozen", "identity")
 
+POLICIES = {
+    "dropped-failures": {"name": "dropped", "unit": "mm", "prediction": None, "reference": None},
+    "fixed-penalty": {"name": "256mm", "unit": "mm", "prediction": 256.0, "reference": None},
+}
+"""How empty masks count under the known defects that are about them."""
+
 Cell = dict[str, Any]
 ScoreOf = Callable[[Cell, str, str, str], float | tuple[float, str, float]]
 """(cell, metric, subject, label) → value, or (value, status, penalty)."""
@@ -101,7 +107,12 @@ class Benchmark:
         }
         if self.shown or self.measured:
             measured = {name: self._defect(name) for name in self.measured}
-            manifest["defects"] = {"shown": dict(self.shown), "measured": measured}
+            policies = [POLICIES[name] for name in self.shown if name in POLICIES]
+            manifest["defects"] = {
+                "shown": dict(self.shown),
+                "empty_masks": policies[0] if policies else None,
+                "measured": measured,
+            }
             manifest["variants"] = self._variants()
         (root / "plans").mkdir(parents=True, exist_ok=True)
         (root / "plans" / f"{digest}.json").write_text(json.dumps(manifest))
@@ -111,7 +122,8 @@ class Benchmark:
         return root
 
     def _defect(self, name: str) -> dict[str, Any]:
-        return {"summary": f"what {name} does", "metrics": {}, "profile": None} | dict(self.measured[name])
+        plain = {"summary": f"what {name} does", "metrics": {}, "profile": None}
+        return plain | {"empty_masks": POLICIES.get(name)} | dict(self.measured[name])
 
     def _variants(self) -> list[str]:
         return [label for name in self.measured if (label := self._defect(name)["profile"])]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from mribench.config import ResolvedBenchmark
-from mribench.defects import only_reported
+from mribench.defects import empty_mask_policy, only_reported
 from mribench.interfaces.dataset import Dataset
+from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.interfaces.task import Task
 from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.plan.job import Plan
@@ -71,15 +73,21 @@ def _defects(resolved: ResolvedBenchmark) -> dict[str, Any]:
     """Return what is switched on, and what is measured, with all that the report must know of it."""
     return {
         "shown": resolved.shown_defects(),
+        "empty_masks": _policy(empty_mask_policy(resolved.defects.values())),
         "measured": {
             name: {
                 "summary": defect.summary,
                 "metrics": dict(defect.metrics),
+                "empty_masks": _policy(defect.empty_masks),
                 "profile": None if only_reported(defect) else resolved.label_with(name),
             }
             for name, defect in resolved.to_measure.items()
         },
     }
+
+
+def _policy(policy: EmptyMaskPolicy | None) -> dict[str, Any] | None:
+    return asdict(policy) if policy else None
 
 
 def _cohort(cohort: Cohort) -> dict[str, Any]:

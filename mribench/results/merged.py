@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from mribench.defects import DROPPED_FAILURES, FIXED_PENALTY
-from mribench.statistics.scores import Policy
+from mribench.interfaces.entry import EmptyMaskPolicy
 
 _LISTS = ("seeds", "arms", "reference_arms")
 _TASK_LISTS = ("fractions", "train_sequences", "test_sequences", "sites")
@@ -16,8 +15,9 @@ def merge(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return one manifest for several, oldest first; where they differ, the newest describes.
 
     Beside what a manifest has: ``profiles`` lists the profiles of all; ``shown_defects`` has, by profile, the
-    known defects that it reproduces with their sentences; ``measured_defects`` lists those to be measured,
-    each a mapping with ``name``, ``summary``, ``metrics``, ``profile`` (label of the rows that show it, null
+    known defects that it reproduces with their sentences; ``empty_masks`` how it counts those, null for the
+    penalties of the metrics; ``measured_defects`` lists those to be measured,
+    each a mapping with ``name``, ``summary``, ``metrics``, ``empty_masks``, ``profile`` (label of the rows that show it, null
     when it changes the report only) and ``base`` (that of the rows without it). ``variants`` are the labels
     of rows that stand in no other table.
     """
@@ -27,6 +27,7 @@ def merge(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
         **{name: _union(manifest[name] for manifest in manifests) for name in _LISTS},
         "profiles": _union([manifest["profile"]] for manifest in manifests),
         "shown_defects": {m["profile"]: dict(m.get("defects", {}).get("shown", {})) for m in manifests},
+        "empty_masks": {m["profile"]: m.get("defects", {}).get("empty_masks") for m in manifests},
         "measured_defects": _by_name(
             map(_measured, manifests), lambda defect: (defect["base"], defect["name"])
         ),
@@ -65,12 +66,10 @@ def shown_as(manifest: dict[str, Any], report: Mapping[str, Any]) -> dict[str, A
     return {**manifest, **config, "report": report}
 
 
-def policy_of(manifest: Mapping[str, Any], profile: str) -> Policy:
-    """Return how the rows of a profile are aggregated where a mask is empty."""
-    shown = manifest.get("shown_defects", {}).get(profile, {})
-    if FIXED_PENALTY in shown:
-        return "256mm"
-    return "dropped" if DROPPED_FAILURES in shown else "penalty"
+def policy_of(manifest: Mapping[str, Any], profile: str) -> EmptyMaskPolicy | None:
+    """Return how the rows of a profile count where a mask is empty; None for the metrics' own penalties."""
+    policy = manifest.get("empty_masks", {}).get(profile)
+    return EmptyMaskPolicy(**policy) if policy else None
 
 
 def profile_sentence(shown: Mapping[str, Collection[str]]) -> str:

@@ -170,8 +170,9 @@ def _not_measured(measured: list[dict[str, Any]], frame: pd.DataFrame) -> Iterat
         elif defect["metrics"]:
             pairs = ", ".join(f"{metric} and {other}" for metric, other in defect["metrics"].items())
             yield f"{defect['name']} is not measured: no task is scored by both {pairs}."
-        else:
-            yield f"{defect['name']} is not measured: no task has a metric in mm."
+        elif defect["empty_masks"]:
+            unit = defect["empty_masks"]["unit"]
+            yield f"{defect['name']} is not measured: no task has a metric in {unit}."
 
 
 def _incomplete(frame: pd.DataFrame) -> str:
