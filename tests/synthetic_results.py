@@ -32,6 +32,7 @@ def task(
     return {
         "task": "some-task",
         "dataset": "ixi",
+        "label": "labels",
         "fractions": list(fractions),
         "train_sequences": list(sequences),
         "test_sequences": list(tested or sequences),
@@ -80,7 +81,7 @@ class Benchmark:
             "schema": SCHEMA,
             "benchmark": "synthetic",
             "file": "synthetic.yaml",
-            "profile": self.profile,
+            "profiles": [self.profile],
             "created": self.created,
             "seeds": list(self.seeds),
             "methods": [
@@ -96,13 +97,16 @@ class Benchmark:
             "arms": list(self.arms),
             "reference_arms": list(self.references),
             "tasks": self.tasks,
+            "cohorts": {
+                spec["dataset"]: {"dataset": "some-dataset", "simulated": True, "licence": "free"}
+                for spec in self.tasks.values()
+            },
+            "shown_defects": {self.profile: dict(self.shown)},
+            "measured_defects": [self._defect(name) for name in self.measured],
+            "variants": self._variants(),
             "report": {"tables": list(self.tables)},
             "jobs": jobs,
         }
-        if self.shown or self.measured:
-            measured = {name: self._defect(name) for name in self.measured}
-            manifest["defects"] = {"shown": dict(self.shown), "measured": measured}
-            manifest["variants"] = self._variants()
         (root / "plans").mkdir(parents=True, exist_ok=True)
         (root / "plans" / f"{digest}.json").write_text(json.dumps(manifest))
         for job in jobs:
@@ -111,7 +115,8 @@ class Benchmark:
         return root
 
     def _defect(self, name: str) -> dict[str, Any]:
-        return {"summary": f"what {name} does", "metrics": {}, "profile": None} | dict(self.measured[name])
+        usual = {"name": name, "base": self.profile, "summary": f"what {name} does", "metrics": {}}
+        return {**usual, "profile": None, **self.measured[name]}
 
     def _variants(self) -> list[str]:
         return [label for name in self.measured if (label := self._defect(name)["profile"])]
@@ -175,7 +180,8 @@ class Benchmark:
                 for tested in spec["test_sequences"] if self.transfer else [sequence]:
                     cell = self._cell(method, arm, name, site, tested) | training
                     needs = [adapt["key"]] if adapt["key"] else []
-                    yield self._job(f"{where}/test/{site}/{tested}", "evaluate", cell, needs, key)
+                    job = self._job(f"{where}/test/{site}/{tested}", "evaluate", cell, needs, key)
+                    yield job | {"adapt": adapt["key"]}
 
     def _identity(self, name: str, spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for site in spec["sites"]:

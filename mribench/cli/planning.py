@@ -37,11 +37,12 @@ def plan_file(
         make: let phantoms make themselves, and write the manifest that the report reads.
         progress: called with (what, done, in all).
     """
-    from mribench.config import load_benchmark, resolve
+    from mribench.config import config_digest, load_benchmark, resolve
     from mribench.plan import make_missing, open_cohorts, plan_all
-    from mribench.plan.manifest import manifest
+    from mribench.plan.manifest import make_manifest
     from mribench.plugins import load_registry
     from mribench.results import Store
+    from mribench.results.manifest import write_manifest
 
     config = load_benchmark(file, sets)
     registry = load_registry()
@@ -51,48 +52,15 @@ def plan_file(
     check_tables(config)
     store = Store(results / config.benchmark)
     store.check()
-    digest = plan_name(store.root, config)
+    digest = config_digest(config)
     if make:
         store.open()
         make_missing(resolved, progress)
     cohorts = open_cohorts(resolved, progress)
     plan = plan_all(resolved, registry, cohorts)
     if make:
-        store.write_plan(digest, manifest(resolved, cohorts, plan, file.name))
+        write_manifest(store.plan_path(digest), make_manifest(resolved, cohorts, plan, file.name))
     return Planned(resolved, plan, store, digest)
-
-
-def plan_name(directory: Path, config: BenchmarkConfig) -> str:
-    """Return the name, in ``plans/``, of the plan of a file's settings: their digest.
-
-    Plans of before ``report:`` was left out of the digest keep the name that they have, so that the same
-    settings never have two.
-
-    Args:
-        directory: ``<results>/<benchmark>``.
-        config: the benchmark file.
-    """
-    from mribench.config import config_digest
-
-    digest = config_digest(config)
-    if (directory / "plans" / f"{digest}.json").exists():
-        return digest
-    stored = [(*_settings(path), path.stem) for path in (directory / "plans").glob("*.json")]
-    same = [(created, name) for settings, created, name in stored if settings == digest]
-    return max(same)[1] if same else digest
-
-
-def _settings(path: Path) -> tuple[str, str]:
-    """Return the digest of a plan's settings, and when it was made; empty where that cannot be read."""
-    from mribench.config import settings_digest
-    from mribench.errors import StoreError
-    from mribench.results import read_json
-
-    try:
-        manifest = read_json(path)
-        return settings_digest(manifest["config"]), str(manifest["created"])
-    except (StoreError, ValueError, TypeError, KeyError, AttributeError):
-        return "", ""  # who reads that plan is told so; other settings are not held up by it
 
 
 def check_tables(config: BenchmarkConfig) -> None:
@@ -101,16 +69,11 @@ def check_tables(config: BenchmarkConfig) -> None:
     Raises:
         ConfigError: for the first one.
     """
-    import pandas as pd
-
     from mribench.config import blaming
     from mribench.errors import ConfigError, did_you_mean
-    from mribench.report import RunData
-    from mribench.report.tables.layouts import table_names
+    from mribench.report.tables.layouts import names_of_tables
 
-    nothing = pd.DataFrame()
-    about = {"tasks": dict(config.tasks), "report": config.report.model_dump(mode="json")}
-    known = table_names(RunData(about, nothing, nothing, nothing, {}, {}))
+    known = names_of_tables(len(config.tasks), config.report.layouts)
     with blaming(config):
         for name in config.report.tables:
             if name not in known:

@@ -117,7 +117,7 @@ def _say_whose_scans(run: RunData) -> None:
     from mribench.report.figures import shows_scans
     from mribench.report.render.html.people import warning
 
-    text = warning(run.manifest)
+    text = warning(run.manifest.cohorts)
     if text and shows_scans(run):
         click.secho(f"note: {text}", fg="yellow", err=True)
 
@@ -174,19 +174,18 @@ def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]
     """
     from mribench.errors import ConfigError, MRIBenchError
     from mribench.report import load_run
-    from mribench.results.merged import shown_as
 
     if what.is_dir():
         if sets:
             raise ConfigError("--set goes with a benchmark FILE, not with a results DIR", "leave --set out")
         return what, load_run(what)
-    from mribench.cli.planning import check_tables, plan_name
-    from mribench.config import load_benchmark
+    from mribench.cli.planning import check_tables
+    from mribench.config import config_digest, load_benchmark
 
     config = load_benchmark(what, list(sets))
     check_tables(config)
     directory = results / config.benchmark
-    digest = plan_name(directory, config)
+    digest = config_digest(config)
     if not (directory / "plans" / f"{digest}.json").is_file():
         words = ["mribench", "run", str(what), *(word for text in sets for word in ("--set", text))]
         elsewhere = ["--results", str(results)] if results != DEFAULT_RESULTS else []
@@ -197,9 +196,8 @@ def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]
             + (f"; or, for all that is there: {shlex.join(['mribench', 'report', str(directory)])}" * there),
         )
     run = load_run(directory, digest)
-    return directory, dataclasses.replace(
-        run, manifest=shown_as(run.manifest, config.report.model_dump(mode="json"))
-    )
+    manifest = run.manifest.shown_as(config.report.model_dump(mode="json"))
+    return directory, dataclasses.replace(run, manifest=manifest)
 
 
 def show(document: Document, output_format: str, output: Path | None) -> None:

@@ -84,13 +84,13 @@ def command(
     """
     from rich.console import Console
 
-    from mribench.cli.planning import plan_name
+    from mribench.config import config_digest
     from mribench.validation import readable
     from mribench.verify import KINDS, check_integrity, open_results, sample
 
     config = _config(what, sets)
     directory = results / config.benchmark if config else what
-    found = open_results(directory, plan_name(directory, config) if config else None)
+    found = open_results(directory, config_digest(config) if config else None)
     places = {**(_roots_of(config) if config else {}), **_given_roots(roots, found)}
     with readable():
         drawn = sample(found, None if everything else count, seed, kinds or KINDS, only)
