@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mribench.cli.narrow import print_table
+from mribench.commands.narrow import print_table
 from mribench.interfaces.kinds import KINDS
 
 if TYPE_CHECKING:

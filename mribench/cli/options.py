@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-DEFAULT_RESULTS = Path("results")
+from mribench.commands import DEFAULT_RESULTS
 
 
 class GivenPath(click.Path):

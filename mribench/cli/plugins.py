@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mribench.cli.narrow import print_table
+from mribench.commands.narrow import print_table
 
 if TYPE_CHECKING:
     from mribench.registry import Registered, Registry

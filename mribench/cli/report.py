@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import shlex
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from mribench.cli.options import DEFAULT_RESULTS, GivenPath, settings_of_file
-from mribench.cli.streams import put
-
-if TYPE_CHECKING:
-    from mribench.report import Document, RunData
-    from mribench.statistics.marking import Marking
+from mribench.cli.options import GivenPath, settings_of_file
 
 MARKINGS = ("ties", "paper", "none")
-_LONGEST = 4000  # characters of a path that is shown
 FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
 
 
@@ -53,197 +42,13 @@ FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
 )  # fmt: skip
 @click.option("--save", is_flag=True, help="Also write all formats to <results>/<benchmark>/report/.")
 @settings_of_file
-def command(
-    what: Path,
-    output_format: str,
-    tables: tuple[str, ...],
-    marking: Marking,
-    against: str | None,
-    output: Path | None,
-    figures: Path | None,
-    save: bool,
-    results: Path,
-    sets: tuple[str, ...],
-) -> None:
+def command(**options: Any) -> None:
     """Show the results of a benchmark FILE, or everything in a results DIR (results/<benchmark>).
 
     FILE shows the cells of that file and of the --set given with it; DIR shows all that was ever run
     there, the newest result of each cell. A FILE that ends in .csv holds published results, as
     results/published/paper.csv does; its tables are table-N, gains and claims.
     """
-    if output_format == "parquet" and output is None:
-        raise click.UsageError("--format parquet is not text: say where it goes with --output FILE")
-    from mribench.cli.outputs import check_output, check_save
-    from mribench.results.places import check_folder
+    from mribench.commands.report import show_report
 
-    check_output(output, output_format, (what, against))
-    if figures is not None:
-        check_folder(figures, "--figures")
-    if what.suffix.lower() == ".csv" and not what.is_dir():
-        asked = {"--set": sets, "--save": save, "--against": against, "--mark": marking != "ties",
-                 "--figures": figures}  # fmt: skip
-        show(
-            _published(what, tables, [name for name, given in asked.items() if given]), output_format, output
-        )
-        return
-    directory, run = load(what, results, sets)
-    if save:
-        check_save(directory / "report")
-    run = dataclasses.replace(run, marking=marking)
-    document = _of_run(run, tables, against)
-    # cached: --format html --save shows the page and saves it
-    whole = functools.cache(functools.partial(_page, run, document, directory, bool(tables or against)))
-    if output_format == "html" or save:
-        _say_whose_scans(run)
-    if output_format == "html":
-        _put(whole(), output)
-    else:
-        show(document, output_format, output)
-    written = _saved(document, whole, directory / "report") if save else []
-    written += _figures(run, directory, figures) if figures is not None else []
-    for path in written:
-        _say_wrote(path)
-
-
-def _page(run: RunData, document: Document, directory: Path, chosen: bool) -> str:
-    """Return the page of a run; the tables that were asked for, or all that it has."""
-    from mribench.report.render.html import page
-
-    return page(run, document.tables() if chosen else (), directory)
-
-
-def _say_whose_scans(run: RunData) -> None:
-    """Say what to think of before a page with people's scans is passed on."""
-    from mribench.report.figures import shows_scans
-    from mribench.report.render.html.people import warning
-
-    text = warning(run.manifest.cohorts)
-    if text and shows_scans(run):
-        click.secho(f"note: {text}", fg="yellow", err=True)
-
-
-def _saved(document: Document, whole: Callable[[], str], folder: Path) -> list[Path]:
-    from mribench.report import save
-
-    written = save(document, folder)
-    write_file(folder / "report.html", whole().encode(), "check the permissions and the free space")
-    return [*written, folder / "report.html"]
-
-
-def _figures(run: RunData, directory: Path, folder: Path) -> list[Path]:
-    from mribench.report.figures import save_figures
-
-    return save_figures(run, directory, folder)
-
-
-def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> Document:
-    from mribench.report.tables.published import load_published
-    from mribench.report.tables.published_tables import published_document
-
-    if misplaced:
-        raise click.UsageError(
-            f"{misplaced[0]} goes with a benchmark FILE or DIR, not with published results"
-        )
-    return published_document(load_published(path), tables)
-
-
-def _of_run(run: RunData, tables: Sequence[str], against: str | None) -> Document:
-    from mribench.report import run_document
-    from mribench.report.tables.against import NAME
-    from mribench.report.tables.published import find_published, load_published
-    from mribench.validation import printable
-
-    if against is None:
-        return run_document(run, tables)
-    published = load_published(find_published(against))
-    document = run_document(run, tables, published)
-    beside = document.build(NAME)
-    if not any(table.rows for table in beside):
-        said = " ".join(beside[0].caption)
-        click.secho(printable(f"--against {against}: {said}", _LONGEST), fg="yellow", err=True)
-    return dataclasses.replace(document, build=lambda name: beside if name == NAME else document.build(name))
-
-
-def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]:
-    """Read the results of a benchmark file, or of a results folder.
-
-    What is shown of a file's results is what its ``report:`` says now, whatever it said when they were made.
-
-    Raises:
-        MRIBenchError: when there are none.
-    """
-    from mribench.errors import ConfigError, MRIBenchError
-    from mribench.report import load_run
-
-    if what.is_dir():
-        if sets:
-            raise ConfigError("--set goes with a benchmark FILE, not with a results DIR", "leave --set out")
-        return what, load_run(what)
-    from mribench.cli.planning import check_tables
-    from mribench.config import config_digest, load_benchmark
-
-    config = load_benchmark(what, list(sets))
-    check_tables(config)
-    directory = results / config.benchmark
-    digest = config_digest(config)
-    if not (directory / "plans" / f"{digest}.json").is_file():
-        words = ["mribench", "run", str(what), *(word for text in sets for word in ("--set", text))]
-        elsewhere = ["--results", str(results)] if results != DEFAULT_RESULTS else []
-        there = any((directory / "plans").glob("*.json"))
-        raise MRIBenchError(
-            f"no run of {what} with these settings under {directory}",
-            shlex.join([*words, *elsewhere])
-            + (f"; or, for all that is there: {shlex.join(['mribench', 'report', str(directory)])}" * there),
-        )
-    run = load_run(directory, digest)
-    manifest = run.manifest.shown_as(config.report.model_dump(mode="json"))
-    return directory, dataclasses.replace(run, manifest=manifest)
-
-
-def show(document: Document, output_format: str, output: Path | None) -> None:
-    """Print a document, or write it to a file."""
-    from io import StringIO
-
-    from rich.console import Console
-
-    from mribench.report import render
-
-    if output is None:
-        text = render(document, output_format, Console())
-        if text is not None:
-            _put(text, None)
-        return
-    console = Console(file=StringIO(), force_terminal=False)
-    with console.capture() as capture:
-        text = render(document, output_format, console)
-    _put(capture.get() if text is None else text, output)
-
-
-def _put(text: str | bytes, output: Path | None) -> None:
-    if output is not None:
-        write_file(output, text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace"))
-        _say_wrote(output)
-    elif isinstance(text, bytes):
-        click.echo(text, nl=False)
-    else:
-        put(text)
-
-
-def _say_wrote(path: Path) -> None:
-    from mribench.validation import printable
-
-    click.echo(printable(f"wrote {path}", _LONGEST), err=True)
-
-
-def write_file(path: Path, content: bytes, hint: str = "give another --output") -> None:
-    """Write a file.
-
-    Raises:
-        StoreError: when it cannot be written.
-    """
-    from mribench.errors import StoreError
-
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}", hint) from error
+    show_report(**options)

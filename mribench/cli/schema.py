@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mribench.cli.options import GivenPath
-from mribench.cli.streams import put
+from mribench.commands.streams import put
 from mribench.errors import ConfigError
 
 

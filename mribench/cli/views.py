@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mribench.cli.narrow import print_table
 from mribench.cli.options import GivenPath
+from mribench.commands.narrow import print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from mribench.cli.progress import RunProgress
+    from mribench.commands.progress import RunProgress
     from mribench.views.samples import Made
     from mribench.views.sources import Source
 
@@ -84,7 +84,7 @@ def command(
     import torch
     from rich.console import Console
 
-    from mribench.cli.progress import RunProgress
+    from mribench.commands.progress import RunProgress
     from mribench.views.samples import draw_parameters, make_samples
 
     _check_paths(out, table, draws)

@@ -15,7 +15,7 @@ from mribench.interfaces import Encoder, EncoderRef
 from mribench.registry import Registered, Registry
 from mribench.testing.entries import check_entry
 from mribench.testing.problems import ConformanceError, NotCheckable
-from mribench.validation import printable
+from mribench.wording import printable
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from mribench.config import load_benchmark
 from mribench.config.overrides import fill_in, parse_setting
 from mribench.config.reading import MAX_BYTES, MAX_TEXT, read_file, read_text
 from mribench.errors import ConfigError
-from mribench.validation import MAX_SENTENCE, printable, readable
+from mribench.validation import readable
+from mribench.wording import MAX_SENTENCE, printable
 
 CORPUS = Path(__file__).parent / "corpus"
 ROWS = {

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mribench.validation import printable
+from mribench.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

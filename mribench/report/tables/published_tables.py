@@ -14,7 +14,7 @@ from mribench.report.render.data import SCHEMA, typed
 from mribench.report.render.document import Document
 from mribench.report.tables.claim_kinds import Verdict, gains, place
 from mribench.report.tables.published import Published, wrong_marks
-from mribench.validation import printable
+from mribench.wording import printable
 
 GAINS, CLAIMS = "gains", "claims"
 _TIDY = {"site": "test_site", "sequence": "test_sequence"}

@@ -93,7 +93,7 @@ def test_only_scans_of_people_are_warned_of() -> None:
 
 
 def test_plans_record_whose_scans_they_are(repository: Path, tmp_path: Path) -> None:
-    from mribench.cli.planning import plan_file
+    from mribench.commands.planning import plan_file
 
     file = repository / "tests/benchmarks/tiny.yaml"
     plan_file(file, ["report.examples=false"], tmp_path, make=True, progress=lambda *_: None)

@@ -11,7 +11,7 @@ from mribench.report.figures.style import row_id
 from mribench.report.model import Cell, Row, Table
 from mribench.report.render.formatting import cell_text, digits_for, row_header
 from mribench.report.render.headers import groups, levels
-from mribench.validation import printable
+from mribench.wording import printable
 
 _ALWAYS_SHOWN = re.compile(
     r"^(Incomplete|Failed jobs|Marks are those|With two seeds|[†‖‡§¶])|too few seeds|these checkpoints only"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.table import Table
-    from rich.text import Text
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
 
 def print_table(console: Console, table: Table, key: int = 0) -> None:
@@ -20,9 +19,6 @@ def print_table(console: Console, table: Table, key: int = 0) -> None:
         table: its cells are text.
         key: the column that a row begins with when it stands alone.
     """
-    from rich.padding import Padding
-    from rich.text import Text
-
     if _fit(console, table):
         console.print(table)
         return
@@ -46,8 +42,6 @@ def _fit(console: Console, table: Table) -> bool:
 
     Rich itself takes from the widest columns first, in the middle of words.
     """
-    from rich.measure import Measurement
-
     options = console.options.update(width=_WIDE)
     least, most = [], []
     for column in table.columns:
@@ -72,6 +66,5 @@ def _fit(console: Console, table: Table) -> bool:
 
 
 def _text(cell: RenderableType) -> Text:
-    from rich.text import Text
 
     return cell if isinstance(cell, Text) else Text.from_markup(str(cell))

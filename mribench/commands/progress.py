@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-if TYPE_CHECKING:
-    from mribench.plan import Job
-    from mribench.results import Store
-    from mribench.results.store import JobStatus
+from mribench.plan import Job
+from mribench.results import Store
+from mribench.results.lease import read_lease
+from mribench.results.store import JobStatus
 
 PLAIN_EVERY_S = 15.0
 
@@ -87,8 +86,6 @@ class RunProgress:
 
     def waiting(self, running: Mapping[str, Job]) -> None:
         """Show the steps of what runs."""
-        from mribench.results.lease import read_lease
-
         if not self._live or self.store is None or "jobs" not in self._bars:
             return
         parts = []
