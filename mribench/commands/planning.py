@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mribench.commands.problems import load_plugins
-from mribench.commands.stored import check_tables, plan_name
+from mribench.commands.stored import check_tables
 from mribench.config import (
     ResolvedBenchmark,
+    config_digest,
     load_benchmark,
     resolve,
 )
 from mribench.plan import Plan, make_missing, open_cohorts, plan_all
-from mribench.plan.manifest import manifest
+from mribench.plan.manifest import make_manifest
 from mribench.results import Store
+from mribench.results.manifest import write_manifest
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,12 @@ def plan_file(
     check_tables(config)
     store = Store(results / config.benchmark)
     store.check()
-    digest = plan_name(store.root, config)
+    digest = config_digest(config)
     if make:
         store.open()
         make_missing(resolved, progress)
     cohorts = open_cohorts(resolved, progress)
     plan = plan_all(resolved, registry, cohorts)
     if make:
-        store.write_plan(digest, manifest(resolved, cohorts, plan, file.name))
+        write_manifest(store.plan_path(digest), make_manifest(resolved, cohorts, plan, file.name))
     return Planned(resolved, plan, store, digest)

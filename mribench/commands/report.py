@@ -14,9 +14,9 @@ from rich.console import Console
 
 from mribench.commands import DEFAULT_RESULTS
 from mribench.commands.outputs import check_output, check_save
-from mribench.commands.stored import check_tables, plan_name
+from mribench.commands.stored import check_tables
 from mribench.commands.streams import put
-from mribench.config import load_benchmark
+from mribench.config import config_digest, load_benchmark
 from mribench.errors import ConfigError, MRIBenchError, StoreError
 from mribench.report import Document, RunData, load_run, render, run_document, save as save_document
 from mribench.report.figures import save_figures, shows_scans
@@ -25,7 +25,6 @@ from mribench.report.render.html.people import warning
 from mribench.report.tables.against import NAME
 from mribench.report.tables.published import find_published, load_published
 from mribench.report.tables.published_tables import published_document
-from mribench.results.merged import shown_as
 from mribench.results.places import check_folder
 from mribench.statistics.marking import Marking
 from mribench.wording import printable
@@ -84,7 +83,7 @@ def _page(run: RunData, document: Document, directory: Path, chosen: bool) -> st
 
 def _say_whose_scans(run: RunData) -> None:
     """Say what to think of before a page with people's scans is passed on."""
-    text = warning(run.manifest)
+    text = warning(run.manifest.cohorts)
     if text and shows_scans(run):
         click.secho(f"note: {text}", fg="yellow", err=True)
 
@@ -135,7 +134,7 @@ def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]
     config = load_benchmark(what, list(sets))
     check_tables(config)
     directory = results / config.benchmark
-    digest = plan_name(directory, config)
+    digest = config_digest(config)
     if not (directory / "plans" / f"{digest}.json").is_file():
         words = ["mribench", "run", str(what), *(word for text in sets for word in ("--set", text))]
         elsewhere = ["--results", str(results)] if results != DEFAULT_RESULTS else []
@@ -146,9 +145,8 @@ def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]
             + (f"; or, for all that is there: {shlex.join(['mribench', 'report', str(directory)])}" * there),
         )
     run = load_run(directory, digest)
-    return directory, dataclasses.replace(
-        run, manifest=shown_as(run.manifest, config.report.model_dump(mode="json"))
-    )
+    manifest = run.manifest.shown_as(config.report.model_dump(mode="json"))
+    return directory, dataclasses.replace(run, manifest=manifest)
 
 
 def show(document: Document, output_format: str, output: Path | None) -> None:

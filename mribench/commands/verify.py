@@ -15,8 +15,7 @@ from rich.table import Table
 from mribench.commands.narrow import print_table
 from mribench.commands.problems import load_plugins
 from mribench.commands.progress import RunProgress
-from mribench.commands.stored import plan_name
-from mribench.config import BenchmarkConfig, load_benchmark
+from mribench.config import BenchmarkConfig, config_digest, load_benchmark
 from mribench.errors import ConfigError, did_you_mean
 from mribench.validation import readable
 from mribench.verify import KINDS, Rerun, Results, Verdict, check_integrity, open_results, sample
@@ -42,7 +41,7 @@ def verify_results(
     """Run a sample of the results of a benchmark FILE, or of a results DIR, again, and compare."""
     config = _config(what, sets)
     directory = results / config.benchmark if config else what
-    found = open_results(directory, plan_name(directory, config) if config else None)
+    found = open_results(directory, config_digest(config) if config else None)
     places = {**(_roots_of(config) if config else {}), **_given_roots(roots, found)}
     with readable():
         drawn = sample(found, None if everything else count, seed, kinds or KINDS, only)

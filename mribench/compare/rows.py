@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mribench.results.cells import Question, selected
+from mribench.results.manifest import Manifest
 from mribench.statistics.scores import keys
 
 TRAINING = ["train_site", "train_sequence", "fraction", "subset_seed"]
@@ -53,7 +54,7 @@ class Rows:
         moved = (np.cumsum(some) - 1)[self.place[rows]]
         return Rows(self.heads[some].reset_index(drop=True), moved, self.scores[rows])
 
-    def asked(self, manifest: dict[str, Any], question: Question) -> Rows:
+    def asked(self, manifest: Manifest, question: Question) -> Rows:
         """Return the rows that a question is about."""
         found = selected(self.heads, manifest, question)
         return self.kept(self.heads.index.isin(found.index))

@@ -46,7 +46,7 @@ class Side:
     @property
     def defects(self) -> frozenset[str]:
         """The known defects that its profile reproduces."""
-        return frozenset(self.run.manifest.get("shown_defects", {}).get(self.profile, ()))
+        return frozenset(self.run.manifest.shown_defects.get(self.profile, ()))
 
     @functools.cached_property
     def cells(self) -> pd.DataFrame:
@@ -173,7 +173,7 @@ def _found(run: RunData, directory: Path, label: str) -> str:
 
 def _only_common(runs: Sequence[RunData], directories: Sequence[Path]) -> str:
     common = [label for label in labels(runs[0]) if label in labels(runs[1])]
-    references = {*runs[0].manifest["reference_arms"], *runs[1].manifest["reference_arms"]}
+    references = {*runs[0].manifest.reference_arms, *runs[1].manifest.reference_arms}
     trained = [label for label in common if label not in references]
     if len(trained) == 1:
         return trained[0]

@@ -36,13 +36,13 @@ def run_document(run: RunData, tables: Sequence[str], published: Published | Non
     Raises:
         MRIBenchError: for an unknown table.
     """
-    names = tuple(dict.fromkeys(tables or run.manifest["report"]["tables"]))
+    names = tuple(dict.fromkeys(tables or run.manifest.report.tables))
     known = table_names(run)
     for name in names:
         if name not in known:
             raise MRIBenchError(f"there is no table '{name}'", did_you_mean(name, known))
     whole = Document(
-        title=run.manifest["benchmark"],
+        title=run.manifest.benchmark,
         names=names,
         build=lambda name: build(run, name),
         cells=lambda: tidy(run, names),

@@ -113,7 +113,7 @@ class Material:
     def looks(self) -> dict[str, Look]:
         """Colour and marker of each row."""
         cells = self.run.cells
-        references = set(self.run.manifest["reference_arms"])
+        references = set(self.run.manifest.reference_arms)
         known = dict(zip(row_labels(cells, self.run.manifest), cells["method"], strict=True))
         trained = [row for row in self.rows if known.get(row) not in references]
         return looks(trained, [row for row in self.rows if row not in trained])
@@ -122,9 +122,9 @@ class Material:
     def panels(self) -> list[Panel]:
         """Tasks and metrics at their largest fraction, as the benchmark file has them."""
         found = []
-        for task, spec in self.run.manifest["tasks"].items():
-            largest = max(spec["fractions"], default=math.nan)
-            rows = metric_frame({"tasks": {task: spec}})
+        for task, spec in self.run.manifest.tasks.items():
+            largest = max(spec.fractions, default=math.nan)
+            rows = metric_frame({task: spec})
             found += [_panel(cell, largest) for cell in rows.itertuples(index=False)]
         return found
 

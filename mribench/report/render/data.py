@@ -26,7 +26,6 @@ from mribench.report.tables.over_identity import (
 )
 from mribench.results.cells import PLACE, cell_frame
 from mribench.results.load import RunData
-from mribench.results.merged import profiles_shown
 from mribench.statistics.scores import ESTIMATE_COLUMNS
 
 SCHEMA = 1
@@ -120,12 +119,12 @@ def _cells(run: RunData, name: str) -> pd.DataFrame:
     declared = name in layouts(run)
     cells = layout_frame(run, name) if declared else cell_frame(run, question)
     if question is PAPER and not declared:
-        cells = cells[cells["task"] == list(run.manifest["tasks"])[int(name.removeprefix("paper-")) - 1]]
+        cells = cells[cells["task"] == list(run.manifest.tasks)[int(name.removeprefix("paper-")) - 1]]
     return _with_cohort(cells, run)
 
 
 def _with_cohort(cells: pd.DataFrame, run: RunData) -> pd.DataFrame:
-    cohorts = {task: found.get("dataset") for task, found in run.manifest["tasks"].items()}
+    cohorts = {task: planned.dataset for task, planned in run.manifest.tasks.items()}
     return cells.assign(dataset=cells["task"].map(cohorts))
 
 
@@ -133,10 +132,10 @@ def about(run: RunData) -> dict[str, Any]:
     """Return what the cells of a run come from."""
     return {
         "schema": SCHEMA,
-        "benchmark": run.manifest["benchmark"],
-        "profiles": run.manifest["profiles"],
-        "defects": profiles_shown(run.manifest),
-        "seeds": run.manifest["seeds"],
+        "benchmark": run.manifest.benchmark,
+        "profiles": run.manifest.profiles,
+        "defects": run.manifest.defects_by_profile(),
+        "seeds": run.manifest.seeds,
         "superseded": run.superseded,
         "mixed": list(run.mixed),
         "versions": versions_of(run),

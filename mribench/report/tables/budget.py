@@ -12,7 +12,7 @@ from mribench.report.model import Cell, Column, Row, Table
 from mribench.report.tables.flags import flags
 from mribench.results.cells import row_labels, row_order
 from mribench.results.load import RunData
-from mribench.results.merged import profile_sentence, profiles_shown
+from mribench.results.merged import profile_sentence
 
 NAME = "budget"
 PRETRAINING, ADAPTATION = "pretraining", "adaptation"
@@ -83,7 +83,7 @@ def budget_frame(run: RunData) -> pd.DataFrame:
         return pd.DataFrame(columns=_COLUMNS)
     planned["row_order"] = row_order(planned, run.manifest)
     jobs = run.jobs.drop_duplicates("job_key").set_index("job_key")
-    untrained = set(run.manifest["reference_arms"])
+    untrained = set(run.manifest.reference_arms)
     rows = []
     for (label, method, arm, order), cells in planned.groupby(
         ["row", "method", "arm", "row_order"], sort=False
@@ -122,7 +122,7 @@ def budget_table(run: RunData) -> Table:
     at = {(cell.row, cell.metric): cell for cell in frame.itertuples(index=False)}
     return Table(
         name=NAME,
-        title=f"{run.manifest['benchmark']}: budget",
+        title=f"{run.manifest.benchmark}: budget",
         row_names=("method",),
         rows=tuple(Row((row,), found.of(row)) for row in rows),
         columns=tuple(Column((cost.stage, " ".join((cost.name, cost.unit)).strip())) for cost in COSTS),
@@ -152,7 +152,7 @@ def _caption(run: RunData, frame: pd.DataFrame, notes: tuple[str, ...]) -> tuple
         f"Mean of one job; pretraining over {seeds} seed{'' if seeds == 1 else 's'}, {_ADAPTATION}",
         _COMPARED,
         f"Incomplete: {unfinished} rows." if unfinished else "",
-        profile_sentence(profiles_shown(run.manifest)),
+        profile_sentence(run.manifest.defects_by_profile()),
         *notes,
     ]
     return tuple(sentence for sentence in sentences if sentence)

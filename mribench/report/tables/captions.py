@@ -10,7 +10,7 @@ from mribench.report.tables.empty_masks import failures_sentence, policies_sente
 from mribench.results.cells import Question
 from mribench.results.label_subsets import subsets_sentence
 from mribench.results.load import RunData
-from mribench.results.merged import profile_sentence, profiles_shown
+from mribench.results.merged import profile_sentence
 from mribench.statistics.difference import ENOUGH_SEEDS
 from mribench.statistics.marking import ONE_PROFILE, PLAIN, TESTED, marks_sentence, out_sentence
 
@@ -49,7 +49,7 @@ def state(run: RunData, frame: pd.DataFrame, notes: Sequence[str]) -> tuple[str,
         failed_jobs(frame, run),
         _superseded(run),
         *_mixed(run),
-        profile_sentence(profiles_shown(run.manifest)),
+        profile_sentence(run.manifest.defects_by_profile()),
         claim(frame),
         *notes,
         _versions(run),
@@ -75,7 +75,7 @@ def whose(frame: pd.DataFrame, run: RunData, question: Question) -> str:
     for name, cells in frame.groupby("task", sort=False):
         subjects = cells["n_subjects_total"]
         counts = f"{subjects.max()}" if subjects.min() == subjects.max() else f"up to {subjects.max()}"
-        sequences = run.manifest["tasks"][name]["train_sequences"]
+        sequences = run.manifest.tasks[str(name)].train_sequences
         average = question.average_sequences and len(sequences) > 1
         plural = "" if counts == "1" else "s"
         parts.append(

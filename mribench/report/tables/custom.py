@@ -11,6 +11,7 @@ from mribench.errors import MRIBenchError, did_you_mean
 from mribench.report.tables.flags import Flags
 from mribench.results.cells import Question, cell_frame, metric_label
 from mribench.results.load import RunData
+from mribench.results.manifest import Layout, PlannedTask
 from mribench.statistics.marking import marks_sentence
 
 Fraction = Callable[[str, float], str]
@@ -28,17 +29,16 @@ _MOST_NAMES = 6
 _CHOICES = {"tasks": "task", "metrics": "metric", "fractions": "fraction", "sites": "test_site"}
 
 
-def layouts(run: RunData) -> Mapping[str, Mapping[str, Any]]:
+def layouts(run: RunData) -> Mapping[str, Layout]:
     """Return the layouts that the benchmark files of a run declare, by name."""
-    found: Mapping[str, Mapping[str, Any]] = run.manifest["report"].get("layouts", {})
-    return found
+    return run.manifest.report.layouts
 
 
-def question_of(layout: Mapping[str, Any]) -> Question:
+def question_of(layout: Layout) -> Question:
     """Return what a layout asks of the results."""
-    sequences = layout["sequences"]
+    sequences = layout.sequences
     return Question(
-        in_domain=layout["in_domain"],
+        in_domain=layout.in_domain,
         own_sequence=sequences != "all",
         average_sequences=sequences == "averaged",
     )
@@ -52,9 +52,9 @@ def layout_frame(run: RunData, name: str) -> pd.DataFrame:
     """
     layout = layouts(run)[name]
     frame = _places(run, layout)
-    if layout.get("methods"):
-        frame = frame[frame["method"].isin(layout["methods"])]
-    used = [_COLUMN[dimension] for dimension in (*layout["rows"], *layout["columns"])]
+    if layout.methods:
+        frame = frame[frame["method"].isin(layout.methods)]
+    used = [_COLUMN[dimension] for dimension in (*layout.rows, *layout.columns)]
     if frame.duplicated(used).any():
         several = [
             name
@@ -68,30 +68,30 @@ def layout_frame(run: RunData, name: str) -> pd.DataFrame:
     return frame
 
 
-def _check(tasks: Mapping[str, Mapping[str, Any]], layout: Mapping[str, Any]) -> None:
-    known = {
-        "metrics": [metric["id"] for task in tasks.values() for metric in task["metrics"]],
-        "fractions": [fraction for task in tasks.values() for fraction in task["fractions"]],
-        "sites": [site for task in tasks.values() for site in task["sites"]],
+def _check(tasks: Mapping[str, PlannedTask], layout: Layout) -> None:
+    known: dict[str, list[Any]] = {
+        "metrics": [metric.id for task in tasks.values() for metric in task.metrics],
+        "fractions": [fraction for task in tasks.values() for fraction in task.fractions],
+        "sites": [site for task in tasks.values() for site in task.sites],
     }
     for field, names in known.items():
-        for name in layout.get(field) or ():
+        for name in getattr(layout, field) or ():
             if name not in names:
                 place = f"report.layouts: {field}: the benchmark has no {field.removesuffix('s')} '{name}'"
                 raise MRIBenchError(place, did_you_mean(str(name), list(dict.fromkeys(map(str, names)))))
 
 
-def _places(run: RunData, layout: Mapping[str, Any]) -> pd.DataFrame:
+def _places(run: RunData, layout: Layout) -> pd.DataFrame:
     """Return the cells in the places that a layout shows, of all methods.
 
     Raises:
         MRIBenchError: for a choice that the results do not have.
     """
-    _check(run.manifest["tasks"], layout)
+    _check(run.manifest.tasks, layout)
     frame = cell_frame(run, question_of(layout))
     for choice, column in _CHOICES.items():
-        if layout.get(choice):
-            frame = frame[frame[column].isin(layout[choice])]
+        if chosen := getattr(layout, choice):
+            frame = frame[frame[column].isin(chosen)]
     return frame
 
 

@@ -14,6 +14,7 @@ from mribench.defects import POOLED_ROWS
 from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.results.cells import Question, metric_frame, selected
 from mribench.results.load import RunData
+from mribench.results.manifest import MeasuredDefect
 from mribench.results.merged import policy_of
 from mribench.statistics.effects import Effect, change, largest_gap_change, policy_change
 from mribench.statistics.findings import ALPHA, false_findings
@@ -41,14 +42,14 @@ def defects_frame(run: RunData) -> pd.DataFrame:
     Scores are of all test sites and of the sequence trained on, sequences averaged within a subject, of all
     arms but identity.
     """
-    several = len({defect["base"] for defect in run.manifest.get("measured_defects", ())}) > 1
+    several = len({defect.base for defect in run.manifest.measured_defects}) > 1
     rows = [
         {
-            "defect": defect["name"],
-            "row": f"{defect['name']} [{defect['base']}]" if several else defect["name"],
+            "defect": defect.name,
+            "row": f"{defect.name} [{defect.base}]" if several else defect.name,
         }
         | row
-        for defect in run.manifest.get("measured_defects", ())
+        for defect in run.manifest.measured_defects
         for row in _Measured(run, defect).rows()
     ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -70,31 +71,31 @@ def verdict(row: Any) -> str:
 class _Measured:
     """One defect, and the rows of the benchmark with and without it."""
 
-    def __init__(self, run: RunData, defect: Mapping[str, Any]) -> None:
+    def __init__(self, run: RunData, defect: MeasuredDefect) -> None:
         self._defect = defect
         self._manifest = run.manifest
-        self._policy = policy_of(run.manifest, defect["base"])
-        self._metrics = metric_frame(run.manifest)
-        self._cells = self._of(run.cells, defect["base"])
-        self._scores = self._of(run.scores, defect["base"])
-        self._variants = self._of(run.variants, defect["profile"])
-        self._variant_scores = self._of(run.variant_scores, defect["profile"])
-        if defect["profile"] and self._variants.empty:  # it is a profile of the report by its own right
-            self._variants = self._of(run.cells, defect["profile"])
-            self._variant_scores = self._of(run.scores, defect["profile"])
+        self._policy = policy_of(run.manifest, defect.base)
+        self._metrics = metric_frame(run.manifest.tasks)
+        self._cells = self._of(run.cells, defect.base)
+        self._scores = self._of(run.scores, defect.base)
+        self._variants = self._of(run.variants, defect.profile)
+        self._variant_scores = self._of(run.variant_scores, defect.profile)
+        if defect.profile and self._variants.empty:  # it is a profile of the report by its own right
+            self._variants = self._of(run.cells, defect.profile)
+            self._variant_scores = self._of(run.scores, defect.profile)
 
     def _of(self, frame: pd.DataFrame, profile: str | None) -> pd.DataFrame:
         mine = frame[frame["profile"].eq(profile or "") & frame["seed"].notna()]
-        return selected(mine.assign(profile=self._defect["base"]), self._manifest, ASKED)
+        return selected(mine.assign(profile=self._defect.base), self._manifest, ASKED)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        name = self._defect["name"]
-        if self._defect["profile"]:
+        name = self._defect.name
+        if self._defect.profile:
             yield from self._by_jobs()
-        elif self._defect["metrics"]:
+        elif self._defect.metrics:
             yield from self._by_metrics()
-        elif self._defect["empty_masks"]:
-            yield from self._by_policy(EmptyMaskPolicy(**self._defect["empty_masks"]))
+        elif self._defect.empty_masks:
+            yield from self._by_policy(self._defect.empty_masks)
         elif name == POOLED_ROWS:
             yield from self._by_findings()
 
@@ -117,7 +118,7 @@ class _Measured:
     def _by_metrics(self) -> Iterator[dict[str, Any]]:
         means = self._means(self._policy)
         for where, planned in self._places(self._cells):
-            other = self._defect["metrics"].get(where["metric"])
+            other = self._defect.metrics.get(where["metric"])
             theirs = self._metrics.loc[self._metrics["task"] == where["task"], "metric"]
             if other in set(theirs):
                 without, instead = _at(means, where), _at(means, {**where, "metric": other})

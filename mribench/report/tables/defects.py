@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,7 +15,8 @@ from mribench.report.tables.defect_effects import defects_frame
 from mribench.results.cells import metric_label, scale_of
 from mribench.results.label_subsets import subsets_sentence
 from mribench.results.load import RunData
-from mribench.results.merged import profile_sentence, profiles_shown
+from mribench.results.manifest import MeasuredDefect
+from mribench.results.merged import profile_sentence
 from mribench.statistics.effects import RESAMPLES
 from mribench.wording import one_line
 
@@ -56,7 +57,7 @@ def defects_table(run: RunData) -> Table:
     cells: list[Any] = list(frame.itertuples(index=False))
     return Table(
         name=NAME,
-        title=f"{run.manifest['benchmark']}: what known defects are worth",
+        title=f"{run.manifest.benchmark}: what known defects are worth",
         row_names=("defect", "task", "metric"),
         rows=tuple(
             Row((cell.row, f"{cell.task} {100 * cell.fraction:g} %", _metric(cell))) for cell in cells
@@ -136,7 +137,7 @@ def _gap(cell: Any) -> str:
 
 
 def _caption(run: RunData, frame: pd.DataFrame) -> tuple[str, ...]:
-    measured = run.manifest.get("measured_defects", [])
+    measured = run.manifest.measured_defects
     if not measured:
         return ("Nothing is planned: the benchmark names no measure_defects.",)
     used = set(frame["how"].dropna())
@@ -150,29 +151,29 @@ def _caption(run: RunData, frame: pd.DataFrame) -> tuple[str, ...]:
         _FINDINGS if "findings" in kinds else "",
         _READING,
         _GAP if frame["gap_first"].notna().any() else "",
-        *(f"{defect['name']}: {one_line(defect['summary'])}." for defect in measured),
+        *(f"{defect.name}: {one_line(defect.summary)}." for defect in measured),
         *_not_measured(measured, frame),
         subsets_sentence(run.cells, frame),
         _incomplete(frame),
         failed_jobs(frame, run) if len(frame) else "",
-        profile_sentence(profiles_shown(run.manifest)),
+        profile_sentence(run.manifest.defects_by_profile()),
         claim(frame) if frame["n_seeds"].gt(0).any() else "",
     ]
     return tuple(dict.fromkeys(sentence for sentence in sentences if sentence))
 
 
-def _not_measured(measured: list[dict[str, Any]], frame: pd.DataFrame) -> Iterator[str]:
+def _not_measured(measured: Sequence[MeasuredDefect], frame: pd.DataFrame) -> Iterator[str]:
     for defect in measured:
-        if frame["defect"].eq(defect["name"]).any():
+        if frame["defect"].eq(defect.name).any():
             continue
-        if defect["profile"]:
-            yield f"{defect['name']} changes no job of this benchmark."
-        elif defect["metrics"]:
-            pairs = ", ".join(f"{metric} and {other}" for metric, other in defect["metrics"].items())
-            yield f"{defect['name']} is not measured: no task is scored by both {pairs}."
-        elif defect["empty_masks"]:
-            unit = defect["empty_masks"]["unit"]
-            yield f"{defect['name']} is not measured: no task has a metric in {unit}."
+        if defect.profile:
+            yield f"{defect.name} changes no job of this benchmark."
+        elif defect.metrics:
+            pairs = ", ".join(f"{metric} and {other}" for metric, other in defect.metrics.items())
+            yield f"{defect.name} is not measured: no task is scored by both {pairs}."
+        elif defect.empty_masks:
+            unit = defect.empty_masks.unit
+            yield f"{defect.name} is not measured: no task has a metric in {unit}."
 
 
 def _incomplete(frame: pd.DataFrame) -> str:

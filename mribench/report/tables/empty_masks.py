@@ -18,7 +18,7 @@ def policies_sentence(frame: pd.DataFrame, run: RunData) -> str:
     """Return how the scores with an empty mask count, by the policies of the profiles."""
     both = int(frame["n_both_empty"].sum())
     left_out = f"left out: {both} rows" if both else "left out: none"
-    policies = list(dict.fromkeys(policy_of(run.manifest, profile) for profile in run.manifest["profiles"]))
+    policies = list(dict.fromkeys(policy_of(run.manifest, profile) for profile in run.manifest.profiles))
     texts = [_policy(policy, frame) for policy in policies]
     return f"Empty masks: {'; or, by profile, '.join(texts)}; both empty, {left_out}."
 

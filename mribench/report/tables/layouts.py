@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pandas as pd
@@ -60,15 +60,20 @@ def build(run: RunData, name: str) -> list[Table]:
 
 def table_names(run: RunData) -> list[str]:
     """Return the names of the tables that these results can make."""
-    papers = (f"paper-{i + 1}" for i in range(len(run.manifest["tasks"])))
-    return ["leaderboard", OVER_IDENTITY, "transfer", INVARIANCE, DEFECTS, BUDGET, *papers, *layouts(run)]
+    return names_of_tables(len(run.manifest.tasks), layouts(run))
+
+
+def names_of_tables(n_tasks: int, declared_layouts: Iterable[str]) -> list[str]:
+    """Return the names of the tables of a benchmark with so many tasks and these layouts of its own."""
+    papers = (f"paper-{i + 1}" for i in range(n_tasks))
+    return ["leaderboard", OVER_IDENTITY, "transfer", INVARIANCE, DEFECTS, BUDGET, *papers, *declared_layouts]
 
 
 def leaderboard(run: RunData) -> Table:
     """Methods as rows, task × fraction × metric as columns; in-domain, sequences averaged."""
     frame = cell_frame(run, LEADERBOARD)
     return _grid(
-        run, frame, LEADERBOARD, "leaderboard", f"{run.manifest['benchmark']}: leaderboard",
+        run, frame, LEADERBOARD, "leaderboard", f"{run.manifest.benchmark}: leaderboard",
         ("method",), lambda cell: (cell.row,),
         lambda cell: (cell.task, _fraction(run, cell.task, cell.fraction), metric_label(cell)),
     )  # fmt: skip
@@ -93,7 +98,7 @@ def transfer(run: RunData) -> list[Table]:
 
 def paper(run: RunData, number: int) -> Table:
     """Site × sequence as rows, metric × fraction × method as columns, for the task of that number."""
-    task = list(run.manifest["tasks"])[number - 1]
+    task = list(run.manifest.tasks)[number - 1]
     frame = cell_frame(run, PAPER)
     return _grid(
         run, frame[frame["task"] == task], PAPER, f"paper-{number}", f"{task}: site and sequence",
@@ -112,11 +117,11 @@ def declared(run: RunData, name: str) -> Table:
     frame = layout_frame(run, name)
     found = flags(run)
     fraction = functools.partial(_fraction, run)
-    rows, columns = layout["rows"], layout["columns"]
+    rows, columns = layout.rows, layout.columns
     row_of = header_of(rows, found, fraction, signed_by_table=0)
     column_of = header_of(columns, found, fraction, signed_by_table=len(columns) - 1)
     table = _grid(
-        run, frame, question_of(layout), name, layout.get("title") or f"{run.manifest['benchmark']}: {name}",
+        run, frame, question_of(layout), name, layout.title or f"{run.manifest.benchmark}: {name}",
         tuple(rows), row_of, column_of,
         order=(in_order(frame, rows, row_of), in_order(frame, columns, column_of)),
     )  # fmt: skip

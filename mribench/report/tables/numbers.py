@@ -124,10 +124,10 @@ def area_table(material: Material) -> list[Table]:
 
 def why_no_area(material: Material) -> str:
     """Return which tasks have no curve, and why; or an empty string."""
-    tasks = material.run.manifest["tasks"]
+    tasks = material.run.manifest.tasks
     found = label_efficiencies(material.values, ["row", "task", "metric"])
     shown = set(found.loc[found["area"].notna(), "task"])
-    single = [task for task, spec in tasks.items() if len(spec["fractions"]) < 2]
+    single = [task for task, spec in tasks.items() if len(spec.fractions) < 2]
     undone = [task for task in tasks if task not in shown and task not in single]
     texts = [f"{', '.join(single)}: one fraction of labels"] if single else []
     texts += [f"{', '.join(undone)}: not done at two fractions"] if undone else []
