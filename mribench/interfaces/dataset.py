@@ -14,6 +14,9 @@ from mribench.errors import DataError
 from mribench.interfaces.options import Options
 from mribench.volumes import Volume, read_grid_of, read_volume
 
+IMAGE = "image"
+"""The name of the one volume of a scan that is no set of maps."""
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -30,6 +33,11 @@ class Scan:
     images: Mapping[str, Path]
     session: str = ""
     labels: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+
+    @property
+    def is_maps(self) -> bool:
+        """Whether it is a set of maps, whose voxels need not be finite: outside the head no fit is."""
+        return set(self.images) != {IMAGE}
 
     def files(self) -> list[Path]:
         """Return every file that reading this scan may open."""
