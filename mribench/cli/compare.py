@@ -15,9 +15,9 @@ _WORDS = "RESULTS METHOD_A METHOD_B | RESULTS_A RESULTS_B"
 
 @click.command(
     "compare",
-    epilog="\b\nExamples:\n  mribench compare results/quickstart seqinv base\n"
-    "  mribench compare results/quickstart seqinv 'seqinv (finetune)' --table difference\n"
-    "  mribench compare results/quickstart other/quickstart --method seqinv",
+    epilog="\b\nExamples:\n  mribench compare results/quickstart METHOD OTHER\n"
+    "  mribench compare results/quickstart METHOD 'METHOD (finetune)' --table difference\n"
+    "  mribench compare results/quickstart other/quickstart --method METHOD",
 )
 @click.argument("words", nargs=-1, metavar=_WORDS)
 @click.option(

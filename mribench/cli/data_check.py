@@ -29,7 +29,7 @@ SHOWN = 5
     "check",
     epilog="\b\nExamples:\n"
     "  mribench data check benchmarks/paper.yaml\n"
-    "  mribench data check benchmarks/paper.yaml --cohort ixi --format json",
+    "  mribench data check benchmarks/paper.yaml --cohort COHORT --format json",
 )
 @click.argument("file", type=GivenPath(dir_okay=False))
 @click.option(

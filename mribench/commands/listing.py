@@ -53,7 +53,7 @@ def _defects(registry: Registry, *, wide: bool) -> Table:
     table.add_column("defect", no_wrap=True)
     for column in ("what goes wrong", *(("found in",) if wide else ()), "switched on in"):
         table.add_column(column, overflow="fold")
-    for name, defect in known_defects(registry).items():
+    for name, defect in known_defects(registry.defects()).items():
         summary, source, places = map(escape, (defect.summary, defect.source, ", ".join(shown_by[name])))
         told = (summary, source) if wide else (f"{summary}\n[dim]found in: {source}[/]",)
         table.add_row(escape(name), *told, places)

@@ -83,7 +83,7 @@ def _given_roots(given: Sequence[str], results: Results) -> dict[str, str]:
     for text in given:
         name, equals, path = text.partition("=")
         if not equals or not path:
-            raise ConfigError(f"--root {text}: expected COHORT=PATH", "for example --root ixi=/data/IXI")
+            raise ConfigError(f"--root {text}: expected COHORT=PATH", "for example --root COHORT=FOLDER")
         if name not in results.cohorts:
             raise ConfigError(
                 f"--root {text}: the results are of no cohort '{name}'", did_you_mean(name, results.cohorts)

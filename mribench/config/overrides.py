@@ -15,7 +15,7 @@ from mribench.validation import readable
 
 _SELECTORS = ("name", "by")
 """Keys that say which entry a mapping's other keys are options of."""
-_SET_HINT = "write --set key=value, for example --set methods.new.views=seqinv"
+_SET_HINT = "write --set key=value, for example --set defaults.pretrain.steps=100"
 
 
 @dataclass(frozen=True)
