@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from mribench.errors import ConfigError, did_you_mean
-from mribench.interfaces.entry import Defect
+from mribench.interfaces.entry import Defect, EmptyMaskPolicy
 
 if TYPE_CHECKING:
     from mribench.registry import Registry
@@ -25,8 +25,6 @@ FROZEN_AUGMENTATION = "frozen-augmentation"
 ACTIVE_DROPOUT = "active-dropout"
 ENCODER_CLIPPING = "encoder-clipping"
 UNPAIRED_NOISE = "unpaired-noise"
-DROPPED_FAILURES = "dropped-failures"
-FIXED_PENALTY = "fixed-penalty"
 POOLED_ROWS = "pooled-rows"
 
 _HARNESS: tuple[tuple[Defect, tuple[Stage, ...]], ...] = (
@@ -62,24 +60,6 @@ _HARNESS: tuple[tuple[Defect, tuple[Stage, ...]], ...] = (
             "test scripts",
         ),
         ("evaluate",),
-    ),
-    (
-        Defect(
-            DROPPED_FAILURES,
-            "subjects with an empty prediction or reference drop out of distances in mm, so a method "
-            "gains by missing lesions",
-            "tissue test script: NaN",
-        ),
-        ("report",),
-    ),
-    (
-        Defect(
-            FIXED_PENALTY,
-            "an empty prediction counts as a distance of 256 mm, whatever the image; an empty reference "
-            "drops out",
-            "test_seg_stroke.py: 256/41 = 6.2 mm, about the whole claimed gain of 5.9 mm",
-        ),
-        ("report",),
     ),
     (
         Defect(
@@ -126,7 +106,18 @@ def check_defects(names: Iterable[str], registry: Registry, where: str) -> None:
 
 def only_reported(defect: Defect) -> bool:
     """Return whether a defect changes no job, but only what is made of their results."""
-    return bool(defect.metrics) or (defect.name in HARNESS and HARNESS[defect.name][1] == ("report",))
+    if defect.metrics or defect.empty_masks:
+        return True
+    return defect.name in HARNESS and HARNESS[defect.name][1] == ("report",)
+
+
+def empty_mask_policy(defects: Iterable[Defect]) -> EmptyMaskPolicy | None:
+    """Return how empty masks count under some defects; None for the metrics' own penalties.
+
+    Of several policies the one that leaves out least holds.
+    """
+    policies = [defect.empty_masks for defect in defects if defect.empty_masks]
+    return min(policies, key=lambda policy: (policy.prediction, policy.reference).count(None), default=None)
 
 
 def at(stage: str, names: Collection[str], arm: str | None = None) -> list[str]:

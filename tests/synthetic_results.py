@@ -17,6 +17,12 @@ HD95 = {"id": "hd95:max-directed", "unit": "mm", "higher_is_better": False}
 PSNR = {"id": "psnr:range", "unit": "dB", "higher_is_better": True}
 REFERENCES = ("scratch", "random-frozen", "identity")
 
+POLICIES = {
+    "dropped-failures": {"name": "dropped", "unit": "mm", "prediction": None, "reference": None},
+    "fixed-penalty": {"name": "256mm", "unit": "mm", "prediction": 256.0, "reference": None},
+}
+"""How empty masks count under the known defects that are about them."""
+
 Cell = dict[str, Any]
 ScoreOf = Callable[[Cell, str, str, str], float | tuple[float, str, float]]
 """(cell, metric, subject, label) → value, or (value, status, penalty)."""
@@ -77,6 +83,7 @@ class Benchmark:
 
     def write(self, root: Path, digest: str = "0123456789abcdef") -> Path:
         jobs = list(self.jobs())
+        policies = [POLICIES[name] for name in self.shown if name in POLICIES]
         manifest = {
             "schema": SCHEMA,
             "benchmark": "synthetic",
@@ -102,6 +109,7 @@ class Benchmark:
                 for spec in self.tasks.values()
             },
             "shown_defects": {self.profile: dict(self.shown)},
+            "empty_masks": {self.profile: policies[0] if policies else None},
             "measured_defects": [self._defect(name) for name in self.measured],
             "variants": self._variants(),
             "report": {"tables": list(self.tables)},
@@ -116,7 +124,8 @@ class Benchmark:
 
     def _defect(self, name: str) -> dict[str, Any]:
         usual = {"name": name, "base": self.profile, "summary": f"what {name} does", "metrics": {}}
-        return {**usual, "profile": None, **self.measured[name]}
+        usual |= {"profile": None, "empty_masks": POLICIES.get(name)}
+        return {**usual, **self.measured[name]}
 
     def _variants(self) -> list[str]:
         return [label for name in self.measured if (label := self._defect(name)["profile"])]

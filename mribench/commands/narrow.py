@@ -66,5 +66,4 @@ def _fit(console: Console, table: Table) -> bool:
 
 
 def _text(cell: RenderableType) -> Text:
-
     return cell if isinstance(cell, Text) else Text.from_markup(str(cell))

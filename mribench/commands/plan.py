@@ -95,7 +95,6 @@ def _states(planned: Planned) -> dict[str, str]:
 
 
 def _print_counts(console: Console, planned: Planned, states: dict[str, str], stale: dict[str, str]) -> None:
-
     plan = planned.plan
     own = [job for job in plan.jobs if _is_methods_own(job.id, planned)]
     table = Table(title=f"{planned.resolved.config.benchmark} ({planned.resolved.label})")

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
+from mribench.commands.problems import load_plugins
 from mribench.commands.stored import check_tables
 from mribench.config import (
     ResolvedBenchmark,
@@ -17,7 +16,6 @@ from mribench.config import (
 )
 from mribench.plan import Plan, make_missing, open_cohorts, plan_all
 from mribench.plan.manifest import make_manifest
-from mribench.plugins import load_registry
 from mribench.results import Store
 from mribench.results.manifest import write_manifest
 
@@ -45,9 +43,7 @@ def plan_file(
         progress: called with (what, done, in all).
     """
     config = load_benchmark(file, sets)
-    registry = load_registry()
-    for problem in registry.problems:
-        click.secho(f"skipped: {problem}", fg="yellow", err=True)
+    registry = load_plugins()
     resolved = resolve(config, registry)
     check_tables(config)
     store = Store(results / config.benchmark)

@@ -89,19 +89,16 @@ def _say_whose_scans(run: RunData) -> None:
 
 
 def _saved(document: Document, whole: Callable[[], str], folder: Path) -> list[Path]:
-
     written = save_document(document, folder)
     write_file(folder / "report.html", whole().encode(), "check the permissions and the free space")
     return [*written, folder / "report.html"]
 
 
 def _figures(run: RunData, directory: Path, folder: Path) -> list[Path]:
-
     return save_figures(run, directory, folder)
 
 
 def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> Document:
-
     if misplaced:
         raise click.UsageError(
             f"{misplaced[0]} goes with a benchmark FILE or DIR, not with published results"
@@ -110,7 +107,6 @@ def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> D
 
 
 def _of_run(run: RunData, tables: Sequence[str], against: str | None) -> Document:
-
     if against is None:
         return run_document(run, tables)
     published = load_published(find_published(against))
@@ -177,7 +173,6 @@ def _put(text: str | bytes, output: Path | None) -> None:
 
 
 def _say_wrote(path: Path) -> None:
-
     click.echo(printable(f"wrote {path}", _LONGEST), err=True)
 
 

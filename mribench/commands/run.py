@@ -75,7 +75,6 @@ def run_file(
 
 
 def _provenance(file: Path, sets: Sequence[str]) -> dict[str, Any]:
-
     return {
         "file": file.name,
         "file_commit": git_commit(file.resolve()),
@@ -85,13 +84,11 @@ def _provenance(file: Path, sets: Sequence[str]) -> dict[str, Any]:
 
 
 def _refuse_nothing(planned: Planned) -> None:
-
     sentences = "; ".join(f"data.{name}: {sentence}" for name, sentence in planned.plan.missing.items())
     raise DataError(f"no job can run: {sentences}", "nothing was run; run again when the data are there")
 
 
 def _check_only(patterns: tuple[str, ...], planned: Planned) -> None:
-
     ids = [job.id for job in planned.plan.jobs]
     for pattern in patterns:
         if not any(fnmatch(name, pattern) for name in ids):
@@ -143,7 +140,6 @@ def _chosen_gpus(gpus: str) -> tuple[str, ...]:
 
 
 def _visible_gpus() -> tuple[str, ...]:
-
     return tuple(str(i) for i in range(torch.cuda.device_count()))
 
 
@@ -163,7 +159,6 @@ def _say_defects(console: Console, planned: Planned) -> None:
 
 
 def _conclude(console: Console, planned: Planned, summary: Summary) -> None:
-
     run = load_run(planned.store.root, planned.digest)
     text = render_run(run, list(planned.resolved.config.report.tables), "terminal", console)
     if text:

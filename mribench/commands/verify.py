@@ -8,16 +8,15 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from mribench.commands.narrow import print_table
+from mribench.commands.problems import load_plugins
 from mribench.commands.progress import RunProgress
 from mribench.config import BenchmarkConfig, config_digest, load_benchmark
 from mribench.errors import ConfigError, did_you_mean
-from mribench.plugins import load_registry
 from mribench.validation import readable
 from mribench.verify import KINDS, Rerun, Results, Verdict, check_integrity, open_results, sample
 from mribench.verify.results import Planned
@@ -112,9 +111,7 @@ def _rerun(
     roots: Mapping[str, str],
 ) -> list[Verdict]:
     """Run jobs again in a temporary folder, and say how it goes."""
-    registry = load_registry()
-    for problem in registry.problems:
-        click.secho(f"skipped: {problem}", fg="yellow", err=True)
+    registry = load_plugins()
     verdicts = []
     with tempfile.TemporaryDirectory(prefix="mribench-verify-") as folder, RunProgress(console) as progress:
         rerun = Rerun(results, registry, Path(folder), tolerance, roots)
@@ -128,7 +125,6 @@ def _rerun(
 
 
 def _show(console: Console, verdicts: Sequence[Verdict]) -> None:
-
     if not verdicts:
         return
     table = Table()

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from mribench.errors import MRIBenchError, did_you_mean
+from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.results.cells import row_labels, row_order
 from mribench.results.load import RunData
 from mribench.results.merged import policy_of
-from mribench.statistics.scores import Policy
 
 _LABELLED = ["method", "arm", "profile"]
 """The columns that make the label of a row."""
@@ -39,7 +39,7 @@ class Side:
     profile: str
 
     @property
-    def policy(self) -> Policy:
+    def policy(self) -> EmptyMaskPolicy | None:
         """How its rows are counted where a mask is empty."""
         return policy_of(self.run.manifest, self.profile)
 

@@ -12,6 +12,7 @@ from .encoder import (
 from .entry import (
     KINDS as KINDS,
     Defect as Defect,
+    EmptyMaskPolicy as EmptyMaskPolicy,
     Entry as Entry,
 )
 from .executor import (
@@ -62,6 +63,7 @@ from .tracker import (
 )
 from .views import (
     MRISequence as MRISequence,
+    ParameterLabel as ParameterLabel,
     View as View,
     ViewGenerator as ViewGenerator,
     ViewRequest as ViewRequest,

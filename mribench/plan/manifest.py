@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from mribench.config import ResolvedBenchmark
-from mribench.defects import only_reported
+from mribench.defects import empty_mask_policy, only_reported
 from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.metric import Metric
 from mribench.interfaces.task import Task
@@ -44,6 +44,7 @@ def make_manifest(
         profiles=(resolved.label,),
         variants=tuple(resolved.label_with(name) for name in resolved.variants()),
         shown_defects={resolved.label: resolved.shown_defects()},
+        empty_masks={resolved.label: empty_mask_policy(resolved.defects.values())},
         measured_defects=tuple(_measured_defects(resolved)),
         config=config.model_dump(mode="json"),
         seeds=tuple(config.seeds),
@@ -64,6 +65,7 @@ def _measured_defects(resolved: ResolvedBenchmark) -> Iterator[MeasuredDefect]:
             base=resolved.label,
             summary=defect.summary,
             metrics=dict(defect.metrics),
+            empty_masks=defect.empty_masks,
             profile=None if only_reported(defect) else resolved.label_with(name),
         )
 

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.results.load import RunData
 from mribench.results.manifest import Manifest, PlannedTask
 from mribench.results.merged import policy_of
 from mribench.statistics.marking import compared
 from mribench.statistics import subject_means
 from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf
-from mribench.statistics.scores import ESTIMATE_COLUMNS, Policy, estimates_of
+from mribench.statistics.scores import ESTIMATE_COLUMNS, estimates_of
 
 PLACE = ("task", "fraction", "train_sequence", "test_sequence", "test_site")
 """What says where a cell stands, besides its row and metric."""
@@ -223,18 +224,18 @@ def values_of(
     return pd.concat(parts, ignore_index=True)
 
 
-def by_policy(run: RunData, scores: pd.DataFrame) -> Iterator[tuple[Policy, pd.DataFrame]]:
+def by_policy(run: RunData, scores: pd.DataFrame) -> Iterator[tuple[EmptyMaskPolicy | None, pd.DataFrame]]:
     """Yield the rows of each policy on empty masks; nothing of the first policy where there are no rows.
 
     Labels of rows carry the profile where there are several: no group is of two policies.
     """
-    profiles: dict[Policy, list[str]] = {}
+    profiles: dict[EmptyMaskPolicy | None, list[str]] = {}
     for profile in scores["profile"].unique():
         profiles.setdefault(policy_of(run.manifest, profile), []).append(profile)
     for policy, names in profiles.items():
         yield policy, scores if len(profiles) == 1 else scores[scores["profile"].isin(names)]
     if not profiles:
-        yield "penalty", scores
+        yield None, scores
 
 
 def metric_frame(tasks: Mapping[str, PlannedTask]) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mribench.errors import StoreError
+from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.results.atomic import read_json, write_json
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.store import SCHEMA
@@ -99,6 +100,7 @@ class MeasuredDefect(_Part):
         base: profile of the rows without it.
         summary: what it does, in a sentence.
         metrics: those that it puts in the place of others, by the id of the other.
+        empty_masks: how it counts empty masks; None where it counts as ever.
         profile: of the rows that show it; None where it changes no job, but only what is made of results.
     """
 
@@ -106,6 +108,7 @@ class MeasuredDefect(_Part):
     base: str
     summary: str
     metrics: dict[str, str] = {}
+    empty_masks: EmptyMaskPolicy | None = None
     profile: str | None = None
 
 
@@ -164,6 +167,7 @@ class Manifest(_Part):
         profiles: labels of the rows that tables show: the profile, with the defects switched on by name.
         variants: labels of the rows that only measure a known defect.
         shown_defects: the known defects that each profile reproduces, with their sentences.
+        empty_masks: how each profile counts empty masks; None for the penalties of the metrics.
         measured_defects: those whose worth is measured.
         config: the benchmark file as JSON, every default spelled out.
         seeds: of the trainings.
@@ -182,6 +186,7 @@ class Manifest(_Part):
     profiles: tuple[str, ...]
     variants: tuple[str, ...] = ()
     shown_defects: dict[str, dict[str, str]] = {}
+    empty_masks: dict[str, EmptyMaskPolicy | None] = {}
     measured_defects: tuple[MeasuredDefect, ...] = ()
     config: dict[str, Any] = {}
     seeds: tuple[int, ...]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from mribench.defects import DROPPED_FAILURES, FIXED_PENALTY
+from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.results.manifest import Manifest, PlannedTask, ReportChoice
-from mribench.statistics.scores import Policy
 
 Item = TypeVar("Item")
 
@@ -23,6 +22,7 @@ def merge(manifests: Sequence[Manifest]) -> Manifest:
                 label for label in _union(each.variants for each in manifests) if label not in profiles
             ),
             "shown_defects": _newest_of(each.shown_defects for each in manifests),
+            "empty_masks": _newest_of(each.empty_masks for each in manifests),
             "measured_defects": _newest(
                 (each.measured_defects for each in manifests), lambda defect: (defect.base, defect.name)
             ),
@@ -77,12 +77,9 @@ def _newest_of(mappings: Iterable[dict[str, Item]]) -> dict[str, Item]:
     return {name: item for mapping in mappings for name, item in mapping.items()}
 
 
-def policy_of(manifest: Manifest, profile: str) -> Policy:
-    """Return how the rows of a profile are aggregated where a mask is empty."""
-    shown = manifest.shown_defects.get(profile, {})
-    if FIXED_PENALTY in shown:
-        return "256mm"
-    return "dropped" if DROPPED_FAILURES in shown else "penalty"
+def policy_of(manifest: Manifest, profile: str) -> EmptyMaskPolicy | None:
+    """Return how the rows of a profile count where a mask is empty; None for the metrics' own penalties."""
+    return manifest.empty_masks.get(profile)
 
 
 def profile_sentence(shown: Mapping[str, Collection[str]]) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from mribench.config import load_benchmark, resolve
+from mribench.defects import empty_mask_policy
 from mribench.errors import ConfigError, LeakageError
+from mribench.interfaces import EmptyMaskPolicy
 from mribench.plan import Plan, make_missing, open_cohorts, plan_all
 from mribench.plan.manifest import make_manifest
 from mribench.plugins import load_registry
@@ -159,6 +161,9 @@ def test_the_manifest_says_what_is_shown_and_measured(tiny: Path, registry: Regi
     assert measured["unit-peak"].metrics == {"psnr:range": "psnr:l1", "psnr:range:whole": "psnr:l1:whole"}
     assert measured["unit-peak"].profile is None
     assert {defect.base for defect in measured.values()} == {"corrected+encoder-clipping"}
+    dropped = measured["dropped-failures"].empty_masks
+    assert dropped == EmptyMaskPolicy("dropped", "mm")
+    assert said.empty_masks == {"corrected+encoder-clipping": None}, "measured, not switched on"
 
 
 def test_the_released_profile_shows_every_defect_it_can(tiny: Path, registry: Registry) -> None:
@@ -168,6 +173,10 @@ def test_the_released_profile_shows_every_defect_it_can(tiny: Path, registry: Re
     assert "test-in-training" not in shown, "the released code leaks where there is one site only"
     sound = resolve(load_benchmark(tiny, ["profile=as-released", "defects=[]"]), registry)
     assert sound.shown_defects() == {}
+    policy = empty_mask_policy(resolved.defects.values())
+    assert policy is not None
+    assert (policy.name, policy.prediction, policy.reference) == ("256mm", 256.0, None), "leaves out least"
+    assert empty_mask_policy(sound.defects.values()) is None
 
 
 def test_another_metric_trains_nothing_again(tiny: Path, registry: Registry) -> None:

@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mribench.defects import DROPPED_FAILURES, FIXED_PENALTY, POOLED_ROWS
+from mribench.defects import POOLED_ROWS
+from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.results.cells import Question, metric_frame, selected
 from mribench.results.load import RunData
 from mribench.results.manifest import MeasuredDefect
 from mribench.results.merged import policy_of
 from mribench.statistics.effects import Effect, change, largest_gap_change, policy_change
 from mribench.statistics.findings import ALPHA, false_findings
-from mribench.statistics.scores import Policy, counted, subject_means
+from mribench.statistics.scores import counted, subject_means
 
 ASKED = Question(in_domain=False, own_sequence=True, average_sequences=True)
 """All test sites: a defect of the splits may change which there are."""
 _GROUP = ["task", "fraction", "metric"]
 _CELL = ["method", "arm", "task", "fraction", "train_sequence", "test_sequence", "subset_seed", "seed"]
 """What a variant's cell and the cell that it is compared with agree in."""
-_POLICIES: Mapping[str, Policy] = {DROPPED_FAILURES: "dropped", FIXED_PENALTY: "256mm"}
 _BOOTSTRAP_SEED = 20090
 _EFFECT = [field.name for field in fields(Effect) if field.name not in ("arms", "gone", "how")]
 COLUMNS = (
@@ -94,8 +94,8 @@ class _Measured:
             yield from self._by_jobs()
         elif self._defect.metrics:
             yield from self._by_metrics()
-        elif name in _POLICIES:
-            yield from self._by_policy(_POLICIES[name])
+        elif self._defect.empty_masks:
+            yield from self._by_policy(self._defect.empty_masks)
         elif name == POOLED_ROWS:
             yield from self._by_findings()
 
@@ -125,10 +125,10 @@ class _Measured:
                 found = self._row("metric", where, planned, change(without, instead), without)
                 yield found | {"replaced_by": other}
 
-    def _by_policy(self, policy: Policy) -> Iterator[dict[str, Any]]:
-        default, other = self._means("penalty"), self._means(policy)
+    def _by_policy(self, policy: EmptyMaskPolicy) -> Iterator[dict[str, Any]]:
+        default, other = self._means(None), self._means(policy)
         for where, planned in self._places(self._cells):
-            if where["unit"] != "mm":
+            if where["unit"] != policy.unit:
                 continue
             rows = _at(self._scores, where)
             touched = not counted(rows, policy).equals(counted(rows))
@@ -164,7 +164,7 @@ class _Measured:
                 "n_test_rows": found.n_rows,
             }
 
-    def _means(self, policy: Policy) -> pd.DataFrame:
+    def _means(self, policy: EmptyMaskPolicy | None) -> pd.DataFrame:
         return subject_means(self._scores, ["row", "arm", *_GROUP], ASKED.within, policy)
 
     def _places(self, cells: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:

@@ -171,8 +171,8 @@ def _not_measured(measured: Sequence[MeasuredDefect], frame: pd.DataFrame) -> It
         elif defect.metrics:
             pairs = ", ".join(f"{metric} and {other}" for metric, other in defect.metrics.items())
             yield f"{defect.name} is not measured: no task is scored by both {pairs}."
-        else:
-            yield f"{defect.name} is not measured: no task has a metric in mm."
+        elif defect.empty_masks:
+            yield f"{defect.name} is not measured: no task has a metric in {defect.empty_masks.unit}."
 
 
 def _incomplete(frame: pd.DataFrame) -> str:
