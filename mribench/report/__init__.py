@@ -1,4 +1,7 @@
-"""Tables of a run: one neutral model, small layouts and renderers. No torch, no plugins."""
+"""Tables and figures of many methods, and how they look.
+
+What a number means lies in ``statistics``, how it is read in ``results``.
+"""
 
 from __future__ import annotations
 
