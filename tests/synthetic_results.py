@@ -124,7 +124,8 @@ class Benchmark:
 
     def _defect(self, name: str) -> dict[str, Any]:
         usual = {"name": name, "base": self.profile, "summary": f"what {name} does", "metrics": {}}
-        return {**usual, "empty_masks": POLICIES.get(name), "profile": None, **self.measured[name]}
+        usual |= {"profile": None, "empty_masks": POLICIES.get(name)}
+        return {**usual, **self.measured[name]}
 
     def _variants(self) -> list[str]:
         return [label for name in self.measured if (label := self._defect(name)["profile"])]

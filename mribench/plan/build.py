@@ -15,6 +15,7 @@ from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.plan.job import Job, JobKind, Plan, key_of_job
 from mribench.plan.leakage import split_digest
 from mribench.registry import Resolved
+from mribench.results.cell import EvaluateCell
 
 _SCORES = ("metric",)
 """What a task is scored by says nothing about how it is learnt: another metric trains nothing again."""
@@ -230,6 +231,7 @@ class _Builder:
         self, task: ResolvedTask, arm: _Arm, cell: Mapping[str, Any], adapt: str | None, pretrain: Job | None
     ) -> Job | None:
         cohort = self.cohorts[task.spec.data]
+        cell = EvaluateCell(**cell).model_dump()
         site, sequence = cell["test_site"], cell["test_sequence"]
         ids = cohort.split.test[site] if cohort.split else ()
         ids = self._eligible(cohort, ids, sequence, self._label(task))

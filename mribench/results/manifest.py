@@ -100,7 +100,7 @@ class MeasuredDefect(_Part):
         base: profile of the rows without it.
         summary: what it does, in a sentence.
         metrics: those that it puts in the place of others, by the id of the other.
-        empty_masks: what it has an empty mask count.
+        empty_masks: how it counts empty masks; None where it counts as ever.
         profile: of the rows that show it; None where it changes no job, but only what is made of results.
     """
 
@@ -167,7 +167,7 @@ class Manifest(_Part):
         profiles: labels of the rows that tables show: the profile, with the defects switched on by name.
         variants: labels of the rows that only measure a known defect.
         shown_defects: the known defects that each profile reproduces, with their sentences.
-        empty_masks: how each profile counts an empty mask; null for the penalties of the metrics.
+        empty_masks: how each profile counts empty masks; None for the penalties of the metrics.
         measured_defects: those whose worth is measured.
         config: the benchmark file as JSON, every default spelled out.
         seeds: of the trainings.
