@@ -7,3 +7,5 @@ from pathlib import Path
 
 DEFAULT_RESULTS = Path("results")
 """Where results are kept unless ``--results`` says otherwise."""
+MOST_PREPARING = 4
+"""Most processes that prepare volumes, unless ``--jobs`` says otherwise."""
