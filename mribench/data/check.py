@@ -157,7 +157,7 @@ def check_cohort(
     images = SeenImages() if seen is None else seen
     odd = [*reading.odd, *(images.remarks(name, people) if read else ())]
     problems = list(dict.fromkeys(reading.problems))
-    twice = [person for person, count in Counter(p.id for p in people).items() if count > 1]
+    twice = _repeated(person.id for person in people)
     return CohortCheck(
         **about,  # type: ignore[arg-type]
         **_left_out(dataset, odd),  # type: ignore[arg-type]
@@ -173,15 +173,20 @@ def check_cohort(
     )
 
 
+def _repeated(names: Iterable[str]) -> list[str]:
+    """Return what is there more than once."""
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
 def grouped(entries: Iterable[Exclusion]) -> tuple[Reason, ...]:
     """Group what is said about subjects by its kind, the most frequent first."""
     by_kind: dict[str, list[Exclusion]] = defaultdict(list)
     for entry in entries:
         by_kind[entry.kind or entry.reason].append(entry)
-    reasons = [
-        Reason(kind, len(some), _names(e.subject for e in some), tuple(e.reason for e in some))
-        for kind, some in by_kind.items()
-    ]
+    reasons = []
+    for kind, alike in by_kind.items():
+        people = _names(entry.subject for entry in alike)
+        reasons.append(Reason(kind, len(alike), people, tuple(entry.reason for entry in alike)))
     return tuple(sorted(reasons, key=lambda reason: (-reason.count, reason.kind)))
 
 
@@ -210,7 +215,9 @@ def _groups(people: Sequence[Subject]) -> tuple[Group, ...]:
 
 
 def _lacking(people: Sequence[Subject], needed: Iterable[str]) -> tuple[Reason, ...]:
-    has = {person.name: {scan.sequence for scan in person.scans} for person in people}
+    has: dict[str, set[str]] = {}
+    for person in people:
+        has[person.name] = {scan.sequence for scan in person.scans}
     reasons = []
     for sequence in sorted(set(needed).union(*has.values())):
         without = sorted(name for name, sequences in has.items() if sequence not in sequences)

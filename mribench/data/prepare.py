@@ -132,7 +132,7 @@ class TaskRecipe:
         """Return how many voxels were clipped and repaired when the files were read."""
         recipes = [recipe for recipe in (self.image, self.label) if recipe]
         facts = [volume_store().read(recipe).facts for recipe in recipes]
-        return {name: sum(int(fact[name]) for fact in facts) for name in COUNTS}
+        return sum_counts(facts)
 
 
 def task_recipe(
@@ -258,11 +258,11 @@ def _digests(scan: Scan, label: str | None = None) -> list[list[Any]] | None:
         files = [(name, 0, path) for name, path in sorted(scan.images.items())]
     else:
         files = [(label, place, path) for place, path in enumerate(scan.labels[label])]
-    found = [
+    digests = [
         [*role, path.name, inspect_file(path, label is not None, scan.is_maps).digest]
         for *role, path in files
     ]
-    return found if all(digest for *_, digest in found) else None
+    return digests if all(digest for *_, digest in digests) else None
 
 
 def _on_grid(volume: Volume, spacing_mm: float | None) -> Volume:
@@ -282,8 +282,16 @@ def _small(classes: np.ndarray) -> np.ndarray:
 
 
 def _counts(volumes: Iterable[Volume]) -> dict[str, int]:
-    found = list(volumes)
-    return {name: sum(int(getattr(volume, name)) for volume in found) for name in COUNTS}
+    return sum_counts(vars(volume) for volume in volumes)
+
+
+def sum_counts(counts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the sums of the ``COUNTS`` of several scans or files."""
+    totals = dict.fromkeys(COUNTS, 0)
+    for one in counts:
+        for name in COUNTS:
+            totals[name] += int(one[name])
+    return totals
 
 
 def _grid_facts(volume: Volume) -> dict[str, Any]:

@@ -65,11 +65,11 @@ def values_of(view: Shown, counts: frozenset[str]) -> Iterator[tuple[str, Any]]:
 
 def numbers_of(view: Shown, counts: frozenset[str]) -> dict[str, list[float]]:
     """Return the numbers of a view's parameters by name, those of a vector together."""
-    found: dict[str, list[float]] = {}
+    numbers: dict[str, list[float]] = {}
     for name, value in values_of(view, counts):
         if is_number(value):
-            found.setdefault(name.partition("[")[0], []).append(float(value))
-    return found
+            numbers.setdefault(name.partition("[")[0], []).append(float(value))
+    return numbers
 
 
 def of_acquisition(
@@ -85,7 +85,7 @@ def of_acquisition(
     for sequence, drawn_names in drawn:
         by_sequence.setdefault(sequence, set()).update(drawn_names)
     names: set[str] = set().union(*by_sequence.values())
-    everywhere = {name for name in names if all(name in known for known in by_sequence.values())}
+    everywhere = names.intersection(*by_sequence.values())
     labelled = {name for name, label in labels.items() if label.acquisition}
     return frozenset(names - (everywhere - labelled))
 
