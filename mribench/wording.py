@@ -1,6 +1,13 @@
-"""Pieces of sentences that several rooms say alike. Imports nothing of mribench."""
+"""Words and pieces of sentences that several rooms say alike. Imports nothing of mribench."""
 
 from __future__ import annotations
+
+FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
+"""What tables can be printed and written as."""
+
+
+NOTHING = "–"
+"""What stands for nothing in a table."""
 
 
 def one_line(text: str) -> str:

@@ -37,6 +37,7 @@ def plan_file(
         make: let phantoms make themselves, and write the manifest that the report reads.
         progress: called with (what, done, in all).
     """
+    from mribench.cli.tables import check_tables, table_sources
     from mribench.config import load_benchmark, resolve
     from mribench.plan import make_missing, open_cohorts, plan_all
     from mribench.plan.manifest import manifest
@@ -48,7 +49,7 @@ def plan_file(
     for problem in registry.problems:
         click.secho(f"skipped: {problem}", fg="yellow", err=True)
     resolved = resolve(config, registry)
-    check_tables(config)
+    check_tables(config, table_sources())
     store = Store(results / config.benchmark)
     store.check()
     digest = plan_name(store.root, config)
@@ -93,27 +94,3 @@ def _settings(path: Path) -> tuple[str, str]:
         return settings_digest(manifest["config"]), str(manifest["created"])
     except (StoreError, ValueError, TypeError, KeyError, AttributeError):
         return "", ""  # who reads that plan is told so; other settings are not held up by it
-
-
-def check_tables(config: BenchmarkConfig) -> None:
-    """Refuse a table that there is not, before anything runs.
-
-    Raises:
-        ConfigError: for the first one.
-    """
-    import pandas as pd
-
-    from mribench.config import blaming
-    from mribench.errors import ConfigError, did_you_mean
-    from mribench.report import RunData
-    from mribench.report.tables.layouts import table_names
-
-    nothing = pd.DataFrame()
-    about = {"tasks": dict(config.tasks), "report": config.report.model_dump(mode="json")}
-    known = table_names(RunData(about, nothing, nothing, nothing, {}, {}))
-    with blaming(config):
-        for name in config.report.tables:
-            if name not in known:
-                raise ConfigError(
-                    f"{config.source}: report.tables: there is no table '{name}'", did_you_mean(name, known)
-                )

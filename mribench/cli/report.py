@@ -7,20 +7,29 @@ import functools
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mribench.cli.options import DEFAULT_RESULTS, GivenPath, settings_of_file
 from mribench.cli.streams import put
+from mribench.cli.tables import check_tables, table_sources, table_words
+from mribench.wording import FORMATS
 
 if TYPE_CHECKING:
-    from mribench.report import Document, RunData
+    from mribench.report import Document, Material, RunData
     from mribench.statistics.marking import Marking
 
 MARKINGS = ("ties", "paper", "none")
 _LONGEST = 4000  # characters of a path that is shown
-FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
+
+
+class _TableOption(click.Option):
+    """``--table``, whose help names the tables that there are; they are looked up when it is asked for."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        self.help = f"{table_words()}. Repeatable; default: those the file names."
+        return super().get_help_record(ctx)
 
 
 @click.command(
@@ -32,11 +41,7 @@ FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
     "--format", "output_format", type=click.Choice(FORMATS), default="terminal", show_default=True,
     help="terminal, markdown, latex and html are for reading; csv, parquet and json: one record per cell.",
 )  # fmt: skip
-@click.option(
-    "--table", "tables", multiple=True, metavar="NAME",
-    help="leaderboard, over-identity, transfer, invariance, defects, budget, or paper-N for the N-th task."
-    " Repeatable; default: those the file names.",
-)  # fmt: skip
+@click.option("--table", "tables", cls=_TableOption, multiple=True, metavar="NAME")
 @click.option(
     "--mark", "marking", type=click.Choice(MARKINGS), default="ties", show_default=True,
     help="ties: with five seeds or more bold is the best and all not separated from it, with fewer the plain"
@@ -89,10 +94,13 @@ def command(
     directory, run = load(what, results, sets)
     if save:
         check_save(directory / "report")
+    from mribench.report import Material
+
     run = dataclasses.replace(run, marking=marking)
-    document = _of_run(run, tables, against)
+    material = Material(run, directory, table_sources())
+    document = _of_run(material, tables, against)
     # cached: --format html --save shows the page and saves it
-    whole = functools.cache(functools.partial(_page, run, document, directory, bool(tables or against)))
+    whole = functools.cache(functools.partial(_page, document, bool(tables or against)))
     if output_format == "html" or save:
         _say_whose_scans(run)
     if output_format == "html":
@@ -100,16 +108,16 @@ def command(
     else:
         show(document, output_format, output)
     written = _saved(document, whole, directory / "report") if save else []
-    written += _figures(run, directory, figures) if figures is not None else []
+    written += _figures(material, figures) if figures is not None else []
     for path in written:
         _say_wrote(path)
 
 
-def _page(run: RunData, document: Document, directory: Path, chosen: bool) -> str:
+def _page(document: Document[Material], chosen: bool) -> str:
     """Return the page of a run; the tables that were asked for, or all that it has."""
     from mribench.report.render.html import page
 
-    return page(run, document.tables() if chosen else (), directory)
+    return page(document.source, document.specs if chosen else ())
 
 
 def _say_whose_scans(run: RunData) -> None:
@@ -122,7 +130,7 @@ def _say_whose_scans(run: RunData) -> None:
         click.secho(f"note: {text}", fg="yellow", err=True)
 
 
-def _saved(document: Document, whole: Callable[[], str], folder: Path) -> list[Path]:
+def _saved(document: Document[Any], whole: Callable[[], str], folder: Path) -> list[Path]:
     from mribench.report import save
 
     written = save(document, folder)
@@ -130,13 +138,13 @@ def _saved(document: Document, whole: Callable[[], str], folder: Path) -> list[P
     return [*written, folder / "report.html"]
 
 
-def _figures(run: RunData, directory: Path, folder: Path) -> list[Path]:
+def _figures(material: Material, folder: Path) -> list[Path]:
     from mribench.report.figures import save_figures
 
-    return save_figures(run, directory, folder)
+    return save_figures(material, folder)
 
 
-def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> Document:
+def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> Document[Any]:
     from mribench.report.tables.published import load_published
     from mribench.report.tables.published_tables import published_document
 
@@ -147,21 +155,21 @@ def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> D
     return published_document(load_published(path), tables)
 
 
-def _of_run(run: RunData, tables: Sequence[str], against: str | None) -> Document:
+def _of_run(material: Material, tables: Sequence[str], against: str | None) -> Document[Material]:
     from mribench.report import run_document
-    from mribench.report.tables.against import NAME
+    from mribench.report.tables.against import beside
     from mribench.report.tables.published import find_published, load_published
     from mribench.validation import printable
 
+    document = run_document(material, tables)
     if against is None:
-        return run_document(run, tables)
-    published = load_published(find_published(against))
-    document = run_document(run, tables, published)
-    beside = document.build(NAME)
-    if not any(table.rows for table in beside):
-        said = " ".join(beside[0].caption)
+        return document
+    document = beside(document, load_published(find_published(against)))
+    made = document.specs[-1].build(material)
+    if not any(table.rows for table in made):
+        said = " ".join(made[0].caption)
         click.secho(printable(f"--against {against}: {said}", _LONGEST), fg="yellow", err=True)
-    return dataclasses.replace(document, build=lambda name: beside if name == NAME else document.build(name))
+    return document
 
 
 def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]:
@@ -180,11 +188,11 @@ def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]
         if sets:
             raise ConfigError("--set goes with a benchmark FILE, not with a results DIR", "leave --set out")
         return what, load_run(what)
-    from mribench.cli.planning import check_tables, plan_name
+    from mribench.cli.planning import plan_name
     from mribench.config import load_benchmark
 
     config = load_benchmark(what, list(sets))
-    check_tables(config)
+    check_tables(config, table_sources())
     directory = results / config.benchmark
     digest = plan_name(directory, config)
     if not (directory / "plans" / f"{digest}.json").is_file():
@@ -202,7 +210,7 @@ def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]
     )
 
 
-def show(document: Document, output_format: str, output: Path | None) -> None:
+def show(document: Document[Any], output_format: str, output: Path | None) -> None:
     """Print a document, or write it to a file."""
     from io import StringIO
 

@@ -214,12 +214,12 @@ def _say_defects(console: Console, planned: Planned) -> None:
 
 
 def _conclude(console: Console, planned: Planned, summary: Summary) -> None:
-    from mribench.report import load_run, render_run
+    from mribench.cli.tables import table_sources
+    from mribench.report import Material, load_run, render, run_document
 
     run = load_run(planned.store.root, planned.digest)
-    text = render_run(run, list(planned.resolved.config.report.tables), "terminal", console)
-    if text:
-        console.print(text)
+    material = Material(run, sources=table_sources())
+    render(run_document(material, planned.resolved.config.report.tables), "terminal", console)
     kinds = ", ".join(f"{count} {kind}" for kind, count in summary.executed.items()) or "0"
     console.print(
         f"{sum(summary.executed.values())} jobs executed ({kinds}), {summary.cached} done before,"
