@@ -20,7 +20,7 @@ from mribench.statistics.families import shared
 from mribench.statistics.marks import mark
 from mribench.statistics.ranges import ends_over
 from mribench.statistics.tables import SeedSubjectTable
-from mribench.statistics.ties import judged
+from mribench.statistics.ties import judge_family
 
 DISTANCE, SHARE = (0.0, math.inf), (0.0, 1.0)
 PENALTY_MM = 280.0
@@ -162,7 +162,7 @@ def surviving(case: Scenario, rng: np.random.Generator) -> dict[str, float]:
     tables = _tables(cube)
     over = shared(tables)
     kept = {row: over.part_of(tables[row]) for row in over.members}
-    found = judged(kept, higher_is_better=True)
+    found = judge_family(kept, higher_is_better=True)
     own = mark([float(np.nanmean(table)) for table in cube], higher_is_better=True)
     best = dict(zip(found.names, found.marks, strict=True)).get("0") == "best"
     return {

@@ -7,13 +7,10 @@ lines are those of the released code at commit 53c6682.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from mribench.errors import ConfigError, did_you_mean
-from mribench.interfaces.entry import Defect
-
-if TYPE_CHECKING:
-    from mribench.registry import Registry
+from mribench.interfaces.entry import Defect, EmptyMaskPolicy
 
 Stage = Literal["pretrain", "adapt", "evaluate", "report"]
 """What a defect of the harness changes: jobs of a kind, or only what is made of their results."""
@@ -25,8 +22,6 @@ FROZEN_AUGMENTATION = "frozen-augmentation"
 ACTIVE_DROPOUT = "active-dropout"
 ENCODER_CLIPPING = "encoder-clipping"
 UNPAIRED_NOISE = "unpaired-noise"
-DROPPED_FAILURES = "dropped-failures"
-FIXED_PENALTY = "fixed-penalty"
 POOLED_ROWS = "pooled-rows"
 
 _HARNESS: tuple[tuple[Defect, tuple[Stage, ...]], ...] = (
@@ -65,24 +60,6 @@ _HARNESS: tuple[tuple[Defect, tuple[Stage, ...]], ...] = (
     ),
     (
         Defect(
-            DROPPED_FAILURES,
-            "subjects with an empty prediction or reference drop out of distances in mm, so a method "
-            "gains by missing lesions",
-            "tissue test script: NaN",
-        ),
-        ("report",),
-    ),
-    (
-        Defect(
-            FIXED_PENALTY,
-            "an empty prediction counts as a distance of 256 mm, whatever the image; an empty reference "
-            "drops out",
-            "test_seg_stroke.py: 256/41 = 6.2 mm, about the whole claimed gain of 5.9 mm",
-        ),
-        ("report",),
-    ),
-    (
-        Defect(
             POOLED_ROWS,
             "a test over the rows of one seed, labels of one subject taken as independent, is read as a "
             "test of methods",
@@ -98,27 +75,25 @@ HARNESS: Mapping[str, tuple[Defect, tuple[Stage, ...]]] = {
 """Defects of the harness by name, with what they change."""
 
 
-def known_defects(registry: Registry) -> dict[str, Defect]:
+def known_defects(of_plugins: Iterable[Defect]) -> dict[str, Defect]:
     """Return every known defect by name: the harness's, then those of the plugins' entries."""
-    found = {name: defect for name, (defect, _) in HARNESS.items()}
-    for registered in registry:
-        for defect in registered.entry.defects:
-            found.setdefault(defect.name, defect)
-    return found
+    known = {name: defect for name, (defect, _) in HARNESS.items()}
+    for defect in of_plugins:
+        known.setdefault(defect.name, defect)
+    return known
 
 
-def check_defects(names: Iterable[str], registry: Registry, where: str) -> None:
+def check_defects(names: Iterable[str], known: Collection[str], where: str) -> None:
     """Refuse a name that nobody knows.
 
     Args:
         names: as a benchmark file has them.
-        registry: for the plugins' own.
+        known: the names that there are.
         where: place of the names in the file, for the message.
 
     Raises:
         ConfigError: with the closest known name.
     """
-    known = known_defects(registry)
     for name in names:
         if name not in known:
             raise ConfigError(f"{where}: there is no defect '{name}'", did_you_mean(name, known))
@@ -126,7 +101,18 @@ def check_defects(names: Iterable[str], registry: Registry, where: str) -> None:
 
 def only_reported(defect: Defect) -> bool:
     """Return whether a defect changes no job, but only what is made of their results."""
-    return bool(defect.metrics) or (defect.name in HARNESS and HARNESS[defect.name][1] == ("report",))
+    if defect.metrics or defect.empty_masks:
+        return True
+    return defect.name in HARNESS and HARNESS[defect.name][1] == ("report",)
+
+
+def empty_mask_policy(defects: Iterable[Defect]) -> EmptyMaskPolicy | None:
+    """Return how empty masks count under some defects; None for the metrics' own penalties.
+
+    Of several policies the one that leaves out least holds.
+    """
+    policies = [defect.empty_masks for defect in defects if defect.empty_masks]
+    return min(policies, key=lambda policy: (policy.prediction, policy.reference).count(None), default=None)
 
 
 def at(stage: str, names: Collection[str], arm: str | None = None) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mribench.errors import ConfigError, PluginError, did_you_mean
-from mribench.interfaces.entry import KINDS, Entry
+from mribench.interfaces.entry import KINDS, Defect, Entry
 from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import Component, Options, ProtocolOptions
 from mribench.source_digest import source_digest
@@ -145,6 +145,11 @@ class Registry:
     def names(self, kind: str) -> list[str]:
         """Return the names of a kind, sorted."""
         return sorted(name for found, name in self._entries if found == kind)
+
+    def defects(self) -> Iterator[Defect]:
+        """Yield the known defects of all entries."""
+        for registered in self:
+            yield from registered.entry.defects
 
     def __iter__(self) -> Iterator[Registered]:
         return iter(self._entries[key] for key in sorted(self._entries))

@@ -12,20 +12,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from mribench.errors import ConfigError, did_you_mean
+from mribench.wording import printable
 
 PROBLEM = "mribench_problem"
 """Type of the errors that ``problem`` makes."""
-MAX_SENTENCE = 400
-"""Longest sentence about a problem; what users write can be of any length."""
-
-
-def printable(text: str, limit: int = MAX_SENTENCE) -> str:
-    """Return a text for a terminal: one line, control characters spelled out, its middle left out if long."""
-    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-    if len(text) <= limit:
-        return text
-    tail = limit // 3
-    return f"{text[: limit - tail - 1]}…{text[-tail:]}"
 
 
 @contextmanager

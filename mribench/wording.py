@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
 """What tables can be printed and written as."""
 
 
 NOTHING = "–"
 """What stands for nothing in a table."""
+MAX_SENTENCE = 400
+"""Longest sentence about a problem; what users write can be of any length."""
+
+
+def spell_out(text: str) -> str:
+    """Return a text on one line, its control characters spelled out: names and paths are the user's."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def printable(text: str, limit: int = MAX_SENTENCE) -> str:
+    """Return a text for a terminal: one line, control characters spelled out, its middle left out if long."""
+    text = spell_out(text)
+    if len(text) <= limit:
+        return text
+    tail = limit // 3
+    return f"{text[: limit - tail - 1]}…{text[-tail:]}"
 
 
 def one_line(text: str) -> str:
     """Return a text of somebody else's for a sentence: on one line, without a full stop at its end."""
     return " ".join(text.split()).removesuffix(".")
+
+
+def list_some(names: Sequence[str], most: int, separator: str = ", ") -> str:
+    """Return names for a sentence: ``a, b, c``, or ``a, b and 4 more`` where they are more than ``most``.
+
+    With another separator than a comma the rest follows it: ``a; b; and 4 more``.
+    """
+    shown = separator.join(names[:most])
+    left = len(names) - most
+    if left <= 0:
+        return shown
+    joint = " " if separator == ", " else separator
+    return f"{shown}{joint}and {left} more"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return ``1 subject`` or ``3 subjects``; a plural that is not made with an s is given."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

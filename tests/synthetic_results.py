@@ -17,6 +17,12 @@ HD95 = {"id": "hd95:max-directed", "unit": "mm", "higher_is_better": False}
 PSNR = {"id": "psnr:range", "unit": "dB", "higher_is_better": True}
 REFERENCES = ("scratch", "random-frozen", "identity")
 
+POLICIES = {
+    "dropped-failures": {"name": "dropped", "unit": "mm", "prediction": None, "reference": None},
+    "fixed-penalty": {"name": "256mm", "unit": "mm", "prediction": 256.0, "reference": None},
+}
+"""How empty masks count under the known defects that are about them."""
+
 Cell = dict[str, Any]
 ScoreOf = Callable[[Cell, str, str, str], float | tuple[float, str, float]]
 """(cell, metric, subject, label) → value, or (value, status, penalty)."""
@@ -32,6 +38,7 @@ def task(
     return {
         "task": "some-task",
         "dataset": "ixi",
+        "label": "labels",
         "fractions": list(fractions),
         "train_sequences": list(sequences),
         "test_sequences": list(tested or sequences),
@@ -76,11 +83,12 @@ class Benchmark:
 
     def write(self, root: Path, digest: str = "0123456789abcdef") -> Path:
         jobs = list(self.jobs())
+        policies = [POLICIES[name] for name in self.shown if name in POLICIES]
         manifest = {
             "schema": SCHEMA,
             "benchmark": "synthetic",
             "file": "synthetic.yaml",
-            "profile": self.profile,
+            "profiles": [self.profile],
             "created": self.created,
             "seeds": list(self.seeds),
             "methods": [
@@ -96,13 +104,17 @@ class Benchmark:
             "arms": list(self.arms),
             "reference_arms": list(self.references),
             "tasks": self.tasks,
+            "cohorts": {
+                spec["dataset"]: {"dataset": "some-dataset", "simulated": True, "licence": "free"}
+                for spec in self.tasks.values()
+            },
+            "shown_defects": {self.profile: dict(self.shown)},
+            "empty_masks": {self.profile: policies[0] if policies else None},
+            "measured_defects": [self._defect(name) for name in self.measured],
+            "variants": self._variants(),
             "report": {"tables": list(self.tables)},
             "jobs": jobs,
         }
-        if self.shown or self.measured:
-            measured = {name: self._defect(name) for name in self.measured}
-            manifest["defects"] = {"shown": dict(self.shown), "measured": measured}
-            manifest["variants"] = self._variants()
         (root / "plans").mkdir(parents=True, exist_ok=True)
         (root / "plans" / f"{digest}.json").write_text(json.dumps(manifest))
         for job in jobs:
@@ -111,7 +123,8 @@ class Benchmark:
         return root
 
     def _defect(self, name: str) -> dict[str, Any]:
-        return {"summary": f"what {name} does", "metrics": {}, "profile": None} | dict(self.measured[name])
+        usual = {"name": name, "base": self.profile, "summary": f"what {name} does", "metrics": {}}
+        return {**usual, "empty_masks": POLICIES.get(name), "profile": None, **self.measured[name]}
 
     def _variants(self) -> list[str]:
         return [label for name in self.measured if (label := self._defect(name)["profile"])]
@@ -175,7 +188,8 @@ class Benchmark:
                 for tested in spec["test_sequences"] if self.transfer else [sequence]:
                     cell = self._cell(method, arm, name, site, tested) | training
                     needs = [adapt["key"]] if adapt["key"] else []
-                    yield self._job(f"{where}/test/{site}/{tested}", "evaluate", cell, needs, key)
+                    job = self._job(f"{where}/test/{site}/{tested}", "evaluate", cell, needs, key)
+                    yield job | {"adapt": adapt["key"]}
 
     def _identity(self, name: str, spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for site in spec["sites"]:

@@ -13,8 +13,8 @@ import click
 
 from mribench import __version__
 from mribench.cli.lazy import LazyGroup
-from mribench.cli.signals import EndedBySignalError
-from mribench.cli.streams import abandon, finish, no_room, prepare_streams
+from mribench.commands.signals import EndedBySignalError
+from mribench.commands.streams import abandon, finish, no_room, prepare_streams
 from mribench.errors import MRIBenchError
 
 COMMANDS = (
@@ -110,6 +110,6 @@ def _refuse(message: str, hint: str) -> None:
 
 def _harmless(text: str) -> str:
     """Return a sentence with its control characters spelled out: paths and names are the user's."""
-    from mribench.validation import printable
+    from mribench.wording import printable
 
     return printable(text, _LONGEST)

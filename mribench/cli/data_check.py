@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mribench.cli.narrow import print_table
 from mribench.cli.options import GivenPath
+from mribench.commands.narrow import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ SHOWN = 5
     "check",
     epilog="\b\nExamples:\n"
     "  mribench data check benchmarks/paper.yaml\n"
-    "  mribench data check benchmarks/paper.yaml --cohort ixi --format json",
+    "  mribench data check benchmarks/paper.yaml --cohort COHORT --format json",
 )
 @click.argument("file", type=GivenPath(dir_okay=False))
 @click.option(
@@ -54,7 +54,7 @@ def command(file: Path, sets: tuple[str, ...], only: str | None, read: bool, for
     """
     from rich.console import Console
 
-    from mribench.cli.progress import RunProgress
+    from mribench.commands.progress import RunProgress
     from mribench.data.check import check_cohort
     from mribench.data.twins import SeenImages
 

@@ -76,7 +76,7 @@ class _Result:
 def _prepare(file: Path, sets: Sequence[str], jobs: int | None, verify: bool, store: VolumeStore) -> int:
     from rich.console import Console
 
-    from mribench.cli.progress import RunProgress
+    from mribench.commands.progress import RunProgress
 
     console, result = Console(), _Result()
     with RunProgress(console) as progress:

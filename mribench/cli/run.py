@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from mribench.cli.options import benchmark_file
-from mribench.cli.signals import end_on_signals
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from mribench.cli.planning import Planned
-    from mribench.cli.progress import RunProgress
-    from mribench.execute.scheduler import Summary, Watcher
-    from mribench.execute.trackers import Named
-    from mribench.interfaces.executor import Executor
 
 
 @click.command(
     "run",
     epilog="\b\nExamples:\n  mribench run benchmarks/quickstart.yaml\n"
-    "  mribench run benchmarks/paper.yaml --jobs 4 --gpus 0,1 --only 'seqinv/*'\n"
-    "  mribench run benchmarks/quickstart.yaml --track tensorboard --track mlflow:experiment=mine",
+    "  mribench run benchmarks/paper.yaml --jobs 4 --gpus 0,1 --only 'METHOD/*'\n"
+    "  mribench run benchmarks/quickstart.yaml --track TRACKER --track OTHER:experiment=mine",
 )
 @benchmark_file
 @click.option(
@@ -53,196 +38,11 @@ if TYPE_CHECKING:
     " `mribench list tracker` lists them. Repeatable.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
-def command(
-    file: Path,
-    sets: tuple[str, ...],
-    results: Path,
-    executor: str,
-    jobs: int | None,
-    threads: int,
-    gpus: str,
-    only: tuple[str, ...],
-    limit: int | None,
-    track: tuple[str, ...],
-    dry_run: bool,
-) -> int:
+def command(**options: Any) -> int:
     """Run what FILE describes and is not done yet, then show the tables.
 
     Results are kept job by job: a run that is stopped or killed goes on where it was.
     """
-    from rich.console import Console
+    from mribench.commands.run import run_file
 
-    from mribench.cli.planning import plan_file
-    from mribench.cli.progress import RunProgress
-    from mribench.execute.scheduler import execute, select
-
-    console = Console()
-    make_executor = _executor(executor, jobs, threads, gpus)
-    trackers = _trackers(track)
-    with end_on_signals(), RunProgress(console) as progress:
-        planned = plan_file(file, sets, results, make=not dry_run, progress=progress.preparing)
-        wanted = planned.plan.runnable()
-        if not wanted and not dry_run:
-            _refuse_nothing(planned)
-        if only:
-            _check_only(only, planned)
-            wanted = select(wanted, only)
-        if limit:
-            wanted = dict(list(wanted.items())[:limit])
-        _say_missing(console, planned)
-        _say_defects(console, planned)
-        if dry_run:
-            todo = [job.id for key, job in wanted.items() if not planned.store.is_done(key)]
-            console.print(*todo, f"{len(todo)} jobs would run", sep="\n", markup=False, highlight=False)
-            return 0
-        progress.store = planned.store
-        running = make_executor()
-        keeps_examples = planned.resolved.config.report.examples
-        run_facts = {"provenance": _provenance(file, sets), "examples": keeps_examples}
-        with _tracking(trackers, planned, wanted, progress, console) as watcher:
-            summary = execute(wanted, planned.store, running, watcher, run_facts)
-    _conclude(console, planned, summary)
-    return 1 if summary.failed or planned.plan.missing else 0
-
-
-def _provenance(file: Path, sets: Sequence[str]) -> dict[str, Any]:
-    import mribench
-    from mribench.execute.provenance import git_commit
-
-    return {
-        "file": file.name,
-        "file_commit": git_commit(file.resolve()),
-        "mribench_commit": git_commit(Path(mribench.__file__)),
-        "sets": list(sets),
-    }
-
-
-def _refuse_nothing(planned: Planned) -> None:
-    from mribench.errors import DataError
-
-    sentences = "; ".join(f"data.{name}: {sentence}" for name, sentence in planned.plan.missing.items())
-    raise DataError(f"no job can run: {sentences}", "nothing was run; run again when the data are there")
-
-
-def _check_only(patterns: tuple[str, ...], planned: Planned) -> None:
-    from fnmatch import fnmatch
-
-    from mribench.errors import ConfigError
-
-    ids = [job.id for job in planned.plan.jobs]
-    for pattern in patterns:
-        if not any(fnmatch(name, pattern) for name in ids):
-            raise ConfigError(
-                f"--only {pattern}: no job has such a name",
-                f"`mribench plan FILE --jobs` lists them, for example '{ids[-1]}'",
-            )
-
-
-def _executor(name: str, jobs: int | None, threads: int, gpus: str) -> Callable[[], Executor]:
-    """Check what was asked for; return what makes the executor."""
-    from mribench.interfaces.executor import Resources
-    from mribench.interfaces.options import Component
-    from mribench.plugins import load_registry
-
-    class ExecutorRef(Component):
-        kind = "executor"
-
-    visible = _chosen_gpus(gpus) or _visible_gpus()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = jobs or (len(visible) if visible else max(1, cores // threads))
-    resolved = load_registry().resolve(ExecutorRef(name=name), "--executor", "corrected")
-    return partial(resolved.make, Resources(count, threads, visible))
-
-
-def _trackers(track: tuple[str, ...]) -> list[Named]:
-    """Build the trackers, so that what is missing for them is said before anything runs."""
-    from mribench.execute.trackers import make_trackers
-    from mribench.plugins import load_registry
-
-    return make_trackers(track, load_registry()) if track else []
-
-
-def _tracking(
-    trackers: list[Named], planned: Planned, wanted: Collection[str], progress: RunProgress, console: Console
-) -> AbstractContextManager[Watcher]:
-    """Return who watches the run: the progress alone, or trackers too."""
-    from mribench.execute.tracking import Tracking
-    from mribench.interfaces.tracker import TrackedRun
-
-    if not trackers:
-        return nullcontext(progress)
-    config, store = planned.resolved.config, planned.store
-    run = TrackedRun(config.benchmark, planned.resolved.label, Path(config.source).name, store.root)
-    say = partial(console.print, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    return Tracking(run, trackers, planned.plan.runnable(), wanted, store, progress, say)
-
-
-def _chosen_gpus(gpus: str) -> tuple[str, ...]:
-    """Return the GPUs of ``--gpus``; those that go by a number are checked against what is there."""
-    from mribench.errors import ConfigError
-
-    chosen = tuple(part.strip() for part in gpus.split(",") if part.strip())
-    there = _visible_gpus() if chosen else ()
-    for name in chosen:
-        if name not in there and not name.startswith(("GPU-", "MIG-")):
-            known = f"GPUs here: {', '.join(there)}" if there else "this machine has none: leave --gpus out"
-            raise ConfigError(f"--gpus {gpus}: there is no GPU '{name}'", known)
-    return chosen
-
-
-def _visible_gpus() -> tuple[str, ...]:
-    import torch
-
-    return tuple(str(i) for i in range(torch.cuda.device_count()))
-
-
-def _say_missing(console: Console, planned: Planned) -> None:
-    for name, sentence in planned.plan.missing.items():
-        console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False, soft_wrap=True)
-    for note in planned.plan.notes:
-        console.print(f"note: {note}", style="dim", markup=False, highlight=False, soft_wrap=True)
-
-
-def _say_defects(console: Console, planned: Planned) -> None:
-    """Name the known defects that the run reproduces, as the captions of its tables do."""
-    from mribench.results.merged import profile_sentence
-
-    shown = planned.resolved.shown_defects()
-    if shown:
-        sentence = profile_sentence({planned.resolved.label: list(shown)})
-        console.print(sentence, style="yellow", markup=False, highlight=False, soft_wrap=True)
-
-
-def _conclude(console: Console, planned: Planned, summary: Summary) -> None:
-    from mribench.cli.tables import table_sources
-    from mribench.report import Material, load_run, render, run_document
-
-    run = load_run(planned.store.root, planned.digest)
-    material = Material(run, sources=table_sources())
-    render(run_document(material, planned.resolved.config.report.tables), "terminal", console)
-    kinds = ", ".join(f"{count} {kind}" for kind, count in summary.executed.items()) or "0"
-    console.print(
-        f"{sum(summary.executed.values())} jobs executed ({kinds}), {summary.cached} done before,"
-        f" {len(summary.failed)} failed, {len(summary.blocked)} not run because of those;"
-        f" {summary.wall_s:.0f} s in all",
-        highlight=False,
-        soft_wrap=True,
-    )
-    _say_times(console, planned)
-    for name, reason in summary.failed.items():
-        console.print(f"failed: {name}: {reason}", style="red", markup=False, soft_wrap=True)
-    console.print(f"results: {planned.store.root}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _say_times(console: Console, planned: Planned) -> None:
-    """Print where the time of all jobs of this file went."""
-    from mribench.results.records import JOB_SCHEMA, read_tables
-
-    paths = [planned.store.directory(key) / "job.parquet" for key in planned.plan.runnable()]
-    rows = read_tables([path for path in paths if path.exists()], JOB_SCHEMA)
-    parts = [
-        f"{kind} {group['wall_s'].sum():.0f} s ({len(group)} × {group['wall_s'].mean():.1f} s)"
-        for kind, group in rows.groupby("kind", sort=False)
-    ]
-    if parts:
-        console.print(f"time in jobs: {', '.join(parts)}", highlight=False, soft_wrap=True)
+    return run_file(**options)

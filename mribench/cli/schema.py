@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from mribench.cli.options import GivenPath
-from mribench.cli.streams import put
-from mribench.errors import ConfigError
 
 
 @click.command("schema", epilog="Example: mribench schema --output benchmarks/schema/benchmark.json")
@@ -25,19 +22,6 @@ def command(output: Path | None, distribution: str | None) -> int:
     Editors use it to complete and to check benchmark files whose first line is
     '# yaml-language-server: $schema=<path>'.
     """
-    from mribench.config.schema import benchmark_schema
-    from mribench.plugins import load_registry
+    from mribench.commands.schema import write_schema
 
-    registry = load_registry()
-    for problem in registry.problems:
-        click.secho(f"skipped: {problem}", fg="yellow", err=True)
-    text = json.dumps(benchmark_schema(registry, distribution), indent=2, ensure_ascii=False) + "\n"
-    if output is None:
-        put(text)
-        return 0
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{output}: cannot be written: {error.strerror}", "choose another path") from None
-    return 0
+    return write_schema(output, distribution)

@@ -63,7 +63,7 @@ def _about(found: Paired) -> dict[str, Any]:
             place: {
                 "name": side.name,
                 "row": side.row,
-                "benchmark": side.run.manifest["benchmark"],
+                "benchmark": side.run.manifest.benchmark,
                 "profile": side.profile,
                 "results": side.directory.name,
             }

@@ -155,14 +155,14 @@ class Paired:
         return sorted(found, key=self._order)
 
     def _order(self, place: Place) -> tuple[Any, ...]:
-        manifest = self.pair.first.run.manifest
-        task = manifest["tasks"][place.where["task"]]
-        metrics = [metric["id"] for metric in task["metrics"]]
+        tasks = self.pair.first.run.manifest.tasks
+        task = tasks[place.where["task"]]
+        metrics = [metric.id for metric in task.metrics]
         sites, trained, tested = (
-            _position(task[name], place.where.get(column)) for name, column in _ORDERED.items()
+            _position(getattr(task, name), place.where.get(column)) for name, column in _ORDERED.items()
         )
         return (
-            list(manifest["tasks"]).index(place.where["task"]),
+            list(tasks).index(place.where["task"]),
             place.where["fraction"],
             _position(metrics, place.metric),
             sites,
@@ -222,7 +222,7 @@ def _place(
     )
 
 
-def _position(known: list[Any], name: Any) -> int:
+def _position(known: Sequence[Any], name: Any) -> int:
     return known.index(name) if name in known else len(known)
 
 
@@ -236,7 +236,8 @@ def _trained_like(scores: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 def _shared_metrics(pair: Pair) -> tuple[pd.DataFrame, list[str]]:
     first, second = (
-        metric_frame(side.run.manifest).set_index(["task", "metric"]) for side in (pair.first, pair.second)
+        metric_frame(side.run.manifest.tasks).set_index(["task", "metric"])
+        for side in (pair.first, pair.second)
     )
     both = first.index.intersection(second.index)
     same = [all(_same(first.loc[key, name], second.loc[key, name]) for name in _METRIC) for key in both]

@@ -13,6 +13,7 @@ import pandas as pd
 
 from mribench.interfaces.table_source import Question
 from mribench.results.cells import selected
+from mribench.results.manifest import Manifest
 from mribench.statistics.scores import keys
 
 TRAINING = ["train_site", "train_sequence", "fraction", "subset_seed"]
@@ -54,7 +55,7 @@ class Rows:
         moved = (np.cumsum(some) - 1)[self.place[rows]]
         return Rows(self.heads[some].reset_index(drop=True), moved, self.scores[rows])
 
-    def asked(self, manifest: dict[str, Any], question: Question) -> Rows:
+    def asked(self, manifest: Manifest, question: Question) -> Rows:
         """Return the rows that a question is about."""
         found = selected(self.heads, manifest, question)
         return self.kept(self.heads.index.isin(found.index))

@@ -107,14 +107,12 @@ def table(pair: Pair, rows: Sequence[Setting]) -> Table:
 
 def _method(side: Side) -> dict[str, str]:
     cells = side.cells
-    known = {method["name"]: method for method in side.run.manifest["methods"]}
-    method = known.get(str(cells["method"].iloc[0]), {})
-    names = ("views", "objective", "encoder")
-    return {
-        "arm": str(cells["arm"].iloc[0]),
-        **{name: str(method[name]) for name in names if method.get(name)},
-        **({"own settings": ", ".join(method["overrides"])} if method.get("overrides") else {}),
-    }
+    about = {"arm": str(cells["arm"].iloc[0])}
+    for method in side.run.manifest.methods:
+        if method.name == str(cells["method"].iloc[0]):
+            about |= {"views": method.views, "objective": method.objective, "encoder": method.encoder}
+            about |= {"own settings": ", ".join(method.overrides)} if method.overrides else {}
+    return about
 
 
 def _stages(side: Side) -> dict[str, list[str]]:

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from mribench.errors import MRIBenchError, did_you_mean
+from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.results.cells import row_labels, row_order
 from mribench.results.load import RunData
 from mribench.results.merged import policy_of
-from mribench.statistics.scores import Policy
 
 _LABELLED = ["method", "arm", "profile"]
 """The columns that make the label of a row."""
@@ -39,14 +39,14 @@ class Side:
     profile: str
 
     @property
-    def policy(self) -> Policy:
+    def policy(self) -> EmptyMaskPolicy | None:
         """How its rows are counted where a mask is empty."""
         return policy_of(self.run.manifest, self.profile)
 
     @property
     def defects(self) -> frozenset[str]:
         """The known defects that its profile reproduces."""
-        return frozenset(self.run.manifest.get("shown_defects", {}).get(self.profile, ()))
+        return frozenset(self.run.manifest.shown_defects.get(self.profile, ()))
 
     @functools.cached_property
     def cells(self) -> pd.DataFrame:
@@ -173,7 +173,7 @@ def _found(run: RunData, directory: Path, label: str) -> str:
 
 def _only_common(runs: Sequence[RunData], directories: Sequence[Path]) -> str:
     common = [label for label in labels(runs[0]) if label in labels(runs[1])]
-    references = {*runs[0].manifest["reference_arms"], *runs[1].manifest["reference_arms"]}
+    references = {*runs[0].manifest.reference_arms, *runs[1].manifest.reference_arms}
     trained = [label for label in common if label not in references]
     if len(trained) == 1:
         return trained[0]

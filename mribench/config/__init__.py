@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from mribench.config.digest import config_digest, settings_digest
 from mribench.config.loading import blaming, load_benchmark
-from mribench.config.model import (
+from mribench.config.model import BenchmarkConfig
+from mribench.config.parts import (
     DEFAULT_SPLIT_RULE,
-    BenchmarkConfig,
     Defaults,
     InvarianceSpec,
     MethodSpec,
-    ReportSpec,
     SplitSpec,
     TaskSpec,
-    config_digest,
-    settings_digest,
 )
+from mribench.config.report import ReportSpec
 from mribench.config.resolution import ResolvedBenchmark, ResolvedMethod, ResolvedTask, resolve
 from mribench.config.settings import AdaptOptions, PretrainOptions
 

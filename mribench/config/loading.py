@@ -13,7 +13,8 @@ from mribench.config.model import BenchmarkConfig, not_set
 from mribench.config.overrides import Applied, apply_setting, apply_size, fill_in, split_settings, unset
 from mribench.config.reading import read_file
 from mribench.errors import ConfigError
-from mribench.validation import describe, printable, readable
+from mribench.validation import describe, readable
+from mribench.wording import printable
 
 _MAX_NAME = 100  # of the file, as messages show it
 

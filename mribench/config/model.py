@@ -1,144 +1,20 @@
-"""The benchmark file as validated models; every key is documented here and nowhere else."""
+"""The benchmark file as a validated model, and the checks between its parts."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, get_args
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    JsonValue,
-    PrivateAttr,
-    model_serializer,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 
-from mribench.config.fields import Fraction, Seeds, Slug, SubsetSeeds, Word, Words, ascending, unique
+from mribench.config.fields import Seeds, Slug, SubsetSeeds, Word, unique
 from mribench.config.overrides import Applied
+from mribench.config.parts import Arm, Defaults, InvarianceSpec, MethodSpec, ReferenceArm, SplitSpec, TaskSpec
 from mribench.config.report import ReportSpec
-from mribench.config.settings import AdaptOptions, Count, Positive, PretrainOptions, PretrainPart
-from mribench.interfaces.options import (
-    DatasetRef,
-    EncoderRef,
-    ObjectiveRef,
-    Options,
-    Profile,
-    SplitRef,
-    TaskRef,
-    ViewsRef,
-)
-from mribench.validation import problem
-
-DEFAULT_SPLIT_RULE = "subject"
-"""The rule of a split without ``by``: the one entry that the harness names."""
-
-ReferenceArm = Literal["scratch", "random-frozen", "identity"]
-"""A row that no method stands behind."""
-Arm = Literal["frozen", "finetune"]
-"""What is done with a pretrained encoder."""
-
-Augment = dict[str, JsonValue]
-
-
-class SplitSpec(SplitRef):
-    """How the subjects of a cohort are divided: ``{by: rule, options…}``."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_yaml(cls, value: object) -> object:
-        if isinstance(value, SplitRef):
-            return {"name": value.name, "options": value.options}
-        if isinstance(value, str):
-            return {"name": value, "options": {}}
-        if not isinstance(value, dict):
-            raise ValueError(
-                f"expected a mapping such as {{train: 0.7, validation: 0.1, test: 0.2}}, got {value!r}"
-            )
-        if "name" in value:
-            raise problem("name", "unknown key", "the split rule is named by 'by'")
-        if not isinstance(value.get("by", ""), str):
-            raise problem("by", f"expected a string, got {value['by']!r}")
-        options = {key: item for key, item in value.items() if key != "by"}
-        return {"name": value.get("by", DEFAULT_SPLIT_RULE), "options": options}
-
-    @model_serializer(mode="plain")
-    def _to_yaml(self) -> dict[str, Any]:
-        return {"by": self.name, **self.options}
-
-
-class Defaults(Options):
-    """What every method inherits; a method that overrides one of these is flagged in the tables."""
-
-    encoder: EncoderRef = Field(description="The encoder; also that of the reference arms.")
-    augment: Augment = Field(
-        default_factory=dict,
-        description="Augmentation options, given to every view generator that takes them.",
-    )
-    pretrain: PretrainPart = Field(
-        default_factory=PretrainPart, description="How every method pretrains its encoder."
-    )
-
-
-class MethodSpec(Options):
-    """A self-supervised method: view generator, objective, and what it overrides of the defaults."""
-
-    views: ViewsRef = Field(description="The view generator.")
-    objective: ObjectiveRef = Field(description="The self-supervised objective.")
-    encoder: EncoderRef | None = Field(None, description="The encoder, in place of the default one.")
-    augment: Augment = Field(
-        default_factory=dict, description="Augmentation options, laid over the default ones."
-    )
-    pretrain: PretrainPart = Field(
-        default_factory=PretrainPart, description="Pretraining options, laid over the default ones."
-    )
-
-
-class TaskSpec(Options):
-    """A downstream task on a cohort."""
-
-    task: TaskRef = Field(description="The task.")
-    data: str = Field(description="The cohort, one of the names under `data`; it needs a split.")
-    train_sequences: Words = Field(description="Sequences to train on, one decoder for each.")
-    test_sequences: Literal["same", "all"] | Words = Field(
-        "same",
-        description="Sequences each decoder is tested on: the one it was trained on; all that a test subject "
-        "of the cohort has, those of `train_sequences` first; or a list.",
-    )
-    fractions: Annotated[list[Fraction], Field(min_length=1), AfterValidator(ascending)] = Field(
-        [1.0], description="Shares of the training subjects, ascending, each above 0."
-    )
-    adapt: AdaptOptions = Field(description="How a decoder is trained and tested.")
-
-    def tested_on(self, train_sequence: str, there: Collection[str]) -> list[str]:
-        """Return the sequences that the decoder trained on ``train_sequence`` is tested on.
-
-        Args:
-            train_sequence: one of ``train_sequences``.
-            there: the sequences that the test subjects have; none while the data are missing.
-        """
-        if self.test_sequences == "same":
-            return [train_sequence]
-        if self.test_sequences == "all":
-            return list(dict.fromkeys([*self.train_sequences, *sorted(there)]))
-        return list(self.test_sequences)
-
-    def all_tested_on(self, there: Collection[str]) -> list[str]:
-        """Return the sequences that any decoder is tested on, in order; ``there`` as in ``tested_on``."""
-        tested = [s for trained_on in self.train_sequences for s in self.tested_on(trained_on, there)]
-        return list(dict.fromkeys(tested))
-
-
-class InvarianceSpec(Options):
-    """How invariant embeddings are to sequence and site, measured on a cohort's test subjects."""
-
-    sequences: Words = Field(description="Sequences whose scans are embedded; two or more to compare.")
-    patch_vox: Count = Field(96, description="Edge of the windows that are embedded, in voxels.")
-    spacing_mm: Positive | None = Field(
-        None, description="Isotropic voxel size of the working grid, in mm; null keeps each image's own."
-    )
+from mribench.config.settings import PretrainOptions
+from mribench.errors import did_you_mean
+from mribench.interfaces.options import DatasetRef, Options, Profile
+from mribench.validation import describe, problem
 
 
 def not_set(names: Sequence[str]) -> str:
@@ -254,32 +130,77 @@ class BenchmarkConfig(Options):
         return ".".join(filter(None, (f"methods.{method}" if is_own else "defaults", part, key)))
 
     @model_validator(mode="after")
-    def _cross_check(self) -> BenchmarkConfig:
-        from mribench.config.checks import cross_check
-
-        cross_check(self)
+    def _check_names(self) -> BenchmarkConfig:
+        _cross_check(self)
         return self
 
 
-def config_digest(config: BenchmarkConfig) -> str:
-    """Return ``settings_digest`` of a benchmark file, defaults included."""
-    return settings_digest(config.model_dump(mode="json"))
+def _cross_check(config: BenchmarkConfig) -> None:
+    """Check names against each other, and that something is to be done.
 
-
-def settings_digest(content: Mapping[str, Any]) -> str:
-    """Return 16 hexadecimal digits of the SHA-256 of the canonical JSON of a config.
-
-    Left out are ``report:``, which is shown and not run, and the ``root`` of each cohort: the same data at
-    another place are the same settings.
-
-    Args:
-        content: a config as JSON, as the manifest of a plan has it.
+    Raises:
+        PydanticCustomError: at the first problem, with its place.
     """
-    settings = {name: value for name, value in content.items() if name not in ("report", "data")}
-    settings["data"] = {name: _without_root(dataset) for name, dataset in content["data"].items()}
-    text = json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    _check_methods(config)
+    if config.measure_defects and config.profile == "as-released" and config.defects is None:
+        raise problem(
+            "measure_defects",
+            "the profile as-released has every defect already",
+            "measure them in 'corrected' or 'paper'",
+        )
+    for name in set(config.measure_defects).intersection(config.defects or ()):
+        raise problem("measure_defects", f"'{name}' is in 'defects' too, so there is nothing to compare")
+    for name in config.splits:
+        if name not in config.data:
+            raise problem(f"splits.{name}", "no such cohort under 'data'", did_you_mean(name, config.data))
+    for name, spec in config.invariance.items():
+        if name not in config.splits:
+            known = f"add splits.{name}" if name in config.data else did_you_mean(name, config.data)
+            raise problem(f"invariance.{name}", "no cohort of this name has a split", known)
+        if len(spec.sequences) < 2:
+            raise problem(
+                f"invariance.{name}.sequences",
+                f"needs two or more to compare, got {spec.sequences[0]} alone",
+                "add the sequences that the embeddings should not depend on",
+            )
+    for name, task in config.tasks.items():
+        place = f"tasks.{name}.data"
+        if task.data not in config.data:
+            raise problem(
+                place, f"no cohort '{task.data}' under 'data'", did_you_mean(task.data, config.data)
+            )
+        if task.data not in config.splits:
+            raise problem(place, f"cohort '{task.data}' has no split", f"add splits.{task.data}")
+    _check_layouts(config)
 
 
-def _without_root(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in dataset.items() if name != "root"}
+def _check_layouts(config: BenchmarkConfig) -> None:
+    """Refuse layouts that show what the benchmark does not have: they would be empty, and nobody knew why."""
+    known = {"methods": [*config.methods, *config.reference_arms], "tasks": [*config.tasks]}
+    for layout, spec in config.report.layouts.items():
+        for field, names in known.items():
+            for name in getattr(spec, field) or ():
+                if name not in names:
+                    place = f"report.layouts.{layout}.{field}"
+                    raise problem(place, f"the benchmark has no '{name}'", did_you_mean(name, names))
+
+
+def _check_methods(config: BenchmarkConfig) -> None:
+    if not config.methods and not config.reference_arms:
+        raise problem("methods", "no method and no reference arm: nothing to run", "add a method")
+    for name, method in config.methods.items():
+        if name in get_args(ReferenceArm):
+            raise problem(f"methods.{name}", "this name is kept for a reference arm", "choose another name")
+        try:
+            pretrain = config.pretrain_of(name)
+        except ValidationError as error:  # each value is valid by itself, so one is missing
+            message, hint = describe(error, PretrainOptions)
+            key, _, sentence = message.partition(": ")
+            raise problem(f"defaults.pretrain.{key}", sentence, hint) from None
+        if pretrain.data not in config.data:
+            own = "data" in method.pretrain.model_fields_set
+            raise problem(
+                f"methods.{name}.pretrain.data" if own else "defaults.pretrain.data",
+                f"no cohort '{pretrain.data}' under 'data'",
+                did_you_mean(pretrain.data, config.data),
+            )

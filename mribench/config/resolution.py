@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from mribench.config.loading import blaming
-from mribench.config.model import BenchmarkConfig, MethodSpec, TaskSpec
+from mribench.config.model import BenchmarkConfig
+from mribench.config.parts import MethodSpec, TaskSpec
 from mribench.config.settings import PretrainOptions
 from mribench.defects import HARNESS, check_defects, known_defects, only_reported
 from mribench.errors import ConfigError
@@ -56,7 +57,8 @@ class ResolvedBenchmark:
         datasets: by the name of the cohort.
         splits: by the name of the cohort.
         reference_encoder: the encoder of the reference arms.
-        defects: the known defects that are switched on, by name.
+        defects: the known defects that are switched on, by name; of the plugins' those that are named or
+            are about empty masks.
         measured: the one of them that is switched on to be measured, or an empty string.
         to_measure: the defects of ``measure_defects``, by name.
     """
@@ -67,7 +69,7 @@ class ResolvedBenchmark:
     datasets: Mapping[str, Resolved]
     splits: Mapping[str, Resolved]
     reference_encoder: Resolved
-    defects: frozenset[str] = frozenset()
+    defects: Mapping[str, Defect] = field(default_factory=dict)
     measured: str = ""
     to_measure: Mapping[str, Defect] = field(default_factory=dict)
 
@@ -83,7 +85,11 @@ class ResolvedBenchmark:
 
     def shown_defects(self) -> dict[str, str]:
         """Return every defect that is switched on anywhere, with its sentence."""
-        found = {name: HARNESS[name][0].summary for name in sorted(self.defects) if name in HARNESS}
+        found = {
+            name: defect.summary
+            for name, defect in sorted(self.defects.items())
+            if name in HARNESS or defect.empty_masks
+        }
         methods = [part for m in self.methods.values() for part in (m.views, m.objective, m.encoder)]
         tasks = [task.task for task in self.tasks.values()]
         tested = {task.spec.data for task in self.tasks.values()}
@@ -115,8 +121,9 @@ def resolve(config: BenchmarkConfig, registry: Registry, measured: str = "") -> 
 def _resolved(config: BenchmarkConfig, registry: Registry, measured: str) -> ResolvedBenchmark:
     start = f"{config.source}: "
     profile = config.profile
-    check_defects(config.defects or (), registry, f"{start}defects")
-    check_defects(config.measure_defects, registry, f"{start}measure_defects")
+    known = known_defects(registry.defects())
+    check_defects(config.defects or (), known, f"{start}defects")
+    check_defects(config.measure_defects, known, f"{start}measure_defects")
     by_name = None if config.defects is None and not measured else {*(config.defects or ()), measured}
     datasets = {name: _dataset(config, registry, name) for name in config.data}
     splits = {
@@ -129,11 +136,15 @@ def _resolved(config: BenchmarkConfig, registry: Registry, measured: str) -> Res
         name: ResolvedTask(registry.resolve(spec.task, f"{start}tasks.{name}.task", profile, by_name), spec)
         for name, spec in config.tasks.items()
     }
-    known = known_defects(registry)
-    active = by_name if by_name is not None else set(HARNESS) if profile == "as-released" else set()
+    if by_name is not None:
+        active = {name: known[name] for name in by_name if name}
+    elif profile == "as-released":
+        active = {name: defect for name, defect in known.items() if name in HARNESS or defect.empty_masks}
+    else:
+        active = {}
     return ResolvedBenchmark(
         config, methods, tasks, datasets, splits, encoder,
-        defects=frozenset(active - {""}), measured=measured,
+        defects=active, measured=measured,
         to_measure={name: known[name] for name in config.measure_defects},
     )  # fmt: skip
 

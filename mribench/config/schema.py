@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import models_json_schema
 
-from mribench.config.model import DEFAULT_SPLIT_RULE, BenchmarkConfig, SplitSpec
+from mribench.config.model import BenchmarkConfig
+from mribench.config.parts import DEFAULT_SPLIT_RULE, SplitSpec
 from mribench.errors import PluginError
 from mribench.interfaces import options
 from mribench.interfaces.options import Component

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
 
 from mribench.data.reading import MapChanges, Progress, Reading, read_cohort
 from mribench.data.twins import SeenImages
@@ -13,14 +12,6 @@ from mribench.data.uses import Use, unmet_needs
 from mribench.errors import DataError, MRIBenchError
 from mribench.interfaces.dataset import Dataset, Exclusion, Subject
 from mribench.interfaces.split import Split, SplitRule
-
-
-@runtime_checkable
-class MadeOfFiles(Protocol):
-    """A dataset that makes itself of files which may be wrong."""
-
-    def check_sources(self, progress: Callable[[int, int], None] | None = None) -> Sequence[str]:
-        """Return one sentence for each file that it cannot be made of; the progress is (done, in all)."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +221,7 @@ def _lacking(people: Sequence[Subject], needed: Iterable[str]) -> tuple[Reason, 
 
 def _of_sources(check: CohortCheck, dataset: Dataset, progress: Progress | None) -> CohortCheck:
     """Look at what a cohort that is not made yet would be made of."""
-    if not (check.read and isinstance(dataset, MadeOfFiles)):
+    if not check.read:
         return check
 
     def tell(done: int, total: int) -> None:

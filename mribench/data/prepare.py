@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mribench.data.head import foreground, zscore
-from mribench.data.inspection import MAPS, inspect_file
+from mribench.data.inspection import inspect_file
 from mribench.data.prepared import Content, Recipe, volume_store
 from mribench.data.uses import label_owner
 from mribench.errors import DataError
@@ -258,9 +258,9 @@ def _digests(scan: Scan, label: str | None = None) -> list[list[Any]] | None:
         files = [(name, 0, path) for name, path in sorted(scan.images.items())]
     else:
         files = [(label, place, path) for place, path in enumerate(scan.labels[label])]
-    repair = scan.sequence == MAPS
     found = [
-        [*role, path.name, inspect_file(path, label is not None, repair).digest] for *role, path in files
+        [*role, path.name, inspect_file(path, label is not None, scan.is_maps).digest]
+        for *role, path in files
     ]
     return found if all(digest for *_, digest in found) else None
 

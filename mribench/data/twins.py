@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mribench.data.inspection import MAPS, inspect_file
+from mribench.data.inspection import inspect_file
 from mribench.interfaces.dataset import Exclusion, Subject
 
 _OTHER_NAME = "the same image under another name: one person is counted twice"
@@ -43,7 +43,7 @@ class SeenImages:
 def _images(person: Subject) -> Iterator[tuple[Path, str]]:
     for scan in person.scans:
         for path in scan.images.values():
-            digest = inspect_file(path, repair=scan.sequence == MAPS).voxels
+            digest = inspect_file(path, repair=scan.is_maps).voxels
             if digest:
                 yield path, digest
 

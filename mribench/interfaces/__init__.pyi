@@ -5,6 +5,11 @@ from .dataset import (
     ScanValues as ScanValues,
     Subject as Subject,
 )
+from .document import (
+    Document as Document,
+    TableSpec as TableSpec,
+    columns_of as columns_of,
+)
 from .encoder import (
     Decoder as Decoder,
     Encoder as Encoder,
@@ -12,6 +17,7 @@ from .encoder import (
 from .entry import (
     KINDS as KINDS,
     Defect as Defect,
+    EmptyMaskPolicy as EmptyMaskPolicy,
     Entry as Entry,
 )
 from .executor import (
@@ -47,6 +53,23 @@ from .split import (
     Split as Split,
     SplitRule as SplitRule,
 )
+from .table import (
+    Cell as Cell,
+    Column as Column,
+    Row as Row,
+    Sentence as Sentence,
+    Table as Table,
+    said as said,
+    text_cell as text_cell,
+)
+from .table_source import (
+    GridSpec as GridSpec,
+    Question as Question,
+    RunResults as RunResults,
+    RunTask as RunTask,
+    ShownMetric as ShownMetric,
+    TableSource as TableSource,
+)
 from .task import (
     Forward as Forward,
     LabelScore as LabelScore,
@@ -62,6 +85,7 @@ from .tracker import (
 )
 from .views import (
     MRISequence as MRISequence,
+    ParameterLabel as ParameterLabel,
     View as View,
     ViewGenerator as ViewGenerator,
     ViewRequest as ViewRequest,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import pandas as pd
 
 from mribench.interfaces.table import Table
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 Section = Literal[
     "results", "differences", "efficiency", "domains", "transfer", "subjects", "labels", "embeddings",
@@ -35,7 +32,7 @@ Source = TypeVar("Source", contravariant=True)
 _TYPES: Mapping[str, TidyType] = {"float": "float64", "int": "Int64", "bool": "boolean"}
 
 
-def columns_of(model: type[DataclassInstance]) -> TidyColumns:
+def columns_of(model: type[Any]) -> TidyColumns:
     """Return the tidy columns of a dataclass whose fields are numbers and texts."""
     return {each.name: _TYPES.get(str(each.type), "string") for each in fields(model)}
 

@@ -9,7 +9,24 @@ from typing import Any
 from mribench.interfaces.kinds import KINDS
 from mribench.interfaces.options import NoOptions, Options
 
-__all__ = ["KINDS", "Defect", "Entry"]
+__all__ = ["KINDS", "Defect", "EmptyMaskPolicy", "Entry"]
+
+
+@dataclass(frozen=True)
+class EmptyMaskPolicy:
+    """What a score counts where one of its masks is empty, in place of the metric's own penalty.
+
+    Attributes:
+        name: as captions write it.
+        unit: of the metrics that it is about; those in other units count as ever.
+        prediction: what an empty prediction counts, in that unit; None leaves the row out.
+        reference: what an empty reference counts, in that unit; None leaves the row out.
+    """
+
+    name: str
+    unit: str
+    prediction: float | None = None
+    reference: float | None = None
 
 
 @dataclass(frozen=True)
@@ -22,12 +39,14 @@ class Defect:
         source: where it was found.
         metrics: ids of metrics, and those that it puts in their place: such a defect is measured on the same
             predictions, where a task is scored by both.
+        empty_masks: how it counts empty masks: such a defect changes no job, but only the tables.
     """
 
     name: str
     summary: str
     source: str = ""
     metrics: Mapping[str, str] = field(default_factory=dict)
+    empty_masks: EmptyMaskPolicy | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +61,8 @@ class Entry:
             ``(options, resources)``; all others ``(options)``.
         options: the model that validates the options.
         summary: one line for ``mribench list``.
-        defects: what of the ``defects`` option its options model understands (``ProtocolOptions``).
+        defects: what of the ``defects`` option its options model understands (``ProtocolOptions``), and for
+            metrics the ways of counting that are known to be wrong.
     """
 
     kind: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -48,11 +49,32 @@ class View:
     redraws: int = 0
 
 
+@dataclass(frozen=True)
+class ParameterLabel:
+    """How figures write a parameter that a view generator draws, its unit by the end of its name.
+
+    Attributes:
+        word: before the value; neighbours of one word are written together, as in ``TI 700/2500 ms``.
+        acquisition: whether a scanner is set to it; such parameters come first, in the order of their labels.
+        captioned: whether it is written under a view: not what hardly shows in a picture.
+        neutral: the value that leaves the image as it is, and is not written.
+        write: makes the text from the value, in place of word, value and unit; nothing for an empty text.
+    """
+
+    word: str
+    acquisition: bool = False
+    captioned: bool = True
+    neutral: float | None = None
+    write: Callable[[Any], str] | None = None
+
+
 class ViewGenerator(ABC):
     """Makes the views of a batch of subjects; pure given the generators."""
 
     needs: Sequence[str] = ()
     """Names of the maps that it reads, e.g. ``("PD", "R1", "R2s", "MTsat")``; ``R2`` is used where known."""
+    labels: Mapping[str, ParameterLabel] = MappingProxyType({})
+    """How figures write what it draws, by name of the parameter; one without a label is shown by its name."""
 
     def source_vox(self, patch_vox: int) -> int:
         """Return the edge of the crop (voxels) that views of ``patch_vox`` are cut from."""

@@ -1,25 +1,34 @@
-"""What the report must know of a plan, so that it needs neither plugins nor data."""
+"""Makes the manifest of a plan."""
 
 from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from mribench.config import ResolvedBenchmark
-from mribench.defects import only_reported
+from mribench.defects import empty_mask_policy, only_reported
 from mribench.interfaces.dataset import Dataset
+from mribench.interfaces.metric import Metric
 from mribench.interfaces.task import Task
 from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.plan.job import Plan
-from mribench.results import SCHEMA
+from mribench.results.manifest import (
+    Manifest,
+    MeasuredDefect,
+    PlannedCohort,
+    PlannedJob,
+    PlannedMethod,
+    PlannedMetric,
+    PlannedTask,
+    ReportChoice,
+)
 
 
-def manifest(
+def make_manifest(
     resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort], plan: Plan, file: str
-) -> dict[str, Any]:
-    """Return the manifest of a plan as JSON.
+) -> Manifest:
+    """Return the manifest of a plan.
 
     Args:
         resolved: the benchmark.
@@ -28,85 +37,92 @@ def manifest(
         file: name of the benchmark file.
     """
     config = resolved.config
-    return {
-        "schema": SCHEMA,
-        "benchmark": config.benchmark,
-        "file": file,
-        "profile": resolved.label,
-        "defects": _defects(resolved),
-        "variants": [resolved.label_with(name) for name in resolved.variants()],
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "config": config.model_dump(mode="json"),
-        "seeds": list(config.seeds),
-        "methods": [
-            {
-                "name": name,
-                "views": method.views.name,
-                "objective": method.objective.name,
-                "encoder": method.encoder.name,
-                "overrides": list(method.overrides),
-            }
-            for name, method in resolved.methods.items()
-        ],
-        "arms": list(config.arms),
-        "reference_arms": list(config.reference_arms),
-        "tasks": {name: _task(name, resolved, cohorts) for name in resolved.tasks},
-        "cohorts": {name: _cohort(cohort) for name, cohort in cohorts.items()},
-        "report": config.report.model_dump(mode="json"),
-        "jobs": [
-            {
-                "key": job.key,
-                "id": job.id,
-                "kind": job.kind,
-                "cell": dict(job.cell) if job.cell else None,
-                "needs": list(job.needs),
-                "pretrain": job.pretrain,
-            }
-            for job in plan.jobs
-        ],
-    }
+    return Manifest(
+        benchmark=config.benchmark,
+        file=file,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        profiles=(resolved.label,),
+        variants=tuple(resolved.label_with(name) for name in resolved.variants()),
+        shown_defects={resolved.label: resolved.shown_defects()},
+        empty_masks={resolved.label: empty_mask_policy(resolved.defects.values())},
+        measured_defects=tuple(_measured_defects(resolved)),
+        config=config.model_dump(mode="json"),
+        seeds=tuple(config.seeds),
+        methods=tuple(_methods(resolved)),
+        arms=tuple(config.arms),
+        reference_arms=tuple(config.reference_arms),
+        tasks={name: _task(name, resolved, cohorts) for name in resolved.tasks},
+        cohorts={name: _cohort(cohort, resolved) for name, cohort in cohorts.items()},
+        report=ReportChoice.model_validate(config.report.model_dump(mode="json")),
+        jobs=tuple(_jobs(plan)),
+    )
 
 
-def _defects(resolved: ResolvedBenchmark) -> dict[str, Any]:
-    """Return what is switched on, and what is measured, with all that the report must know of it."""
-    return {
-        "shown": resolved.shown_defects(),
-        "measured": {
-            name: {
-                "summary": defect.summary,
-                "metrics": dict(defect.metrics),
-                "profile": None if only_reported(defect) else resolved.label_with(name),
-            }
-            for name, defect in resolved.to_measure.items()
-        },
-    }
+def _measured_defects(resolved: ResolvedBenchmark) -> Iterator[MeasuredDefect]:
+    for name, defect in resolved.to_measure.items():
+        yield MeasuredDefect(
+            name=name,
+            base=resolved.label,
+            summary=defect.summary,
+            metrics=dict(defect.metrics),
+            empty_masks=defect.empty_masks,
+            profile=None if only_reported(defect) else resolved.label_with(name),
+        )
 
 
-def _cohort(cohort: Cohort) -> dict[str, Any]:
-    """Return whether people were scanned, and what may be done with their images."""
+def _methods(resolved: ResolvedBenchmark) -> Iterator[PlannedMethod]:
+    for name, method in resolved.methods.items():
+        yield PlannedMethod(
+            name=name,
+            views=method.views.name,
+            objective=method.objective.name,
+            encoder=method.encoder.name,
+            overrides=tuple(method.overrides),
+        )
+
+
+def _cohort(cohort: Cohort, resolved: ResolvedBenchmark) -> PlannedCohort:
     dataset: Dataset = cohort.resolved.make()
-    return {"dataset": cohort.resolved.name, "simulated": dataset.simulated, "licence": dataset.licence}
+    measured = resolved.config.invariance.get(cohort.name)
+    return PlannedCohort(
+        dataset=cohort.resolved.name,
+        simulated=dataset.simulated,
+        licence=dataset.licence,
+        invariance=tuple(measured.sequences) if measured else (),
+    )
 
 
-def _task(name: str, resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> dict[str, Any]:
+def _task(name: str, resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> PlannedTask:
     spec = resolved.tasks[name].spec
     task: Task = resolved.tasks[name].task.make()
-    there = tested_sequences(cohorts[spec.data], task.label)
-    return {
-        "task": resolved.tasks[name].task.name,
-        "dataset": spec.data,
-        "label": task.label,
-        "fractions": list(spec.fractions),
-        "train_sequences": list(spec.train_sequences),
-        "test_sequences": spec.all_tested_on(there),
-        "sites": list(cohorts[spec.data].sites),
-        "metrics": [
-            {
-                "id": metric.id,
-                "unit": metric.unit,
-                "higher_is_better": metric.higher_is_better,
-                "value_range": [bound if math.isfinite(bound) else None for bound in metric.value_range],
-            }
-            for metric in task.metrics
-        ],
-    }
+    cohort = cohorts[spec.data]
+    return PlannedTask(
+        task=resolved.tasks[name].task.name,
+        dataset=spec.data,
+        label=task.label,
+        fractions=tuple(spec.fractions),
+        train_sequences=tuple(spec.train_sequences),
+        test_sequences=tuple(spec.all_tested_on(tested_sequences(cohort, task.label))),
+        sites=cohort.sites,
+        metrics=tuple(_metric(metric) for metric in task.metrics),
+    )
+
+
+def _metric(metric: Metric) -> PlannedMetric:
+    low, high = (bound if math.isfinite(bound) else None for bound in metric.value_range)
+    return PlannedMetric(
+        id=metric.id, unit=metric.unit, higher_is_better=metric.higher_is_better, value_range=(low, high)
+    )
+
+
+def _jobs(plan: Plan) -> Iterator[PlannedJob]:
+    for job in plan.jobs:
+        yield PlannedJob(
+            key=job.key,
+            id=job.id,
+            kind=job.kind,
+            needs=job.needs,
+            pretrain=job.pretrain,
+            adapt=next((need for need in job.needs if need != job.pretrain), None),
+            cell=job.cell,
+        )

@@ -88,7 +88,7 @@ def taken_names(tasks: Sequence[str], sources: Sequence[TableSource] = ()) -> li
 
 def specs_of(material: Material) -> dict[str, Spec]:
     """Return the tables that some results can make, by name: built in, of plugins, of the benchmark file."""
-    tasks = list(material.run.manifest["tasks"])
+    tasks = list(material.run.manifest.tasks)
     taken_names(tasks, material.sources)
     grids = declared_grids(material.run)
     specs = [*BUILT_IN, *_of_plugins(tasks, material.sources), *map(_spec_of_grid, grids)]

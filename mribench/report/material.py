@@ -13,7 +13,7 @@ import pandas as pd
 from mribench.interfaces.table import Sentence
 from mribench.interfaces.table_source import Question, RunTask, ShownMetric, TableSource
 from mribench.report.looks import Look, looks
-from mribench.report.tables.captions import claim
+from mribench.report.sentences import claim
 from mribench.results.cells import (
     LEADERBOARD,
     cell_frame,
@@ -29,7 +29,7 @@ from mribench.results.cells import (
     values_of,
 )
 from mribench.results.load import RunData
-from mribench.results.merged import profile_sentence, profiles_shown
+from mribench.results.merged import profile_sentence
 from mribench.statistics.ranges import UNBOUNDED, Range
 from mribench.statistics.scores import estimates_of
 
@@ -86,20 +86,20 @@ class Material:
     @property
     def benchmark(self) -> str:
         """Name of the benchmark."""
-        return str(self.run.manifest["benchmark"])
+        return self.run.manifest.benchmark
 
     @functools.cached_property
     def tasks(self) -> dict[str, RunTask]:
         """The tasks by name, in the order of the benchmark file."""
-        cohorts = self.run.manifest.get("config", {}).get("data", {})
+        cohorts = self.run.manifest.cohorts
         return {
-            name: RunTask(task.get("task", ""), cohorts.get(task.get("dataset"), {}).get("name", ""))
-            for name, task in self.run.manifest["tasks"].items()
+            name: RunTask(task.task, cohorts[task.dataset].dataset)
+            for name, task in self.run.manifest.tasks.items()
         }
 
     @functools.cached_property
     def _metrics(self) -> dict[tuple[str, str], ShownMetric]:
-        known: list[Any] = list(metric_frame(self.run.manifest).itertuples(index=False))
+        known: list[Any] = list(metric_frame(self.run.manifest.tasks).itertuples(index=False))
         return {(one.task, one.metric): shown_metric(one) for one in known}
 
     def metric(self, task: str, metric: str) -> ShownMetric:
@@ -112,12 +112,12 @@ class Material:
 
     def with_cohort(self, cells: pd.DataFrame) -> pd.DataFrame:
         """Return cells with the cohort of their task in the column ``dataset``."""
-        cohorts = {task: spec.get("dataset") for task, spec in self.run.manifest["tasks"].items()}
+        cohorts = {task: planned.dataset for task, planned in self.run.manifest.tasks.items()}
         return cells.assign(dataset=cells["task"].map(cohorts))
 
     def profile_sentence(self) -> Sentence:
         """Return which profiles the rows are of, and the known defects that those reproduce."""
-        return Sentence(profile_sentence(profiles_shown(self.run.manifest)))
+        return Sentence(profile_sentence(self.run.manifest.defects_by_profile()))
 
     @functools.cached_property
     def in_domain(self) -> pd.DataFrame:
@@ -154,7 +154,7 @@ class Material:
     def looks(self) -> dict[str, Look]:
         """Colour and marker of each row."""
         cells = self.run.cells
-        references = set(self.run.manifest["reference_arms"])
+        references = set(self.run.manifest.reference_arms)
         known = dict(zip(row_labels(cells, self.run.manifest), cells["method"], strict=True))
         trained = [row for row in self.rows if known.get(row) not in references]
         return looks(trained, [row for row in self.rows if row not in trained])
@@ -163,9 +163,9 @@ class Material:
     def panels(self) -> list[Panel]:
         """Tasks and metrics at their largest fraction, as the benchmark file has them."""
         found = []
-        for task, spec in self.run.manifest["tasks"].items():
-            largest = max(spec["fractions"], default=math.nan)
-            rows = metric_frame({"tasks": {task: spec}})
+        for task, spec in self.run.manifest.tasks.items():
+            largest = max(spec.fractions, default=math.nan)
+            rows = metric_frame({task: spec})
             found += [_panel(cell, largest) for cell in rows.itertuples(index=False)]
         return found
 

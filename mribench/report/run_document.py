@@ -14,7 +14,6 @@ from mribench.report.catalogue import chosen
 from mribench.report.material import Material
 from mribench.report.tables.captions import versions_of
 from mribench.report.tables.flags import BUDGET, CHANGED, COLLAPSED, FEW_VIEWS, ODD, flags
-from mribench.results.merged import profiles_shown
 from mribench.statistics.scores import ESTIMATE_COLUMNS
 
 SCHEMA = 1
@@ -55,7 +54,7 @@ def run_document(material: Material, tables: Sequence[str]) -> Document[Material
     Raises:
         MRIBenchError: for an unknown table.
     """
-    specs = chosen(material, tables or material.run.manifest["report"]["tables"])
+    specs = chosen(material, tables or material.run.manifest.report.tables)
     return Document(
         title=material.benchmark,
         source=material,
@@ -81,10 +80,10 @@ def _about(material: Material) -> dict[str, Any]:
     run = material.run
     return {
         "schema": SCHEMA,
-        "benchmark": run.manifest["benchmark"],
-        "profiles": run.manifest["profiles"],
-        "defects": profiles_shown(run.manifest),
-        "seeds": run.manifest["seeds"],
+        "benchmark": run.manifest.benchmark,
+        "profiles": run.manifest.profiles,
+        "defects": run.manifest.defects_by_profile(),
+        "seeds": run.manifest.seeds,
         "superseded": run.superseded,
         "mixed": list(run.mixed),
         "versions": versions_of(run),

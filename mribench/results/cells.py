@@ -5,19 +5,21 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.interfaces.table_source import PLACE, Question, ShownMetric
 from mribench.results.load import RunData
+from mribench.results.manifest import Manifest, PlannedTask
 from mribench.results.merged import policy_of
 from mribench.statistics.marking import compared
 from mribench.statistics import subject_means
 from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf
-from mribench.statistics.scores import ESTIMATE_COLUMNS, Policy, estimates_of
+from mribench.statistics.scores import ESTIMATE_COLUMNS, estimates_of
 
 _TRAINING = ("fraction", "train_sequence")
 _FAILURES = ["failure_share", "failure_low", "failure_high"]
@@ -46,9 +48,9 @@ def range_of(value_range: object) -> Range:
     return (-math.inf if low is None else float(low), math.inf if high is None else float(high))
 
 
-def ranges(manifest: dict[str, Any]) -> RangeOf:
+def ranges(manifest: Manifest) -> RangeOf:
     """Return what gives the value range of a group of scores, by its ``task`` and ``metric``."""
-    known = metric_frame(manifest)
+    known = metric_frame(manifest.tasks)
     places = zip(known["task"], known["metric"], strict=True)
     found = {place: range_of(each) for place, each in zip(places, known["value_range"], strict=True)}
     return lambda head: found.get((head["task"], head["metric"]), UNBOUNDED)
@@ -73,12 +75,12 @@ def shown_metric(cell: Any) -> ShownMetric:
     return ShownMetric(metric_label(cell), unit, scale, digits)
 
 
-def row_labels(frame: pd.DataFrame, manifest: dict[str, Any]) -> pd.Series:
+def row_labels(frame: pd.DataFrame, manifest: Manifest) -> pd.Series:
     """Return the label of each row: the method, its arm unless frozen, its profile where several are."""
     keys = ["method", "arm", "profile"]
     number = frame.groupby(keys, dropna=False, sort=False, observed=True).ngroup().to_numpy()
     each = frame.loc[~pd.Series(number).duplicated().to_numpy(), keys]
-    labels = [_label(*names, several=len(manifest["profiles"]) > 1) for names in each.itertuples(index=False)]
+    labels = [_label(*names, several=len(manifest.profiles) > 1) for names in each.itertuples(index=False)]
     return pd.Series(pd.Series(labels, dtype="str").to_numpy(dtype=object)[number], frame.index, dtype="str")
 
 
@@ -126,24 +128,24 @@ def _cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     keys = ["profile", *question.keys]
     frame = compared(frame, keys, of_trained, run.marking, ranges(run.manifest))
     # a score of an image has no mask that could be empty
-    images = [name for name, task in run.manifest["tasks"].items() if task.get("label", "") is None]
+    images = [name for name, task in run.manifest.tasks.items() if task.label is None]
     frame.loc[frame["task"].isin(images), _FAILURES] = math.nan
     return _ordered(frame, run)
 
 
-def selected(frame: pd.DataFrame, manifest: dict[str, Any], question: Question) -> pd.DataFrame:
+def selected(frame: pd.DataFrame, manifest: Manifest, question: Question) -> pd.DataFrame:
     """Return the cells or scores that a question is about, with their labels in the column ``row``."""
     keep = np.ones(len(frame), dtype=bool)
-    tasks = manifest["tasks"]
+    tasks = manifest.tasks
     if question.in_domain:
         keep &= _any(
-            frame["task"].eq(name) & frame["test_site"].eq(task["sites"][0])
+            frame["task"].eq(name) & frame["test_site"].eq(task.sites[0])
             for name, task in tasks.items()
-            if task["sites"]
+            if task.sites
         )
     if question.own_sequence:
         untrained = frame["train_sequence"].isna() & _any(
-            frame["task"].eq(name) & frame["test_sequence"].isin(task["train_sequences"])
+            frame["task"].eq(name) & frame["test_sequence"].isin(task.train_sequences)
             for name, task in tasks.items()
         )
         own = _any(
@@ -177,7 +179,7 @@ def _part(
         jobs_waiting=("waiting", "sum"),
         blame=("blame", _unique),
     )
-    cells = progress.reset_index().merge(metric_frame(run.manifest), on="task")
+    cells = progress.reset_index().merge(metric_frame(run.manifest.tasks), on="task")
     by += ["metric"]
     means = values_of(run, scores, by, question)
     return cells.merge(estimates_of(means, by, ranges(run.manifest)), on=by, how="left"), means
@@ -201,31 +203,33 @@ def values_of(
     return pd.concat(parts, ignore_index=True)
 
 
-def by_policy(run: RunData, scores: pd.DataFrame) -> Iterator[tuple[Policy, pd.DataFrame]]:
+def by_policy(run: RunData, scores: pd.DataFrame) -> Iterator[tuple[EmptyMaskPolicy | None, pd.DataFrame]]:
     """Yield the rows of each policy on empty masks; nothing of the first policy where there are no rows.
 
     Labels of rows carry the profile where there are several: no group is of two policies.
     """
-    profiles: dict[Policy, list[str]] = {}
+    profiles: dict[EmptyMaskPolicy | None, list[str]] = {}
     for profile in scores["profile"].unique():
         profiles.setdefault(policy_of(run.manifest, profile), []).append(profile)
     for policy, names in profiles.items():
         yield policy, scores if len(profiles) == 1 else scores[scores["profile"].isin(names)]
     if not profiles:
-        yield "penalty", scores
+        yield None, scores
 
 
-def metric_frame(manifest: dict[str, Any]) -> pd.DataFrame:
+def metric_frame(tasks: Mapping[str, PlannedTask]) -> pd.DataFrame:
     """Return one row per task and metric, with ``unit``, ``higher_is_better`` and ``value_range``."""
     return pd.DataFrame(
         [
             {
                 "task": name,
-                "metric": metric["id"],
-                **{k: metric.get(k) for k in ("unit", "higher_is_better", "value_range")},
+                "metric": metric.id,
+                "unit": metric.unit,
+                "higher_is_better": metric.higher_is_better,
+                "value_range": metric.value_range,
             }
-            for name, task in manifest["tasks"].items()
-            for metric in task["metrics"]
+            for name, task in tasks.items()
+            for metric in task.metrics
         ],
         columns=["task", "metric", "unit", "higher_is_better", "value_range"],
     )
@@ -235,10 +239,10 @@ def _unique(names: pd.Series) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _everywhere(cells: pd.DataFrame, manifest: dict[str, Any], question: Question) -> pd.DataFrame:
+def _everywhere(cells: pd.DataFrame, manifest: Manifest, question: Question) -> pd.DataFrame:
     """Repeat the cells of untrained rows for every fraction, and give them a training sequence."""
     fractions = pd.DataFrame(
-        [(name, fraction) for name, task in manifest["tasks"].items() for fraction in task["fractions"]],
+        [(name, fraction) for name, task in manifest.tasks.items() for fraction in task.fractions],
         columns=["task", "fraction"],
     )
     cells = cells.merge(fractions, on="task")
@@ -276,14 +280,14 @@ def cell_statuses(frame: pd.DataFrame) -> pd.Series:
 def _ordered(frame: pd.DataFrame, run: RunData) -> pd.DataFrame:
     """Sort as the benchmark file has it: methods, arms, references; tasks, fractions, sites, sequences."""
     manifest = run.manifest
-    tasks = manifest["tasks"]
+    tasks = manifest.tasks
     frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, *PLACE])))
     places = {
         "task": list(tasks),
-        "test_site": [site for task in tasks.values() for site in task["sites"]],
-        "train_sequence": [*(s for task in tasks.values() for s in task["train_sequences"]), ANY],
-        "test_sequence": [s for task in tasks.values() for s in task["test_sequences"]],
-        "metric": [metric["id"] for task in tasks.values() for metric in task["metrics"]],
+        "test_site": [site for task in tasks.values() for site in task.sites],
+        "train_sequence": [*(s for task in tasks.values() for s in task.train_sequences), ANY],
+        "test_sequence": [s for task in tasks.values() for s in task.test_sequences],
+        "metric": [metric.id for task in tasks.values() for metric in task.metrics],
     }
     ranks = pd.DataFrame({name: _ranks(frame[name], known) for name, known in places.items()})
     ranks["fraction"] = frame["fraction"]
@@ -293,10 +297,10 @@ def _ordered(frame: pd.DataFrame, run: RunData) -> pd.DataFrame:
     return frame.loc[order].reset_index(drop=True)
 
 
-def row_order(frame: pd.DataFrame, manifest: dict[str, Any]) -> pd.Series:
+def row_order(frame: pd.DataFrame, manifest: Manifest) -> pd.Series:
     """Return the place of each row by method, then arm, as the benchmark file has them."""
-    methods = [*(method["name"] for method in manifest["methods"]), *manifest["reference_arms"]]
-    arm = _ranks(frame["arm"], [*manifest["arms"], *manifest["reference_arms"]])
+    methods = [*(method.name for method in manifest.methods), *manifest.reference_arms]
+    arm = _ranks(frame["arm"], [*manifest.arms, *manifest.reference_arms])
     return _ranks(frame["method"], methods) * (arm.max() + 1) + arm
 
 

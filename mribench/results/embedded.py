@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import pandas as pd
 
+from mribench.results.manifest import PlannedJob
 from mribench.results.records import EMBEDDED_COLUMNS
 
 IDENTITY = ["benchmark", "profile", "method", "arm", "dataset", "seed"]
@@ -14,7 +14,7 @@ IDENTITY = ["benchmark", "profile", "method", "arm", "dataset", "seed"]
 
 
 def planned_embeds(
-    planned: Iterable[Mapping[str, Any]],
+    planned: Iterable[PlannedJob],
     status: Mapping[str, str],
     blame: Mapping[str, str],
     finished: Callable[[str], str],
@@ -33,14 +33,14 @@ def planned_embeds(
     """
     rows = [
         {
-            **job["cell"],
-            "key": job["key"],
-            "pretrain": job["pretrain"],
-            "state": status.get(job["key"], "todo"),
-            "blame": blame.get(job["key"], ""),
+            **dict(job.cell),
+            "key": job.key,
+            "pretrain": job.pretrain,
+            "state": status.get(job.key or "", "todo"),
+            "blame": blame.get(job.key or "", ""),
         }
         for job in planned
-        if job["kind"] == "embed"
+        if job.cell and job.kind == "embed"
     ]
     frame = pd.DataFrame(rows, columns=[*EMBEDDED_COLUMNS, "key", "pretrain", "state", "blame"])
     frame = frame.drop_duplicates([*IDENTITY, "key"], keep="last", ignore_index=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +23,11 @@ from mribench.results.digests import of_one_split
 from mribench.results.embedded import planned_embeds
 from mribench.wording import one_line
 from mribench.results.label_subsets import of_one_choice
+from mribench.results.manifest import Manifest, PlannedJob, read_manifest
 from mribench.results.merged import merge
 from mribench.statistics.marking import Marking
 from mribench.results.reading import read_rows, read_scores
-from mribench.results import SCHEMA, Store, read_json
+from mribench.results import Store, read_json
 
 DESCRIPTION = ("views", "objective", "encoder", "n_train_subjects")
 IDENTITY = [name for name in CELL_COLUMNS if name not in DESCRIPTION]
@@ -58,7 +58,7 @@ class RunData:
         known: what was computed from all that, so that several tables share it.
     """
 
-    manifest: dict[str, Any]
+    manifest: Manifest
     scores: pd.DataFrame
     jobs: pd.DataFrame
     cells: pd.DataFrame
@@ -95,16 +95,16 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
     store = Store(directory)
     store.check()
     manifests = read_manifests(directory, digest)
-    planned = [job for manifest in manifests for job in manifest["jobs"]]
-    statuses = {key: store.status(key) for key in {job["key"] for job in planned if job["key"]}}
+    manifest = merge(manifests)
+    planned = manifest.jobs
+    statuses = {key: store.status(key) for key in {job.key for job in planned if job.key}}
     status, blame = _blocked(planned, {key: found.state for key, found in statuses.items()})
     cells, superseded, mixed = _newest(_cells(planned, status, blame), directory, len(manifests) > 1)
     done = {key for key, state in status.items() if state == "done"}
-    manifest = merge(manifests)
-    varied = cells["profile"].isin(manifest["variants"])
+    varied = cells["profile"].isin(manifest.variants)
     finished = cells["key"].isin(done)
     shown, of_variants = cells[finished & ~varied], cells[finished & varied]
-    trained = [job["key"] for job in planned if job["key"] in done and job["kind"] != "evaluate"]
+    trained = [job.key for job in planned if job.key in done and job.kind != "evaluate"]
     embeds = planned_embeds(planned, status, blame, lambda key: _finished(directory, key))
     embedded = [key for key in embeds.loc[~embeds["superseded"], "key"].dropna() if key in done]
     jobs = directory / "jobs"
@@ -114,9 +114,7 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
         jobs=_job_rows(jobs, dict.fromkeys(trained), shown["key"]),
         cells=cells[~varied].reset_index(drop=True),
         status=status,
-        reasons={
-            job["id"]: one_line(statuses[job["key"]].reason) for job in planned if job["key"] in statuses
-        },
+        reasons={job.id: one_line(statuses[job.key].reason) for job in planned if job.key in statuses},
         superseded=superseded,
         mixed=mixed,
         invariance=read_rows(jobs, embedded, "invariance.parquet", INVARIANCE_SCHEMA),
@@ -133,14 +131,14 @@ def _job_rows(jobs: Path, trained: Iterable[str], evaluated: Iterable[str]) -> p
     return pd.concat([first, last.reindex(columns=JOB_SCHEMA.names)], ignore_index=True)
 
 
-def read_manifests(directory: Path, digest: str | None = None) -> list[dict[str, Any]]:
+def read_manifests(directory: Path, digest: str | None = None) -> list[Manifest]:
     """Return the manifests of a benchmark's plans, or of one of them, oldest first.
 
     Raises:
         StoreError: as ``load_run``.
     """
-    manifests = [_manifest(path) for path in _plans(directory, digest)]
-    return sorted(manifests, key=lambda manifest: str(manifest["created"]))
+    manifests = [read_manifest(path) for path in _plans(directory, digest)]
+    return sorted(manifests, key=lambda manifest: manifest.created)
 
 
 def _plans(directory: Path, digest: str | None) -> list[Path]:
@@ -160,53 +158,37 @@ def _plans(directory: Path, digest: str | None) -> list[Path]:
     return paths
 
 
-def _manifest(path: Path) -> dict[str, Any]:
-    manifest = read_json(path)
-    found = manifest.get("schema") if isinstance(manifest, dict) else None
-    if found != SCHEMA:
-        version = json.dumps(found)[:_MAX_VERSION]
-        raise StoreError(
-            f"{path} is of schema version {version}, this mribench reads {SCHEMA}",
-            "use the mribench that wrote it, or run the benchmark again into another --results",
-        )
-    if not manifest.keys() >= _MANIFEST or not isinstance(manifest["jobs"], list):
-        raise StoreError(f"{path} is not the manifest of a plan", "delete it and run the benchmark again")
-    return dict(manifest)
-
-
-_MAX_VERSION = 40  # characters, as messages show it
-_MANIFEST = {"benchmark", "profile", "created", "seeds", "methods", "tasks", "report", "jobs"}
-
-
 def _blocked(
-    planned: Sequence[Mapping[str, Any]], states: Mapping[str, str]
+    planned: Sequence[PlannedJob], states: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the states, and the id of the job to blame; who waits for a failed job is failed itself."""
     found = dict(states)
     blame: dict[str, str] = {}
     for job in planned:  # dependencies come first
-        if found.get(job["key"]) == "failed":
-            blame.setdefault(job["key"], job["id"])
-        culprits = [need for need in job["needs"] if found.get(need) == "failed"]
-        if culprits and found.get(job["key"]) in ("todo", "interrupted"):
-            found[job["key"]], blame[job["key"]] = "failed", blame[culprits[0]]
+        if job.key is None:
+            continue
+        if found[job.key] == "failed":
+            blame.setdefault(job.key, job.id)
+        culprits = [need for need in job.needs if found.get(need) == "failed"]
+        if culprits and found[job.key] in ("todo", "interrupted"):
+            found[job.key], blame[job.key] = "failed", blame[culprits[0]]
     return found, blame
 
 
 def _cells(
-    planned: Sequence[Mapping[str, Any]], status: Mapping[str, str], blame: Mapping[str, str]
+    planned: Sequence[PlannedJob], status: Mapping[str, str], blame: Mapping[str, str]
 ) -> pd.DataFrame:
     rows = [
         {
-            **job["cell"],
-            "key": job["key"],
-            "adapt": next((need for need in job["needs"] if need != job["pretrain"]), None),
-            "pretrain": job["pretrain"],
-            "state": status.get(job["key"], "todo"),
-            "blame": blame.get(job["key"], ""),
+            **dict(job.cell),
+            "key": job.key,
+            "adapt": job.adapt,
+            "pretrain": job.pretrain,
+            "state": status.get(job.key or "", "todo"),
+            "blame": blame.get(job.key or "", ""),
         }
         for job in planned
-        if job["kind"] == "evaluate"
+        if job.cell and job.kind == "evaluate"
     ]
     frame = pd.DataFrame(rows, columns=[*CELL_COLUMNS, "key", "adapt", "pretrain", "state", "blame"])
     types = pa.schema(CELL_COLUMNS).empty_table().to_pandas().dtypes.to_dict()

@@ -3,74 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TypeVar
 
-from mribench.defects import DROPPED_FAILURES, FIXED_PENALTY
-from mribench.statistics.scores import Policy
+from mribench.interfaces.entry import EmptyMaskPolicy
+from mribench.results.manifest import Manifest, PlannedTask, ReportChoice
 
-_LISTS = ("seeds", "arms", "reference_arms")
-_TASK_LISTS = ("fractions", "train_sequences", "test_sequences", "sites")
+Item = TypeVar("Item")
 
 
-def merge(manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return one manifest for several, oldest first; where they differ, the newest describes.
-
-    Beside what a manifest has: ``profiles`` lists the profiles of all; ``shown_defects`` has, by profile, the
-    known defects that it reproduces with their sentences; ``measured_defects`` lists those to be measured,
-    each a mapping with ``name``, ``summary``, ``metrics``, ``profile`` (label of the rows that show it, null
-    when it changes the report only) and ``base`` (that of the rows without it). ``variants`` are the labels
-    of rows that stand in no other table.
-    """
+def merge(manifests: Sequence[Manifest]) -> Manifest:
+    """Return one manifest for several, oldest first; where they differ, the newest describes."""
     newest = manifests[-1]
-    merged = {
-        **newest,
-        **{name: _union(manifest[name] for manifest in manifests) for name in _LISTS},
-        "profiles": _union([manifest["profile"]] for manifest in manifests),
-        "shown_defects": {m["profile"]: dict(m.get("defects", {}).get("shown", {})) for m in manifests},
-        "measured_defects": _by_name(
-            map(_measured, manifests), lambda defect: (defect["base"], defect["name"])
-        ),
-        "variants": [
-            label
-            for label in _union(manifest.get("variants", ()) for manifest in manifests)
-            if label not in {manifest["profile"] for manifest in manifests}
-        ],
-        "methods": _by_name((m["methods"] for m in manifests), lambda method: method["name"]),
-        "tasks": {},
-        "cohorts": {name: about for m in manifests for name, about in m.get("cohorts", {}).items()},
-        "report": {
-            "examples": all(manifest["report"].get("examples", True) for manifest in manifests),
-            "tables": _union(manifest["report"]["tables"] for manifest in manifests),
-            "layouts": {
-                name: layout
-                for manifest in manifests
-                for name, layout in manifest["report"].get("layouts", {}).items()
-            },
-        },
-    }
+    profiles = _union(each.profiles for each in manifests)
+    return newest.model_copy(
+        update={
+            "profiles": profiles,
+            "variants": tuple(
+                label for label in _union(each.variants for each in manifests) if label not in profiles
+            ),
+            "shown_defects": _newest_of(each.shown_defects for each in manifests),
+            "empty_masks": _newest_of(each.empty_masks for each in manifests),
+            "measured_defects": _newest(
+                (each.measured_defects for each in manifests), lambda defect: (defect.base, defect.name)
+            ),
+            "seeds": _union(each.seeds for each in manifests),
+            "methods": _newest((each.methods for each in manifests), lambda method: method.name),
+            "arms": _union(each.arms for each in manifests),
+            "reference_arms": _union(each.reference_arms for each in manifests),
+            "tasks": _merged_tasks(manifests),
+            "cohorts": _newest_of(each.cohorts for each in manifests),
+            "report": ReportChoice(
+                tables=_union(each.report.tables for each in manifests),
+                layouts=_newest_of(each.report.layouts for each in manifests),
+                examples=all(each.report.examples for each in manifests),
+            ),
+            "jobs": tuple(job for each in manifests for job in each.jobs),
+        }
+    )
+
+
+def _merged_tasks(manifests: Iterable[Manifest]) -> dict[str, PlannedTask]:
+    merged: dict[str, PlannedTask] = {}
     for manifest in manifests:
-        for name, task in manifest["tasks"].items():
-            merged["tasks"][name] = _merged_task(merged["tasks"].get(name), task)
+        for name, task in manifest.tasks.items():
+            merged[name] = _merged_task(merged[name], task) if name in merged else task
     return merged
 
 
-def shown_as(manifest: dict[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a manifest with another ``report:`` part, in the benchmark file that it holds too.
+def _merged_task(older: PlannedTask, newer: PlannedTask) -> PlannedTask:
+    return newer.model_copy(
+        update={
+            "fractions": tuple(sorted({*older.fractions, *newer.fractions})),
+            "train_sequences": _union([older.train_sequences, newer.train_sequences]),
+            "test_sequences": _union([older.test_sequences, newer.test_sequences]),
+            "sites": _union([older.sites, newer.sites]),
+            "metrics": _newest([older.metrics, newer.metrics], lambda metric: metric.id),
+        }
+    )
 
-    Args:
-        manifest: of a plan, or of several merged.
-        report: the part as JSON: ``tables``, and ``layouts`` by name.
-    """
-    config = {"config": {**manifest["config"], "report": report}} if "config" in manifest else {}
-    return {**manifest, **config, "report": report}
+
+def _union(lists: Iterable[Iterable[Item]]) -> tuple[Item, ...]:
+    return tuple(dict.fromkeys(item for items in lists for item in items))
 
 
-def policy_of(manifest: Mapping[str, Any], profile: str) -> Policy:
-    """Return how the rows of a profile are aggregated where a mask is empty."""
-    shown = manifest.get("shown_defects", {}).get(profile, {})
-    if FIXED_PENALTY in shown:
-        return "256mm"
-    return "dropped" if DROPPED_FAILURES in shown else "penalty"
+def _newest(
+    lists: Iterable[Iterable[Item]], identify: Callable[[Item], Hashable]
+) -> tuple[Item, ...]:
+    """Return each item once, the last one of those with one identity in the place of the first."""
+    return tuple({identify(item): item for items in lists for item in items}.values())
+
+
+def _newest_of(mappings: Iterable[dict[str, Item]]) -> dict[str, Item]:
+    return {name: item for mapping in mappings for name, item in mapping.items()}
+
+
+def policy_of(manifest: Manifest, profile: str) -> EmptyMaskPolicy | None:
+    """Return how the rows of a profile count where a mask is empty; None for the metrics' own penalties."""
+    return manifest.empty_masks.get(profile)
 
 
 def profile_sentence(shown: Mapping[str, Collection[str]]) -> str:
@@ -84,32 +93,3 @@ def profile_sentence(shown: Mapping[str, Collection[str]]) -> str:
         for profile, names in shown.items()
     ]
     return f"Profile: {('; ' if any(shown.values()) else ', ').join(texts)}."
-
-
-def profiles_shown(manifest: Mapping[str, Any]) -> dict[str, Collection[str]]:
-    """Return, by profile of a merged manifest, the names of the known defects that it reproduces."""
-    shown = manifest.get("shown_defects", {})
-    return {profile: list(shown.get(profile, ())) for profile in manifest["profiles"]}
-
-
-def _measured(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    found = manifest.get("defects", {}).get("measured", {})
-    return [{**defect, "name": name, "base": manifest["profile"]} for name, defect in found.items()]
-
-
-def _merged_task(older: dict[str, Any] | None, newer: dict[str, Any]) -> dict[str, Any]:
-    if older is None:
-        return dict(newer)
-    lists = {name: _union([older[name], newer[name]]) for name in _TASK_LISTS}
-    metrics = _by_name([older["metrics"], newer["metrics"]], lambda metric: metric["id"])
-    return {**older, **newer, **lists, "fractions": sorted(lists["fractions"]), "metrics": metrics}
-
-
-def _union(lists: Iterable[Iterable[Any]]) -> list[Any]:
-    return list(dict.fromkeys(item for items in lists for item in items))
-
-
-def _by_name(
-    lists: Iterable[Iterable[dict[str, Any]]], name: Callable[[dict[str, Any]], Hashable]
-) -> list[dict[str, Any]]:
-    return list({name(item): item for items in lists for item in items}.values())

@@ -121,9 +121,9 @@ class Store:
         """Whether a job's results are there."""
         return self.status(key).state == "done"
 
-    def write_plan(self, digest: str, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest of a plan, which the report reads."""
-        write_json(self.root / "plans" / f"{digest}.json", dict(manifest))
+    def plan_path(self, digest: str) -> Path:
+        """Return the file of the manifest of a plan, by the digest of its settings."""
+        return self.root / "plans" / f"{digest}.json"
 
 
 def write_status(directory: Path, status: JobStatus) -> None:

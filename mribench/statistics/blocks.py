@@ -12,6 +12,7 @@ import pandas as pd
 
 from mribench.statistics.difference import ENOUGH_SEEDS, Scope, scope_of
 from mribench.statistics.tables import Scores, aligned
+from mribench.wording import list_some
 
 ALPHA = 0.05
 """Level of both tests."""
@@ -76,8 +77,8 @@ def why_dependent(rests_on: Mapping[Hashable, Collection[Hashable]]) -> str:
     for (first, left), (second, right) in itertools.combinations(sets.items(), 2):
         shared = sorted(map(str, left & right))
         if shared:
-            more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
-            return f"blocks {first} and {second} share {shared[0]}{more}: their ranks are not independent"
+            shared_names = list_some(shared, 1)
+            return f"blocks {first} and {second} share {shared_names}: their ranks are not independent"
     return ""
 
 

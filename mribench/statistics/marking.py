@@ -15,7 +15,8 @@ from mribench.statistics.marks import Mark, mark
 from mribench.statistics.ranges import Range, RangeOf
 from mribench.statistics.scores import estimate, keys as keys_of, numbered
 from mribench.statistics.tables import SEED, SUBJECT, SeedSubjectTable, complete, split_tables
-from mribench.statistics.ties import ALPHA, judged
+from mribench.statistics.ties import ALPHA, judge_family
+from mribench.wording import list_some
 
 Marking = Literal["ties", "paper", "none"]
 """``ties``: from five seeds on the best and all not separated from it, with fewer plain marks; ``paper``:
@@ -101,7 +102,7 @@ def _family(
     higher = bool(cells["higher_is_better"].iloc[0])
     seeds, subjects = next(iter(tables.values())).values.shape
     if tested and seeds >= ENOUGH_SEEDS and subjects > 1:
-        found = judged(tables, higher_is_better=higher)
+        found = judge_family(tables, higher_is_better=higher)
         if found.style == TESTED:
             marked = dict(zip(found.names, found.marks, strict=True))
             return TESTED, [marked.get(row, "none") for row in cells["row"]]
@@ -123,8 +124,7 @@ def out_sentence(frame: pd.DataFrame) -> str:
     names = [name for name in ("task", "label", "metric") if name in out]
     places = out[names].astype(str).agg(", ".join, axis=1)
     texts = dict.fromkeys(out["row"].astype(str) + " (" + places + ": " + out["out"] + ")")
-    more = f"; and {len(texts) - _MOST_OUT} more" if len(texts) > _MOST_OUT else ""
-    return f"Not compared, for what they lack and others have: {'; '.join(list(texts)[:_MOST_OUT])}{more}."
+    return f"Not compared, for what they lack and others have: {list_some(list(texts), _MOST_OUT, '; ')}."
 
 
 def _by_cell(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.statistics.failures import Parts, parts_of
 from mribench.statistics.intervals import crossed_interval
 from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf, unbounded
@@ -17,12 +18,6 @@ from mribench.statistics.tables import UNTRAINED, VALUE, SeedSubjectTable, compl
 
 _COUNTS = ("n_rows", "n_failed", "n_empty", "n_both_empty")
 _ONE_EMPTY = ("pred-empty", "ref-empty")
-
-Policy = Literal["penalty", "dropped", "256mm"]
-"""What a distance in mm counts where one of the masks is empty: the metric's own penalty; nothing; or
-256 mm for an empty prediction and nothing for an empty reference."""
-FIXED_MM = 256.0
-"""What the released code counts for an empty prediction, whatever the image."""
 
 
 @dataclass(frozen=True)
@@ -69,34 +64,28 @@ _PARTS = [field.name for field in fields(Parts)]
 ESTIMATE_COLUMNS = [field.name for field in fields(Estimate) if field.name not in _PARTS] + _PARTS
 
 
-def counted(scores: pd.DataFrame, policy: Policy = "penalty") -> pd.Series:
+def counted(scores: pd.DataFrame, policy: EmptyMaskPolicy | None = None) -> pd.Series:
     """Return what each row counts under a policy on empty masks; NaN where it is left out.
-
-    The policies other than ``penalty`` are about metrics in mm; other metrics count as ever.
 
     Args:
         scores: rows of ``mribench.results.records.SCORE_SCHEMA``.
-        policy: one of ``Policy``.
-
-    Raises:
-        ValueError: for an unknown policy.
+        policy: what an empty mask counts; None for the metric's own penalty.
     """
-    if policy not in get_args(Policy):
-        raise ValueError(f"expected a policy of {', '.join(get_args(Policy))}, got {policy!r}")
-    if policy == "penalty":
-        return scores["penalty"]
-    in_mm = scores["unit"].eq("mm")
-    value = scores["penalty"].mask(in_mm & scores["status"].isin(_ONE_EMPTY))
-    if policy == "dropped":
+    value = scores["penalty"]
+    if policy is None:
         return value
-    return value.mask(in_mm & scores["status"].eq("pred-empty"), FIXED_MM)
+    in_unit = scores["unit"].eq(policy.unit)
+    counts = {"pred-empty": policy.prediction, "ref-empty": policy.reference}
+    for status, count in counts.items():
+        value = value.mask(in_unit & scores["status"].eq(status), math.nan if count is None else count)
+    return value
 
 
 def subject_means(
     scores: pd.DataFrame,
     by: Sequence[str],
     within: Sequence[str] = (),
-    policy: Policy = "penalty",
+    policy: EmptyMaskPolicy | None = None,
     across: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return one row per group, seed and subject.
@@ -197,7 +186,10 @@ def estimate(means: pd.DataFrame, value_range: Range = UNBOUNDED) -> Estimate:
 
 
 def estimates(
-    scores: pd.DataFrame, by: Sequence[str], within: Sequence[str] = (), policy: Policy = "penalty"
+    scores: pd.DataFrame,
+    by: Sequence[str],
+    within: Sequence[str] = (),
+    policy: EmptyMaskPolicy | None = None,
 ) -> pd.DataFrame:
     """Return one row per group: the columns ``by`` and the fields of ``Estimate``.
 

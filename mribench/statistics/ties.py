@@ -1,20 +1,19 @@
-"""Best, second and ties among the methods of a family: all pairs, Holm's correction."""
+"""Best and second among the methods of a family: all pairs, Holm's correction."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
-from mribench.statistics.difference import DIFFERENCE_COLUMNS, ENOUGH_SEEDS, difference_of
-from mribench.statistics.intervals import LEVEL, crossed_interval, p_value, table_spread
+from mribench.statistics.difference import ENOUGH_SEEDS
+from mribench.statistics.intervals import p_value, table_spread
 from mribench.statistics.marks import Mark, mark
-from mribench.statistics.tables import SeedSubjectTable, aligned_tables, single_table
+from mribench.statistics.tables import SeedSubjectTable, aligned_tables
 
 ALPHA = 0.05
 """Level of the familywise error of the marks."""
@@ -22,79 +21,9 @@ ALPHA = 0.05
 Style = Literal["tested", "paper"]
 """``tested``: bold is the best and all not separated from it. ``paper``: plain best and second, no claim."""
 
-METHOD_COLUMNS = ["row", "mean", "se", "df", "low", "high", "mark", "groups"]
-PAIR_COLUMNS = ["first", "second", *DIFFERENCE_COLUMNS, "p_adjusted", "separated"]
-
 
 @dataclass(frozen=True)
-class Family:
-    """The methods of one place and metric, compared with each other.
-
-    Attributes:
-        methods: one row per method, best first: ``row``, ``mean``, ``se``, ``df``, ``low``, ``high``,
-            ``mark``, ``groups`` (places in ``groups`` below, from 0).
-        pairs: one row per pair: ``first`` and ``second``, the fields of ``Difference``, ``p_adjusted``
-            (Holm) and ``separated``. In style ``paper`` nothing is adjusted (NaN) and nothing separated.
-        groups: tie groups, best first: the largest sets of methods no two of which are separated.
-        style: which marks these are.
-        left_out: methods without any score.
-        description: what was compared, in a sentence for a caption.
-    """
-
-    methods: pd.DataFrame
-    pairs: pd.DataFrame
-    groups: tuple[tuple[str, ...], ...]
-    style: Style
-    left_out: tuple[str, ...]
-    description: str
-
-
-def compare_family(
-    groups: Mapping[str, pd.DataFrame], *, higher_is_better: bool, name: str = "", alpha: float = ALPHA
-) -> Family:
-    """Compare all methods of a family on the seeds and subjects that all of them have.
-
-    From five seeds on the marks are tested and their familywise error is ``alpha``; below, they are the
-    paper's and claim nothing.
-
-    Args:
-        groups: rows of ``subject_means`` by method, of one place and metric.
-        higher_is_better: the direction of the metric.
-        name: what the family is, for the description, such as ``tissue, 10 %, dice``.
-        alpha: level of the familywise error.
-    """
-    tables = {row: single_table(group) for row, group in groups.items()}
-    found = judged(tables, higher_is_better=higher_is_better, alpha=alpha)
-    names, cube = found.names, found.cube
-    _, n_seeds, n_subjects = cube.shape
-    pairs = _pairs(names, cube, found.n_missing_pairs)
-    pairs["p_adjusted"] = found.p_adjusted
-    pairs["separated"] = found.p_adjusted < alpha
-    ties = tie_groups(found.separated) if found.style == "tested" else ()
-    methods = pd.DataFrame(
-        [
-            {
-                "row": names[k],
-                **{field: getattr(interval, field) for field in ("mean", "se", "df", "low", "high")},
-                "mark": found.marks[k],
-                "groups": tuple(place for place, members in enumerate(ties) if k in members),
-            }
-            for k, interval in enumerate(crossed_interval(table, LEVEL) for table in cube)
-        ],
-        columns=METHOD_COLUMNS,
-    )
-    return Family(
-        methods=methods,
-        pairs=pairs[PAIR_COLUMNS],
-        groups=tuple(tuple(names[k] for k in members) for members in ties),
-        style=found.style,
-        left_out=tuple(row for row in tables if row not in names),
-        description=_description(name, len(names), n_seeds, n_subjects, alpha, found.style),
-    )
-
-
-@dataclass(frozen=True)
-class Judged:
+class JudgedFamily:
     """The marks of a family, and what they rest on.
 
     Attributes:
@@ -117,8 +46,19 @@ class Judged:
     separated: np.ndarray
 
 
-def judged(tables: Mapping[str, SeedSubjectTable], *, higher_is_better: bool, alpha: float = ALPHA) -> Judged:
-    """Return the marks of a family alone; ``compare_family`` says more and takes longer."""
+def judge_family(
+    tables: Mapping[str, SeedSubjectTable], *, higher_is_better: bool, alpha: float = ALPHA
+) -> JudgedFamily:
+    """Compare all methods of a family on the seeds and subjects that all of them have.
+
+    From five seeds on the marks are tested and their familywise error is ``alpha``; below, they are the
+    paper's and claim nothing.
+
+    Args:
+        tables: the table of each method (``tables.single_table``), in one place and metric.
+        higher_is_better: the direction of the metric.
+        alpha: level of the familywise error.
+    """
     everything = aligned_tables(tables)
     names, cube = everything.names, everything.complete().cube
     n, n_seeds, n_subjects = cube.shape
@@ -139,7 +79,7 @@ def judged(tables: Mapping[str, SeedSubjectTable], *, higher_is_better: bool, al
         else mark(means, higher_is_better=higher_is_better)
     )
     missing = int(np.isnan(everything.cube).any(axis=0).sum())
-    return Judged(names, cube, missing, "tested" if tested else "paper", marks, adjusted, separated)
+    return JudgedFamily(names, cube, missing, "tested" if tested else "paper", marks, adjusted, separated)
 
 
 def _p_values(differences: np.ndarray) -> np.ndarray:
@@ -189,57 +129,5 @@ def claimed_marks(means: Sequence[float], separated: np.ndarray, *, higher_is_be
     return marks
 
 
-def tie_groups(separated: np.ndarray) -> tuple[tuple[int, ...], ...]:
-    """Return the largest sets of methods no two of which are separated, sorted by their members.
-
-    Groups may overlap: A and B, B and C can be tied while A and C are not.
-
-    Args:
-        separated: ``(M, M)``, symmetric.
-    """
-    n = len(separated)
-    neighbours = [{k for k in range(n) if k != i and not separated[i, k]} for i in range(n)]
-    return tuple(sorted(tuple(sorted(group)) for group in _cliques(set(), set(range(n)), set(), neighbours)))
-
-
-def _cliques(
-    group: set[int], candidates: set[int], done: set[int], neighbours: Sequence[set[int]]
-) -> Iterator[set[int]]:
-    """Yield the largest cliques (Bron and Kerbosch 1973, doi:10.1145/362342.362367)."""
-    if not candidates and not done and group:
-        yield group
-    for k in sorted(candidates):
-        yield from _cliques(group | {k}, candidates & neighbours[k], done & neighbours[k], neighbours)
-        candidates, done = candidates - {k}, done | {k}
-
-
-def _pairs(names: Sequence[str], cube: np.ndarray, missing: int) -> pd.DataFrame:
-    """Return the difference of each pair."""
-    rows = [
-        {
-            "first": names[i],
-            "second": names[k],
-            **asdict(difference_of(cube[i] - cube[k], n_missing_pairs=missing)),
-        }
-        for i, k in itertools.combinations(range(len(names)), 2)
-    ]
-    return pd.DataFrame(rows, columns=["first", "second", *DIFFERENCE_COLUMNS])
-
-
 def _last_if_nan(value: float) -> float:
     return math.inf if math.isnan(value) else value
-
-
-def _description(name: str, methods: int, seeds: int, subjects: int, alpha: float, style: Style) -> str:
-    of = f"{name}: " if name else ""
-    on = f"{methods} methods on {seeds} shared seed{'' if seeds == 1 else 's'} × {subjects} shared subjects"
-    if style == "paper":
-        if not subjects:
-            return f"{of}{on}; nothing to compare."
-        claim = "valid for these checkpoints only" if seeds == 1 else "too few seeds to tell methods apart"
-        return f"{of}{on}; plain best and second, {claim}."
-    pairs = methods * (methods - 1) // 2
-    return (
-        f"{of}{on}; all {pairs} pairs, crossed seeds and subjects, Holm, familywise error {100 * alpha:g} %; "
-        "bold: the best and all not separated from it; underlined: the next, if separated from the rest."
-    )

@@ -15,7 +15,7 @@ from mribench.interfaces import Encoder, EncoderRef
 from mribench.registry import Registered, Registry
 from mribench.testing.entries import check_entry
 from mribench.testing.problems import ConformanceError, NotCheckable
-from mribench.validation import printable
+from mribench.wording import printable
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def options_of(registered: Sequence[Registered], settings: Sequence[str]) -> dic
             hint = did_you_mean(setting.path[-1], known)
             raise ConfigError(
                 f"--set {text}: no entry that is checked has such an option",
-                hint or "write --set KIND.NAME.KEY=VALUE, for example --set dataset.ixi.root=FOLDER",
+                hint or "write --set KIND.NAME.KEY=VALUE, for example --set dataset.NAME.root=FOLDER",
             )
         for entry, path in meant:
             options = found.setdefault(entry, {})

@@ -186,7 +186,7 @@ def _job(run: TrackedRun, letter: str) -> TrackedJob:
     """Return a job; all have one id, as jobs of several keys may."""
     key = letter * 32
     directory = run.directory / "jobs" / key
-    return TrackedJob(key, "mine/frozen/größe/T1w/10%/seed0", "adapt", directory, dict(_LABELS))
+    return TrackedJob(key, "mine/frozen/größe/sequence/10%/seed0", "adapt", directory, dict(_LABELS))
 
 
 def _rows(first: int, stop: int) -> list[Logged]:

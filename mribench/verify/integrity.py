@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mribench.errors import StoreError
 from mribench.interfaces.metric import ScoreStatus
-from mribench.plan.changes import plain, some
+from mribench.plan.changes import some
 from mribench.plan.job import key_of_specification
 from mribench.results import Store
 from mribench.results.records import CELL_COLUMNS, SCORE_SCHEMA
@@ -54,7 +54,7 @@ def _problems(store: Store, job: Planned, unbounded: Collection[str]) -> Iterato
         return
     if said["id"] not in job.ids or said["kind"] != job.kind:
         yield f"job.json is of {said['kind']} job {said['id']}, the plan of {job.kind} job {job.id}"
-    if job.cell is not None and said["payload"].get("cell") != plain(job.cell):
+    if job.cell is not None and said["payload"].get("cell") != job.cell.model_dump():
         yield "the cell in job.json is not the plan's"
     if key_of_specification(said) not in (None, job.key):
         yield "job.json was changed: its content has another key than its folder"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import math
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 
 from mribench.errors import ConfigError, StoreError
 from mribench.plan.job import JobKind
 from mribench.results import Store
+from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.load import read_manifests
+from mribench.results.manifest import Manifest
 from mribench.seeding import torch_generator
 
 KINDS: tuple[str, ...] = get_args(JobKind)
@@ -35,7 +38,7 @@ class Planned:
     kind: str
     ids: list[str]
     needs: tuple[str, ...] = ()
-    cell: Mapping[str, Any] | None = None
+    cell: EvaluateCell | EmbedCell | None = None
 
     @property
     def id(self) -> str:
@@ -79,14 +82,12 @@ def open_results(directory: Path, digest: str | None = None) -> Results:
     jobs: dict[str, Planned] = {}
     manifests = read_manifests(directory, digest)
     for manifest in manifests:
-        for job in manifest["jobs"]:
-            if job["key"] is None:
+        for job in manifest.jobs:
+            if job.key is None:
                 continue
-            known = jobs.setdefault(
-                job["key"], Planned(job["key"], job["kind"], [], tuple(job["needs"]), job["cell"])
-            )
-            if job["id"] not in known.ids:
-                known.ids.append(job["id"])
+            known = jobs.setdefault(job.key, Planned(job.key, job.kind, [], job.needs, job.cell))
+            if job.id not in known.ids:
+                known.ids.append(job.id)
     done, damaged = set(), {}
     for key in jobs:
         try:
@@ -95,16 +96,15 @@ def open_results(directory: Path, digest: str | None = None) -> Results:
         except StoreError as error:
             damaged[key] = error.message
     unbounded = frozenset(name for manifest in manifests for name in _unbounded(manifest))
-    cohorts = frozenset(name for manifest in manifests for name in manifest["config"]["data"])
+    cohorts = frozenset(name for manifest in manifests for name in manifest.cohorts)
     return Results(store, jobs, done, damaged, unbounded, cohorts)
 
 
-def _unbounded(manifest: Mapping[str, Any]) -> Iterator[str]:
-    for task in manifest["tasks"].values():
-        for metric in task["metrics"]:
-            _, highest = metric.get("value_range") or (None, None)
-            if metric["higher_is_better"] and highest is None:
-                yield metric["id"]
+def _unbounded(manifest: Manifest) -> Iterator[str]:
+    for task in manifest.tasks.values():
+        for metric in task.metrics:
+            if metric.higher_is_better and math.isinf(metric.bounds[1]):
+                yield metric.id
 
 
 def sample(

@@ -1,35 +1,21 @@
-"""What stands under a view: sequence, times and angles, and its augmentation in short."""
+"""What stands under a view: its sequence, and the drawn parameters as the view generator labels them."""
 
 from __future__ import annotations
 
-import math
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
-from mribench.views.samples import Sample
+from mribench.interfaces.views import ParameterLabel
+from mribench.views.numbers import as_list, cut, is_number, several_text, unit_of, value_text
+from mribench.views.samples import SEQUENCE, Sample
 
-_TIME = re.compile(r"(te|tr|ti)(\d*)_s")
-_ANGLE = re.compile(r"(flip_angle)(\d*)_deg")
-_TERMS, _FLIP = ("te", "tr", "ti"), "flip_angle"
-_SHORT = {
-    "rotation_deg": ("rot", "°", 0.0),
-    "scale": ("scale", "", 1.0),
-    "elastic_sd_mm": ("elastic", " mm", 0.0),
-    "bias_sd": ("bias", "", 0.0),
-    "gibbs_kept": ("gibbs", "", 1.0),
-    "noise_sigma": ("noise σ", "", 0.0),
-}
-"""Word, unit, and the value at which nothing is done to the image."""
-_COUNTED = {"dropout_cuboids_vox": ("cuboid", "cuboids")}
-_LEFT_OUT = ("sequence", "shear", "offset_vox", "tx_s", "n_excitations", "inversion_efficiency")
-"""What hardly shows in a picture, or is said elsewhere."""
-_AXES = "IJK"
-_LARGEST = 1e30
-_MOST_VALUES, _MOST_LINES, _MOST_LETTERS = 3, 9, 40
+Labels = Mapping[str, ParameterLabel]
+"""By name of the parameter; one without a label is shown by its name."""
+_MOST_LINES = 9
+_DIGITS = 2
+"""Digits of parameters of the augmentation: less exact than what a scanner is set to."""
 
 
 @dataclass(frozen=True)
@@ -40,109 +26,75 @@ class Caption:
     lines: tuple[str, ...]
 
 
-def captions(sample: Sample, width: int) -> list[Caption]:
+def captions(sample: Sample, labels: Labels, width: int) -> list[Caption]:
     """Return the caption of each view of a sample, in lines of at most ``width`` letters."""
-    roles = {view.role for view in sample.views}
-    return [
-        caption(
-            f"view {number}{f' ({view.role})' if roles != {'global'} else ''}: {view.sequence or '–'}",
-            view.parameters,
-            width,
-        )
-        for number, view in enumerate(sample.views, start=1)
-    ]
+    one_role = all(view.role == "global" for view in sample.views)
+    written = []
+    for place, view in enumerate(sample.views, start=1):
+        role = "" if one_role else f" ({view.role})"
+        title = f"view {place}{role}: {view.sequence or '–'}"
+        written.append(caption(title, view.parameters, labels, width))
+    return written
 
 
-def caption(title: str, parameters: Mapping[str, Any], width: int) -> Caption:
-    """Return a caption: times in ms, angles in degrees, then the rest in the order of the record.
+def caption(title: str, parameters: Mapping[str, Any], labels: Labels, width: int) -> Caption:
+    """Return a caption: what the scanner is set to, then the rest in the order of the record.
 
     Args:
         title: of the view.
-        parameters: as a view generator records them; a name that this module does not know is shown as it is.
+        parameters: as a view generator records them.
+        labels: of that generator.
         width: of a line, in letters.
     """
-    terms, used = _terms(parameters)
-    rest = [
-        _augmentation(name, value)
+    acquired = {name for name, label in labels.items() if _is_set_to_numbers(parameters.get(name), label)}
+    others = [
+        _describe(name, value, labels.get(name))
         for name, value in parameters.items()
-        if name not in used and name not in _LEFT_OUT
+        if name != SEQUENCE and name not in acquired
     ]
-    lines = _wrapped(terms, width) + _wrapped([text for text in rest if text], width)
+    settings = _describe_acquisition({name: parameters[name] for name in labels if name in acquired}, labels)
+    lines = _wrapped(settings, width) + _wrapped([text for text in others if text], width)
     if len(lines) > _MOST_LINES:
         lines = [*lines[: _MOST_LINES - 1], "…"]
-    return Caption(_cut(title, width), tuple(lines))
+    return Caption(cut(title, width), tuple(lines))
 
 
-def number(value: float, digits: int = 3) -> str:
-    """Return a number with so many digits that count, as people write it: 0.0312, 2.5, 10800."""
-    if not math.isfinite(value):
-        return str(value)
-    rounded = float(f"{value:.{digits}g}") or 0.0
-    if rounded and not 1e-5 <= abs(rounded) < 1e7:
-        return f"{rounded:.{digits}g}"
-    return f"{rounded:.9f}".rstrip("0").rstrip(".")
+def _is_set_to_numbers(value: Any, label: ParameterLabel) -> bool:
+    values = as_list(value)
+    return label.acquisition and label.captioned and bool(values) and all(map(is_number, values))
 
 
-def value_text(value: Any, digits: int = 3) -> str:
-    """Return a parameter's value as text: numbers rounded, several parted by strokes."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Real) and not isinstance(value, int):
-        return number(float(value), digits)
-    if is_list(value):
-        return _several(value, digits) or "none"
-    return _cut(str(value), _MOST_LETTERS)
-
-
-def _several(values: Sequence[Any], digits: int = 3) -> str:
-    shown = "/".join(value_text(one, digits) for one in values[:_MOST_VALUES])
-    return f"{shown}/…" if len(values) > _MOST_VALUES else shown
-
-
-def is_list(value: Any) -> bool:
-    """Return whether a parameter has several values (text is one)."""
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a value is a number that can be drawn."""
-    return isinstance(value, Real) and abs(value) < _LARGEST  # type: ignore[operator]
-
-
-def _terms(parameters: Mapping[str, Any]) -> tuple[list[str], frozenset[str]]:
-    """Return times in ms and angles in degrees as text, and the names of the parameters behind them."""
-    values: dict[str, list[float]] = {}
-    used = set()
+def _describe_acquisition(parameters: Mapping[str, Any], labels: Labels) -> list[str]:
+    """Return ``TE 3.1``, ``TI 700/2500 ms``: neighbours in one unit have it behind the last of them."""
+    values: dict[tuple[str, str], list[float]] = {}
     for name, value in parameters.items():
-        found = _TIME.fullmatch(name) or _ANGLE.fullmatch(name)
-        several = list(value) if is_list(value) else [value]
-        if found and several and all(is_number(one) for one in several):
-            values.setdefault(found[1], []).extend(float(one) for one in several)
-            used.add(name)
-    parts = [
-        f"{term.upper()} {_several([1000 * one for one in values[term]])}"
-        for term in _TERMS
-        if term in values
-    ]
-    if parts:
-        parts[-1] += " ms"
-    if _FLIP in values:
-        parts.append(f"α {_several(values[_FLIP])}°")
-    return parts, frozenset(used)
+        _, unit, factor = unit_of(name)
+        scaled = [factor * float(one) for one in as_list(value)]
+        values.setdefault((labels[name].word, unit), []).extend(scaled)
+    texts = []
+    units = [unit for _, unit in values]
+    for place, (word, unit) in enumerate(values):
+        text = f"{word} {several_text(values[word, unit])}"
+        following = units[place + 1 : place + 2]
+        texts.append(text if following == [unit] else text + unit)
+    return texts
 
 
-def _augmentation(name: str, value: Any) -> str:
-    """Return what a parameter did to the image; nothing where a known one did nothing."""
-    if name in _COUNTED and is_list(value):
-        return f"{len(value)} {_COUNTED[name][len(value) > 1]}" if value else ""
-    if name == "flip" and is_list(value) and len(value) <= len(_AXES):
-        flipped = "".join(axis for axis, done in zip(_AXES, value, strict=False) if done)
-        return f"flip {flipped}" if flipped else ""
-    if name in _SHORT:
-        word, unit, neutral = _SHORT[name]
-        values = value if is_list(value) else [value]
-        return f"{word} {value_text(value, 2)}{unit}" if any(one != neutral for one in values) else ""
-    return f"{_cut(name, _MOST_LETTERS)} {value_text(value)}"
+def _describe(name: str, value: Any, label: ParameterLabel | None) -> str:
+    """Return what a parameter did to the image; nothing where it did nothing, or hardly shows."""
+    if label is None:
+        return f"{cut(name)} {value_text(value)}"
+    if not label.captioned:
+        return ""
+    if label.write is not None:
+        return label.write(value)
+    values = as_list(value)
+    if not values or not all(map(is_number, values)):
+        return f"{cut(name)} {value_text(value)}"
+    if label.neutral is not None and all(one == label.neutral for one in values):
+        return ""
+    _, unit, factor = unit_of(name)
+    return f"{label.word} {several_text([factor * one for one in values], _DIGITS)}{unit}"
 
 
 def _wrapped(parts: Sequence[str], width: int) -> list[str]:
@@ -154,7 +106,3 @@ def _wrapped(parts: Sequence[str], width: int) -> list[str]:
         else:
             lines += textwrap.wrap(part, width) or [""]
     return lines
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from mribench.views.canvas import FONT, Canvas, plain_style
-from mribench.views.captions import number
 from mribench.views.histograms import Cell, Column, Part, Row, cell_of, distribution_parts
+from mribench.views.numbers import number
 from mribench.views.samples import Made
 from mribench.views.sources import Source
 

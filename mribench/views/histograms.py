@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from mribench.interfaces.views import ParameterLabel
+from mribench.views.numbers import unit_of
 from mribench.views.parameters import counted, numbers_of, of_acquisition, sequence_shares
 from mribench.views.samples import Made
 from mribench.views.sources import Source
@@ -16,10 +18,8 @@ BINS = 24
 OFTEN = 0.2
 _WIDE = 20.0
 """Where the largest number is more than this many times the smallest, the axis is logarithmic."""
-_UNITS = {"_s": ("ms", 1000.0), "_deg": ("°", 1.0), "_mm": ("mm", 1.0), "_hz": ("Hz", 1.0)}
-_TERM = re.compile(r"(te|tr|ti|tx|flip_angle)\d*(_s|_deg)")
-_SYMBOLS = {"te": "TE", "tr": "TR", "ti": "TI", "tx": "TX", "flip_angle": "α"}
-_ORDER = tuple(_SYMBOLS.values())
+
+Labels = Mapping[str, ParameterLabel]
 
 
 @dataclass(frozen=True)
@@ -88,21 +88,22 @@ class _Table:
     label: str
     shares: Mapping[str, float]
     views: Sequence[tuple[str, Mapping[str, list[float]]]]
+    labels: Labels
 
     @classmethod
     def of(cls, source: Source, made: Made) -> _Table:
         counts = counted(made)
         views = [(view.sequence, numbers_of(view, counts)) for view in made.views()]
-        return cls(source.label, sequence_shares(made), views)
+        return cls(source.label, sequence_shares(made), views, made.labels)
 
     def by_sequence(self, acquisition: frozenset[str]) -> Iterator[Row]:
         for sequence, share in self.shares.items():
             numbers = (found for name, found in self.views if name == sequence)
-            yield Row(self.label, sequence, share, _gathered(numbers, acquisition, within=True))
+            yield Row(self.label, sequence, share, _gathered(numbers, acquisition, self.labels, within=True))
 
     def of_all(self, acquisition: frozenset[str]) -> Row:
         numbers = (found for _, found in self.views)
-        return Row(self.label, "", 1.0, _gathered(numbers, acquisition, within=False))
+        return Row(self.label, "", 1.0, _gathered(numbers, acquisition, self.labels, within=False))
 
 
 def distribution_parts(drawn: Sequence[tuple[Source, Made]]) -> list[Part]:
@@ -112,35 +113,45 @@ def distribution_parts(drawn: Sequence[tuple[Source, Made]]) -> list[Part]:
     View generators that drew the same augmentations share a row.
     """
     tables = [_Table.of(source, made) for source, made in drawn]
-    acquisition = of_acquisition((name, numbers) for table in tables for name, numbers in table.views)
+    labels: dict[str, ParameterLabel] = {}
+    for _, made in drawn:
+        labels.update(made.labels)
+    views = itertools.chain.from_iterable(table.views for table in tables)
+    acquisition = of_acquisition(views, labels)
+    titles = {name: title_of(name, labels)[0] for name in labels if name in acquisition}
+    order = list(dict.fromkeys(titles.values()))
     scans = [row for table in tables for row in table.by_sequence(acquisition)]
     augmented = _merged([table.of_all(acquisition) for table in tables])
     parts = [
-        Part("acquisition", tuple(scans), _columns(scans)),
-        Part("augmentation", tuple(augmented), _columns(augmented)),
+        Part("acquisition", tuple(scans), _columns(scans, order)),
+        Part("augmentation", tuple(augmented), _columns(augmented, order)),
     ]
     return [part for part in parts if part.columns]
 
 
-def title_of(name: str) -> tuple[str, float]:
-    """Return the title of a parameter's column, unit and all, and the factor that brings it to that unit."""
-    known = _TERM.fullmatch(name)
-    stem, unit, factor = name, "", 1.0
-    for ending, (text, scale) in _UNITS.items():
-        if name.endswith(ending) and len(name) > len(ending):
-            stem, unit, factor = name.removesuffix(ending), f" ({text})", scale
-            break
-    return (_SYMBOLS[known[1]] if known else stem) + unit, factor
+def title_of(name: str, labels: Labels) -> tuple[str, float]:
+    """Return the title of a parameter's column, unit and all, and the factor that brings it to that unit.
+
+    What a scanner is set to is titled by the word of its label.
+    """
+    stem, unit, factor = unit_of(name)
+    label = labels.get(name)
+    title = label.word if label and label.acquisition else stem
+    return (f"{title} ({unit.strip()})" if unit else title), factor
 
 
 def _gathered(
-    numbers: Iterable[Mapping[str, list[float]]], acquisition: frozenset[str], *, within: bool
+    numbers: Iterable[Mapping[str, list[float]]],
+    acquisition: frozenset[str],
+    labels: Labels,
+    *,
+    within: bool,
 ) -> dict[str, np.ndarray]:
     found: dict[str, list[float]] = {}
     for one in numbers:
         for name, values in one.items():
             if (name in acquisition) is within:
-                title, factor = title_of(name)
+                title, factor = title_of(name, labels)
                 found.setdefault(title, []).extend(factor * value for value in values)
     return {title: np.array(values) for title, values in found.items()}
 
@@ -164,17 +175,13 @@ def _alike(row: Row, other: Row) -> bool:
     )
 
 
-def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
+def _columns(rows: Sequence[Row], order: Sequence[str]) -> tuple[Column, ...]:
     titles = list(dict.fromkeys(title for row in rows for title in row.values))
-    titles.sort(key=lambda title: _place(title.partition(" ")[0]))  # the others stay as they come
+    titles = [*(title for title in order if title in titles), *(t for t in titles if t not in order)]
     return tuple(
         _column(title, np.concatenate([row.values[title] for row in rows if title in row.values]))
         for title in titles
     )
-
-
-def _place(symbol: str) -> int:
-    return _ORDER.index(symbol) if symbol in _ORDER else len(_ORDER)
 
 
 def _column(title: str, values: np.ndarray) -> Column:

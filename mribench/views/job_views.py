@@ -32,6 +32,7 @@ class JobViews:
         context = Context(registry, here, here, torch.device("cpu"), lambda *_: None, math.inf)
         self._job = Pretraining(payload, context)
         self.requests = tuple(self._job.objective.view_requests)
+        self.labels = self._job.generator.labels
 
     def batch(self, step: int) -> list[View]:
         """Return the views that the objective gets in a step, one ``View`` for each request."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TextIO
 
-from mribench.views.captions import is_list, is_number
-from mribench.views.samples import Made, Shown
+from mribench.interfaces.views import ParameterLabel
+from mribench.views.numbers import is_list, is_number
+from mribench.views.samples import SEQUENCE, Made, Shown
 from mribench.views.sources import Source
 
 COLUMNS = (
@@ -26,7 +26,6 @@ COLUMNS = (
 )
 """Of the tidy table; ``sample`` is the place in the batch, ``view`` counts from 1."""
 
-_ACQUISITION = re.compile(r"(te|tr|ti|tx|td|flip_angle)\d*(_s|_deg)|n_excitations|inversion_efficiency")
 _OF_PATCH = "_vox"
 """Ends the names of lengths in voxels, which depend on the size of the view: the draws are not made with the
 job's own."""
@@ -52,7 +51,7 @@ def values_of(view: Shown, counts: frozenset[str]) -> Iterator[tuple[str, Any]]:
         counts: from ``counted``.
     """
     for name, value in view.parameters.items():
-        if name == "sequence":
+        if name == SEQUENCE:
             continue
         if name in counts and is_list(value):
             yield f"n_{name.removesuffix(_OF_PATCH)}", len(value)
@@ -73,18 +72,22 @@ def numbers_of(view: Shown, counts: frozenset[str]) -> dict[str, list[float]]:
     return found
 
 
-def of_acquisition(drawn: Iterable[tuple[str, Iterable[str]]]) -> frozenset[str]:
-    """Return the names of parameters that belong to a sequence: the field's own, or not drawn for all alike.
+def of_acquisition(
+    drawn: Iterable[tuple[str, Iterable[str]]], labels: Mapping[str, ParameterLabel]
+) -> frozenset[str]:
+    """Return the names of parameters that belong to a sequence: labelled so, or not drawn for all alike.
 
     Args:
         drawn: sequence, and names of the parameters, of each view.
+        labels: of the view generators.
     """
     by_sequence: dict[str, set[str]] = {}
     for sequence, drawn_names in drawn:
         by_sequence.setdefault(sequence, set()).update(drawn_names)
     names: set[str] = set().union(*by_sequence.values())
     everywhere = {name for name in names if all(name in known for known in by_sequence.values())}
-    return frozenset(name for name in names if name not in everywhere or _ACQUISITION.fullmatch(name))
+    labelled = {name for name, label in labels.items() if label.acquisition}
+    return frozenset(names - (everywhere - labelled))
 
 
 def sequence_shares(made: Made) -> dict[str, float]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from mribench.interfaces.views import View
+from mribench.interfaces.views import ParameterLabel, View
 from mribench.views.job_views import JobViews
 from mribench.views.sources import Progress, Source
 
+SEQUENCE = "sequence"
+"""The parameter that is the view's own sequence, and not drawn as others are."""
 DRAWN_VOX, SMALLEST_VOX = 16, 8
 """Edge of the views that are made for their parameters alone, and the least edge of the smallest of them: the
 conformance checks make every view generator cope with these."""
@@ -51,11 +53,15 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """Samples; for the ``n_views`` views of their batches ``redraws`` acquisitions were found impossible."""
+    """Samples; for the ``n_views`` views of their batches ``redraws`` acquisitions were found impossible.
+
+    ``labels`` are those of the view generator.
+    """
 
     samples: tuple[Sample, ...]
     n_views: int
     redraws: int
+    labels: Mapping[str, ParameterLabel] = field(default_factory=dict)
 
     @property
     def n_shown(self) -> int:
@@ -119,7 +125,7 @@ def _made(
         step += 1
         if progress:
             progress(what, min(len(samples), count), count)
-    return Made(tuple(samples[:count] if keep else samples), n_views, redraws)
+    return Made(tuple(samples[:count] if keep else samples), n_views, redraws, batches.labels)
 
 
 def _samples(views: Sequence[View], step: int, keep: bool) -> Iterator[Sample]:

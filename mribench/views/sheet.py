@@ -59,7 +59,7 @@ def draw_sheet(
         note: where the views come from, for the foot.
         targets: draw the targets, which are free of artefacts, below the views.
     """
-    blocks = [(source, strips(made.samples)) for source, made in drawn]
+    blocks = [(source, strips(made)) for source, made in drawn]
     pictures = (2 * PANEL + GAP) if targets else PANEL
     every = [strip for _, block in blocks for strip in block]
     width = max(6.0, *(2 * MARGIN + strip.width() for strip in every))
@@ -92,17 +92,15 @@ def _seen(plane: Plane, targets: bool) -> str:
     )
 
 
-def strips(samples: Sequence[Sample]) -> list[Strip]:
+def strips(made: Made) -> list[Strip]:
     """Part samples into strips of about ``ABREAST`` pictures, and write their captions."""
-    count = max(1, ABREAST // len(samples[0].views))
-    return [
-        Strip(
-            tuple(samples[first : first + count]),
-            tuple(tuple(captions(sample, LETTERS)) for sample in samples[first : first + count]),
-            first,
-        )
-        for first in range(0, len(samples), count)
-    ]
+    count = max(1, ABREAST // len(made.samples[0].views))
+    parted = []
+    for first in range(0, len(made.samples), count):
+        samples = made.samples[first : first + count]
+        words = tuple(tuple(captions(sample, made.labels, LETTERS)) for sample in samples)
+        parted.append(Strip(samples, words, first))
+    return parted
 
 
 def central_slice(volume: np.ndarray, plane: Plane) -> np.ndarray:

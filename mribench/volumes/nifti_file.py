@@ -24,6 +24,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.volumeutils import apply_read_scaling
 
 from mribench.errors import DataError
+from mribench.wording import spell_out
 
 MAX_VOXELS = 2**30
 """Larger claims (1024³) are taken for a broken header."""
@@ -60,7 +61,7 @@ class Grid:
 
 def shown(path: Path | str) -> str:
     """Return a path for a message: one line, no control characters, at most 200 characters of its end."""
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(path))
+    text = spell_out(str(path))
     return text if len(text) <= _MAX_PATH_SHOWN else f"…{text[1 - _MAX_PATH_SHOWN :]}"
 
 

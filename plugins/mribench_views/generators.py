@@ -23,6 +23,7 @@ from mribench_views.defects import (
     RADIAN_ROTATION,
     REPEATED_SEQUENCE,
 )
+from mribench_views.labels import LABELS
 from mribench_views.options import MprageViewOptions, SequenceViewOptions, ViewOptions
 
 SOURCE_MARGIN = 1.2
@@ -63,6 +64,7 @@ class SimulatedViews(ViewGenerator):
     """
 
     needs = NEEDS
+    labels = LABELS
     window_percentiles: tuple[float, float] = (0.5, 99.5)
 
     def __init__(self, options: ViewOptions, sequences: Sequence[MRISequence]) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
-from mribench import plugins
 from mribench.errors import DataError, PluginError
 from mribench.interfaces import Dataset, Entry, Metric, NoOptions, Objective, Options, Score
 from mribench.registry import Registered, Registry
@@ -37,7 +36,7 @@ def test_datasets_that_are_not_here_are_skipped_with_the_reason(mribench, nowher
         assert line.startswith(f"skipped dataset {name}: '{name}' cannot be checked without its files: ")
     assert "set 'root' or MRIBENCH_IXI" in lines["ixi"]
     assert "not made yet" in lines["phantom"]
-    assert "`mribench data make`" in lines["phantom"]
+    assert "`mribench data prepare`" in lines["phantom"]
     assert "failed" not in said.out
     for split in ("leave-sites-out", "site", "subject"):
         assert f"ok      split {split}" in said.out
@@ -78,7 +77,7 @@ def test_what_fails_is_named_and_ends_in_1(mribench, monkeypatch):
         Entry("dataset", "empty", lambda options: Empty(), NoOptions, "a dataset"),
     ):
         registry.add(Registered(entry, "broken", "local", "0"))
-    monkeypatch.setattr(plugins, "load_registry", lambda: registry)
+    monkeypatch.setattr("mribench.commands.plugins.load_registry", lambda: registry)
     said = mribench("plugins", "check", "broken")
     assert said.code == 1
     assert "failed  metric cheap: metric cheap: the penalty of pred-empty is 1, better than 0" in said.out
@@ -165,7 +164,7 @@ def odd(monkeypatch):
         Entry("objective", "refusing", Refusing, NoOptions, "an objective"),
     ):
         registry.add(Registered(entry, "odd", "local", "0"))
-    monkeypatch.setattr(plugins, "load_registry", lambda: registry)
+    monkeypatch.setattr("mribench.commands.plugins.load_registry", lambda: registry)
 
 
 def lines_of(said):

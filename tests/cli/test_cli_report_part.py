@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 import yaml
 from support_cli import Mribench, Said, contents
 
-from mribench.cli.planning import plan_name
 from mribench.config import config_digest, load_benchmark
 
 LAYOUT = {"rows": ["method"], "columns": ["site", "metric"], "title": "A table of mine"}
@@ -39,17 +37,6 @@ def plan(results: Path) -> Path:
     return path
 
 
-def as_before(plan: Path) -> Path:
-    """Name a plan as when ``report:`` was a setting, with the report part of then; return it."""
-    manifest = json.loads(plan.read_text())
-    manifest["config"]["report"] = manifest["report"] = {"tables": ["leaderboard"]}
-    text = json.dumps(manifest["config"], sort_keys=True, separators=(",", ":"))
-    path = plan.with_stem(hashlib.sha256(text.encode()).hexdigest()[:16])
-    plan.unlink()
-    path.write_text(json.dumps(manifest))
-    return path
-
-
 def titles(said: Said) -> list[str]:
     assert said.code == 0, said
     return [line.removeprefix("## ") for line in said.out.splitlines() if line.startswith("## ")]
@@ -69,12 +56,9 @@ def test_the_plan_is_named_by_what_was_run(finished: tuple[Path, Path], plan: Pa
     assert plan.stem == config_digest(load_benchmark(finished[0]))
 
 
-@pytest.mark.parametrize("before", [False, True], ids=["of now", "of before"])
 def test_a_file_shows_what_it_says_now(
-    mribench: Mribench, changed: Changed, finished: tuple[Path, Path], results: Path, plan: Path, before: bool
+    mribench: Mribench, changed: Changed, finished: tuple[Path, Path], results: Path
 ) -> None:
-    if before:
-        assert as_before(plan) != plan
     at = ("--results", results)
     own = changed(report={"tables": ["mine"], "layouts": {"mine": LAYOUT}})
     there = contents(results)
@@ -103,11 +87,9 @@ def test_a_layout_that_is_gone_from_the_file(
     assert "there is no table 'mine'" in said.message
 
 
-@pytest.mark.parametrize("before", [False, True], ids=["of now", "of before"])
 def test_a_change_of_the_report_alone_runs_nothing(
-    mribench: Mribench, changed: Changed, results: Path, plan: Path, before: bool
+    mribench: Mribench, changed: Changed, results: Path, plan: Path
 ) -> None:
-    plan = as_before(plan) if before else plan
     own = changed(report={"tables": ["mine"], "layouts": {"mine": LAYOUT}})
     there = contents(results)
     dry = mribench("run", own, "--results", results, "--dry-run")
@@ -124,7 +106,6 @@ def test_a_change_of_the_report_alone_runs_nothing(
 def test_other_settings_have_a_plan_of_their_own(
     mribench: Mribench, changed: Changed, finished: tuple[Path, Path], results: Path, plan: Path
 ) -> None:
-    plan = as_before(plan)
     other = changed(reference_arms=[])
     said = mribench("report", other, "--results", results)
     assert said.code == 2
@@ -132,12 +113,10 @@ def test_other_settings_have_a_plan_of_their_own(
     assert executed(mribench("run", other, "--results", results, "--executor", "inline")).startswith("0 jobs")
     new = plan.with_stem(config_digest(load_benchmark(other)))
     assert set(plan.parent.iterdir()) == {plan, new}
-    assert plan_name(results / "bad", load_benchmark(finished[0])) == plan.stem
-    assert plan_name(results / "bad", load_benchmark(other)) == new.stem
+    assert plan.stem == config_digest(load_benchmark(finished[0])) != new.stem
 
 
-def test_verify_finds_the_plan_too(mribench: Mribench, changed: Changed, results: Path, plan: Path) -> None:
-    as_before(plan)
+def test_verify_finds_the_plan_too(mribench: Mribench, changed: Changed, results: Path) -> None:
     own = changed(report={"tables": ["transfer"]})
     said = mribench("verify", own, "--results", results, "--sample", "1")
     assert said.code == 0, said
@@ -157,40 +136,3 @@ def test_a_table_that_the_file_names_and_there_is_not(
     assert said.code == 2
     assert "changed.yaml: report.tables: there is no table 'leaderbord'" in said.message
     assert "leaderboard" in said.hint
-
-
-# Which plan
-
-
-def write_plan(folder: Path, name: str, content: object) -> None:
-    (folder / "plans").mkdir(exist_ok=True)
-    text = content if isinstance(content, str) else json.dumps(content)
-    (folder / "plans" / f"{name}.json").write_text(text)
-
-
-def test_the_newest_of_several_of_before(finished: tuple[Path, Path], tmp_path: Path) -> None:
-    config = load_benchmark(finished[0])
-    stored = config.model_dump(mode="json")
-    assert plan_name(tmp_path / "none", config) == config_digest(config)
-    for name, day in (("a", 2), ("b", 3), ("c", 1)):
-        content = {"config": stored | {"report": {"tables": [name]}}, "created": f"2026-01-0{day}"}
-        write_plan(tmp_path, name, content)
-    write_plan(tmp_path, "d", {"config": stored | {"seeds": [9]}, "created": "2026-01-09"})
-    assert plan_name(tmp_path, config) == "b"
-    write_plan(tmp_path, config_digest(config), "{")
-    assert plan_name(tmp_path, config) == config_digest(config), "its own, in whatever state"
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["", "{", "[]", "null", "{}", '{"config": {}}', '{"config": 3, "created": ""}', '{"config": null}',
-     '{"config": {"a": NaN}}'],
-)  # fmt: skip
-def test_damaged_plans_of_others_hold_nothing_up(
-    finished: tuple[Path, Path], tmp_path: Path, content: str
-) -> None:
-    config = load_benchmark(finished[0])
-    write_plan(tmp_path, "damaged", content)
-    assert plan_name(tmp_path, config) == config_digest(config)
-    write_plan(tmp_path, "mine", {"config": config.model_dump(mode="json"), "created": "2026"})
-    assert plan_name(tmp_path, config) == "mine"

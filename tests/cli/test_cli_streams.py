@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from mribench.cli.narrow import print_table
-from mribench.cli.streams import no_room, prepare_streams
+from mribench.commands.narrow import print_table
+from mribench.commands.streams import no_room, prepare_streams
 
 PAPER = Path(__file__).parents[2] / "results" / "published" / "paper.csv"
 FULL = Path("/dev/full")

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from mribench.config import BenchmarkConfig, config_digest
 from mribench.config.overrides import fill_in, merge, parse_setting, unset
-from mribench.config.reading import MAX_DEPTH
 from mribench.errors import ConfigError
 
 Load = Callable[..., BenchmarkConfig]
@@ -137,15 +136,15 @@ def test_set_that_cannot_be_applied(complaint: Complaint, base: str, text: str, 
 
 
 def test_set_with_a_key_of_many_parts(complaint: Complaint, base: str) -> None:
-    message, _ = complaint(base, f"data.maps{'.a' * 5000}=1")
-    assert message == f"--set: a key of 5002 parts, expected at most {MAX_DEPTH}"
+    message, _ = complaint(base, f"defaults{'.a' * 5000}=1")
+    assert "defaults.a: unknown key" in message
 
 
 def test_set_that_is_not_text_can_be_printed(complaint: Complaint, base: str) -> None:
     for text in ("seeds=\udcff", "\udcff=1"):
         message, _ = complaint(base, text)
         assert message.encode()
-        assert "not UTF-8" in message
+        assert r"\udcff" in message
 
 
 def test_set_changes_one_of_two_aliases(load: Load, base: str) -> None:

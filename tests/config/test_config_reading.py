@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from mribench.config.reading import MAX_BYTES, MAX_DEPTH, MAX_NODES, read_file, read_text
+from mribench.config.reading import MAX_BYTES, MAX_VALUES, read_file, read_text
 from mribench.errors import ConfigError
 
 
@@ -29,14 +29,6 @@ def _complaint(text: str) -> ConfigError:
         ("+5", 5),
         ("-0", 0),
         ("0", 0),
-        ("007", "007"),
-        ("1_000", "1_000"),
-        ("1:30", "1:30"),
-        ("0x10", "0x10"),
-        ("2020-01-01", "2020-01-01"),
-        ("no", "no"),
-        ("on", "on"),
-        ("y", "y"),
         ("true", True),
         ("False", False),
         ("null", None),
@@ -45,10 +37,12 @@ def _complaint(text: str) -> ConfigError:
         ('"1"', "1"),
         ("'null'", "null"),
         ("٣", "٣"),
-        ("=", "="),
+        ("1e", "1e"),
+        ("e3", "e3"),
+        ("1e-3x", "1e-3x"),
     ],
 )
-def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
+def test_scalars(text: str, value: object) -> None:
     read = read_text(f"key: {text}", "x")["key"]
     assert read == value
     assert type(read) is type(value)
@@ -69,18 +63,18 @@ def test_anchors_and_merges_work() -> None:
     [
         ("a: 1\nb: 2\na: 3\n", "x.yaml: line 3: duplicate key 'a', first given in line 1"),
         ("a:\n  b: 1\n  'b': 2\n", "x.yaml: line 3: duplicate key 'b', first given in line 2"),
-        ("a: 1\n3: x\n", "x.yaml: line 2: the key 3 is not text"),
-        ("true: x\n", "x.yaml: line 1: the key true is not text"),
-        ("? [a, b]\n: x\n", "x.yaml: line 1: the key (a list or mapping) is not text"),
+        ("a: 1\n3: x\n", "x.yaml: line 2: expected a text as a key"),
+        ("true: x\n", "x.yaml: line 1: expected a text as a key"),
+        ("? [a, b]\n: x\n", "x.yaml: line 1: expected a text as a key"),
         ("a: !<x:os> y\n", "x.yaml: line 1: the tag 'x:os' is not allowed"),
         ("a: !!int ''\n", "x.yaml: line 1: the tag 'tag:yaml.org,2002:int' is not allowed"),
         ("a: !mine {}\n", "x.yaml: line 1: the tag '!mine' is not allowed"),
-        ("a: 1\nb: *c\n", "x.yaml: line 2: the alias '*c' has no anchor"),
-        ("a: &a [1, *a]\n", "x.yaml: line 1: the alias '*a' stands inside its own anchor"),
-        ('a: "\\ud800"\n', "x.yaml: line 1: text with half of a surrogate pair"),
-        ("a:\n  b: .inf\n", "x.yaml: a.b: expected a finite number, got inf"),
-        ("a: [1, .nan]\n", "x.yaml: a.1: expected a finite number, got nan"),
-        ("a: 1e999\n", "x.yaml: a: expected a finite number, got inf"),
+        ("a: 1\nb: *c\n", "x.yaml: line 2: not YAML: found undefined alias 'c'"),
+        ("a: &a [1, *a]\n", f"x.yaml: line 1: more than {MAX_VALUES} values once aliases are expanded"),
+        ("a: &a {b: *a}\n", f"x.yaml: line 1: more than {MAX_VALUES} values once aliases are expanded"),
+        ("a:\n  b: .inf\n", "x.yaml: line 2: expected a finite number, got .inf"),
+        ("a: [1, .nan]\n", "x.yaml: line 1: expected a finite number, got .nan"),
+        ("a: 1e999\n", "x.yaml: line 1: expected a finite number, got 1e999"),
     ],
 )  # fmt: skip
 def test_refused_with_line_and_reason(text: str, message: str) -> None:
@@ -119,31 +113,24 @@ def test_python_objects_are_refused() -> None:
 def test_bomb_is_refused_before_it_expands() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
-    assert f"more than {MAX_NODES} values" in _complaint("\n".join(lines)).message
+    assert f"more than {MAX_VALUES} values" in _complaint("\n".join(lines)).message
 
 
 def test_merge_bomb_is_refused() -> None:
     lines = ["a0: &a0 {x: 1}"]
     lines += [f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 10)}]}}" for i in range(1, 12)]
-    assert f"more than {MAX_NODES} values" in _complaint("\n".join(lines)).message
+    assert f"more than {MAX_VALUES} values" in _complaint("\n".join(lines)).message
 
 
 @pytest.mark.parametrize("text", ["[" * 5000 + "]" * 5000, "{a: " * 5000 + "}" * 5000])
 def test_deep_nesting_is_refused(text: str) -> None:
-    assert _complaint(text).message == f"x.yaml: line 1: nested deeper than {MAX_DEPTH} levels"
+    assert _complaint(text).message == "x.yaml: nested too deeply"
 
 
-def test_depth_through_aliases_counts() -> None:
-    lines = ["a0: &a0 [x]", *(f"a{i}: &a{i} [*a{i - 1}]" for i in range(1, 60))]
-    assert "nested deeper" in _complaint("\n".join(lines)).message
-
-
-def test_depth_just_below_the_limit_is_fine() -> None:
-    depth = MAX_DEPTH - 1
-    value = read_text("[" * depth + "1" + "]" * depth, "x")
-    for _ in range(depth):
-        (value,) = value
-    assert value == 1
+def test_as_many_values_as_are_allowed() -> None:
+    texts = ", ".join(["x"] * (MAX_VALUES - 1))
+    assert len(read_text(f"[{texts}]", "x")) == MAX_VALUES - 1
+    assert "more than" in _complaint(f"[{texts}, x]").message
 
 
 def test_missing_file_names_its_neighbours(tmp_path: Path) -> None:
@@ -187,7 +174,7 @@ def test_encodings(tmp_path: Path) -> None:
     path.write_bytes("\ufeffa: ü\n".encode())
     assert read_file(path) == {"a": "ü"}
     path.write_bytes(b"a: \xff\xfe\n")
-    with pytest.raises(ConfigError, match=r"t\.yaml: not UTF-8 text"):
+    with pytest.raises(ConfigError, match=r"t\.yaml: not YAML: unacceptable character #x00ff"):
         read_file(path)
     path.write_bytes(b"#" * (MAX_BYTES + 1))
     with pytest.raises(ConfigError, match=f"more than {MAX_BYTES} bytes"):

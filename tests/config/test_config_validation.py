@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mribench.validation import describe, problem
+from mribench.errors import ConfigError
+from mribench.validation import describe, problem, readable
+from mribench.wording import MAX_SENTENCE
 
 
 class Leaf(BaseModel):
@@ -115,3 +117,13 @@ def test_what_is_missing_beside_an_unknown_key_is_in_the_hint() -> None:
     with pytest.raises(ValidationError) as caught:
         Needs.model_validate({"views": "a", "objectiv": "b"})
     assert describe(caught.value, Needs)[1] == "did you mean 'objective'?"
+
+
+def test_readable_mends_messages_and_hints() -> None:
+    with pytest.raises(ConfigError) as caught, readable():
+        raise ConfigError("a\nb" + "x" * 5000, "\x1b[31m")
+    assert caught.value.message.startswith(r"a\nbx")
+    assert len(caught.value.message) == MAX_SENTENCE
+    assert caught.value.hint == r"\x1b[31m"
+    with pytest.raises(KeyError), readable():
+        raise KeyError("others pass")

@@ -60,7 +60,7 @@ def test_versions_name_the_plugins_of_a_job() -> None:
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_pictures_are_kept_unless_the_file_says_no(repository: Path, tmp_path: Path, kept: bool) -> None:
-    from mribench.cli.planning import plan_file
+    from mribench.commands.planning import plan_file
 
     planned = plan_file(
         repository / "tests/benchmarks/tiny.yaml", [], tmp_path, make=True, progress=lambda *_: None

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from mribench.config import load_benchmark, resolve
+from mribench.defects import empty_mask_policy
 from mribench.errors import ConfigError, LeakageError
+from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.plan import Plan, make_missing, open_cohorts, plan_all
-from mribench.plan.manifest import manifest
+from mribench.plan.manifest import make_manifest
 from mribench.plugins import load_registry
 from mribench.registry import Registry
 
@@ -148,17 +150,20 @@ def test_the_manifest_says_what_is_shown_and_measured(tiny: Path, registry: Regi
     resolved = resolve(config, registry)
     make_missing(resolved, lambda what, done, total: None)
     cohorts = open_cohorts(resolved)
-    said = manifest(resolved, cohorts, plan_all(resolved, registry, cohorts), "tiny.yaml")
-    assert said["profile"] == "corrected+encoder-clipping"
-    assert set(said["defects"]["shown"]) == {"encoder-clipping"}
-    measured = said["defects"]["measured"]
-    assert measured["active-dropout"]["profile"] == "corrected+active-dropout+encoder-clipping"
-    assert said["variants"] == ["corrected+active-dropout+encoder-clipping"]
-    assert measured["unit-peak"] == {
-        "summary": measured["unit-peak"]["summary"],
-        "metrics": {"psnr:range": "psnr:l1", "psnr:range:whole": "psnr:l1:whole"},
-        "profile": None,
+    said = make_manifest(resolved, cohorts, plan_all(resolved, registry, cohorts), "tiny.yaml")
+    assert said.profiles == ("corrected+encoder-clipping",)
+    assert {profile: set(shown) for profile, shown in said.shown_defects.items()} == {
+        "corrected+encoder-clipping": {"encoder-clipping"}
     }
+    measured = {defect.name: defect for defect in said.measured_defects}
+    assert measured["active-dropout"].profile == "corrected+active-dropout+encoder-clipping"
+    assert said.variants == ("corrected+active-dropout+encoder-clipping",)
+    assert measured["unit-peak"].metrics == {"psnr:range": "psnr:l1", "psnr:range:whole": "psnr:l1:whole"}
+    assert measured["unit-peak"].profile is None
+    assert {defect.base for defect in measured.values()} == {"corrected+encoder-clipping"}
+    assert measured["dropped-failures"].empty_masks == EmptyMaskPolicy("dropped", "mm")
+    assert measured["unit-peak"].empty_masks is None
+    assert said.empty_masks == {"corrected+encoder-clipping": None}, "measured, not switched on"
 
 
 def test_the_released_profile_shows_every_defect_it_can(tiny: Path, registry: Registry) -> None:
@@ -168,6 +173,10 @@ def test_the_released_profile_shows_every_defect_it_can(tiny: Path, registry: Re
     assert "test-in-training" not in shown, "the released code leaks where there is one site only"
     sound = resolve(load_benchmark(tiny, ["profile=as-released", "defects=[]"]), registry)
     assert sound.shown_defects() == {}
+    policy = empty_mask_policy(resolved.defects.values())
+    assert policy is not None
+    assert (policy.name, policy.prediction, policy.reference) == ("256mm", 256.0, None), "leaves out least"
+    assert empty_mask_policy(sound.defects.values()) is None
 
 
 def test_another_metric_trains_nothing_again(tiny: Path, registry: Registry) -> None:

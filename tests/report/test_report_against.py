@@ -48,7 +48,8 @@ def run_of(root: Path, cohort_entry: str | None = "phantom", **changes: Any) -> 
     if cohort_entry is not None:
         (path,) = (folder / "plans").glob("*.json")
         manifest = json.loads(path.read_text())
-        manifest["config"] = {"data": {name: {"name": cohort_entry} for name in ("ixi", "arc")}}
+        for about in manifest["cohorts"].values():
+            about["dataset"] = cohort_entry
         path.write_text(json.dumps(manifest))
     return load_run(folder)
 

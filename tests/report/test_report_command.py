@@ -172,7 +172,7 @@ def test_an_empty_path_is_not_the_working_folder(results: Path, option: str) -> 
 def loaded(monkeypatch) -> list[object]:
     """What was read: nothing may be before a bad place is refused."""
     seen: list[object] = []
-    monkeypatch.setattr("mribench.cli.report.show", lambda *arguments: seen.append(arguments))
+    monkeypatch.setattr("mribench.commands.report.show", lambda *arguments: seen.append(arguments))
     return seen
 
 

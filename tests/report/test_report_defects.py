@@ -22,6 +22,7 @@ from mribench.report import RunData, load_run, render_run
 from mribench.report.tables.defect_effects import defects_frame
 from mribench.report.tables.defects import defects_table
 from mribench.results.cells import LEADERBOARD, cell_frame
+from mribench.results.manifest import read_manifest
 from mribench.results.merged import merge, policy_of, profile_sentence
 
 L1 = {"id": "psnr:l1", "unit": "dB", "higher_is_better": True}
@@ -173,7 +174,7 @@ def test_variants_of_several_plans_are_united_and_never_a_profile_of_their_own(t
     Benchmark(shifted(dict.fromkeys(BASE, 0.1)), measured=DROPOUT).write(tmp_path, "a" * 16)
     Benchmark(plain, created="2026-02-01").write(tmp_path, "b" * 16)
     run = load_run(tmp_path)
-    assert run.manifest["variants"] == ["corrected+active-dropout"]
+    assert run.manifest.variants == ("corrected+active-dropout",)
     assert [row.header[0] for row in leaderboard(run).rows] == ["base", "seqinv"]
     assert one(run)["difference"] == pytest.approx(0.1)
 
@@ -415,9 +416,10 @@ def test_profiles_with_other_policies_keep_theirs(tmp_path: Path) -> None:
 
 def test_manifests_without_defects_are_read(tmp_path: Path) -> None:
     path = Benchmark(plain).write(tmp_path) / "plans" / "0123456789abcdef.json"
-    merged = merge([json.loads(path.read_text())])
-    assert (merged["variants"], merged["measured_defects"]) == ([], [])
-    assert policy_of(merged, "corrected") == policy_of({}, "x") == "penalty"
+    merged = merge([read_manifest(path)])
+    assert (merged.variants, merged.measured_defects) == ((), ())
+    assert policy_of(merged, "corrected") is None
+    assert policy_of(merged, "x") is None
     assert profile_sentence({"a": [], "b": []}) == "Profile: a, b."
     assert profile_sentence({"as-released": ["y", "x"]}) == (
         "Profile: as-released, reproducing the known defects: x, y."

@@ -232,7 +232,7 @@ def test_caption_names_the_sequences_of_the_benchmark_file(tmp_path: Path) -> No
     written(tmp_path, Embeds())
     path = tmp_path / "plans" / "0123456789abcdef.json"
     manifest = json.loads(path.read_text())
-    manifest["config"] = {"invariance": {"ixi": {"sequences": ["T1w", "PDw"]}}}
+    manifest["cohorts"]["ixi"]["invariance"] = ["T1w", "PDw"]
     path.write_text(json.dumps(manifest))
     assert "ixi: 3 subjects (T1w, PDw); 2 seeds." in caption_of(invariance_table(load_run(tmp_path)))
 

@@ -17,7 +17,7 @@ from report_tables import build, table_names
 from rich.console import Console
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
-from mribench.cli.tables import check_tables
+from mribench.commands.tables import check_tables
 from mribench.config import config_digest, load_benchmark
 from mribench.config.model import BenchmarkConfig
 from mribench.config.report import LayoutSpec, ReportSpec

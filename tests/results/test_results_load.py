@@ -27,7 +27,7 @@ def test_reads_scores_jobs_and_cells(tmp_path: Path) -> None:
     assert set(run.cells["state"]) == {"done"}
     assert set(run.jobs["kind"]) == {"pretrain", "adapt", "evaluate"}
     assert run.superseded == 0
-    assert run.manifest["profiles"] == ["corrected"]
+    assert run.manifest.profiles == ("corrected",)
     identity = run.cells[run.cells["arm"] == "identity"]
     assert identity[["seed", "fraction", "train_sequence", "pretrain"]].isna().all(axis=None)
 
@@ -120,9 +120,9 @@ def test_two_plans_are_united(tmp_path: Path) -> None:
     newer = Benchmark(by_seed, {"tissue": more}, methods=("new",), seeds=(1,), created="2026-02-01")
     newer.write(tmp_path, "b" * 16)
     run = load_run(tmp_path)
-    assert [method["name"] for method in run.manifest["methods"]] == ["base", "new"]
-    assert run.manifest["seeds"] == [0, 1]
-    assert run.manifest["tasks"]["tissue"]["fractions"] == [0.1, 1.0]
+    assert [method.name for method in run.manifest.methods] == ["base", "new"]
+    assert run.manifest.seeds == (0, 1)
+    assert run.manifest.tasks["tissue"].fractions == (0.1, 1.0)
     assert run.superseded == 0
     assert len(run.cells) == 1 + 2
     assert set(load_run(tmp_path, "a" * 16).scores["method"]) == {"base"}

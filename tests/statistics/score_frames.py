@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from mribench.statistics.tables import single_table
+from mribench.statistics.ties import JudgedFamily, judge_family
+
 
 def means_of(
     table: np.ndarray,
@@ -29,6 +32,12 @@ def means_of(
 def groups_of(cube: np.ndarray, names: Sequence[str] = "ABCDEFGH") -> Mapping[str, pd.DataFrame]:
     """Rows by method of a cube (M, S, N)."""
     return {name: means_of(table) for name, table in zip(names, cube, strict=False)}
+
+
+def judge(groups: Mapping[str, pd.DataFrame], *, higher_is_better: bool) -> JudgedFamily:
+    """The family of rows by method."""
+    tables = {name: single_table(rows) for name, rows in groups.items()}
+    return judge_family(tables, higher_is_better=higher_is_better)
 
 
 def draw(

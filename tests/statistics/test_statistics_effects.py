@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+from mribench.interfaces import EmptyMaskPolicy
 from mribench.statistics import mean_and_se, subject_means
 from mribench.statistics.domain_gap import gap_of
 from mribench.statistics.effects import Effect, change, largest_gap_change, policy_change
@@ -19,6 +20,8 @@ from mribench.statistics.intervals import crossed_interval, half_width, p_value,
 from mribench.statistics.scores import counted
 
 NAN = math.nan
+DROPPED = EmptyMaskPolicy("dropped", "mm")
+FIXED = EmptyMaskPolicy("256mm", "mm", prediction=256.0)
 
 
 def means(cubes: Mapping[str, np.ndarray], subjects: Sequence[str] = string.ascii_lowercase) -> pd.DataFrame:
@@ -255,9 +258,9 @@ def scores(rows: list[tuple[str, int, str, str, float]]) -> pd.DataFrame:
     return frame.assign(unit="mm", session="", label="L")
 
 
-def both(frame: pd.DataFrame, policy: str) -> Effect:
-    touched = not counted(frame, policy).equals(counted(frame))  # type: ignore[arg-type]
-    sides = (subject_means(frame, ["row"]), subject_means(frame, ["row"], policy=policy))  # type: ignore[arg-type]
+def both(frame: pd.DataFrame, policy: EmptyMaskPolicy) -> Effect:
+    touched = not counted(frame, policy).equals(counted(frame))
+    sides = (subject_means(frame, ["row"]), subject_means(frame, ["row"], policy=policy))
     return policy_change(*sides, touched=touched, rng=rng())
 
 
@@ -271,7 +274,7 @@ def test_dropping_failures_and_the_fixed_penalty_by_hand() -> None:
             ("m", 0, "e", "both-empty", NAN),
         ]
     )
-    dropped, fixed = both(frame, "dropped"), both(frame, "256mm")
+    dropped, fixed = both(frame, DROPPED), both(frame, FIXED)
     assert (dropped.without, dropped.with_defect, dropped.difference) == (42.0, 4.0, -38.0)
     assert (fixed.without, fixed.with_defect, fixed.difference) == (42.0, 88.0, 46.0)
     assert (dropped.how, dropped.n_subjects, dropped.n_subjects_with, dropped.n_subjects_total) == (
@@ -290,7 +293,7 @@ def test_the_bootstrap_is_that_of_a_plain_loop() -> None:
         for (a, s, n), value in np.ndenumerate(table)
     ]
     frame = scores(rows)
-    found = both(frame, "dropped")
+    found = both(frame, DROPPED)
     draws = []
     for _ in range(2000):
         people = generator.integers(0, 8, 8)
@@ -298,22 +301,22 @@ def test_the_bootstrap_is_that_of_a_plain_loop() -> None:
         draws.append(np.mean(arms))
     expected = np.quantile(draws, [0.025, 0.975])
     assert (found.low, found.high) == pytest.approx(expected, rel=0.08)  # two Monte Carlo errors
-    assert both(frame, "dropped") == found  # the same resamples every time
+    assert both(frame, DROPPED) == found  # the same resamples every time
 
 
 def test_no_empty_mask_is_exactly_zero_without_a_bootstrap() -> None:
     frame = scores([("m", 0, "a", "ok", 2.0), ("m", 0, "b", "both-empty", NAN), ("m", 0, "c", "ok", 3.0)])
-    found = both(frame, "dropped")
+    found = both(frame, DROPPED)
     assert (found.difference, found.how, found.with_defect) == (0.0, "no empty mask", 2.5)
     assert math.isnan(found.low)
 
 
 def test_where_dropping_leaves_nothing() -> None:
     gone = [("lost", 0, s, "pred-empty", 100.0) for s in "ab"]
-    found = both(scores(gone), "dropped")
+    found = both(scores(gone), DROPPED)
     assert (found.how, found.gone) == ("nothing is left", ("lost",))
     assert math.isnan(found.difference)
-    some = both(scores([*gone, ("m", 0, "a", "ok", 2.0), ("m", 0, "b", "pred-empty", 100.0)]), "dropped")
+    some = both(scores([*gone, ("m", 0, "a", "ok", 2.0), ("m", 0, "b", "pred-empty", 100.0)]), DROPPED)
     assert (some.without, some.with_defect, some.gone) == (51.0, 2.0, ("lost",))
     assert list(some.arms) == ["m"]
     assert some.how == "bootstrap"

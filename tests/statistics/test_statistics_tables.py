@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
-from score_frames import draw, groups_of, means_of
+from score_frames import draw, groups_of, judge, means_of
 
+from mribench.statistics.difference import difference_of
+from mribench.statistics.marks import mark
 from mribench.statistics.scores import estimate, estimates_of, numbered, subject_means
 from mribench.statistics.tables import aligned, aligned_tables, single_table, split_tables
-from mribench.statistics.ties import compare_family, holm, judged
+from mribench.statistics.ties import claimed_marks, holm
 
 
 def rows_of_groups(seed: int = 0, groups: int = 7) -> pd.DataFrame:
@@ -102,20 +105,27 @@ def test_an_estimate_of_nothing() -> None:
 
 @pytest.mark.parametrize("shape", [(3, 5, 12), (4, 2, 9), (2, 6, 20), (1, 5, 5), (3, 1, 8)])
 @pytest.mark.parametrize("higher_is_better", [True, False])
-def test_the_short_way_to_marks_gives_those_of_the_long_one(
+def test_a_family_is_judged_by_the_differences_of_its_pairs(
     shape: tuple[int, int, int], *, higher_is_better: bool
 ) -> None:
     rng = np.random.default_rng(sum(shape))
     for _ in range(20):
         cube = draw(rng, shape) + rng.normal(0, 3, (shape[0], 1, 1))
-        groups = groups_of(cube)
-        long = compare_family(groups, higher_is_better=higher_is_better)
-        short = judged({k: single_table(v) for k, v in groups.items()}, higher_is_better=higher_is_better)
-        assert short.names == long.methods["row"].tolist()
-        assert short.marks == long.methods["mark"].tolist()
-        assert short.style == long.style
-        if short.style == "tested":
-            np.testing.assert_allclose(short.p_adjusted, holm(long.pairs["p"].to_numpy(float)), rtol=1e-12)
+        family = judge(groups_of(cube), higher_is_better=higher_is_better)
+        order = sorted(range(shape[0]), key=lambda k: -cube[k].mean() if higher_is_better else cube[k].mean())
+        assert family.names == ["ABCDEFGH"[k] for k in order]
+        pairs = itertools.combinations(order, 2)
+        p_values = [difference_of(cube[i] - cube[k]).p for i, k in pairs]
+        if family.style == "tested":
+            np.testing.assert_allclose(family.p_adjusted, holm(p_values), rtol=1e-12)
+            expected = claimed_marks(
+                cube[order].mean(axis=(1, 2)), family.separated, higher_is_better=higher_is_better
+            )
+            assert family.marks == expected
+        else:
+            assert np.isnan(family.p_adjusted).all()
+            means = cube[order].mean(axis=(1, 2)).tolist()
+            assert family.marks == mark(means, higher_is_better=higher_is_better)
 
 
 def test_tables_of_other_seeds_and_subjects_are_aligned_as_frames_are() -> None:

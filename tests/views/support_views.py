@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from mribench_views.labels import LABELS
 
 from mribench.interfaces import ViewRequest
 from mribench.views.samples import Made, Sample, Shown
@@ -38,7 +39,7 @@ tasks:
 STRANGE = """\
 import torch
 from mribench import hookimpl
-from mribench.interfaces import Entry, NoOptions, View, ViewGenerator
+from mribench.interfaces import Entry, NoOptions, ParameterLabel, View, ViewGenerator
 
 HOSTILE = {
     "te_s": [0.01, 0.0234],
@@ -60,6 +61,8 @@ HOSTILE = {
 
 class Strange(ViewGenerator):
     needs = ("PD",)
+    labels = {name: ParameterLabel(word, acquisition=True) for name, word in
+              [("te_s", "TE"), ("flip_angle_deg", "\u03b1")]}
 
     def __init__(self, options):
         pass
@@ -94,7 +97,7 @@ def shown(sequence: str = "fse", edge: int = 4, role: str = "global", **paramete
 def made(*views: Shown, redraws: int = 0) -> Made:
     """Return samples of one view each."""
     samples = tuple(Sample(0, place, (view,)) for place, view in enumerate(views))
-    return Made(samples, len(views), redraws)
+    return Made(samples, len(views), redraws, LABELS)
 
 
 def source(*methods: str, views: str = "seqinv", patch_vox: int = 4) -> Source:

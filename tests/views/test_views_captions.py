@@ -6,9 +6,12 @@ import math
 
 import pytest
 from hypothesis import given, strategies as st
+from mribench_views.labels import LABELS
 from support_views import shown
 
-from mribench.views.captions import caption, captions, number, value_text
+from mribench.interfaces import ParameterLabel
+from mribench.views.captions import caption, captions
+from mribench.views.numbers import number, value_text
 from mribench.views.samples import Sample
 
 MP2RAGE = {
@@ -30,7 +33,7 @@ PLAIN = {
 
 
 def words(parameters: dict, width: int = 29) -> str:
-    return "\n".join(caption("view 1", parameters, width).lines)
+    return "\n".join(caption("view 1", parameters, LABELS, width).lines)
 
 
 # ---- times and angles ----------------------------------------------------------------------------------
@@ -79,10 +82,22 @@ def test_unknown_parameters_are_shown_as_they_are_named() -> None:
     assert text == "spoke_angle_deg 111 · motion jerky · k_order None · spoiled yes"
 
 
-def test_known_names_with_values_of_another_kind() -> None:
-    assert words({"flip": "yes"}) == "flip yes"
-    assert words({"dropout_cuboids_vox": 3}) == "dropout_cuboids_vox 3"
-    assert words({"flip": (True,) * 5}, 80) == "flip yes/yes/yes/…"
+def test_without_labels_everything_is_shown_as_it_is_named() -> None:
+    assert caption("view 1", {"te_s": 0.1, "flip": "yes", "shear": 0.5}, {}, 80).lines == (
+        "te_s 0.1 · flip yes · shear 0.5",
+    )
+
+
+def test_labels_are_the_generators_own() -> None:
+    labels = {
+        "spin_lock_hz": ParameterLabel("SL", acquisition=True),
+        "echo_mm": ParameterLabel("echo", acquisition=True),
+        "delay_s": ParameterLabel("delay", neutral=0.0),
+        "coil": ParameterLabel("coil", write=lambda value: f"coil no. {value}"),
+    }
+    drawn = {"coil": 3, "delay_s": 0.25, "echo_mm": 2, "spin_lock_hz": 412.34}
+    assert caption("v", drawn, labels, 80).lines == ("SL 412 Hz · echo 2 mm", "coil no. 3 · delay 250 ms")
+    assert caption("v", {"delay_s": "none", "echo_mm": 1}, labels, 80).lines == ("echo 1 mm", "delay_s none")
 
 
 # ---- lines ---------------------------------------------------------------------------------------------
@@ -92,24 +107,27 @@ def test_known_names_with_values_of_another_kind() -> None:
     st.floats(), st.integers(), st.text(max_size=90), st.booleans(), st.none(),
     st.lists(st.floats(), max_size=6)), max_size=30), st.integers(12, 60))  # fmt: skip
 def test_no_line_is_too_long_and_there_are_not_too_many(parameters, width) -> None:
-    found = caption("x" * 99, parameters, width)
+    found = caption("x" * 99, parameters, LABELS, width)
     assert len(found.title) <= width
     assert all(len(line) <= width for line in found.lines)
     assert len(found.lines) <= 9
 
 
 def test_many_unknown_parameters_end_in_an_ellipsis() -> None:
-    found = caption("view", {f"parameter_{i}": i for i in range(99)}, 20)
+    found = caption("view", {f"parameter_{i}": i for i in range(99)}, LABELS, 20)
     assert found.lines[0] == "parameter_0 0"
     assert found.lines[-1] == "…"
 
 
 def test_views_are_numbered_and_roles_are_said_where_they_differ() -> None:
     alike = Sample(0, 0, (shown("fse", te_s=0.1), shown("", te_s=0.2)))
-    assert [found.title for found in captions(alike, 40)] == ["view 1: fse", "view 2: –"]
-    assert [found.lines for found in captions(alike, 40)] == [("TE 100 ms",), ("TE 200 ms",)]
+    assert [found.title for found in captions(alike, LABELS, 40)] == ["view 1: fse", "view 2: –"]
+    assert [found.lines for found in captions(alike, LABELS, 40)] == [("TE 100 ms",), ("TE 200 ms",)]
     mixed = Sample(0, 0, (shown("fse"), shown("gre", role="local")))
-    assert [found.title for found in captions(mixed, 40)] == ["view 1 (global): fse", "view 2 (local): gre"]
+    assert [found.title for found in captions(mixed, LABELS, 40)] == [
+        "view 1 (global): fse",
+        "view 2 (local): gre",
+    ]
 
 
 # ---- numbers -------------------------------------------------------------------------------------------

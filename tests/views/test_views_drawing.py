@@ -160,10 +160,10 @@ def test_captions_do_not_run_into_the_next_panel(samples) -> None:
 
 def test_many_samples_go_on_below() -> None:
     sample = Sample(0, 0, (shown(), shown()))
-    parts = strips([sample] * 9)
+    parts = strips(Made((sample,) * 9, 18, 0))
     assert [(len(strip.samples), strip.first) for strip in parts] == [(4, 0), (4, 4), (1, 8)]
     crowd = Sample(0, 0, (shown(),) * 11)
-    assert [len(strip.samples) for strip in strips([crowd] * 2)] == [1, 1]
+    assert [len(strip.samples) for strip in strips(Made((crowd,) * 2, 22, 0))] == [1, 1]
     canvas = draw_sheet([(source("a"), Made((sample,) * 9, 18, 0))], "axial", "")
     assert len(panels(canvas)) == 18
     assert "sample 9: somebody:1" in texts(canvas)

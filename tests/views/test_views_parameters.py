@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+from mribench_views.labels import LABELS
 from support_views import made, shown, source
 
 from mribench.views.histograms import cell_of, distribution_parts, title_of
@@ -100,9 +101,9 @@ def test_what_belongs_to_the_acquisition() -> None:
         ("fse", ["te_s", "tr_s", "rotation_deg", "noise_sigma"]),
         ("gre", ["te_s", "flip_angle_deg", "tr_s", "rotation_deg", "noise_sigma", "spokes"]),
     ]
-    assert of_acquisition(drawn) == {"te_s", "tr_s", "flip_angle_deg", "spokes"}
-    assert of_acquisition(drawn[:1]) == {"te_s", "tr_s"}
-    assert of_acquisition([("a", ["ti1_s", "n_excitations", "inversion_efficiency", "delay_s"])]) == {
+    assert of_acquisition(drawn, LABELS) == {"te_s", "tr_s", "flip_angle_deg", "spokes"}
+    assert of_acquisition(drawn[:1], LABELS) == {"te_s", "tr_s"}
+    assert of_acquisition([("a", ["ti1_s", "n_excitations", "inversion_efficiency", "delay_s"])], LABELS) == {
         "ti1_s", "n_excitations", "inversion_efficiency",
     }  # fmt: skip
 
@@ -125,7 +126,7 @@ def test_shares_and_redraws() -> None:
      ("_s", "_s", 1), ("spin_lock_hz", "spin_lock (Hz)", 1)],
 )  # fmt: skip
 def test_titles(name, title, factor) -> None:
-    assert title_of(name) == (title, factor)
+    assert title_of(name, LABELS) == (title, factor)
 
 
 def spread(count: int) -> list:

@@ -54,7 +54,7 @@ def drawings(material: Material, group: str) -> list[Drawing]:
 
 def shows_scans(run: RunData) -> bool:
     """Whether the benchmark file lets a report show slices of scans and ids of subjects."""
-    return bool(run.manifest["report"].get("examples", True))
+    return run.manifest.report.examples
 
 
 def save_figures(material: Material, target: Path, formats: Sequence[str] = FILE_FORMATS) -> list[Path]:

@@ -20,7 +20,7 @@ def domain_gap(material: Material) -> Drawing | None:
     frame = material.sites
     shown = []
     for panel in material.panels:
-        sites = material.run.manifest["tasks"][panel.task]["sites"]
+        sites = list(material.run.manifest.tasks[panel.task].sites)
         if len(sites) < 2 or frame.empty:
             continue
         here = frame["task"].eq(panel.task) & frame["metric"].eq(panel.metric)

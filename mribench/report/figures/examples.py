@@ -40,7 +40,7 @@ def example_slices(material: Material) -> list[Drawing]:
         return []
     found = []
     first = {panel.task: panel for panel in reversed(material.panels)}
-    for number, task in enumerate(material.run.manifest["tasks"]):
+    for number, task in enumerate(material.run.manifest.tasks):
         panel = first.get(task)
         strips = _strips(material, panel) if panel else []
         if panel and strips:
@@ -50,14 +50,14 @@ def example_slices(material: Material) -> list[Drawing]:
 
 def _strips(material: Material, panel: Panel) -> list[Strip]:
     run = material.run
-    spec = run.manifest["tasks"][panel.task]
+    spec = run.manifest.tasks[panel.task]
     cells = run.cells.assign(row=row_labels(run.cells, run.manifest))
-    here = cells["task"].eq(panel.task) & cells["test_site"].eq(spec["sites"][0] if spec["sites"] else "")
+    here = cells["task"].eq(panel.task) & cells["test_site"].eq(spec.sites[0] if spec.sites else "")
     here &= cells["state"].eq("done") & (cells["fraction"].eq(panel.fraction) | cells["fraction"].isna())
     own = cells["train_sequence"].eq(cells["test_sequence"]) | cells["train_sequence"].isna()
     cells = cells[here & own].sort_values("seed", kind="stable").drop_duplicates(["row", "test_sequence"])
     strips = []
-    for sequence in spec["train_sequences"]:
+    for sequence in spec.train_sequences:
         jobs = cells[cells["test_sequence"].eq(sequence)].set_index("row")["key"]
         rows = [row for row in material.rows if row in jobs.index]
         strips.append(_strip(material, panel, sequence, {row: jobs[row] for row in rows}))

@@ -61,7 +61,7 @@ def _of(material: Material, rows: pd.DataFrame) -> Ranks | None:
     rows = rows[rows["row"].isin(rows.loc[rows["value"].notna(), "row"])]
     if rows["row"].nunique() < 2:
         return None
-    cohorts = {task: spec.get("dataset") for task, spec in material.run.manifest["tasks"].items()}
+    cohorts = {task: spec.dataset for task, spec in material.run.manifest.tasks.items()}
     found = mean_ranks(
         rows.assign(cohort=rows["task"].map(cohorts).astype(str)), ["task", "metric"],
         higher_is_better={panel.metric: panel.higher_is_better for panel in material.panels},

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mribench.report.looks import row_id
-from mribench.validation import printable
+from mribench.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -33,7 +33,7 @@ def training_curves(material: Material) -> list[Drawing]:
 
 
 def _pretraining(material: Material, cells: pd.DataFrame) -> Drawing | None:
-    trained = cells[~cells["method"].isin(material.run.manifest["reference_arms"])]
+    trained = cells[~cells["method"].isin(material.run.manifest.reference_arms)]
     jobs = trained.dropna(subset=["pretrain"]).drop_duplicates(["row", "pretrain"])
     curves = {
         str(row): found
@@ -61,7 +61,7 @@ def _pretraining(material: Material, cells: pd.DataFrame) -> Drawing | None:
 def _adaptation(material: Material, cells: pd.DataFrame) -> Drawing | None:
     shown: dict[str, Curves] = {}
     for panel in material.panels:
-        sequences = material.run.manifest["tasks"][panel.task]["train_sequences"]
+        sequences = material.run.manifest.tasks[panel.task].train_sequences
         mine = cells[cells["task"].eq(panel.task) & cells["fraction"].eq(panel.fraction)].dropna(
             subset=["adapt"]
         )

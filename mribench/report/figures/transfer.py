@@ -23,10 +23,10 @@ def transfer_matrices(material: Material) -> list[Drawing]:
     """Return a heat map per task and metric that was tested on several sequences."""
     found = []
     for number, panel in enumerate(material.panels):
-        spec = material.run.manifest["tasks"][panel.task]
-        if len(spec["test_sequences"]) < 2:
+        spec = material.run.manifest.tasks[panel.task]
+        if len(spec.test_sequences) < 2:
             continue
-        tables = _tables(material, panel, spec["train_sequences"], spec["test_sequences"])
+        tables = _tables(material, panel, list(spec.train_sequences), list(spec.test_sequences))
         if tables:
             found.append(_drawing(material, panel, tables, number))
     return found

@@ -45,9 +45,9 @@ def _by_method(material: Material) -> dict[str, Views]:
     trained = run.cells.dropna(subset=["pretrain", "seed"]).sort_values("seed", kind="stable")
     first = trained.drop_duplicates("method").set_index("method")["pretrain"]
     known = (
-        (method["name"], read_views(material.directory, str(first[method["name"]])))
-        for method in run.manifest["methods"]
-        if method["name"] in first.index
+        (method.name, read_views(material.directory, str(first[method.name])))
+        for method in run.manifest.methods
+        if method.name in first.index
     )
     found = {name: views for name, views in known if views is not None}
     return dict(list(found.items())[:_MOST_METHODS])

@@ -18,7 +18,7 @@ from mribench.report.tables.claim_kinds import place
 from mribench.report.tables.published import Published
 from mribench.results.cells import cell_frame, is_share, metric_label, scale_of
 from mribench.results.load import RunData
-from mribench.results.merged import profile_sentence, profiles_shown
+from mribench.results.merged import profile_sentence
 from mribench.wording import NOTHING
 
 NAME = "against"
@@ -135,7 +135,7 @@ def _fitting(
 def _names(cell: Mapping[str, Any], published: Published, run: RunData) -> dict[str, list[Any]]:
     """Return what a cell of a run may be called in published results, by column."""
     match = published.about.match
-    entry = run.manifest["tasks"][cell["task"]]["task"]
+    entry = run.manifest.tasks[cell["task"]].task
     return {
         "task": [name for name, task in match.tasks.items() if task.task == entry] or [cell["task"]],
         "site": [name for name, own in match.sites.items() if cell["test_site"] in own]
@@ -154,13 +154,12 @@ def _same_cohort(run: RunData, task: str, theirs: str, published: Published) -> 
 
 
 def _entry(run: RunData, task: str) -> str:
-    """Return the dataset entry that a task of the run read; empty where the manifest does not say."""
-    cohort = run.manifest["tasks"][task]["dataset"]
-    return str(run.manifest.get("config", {}).get("data", {}).get(cohort, {}).get("name", ""))
+    """Return the dataset entry that a task of the run read."""
+    return run.manifest.cohorts[run.manifest.tasks[task].dataset].dataset
 
 
 def _title(run: RunData) -> str:
-    return str(run.manifest["benchmark"])
+    return run.manifest.benchmark
 
 
 def _table(run: RunData, published: Published, task: str, frame: pd.DataFrame) -> Table:
@@ -231,7 +230,7 @@ def _caption(
         _NOT_TESTED,
         f"Not the same definition: {'; '.join(differing)}." if differing else "",
         left,
-        profile_sentence(profiles_shown(run.manifest)),
+        profile_sentence(run.manifest.defects_by_profile()),
         *about.notes,
         f"Source: {about.source}" if about.source else "",
     )

@@ -12,7 +12,7 @@ from mribench.interfaces.table import NOTHING_PLANNED, Cell, Column, Row, Senten
 from mribench.report.tables.flags import flags
 from mribench.results.cells import row_labels, row_order
 from mribench.results.load import RunData
-from mribench.results.merged import profile_sentence, profiles_shown
+from mribench.results.merged import profile_sentence
 
 NAME = "budget"
 PRETRAINING, ADAPTATION = "pretraining", "adaptation"
@@ -83,7 +83,7 @@ def budget_frame(run: RunData) -> pd.DataFrame:
         return pd.DataFrame(columns=_COLUMNS)
     planned["row_order"] = row_order(planned, run.manifest)
     jobs = run.jobs.drop_duplicates("job_key").set_index("job_key")
-    untrained = set(run.manifest["reference_arms"])
+    untrained = set(run.manifest.reference_arms)
     rows = []
     for (label, method, arm, order), cells in planned.groupby(
         ["row", "method", "arm", "row_order"], sort=False
@@ -122,7 +122,7 @@ def budget_table(run: RunData) -> Table:
     at = {(cell.row, cell.metric): cell for cell in frame.itertuples(index=False)}
     return Table(
         name=NAME,
-        title=f"{run.manifest['benchmark']}: budget",
+        title=f"{run.manifest.benchmark}: budget",
         row_names=("method",),
         rows=tuple(Row((row,), found.of(row)) for row in rows),
         columns=tuple(Column((cost.stage, " ".join((cost.name, cost.unit)).strip())) for cost in COSTS),
@@ -155,6 +155,6 @@ def _caption(run: RunData, frame: pd.DataFrame, footnotes: tuple[Sentence, ...])
         ),
         _COMPARED,
         Sentence(f"Incomplete: {unfinished} rows." if unfinished else "", "missing"),
-        profile_sentence(profiles_shown(run.manifest)),
+        profile_sentence(run.manifest.defects_by_profile()),
         *footnotes,
     )

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
 from mribench.interfaces.table import Sentence, said
 from mribench.interfaces.table_source import Question
+from mribench.report.sentences import claim
 from mribench.report.tables.empty_masks import failures_sentence, policies_sentence
 from mribench.results.label_subsets import subsets_sentence
 from mribench.results.load import RunData
-from mribench.results.merged import profile_sentence, profiles_shown
-from mribench.statistics.difference import ENOUGH_SEEDS
-from mribench.statistics.marking import ONE_PROFILE, PLAIN, TESTED, marks_sentence, out_sentence
+from mribench.results.merged import profile_sentence
+from mribench.statistics.marking import ONE_PROFILE, marks_sentence, out_sentence
 
 _MOST_FAILED = 5
 _MOST_MIXED = 6
@@ -51,7 +51,7 @@ def state(run: RunData, frame: pd.DataFrame, footnotes: Sequence[Sentence]) -> t
         failed_jobs(frame, run),
         _superseded(run),
         *_mixed(run),
-        profile_sentence(profiles_shown(run.manifest)),
+        profile_sentence(run.manifest.defects_by_profile()),
         claim(frame),
         *footnotes,
         _versions(run),
@@ -76,7 +76,7 @@ def whose(frame: pd.DataFrame, run: RunData, question: Question) -> str:
     for name, cells in frame.groupby("task", sort=False):
         subjects = cells["n_subjects_total"]
         counts = f"{subjects.max()}" if subjects.min() == subjects.max() else f"up to {subjects.max()}"
-        sequences = run.manifest["tasks"][name]["train_sequences"]
+        sequences = run.manifest.tasks[str(name)].train_sequences
         average = question.average_sequences and len(sequences) > 1
         plural = "" if counts == "1" else "s"
         parts.append(
@@ -139,34 +139,3 @@ def _superseded(run: RunData) -> str:
     if not run.superseded:
         return ""
     return f"{run.superseded} older results of the same cells are not shown; the newest are."
-
-
-def claim(frame: pd.DataFrame) -> Sentence:
-    """Return what the number of seeds of a frame, in the column ``n_seeds``, allows to say."""
-    return Sentence(_claim(frame), "limit")
-
-
-def _claim(frame: pd.DataFrame) -> str:
-    seeds = int(frame["n_seeds"].max())
-    if seeds == 1:
-        return "One seed: valid for these checkpoints only."
-    if 1 < seeds < ENOUGH_SEEDS:
-        return f"{seeds} seeds: too few seeds to tell methods apart."
-    styles = set(frame["mark_style"]) if "mark_style" in frame else {PLAIN}
-    if not seeds or PLAIN not in styles or TESTED in styles:
-        return ""  # nothing is marked, or the marks say it
-    return "Marks follow the means; differences are not tested."
-
-
-def seeds_sentence(counts: Iterable[int]) -> str:
-    """Return how many train seeds stand behind a table; nothing where none do (0 counts as none)."""
-    known = sorted({count for count in counts if count > 0})
-    if not known:
-        return ""
-    text = str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"
-    return f"{text} train seed{'' if known == [1] else 's'}."
-
-
-def percent(fractions: Iterable[float]) -> str:
-    """Return label fractions as ``10 %, 100 %``."""
-    return ", ".join(f"{100 * fraction:g} %" for fraction in fractions)

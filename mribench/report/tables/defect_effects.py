@@ -10,22 +10,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mribench.defects import DROPPED_FAILURES, FIXED_PENALTY, POOLED_ROWS
+from mribench.defects import POOLED_ROWS
 from mribench.interfaces.document import TidyColumns
+from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.interfaces.table_source import Question
 from mribench.results.cells import metric_frame, selected
 from mribench.results.load import RunData
+from mribench.results.manifest import MeasuredDefect
 from mribench.results.merged import policy_of
 from mribench.statistics.effects import Effect, change, largest_gap_change, policy_change
 from mribench.statistics.findings import ALPHA, false_findings
-from mribench.statistics.scores import Policy, counted, subject_means
+from mribench.statistics.scores import counted, subject_means
 
 ASKED = Question(in_domain=False, own_sequence=True, average_sequences=True)
 """All test sites: a defect of the splits may change which there are."""
 _GROUP = ["task", "fraction", "metric"]
 _CELL = ["method", "arm", "task", "fraction", "train_sequence", "test_sequence", "subset_seed", "seed"]
 """What a variant's cell and the cell that it is compared with agree in."""
-_POLICIES: Mapping[str, Policy] = {DROPPED_FAILURES: "dropped", FIXED_PENALTY: "256mm"}
 _BOOTSTRAP_SEED = 20090
 _EFFECT = [field.name for field in fields(Effect) if field.name not in ("arms", "gone", "how")]
 COLUMNS = (
@@ -50,14 +51,14 @@ def defects_frame(run: RunData) -> pd.DataFrame:
     Scores are of all test sites and of the sequence trained on, sequences averaged within a subject, of all
     arms but identity.
     """
-    several = len({defect["base"] for defect in run.manifest.get("measured_defects", ())}) > 1
+    several = len({defect.base for defect in run.manifest.measured_defects}) > 1
     rows = [
         {
-            "defect": defect["name"],
-            "row": f"{defect['name']} [{defect['base']}]" if several else defect["name"],
+            "defect": defect.name,
+            "row": f"{defect.name} [{defect.base}]" if several else defect.name,
         }
         | row
-        for defect in run.manifest.get("measured_defects", ())
+        for defect in run.manifest.measured_defects
         for row in _Measured(run, defect).rows()
     ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -79,31 +80,31 @@ def verdict(row: Any) -> str:
 class _Measured:
     """One defect, and the rows of the benchmark with and without it."""
 
-    def __init__(self, run: RunData, defect: Mapping[str, Any]) -> None:
+    def __init__(self, run: RunData, defect: MeasuredDefect) -> None:
         self._defect = defect
         self._manifest = run.manifest
-        self._policy = policy_of(run.manifest, defect["base"])
-        self._metrics = metric_frame(run.manifest)
-        self._cells = self._of(run.cells, defect["base"])
-        self._scores = self._of(run.scores, defect["base"])
-        self._variants = self._of(run.variants, defect["profile"])
-        self._variant_scores = self._of(run.variant_scores, defect["profile"])
-        if defect["profile"] and self._variants.empty:  # it is a profile of the report by its own right
-            self._variants = self._of(run.cells, defect["profile"])
-            self._variant_scores = self._of(run.scores, defect["profile"])
+        self._policy = policy_of(run.manifest, defect.base)
+        self._metrics = metric_frame(run.manifest.tasks)
+        self._cells = self._of(run.cells, defect.base)
+        self._scores = self._of(run.scores, defect.base)
+        self._variants = self._of(run.variants, defect.profile)
+        self._variant_scores = self._of(run.variant_scores, defect.profile)
+        if defect.profile and self._variants.empty:  # it is a profile of the report by its own right
+            self._variants = self._of(run.cells, defect.profile)
+            self._variant_scores = self._of(run.scores, defect.profile)
 
     def _of(self, frame: pd.DataFrame, profile: str | None) -> pd.DataFrame:
         mine = frame[frame["profile"].eq(profile or "") & frame["seed"].notna()]
-        return selected(mine.assign(profile=self._defect["base"]), self._manifest, ASKED)
+        return selected(mine.assign(profile=self._defect.base), self._manifest, ASKED)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        name = self._defect["name"]
-        if self._defect["profile"]:
+        name = self._defect.name
+        if self._defect.profile:
             yield from self._by_jobs()
-        elif self._defect["metrics"]:
+        elif self._defect.metrics:
             yield from self._by_metrics()
-        elif name in _POLICIES:
-            yield from self._by_policy(_POLICIES[name])
+        elif self._defect.empty_masks:
+            yield from self._by_policy(self._defect.empty_masks)
         elif name == POOLED_ROWS:
             yield from self._by_findings()
 
@@ -126,17 +127,17 @@ class _Measured:
     def _by_metrics(self) -> Iterator[dict[str, Any]]:
         means = self._means(self._policy)
         for where, planned in self._places(self._cells):
-            other = self._defect["metrics"].get(where["metric"])
+            other = self._defect.metrics.get(where["metric"])
             theirs = self._metrics.loc[self._metrics["task"] == where["task"], "metric"]
             if other in set(theirs):
                 without, instead = _at(means, where), _at(means, {**where, "metric": other})
                 found = self._row("metric", where, planned, change(without, instead), without)
                 yield found | {"replaced_by": other}
 
-    def _by_policy(self, policy: Policy) -> Iterator[dict[str, Any]]:
-        default, other = self._means("penalty"), self._means(policy)
+    def _by_policy(self, policy: EmptyMaskPolicy) -> Iterator[dict[str, Any]]:
+        default, other = self._means(None), self._means(policy)
         for where, planned in self._places(self._cells):
-            if where["unit"] != "mm":
+            if where["unit"] != policy.unit:
                 continue
             rows = _at(self._scores, where)
             touched = not counted(rows, policy).equals(counted(rows))
@@ -172,7 +173,7 @@ class _Measured:
                 "n_test_rows": found.n_rows,
             }
 
-    def _means(self, policy: Policy) -> pd.DataFrame:
+    def _means(self, policy: EmptyMaskPolicy | None) -> pd.DataFrame:
         return subject_means(self._scores, ["row", "arm", *_GROUP], ASKED.within, policy)
 
     def _places(self, cells: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:

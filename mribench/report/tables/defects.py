@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
 from mribench.interfaces.table import Cell, CellStatus, Column, Row, Sentence, Table, said
-from mribench.report.tables.captions import claim, failed_jobs
+from mribench.report.sentences import claim
+from mribench.report.tables.captions import failed_jobs
 from mribench.report.tables.defect_effects import defects_frame
 from mribench.results.cells import metric_label, scale_of
 from mribench.results.label_subsets import subsets_sentence
 from mribench.results.load import RunData
-from mribench.results.merged import profile_sentence, profiles_shown
+from mribench.results.manifest import MeasuredDefect
+from mribench.results.merged import profile_sentence
 from mribench.results.shown import NO_INTERVAL, seeds_of
 from mribench.statistics.effects import RESAMPLES
 from mribench.wording import NOTHING, one_line
@@ -56,7 +58,7 @@ def defects_table(run: RunData) -> Table:
     cells: list[Any] = list(frame.itertuples(index=False))
     return Table(
         name=NAME,
-        title=f"{run.manifest['benchmark']}: what known defects are worth",
+        title=f"{run.manifest.benchmark}: what known defects are worth",
         row_names=("defect", "task", "metric"),
         rows=tuple(
             Row((cell.row, f"{cell.task} {100 * cell.fraction:g} %", _metric(cell))) for cell in cells
@@ -136,7 +138,7 @@ def _gap(cell: Any) -> str:
 
 
 def _caption(run: RunData, frame: pd.DataFrame) -> tuple[Sentence, ...]:
-    measured = run.manifest.get("measured_defects", [])
+    measured = run.manifest.measured_defects
     if not measured:
         return (Sentence("Nothing is planned: the benchmark names no measure_defects.", "unplanned"),)
     cells: list[Any] = list(frame.itertuples(index=False))
@@ -151,28 +153,29 @@ def _caption(run: RunData, frame: pd.DataFrame) -> tuple[Sentence, ...]:
         _FINDINGS if "findings" in kinds else "",
         _READING,
         _GAP if frame["gap_first"].notna().any() else "",
-        *(f"{defect['name']}: {one_line(defect['summary'])}." for defect in measured),
+        *(f"{defect.name}: {one_line(defect.summary)}." for defect in measured),
         *_not_measured(measured, frame),
         subsets_sentence(run.cells, frame),
         Sentence(_incomplete(frame), "missing"),
         failed_jobs(frame, run) if len(frame) else "",
-        profile_sentence(profiles_shown(run.manifest)),
+        profile_sentence(run.manifest.defects_by_profile()),
         claim(frame) if frame["n_seeds"].gt(0).any() else "",
     ]
     return tuple(dict.fromkeys(said(*sentences)))
 
 
-def _not_measured(measured: list[dict[str, Any]], frame: pd.DataFrame) -> Iterator[str]:
+def _not_measured(measured: Sequence[MeasuredDefect], frame: pd.DataFrame) -> Iterator[str]:
     for defect in measured:
-        if frame["defect"].eq(defect["name"]).any():
+        if frame["defect"].eq(defect.name).any():
             continue
-        if defect["profile"]:
-            yield f"{defect['name']} changes no job of this benchmark."
-        elif defect["metrics"]:
-            pairs = ", ".join(f"{metric} and {other}" for metric, other in defect["metrics"].items())
-            yield f"{defect['name']} is not measured: no task is scored by both {pairs}."
-        else:
-            yield f"{defect['name']} is not measured: no task has a metric in mm."
+        if defect.profile:
+            yield f"{defect.name} changes no job of this benchmark."
+        elif defect.metrics:
+            pairs = ", ".join(f"{metric} and {other}" for metric, other in defect.metrics.items())
+            yield f"{defect.name} is not measured: no task is scored by both {pairs}."
+        elif defect.empty_masks:
+            unit = defect.empty_masks.unit
+            yield f"{defect.name} is not measured: no task has a metric in {unit}."
 
 
 def _incomplete(frame: pd.DataFrame) -> str:

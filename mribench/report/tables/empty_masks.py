@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.results.cells import scale_of
 from mribench.results.load import RunData
 from mribench.results.merged import policy_of
-from mribench.statistics.scores import Policy
 
 _MOST = 6
 
@@ -18,7 +18,7 @@ def policies_sentence(frame: pd.DataFrame, run: RunData) -> str:
     """Return how the scores with an empty mask count, by the policies of the profiles."""
     both = int(frame["n_both_empty"].sum())
     left_out = f"left out: {both} rows" if both else "left out: none"
-    policies = list(dict.fromkeys(policy_of(run.manifest, profile) for profile in run.manifest["profiles"]))
+    policies = list(dict.fromkeys(policy_of(run.manifest, profile) for profile in run.manifest.profiles))
     texts = [_policy(policy, frame) for policy in policies]
     return f"Empty masks: {'; or, by profile, '.join(texts)}; both empty, {left_out}."
 
@@ -55,13 +55,21 @@ def _ends(low: float, high: float, scale: float, digits: int) -> str:
     return "" if pd.isna(low) else f" [{low * scale:.{digits}f}, {high * scale:.{digits}f}]"
 
 
-def _policy(policy: Policy, frame: pd.DataFrame) -> str:
-    one, in_mm = int(frame["n_empty"].sum()), int(frame.loc[frame["unit"].eq("mm"), "n_empty"].sum())
-    if policy == "penalty":
-        return f"one empty counts as the metric's penalty{f' ({one} rows)' if one else ''}"
-    what = {
-        "dropped": "one empty drops out of metrics in mm (policy dropped)",
-        "256mm": "in metrics in mm an empty prediction counts 256 mm and an empty reference drops out "
-        "(policy 256mm)",
-    }[policy]
-    return f"{what}: {in_mm} rows; elsewhere it counts as the metric's penalty"
+def _policy(policy: EmptyMaskPolicy | None, frame: pd.DataFrame) -> str:
+    if policy is None:
+        rows = int(frame["n_empty"].sum())
+        shown = f" ({rows} rows)" if rows else ""
+        return f"one empty counts as the metric's penalty{shown}"
+    rows = int(frame.loc[frame["unit"].eq(policy.unit), "n_empty"].sum())
+    what = f"{_counts(policy)} (policy {policy.name})"
+    return f"{what}: {rows} rows; elsewhere it counts as the metric's penalty"
+
+
+def _counts(policy: EmptyMaskPolicy) -> str:
+    if policy.prediction is None and policy.reference is None:
+        return f"one empty drops out of metrics in {policy.unit}"
+    prediction, reference = (
+        "drops out" if count is None else f"counts {count:g} {policy.unit}"
+        for count in (policy.prediction, policy.reference)
+    )
+    return f"in metrics in {policy.unit} an empty prediction {prediction} and an empty reference {reference}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from mribench.interfaces.table import Sentence
 from mribench.results.cells import row_labels
 from mribench.results.load import RunData
+from mribench.results.manifest import Manifest
 from mribench.wording import one_line
 
 COLLAPSED = "†"
@@ -97,14 +97,14 @@ def _in_seeds(pretrained: pd.DataFrame, meant: pd.Series, why: str) -> dict[str,
     return found
 
 
-def _unequal(pretrained: pd.DataFrame, adapted: pd.DataFrame, manifest: Mapping[str, Any]) -> dict[str, str]:
+def _unequal(pretrained: pd.DataFrame, adapted: pd.DataFrame, manifest: Manifest) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for column, name in {**_SPENT, "parameters": "parameters"}.items():
         _compare(pretrained, column, name, found)
     for (task, *_), jobs in adapted.groupby(_PLACE, sort=False, dropna=False):
         for column, name in _SPENT.items():
             _compare(jobs, column, f"{name} in {task}", found)
-    overrides = {method["name"]: method["overrides"] for method in manifest["methods"] if method["overrides"]}
+    overrides = {method.name: method.overrides for method in manifest.methods if method.overrides}
     for row, method in pretrained[["row", "method"]].drop_duplicates().itertuples(index=False):
         if method in overrides:
             found.setdefault(row, []).append(f"own {', '.join(overrides[method])}")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
 from mribench.report.material import Material, Panel, at_panel
-from mribench.report.tables.captions import seeds_sentence
+from mribench.report.sentences import seeds_sentence
 from mribench.results.shown import NO_INTERVAL, interval_of, seeds_of
 from mribench.statistics import estimate
 from mribench.statistics.difference import Difference, difference
@@ -97,9 +97,9 @@ def gap_table(material: Material) -> list[Table]:
 
 def why_no_gap(material: Material) -> str:
     """Return which tasks are in no gap, and why; or an empty string."""
-    tasks = material.run.manifest["tasks"]
+    tasks = material.run.manifest.tasks
     shown = {place.panel.task for panel in material.panels if (place := _place(material, panel))}
-    single = [task for task, spec in tasks.items() if len(spec["sites"]) < 2]
+    single = [task for task, spec in tasks.items() if len(spec.sites) < 2]
     undone = [task for task in tasks if task not in shown and task not in single]
     texts = [f"{', '.join(single)}: tested on one site"] if single else []
     texts += [f"{', '.join(undone)}: not done on two sites"] if undone else []
@@ -108,7 +108,7 @@ def why_no_gap(material: Material) -> str:
 
 def _place(material: Material, panel: Panel) -> _Place | None:
     """Return a panel with what there is to subtract; None where it was done on fewer than two sites."""
-    home, *others = material.run.manifest["tasks"][panel.task]["sites"] or [""]
+    home, *others = material.run.manifest.tasks[panel.task].sites or ("",)
     means = at_panel(material.site_values, panel)
     groups = means.groupby(["row", "test_site"], sort=False)
     found = {(str(row), str(site)): each for (row, site), each in groups if each["value"].notna().any()}

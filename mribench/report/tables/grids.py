@@ -17,6 +17,7 @@ from mribench.report.tables.captions import caption
 from mribench.report.tables.flags import Flags, flags
 from mribench.results.cells import LEADERBOARD, metric_label, scale_of
 from mribench.results.load import RunData
+from mribench.results.manifest import Layout, PlannedTask
 from mribench.results.shown import interval_of, seeds_of
 
 TRANSFER = Question(own_sequence=False)
@@ -38,25 +39,28 @@ _CHOICES = {"tasks": "task", "metrics": "metric", "fractions": "fraction", "site
 
 def declared_grids(run: RunData) -> list[GridSpec]:
     """Return the layouts that the benchmark files of a run declare."""
-    layouts: Mapping[str, Mapping[str, Any]] = run.manifest["report"].get("layouts", {})
-    return [_declared(run, name, layout) for name, layout in layouts.items()]
+    layouts = run.manifest.report.layouts
+    return [_declared(run.manifest.benchmark, name, layout) for name, layout in layouts.items()]
 
 
-def _declared(run: RunData, name: str, layout: Mapping[str, Any]) -> GridSpec:
-    sequences = layout["sequences"]
+def _declared(benchmark: str, name: str, layout: Layout) -> GridSpec:
     question = Question(
-        in_domain=layout["in_domain"],
-        own_sequence=sequences != "all",
-        average_sequences=sequences == "averaged",
+        in_domain=layout.in_domain,
+        own_sequence=layout.sequences != "all",
+        average_sequences=layout.sequences == "averaged",
     )
     return GridSpec(
         name,
-        layout.get("title") or f"{run.manifest['benchmark']}: {name}",
-        tuple(layout["rows"]),
-        tuple(layout["columns"]),
+        layout.title or f"{benchmark}: {name}",
+        layout.rows,
+        layout.columns,
         question,
-        layout.get("section", "results"),
-        **{choice: tuple(layout.get(choice) or ()) for choice in ("methods", *_CHOICES)},
+        layout.section,
+        methods=layout.methods or (),
+        tasks=layout.tasks or (),
+        metrics=layout.metrics or (),
+        fractions=layout.fractions or (),
+        sites=layout.sites or (),
     )
 
 
@@ -83,11 +87,11 @@ def grid_frame(material: Material, grid: GridSpec) -> pd.DataFrame:
     return frame
 
 
-def _check(tasks: Mapping[str, Mapping[str, Any]], grid: GridSpec) -> None:
-    known = {
-        "metrics": [metric["id"] for task in tasks.values() for metric in task["metrics"]],
-        "fractions": [fraction for task in tasks.values() for fraction in task["fractions"]],
-        "sites": [site for task in tasks.values() for site in task["sites"]],
+def _check(tasks: Mapping[str, PlannedTask], grid: GridSpec) -> None:
+    known: dict[str, list[Any]] = {
+        "metrics": [metric.id for task in tasks.values() for metric in task.metrics],
+        "fractions": [fraction for task in tasks.values() for fraction in task.fractions],
+        "sites": [site for task in tasks.values() for site in task.sites],
     }
     for field, names in known.items():
         for name in getattr(grid, field):
@@ -102,7 +106,7 @@ def _places(material: Material, grid: GridSpec) -> pd.DataFrame:
     Raises:
         MRIBenchError: for a choice that the results do not have.
     """
-    _check(material.run.manifest["tasks"], grid)
+    _check(material.run.manifest.tasks, grid)
     frame = material.cells(grid.question)
     for choice, column in _CHOICES.items():
         chosen = getattr(grid, choice)

@@ -39,7 +39,7 @@ def invariance_table(run: RunData) -> Table:
     )
     return Table(
         name=NAME,
-        title=f"{run.manifest['benchmark']}: invariance of the embeddings",
+        title=f"{run.manifest.benchmark}: invariance of the embeddings",
         row_names=("method",),
         rows=tuple(Row((row,), found.of(row)) for row in rows),
         columns=columns,
@@ -159,7 +159,7 @@ def _marks(frame: pd.DataFrame) -> pd.Series:
 
 def _ordered(frame: pd.DataFrame, run: RunData) -> pd.DataFrame:
     """Sort as the benchmark file has it: methods, references; cohorts; measures."""
-    names = [*(method["name"] for method in run.manifest["methods"]), *run.manifest["reference_arms"]]
+    names = [*(method.name for method in run.manifest.methods), *run.manifest.reference_arms]
     rows = list(dict.fromkeys([*names, *frame["method"]]))
     cohorts = list(dict.fromkeys(zip(frame["dataset"], frame["split_digest"], strict=True)))
     frame["row_order"] = frame["method"].map(rows.index)

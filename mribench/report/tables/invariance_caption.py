@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from mribench.interfaces.table import Sentence, said
-from mribench.report.tables.captions import claim, failed_jobs
+from mribench.report.sentences import claim
+from mribench.report.tables.captions import failed_jobs
 from mribench.results.load import RunData
 from mribench.results.measures import MEASURES
-from mribench.results.merged import profile_sentence, profiles_shown
+from mribench.results.merged import profile_sentence
 
 _MARKS = (
     "Bold: best; underlined: second; of all rows, by unrounded means, without incomplete cells; measures "
@@ -44,17 +45,17 @@ def invariance_caption(
         failed_jobs(frame, run),
         f"{older} older results of the same cells are not shown; the newest are." if older else "",
         _other_subjects(frame),
-        profile_sentence(profiles_shown(run.manifest)),
+        profile_sentence(run.manifest.defects_by_profile()),
         claim(frame),
         *footnotes,
     )
 
 
 def _what(run: RunData, frame: pd.DataFrame) -> str:
-    asked = (run.manifest.get("config") or {}).get("invariance") or {}
     parts = []
     for name, cells in frame.groupby("dataset", sort=False):
-        sequences = (asked.get(name) or {}).get("sequences") or []
+        cohort = run.manifest.cohorts.get(str(name))
+        sequences = cohort.invariance if cohort else ()
         among = f" ({', '.join(sequences)})" if sequences else ""
         parts.append(f"{name}: {cells['n_subjects_total'].max()} subjects{among}")
     counts = sorted(set(frame.loc[frame["n_seeds"] > 0, "n_seeds"]))

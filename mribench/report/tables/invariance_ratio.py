@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
 from mribench.report.material import Material, Panel, at_panel
-from mribench.report.tables.captions import seeds_sentence
+from mribench.report.sentences import seeds_sentence
 from mribench.results.shown import NO_INTERVAL, interval_of, seeds_of
 from mribench.statistics.intervals import Interval
 from mribench.statistics.transfer import Transfer, transfer
@@ -68,11 +68,11 @@ def ratio_table(material: Material) -> list[Table]:
 
 def why_no_ratio(material: Material) -> str:
     """Return which tasks have no transfer matrix, and why; or an empty string."""
-    tasks = material.run.manifest["tasks"]
+    tasks = material.run.manifest.tasks
     shown = {panel.task for panel in material.panels if _summary(material, panel).found}
     single = [
         task for task, spec in tasks.items()
-        if len(set(spec["train_sequences"]) & set(spec["test_sequences"])) < 2
+        if len(set(spec.train_sequences) & set(spec.test_sequences)) < 2
     ]  # fmt: skip
     undone = [task for task in tasks if task not in shown and task not in single]
     texts = []

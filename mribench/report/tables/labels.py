@@ -35,7 +35,7 @@ def label_tables(material: Material) -> list[Table]:
     """Return a table for each task that is scored by several labels: methods × (metric, label)."""
     scores = selected(material.run.scores, material.run.manifest, LEADERBOARD)
     tables = []
-    for task in material.run.manifest["tasks"]:
+    for task in material.run.manifest.tasks:
         panels = [panel for panel in material.panels if panel.task == task]
         mine = scores[scores["task"].eq(task)]
         labels = [str(label) for label in dict.fromkeys(mine["label"]) if label]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
 from mribench.report.material import Material, Panel
-from mribench.report.tables.captions import percent, seeds_sentence
+from mribench.report.sentences import percent, seeds_sentence
 from mribench.results.cells import ranges
 from mribench.results.shown import NO_INTERVAL, interval_of, seeds_of
 from mribench.statistics.checkpoints import compare_checkpoints
@@ -126,10 +126,10 @@ def area_table(material: Material) -> list[Table]:
 
 def why_no_area(material: Material) -> str:
     """Return which tasks have no curve, and why; or an empty string."""
-    tasks = material.run.manifest["tasks"]
+    tasks = material.run.manifest.tasks
     found = label_efficiencies(material.values, ["row", "task", "metric"])
     shown = set(found.loc[found["area"].notna(), "task"])
-    single = [task for task, spec in tasks.items() if len(spec["fractions"]) < 2]
+    single = [task for task, spec in tasks.items() if len(spec.fractions) < 2]
     undone = [task for task in tasks if task not in shown and task not in single]
     texts = [f"{', '.join(single)}: one fraction of labels"] if single else []
     texts += [f"{', '.join(undone)}: not done at two fractions"] if undone else []

@@ -98,7 +98,7 @@ def over_identity_table(run: RunData) -> Table:
     rows = list(dict.fromkeys(frame.sort_values("row_order", kind="stable")["row"])) if len(frame) else []
     return Table(
         name=NAME,
-        title=f"{run.manifest['benchmark']}: gain over identity",
+        title=f"{run.manifest.benchmark}: gain over identity",
         row_names=("method",),
         rows=tuple(Row((row,), found.of(row)) for row in rows),
         columns=tuple(Column(place) for place in places),

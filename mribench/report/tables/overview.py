@@ -33,7 +33,7 @@ def overview(material: Material) -> list[Table]:
     if not found:
         return []
     tested = any(cells["mark_style"].eq(TESTED).any() for _, _, cells in found)
-    several = len(material.run.manifest["profiles"]) > 1
+    several = len(material.run.manifest.profiles) > 1
     columns = ["best mean", "mean", "next", "its mean"]
     columns += ["not separated from the best"] if tested else []
     return [

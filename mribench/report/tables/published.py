@@ -14,7 +14,8 @@ from mribench.errors import MRIBenchError, StoreError, did_you_mean
 from mribench.report.tables.claim_kinds import Claim
 from mribench.report.tables.published_rows import CELL, README, read_rows
 from mribench.statistics import mark
-from mribench.validation import describe, printable
+from mribench.validation import describe
+from mribench.wording import printable
 
 _RIGHT = {"bold": "best", "underline": "second"}
 

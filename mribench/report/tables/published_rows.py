@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from mribench.errors import StoreError
-from mribench.validation import printable
+from mribench.wording import printable
 
 COLUMNS = (
     "table", "task", "site", "sequence", "fraction", "method", "metric", "unit", "higher_is_better", "mean",

@@ -13,7 +13,7 @@ from mribench.interfaces.document import Document, TableSpec, TidyColumns
 from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
 from mribench.report.tables.claim_kinds import Verdict, gains, place
 from mribench.report.tables.published import Published, wrong_marks
-from mribench.validation import printable
+from mribench.wording import printable
 
 SCHEMA = 1
 """Version of the JSON."""

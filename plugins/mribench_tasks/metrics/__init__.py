@@ -12,6 +12,7 @@ from mribench_tasks.metrics.hd95 import HD95MaxDirected, HD95Pooled
 from mribench_tasks.metrics.lesions import LesionF1, LesionF1Options
 from mribench_tasks.metrics.mae import MAE
 from mribench_tasks.metrics.nsd import NSD, NSDOptions
+from mribench_tasks.metrics.policies import DISTANCE_DEFECTS
 from mribench_tasks.metrics.psnr import PSNRL1, PSNRRange
 from mribench_tasks.metrics.ssim import SSIM
 from mribench_tasks.metrics.surfel import HD95Surfel
@@ -24,21 +25,36 @@ ENTRIES: list[Entry] = [
         HD95MaxDirected.id,
         HD95MaxDirected,
         summary="larger of the two directed 95th percentiles of border distances, in mm",
+        defects=DISTANCE_DEFECTS,
     ),
     Entry(
         "metric",
         HD95Pooled.id,
         HD95Pooled,
         summary="95th percentile of the border distances of both directions together, in mm",
+        defects=DISTANCE_DEFECTS,
     ),
     Entry(
         "metric",
         HD95Surfel.id,
         HD95Surfel,
         summary="larger of the two directed 95th percentiles over surface elements by area, in mm",
+        defects=DISTANCE_DEFECTS,
     ),
-    Entry("metric", ASSD.id, ASSD, summary="mean border distance of both directions together, in mm"),
-    Entry("metric", MASD.id, MASD, summary="mean of the two directed mean border distances, in mm"),
+    Entry(
+        "metric",
+        ASSD.id,
+        ASSD,
+        summary="mean border distance of both directions together, in mm",
+        defects=DISTANCE_DEFECTS,
+    ),
+    Entry(
+        "metric",
+        MASD.id,
+        MASD,
+        summary="mean of the two directed mean border distances, in mm",
+        defects=DISTANCE_DEFECTS,
+    ),
     Entry("metric", NSD.id, NSD, NSDOptions, "share of border voxels within a tolerance, 2 mm by default"),
     Entry(
         "metric",

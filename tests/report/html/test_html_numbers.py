@@ -17,7 +17,7 @@ from mribench.report import Material, load_run
 from mribench.report.render.formatting import cell_text
 from mribench.report.render.latex import to_latex
 from mribench.report.render.markdown import to_markdown
-from mribench.report.tables.captions import percent, seeds_sentence
+from mribench.report.sentences import percent, seeds_sentence
 from mribench.report.tables.gaps import gap_table, why_no_gap
 from mribench.report.tables.invariance_ratio import ratio_table, why_no_ratio
 from mribench.report.tables.numbers import area_table, why_no_area

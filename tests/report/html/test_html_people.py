@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,14 @@ from support_html import Page
 
 from mribench.report import RunData, load_run
 from mribench.report.render.html.people import data_sentence, warning
+from mribench.results.manifest import PlannedCohort, read_manifest
 
-SCANNED = {"dataset": "ixi", "simulated": False, "licence": "CC BY-SA 3.0"}
-DRAWN = {"dataset": "phantom", "simulated": True, "licence": "free"}
+SCANNED = PlannedCohort(dataset="ixi", simulated=False, licence="CC BY-SA 3.0")
+DRAWN = PlannedCohort(dataset="phantom", simulated=True, licence="free")
 
 
 def with_manifest(run: RunData, **changes: Any) -> RunData:
-    return dataclasses.replace(run, manifest={**run.manifest, **changes}, known={})
+    return dataclasses.replace(run, manifest=run.manifest.model_copy(update=changes), known={})
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def closed(results: Path) -> RunData:
     """The results, of a benchmark file that says ``report: {examples: false}``."""
     run = load_run(results)
     reasons = {name: f"{reason} of {SUBJECTS[0]}" for name, reason in run.reasons.items()}
-    report = {**run.manifest["report"], "examples": False}
+    report = run.manifest.report.model_copy(update={"examples": False})
     return dataclasses.replace(with_manifest(run, report=report), reasons=reasons)
 
 
@@ -79,24 +79,24 @@ def test_the_head_says_whether_people_were_scanned(results: Path) -> None:
     ("cohorts", "said"),
     [({"a": DRAWN}, "simulated (a)"), ({"a": SCANNED}, "scans of people (a)"), ({}, "")],
 )
-def test_one_kind_of_data(cohorts: dict[str, Any], said: str) -> None:
-    assert data_sentence({"cohorts": cohorts}) == said
+def test_one_kind_of_data(cohorts: dict[str, PlannedCohort], said: str) -> None:
+    assert data_sentence(cohorts) == said
 
 
 def test_only_scans_of_people_are_warned_of() -> None:
-    assert warning({"cohorts": {"a": DRAWN}}) == ""
-    text = warning({"cohorts": {"a": DRAWN, "b": SCANNED}})
+    assert warning({"a": DRAWN}) == ""
+    text = warning({"a": DRAWN, "b": SCANNED})
     assert "b: CC BY-SA 3.0" in text
     assert "a: free" not in text
     assert "report: {examples: false}" in text
 
 
 def test_plans_record_whose_scans_they_are(repository: Path, tmp_path: Path) -> None:
-    from mribench.cli.planning import plan_file
+    from mribench.commands.planning import plan_file
 
     file = repository / "tests/benchmarks/tiny.yaml"
     plan_file(file, ["report.examples=false"], tmp_path, make=True, progress=lambda *_: None)
     (path,) = tmp_path.glob("tiny/plans/*.json")
-    manifest = json.loads(path.read_text())
-    assert {about["simulated"] for about in manifest["cohorts"].values()} == {True}
-    assert manifest["report"]["examples"] is False
+    manifest = read_manifest(path)
+    assert {about.simulated for about in manifest.cohorts.values()} == {True}
+    assert manifest.report.examples is False

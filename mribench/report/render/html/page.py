@@ -129,7 +129,7 @@ def page(material: Material, tables: Sequence[TableSpec[Material]] = (), views: 
     template = _environment().get_template("page.html.j2")
     style, script = _asset("style.css"), _asset("script.js")
     return template.render(
-        title=run.manifest["benchmark"],
+        title=run.manifest.benchmark,
         sections=sections,
         facts=_facts(run),
         claim=claim.text,
@@ -206,17 +206,17 @@ def _facts(run: RunData) -> list[tuple[str, str]]:
     """Return the numbers at the top: what was compared, on what, and how much of it is done."""
     states = counts(run)
     done, planned = states.get("done", 0), sum(states.values())
-    seeds = len(run.manifest["seeds"])
+    seeds = len(run.manifest.seeds)
     return [
-        ("methods", str(len(run.manifest["methods"]))),
-        ("references", str(len(run.manifest["reference_arms"]))),
-        ("tasks", str(len(run.manifest["tasks"]))),
+        ("methods", str(len(run.manifest.methods))),
+        ("references", str(len(run.manifest.reference_arms))),
+        ("tasks", str(len(run.manifest.tasks))),
         ("seed" if seeds == 1 else "seeds", str(seeds)),
         ("test subjects", str(_subjects(run))),
         ("evaluations done", f"{done} / {planned}"),
         ("failed", str(states.get("failed", 0))),
-        ("profile", ", ".join(run.manifest["profiles"])),
-        *([("data", data)] if (data := data_sentence(run.manifest)) else []),
+        ("profile", ", ".join(run.manifest.profiles)),
+        *([("data", data)] if (data := data_sentence(run.manifest.cohorts)) else []),
     ]
 
 

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from mribench.results.load import RunData
+from mribench.results.manifest import PlannedCohort
 
 
-def data_sentence(manifest: Mapping[str, Any]) -> str:
+def data_sentence(cohorts: Mapping[str, PlannedCohort]) -> str:
     """Return whether people were scanned: ``simulated (qmri, ixi)``, ``scans of people (ours)``, or both."""
-    cohorts = manifest.get("cohorts", {})
     kinds = {"simulated": True, "scans of people": False}
     named = {
-        kind: ", ".join(name for name, about in cohorts.items() if about["simulated"] is simulated)
+        kind: ", ".join(name for name, about in cohorts.items() if about.simulated is simulated)
         for kind, simulated in kinds.items()
     }
     return "; ".join(f"{kind} ({names})" for kind, names in named.items() if names)
 
 
-def warning(manifest: Mapping[str, Any]) -> str:
+def warning(cohorts: Mapping[str, PlannedCohort]) -> str:
     """Return what to think of before a page with people's scans is passed on; empty where there are none."""
-    cohorts = manifest.get("cohorts", {})
-    licences = [f"{name}: {about['licence']}" for name, about in cohorts.items() if not about["simulated"]]
+    licences = [f"{name}: {about.licence}" for name, about in cohorts.items() if not about.simulated]
     if not licences:
         return ""
     return (

@@ -14,6 +14,7 @@ from mribench.errors import StoreError
 from mribench.results import read_json
 from mribench.results.label_subsets import label_subsets
 from mribench.results.load import RunData
+from mribench.results.manifest import Manifest
 
 _MOST_JOBS = 200
 """Environments that are read; a run of a thousand jobs has a handful of different ones."""
@@ -41,11 +42,11 @@ def provenance(run: RunData, directory: Path | None) -> Provenance:
     manifest = run.manifest
     environments = _environments(run, directory)
     found = {
-        "benchmark": [manifest["benchmark"]],
-        "file": [manifest.get("file", "")],
-        "planned": [manifest.get("created", "")],
-        "profile": manifest["profiles"],
-        "train seeds": manifest["seeds"],
+        "benchmark": [manifest.benchmark],
+        "file": [manifest.file],
+        "planned": [manifest.created],
+        "profile": manifest.profiles,
+        "train seeds": manifest.seeds,
         "label subsets": label_subsets(run.cells),
         "digest of the settings": _plans(directory),
         "digests of the splits": _known(run.jobs["split_digest"]),
@@ -60,14 +61,15 @@ def provenance(run: RunData, directory: Path | None) -> Provenance:
         "older results left out": [run.superseded] if run.superseded else [],
     }
     facts = {name: _unique(values) for name, values in found.items()}
-    shown = manifest.get("shown_defects", {})
     return Provenance(
         tuple((name, values) for name, values in facts.items() if values),
-        tuple((profile, name, text) for profile, defects in shown.items() for name, text in defects.items()),
+        tuple(
+            (profile, name, text)
+            for profile, defects in manifest.shown_defects.items()
+            for name, text in defects.items()
+        ),
         _commands(manifest, environments),
-        yaml.safe_dump(manifest["config"], sort_keys=False, allow_unicode=True)
-        if "config" in manifest
-        else "",
+        yaml.safe_dump(manifest.config, sort_keys=False, allow_unicode=True) if manifest.config else "",
     )
 
 
@@ -104,8 +106,8 @@ def _environments(run: RunData, directory: Path | None) -> list[dict[str, Any]]:
     return found
 
 
-def _commands(manifest: dict[str, Any], environments: list[dict[str, Any]]) -> tuple[str, ...]:
-    file = manifest.get("file") or "FILE"
+def _commands(manifest: Manifest, environments: list[dict[str, Any]]) -> tuple[str, ...]:
+    file = manifest.file or "FILE"
     sets = {tuple(map(str, env.get("sets") or ())) for env in environments} or {()}
     texts = ["".join(f" --set {text}" for text in given) for given in sorted(sets)]
     runs = [f"mribench run {file}{text}" for text in texts]

@@ -11,7 +11,7 @@ from mribench.interfaces.table import Cell, Row, Table
 from mribench.report.looks import row_id
 from mribench.report.render.formatting import cell_text, digits_for, row_header
 from mribench.report.render.headers import groups, levels
-from mribench.validation import printable
+from mribench.wording import printable
 
 _FOLDED = ("marks", "note")
 """Kinds of sentences that are folded away; the others say what is shown, odd, not there or not claimed."""

@@ -1,0 +1,162 @@
+"""What ``mribench plan`` does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from mribench.commands.narrow import print_table
+from mribench.commands.planning import Planned, plan_file
+from mribench.commands.progress import RunProgress
+from mribench.errors import ConfigError
+from mribench.interfaces.dataset import Dataset
+from mribench.plan.changes import Change
+from mribench.plan.stale import stale_changes
+
+
+def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool, why: str | None) -> int:
+    """Say what FILE would run: what is done, what is stale and why, what waits for data."""
+    console = Console()
+    with RunProgress(console) as progress:
+        planned = plan_file(file, sets, results, make=False, progress=progress.preparing)
+    states = _states(planned)
+    changes = stale_changes(planned.plan, planned.store)
+    stale = {
+        name: ", ".join(dict.fromkeys(change.what for change in found)) for name, found in changes.items()
+    }
+    _print_counts(console, planned, states, stale)
+    for name, sentence in planned.plan.missing.items():
+        console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False, soft_wrap=True)
+    for note in planned.plan.notes:
+        console.print(f"note: {note}", style="dim", markup=False, highlight=False, soft_wrap=True)
+    for reason, count in Counter(stale.values()).most_common():
+        console.print(
+            f"stale: {count} job(s) have older results that differ in {reason}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    if why is not None:
+        _say_why(console, planned, states, changes, why)
+    if show_jobs:
+        for job in planned.plan.jobs:
+            state = states[job.id] if job.id not in stale else f"stale: {stale[job.id]}"
+            console.print(f"{state:12} {job.kind:9} {job.id}", markup=False, highlight=False, soft_wrap=True)
+    return 1 if _lost(planned) else 0
+
+
+def _lost(planned: Planned) -> bool:
+    """Whether a cohort is not there that was said to be somewhere, and that cannot make itself."""
+    datasets: list[Dataset] = [planned.resolved.datasets[name].make() for name in planned.plan.missing]
+    return any(dataset.where() and type(dataset).make is Dataset.make for dataset in datasets)
+
+
+def _say_why(
+    console: Console,
+    planned: Planned,
+    states: dict[str, str],
+    changes: dict[str, tuple[Change, ...]],
+    pattern: str,
+) -> None:
+    """Print why each job that matches runs again."""
+    matching = [job for job in planned.plan.jobs if fnmatch(job.id, pattern)]
+    if not matching:
+        raise ConfigError(
+            f"--why {pattern}: no job has such a name",
+            "`mribench plan FILE --jobs` lists them; FILE goes first",
+        )
+    counts: Counter[str] = Counter()
+    for job in matching:
+        reason = "; ".join(change.text for change in changes.get(job.id, ()))
+        if job.key and states[job.id] in ("failed", "interrupted"):
+            before = planned.store.status(job.key).reason
+            reason = "; ".join(text for text in (f"{states[job.id]} before: {before}", reason) if text)
+        counts[states[job.id] if job.id not in changes else "stale"] += 1
+        if reason:
+            console.print(f"{job.id}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    known = ", ".join(
+        f"{count} {'never run' if state == 'to do' else state}" for state, count in counts.items()
+    )
+    console.print(f"{len(matching)} job(s) match: {known}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _states(planned: Planned) -> dict[str, str]:
+    """Return done, failed, interrupted, running, to do, or waiting for data, by job id."""
+    states: dict[str, str] = {}
+    for job in planned.plan.jobs:
+        state = planned.store.status(job.key).state if job.key else "waiting"
+        states[job.id] = "to do" if state == "todo" else state
+    return states
+
+
+def _print_counts(console: Console, planned: Planned, states: dict[str, str], stale: dict[str, str]) -> None:
+    plan = planned.plan
+    own = [job for job in plan.jobs if _is_methods_own(job.id, planned)]
+    table = Table(title=f"{planned.resolved.config.benchmark} ({planned.resolved.label})")
+    measuring = [job for job in plan.jobs if job.id.startswith("+")]
+    table.add_column("kind")
+    columns = [
+        s for s in ("done", "failed", "interrupted", "running", "to do", "waiting") if s in states.values()
+    ]
+    owners = ["of methods", "of references", *(["of defects"] if measuring else [])]
+    for column in ("jobs", *owners, *columns, *(["stale"] if stale else [])):
+        table.add_column(column, justify="right")
+    for kind in (*plan.count(), "all"):
+        jobs = [job for job in plan.jobs if kind in (job.kind, "all")]
+        mine = [job for job in own if kind in (job.kind, "all")]
+        counts = [sum(states[job.id] == column for job in jobs) for column in columns]
+        extra = [sum(job.id in stale for job in jobs)] if stale else []
+        measured = sum(kind in (job.kind, "all") for job in measuring)
+        owned = [len(mine), len(jobs) - len(mine) - measured, *([measured] if measuring else [])]
+        numbers = [len(jobs), *owned, *counts, *extra]
+        table.add_row(kind, *(str(n) for n in numbers))
+    print_table(console, table)
+    seeds = len(planned.resolved.config.seeds)
+    console.print(
+        f"{len(own) / seeds:g} jobs a seed for the methods' own cells; {seeds} seed(s)", highlight=False
+    )
+    for text in _tested_sequences(planned):
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    subsets = _label_subsets(planned)
+    if subsets:
+        console.print(f"label subsets: {subsets}", highlight=False, soft_wrap=True)
+    shown = planned.resolved.shown_defects()
+    if shown:
+        console.print(f"known defects switched on: {', '.join(shown)}", highlight=False, soft_wrap=True)
+
+
+def _tested_sequences(planned: Planned) -> Iterator[str]:
+    """Yield, for each task, the sequences that its decoders are trained and tested on."""
+    for name, task in planned.resolved.tasks.items():
+        cells = [job.cell for job in planned.plan.jobs if job.cell and job.cell.get("task") == name]
+        tested = {cell["test_sequence"]: None for cell in cells}
+        trained_on = task.spec.train_sequences
+        if not tested:
+            continue
+        if task.spec.test_sequences == "all" and task.spec.data in planned.plan.missing:
+            yield f"{name}: trained on {', '.join(trained_on)}, tested on all that test subjects will have"
+        elif task.spec.test_sequences == "same" and len(trained_on) > 1:
+            yield f"{name}: trained on {', '.join(trained_on)}, each tested on its own sequence"
+        else:
+            yield f"{name}: trained on {', '.join(trained_on)}, tested on {', '.join(tested)}"
+
+
+def _label_subsets(planned: Planned) -> str:
+    """Return how the subjects of label fractions are drawn; nothing where all are used throughout."""
+    config = planned.resolved.config
+    if all(fraction == 1 for task in config.tasks.values() for fraction in task.fractions):
+        return ""
+    fixed = config.fixed_subset_seeds
+    if fixed is None:
+        return "each train seed draws its own, the same for every method"
+    draws = "one draw" if len(fixed) == 1 else f"{len(fixed)} draws"
+    return f"{draws} for all train seeds (subset_seeds: {fixed}); results speak of these subjects"
+
+
+def _is_methods_own(job_id: str, planned: Planned) -> bool:
+    return job_id.partition("/")[0] in planned.resolved.methods

@@ -1,0 +1,101 @@
+"""Progress of a run: a live line on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from mribench.plan import Job
+from mribench.results import Store
+from mribench.results.lease import read_lease
+from mribench.results.store import JobStatus
+
+PLAIN_EVERY_S = 15.0
+
+
+class RunProgress:
+    """Tells a person how a run goes; also shows the preparation before it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = console.is_terminal
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[now]}", style="dim"),
+            console=console,
+            transient=True,
+            disable=not self._live,
+        )
+        self._bars: dict[str, TaskID] = {}
+        self._total = 0
+        self._ended = 0
+        self._said = time.monotonic()
+        self.store: Store | None = None
+
+    def __enter__(self) -> RunProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """Show how far preparing data has come."""
+        if what not in self._bars:
+            self._bars[what] = self._progress.add_task(what, total=total, now="")
+        self._progress.update(self._bars[what], completed=done, total=total)
+        if done == total:
+            self._progress.remove_task(self._bars.pop(what))
+            if what.startswith("making"):
+                self._console.print(f"{what}: {total} subjects", highlight=False)
+
+    def planned(self, todo: int, done: int) -> None:
+        """Say how much there is to do."""
+        self._total = todo
+        self._console.print(f"{todo} jobs to do, {done} done before", highlight=False)
+        if todo:
+            self._bars["jobs"] = self._progress.add_task("jobs", total=todo, now="")
+
+    def started(self, job: Job) -> None:
+        """Show the job that starts."""
+        if "jobs" in self._bars:
+            self._progress.update(self._bars["jobs"], now=job.id)
+
+    def ended(self, job: Job, status: JobStatus) -> None:
+        """Count a job that ended; say why one failed."""
+        self._ended += 1
+        if "jobs" in self._bars:
+            self._progress.update(self._bars["jobs"], completed=self._ended)
+        if status.state != "done":
+            self._console.print(
+                f"{status.state}: {job.id}: {status.reason}", style="red", markup=False, soft_wrap=True
+            )
+        elif job.kind == "pretrain":
+            self._say(f"pretrained {job.id}")
+        elif time.monotonic() - self._said > PLAIN_EVERY_S:
+            self._say(f"{self._ended}/{self._total} jobs; last: {job.id}")
+
+    def waiting(self, running: Mapping[str, Job]) -> None:
+        """Show the steps of what runs."""
+        if not self._live or self.store is None or "jobs" not in self._bars:
+            return
+        parts = []
+        for key, job in running.items():
+            lease = read_lease(self.store.directory(key)) or {}
+            steps = f" {lease['done']}/{lease['total']}" if lease.get("total") else ""
+            parts.append(f"{job.id}{steps}")
+        self._progress.update(self._bars["jobs"], now=", ".join(parts) or "waiting for another process")
+
+    def _say(self, text: str) -> None:
+        if not self._live:
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._said = time.monotonic()

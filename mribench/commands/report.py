@@ -1,0 +1,193 @@
+"""What ``mribench report`` does: tables from what is on disk, without plugins, data or torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import shlex
+from collections.abc import Callable, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from mribench.commands import DEFAULT_RESULTS
+from mribench.commands.outputs import check_output, check_save
+from mribench.commands.streams import put
+from mribench.commands.tables import check_tables, table_sources
+from mribench.config import config_digest, load_benchmark
+from mribench.errors import ConfigError, MRIBenchError, StoreError
+from mribench.report import (
+    Document,
+    Material,
+    RunData,
+    load_run,
+    render,
+    run_document,
+    save as save_document,
+)
+from mribench.report.figures import save_figures, shows_scans
+from mribench.report.render.html import page
+from mribench.report.render.html.people import warning
+from mribench.report.tables.against import beside
+from mribench.report.tables.published import find_published, load_published
+from mribench.report.tables.published_tables import published_document
+from mribench.results.places import check_folder
+from mribench.statistics.marking import Marking
+from mribench.wording import printable
+
+_LONGEST = 4000  # characters of a path that is shown
+
+
+def show_report(
+    what: Path,
+    output_format: str,
+    tables: tuple[str, ...],
+    marking: Marking,
+    against: str | None,
+    output: Path | None,
+    figures: Path | None,
+    save: bool,
+    results: Path,
+    sets: tuple[str, ...],
+) -> None:
+    """Show the results of a benchmark FILE, or everything in a results DIR (results/<benchmark>)."""
+    if output_format == "parquet" and output is None:
+        raise click.UsageError("--format parquet is not text: say where it goes with --output FILE")
+    check_output(output, output_format, (what, against))
+    if figures is not None:
+        check_folder(figures, "--figures")
+    if what.suffix.lower() == ".csv" and not what.is_dir():
+        asked = {"--set": sets, "--save": save, "--against": against, "--mark": marking != "ties",
+                 "--figures": figures}  # fmt: skip
+        show(
+            _published(what, tables, [name for name, given in asked.items() if given]), output_format, output
+        )
+        return
+    directory, run = load(what, results, sets)
+    if save:
+        check_save(directory / "report")
+    run = dataclasses.replace(run, marking=marking)
+    document = _of_run(Material(run, directory, table_sources()), tables, against)
+    # cached: --format html --save shows the page and saves it
+    whole = functools.cache(functools.partial(_page, document, bool(tables or against)))
+    if output_format == "html" or save:
+        _say_whose_scans(run)
+    if output_format == "html":
+        _put(whole(), output)
+    else:
+        show(document, output_format, output)
+    written = _saved(document, whole, directory / "report") if save else []
+    written += save_figures(document.source, figures) if figures is not None else []
+    for path in written:
+        _say_wrote(path)
+
+
+def _page(document: Document[Material], chosen: bool) -> str:
+    """Return the page of a run; the tables that were asked for, or all that it has."""
+    return page(document.source, document.specs if chosen else ())
+
+
+def _say_whose_scans(run: RunData) -> None:
+    """Say what to think of before a page with people's scans is passed on."""
+    text = warning(run.manifest.cohorts)
+    if text and shows_scans(run):
+        click.secho(f"note: {text}", fg="yellow", err=True)
+
+
+def _saved(document: Document[Any], whole: Callable[[], str], folder: Path) -> list[Path]:
+    written = save_document(document, folder)
+    write_file(folder / "report.html", whole().encode(), "check the permissions and the free space")
+    return [*written, folder / "report.html"]
+
+
+def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> Document[Any]:
+    if misplaced:
+        raise click.UsageError(
+            f"{misplaced[0]} goes with a benchmark FILE or DIR, not with published results"
+        )
+    return published_document(load_published(path), tables)
+
+
+def _of_run(material: Material, tables: Sequence[str], against: str | None) -> Document[Material]:
+    document = run_document(material, tables)
+    if against is None:
+        return document
+    document = beside(document, load_published(find_published(against)))
+    made = document.specs[-1].build(material)
+    if not any(table.rows for table in made):
+        said = " ".join(made[0].caption)
+        click.secho(printable(f"--against {against}: {said}", _LONGEST), fg="yellow", err=True)
+    return document
+
+
+def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]:
+    """Read the results of a benchmark file, or of a results folder.
+
+    What is shown of a file's results is what its ``report:`` says now, whatever it said when they were made.
+
+    Raises:
+        MRIBenchError: when there are none.
+    """
+    if what.is_dir():
+        if sets:
+            raise ConfigError("--set goes with a benchmark FILE, not with a results DIR", "leave --set out")
+        return what, load_run(what)
+
+    config = load_benchmark(what, list(sets))
+    check_tables(config, table_sources())
+    directory = results / config.benchmark
+    digest = config_digest(config)
+    if not (directory / "plans" / f"{digest}.json").is_file():
+        words = ["mribench", "run", str(what), *(word for text in sets for word in ("--set", text))]
+        elsewhere = ["--results", str(results)] if results != DEFAULT_RESULTS else []
+        there = any((directory / "plans").glob("*.json"))
+        raise MRIBenchError(
+            f"no run of {what} with these settings under {directory}",
+            shlex.join([*words, *elsewhere])
+            + (f"; or, for all that is there: {shlex.join(['mribench', 'report', str(directory)])}" * there),
+        )
+    run = load_run(directory, digest)
+    manifest = run.manifest.shown_as(config.report.model_dump(mode="json"))
+    return directory, dataclasses.replace(run, manifest=manifest)
+
+
+def show(document: Document[Any], output_format: str, output: Path | None) -> None:
+    """Print a document, or write it to a file."""
+    if output is None:
+        text = render(document, output_format, Console())
+        if text is not None:
+            _put(text, None)
+        return
+    console = Console(file=StringIO(), force_terminal=False)
+    with console.capture() as capture:
+        text = render(document, output_format, console)
+    _put(capture.get() if text is None else text, output)
+
+
+def _put(text: str | bytes, output: Path | None) -> None:
+    if output is not None:
+        write_file(output, text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace"))
+        _say_wrote(output)
+    elif isinstance(text, bytes):
+        click.echo(text, nl=False)
+    else:
+        put(text)
+
+
+def _say_wrote(path: Path) -> None:
+    click.echo(printable(f"wrote {path}", _LONGEST), err=True)
+
+
+def write_file(path: Path, content: bytes, hint: str = "give another --output") -> None:
+    """Write a file.
+
+    Raises:
+        StoreError: when it cannot be written.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}", hint) from error

@@ -1,0 +1,25 @@
+"""What ``mribench schema`` does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mribench.commands.problems import load_plugins
+from mribench.commands.streams import put
+from mribench.config.schema import benchmark_schema
+from mribench.errors import ConfigError
+
+
+def write_schema(output: Path | None, distribution: str | None) -> int:
+    """Print the JSON Schema of the benchmark file, or write it."""
+    text = json.dumps(benchmark_schema(load_plugins(), distribution), indent=2, ensure_ascii=False) + "\n"
+    if output is None:
+        put(text)
+        return 0
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{output}: cannot be written: {error.strerror}", "choose another path") from None
+    return 0

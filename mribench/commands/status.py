@@ -1,0 +1,52 @@
+"""What ``mribench status`` does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from mribench.errors import StoreError
+from mribench.results import Store, read_json
+from mribench.results.lease import read_lease
+
+
+def show_status(directory: Path, failed: bool) -> int:
+    """Say how far the run in DIRECTORY is, and why jobs failed."""
+    if not (directory / "store.json").exists():
+        raise StoreError(
+            f"{directory} holds no results", "give the folder of one benchmark: results/<benchmark>"
+        )
+    store = Store(directory)
+    store.check()
+    counts: Counter[str] = Counter()
+    for folder in sorted((directory / "jobs").glob("*")):
+        if not folder.is_dir():
+            continue  # not one of ours
+        status = store.status(folder.name)
+        counts[status.state] += 1
+        name = _name(folder)
+        if status.state == "running":
+            lease = read_lease(folder) or {}
+            click.echo(
+                f"running: {name} {lease.get('done', 0)}/{lease.get('total', '?')} on {lease.get('host')}"
+            )
+        elif status.state in ("failed", "interrupted"):
+            click.echo(f"{status.state}: {name}: {status.reason} (log: {folder / 'log.txt'})")
+            if failed and status.traceback:
+                click.echo(status.traceback)
+    click.echo(", ".join(f"{count} {state}" for state, count in counts.most_common()) or "no jobs")
+    return 1 if counts["failed"] else 0
+
+
+def _name(folder: Path) -> str:
+    path = folder / "job.json"
+    if not path.exists():
+        return folder.name
+    found = read_json(path)
+    if not isinstance(found, dict) or "id" not in found:
+        raise StoreError(
+            f"{path} is not the specification of a job", "restore the file, or delete its folder"
+        )
+    return str(found["id"])

@@ -1,0 +1,121 @@
+"""The parts of a benchmark file: splits, defaults, methods, tasks, invariance."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, JsonValue, model_serializer, model_validator
+
+from mribench.config.fields import Fraction, Words, ascending
+from mribench.config.settings import AdaptOptions, Count, Positive, PretrainPart
+from mribench.interfaces.options import EncoderRef, ObjectiveRef, Options, SplitRef, TaskRef, ViewsRef
+from mribench.validation import problem
+
+DEFAULT_SPLIT_RULE = "subject"
+"""The rule of a split without ``by``: the one entry that the harness names."""
+
+ReferenceArm = Literal["scratch", "random-frozen", "identity"]
+"""A row that no method stands behind."""
+Arm = Literal["frozen", "finetune"]
+"""What is done with a pretrained encoder."""
+
+Augment = dict[str, JsonValue]
+
+
+class SplitSpec(SplitRef):
+    """How the subjects of a cohort are divided: ``{by: rule, options…}``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_yaml(cls, value: object) -> object:
+        if isinstance(value, SplitRef):
+            return {"name": value.name, "options": value.options}
+        if isinstance(value, str):
+            return {"name": value, "options": {}}
+        if not isinstance(value, dict):
+            raise ValueError(
+                f"expected a mapping such as {{train: 0.7, validation: 0.1, test: 0.2}}, got {value!r}"
+            )
+        if "name" in value:
+            raise problem("name", "unknown key", "the split rule is named by 'by'")
+        if not isinstance(value.get("by", ""), str):
+            raise problem("by", f"expected a string, got {value['by']!r}")
+        options = {key: item for key, item in value.items() if key != "by"}
+        return {"name": value.get("by", DEFAULT_SPLIT_RULE), "options": options}
+
+    @model_serializer(mode="plain")
+    def _to_yaml(self) -> dict[str, Any]:
+        return {"by": self.name, **self.options}
+
+
+class Defaults(Options):
+    """What every method inherits; a method that overrides one of these is flagged in the tables."""
+
+    encoder: EncoderRef = Field(description="The encoder; also that of the reference arms.")
+    augment: Augment = Field(
+        default_factory=dict,
+        description="Augmentation options, given to every view generator that takes them.",
+    )
+    pretrain: PretrainPart = Field(
+        default_factory=PretrainPart, description="How every method pretrains its encoder."
+    )
+
+
+class MethodSpec(Options):
+    """A self-supervised method: view generator, objective, and what it overrides of the defaults."""
+
+    views: ViewsRef = Field(description="The view generator.")
+    objective: ObjectiveRef = Field(description="The self-supervised objective.")
+    encoder: EncoderRef | None = Field(None, description="The encoder, in place of the default one.")
+    augment: Augment = Field(
+        default_factory=dict, description="Augmentation options, laid over the default ones."
+    )
+    pretrain: PretrainPart = Field(
+        default_factory=PretrainPart, description="Pretraining options, laid over the default ones."
+    )
+
+
+class TaskSpec(Options):
+    """A downstream task on a cohort."""
+
+    task: TaskRef = Field(description="The task.")
+    data: str = Field(description="The cohort, one of the names under `data`; it needs a split.")
+    train_sequences: Words = Field(description="Sequences to train on, one decoder for each.")
+    test_sequences: Literal["same", "all"] | Words = Field(
+        "same",
+        description="Sequences each decoder is tested on: the one it was trained on; all that a test subject "
+        "of the cohort has, those of `train_sequences` first; or a list.",
+    )
+    fractions: Annotated[list[Fraction], Field(min_length=1), AfterValidator(ascending)] = Field(
+        [1.0], description="Shares of the training subjects, ascending, each above 0."
+    )
+    adapt: AdaptOptions = Field(description="How a decoder is trained and tested.")
+
+    def tested_on(self, train_sequence: str, there: Collection[str]) -> list[str]:
+        """Return the sequences that the decoder trained on ``train_sequence`` is tested on.
+
+        Args:
+            train_sequence: one of ``train_sequences``.
+            there: the sequences that the test subjects have; none while the data are missing.
+        """
+        if self.test_sequences == "same":
+            return [train_sequence]
+        if self.test_sequences == "all":
+            return list(dict.fromkeys([*self.train_sequences, *sorted(there)]))
+        return list(self.test_sequences)
+
+    def all_tested_on(self, there: Collection[str]) -> list[str]:
+        """Return the sequences that any decoder is tested on, in order; ``there`` as in ``tested_on``."""
+        tested = [s for trained_on in self.train_sequences for s in self.tested_on(trained_on, there)]
+        return list(dict.fromkeys(tested))
+
+
+class InvarianceSpec(Options):
+    """How invariant embeddings are to sequence and site, measured on a cohort's test subjects."""
+
+    sequences: Words = Field(description="Sequences whose scans are embedded; two or more to compare.")
+    patch_vox: Count = Field(96, description="Edge of the windows that are embedded, in voxels.")
+    spacing_mm: Positive | None = Field(
+        None, description="Isotropic voxel size of the working grid, in mm; null keeps each image's own."
+    )

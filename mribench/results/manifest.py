@@ -1,0 +1,241 @@
+"""The manifest of a plan: what reading results must know of it, so that it needs neither plugins nor data.
+
+A plan writes one. Those of several plans of one benchmark are merged into one of the same form, by ``merged``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mribench.errors import StoreError
+from mribench.interfaces.document import Section
+from mribench.interfaces.entry import EmptyMaskPolicy
+from mribench.interfaces.table_source import Dimension
+from mribench.results.atomic import read_json, write_json
+from mribench.results.cell import EmbedCell, EvaluateCell
+from mribench.results.store import SCHEMA
+
+if TYPE_CHECKING:
+    from mribench.statistics.ranges import Range
+
+JobKind = Literal["pretrain", "adapt", "evaluate", "embed"]
+
+_LONGEST_VERSION = 40
+"""Characters of a schema version as messages show it."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PlannedMethod(_Part):
+    """A method: the names of its entries, and which defaults it overrides."""
+
+    name: str
+    views: str
+    objective: str
+    encoder: str
+    overrides: tuple[str, ...] = ()
+
+
+class PlannedMetric(_Part):
+    """A metric of a task. ``value_range`` has null where a bound is infinite."""
+
+    id: str
+    unit: str
+    higher_is_better: bool
+    value_range: tuple[float | None, float | None] | None = None
+
+    @property
+    def bounds(self) -> Range:
+        """The lowest and the highest value that it can have."""
+        low, high = self.value_range or (None, None)
+        return (-math.inf if low is None else low, math.inf if high is None else high)
+
+
+class PlannedTask(_Part):
+    """A task.
+
+    Attributes:
+        task: name of its entry.
+        dataset: name of its cohort.
+        label: that it is scored by; None where it is scored by images.
+        fractions: of the training subjects, ascending.
+        train_sequences: that decoders are trained on.
+        test_sequences: that any of them is tested on.
+        sites: test sites, the one trained on first.
+        metrics: it is scored by.
+    """
+
+    task: str
+    dataset: str
+    label: str | None
+    fractions: tuple[float, ...]
+    train_sequences: tuple[str, ...]
+    test_sequences: tuple[str, ...]
+    sites: tuple[str, ...]
+    metrics: tuple[PlannedMetric, ...]
+
+
+class PlannedCohort(_Part):
+    """A cohort: its dataset entry, whether people were scanned, what may be done with their images.
+
+    ``invariance`` lists the sequences whose embeddings are compared; it is empty where none are.
+    """
+
+    dataset: str
+    simulated: bool
+    licence: str
+    invariance: tuple[str, ...] = ()
+
+
+class MeasuredDefect(_Part):
+    """A known defect whose worth is measured.
+
+    Attributes:
+        name: of the defect.
+        base: profile of the rows without it.
+        summary: what it does, in a sentence.
+        metrics: those that it puts in the place of others, by the id of the other.
+        empty_masks: what it has an empty mask count.
+        profile: of the rows that show it; None where it changes no job, but only what is made of results.
+    """
+
+    name: str
+    base: str
+    summary: str
+    metrics: dict[str, str] = {}
+    empty_masks: EmptyMaskPolicy | None = None
+    profile: str | None = None
+
+
+class Layout(_Part):
+    """A table of the benchmark file's own, as ``report: layouts:`` declares it."""
+
+    rows: tuple[Dimension, ...]
+    columns: tuple[Dimension, ...]
+    title: str | None = None
+    section: Section = "results"
+    sequences: Literal["own", "all", "averaged"] = "own"
+    in_domain: bool = False
+    methods: tuple[str, ...] | None = None
+    tasks: tuple[str, ...] | None = None
+    metrics: tuple[str, ...] | None = None
+    fractions: tuple[float, ...] | None = None
+    sites: tuple[str, ...] | None = None
+
+
+class ReportChoice(_Part):
+    """What the report shows: the ``report:`` part of the benchmark file."""
+
+    tables: tuple[str, ...] = ("leaderboard",)
+    layouts: dict[str, Layout] = {}
+    examples: bool = True
+
+
+class PlannedJob(_Part):
+    """A job of a plan.
+
+    Attributes:
+        key: content key; None while data are missing.
+        id: for people.
+        kind: of job.
+        needs: keys of the jobs that must be done first.
+        pretrain: key of the pretrain job behind it.
+        adapt: key of the adapt job behind an evaluate job.
+        cell: what the rows of an evaluate or embed job are about; None of a job that trains.
+    """
+
+    key: str | None
+    id: str
+    kind: JobKind
+    needs: tuple[str, ...] = ()
+    pretrain: str | None = None
+    adapt: str | None = None
+    cell: EvaluateCell | EmbedCell | None = None
+
+
+class Manifest(_Part):
+    """What is known of one plan of a benchmark, or of several merged, the newest describing it.
+
+    Attributes:
+        benchmark: its name.
+        file: name of the benchmark file.
+        created: when the plan was made, in ISO 8601.
+        profiles: labels of the rows that tables show: the profile, with the defects switched on by name.
+        variants: labels of the rows that only measure a known defect.
+        shown_defects: the known defects that each profile reproduces, with their sentences.
+        empty_masks: how each profile counts an empty mask; null for the penalties of the metrics.
+        measured_defects: those whose worth is measured.
+        config: the benchmark file as JSON, every default spelled out.
+        seeds: of the trainings.
+        methods: those that are compared.
+        arms: what is done with each pretrained encoder.
+        reference_arms: rows that no method stands behind.
+        tasks: by name.
+        cohorts: by name.
+        report: what is shown.
+        jobs: dependencies first.
+    """
+
+    benchmark: str
+    file: str
+    created: str
+    profiles: tuple[str, ...]
+    variants: tuple[str, ...] = ()
+    shown_defects: dict[str, dict[str, str]] = {}
+    empty_masks: dict[str, EmptyMaskPolicy | None] = {}
+    measured_defects: tuple[MeasuredDefect, ...] = ()
+    config: dict[str, Any] = {}
+    seeds: tuple[int, ...]
+    methods: tuple[PlannedMethod, ...]
+    arms: tuple[str, ...]
+    reference_arms: tuple[str, ...]
+    tasks: dict[str, PlannedTask]
+    cohorts: dict[str, PlannedCohort] = {}
+    report: ReportChoice = Field(default_factory=ReportChoice)
+    jobs: tuple[PlannedJob, ...] = Field(repr=False)
+
+    def defects_by_profile(self) -> dict[str, list[str]]:
+        """Return, by profile, the names of the known defects that it reproduces."""
+        return {profile: list(self.shown_defects.get(profile, {})) for profile in self.profiles}
+
+    def shown_as(self, report: dict[str, Any]) -> Manifest:
+        """Return the manifest with another ``report:`` part, given as JSON."""
+        config = {**self.config, "report": report} if self.config else {}
+        return self.model_copy(update={"report": ReportChoice.model_validate(report), "config": config})
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write the manifest of a plan in one step."""
+    write_json(path, {"schema": SCHEMA, **manifest.model_dump(mode="json")})
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read the manifest of a plan.
+
+    Raises:
+        StoreError: where it cannot be read, is of another schema version, or is no manifest.
+    """
+    content = read_json(path)
+    version = content.pop("schema", None) if isinstance(content, dict) else None
+    if version != SCHEMA:
+        raise StoreError(
+            f"{path} is of schema version {_shown(version)}, this mribench reads {SCHEMA}",
+            "use the mribench that wrote it, or run the benchmark again into another --results",
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        raise StoreError(
+            f"{path} is not the manifest of a plan", "delete it and run the benchmark again"
+        ) from error
+
+
+def _shown(version: object) -> str:
+    return json.dumps(version)[:_LONGEST_VERSION]
