@@ -337,8 +337,8 @@ def test_counts_of_jobs(counted: Any) -> None:
 def test_numbers_of_the_code() -> None:
     from mribench.jobs import collapse
     from mribench.jobs.pretrain import CHECK_ROUNDS
-    from mribench.report.tables.captions import ENOUGH_SEEDS
     from mribench.results.lease import STALE_S
+    from mribench.statistics.difference import ENOUGH_SEEDS
     from mribench.training.checkpoint import EVERY_S
 
     text = " ".join(text_of("README.md").split())
