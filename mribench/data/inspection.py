@@ -47,7 +47,8 @@ def inspect_file(path: Path, is_label: bool = False, repair: bool = False) -> In
         is_label: a label may be constant (an empty mask).
         repair: voxels that are not finite are allowed, as long as some are.
     """
-    what = "label" if is_label else "map" if repair else "image"
+    usual = "map" if repair else "image"
+    what = "label" if is_label else usual
     try:
         return Inspection(**remembered(path, what, partial(_inspect, is_label=is_label, repair=repair)))
     except OSError as error:

@@ -178,10 +178,11 @@ def _alike(row: Row, other: Row) -> bool:
 def _columns(rows: Sequence[Row], order: Sequence[str]) -> tuple[Column, ...]:
     titles = list(dict.fromkeys(title for row in rows for title in row.values))
     titles = [*(title for title in order if title in titles), *(t for t in titles if t not in order)]
-    return tuple(
-        _column(title, np.concatenate([row.values[title] for row in rows if title in row.values]))
-        for title in titles
-    )
+    columns = []
+    for title in titles:
+        values = [row.values[title] for row in rows if title in row.values]
+        columns.append(_column(title, np.concatenate(values)))
+    return tuple(columns)
 
 
 def _column(title: str, values: np.ndarray) -> Column:
