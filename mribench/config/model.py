@@ -203,9 +203,8 @@ def _check_methods(config: BenchmarkConfig) -> None:
         try:
             pretrain = config.pretrain_of(name)
         except ValidationError as error:  # each value is valid by itself, so one is missing
-            message, hint = describe(error, PretrainOptions)
-            key, _, sentence = message.partition(": ")
-            raise problem(f"defaults.pretrain.{key}", sentence, hint) from None
+            wrong = describe(error, PretrainOptions)
+            raise problem(f"defaults.pretrain.{wrong.place}", wrong.sentence, wrong.hint) from None
         if pretrain.data not in config.data:
             own = "data" in method.pretrain.model_fields_set
             raise problem(
