@@ -32,8 +32,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mribench.interfaces.document import Section, TableSpec
-    from mribench.interfaces.table import Sentence
+    from mribench.interfaces.document import TableSpec
+    from mribench.interfaces.table import Section, Sentence
 
 Dimension = Literal["method", "task", "metric", "fraction", "site", "sequence", "trained-on"]
 """What rows and columns of a table may be; ``sequence`` is the one tested on."""

@@ -191,10 +191,11 @@ def _job(run: TrackedRun, letter: str) -> TrackedJob:
 
 def _rows(first: int, stop: int) -> list[Logged]:
     """Return rows with odd names; each value is odd somewhere."""
-    return [
-        Logged(step, {name: _ODD[(step + place) % len(_ODD)] for place, name in enumerate(_NAMES)})
-        for step in range(first, stop)
-    ]
+    return [Logged(step, _values_at(step)) for step in range(first, stop)]
+
+
+def _values_at(step: int) -> dict[str, float]:
+    return {name: _ODD[(step + place) % len(_ODD)] for place, name in enumerate(_NAMES)}
 
 
 def _check_rows() -> list[Logged]:

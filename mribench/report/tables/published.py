@@ -143,7 +143,7 @@ def _about(path: Path) -> About:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
         return About.model_validate(content or {})
     except ValidationError as error:
-        message, hint = describe(error, About)
-        raise StoreError(f"{path}: {message}", hint or README) from None
+        wrong = describe(error, About)
+        raise StoreError(f"{path}: {wrong.message}", wrong.hint or README) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise StoreError(f"cannot read {path}: {printable(str(error), 160)}", README) from error
