@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from mribench.cli.options import GivenPath, settings_of_file
+from mribench.wording import FORMATS
 
-_FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
 _TABLES = ("difference", "sites", "sequences", "subjects", "one-out", "seeds", "empty", "settings")
 _WORDS = "RESULTS METHOD_A METHOD_B | RESULTS_A RESULTS_B"
 
@@ -25,7 +25,7 @@ _WORDS = "RESULTS METHOD_A METHOD_B | RESULTS_A RESULTS_B"
     help="With two RESULTS: the method that is compared, in both. Given twice: the first's and the second's.",
 )  # fmt: skip
 @click.option(
-    "--format", "output_format", type=click.Choice(_FORMATS), default="terminal", show_default=True,
+    "--format", "output_format", type=click.Choice(FORMATS), default="terminal", show_default=True,
     help="terminal, markdown, latex and html are for reading; csv, parquet and json have every row.",
 )  # fmt: skip
 @click.option(

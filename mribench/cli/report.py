@@ -7,9 +7,19 @@ from typing import Any
 import click
 
 from mribench.cli.options import GivenPath, settings_of_file
+from mribench.wording import FORMATS
 
 MARKINGS = ("ties", "paper", "none")
-FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
+
+
+class _TableOption(click.Option):
+    """``--table``, whose help names the tables that there are; they are looked up when it is asked for."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        from mribench.commands.tables import table_words
+
+        self.help = f"{table_words()}. Repeatable; default: those the file names."
+        return super().get_help_record(ctx)
 
 
 @click.command(
@@ -21,11 +31,7 @@ FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
     "--format", "output_format", type=click.Choice(FORMATS), default="terminal", show_default=True,
     help="terminal, markdown, latex and html are for reading; csv, parquet and json: one record per cell.",
 )  # fmt: skip
-@click.option(
-    "--table", "tables", multiple=True, metavar="NAME",
-    help="leaderboard, over-identity, transfer, invariance, defects, budget, or paper-N for the N-th task."
-    " Repeatable; default: those the file names.",
-)  # fmt: skip
+@click.option("--table", "tables", cls=_TableOption, multiple=True, metavar="NAME")
 @click.option(
     "--mark", "marking", type=click.Choice(MARKINGS), default="ties", show_default=True,
     help="ties: with five seeds or more bold is the best and all not separated from it, with fewer the plain"

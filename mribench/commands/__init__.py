@@ -1,4 +1,7 @@
-"""What each command does. Heavy imports stand here, so that ``mribench.cli`` and its ``--help`` need none."""
+"""What each command does, heavy imports at the top.
+
+How it is asked for lies in ``cli``, what is computed in the rooms below.
+"""
 
 from pathlib import Path
 

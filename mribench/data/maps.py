@@ -65,11 +65,12 @@ class MapSource:
         out.
         """
         crops = [self._crop(self.subjects[i], edge_vox, g) for i, g in zip(indices, generators, strict=True)]
-        everywhere = set(crops[0]).intersection(*crops)
-        stacked = {}
-        for name in [name for name in crops[0] if name in everywhere]:
-            stacked[name] = torch.stack([crop[name] for crop in crops]).to(device)
-        return stacked
+        everywhere = set(crops[0]).intersection(*crops[1:])
+        batch = {}
+        for name in crops[0]:
+            if name in everywhere:
+                batch[name] = torch.stack([crop[name] for crop in crops]).to(device)
+        return batch
 
     def _crop(self, subject: Subject, edge_vox: int, generator: torch.Generator) -> dict[str, Tensor]:
         scans = usable_scans(subject, self._needs)
@@ -157,8 +158,8 @@ def by_id(dataset: Dataset, ids: Sequence[str]) -> list[Subject]:
     Raises:
         DataError: when one is gone since the plan was made.
     """
-    found: Mapping[str, Subject] = {subject.id: subject for subject in dataset.subjects()}
-    gone = [name for name in ids if name not in found]
+    people: Mapping[str, Subject] = {subject.id: subject for subject in dataset.subjects()}
+    gone = [name for name in ids if name not in people]
     if gone:
         raise DataError(f"subject(s) {', '.join(gone[:3])} are not there any more", "plan again")
-    return [found[name] for name in ids]
+    return [people[name] for name in ids]

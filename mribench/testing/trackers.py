@@ -121,8 +121,8 @@ class _Told:
         self._what, self._ends = what, ends
         with self._listening("its constructor"):
             self._tracker = make()
-        found = type(self._tracker).__name__
-        require(isinstance(self._tracker, Tracker), f"tracker: expected a Tracker, got {found}")
+        class_name = type(self._tracker).__name__
+        require(isinstance(self._tracker, Tracker), f"tracker: expected a Tracker, got {class_name}")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tracking")
         self._run = run
 

@@ -15,9 +15,9 @@ from synthetic_results import DICE, HD95, PSNR, Benchmark, Cell, task
 
 from mribench.cli.report import command
 from mribench.errors import MRIBenchError
-from mribench.report import RunData, load_run, render, run_document
-from mribench.report.model import Table
-from mribench.report.tables.against import against_frame, against_tables
+from mribench.interfaces.table import Table
+from mribench.report import Material, RunData, load_run, render, run_document
+from mribench.report.tables.against import against_frame, against_tables, beside
 from mribench.report.tables.published import Published, find_published, load_published
 
 METHODS = ("base", "seqaug", "seqinv")
@@ -178,23 +178,23 @@ def test_a_run_without_any_counterpart_says_so(tmp_path: Path, paper: Published)
     assert any(sentence.startswith("No task in common: other in the run, ") for sentence in table.caption)
     assert not any(sentence.startswith("No metric") for sentence in table.caption)
     for name in ("terminal", "markdown", "latex", "html", "csv", "json"):
-        render(run_document(run, ["leaderboard"], paper), name)
+        render(beside(run_document(Material(run), ["leaderboard"]), paper), name)
 
 
 def test_tidy_rows_have_both_values(run: RunData, paper: Published) -> None:
-    document = run_document(run, ["leaderboard"], paper)
+    document = beside(run_document(Material(run), ["leaderboard"]), paper)
     frame = pd.read_csv(io.StringIO(str(render(document, "csv"))))
-    beside = frame[frame["table"] == "against"]
-    assert len(beside) == 30
-    assert (beside["mean"] - beside["published_mean"]).to_numpy() == pytest.approx(
-        beside["difference"].to_numpy()
+    published = frame[frame["table"] == "against"]
+    assert len(published) == 30
+    assert (published["mean"] - published["published_mean"]).to_numpy() == pytest.approx(
+        published["difference"].to_numpy()
     )
-    assert set(beside["published"]) == {"paper"}
-    assert not beside["same_cohort"].astype(bool).any()
+    assert set(published["published"]) == {"paper"}
+    assert not published["same_cohort"].astype(bool).any()
     assert frame.loc[frame["table"] == "leaderboard", "published_mean"].isna().all()
     content = json.loads(str(render(document, "json")))
     assert content["published"] == "paper"
-    assert "published_mean" not in str(render(run_document(run, ["leaderboard"]), "csv"))
+    assert "published_mean" not in str(render(run_document(Material(run), ["leaderboard"]), "csv"))
 
 
 def test_published_results_of_ones_own(tmp_path: Path, run: RunData) -> None:

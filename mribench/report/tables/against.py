@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from mribench.report.model import Cell, Column, Row, Table
-from mribench.report.render.formatting import NOTHING
+from mribench.interfaces.document import Document, TableSpec, TidyColumns
+from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
+from mribench.interfaces.table_source import Question
+from mribench.report.material import Material
 from mribench.report.tables.claim_kinds import place
 from mribench.report.tables.published import Published
-from mribench.results.cells import Question, cell_frame, is_share, metric_label, scale_of
+from mribench.results.cells import cell_frame, is_share, metric_label, scale_of
 from mribench.results.load import RunData
 from mribench.results.merged import profile_sentence
+from mribench.wording import NOTHING
 
 NAME = "against"
 OWN = Question(own_sequence=True)
 """Each site and sequence, as the published tables have them."""
-COLUMNS = ("published", "published_mean", "published_se", "difference", "same_cohort", "definition")
+COLUMNS: TidyColumns = {
+    "published": "string", "published_mean": "float64", "published_se": "float64", "difference": "float64",
+    "same_cohort": "boolean", "definition": "string",
+}  # fmt: skip
 """What the tidy rows have beside those of a run: ``definition`` says how the published metric differs."""
 _NOT_TESTED = "Differences, run - published, are shown as numbers and not tested."
+
+
+def beside(document: Document[Material], published: Published) -> Document[Material]:
+    """Return a document of a run with one more table, of published values beside the run's."""
+    spec = TableSpec[Material](
+        NAME,
+        "results",
+        functools.cache(lambda material: against_tables(material.run, published)),
+        lambda material: against_frame(material.run, published),
+        COLUMNS,
+    )
+    about = {**document.about, "published": published.name, "source": published.about.source}
+    return replace(document, specs=(*document.specs, spec), about=about)
 
 
 def against_frame(run: RunData, published: Published) -> pd.DataFrame:
@@ -66,7 +87,7 @@ def against_tables(run: RunData, published: Published) -> list[Table]:
         return tables
     source = (f"Source: {published.about.source}",) if published.about.source else ()
     caption = ("No cell of this run has a published value.", *nothing_in_common(run, published), *source)
-    return [Table(NAME, f"{_title(run)} against {published.name}", ("site",), (), (), (), caption)]
+    return [Table(NAME, f"{_title(run)} against {published.name}", ("site",), (), (), (), said(*caption))]
 
 
 def nothing_in_common(run: RunData, published: Published) -> list[str]:
@@ -159,7 +180,7 @@ def _table(run: RunData, published: Published, task: str, frame: pd.DataFrame) -
         rows=tuple(Row(row) for row in rows),
         columns=tuple(Column((*column, side)) for column in columns for side in sides),
         cells=tuple(tuple(c for column in columns for c in _cells(at.get((row, column)))) for row in rows),
-        caption=_caption(run, published, task, frame, same=same),
+        sentences=_caption(run, published, task, frame, same=same),
     )
 
 
@@ -183,10 +204,10 @@ def _cells(cell: Any) -> Sequence[Cell | None]:
 
 def _caption(
     run: RunData, published: Published, task: str, frame: pd.DataFrame, *, same: bool
-) -> tuple[str, ...]:
+) -> tuple[Sentence, ...]:
     about = published.about
     theirs = published.cells
-    tables = set(theirs.loc[frame["number"], "table"])
+    listed = ", ".join(sorted(set(theirs.loc[frame["number"], "table"])))
     tasks = set(theirs.loc[frame["number"], "task"])
     unmatched = theirs[theirs["task"].isin(tasks)].drop(index=list(set(frame["number"])))
     cells = cell_frame(run, OWN)
@@ -201,8 +222,8 @@ def _caption(
         f"Published cells without one of this run: {len(unmatched)}{_examples(unmatched)}; cells of this run"
         f" without a published one, references and all metrics included: {alone}."
     )
-    sentences = [
-        f"Mean ± SE of this run beside table {', '.join(sorted(tables))} of {published.name}.",
+    return said(
+        Sentence(f"Mean ± SE of this run beside table {listed} of {published.name}.", "what"),
         f"Published: {about.other}."
         if same
         else f"Published: {about.other}; this run's cohort is another{f' ({cohort})' if cohort else ''}.",
@@ -212,8 +233,7 @@ def _caption(
         profile_sentence(run.manifest.defects_by_profile()),
         *about.notes,
         f"Source: {about.source}" if about.source else "",
-    ]
-    return tuple(sentence for sentence in sentences if sentence)
+    )
 
 
 def _examples(cells: pd.DataFrame) -> str:
