@@ -47,9 +47,8 @@ def inspect_file(path: Path, is_label: bool = False, repair: bool = False) -> In
         is_label: a label may be constant (an empty mask).
         repair: voxels that are not finite are allowed, as long as some are.
     """
-    what = "label" if is_label else "image"
-    if repair and not is_label:
-        what = "map"
+    usual = "map" if repair else "image"
+    what = "label" if is_label else usual
     try:
         return Inspection(**remembered(path, what, partial(_inspect, is_label=is_label, repair=repair)))
     except OSError as error:
@@ -74,20 +73,18 @@ def fingerprint(subject: Subject) -> str:
 
 def voxel_digests(subject: Subject) -> dict[str, Path]:
     """Return the images and maps of a subject by the digest of their voxels."""
-    paths: dict[str, Path] = {}
+    found: dict[str, Path] = {}
     for _, path, is_label, is_maps in _roles(subject):
         digest = "" if is_label else inspect_file(path, repair=is_maps).voxels
         if digest:
-            paths.setdefault(digest, path)
-    return paths
+            found.setdefault(digest, path)
+    return found
 
 
 def problems(subject: Subject) -> list[str]:
     """Return one sentence for each file of a subject that cannot be used, sorted."""
-    sentences = (
-        inspect_file(path, is_label, is_maps).problem for _, path, is_label, is_maps in _roles(subject)
-    )
-    return sorted({problem for problem in sentences if problem})
+    found = (inspect_file(path, is_label, is_maps).problem for _, path, is_label, is_maps in _roles(subject))
+    return sorted({problem for problem in found if problem})
 
 
 def unusable(dataset: Dataset, subject: Subject, reader: str) -> list[str]:
@@ -132,8 +129,8 @@ def inspect_values(dataset: Dataset, scan: Scan, reader: str) -> ScanValues:
 
 
 def _values(dataset: Dataset, scan: Scan, _: Path) -> tuple[dict[str, Any], bool]:
-    values = dataset.check_values(scan)
-    return asdict(values), not values.problem
+    found = dataset.check_values(scan)
+    return asdict(found), not found.problem
 
 
 def _roles(subject: Subject) -> Iterator[tuple[tuple[str, str, str, int], Path, bool, bool]]:

@@ -65,12 +65,11 @@ class MapSource:
         out.
         """
         crops = [self._crop(self.subjects[i], edge_vox, g) for i, g in zip(indices, generators, strict=True)]
-        everywhere = set(crops[0]).intersection(*crops[1:])
-        batch = {}
-        for name in crops[0]:
-            if name in everywhere:
-                batch[name] = torch.stack([crop[name] for crop in crops]).to(device)
-        return batch
+        everywhere = set(crops[0]).intersection(*crops)
+        stacked = {}
+        for name in [name for name in crops[0] if name in everywhere]:
+            stacked[name] = torch.stack([crop[name] for crop in crops]).to(device)
+        return stacked
 
     def _crop(self, subject: Subject, edge_vox: int, generator: torch.Generator) -> dict[str, Tensor]:
         scans = usable_scans(subject, self._needs)
@@ -158,8 +157,8 @@ def by_id(dataset: Dataset, ids: Sequence[str]) -> list[Subject]:
     Raises:
         DataError: when one is gone since the plan was made.
     """
-    people: Mapping[str, Subject] = {subject.id: subject for subject in dataset.subjects()}
-    gone = [name for name in ids if name not in people]
+    found: Mapping[str, Subject] = {subject.id: subject for subject in dataset.subjects()}
+    gone = [name for name in ids if name not in found]
     if gone:
         raise DataError(f"subject(s) {', '.join(gone[:3])} are not there any more", "plan again")
-    return [people[name] for name in ids]
+    return [found[name] for name in ids]

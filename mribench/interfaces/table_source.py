@@ -33,8 +33,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mribench.interfaces.document import Document, Section, TableSpec
-    from mribench.interfaces.table import Sentence
+    from mribench.interfaces.document import Document, TableSpec
+    from mribench.interfaces.table import Section, Sentence
 
 Dimension = Literal["method", "task", "metric", "fraction", "site", "sequence", "trained-on"]
 """What rows and columns of a table may be; ``sequence`` is the one tested on."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mribench.errors import StoreError
-from mribench.interfaces.document import Section
+from mribench.interfaces.table import Section
 from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.interfaces.table_source import Dimension
 from mribench.results.atomic import read_json, write_json

@@ -113,15 +113,11 @@ def _check_attributes(objective: Objective, encoder: Encoder) -> None:
     )
 
 
-def _teaching_terms(objective: Objective, batch_size: int) -> set[str]:
-    """Return the terms of a loss that have a gradient."""
-    return {name for name, gradient in _gradients(objective, batch_size).items() if gradient}
-
-
 def _check_smallest_batch(objective: Objective) -> None:
     """Every term that learns from a larger batch learns from the smallest one too."""
     smallest = objective.min_batch
-    silent = sorted(_teaching_terms(objective, _MORE) - _teaching_terms(objective, smallest))
+    more, few = (_gradients(objective, batch) for batch in (_MORE, smallest))
+    silent = sorted(name for name, gradient in more.items() if gradient and not few.get(name))
     require(
         smallest > 1 or not silent,
         f"objective: the term(s) {', '.join(silent)} have no gradient at a batch size of {smallest}; set "

@@ -37,7 +37,7 @@ def counted(made: Made) -> frozenset[str]:
         name
         for view in made.views()
         for name, value in view.parameters.items()
-        if is_list(value) and any(is_list(one) for one in value)
+        if is_list(value) and any(map(is_list, value))
     )
 
 
@@ -65,11 +65,11 @@ def values_of(view: Shown, counts: frozenset[str]) -> Iterator[tuple[str, Any]]:
 
 def numbers_of(view: Shown, counts: frozenset[str]) -> dict[str, list[float]]:
     """Return the numbers of a view's parameters by name, those of a vector together."""
-    numbers: dict[str, list[float]] = {}
+    found: dict[str, list[float]] = {}
     for name, value in values_of(view, counts):
         if is_number(value):
-            numbers.setdefault(name.partition("[")[0], []).append(float(value))
-    return numbers
+            found.setdefault(name.partition("[")[0], []).append(float(value))
+    return found
 
 
 def of_acquisition(
@@ -84,7 +84,7 @@ def of_acquisition(
     by_sequence: dict[str, set[str]] = {}
     for sequence, drawn_names in drawn:
         by_sequence.setdefault(sequence, set()).update(drawn_names)
-    names: set[str] = set().union(*by_sequence.values())
+    names = set().union(*by_sequence.values())
     everywhere = names.intersection(*by_sequence.values())
     labelled = {name for name, label in labels.items() if label.acquisition}
     return frozenset(names - (everywhere - labelled))
