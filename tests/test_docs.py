@@ -34,7 +34,8 @@ EXAMPLE = ROOT / "plugins/example-method/mribench_example_method.py"
 WIDTH = 100
 DOCUMENTS = (
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "benchmarks/README.md",
-    "plugins/README.md", "plugins/example-method/README.md", "docs/data.md", "docs/views.md",
+    "plugins/README.md", "plugins/example-method/README.md", "plugins/mribench_paper/README.md",
+    "docs/data.md", "docs/views.md",
     "docs/metrics.md", "docs/report.md", "docs/compare.md", "docs/architecture.md",
 )  # fmt: skip
 GENERATED = {
