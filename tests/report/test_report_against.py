@@ -78,7 +78,7 @@ def column(table: Table, *header: str) -> dict[tuple[str, ...], Any]:
 
 
 def test_matched_cells_by_the_documented_names(run: RunData, paper: Published) -> None:
-    frame = against_frame(run, paper)
+    frame = against_frame(Material(run), paper)
     # sites × sequences × the fractions of both × methods; sequence × metrics × methods
     assert len(frame) == 2 * 2 * 2 * 3 + 2 * 3
     assert set(frame["task"]) == {"brains", "strokes"}
@@ -94,7 +94,7 @@ def test_matched_cells_by_the_documented_names(run: RunData, paper: Published) -
 
 
 def test_tables_show_three_numbers_side_by_side(run: RunData, paper: Published) -> None:
-    tissue, lesion = against_tables(run, paper)
+    tissue, lesion = against_tables(Material(run), paper)
     assert tissue.name == "against-brains"
     assert [row.header for row in tissue.rows] == [
         (site, sequence, fraction)
@@ -120,13 +120,13 @@ def test_tables_show_three_numbers_side_by_side(run: RunData, paper: Published) 
 
 
 def test_nothing_is_marked_or_tested(run: RunData, paper: Published) -> None:
-    for table in against_tables(run, paper):
+    for table in against_tables(Material(run), paper):
         assert {cell.mark for cells in table.cells for cell in cells if cell} == {"none"}
         assert "not tested" in " ".join(table.caption)
 
 
 def test_the_caption_counts_what_has_no_counterpart(run: RunData, paper: Published) -> None:
-    tissue, lesion = (" ".join(table.caption) for table in against_tables(run, paper))
+    tissue, lesion = (" ".join(table.caption) for table in against_tables(Material(run), paper))
     # 81 values of table 1, 24 of them matched; 18 of table 2, 6 matched
     assert "Published cells without one of this run: 57 (such as Base DSC on GST T1w 10 %)" in tissue
     assert "Published cells without one of this run: 12 (such as Base DSC on ARC T1w 100 %)" in lesion
@@ -136,7 +136,7 @@ def test_the_caption_counts_what_has_no_counterpart(run: RunData, paper: Publish
 
 
 def test_the_caption_says_that_the_cohort_is_another(run: RunData, paper: Published) -> None:
-    caption = " ".join(against_tables(run, paper)[0].caption)
+    caption = " ".join(against_tables(Material(run), paper)[0].caption)
     assert "other data, other scanners, one training each; this run's cohort is another (phantom)" in caption
     assert "doi:10.1007/978-3-032-05573-6_7" in caption
 
@@ -146,14 +146,14 @@ def test_a_cohort_is_the_same_only_by_its_reader(
     tmp_path: Path, paper: Published, entry: str | None, same: bool
 ) -> None:
     run = run_of(tmp_path, entry)
-    table = against_tables(run, paper)[0]
+    table = against_tables(Material(run), paper)[0]
     sides = {found.header[-1] for found in table.columns}
     assert ("published" in sides) == same
     assert ("cohort is another" in " ".join(table.caption)) == (not same)
 
 
 def test_other_definitions_are_named(run: RunData, paper: Published) -> None:
-    tissue, lesion = (" ".join(table.caption) for table in against_tables(run, paper))
+    tissue, lesion = (" ".join(table.caption) for table in against_tables(Material(run), paper))
     assert "Not the same definition: hd95:max-directed: the paper's words describe hd95:pooled." in lesion
     assert "Not the same definition" not in tissue
 
@@ -162,7 +162,7 @@ def test_a_cell_without_a_mean_has_no_difference(tmp_path: Path, paper: Publishe
     states = {
         f"seqinv/frozen/brains/T1w/1/subset0/seed{seed}/test/HH/T1w": "failed" for seed in (0, 1)
     }  # fmt: skip
-    table = against_tables(run_of(tmp_path, states=states), paper)[0]
+    table = against_tables(Material(run_of(tmp_path, states=states)), paper)[0]
     place = ("HH", "T1w", "100 %")
     assert column(table, "dice % ↑", "seqinv", "this run")[place].status == "failed"
     assert column(table, "dice % ↑", "seqinv", "difference")[place].text == "–"
@@ -173,7 +173,7 @@ def test_a_cell_without_a_mean_has_no_difference(tmp_path: Path, paper: Publishe
 
 def test_a_run_without_any_counterpart_says_so(tmp_path: Path, paper: Published) -> None:
     run = run_of(tmp_path, tasks={"other": task([DICE])})
-    (table,) = against_tables(run, paper)
+    (table,) = against_tables(Material(run), paper)
     assert "No cell of this run has a published value." in table.caption
     assert any(sentence.startswith("No task in common: other in the run, ") for sentence in table.caption)
     assert not any(sentence.startswith("No metric") for sentence in table.caption)
@@ -204,7 +204,7 @@ def test_published_results_of_ones_own(tmp_path: Path, run: RunData) -> None:
         "1,other,Guys,T1w,1,base,dice,%,true,40.25,,\n"
     )
     (tmp_path / "mine.csv").write_text(text)
-    frame = against_frame(run, load_published(tmp_path / "mine.csv"))
+    frame = against_frame(Material(run), load_published(tmp_path / "mine.csv"))
     assert frame[["task", "row", "metric"]].to_numpy().tolist() == [["other", "base", "dice"]]
     assert frame["difference"].iloc[0] == pytest.approx(0.5 - 0.4025)
     assert math.isnan(frame["published_se"].iloc[0])

@@ -12,13 +12,11 @@ import pandas as pd
 
 from mribench.interfaces.document import Document, TableSpec, TidyColumns
 from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
-from mribench.interfaces.table_source import Question
+from mribench.interfaces.table_source import Question, RunResults
 from mribench.report.material import Material
 from mribench.report.tables.claim_kinds import place
 from mribench.report.tables.published import Published
-from mribench.results.cells import cell_frame, is_share, metric_label, scale_of
-from mribench.results.load import RunData
-from mribench.results.merged import profile_sentence
+from mribench.results.cells import is_share, metric_label, scale_of
 from mribench.wording import NOTHING
 
 NAME = "against"
@@ -37,15 +35,15 @@ def beside(document: Document[Material], published: Published) -> Document[Mater
     spec = TableSpec[Material](
         NAME,
         "results",
-        functools.cache(lambda material: against_tables(material.run, published)),
-        lambda material: against_frame(material.run, published),
+        functools.cache(lambda material: against_tables(material, published)),
+        lambda material: against_frame(material, published),
         COLUMNS,
     )
     about = {**document.about, "published": published.name, "source": published.about.source}
     return replace(document, specs=(*document.specs, spec), about=about)
 
 
-def against_frame(run: RunData, published: Published) -> pd.DataFrame:
+def against_frame(run: RunResults, published: Published) -> pd.DataFrame:
     """Return the run's cells with a published value: the columns of ``cell_frame`` and ``COLUMNS``.
 
     ``published_mean`` and ``published_se`` are in the run's units, shares of 1 where the run's are;
@@ -54,7 +52,7 @@ def against_frame(run: RunData, published: Published) -> pd.DataFrame:
     match = published.about.match
     theirs = published.cells.reset_index(names="number")
     found = []
-    cells: list[dict[str, Any]] = cell_frame(run, OWN).to_dict("records")  # type: ignore[assignment]
+    cells: list[dict[str, Any]] = run.cells(OWN).to_dict("records")  # type: ignore[assignment]
     for cell in cells:
         for row in _fitting(cell, theirs, published, run):
             scale = 100.0 if is_share(cell["unit"], cell["value_range"]) and row["unit"] == "%" else 1.0
@@ -72,11 +70,11 @@ def against_frame(run: RunData, published: Published) -> pd.DataFrame:
                     "definition": match.metrics.get(row["metric"], {}).get(cell["metric"], ""),
                 }
             )
-    columns = [*cell_frame(run, OWN).columns, *COLUMNS, "number", "decimals"]
+    columns = [*run.cells(OWN).columns, *COLUMNS, "number", "decimals"]
     return pd.DataFrame(found, columns=list(dict.fromkeys(columns)))
 
 
-def against_tables(run: RunData, published: Published) -> list[Table]:
+def against_tables(run: RunResults, published: Published) -> list[Table]:
     """Return, for each task with matched cells, site, sequence and fraction × metric, method and side.
 
     Without any match: one table without rows, that says so.
@@ -90,12 +88,12 @@ def against_tables(run: RunData, published: Published) -> list[Table]:
     return [Table(NAME, f"{_title(run)} against {published.name}", ("site",), (), (), (), said(*caption))]
 
 
-def nothing_in_common(run: RunData, published: Published) -> list[str]:
+def nothing_in_common(run: RunResults, published: Published) -> list[str]:
     """Return one sentence for each kind of name that a run and published results share none of.
 
     Where they share some of each kind, and still no cell, one sentence says that.
     """
-    cells = cell_frame(run, OWN)
+    cells = run.cells(OWN)
     own: list[dict[str, Any]] = cells[cells["arm"].eq("frozen")].to_dict("records")  # type: ignore[assignment]
     asked = [_names(cell, published, run) for cell in own]
     sentences = []
@@ -120,7 +118,7 @@ def _some(values: Mapping[Any, None]) -> str:
 
 
 def _fitting(
-    cell: Mapping[str, Any], theirs: pd.DataFrame, published: Published, run: RunData
+    cell: Mapping[str, Any], theirs: pd.DataFrame, published: Published, run: RunResults
 ) -> list[dict[str, Any]]:
     """Return the published values that are of this cell: none or one, unless names are given twice."""
     if cell["arm"] != "frozen":
@@ -132,10 +130,10 @@ def _fitting(
     return rows
 
 
-def _names(cell: Mapping[str, Any], published: Published, run: RunData) -> dict[str, list[Any]]:
+def _names(cell: Mapping[str, Any], published: Published, run: RunResults) -> dict[str, list[Any]]:
     """Return what a cell of a run may be called in published results, by column."""
     match = published.about.match
-    entry = run.manifest.tasks[cell["task"]].task
+    entry = run.tasks[cell["task"]].entry
     return {
         "task": [name for name, task in match.tasks.items() if task.task == entry] or [cell["task"]],
         "site": [name for name, own in match.sites.items() if cell["test_site"] in own]
@@ -147,22 +145,22 @@ def _names(cell: Mapping[str, Any], published: Published, run: RunData) -> dict[
     }
 
 
-def _same_cohort(run: RunData, task: str, theirs: str, published: Published) -> bool:
+def _same_cohort(run: RunResults, task: str, theirs: str, published: Published) -> bool:
     """Whether the run read the dataset that the published values are of; false where that is not known."""
     known = published.about.match.tasks.get(theirs)
     return bool(known and known.data and _entry(run, task) == known.data)
 
 
-def _entry(run: RunData, task: str) -> str:
+def _entry(run: RunResults, task: str) -> str:
     """Return the dataset entry that a task of the run read."""
-    return run.manifest.cohorts[run.manifest.tasks[task].dataset].dataset
+    return run.tasks[task].dataset
 
 
-def _title(run: RunData) -> str:
-    return run.manifest.benchmark
+def _title(run: RunResults) -> str:
+    return run.benchmark
 
 
-def _table(run: RunData, published: Published, task: str, frame: pd.DataFrame) -> Table:
+def _table(run: RunResults, published: Published, task: str, frame: pd.DataFrame) -> Table:
     same = bool(frame["same_cohort"].all())
     sides = ("this run", "published" if same else "published, another cohort", "difference")
     cells: list[Any] = list(frame.itertuples(index=False))
@@ -203,14 +201,14 @@ def _cells(cell: Any) -> Sequence[Cell | None]:
 
 
 def _caption(
-    run: RunData, published: Published, task: str, frame: pd.DataFrame, *, same: bool
+    run: RunResults, published: Published, task: str, frame: pd.DataFrame, *, same: bool
 ) -> tuple[Sentence, ...]:
     about = published.about
     theirs = published.cells
     listed = ", ".join(sorted(set(theirs.loc[frame["number"], "table"])))
     tasks = set(theirs.loc[frame["number"], "task"])
     unmatched = theirs[theirs["task"].isin(tasks)].drop(index=list(set(frame["number"])))
-    cells = cell_frame(run, OWN)
+    cells = run.cells(OWN)
     mine = cells[(cells["task"] == task) & (cells["arm"] != "identity")]
     alone = len(mine) - len(
         frame.drop_duplicates(["row", "metric", "test_site", "test_sequence", "fraction"])
@@ -230,7 +228,7 @@ def _caption(
         _NOT_TESTED,
         f"Not the same definition: {'; '.join(differing)}." if differing else "",
         left,
-        profile_sentence(run.manifest.defects_by_profile()),
+        run.profile_sentence(),
         *about.notes,
         f"Source: {about.source}" if about.source else "",
     )
