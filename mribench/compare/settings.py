@@ -12,8 +12,8 @@ import pandas as pd
 from mribench.compare.sides import Pair, Side
 from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.table import Column, Row, Table, said, text_cell
-from mribench.report.tables.flags import flags
 from mribench.results.digests import specification
+from mribench.results.flags import flags
 
 NAME = "settings"
 COLUMNS: TidyColumns = dict.fromkeys(("stage", "setting", "setting_first", "setting_second"), "string")
@@ -201,4 +201,4 @@ def _notes(pair: Pair) -> list[str]:
 
 def _flags(run: Any, sides: Sequence[Side]) -> list[str]:
     cells = pd.concat([side.cells for side in sides], ignore_index=True)
-    return [sentence.text for sentence in flags(replace(run, cells=cells, known={})).footnotes]
+    return [sentence.text for sentence in flags(replace(run, cells=cells)).footnotes]
