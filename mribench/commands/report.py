@@ -18,7 +18,7 @@ from mribench.commands.outputs import check_output, check_save
 from mribench.commands.streams import put
 from mribench.commands.tables import check_tables, table_sources
 from mribench.config import config_digest, load_benchmark
-from mribench.errors import ConfigError, MRIBenchError, StoreError
+from mribench.errors import ConfigError, MRIBenchError
 from mribench.report import (
     Document,
     Material,
@@ -33,7 +33,7 @@ from mribench.report import (
 from mribench.report.figures import save_figures, shows_scans
 from mribench.report.render.html import page
 from mribench.report.render.html.people import warning
-from mribench.results.places import check_folder
+from mribench.results.places import check_folder, writing
 from mribench.statistics.marking import Marking
 from mribench.wording import printable
 
@@ -186,7 +186,5 @@ def write_file(path: Path, content: bytes, hint: str = "give another --output") 
     Raises:
         StoreError: when it cannot be written.
     """
-    try:
+    with writing(path, hint):
         path.write_bytes(content)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}", hint) from error
