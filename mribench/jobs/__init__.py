@@ -1,6 +1,6 @@
-"""The four kinds of job: ``run(specification, context) -> Outcome`` each."""
+"""The four kinds of job: ``run(spec, context) -> Outcome`` each."""
 
 from mribench.jobs.context import Context, Outcome
-from mribench.jobs.run import run_payload
+from mribench.jobs.run import run_spec
 
-__all__ = ["Context", "Outcome", "run_payload"]
+__all__ = ["Context", "Outcome", "run_spec"]

@@ -12,47 +12,44 @@ from torch.utils.data import default_collate
 
 from mribench.config import AdaptOptions
 from mribench.errors import JobError
-from mribench.interfaces.options import TaskRef
 from mribench.interfaces.task import Task
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
 from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, clipped_parameters
 from mribench.jobs.still import StillEncoder
 from mribench.jobs.volumes import TaskScans
+from mribench.results.specification import AdaptSpec
 from mribench.seeding import torch_generator
 from mribench.training import Checkpoint, LoopOptions, train
 from mribench.training.weights import state_digest
 
 
-def run_adapt(payload: Mapping[str, Any], context: Context) -> Outcome:
+def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
     """Train a task's head, and the encoder too unless the arm freezes it."""
-    options = AdaptOptions.model_validate(payload["adapt"])
-    task: Task = context.make(TaskRef, payload["task"], payload["profile"])
-    scans = TaskScans(payload, context, task, payload["train"], payload["sequence"], options.spacing_mm)
+    options = AdaptOptions.model_validate(spec.adapt)
+    task: Task = context.make(spec.task, spec.profile)
+    scans = TaskScans(spec, context, task, spec.train, spec.sequence, options.spacing_mm)
     scans.prepare()
-    frozen = payload["arm"] in FROZEN_ARMS
-    defects = payload.get("defects", ())
-    model = TaskModel(
-        arm_encoder(payload, context), task, frozen=frozen, seed=payload["seed"], defects=defects
-    )
+    frozen = spec.arm in FROZEN_ARMS
+    model = TaskModel(arm_encoder(spec, context), task, frozen=frozen, seed=spec.seed, defects=spec.defects)
     model.to(context.device)
     still = StillEncoder(model.encoder, (options.patch_vox,) * 3, context.device) if frozen else None
     model.train()
     before = state_digest(model.encoder)
     started = time.perf_counter()
-    sampler = _Sampler(task, scans, options, payload)
+    sampler = _Sampler(task, scans, options, spec)
     history = train(
         model,
         lambda step: {"loss": _loss(model, task, sampler.batch(step), context.device)},
         LoopOptions.of(options),
-        identity=("adapt", payload["task"]["name"], payload["sequence"], payload["seed"]),
+        identity=("adapt", spec.task.name, spec.sequence, spec.seed),
         device=context.device,
         checkpoint=Checkpoint(context.directory / "checkpoint.safetensors", context.checkpoint_every_s),
         carried=sampler,
         on_step=context.tick,
         watch=context.watch,
-        clipped=clipped_parameters(defects),
-        rates=None if options.finetune_lr is None else _rates(payload["arm"], options),
+        clipped=clipped_parameters(spec.defects),
+        rates=None if options.finetune_lr is None else _rates(spec.arm, options),
     )
     trained_s = time.perf_counter() - started
     after = state_digest(model.encoder)
@@ -88,14 +85,12 @@ def run_adapt(payload: Mapping[str, Any], context: Context) -> Outcome:
 class _Sampler:
     """Draws training samples by (step, sample) alone, so every arm sees the same crops."""
 
-    def __init__(
-        self, task: Task, volumes: TaskScans, options: AdaptOptions, payload: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, task: Task, volumes: TaskScans, options: AdaptOptions, spec: AdaptSpec) -> None:
         self._task = task
         self._volumes = volumes
         self._options = options
-        self._identity = (payload["task"]["name"], payload["sequence"], payload["seed"])
-        self._defects = payload.get("defects", ())
+        self._identity = (spec.task.name, spec.sequence, spec.seed)
+        self._defects = spec.defects
         self.diversity = Diversity()
 
     def state_dict(self) -> dict[str, Any]:

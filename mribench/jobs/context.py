@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,14 @@ class Context:
     checkpoint_every_s: float
     watch: Callable[[list[dict[str, float]]], None] = lambda _: None
 
-    def make(self, kind: type[Component], component: Mapping[str, Any], profile: str, *args: Any) -> Any:
-        """Build a component of a job's specification."""
-        return self.resolve(kind, component, profile).make(*args)
+    def make(self, component: Component, profile: str, *args: Any) -> Any:
+        """Build a component of what a job is asked."""
+        return self.resolve(component, profile).make(*args)
 
-    def resolve(self, kind: type[Component], component: Mapping[str, Any], profile: str) -> Resolved:
-        """Find a component of a job's specification."""
-        where = f"{self.directory.name}/job.json: {kind.kind}"
-        return self.registry.resolve(kind.model_validate(dict(component)), where, profile)
+    def resolve(self, component: Component, profile: str) -> Resolved:
+        """Find a component of what a job is asked."""
+        where = f"{self.directory.name}/job.json: {component.kind}"
+        return self.registry.resolve(component, where, profile)
 
 
 @dataclass

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection
 
 import torch
 from monai.inferers import sliding_window_inference
@@ -12,27 +11,27 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from mribench.defects import ACTIVE_DROPOUT, ENCODER_CLIPPING
 from mribench.interfaces.encoder import Encoder
-from mribench.interfaces.options import EncoderRef
 from mribench.interfaces.task import Task
 from mribench.jobs.context import Context
+from mribench.results.specification import AdaptSpec, EmbedSpec, EvaluateSpec, JobSpec
 from mribench.seeding import derive_seed
 from mribench.training.weights import load_weights
 
 FROZEN_ARMS = ("frozen", "random-frozen")
 
 
-def new_encoder(payload: Mapping[str, Any], context: Context) -> Encoder:
-    """Build the payload's encoder with the start weights of its seed, the same for every method."""
-    torch.manual_seed(derive_seed("encoder", payload["seed"]))
-    encoder: Encoder = context.make(EncoderRef, payload["encoder"], payload["profile"])
+def new_encoder(spec: JobSpec, context: Context) -> Encoder:
+    """Build a job's encoder with the start weights of its seed, the same for every method."""
+    torch.manual_seed(derive_seed("encoder", spec.seed))
+    encoder: Encoder = context.make(spec.encoder, spec.profile)
     return encoder
 
 
-def arm_encoder(payload: Mapping[str, Any], context: Context) -> Encoder:
-    """Build the encoder that an arm starts from: pretrained where the payload names a pretrain job."""
-    encoder = new_encoder(payload, context)
-    if payload["pretrain"]:
-        load_weights(encoder, context.jobs / payload["pretrain"] / "encoder.safetensors")
+def arm_encoder(spec: AdaptSpec | EvaluateSpec | EmbedSpec, context: Context) -> Encoder:
+    """Build the encoder that an arm starts from: pretrained where the job names a pretrain job."""
+    encoder = new_encoder(spec, context)
+    if spec.pretrain_key:
+        load_weights(encoder, context.jobs / spec.pretrain_key / "encoder.safetensors")
     return encoder
 
 
@@ -51,7 +50,7 @@ class TaskModel(nn.Module):
     """
 
     def __init__(
-        self, encoder: Encoder, task: Task, *, frozen: bool, seed: int, defects: Collection[str] = ()
+        self, encoder: Encoder, task: Task, *, frozen: bool, seed: int | None, defects: Collection[str] = ()
     ) -> None:
         super().__init__()
         self.encoder = encoder

@@ -16,13 +16,13 @@ from mribench.data.prepare import reading_identity
 from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.objective import Objective
-from mribench.interfaces.options import DatasetRef, ObjectiveRef, ViewsRef
 from mribench.interfaces.views import View, ViewGenerator, ViewRequest
 from mribench.jobs.collapse import MAX_SUBJECTS, CollapseCheck, check_collapse
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
 from mribench.jobs.model import clipped_parameters, new_encoder
 from mribench.jobs.views_example import FILE, views_file
+from mribench.results.specification import PretrainSpec
 from mribench.seeding import Identity, derive_seed, torch_generator
 from mribench.training import Checkpoint, LoopOptions, train
 from mribench.training.weights import parameters_digest, state_digest
@@ -35,9 +35,9 @@ LOOK_ROUNDS = 2
 """Draws of the checks in between, which are only looked at as a curve."""
 
 
-def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
+def run_pretrain(spec: PretrainSpec, context: Context) -> Outcome:
     """Pretrain an encoder and check that it has not collapsed."""
-    job = Pretraining(payload, context)
+    job = Pretraining(spec, context)
     before, parameters_before = state_digest(job.encoder), parameters_digest(job.encoder)
     untrained = job.check()
     started = time.perf_counter()
@@ -45,7 +45,7 @@ def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
         job.objective,
         job.losses,
         job.loop,
-        identity=("pretrain", payload["seed"]),
+        identity=("pretrain", spec.seed),
         device=context.device,
         weights=job.objective.weights,
         checkpoint=Checkpoint(context.directory / "checkpoint.safetensors", context.checkpoint_every_s),
@@ -88,34 +88,33 @@ class Pretraining:
     """A pretrain job, set up: its subjects, view generator, encoder and objective.
 
     Args:
-        payload: of the job.
+        spec: what the job is asked.
         context: how to build components, and where to compute.
     """
 
-    def __init__(self, payload: Mapping[str, Any], context: Context) -> None:
-        self.seed = payload["seed"]
+    def __init__(self, spec: PretrainSpec, context: Context) -> None:
+        self.seed = spec.seed
         self.device = context.device
-        self.options = PretrainOptions.model_validate(payload["pretrain"])
-        profile = payload["profile"]
-        resolved = context.resolve(DatasetRef, payload["data"], profile)
+        self.options = PretrainOptions.model_validate(spec.pretrain)
+        resolved = context.resolve(spec.data, spec.profile)
         dataset: Dataset = resolved.make()
         identity = reading_identity(resolved.identity(), dataset, resolved.options)
-        self.generator: ViewGenerator = context.make(ViewsRef, payload["views"], profile)
-        self.encoder: Encoder = new_encoder(payload, context)
+        self.generator: ViewGenerator = context.make(spec.views, spec.profile)
+        self.encoder: Encoder = new_encoder(spec, context)
         torch.manual_seed(derive_seed("objective", self.seed))
-        self.objective: Objective = context.make(ObjectiveRef, payload["objective"], profile, self.encoder)
+        self.objective: Objective = context.make(spec.objective, spec.profile, self.encoder)
         self.objective.to(self.device, memory_format=torch.channels_last_3d).train()
         spacing, needs = self.options.spacing_mm, self.generator.needs
-        self.source = MapSource(dataset, by_id(dataset, payload["train"]), spacing, needs, identity)
+        self.source = MapSource(dataset, by_id(dataset, spec.train), spacing, needs, identity)
         # Held-out subjects first. Too few could not tell a good encoder from one without information, so
         # pretraining subjects make up the number: an encoder that collapsed tells them apart no better.
-        checked = (*payload["held_out"], *payload["train"])[:MAX_SUBJECTS]
+        checked = (*spec.held_out, *spec.train)[:MAX_SUBJECTS]
         self.checked = MapSource(dataset, by_id(dataset, checked), spacing, needs, identity)
         self.spacing_mm = self.source.spacing_mm()
         self.loop = LoopOptions.of(self.options)
         self.redraws = 0
         self.diversity = Diversity()
-        self.defects = tuple(payload.get("defects", ()))
+        self.defects = spec.defects
         self.checks: list[dict[str, float]] = []
 
     def state_dict(self) -> dict[str, Any]:
