@@ -10,7 +10,7 @@ help:
 	@echo "make quickstart  install, run benchmarks/quickstart.yaml, show the leaderboard"
 	@echo "make test        install, run the whole test suite"
 	@echo "make test-tracking  install mlflow too, run the tests of experiment tracking"
-	@echo "make lint        ruff and mypy"
+	@echo "make lint        ruff, mypy and the import contracts"
 	@echo "make schema      write benchmarks/schema/benchmark.json anew"
 	@echo "make clean       remove the virtual environment and the quickstart's results"
 
@@ -41,6 +41,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -7,13 +7,10 @@ lines are those of the released code at commit 53c6682.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from mribench.errors import ConfigError, did_you_mean
 from mribench.interfaces.entry import Defect, EmptyMaskPolicy
-
-if TYPE_CHECKING:
-    from mribench.registry import Registry
 
 Stage = Literal["pretrain", "adapt", "evaluate", "report"]
 """What a defect of the harness changes: jobs of a kind, or only what is made of their results."""
@@ -78,27 +75,25 @@ HARNESS: Mapping[str, tuple[Defect, tuple[Stage, ...]]] = {
 """Defects of the harness by name, with what they change."""
 
 
-def known_defects(registry: Registry) -> dict[str, Defect]:
+def known_defects(of_plugins: Iterable[Defect]) -> dict[str, Defect]:
     """Return every known defect by name: the harness's, then those of the plugins' entries."""
-    found = {name: defect for name, (defect, _) in HARNESS.items()}
-    for registered in registry:
-        for defect in registered.entry.defects:
-            found.setdefault(defect.name, defect)
-    return found
+    known = {name: defect for name, (defect, _) in HARNESS.items()}
+    for defect in of_plugins:
+        known.setdefault(defect.name, defect)
+    return known
 
 
-def check_defects(names: Iterable[str], registry: Registry, where: str) -> None:
+def check_defects(names: Iterable[str], known: Collection[str], where: str) -> None:
     """Refuse a name that nobody knows.
 
     Args:
         names: as a benchmark file has them.
-        registry: for the plugins' own.
+        known: the names that there are.
         where: place of the names in the file, for the message.
 
     Raises:
         ConfigError: with the closest known name.
     """
-    known = known_defects(registry)
     for name in names:
         if name not in known:
             raise ConfigError(f"{where}: there is no defect '{name}'", did_you_mean(name, known))

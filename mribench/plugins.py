@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 import pluggy
@@ -11,11 +11,14 @@ from mribench import hookspecs
 from mribench.errors import PluginError, did_you_mean
 from mribench.interfaces.entry import KINDS, Entry
 from mribench.interfaces.options import Options
+from mribench.interfaces.table_source import TableSource
 from mribench.registry import Registered, Registry
 from mribench.user import ensure_user_name
 
 GROUP = "mribench"
 """The entry-point group of every plugin, first-party or not."""
+TABLES_GROUP = "mribench.tables"
+"""That of plugins of tables, apart from the others: a report imports these alone, and so no torch."""
 
 
 def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
@@ -31,7 +34,7 @@ def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
     """
     ensure_user_name()
     registry = Registry()
-    found = entry_points(group=GROUP) if points is None else points
+    found = [*entry_points(group=GROUP), *entry_points(group=TABLES_GROUP)] if points is None else points
     for point in sorted(found, key=lambda point: (point.name, point.value)):
         try:
             entries = _load(point)
@@ -42,6 +45,20 @@ def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
         for entry in entries:
             registry.add(Registered(entry, point.name, name, version))
     return registry
+
+
+def load_tables() -> tuple[tuple[TableSource, ...], Sequence[str]]:
+    """Load the plugins of tables alone.
+
+    Returns:
+        what adds tables to a report, and one sentence for each plugin that was skipped.
+
+    Raises:
+        PluginError: as ``load_registry``.
+    """
+    registry = load_registry(entry_points(group=TABLES_GROUP))
+    entries = (registered.entry for registered in registry if registered.entry.kind == "table")
+    return tuple(entry.factory(entry.options()) for entry in entries), registry.problems
 
 
 def _load(point: EntryPoint) -> list[Entry]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mribench.errors import ConfigError, PluginError, did_you_mean
-from mribench.interfaces.entry import KINDS, Entry
+from mribench.interfaces.entry import KINDS, Defect, Entry
 from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import Component, Options, ProtocolOptions
 from mribench.source_digest import source_digest
@@ -146,6 +146,11 @@ class Registry:
         """Return the names of a kind, sorted."""
         return sorted(name for found, name in self._entries if found == kind)
 
+    def defects(self) -> Iterator[Defect]:
+        """Yield the known defects of all entries."""
+        for registered in self:
+            yield from registered.entry.defects
+
     def __iter__(self) -> Iterator[Registered]:
         return iter(self._entries[key] for key in sorted(self._entries))
 
@@ -180,7 +185,8 @@ class Registry:
         try:
             options = model.model_validate(values)
         except ValidationError as error:
-            raise ConfigError(*describe(error, model, where)) from None
+            wrong = describe(error, model, where)
+            raise ConfigError(wrong.message, wrong.hint) from None
         for name in getattr(options, "defects", None) or ():
             if name not in own:
                 raise ConfigError(

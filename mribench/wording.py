@@ -1,9 +1,15 @@
-"""Pieces of sentences that several rooms say alike. Imports nothing of mribench."""
+"""Words and pieces of sentences that several rooms say alike. Imports nothing of mribench."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
+"""What tables can be printed and written as."""
+
+
+NOTHING = "–"
+"""What stands for nothing in a table."""
 MAX_SENTENCE = 400
 """Longest sentence about a problem; what users write can be of any length."""
 

@@ -15,16 +15,18 @@ from pathlib import Path
 
 import click
 import pytest
+from importlinter.cli import lint_imports
 
 from mribench import cli, hookspecs
 from mribench.interfaces import KINDS
-from mribench.plugins import load_registry
+from mribench.plugins import load_registry, load_tables
 
 REPOSITORY = Path(__file__).parent.parent
 CORE = REPOSITORY / "mribench"
 PLUGINS = sorted(path for path in (REPOSITORY / "plugins").glob("mribench_*") if path.is_dir())
 EXAMPLE = REPOSITORY / "plugins" / "example-method" / "mribench_example_method.py"
 PACKAGES = {path.name for path in PLUGINS} | {EXAMPLE.stem}
+PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 MAX_LINES = 400
 
 
@@ -95,48 +97,17 @@ def test_the_core_imports_no_plugin(path):
 # (b) … and names no entry
 
 ENGLISH = {
-    ("subject", "results/records.py"): "a column of the score rows",
-    ("subject", "jobs/evaluate.py"): "a column of the score rows",
-    ("subject", "statistics/scores.py"): "a column of the score rows",
-    ("subject", "statistics/tables.py"): "a column of the score rows",
-    ("subject", "report/render/html/people.py"): "a column of the score rows",
-    ("subject", "data/prepare.py"): "where a label comes from: the image's own, or the subject's",
-    ("subject", "config/parts.py"): "DEFAULT_SPLIT_RULE, the one entry that the harness names",
-    ("site", "report/tables/layouts.py"): "the header of a column",
-    ("site", "report/tables/custom.py"): "what rows and columns of a table may be",
-    ("site", "config/report.py"): "what rows and columns of a table may be",
-    ("site", "report/tables/claim_kinds.py"): "a column of published results",
-    ("site", "report/tables/published.py"): "a column of published results",
-    ("site", "report/tables/published_rows.py"): "a column of published results",
-    ("site", "report/tables/published_tables.py"): "a column of published results",
-    ("site", "report/tables/against.py"): "a column of published results",
-    ("subject", "jobs/invariance.py"): "a field of Embedded",
-    ("site", "jobs/invariance.py"): "a field of Embedded",
-    ("site", "results/records.py"): "a column of the embeddings",
-    ("subject", "jobs/embed.py"): "a column of the embeddings",
-    ("site", "jobs/embed.py"): "a column of the embeddings",
-    ("subject", "report/tables/invariance.py"): "a column of the invariance rows",
-    ("subject", "verify/integrity.py"): "a column of the score rows",
-    ("subject", "report/tables/invariance_caption.py"): "a column of the invariance rows",
-    ("subject", "statistics/effects.py"): "a column of the score rows",
-    ("subject", "report/tables/defect_effects.py"): "a column of the score rows",
-    ("subject", "compare/rows.py"): "a column of the score rows",
-    ("subject", "compare/empty.py"): "a column of the score rows",
-    ("subject", "report/tables/over_identity.py"): "a column of the score rows",
-    ("subject", "compare/subjects.py"): "a column, and the header of rows",
-    ("subject", "jobs/example.py"): "a field of the example slice",
-    ("subject", "report/figures/files.py"): "a field of the example slice",
-    ("subject", "report/figures/examples.py"): "a column of the score rows",
-    ("subject", "report/figures/subjects.py"): "a column of the score rows",
-    ("subject", "report/figures/embeddings.py"): "a column of the embeddings",
-    ("site", "report/figures/embeddings.py"): "a column of the embeddings",
-    ("subject", "report/render/html/page.py"): "a column of the score rows",
-    ("subject", "report/tables/failures.py"): "a column of the score rows",
-    ("site", "report/tables/failures.py"): "the header of a column",
+    "subject": "a person, as columns and sentences name one; also a rule of splits",
+    "site": "where somebody was scanned, as columns and sentences name it; also a rule of splits",
+    "paper": "any paper: a profile and a style of marks are as it says; also a plugin's tables",
 }
-"""Strings of the core that are also names of entries: (string, file) → what it means there."""
+"""Names of entries that are words of the field too, and what the core means by them."""
+SCANNED = {"T1w", "T2w", "PDw", "FLAIR", "qmri"}
+"""Sequences that cohorts have."""
+_WORD = re.compile(r"[^\W_](?:[\w:-]*\w)?")
 
 
+@functools.cache
 def entry_names() -> set[str]:
     return {
         item.entry.name
@@ -145,22 +116,58 @@ def entry_names() -> set[str]:
     }
 
 
-def strings(path: Path) -> set[str]:
-    return {n.value for n in ast.walk(tree(path)) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+@functools.cache
+def table_names() -> set[str]:
+    """Return the tables of plugins, as those of three tasks, and the published results that they know."""
+    sources, _ = load_tables()
+    names = {spec.name for source in sources for spec in source.specs(("a", "b", "c"))}
+    assert "paper-3" in names
+    return names
 
 
-def test_the_core_names_no_entry():
-    names = entry_names()
-    found = {(name, str(path.relative_to(CORE))) for path in sources(CORE) for name in strings(path) & names}
-    assert len(names) > 20
-    assert found - set(ENGLISH) == set()
-    assert set(ENGLISH) - found == set(), "no longer needed"
+def strings(path: Path) -> Iterator[str]:
+    """Yield the strings of a file that are no documentation, the pieces of f-strings too."""
+    documentation = {node.value for node in ast.walk(tree(path)) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in documentation:
+            yield node.value
+
+
+def words(text: str) -> set[str]:
+    """Return the words of a text; ``hd95:pooled`` is one, and two."""
+    whole = set(_WORD.findall(text))
+    return whole | {part for word in whole for part in word.split(":")}
+
+
+def test_words_within_strings_are_found(monkeypatch):
+    parsed = ast.parse(
+        '"""ixi here"""\ndef f(x):\n    """cnn"""\n    return f"see seqinv/{x}: T1w, hd95:pooled"\n'
+    )
+    monkeypatch.setattr(sys.modules[__name__], "tree", lambda _: parsed)
+    assert set().union(*map(words, strings(CORE))) == {
+        "see",
+        "seqinv",
+        "T1w",
+        "hd95:pooled",
+        "hd95",
+        "pooled",
+    }
+
+
+@pytest.mark.parametrize("path", sources(CORE), ids=lambda path: str(path.relative_to(CORE)))
+def test_the_core_names_no_entry_and_no_sequence(path):
+    names = entry_names() | table_names() | SCANNED | PACKAGES
+    assert len(names) > 30
+    found = {(word, text) for text in strings(path) for word in words(text) & names}
+    assert {(word, text) for word, text in found if word not in ENGLISH} == set()
 
 
 # (c) Plugins use the public names only
 
-PUBLIC = ("mribench.hookimpl", "mribench.interfaces", "mribench.errors", "mribench.seeding",
-          "mribench.volumes", "mribench.testing")  # fmt: skip
+PUBLIC = (
+    "mribench.hookimpl", "mribench.interfaces", "mribench.errors", "mribench.seeding", "mribench.volumes",
+    "mribench.testing", "mribench.validation", "mribench.wording",
+)  # fmt: skip
 PLUGIN_FILES = [path for path in PRODUCT if CORE not in path.parents]
 
 
@@ -175,102 +182,22 @@ def test_plugins_import_public_names_only(path):
         assert top not in PACKAGES - {own}, f"another plugin: {name}"
 
 
-# (d) The layers
-
-HEAVY = ("torch", "monai")
-READERS = ("report", "compare", "statistics", "results")
-ALLOWED = {
-    "errors": set(),
-    "hookspecs": {"interfaces"},
-    "volumes": {"volumes", "errors"},
-    "interfaces": {"interfaces", "errors", "volumes"},
-    "validation": {"errors"},
-    "source_digest": set(),
-    "seeding": set(),
-    "statistics": {"statistics", "interfaces", "results.records", "results"},
-    "results": {"results", "errors", "interfaces", "statistics"},
-    "registry": {"errors", "interfaces", "source_digest", "validation"},
-    "plugins": {"hookspecs", "errors", "interfaces", "registry", "user"},
-    "user": set(),
-    "wording": set(),
-    "defects": {"errors", "interfaces", "registry"},
-    "config": {"config", "defects", "errors", "interfaces", "registry", "validation"},
-    "data": {"data", "errors", "interfaces", "seeding", "volumes"},
-    "training": {"training", "errors", "seeding", "results"},
-    "report": {"report", "defects", "errors", "interfaces", "results", "statistics", "validation"},
-    "compare": {"compare", "errors", "interfaces", "report", "results", "statistics"},
-    "plan": {"plan", "config", "data", "defects", "errors", "interfaces", "registry", "results",
-             "volumes"},
-    "jobs": {"jobs", "config", "data", "defects", "errors", "interfaces", "registry", "results", "seeding",
-             "training", "volumes"},
-    "execute": {"execute", "errors", "interfaces", "jobs", "plan", "plugins", "registry", "results",
-                "statistics", "training", "volumes"},
-    "verify": {"verify", "data", "errors", "execute", "interfaces", "plan", "registry", "results",
-               "seeding", "training", "validation"},
-    "views": {"views", "config", "errors", "interfaces", "jobs", "plan", "registry", "results"},
-    "testing": {"testing", "config.overrides", "data", "errors", "interfaces", "plugins", "registry",
-                "seeding", "training.weights", "validation", "volumes"},
-}  # fmt: skip
-"""What each part of the core may import of it; the command line may import everything."""
+# (d) The import contracts of pyproject.toml
 
 
-def modules() -> dict[str, Path]:
-    return {module_name(path): path for path in sources(CORE)}
+def test_the_import_contracts_are_kept(monkeypatch, capsys):
+    monkeypatch.chdir(REPOSITORY)
+    broken = lint_imports(no_cache=True)
+    assert not broken, capsys.readouterr().out
 
 
-def imported_modules(path: Path) -> set[str]:
-    """Return the modules of the core that a file imports when it runs."""
-    known = modules()
-    found = set()
-    for name in imports(path):
-        parts = name.split(".")
-        fitting = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
-        module = next((candidate for candidate in fitting if candidate in known), None)
-        if module is not None:
-            found.add(module)
-    return found
-
-
-@pytest.mark.parametrize("path", sources(CORE), ids=lambda path: str(path.relative_to(CORE)))
-def test_layers(path):
-    part = path.relative_to(CORE).with_suffix("").parts[0]
-    if part in ("cli", "commands", "__init__", "__main__"):
-        return
-    for name in imported_modules(path):
-        layer = name.removeprefix("mribench.")
-        if layer in ("mribench", "wording"):
-            continue  # __version__, hookimpl; sentences
-        allowed = ALLOWED[part]
-        assert layer.split(".")[0] in allowed or layer in allowed, f"{part} must not import {name}"
-
-
-def closure(part: str) -> set[str]:
-    """Return every module that importing a part of the core runs, sooner or later."""
-    known = modules()
-    waiting = [name for name in known if name == f"mribench.{part}" or name.startswith(f"mribench.{part}.")]
-    found: set[str] = set()
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        waiting += imported_modules(known[name])
-        waiting += [parent for parent in [name.rpartition(".")[0]] if parent]
-    return found
-
-
-@pytest.mark.parametrize("part", READERS)
-def test_results_are_read_without_torch_plugins_or_jobs(part):
-    known = modules()
-    for name in closure(part):
-        layer = name.removeprefix("mribench.").split(".")[0]
-        assert layer not in ("jobs", "plan", "execute", "training", "plugins", "registry", "config"), name
-        assert not {n.split(".")[0] for n in imports(known[name])}.intersection(HEAVY), name
-
-
-def test_the_volumes_that_plugins_see_need_nothing_else():
-    needed = {name.split(".")[1] for name in closure("volumes") - {"mribench"}}
-    assert needed == {"volumes", "errors", "wording"}
+def test_imports_for_type_checkers_count_and_every_room_is_in_a_layer():
+    settings = PYPROJECT["tool"]["importlinter"]
+    assert not settings.get("exclude_type_checking_imports", False)
+    assert {path.name for path in PLUGINS} <= set(settings["root_packages"])
+    contracts = settings["contracts"]
+    assert not [contract["name"] for contract in contracts if contract.get("ignore_imports")]
+    assert [contract["exhaustive"] for contract in contracts if contract.get("containers")] == [True]
 
 
 # (e) Sizes, and (i) habits
@@ -464,7 +391,7 @@ def imports_of_script(path: Path) -> Iterator[str]:
 
 TESTS = sources(REPOSITORY / "tests")
 SCRIPTS = [path for name in ("benchmarks", "docs") for path in sources(REPOSITORY / name)]
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PROJECT = PYPROJECT["project"]
 
 
 def test_what_the_product_imports_is_declared():

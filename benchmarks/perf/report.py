@@ -39,11 +39,11 @@ _CHILD = """
 import dataclasses, resource, sys, time
 start = time.perf_counter()
 from pathlib import Path
-from mribench.report import load_run, render_run
+from mribench.report import Material, load_run, render, run_document
 run = load_run(Path(sys.argv[1]))
 loaded = time.perf_counter()
 run = dataclasses.replace(run, marking=sys.argv[3])
-text = render_run(run, sys.argv[4:], sys.argv[2])
+text = render(run_document(Material(run), sys.argv[4:]), sys.argv[2])
 done = time.perf_counter()
 used = resource.getrusage(resource.RUSAGE_SELF)
 print(len(run.scores), loaded - start, done - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6)
@@ -103,7 +103,7 @@ def write(root: Path, seeds: int) -> None:
                 "sites": list(SITES), "metrics": list(METRICS),
             }
         },
-        "report": {"tables": ["leaderboard", "transfer", "paper-1", "budget"]}, "jobs": planned,
+        "report": {"tables": ["leaderboard", "transfer", "budget"]}, "jobs": planned,
     }  # fmt: skip
     (root / "plans").mkdir(parents=True)
     (root / "plans" / f"{'0' * 16}.json").write_text(json.dumps(manifest))

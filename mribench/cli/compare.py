@@ -7,17 +7,17 @@ from typing import Any
 import click
 
 from mribench.cli.options import GivenPath, settings_of_file
+from mribench.wording import FORMATS
 
-_FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
 _TABLES = ("difference", "sites", "sequences", "subjects", "one-out", "seeds", "empty", "settings")
 _WORDS = "RESULTS METHOD_A METHOD_B | RESULTS_A RESULTS_B"
 
 
 @click.command(
     "compare",
-    epilog="\b\nExamples:\n  mribench compare results/quickstart seqinv base\n"
-    "  mribench compare results/quickstart seqinv 'seqinv (finetune)' --table difference\n"
-    "  mribench compare results/quickstart other/quickstart --method seqinv",
+    epilog="\b\nExamples:\n  mribench compare results/quickstart METHOD OTHER\n"
+    "  mribench compare results/quickstart METHOD 'METHOD (finetune)' --table difference\n"
+    "  mribench compare results/quickstart other/quickstart --method METHOD",
 )
 @click.argument("words", nargs=-1, metavar=_WORDS)
 @click.option(
@@ -25,7 +25,7 @@ _WORDS = "RESULTS METHOD_A METHOD_B | RESULTS_A RESULTS_B"
     help="With two RESULTS: the method that is compared, in both. Given twice: the first's and the second's.",
 )  # fmt: skip
 @click.option(
-    "--format", "output_format", type=click.Choice(_FORMATS), default="terminal", show_default=True,
+    "--format", "output_format", type=click.Choice(FORMATS), default="terminal", show_default=True,
     help="terminal, markdown, latex and html are for reading; csv, parquet and json have every row.",
 )  # fmt: skip
 @click.option(

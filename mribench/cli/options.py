@@ -41,7 +41,7 @@ def benchmark_file(function: Callable[..., Any]) -> Callable[..., Any]:
         "sets",
         multiple=True,
         metavar="KEY=VALUE",
-        help="Change one key of the file, e.g. methods.new.views=seqinv. Repeatable.",
+        help="Change one key of the file, e.g. defaults.pretrain.steps=100. Repeatable.",
     )(function)
     return click.argument("file", type=GivenPath())(function)
 

@@ -33,7 +33,7 @@ def _is_file(text: str) -> bool:
     "plan",
     cls=_Plan,
     epilog="\b\nExamples:\n  mribench plan benchmarks/paper.yaml\n"
-    "  mribench plan benchmarks/paper.yaml --why 'seqinv/*'",
+    "  mribench plan benchmarks/paper.yaml --why 'METHOD/*'",
 )
 @benchmark_file
 @click.option("--jobs", "show_jobs", is_flag=True, help="List every job.")

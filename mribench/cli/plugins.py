@@ -21,9 +21,9 @@ def list_plugins() -> int:
 _CHECK_EXAMPLES = """\b
 Examples:
   mribench plugins check example-method
-  mribench plugins check --set dataset.ixi.root=/data/IXI
-  mribench plugins check ixi --set root=/data/IXI
-  mribench plugins check example-method --encoder cnn --set 'encoder.cnn.features=[8, 16]'
+  mribench plugins check --set dataset.NAME.root=FOLDER
+  mribench plugins check DATASET --set root=FOLDER
+  mribench plugins check example-method --encoder ENCODER --set 'encoder.ENCODER.features=[8, 16]'
 """
 
 

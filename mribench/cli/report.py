@@ -7,9 +7,19 @@ from typing import Any
 import click
 
 from mribench.cli.options import GivenPath, settings_of_file
+from mribench.wording import FORMATS
 
 MARKINGS = ("ties", "paper", "none")
-FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
+
+
+class _TableOption(click.Option):
+    """``--table``, whose help names the tables that there are; they are looked up when it is asked for."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        from mribench.commands.tables import table_words
+
+        self.help = f"{table_words()}. Repeatable; default: those the file names."
+        return super().get_help_record(ctx)
 
 
 @click.command(
@@ -21,11 +31,7 @@ FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
     "--format", "output_format", type=click.Choice(FORMATS), default="terminal", show_default=True,
     help="terminal, markdown, latex and html are for reading; csv, parquet and json: one record per cell.",
 )  # fmt: skip
-@click.option(
-    "--table", "tables", multiple=True, metavar="NAME",
-    help="leaderboard, over-identity, transfer, invariance, defects, budget, or paper-N for the N-th task."
-    " Repeatable; default: those the file names.",
-)  # fmt: skip
+@click.option("--table", "tables", cls=_TableOption, multiple=True, metavar="NAME")
 @click.option(
     "--mark", "marking", type=click.Choice(MARKINGS), default="ties", show_default=True,
     help="ties: with five seeds or more bold is the best and all not separated from it, with fewer the plain"
@@ -33,7 +39,7 @@ FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
 )  # fmt: skip
 @click.option(
     "--against", metavar="NAME|FILE.csv",
-    help="Set published values beside the run's, as numbers: paper, or a file like its paper.csv.",
+    help="Set published values beside the run's, as numbers: a CSV file, or a name that a plugin brings.",
 )  # fmt: skip
 @click.option("--output", type=GivenPath(dir_okay=False), help="Write to this file.")
 @click.option(
@@ -46,8 +52,8 @@ def command(**options: Any) -> None:
     """Show the results of a benchmark FILE, or everything in a results DIR (results/<benchmark>).
 
     FILE shows the cells of that file and of the --set given with it; DIR shows all that was ever run
-    there, the newest result of each cell. A FILE that ends in .csv holds published results, as
-    results/published/paper.csv does; its tables are table-N, gains and claims.
+    there, the newest result of each cell. A FILE that ends in .csv holds published results, and a plugin
+    of tables says which tables they make.
     """
     from mribench.commands.report import show_report
 

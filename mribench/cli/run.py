@@ -12,8 +12,8 @@ from mribench.cli.options import benchmark_file
 @click.command(
     "run",
     epilog="\b\nExamples:\n  mribench run benchmarks/quickstart.yaml\n"
-    "  mribench run benchmarks/paper.yaml --jobs 4 --gpus 0,1 --only 'seqinv/*'\n"
-    "  mribench run benchmarks/quickstart.yaml --track tensorboard --track mlflow:experiment=mine",
+    "  mribench run benchmarks/paper.yaml --jobs 4 --gpus 0,1 --only 'METHOD/*'\n"
+    "  mribench run benchmarks/quickstart.yaml --track TRACKER --track OTHER:experiment=mine",
 )
 @benchmark_file
 @click.option(

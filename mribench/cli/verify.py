@@ -24,8 +24,8 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
 @click.command(
     "verify",
     epilog="\b\nExamples:\n  mribench verify results/quickstart\n"
-    "  mribench verify results/mine --root ixi=/data/IXI\n"
-    "  mribench verify results/quickstart --all --kind evaluate --only 'seqinv/*'",
+    "  mribench verify results/mine --root COHORT=FOLDER\n"
+    "  mribench verify results/quickstart --all --kind evaluate --only 'METHOD/*'",
 )
 @click.argument("what", metavar="FILE|DIR", type=GivenPath())
 @click.option(

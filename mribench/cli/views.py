@@ -16,7 +16,7 @@ PLANES = ("axial", "coronal", "sagittal")
 @click.command(
     "views",
     epilog="\b\nExamples:\n  mribench views benchmarks/quickstart.yaml --out views.png\n"
-    "  mribench views benchmarks/quickstart.yaml --method seqinv --plane sagittal --targets --csv views.csv",
+    "  mribench views benchmarks/quickstart.yaml --method METHOD --plane sagittal --targets --csv views.csv",
 )
 @click.argument("file", type=GivenPath(dir_okay=False))
 @click.option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -27,9 +27,7 @@ def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool,
         planned = plan_file(file, sets, results, make=False, progress=progress.preparing)
     states = _states(planned)
     changes = stale_changes(planned.plan, planned.store)
-    stale = {
-        name: ", ".join(dict.fromkeys(change.what for change in found)) for name, found in changes.items()
-    }
+    stale = {name: _name_causes(differing) for name, differing in changes.items()}
     _print_counts(console, planned, states, stale)
     for name, sentence in planned.plan.missing.items():
         console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False, soft_wrap=True)
@@ -49,6 +47,11 @@ def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool,
             state = states[job.id] if job.id not in stale else f"stale: {stale[job.id]}"
             console.print(f"{state:12} {job.kind:9} {job.id}", markup=False, highlight=False, soft_wrap=True)
     return 1 if _lost(planned) else 0
+
+
+def _name_causes(changes: Iterable[Change]) -> str:
+    """Return what changed, each cause once."""
+    return ", ".join(dict.fromkeys(change.what for change in changes))
 
 
 def _lost(planned: Planned) -> bool:
@@ -110,7 +113,8 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
     for kind in (*plan.count(), "all"):
         jobs = [job for job in plan.jobs if kind in (job.kind, "all")]
         mine = [job for job in own if kind in (job.kind, "all")]
-        counts = [sum(states[job.id] == column for job in jobs) for column in columns]
+        by_state = Counter(states[job.id] for job in jobs)
+        counts = [by_state[column] for column in columns]
         extra = [sum(job.id in stale for job in jobs)] if stale else []
         measured = sum(kind in (job.kind, "all") for job in measuring)
         owned = [len(mine), len(jobs) - len(mine) - measured, *([measured] if measuring else [])]

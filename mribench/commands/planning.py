@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mribench.commands.problems import load_plugins
-from mribench.commands.stored import check_tables
+from mribench.commands.tables import check_tables, table_sources
 from mribench.config import (
     ResolvedBenchmark,
     config_digest,
@@ -45,7 +45,7 @@ def plan_file(
     config = load_benchmark(file, sets)
     registry = load_plugins()
     resolved = resolve(config, registry)
-    check_tables(config)
+    check_tables(config, table_sources())
     store = Store(results / config.benchmark)
     store.check()
     digest = config_digest(config)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 
 from mribench.plugins import load_registry
@@ -11,6 +13,11 @@ from mribench.registry import Registry
 def load_plugins() -> Registry:
     """Return all entries; warn of the plugins that do not load."""
     registry = load_registry()
-    for problem in registry.problems:
-        click.secho(f"skipped: {problem}", fg="yellow", err=True)
+    say_skipped(registry.problems)
     return registry
+
+
+def say_skipped(problems: Iterable[str]) -> None:
+    """Warn of plugins that do not load, one sentence each."""
+    for problem in problems:
+        click.secho(f"skipped: {problem}", fg="yellow", err=True)

@@ -8,24 +8,32 @@ import shlex
 from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
 from mribench.commands import DEFAULT_RESULTS
 from mribench.commands.outputs import check_output, check_save
-from mribench.commands.stored import check_tables
 from mribench.commands.streams import put
+from mribench.commands.tables import check_tables, table_sources
 from mribench.config import config_digest, load_benchmark
-from mribench.errors import ConfigError, MRIBenchError, StoreError
-from mribench.report import Document, RunData, load_run, render, run_document, save as save_document
+from mribench.errors import ConfigError, MRIBenchError
+from mribench.report import (
+    Document,
+    Material,
+    RunData,
+    file_document,
+    load_run,
+    render,
+    run_document,
+    save as save_document,
+    set_beside,
+)
 from mribench.report.figures import save_figures, shows_scans
 from mribench.report.render.html import page
 from mribench.report.render.html.people import warning
-from mribench.report.tables.against import NAME
-from mribench.report.tables.published import find_published, load_published
-from mribench.report.tables.published_tables import published_document
-from mribench.results.places import check_folder
+from mribench.results.places import check_folder, writing
 from mribench.statistics.marking import Marking
 from mribench.wording import printable
 
@@ -61,9 +69,9 @@ def show_report(
     if save:
         check_save(directory / "report")
     run = dataclasses.replace(run, marking=marking)
-    document = _of_run(run, tables, against)
+    document = _of_run(Material(run, directory, table_sources()), tables, against)
     # cached: --format html --save shows the page and saves it
-    whole = functools.cache(functools.partial(_page, run, document, directory, bool(tables or against)))
+    whole = functools.cache(functools.partial(_page, document, bool(tables or against)))
     if output_format == "html" or save:
         _say_whose_scans(run)
     if output_format == "html":
@@ -71,14 +79,14 @@ def show_report(
     else:
         show(document, output_format, output)
     written = _saved(document, whole, directory / "report") if save else []
-    written += _figures(run, directory, figures) if figures is not None else []
+    written += save_figures(document.source, figures) if figures is not None else []
     for path in written:
         _say_wrote(path)
 
 
-def _page(run: RunData, document: Document, directory: Path, chosen: bool) -> str:
+def _page(document: Document[Material], chosen: bool) -> str:
     """Return the page of a run; the tables that were asked for, or all that it has."""
-    return page(run, document.tables() if chosen else (), directory)
+    return page(document.source, document.specs if chosen else ())
 
 
 def _say_whose_scans(run: RunData) -> None:
@@ -88,34 +96,30 @@ def _say_whose_scans(run: RunData) -> None:
         click.secho(f"note: {text}", fg="yellow", err=True)
 
 
-def _saved(document: Document, whole: Callable[[], str], folder: Path) -> list[Path]:
+def _saved(document: Document[Any], whole: Callable[[], str], folder: Path) -> list[Path]:
     written = save_document(document, folder)
     write_file(folder / "report.html", whole().encode(), "check the permissions and the free space")
     return [*written, folder / "report.html"]
 
 
-def _figures(run: RunData, directory: Path, folder: Path) -> list[Path]:
-    return save_figures(run, directory, folder)
-
-
-def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> Document:
+def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> Document[Any]:
     if misplaced:
         raise click.UsageError(
             f"{misplaced[0]} goes with a benchmark FILE or DIR, not with published results"
         )
-    return published_document(load_published(path), tables)
+    return file_document(path, tables, table_sources())
 
 
-def _of_run(run: RunData, tables: Sequence[str], against: str | None) -> Document:
+def _of_run(material: Material, tables: Sequence[str], against: str | None) -> Document[Material]:
+    document = run_document(material, tables)
     if against is None:
-        return run_document(run, tables)
-    published = load_published(find_published(against))
-    document = run_document(run, tables, published)
-    beside = document.build(NAME)
-    if not any(table.rows for table in beside):
-        said = " ".join(beside[0].caption)
+        return document
+    document = set_beside(document, against)
+    made = document.specs[-1].build(material)
+    if not any(table.rows for table in made):
+        said = " ".join(made[0].caption)
         click.secho(printable(f"--against {against}: {said}", _LONGEST), fg="yellow", err=True)
-    return dataclasses.replace(document, build=lambda name: beside if name == NAME else document.build(name))
+    return document
 
 
 def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]:
@@ -132,7 +136,7 @@ def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]
         return what, load_run(what)
 
     config = load_benchmark(what, list(sets))
-    check_tables(config)
+    check_tables(config, table_sources())
     directory = results / config.benchmark
     digest = config_digest(config)
     if not (directory / "plans" / f"{digest}.json").is_file():
@@ -149,7 +153,7 @@ def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]
     return directory, dataclasses.replace(run, manifest=manifest)
 
 
-def show(document: Document, output_format: str, output: Path | None) -> None:
+def show(document: Document[Any], output_format: str, output: Path | None) -> None:
     """Print a document, or write it to a file."""
     if output is None:
         text = render(document, output_format, Console())
@@ -182,7 +186,5 @@ def write_file(path: Path, content: bytes, hint: str = "give another --output") 
     Raises:
         StoreError: when it cannot be written.
     """
-    try:
+    with writing(path, hint):
         path.write_bytes(content)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}", hint) from error

@@ -16,6 +16,7 @@ import mribench
 from mribench.commands.planning import Planned, plan_file
 from mribench.commands.progress import RunProgress
 from mribench.commands.signals import end_on_signals
+from mribench.commands.tables import table_sources
 from mribench.errors import ConfigError, DataError
 from mribench.execute.provenance import git_commit
 from mribench.execute.scheduler import Summary, Watcher, execute, select
@@ -25,7 +26,7 @@ from mribench.interfaces.executor import Executor, Resources
 from mribench.interfaces.options import Component
 from mribench.interfaces.tracker import TrackedRun
 from mribench.plugins import load_registry
-from mribench.report import load_run, render_run
+from mribench.report import Material, load_run, render, run_document
 from mribench.results.merged import profile_sentence
 from mribench.results.records import JOB_SCHEMA, read_tables
 from mribench.results.specification import Provenance
@@ -161,9 +162,8 @@ def _say_defects(console: Console, planned: Planned) -> None:
 
 def _conclude(console: Console, planned: Planned, summary: Summary) -> None:
     run = load_run(planned.store.root, planned.digest)
-    text = render_run(run, list(planned.resolved.config.report.tables), "terminal", console)
-    if text:
-        console.print(text)
+    material = Material(run, sources=table_sources())
+    render(run_document(material, planned.resolved.config.report.tables), "terminal", console)
     kinds = ", ".join(f"{count} {kind}" for kind, count in summary.executed.items()) or "0"
     console.print(
         f"{sum(summary.executed.values())} jobs executed ({kinds}), {summary.cached} done before,"

@@ -41,17 +41,17 @@ def verify_results(
     """Run a sample of the results of a benchmark FILE, or of a results DIR, again, and compare."""
     config = _config(what, sets)
     directory = results / config.benchmark if config else what
-    found = open_results(directory, config_digest(config) if config else None)
-    places = {**(_roots_of(config) if config else {}), **_given_roots(roots, found)}
+    opened = open_results(directory, config_digest(config) if config else None)
+    places = {**(_roots_of(config) if config else {}), **_given_roots(roots, opened)}
     with readable():
-        drawn = sample(found, None if everything else count, seed, kinds or KINDS, only)
+        drawn = sample(opened, None if everything else count, seed, kinds or KINDS, only)
     console = Console()
-    inconsistent = check_integrity(found)
+    inconsistent = check_integrity(opened)
     for name, sentences in inconsistent.items():
         _say(console, f"inconsistent: {name}: {'; '.join(sentences)}", "red")
-    verdicts = _rerun(console, found, drawn, tolerance, places)
+    verdicts = _rerun(console, opened, drawn, tolerance, places)
     _show(console, verdicts)
-    _conclude(console, found, verdicts, inconsistent, tolerance)
+    _conclude(console, opened, verdicts, inconsistent, tolerance)
     return 0 if not inconsistent and all(verdict.outcome == "same" for verdict in verdicts) else 1
 
 
@@ -83,7 +83,7 @@ def _given_roots(given: Sequence[str], results: Results) -> dict[str, str]:
     for text in given:
         name, equals, path = text.partition("=")
         if not equals or not path:
-            raise ConfigError(f"--root {text}: expected COHORT=PATH", "for example --root ixi=/data/IXI")
+            raise ConfigError(f"--root {text}: expected COHORT=PATH", "for example --root COHORT=FOLDER")
         if name not in results.cohorts:
             raise ConfigError(
                 f"--root {text}: the results are of no cohort '{name}'", did_you_mean(name, results.cohorts)

@@ -16,10 +16,11 @@ from mribench.compare.text import (
     interval_text,
     p_text,
     place_text,
-    text_cell as said,
     value_cell,
 )
-from mribench.report.model import Cell, Column, Row, Table
+from mribench.compare.tidy import PLACE_COLUMNS, place_record
+from mribench.interfaces.document import TidyColumns, columns_of
+from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
 from mribench.results.cells import LEADERBOARD, metric_label
 from mribench.results.label_subsets import subsets_sentence
 from mribench.statistics.checkpoints import SignedRank, checkpoints_of
@@ -33,6 +34,15 @@ TOO_FEW = "too few seeds to tell methods apart"
 CHECKPOINTS = "these checkpoints only"
 NOTHING = "nothing to compare"
 _SHORT = {TOO_FEW: "too few seeds", CHECKPOINTS: CHECKPOINTS, NOTHING: NOTHING, NONE_SHOWN: NONE_SHOWN}
+COLUMNS: TidyColumns = {
+    **PLACE_COLUMNS,
+    "mean_first": "float64", "mean_second": "float64",
+    **columns_of(Difference),
+    "p_adjusted": "float64", "p_better": "float64", "better": "string", "verdict": "string",
+    "checkpoints_p": "float64", "checkpoints_p_adjusted": "float64", "checkpoints_statistic": "float64",
+    "checkpoints_rank_biserial": "float64", "checkpoints_how": "string", "n_checkpoints_zero": "Int64",
+    "n_label_subsets": "Int64", "label_subset_sd": "float64", "se_new_label_subsets": "float64",
+}  # fmt: skip
 _MOST = 8
 """Places that a sentence lists before it counts the rest."""
 
@@ -110,10 +120,7 @@ def frame(names: tuple[str, str], rows: Sequence[Compared]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                **row.place.where,
-                "metric": row.place.metric,
-                "unit": row.place.unit,
-                "higher_is_better": row.place.higher_is_better,
+                **place_record(row.place),
                 "mean_first": row.means[0],
                 "mean_second": row.means[1],
                 **asdict(row.found),
@@ -159,7 +166,7 @@ def table(paired: Paired, rows: Sequence[Compared]) -> Table:
         rows=tuple(Row((place_text(row.place), metric_label(row.place))) for row in rows),
         columns=tuple(Column(header) for header in headers),
         cells=tuple(_cells(row, subsets=several) for row in rows),
-        caption=tuple(sentence for sentence in _caption(paired, rows) if sentence),
+        sentences=said(*_caption(paired, rows)),
     )
 
 
@@ -167,13 +174,13 @@ def _cells(row: Compared, *, subsets: bool) -> tuple[Cell, ...]:
     found = row.found
     return (
         difference_cell(row.place, found),
-        said(_SHORT.get(row.verdict, row.verdict)),
-        said(p_text(row.p_adjusted)),
-        said(p_text(row.p_checkpoints)),
-        said("n/a" if math.isnan(found.d_z) else f"{found.d_z:+.2f}"),
-        said("n/a" if math.isnan(row.p_better) else f"{row.p_better:.2f}"),
-        said(f"{found.n_seeds} × {found.n_subjects}"),
-        said(str(found.n_missing_pairs)),
+        text_cell(_SHORT.get(row.verdict, row.verdict)),
+        text_cell(p_text(row.p_adjusted)),
+        text_cell(p_text(row.p_checkpoints)),
+        text_cell("n/a" if math.isnan(found.d_z) else f"{found.d_z:+.2f}"),
+        text_cell("n/a" if math.isnan(row.p_better) else f"{row.p_better:.2f}"),
+        text_cell(f"{found.n_seeds} × {found.n_subjects}"),
+        text_cell(str(found.n_missing_pairs)),
         *(value_cell(row.place, mean) for mean in row.means),
         *([value_cell(row.place, subset_sd(row.subsets))] if subsets else []),
     )

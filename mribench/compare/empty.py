@@ -10,14 +10,30 @@ import pandas as pd
 from mribench.compare.pairing import Paired, Place
 from mribench.compare.rows import Rows
 from mribench.compare.sides import Side
-from mribench.compare.text import difference_cell, place_text, scope_text, text_cell
-from mribench.report.model import Cell, Column, Row, Table
+from mribench.compare.text import difference_cell, place_text, scope_text
+from mribench.compare.tidy import PLACE_COLUMNS, place_record
+from mribench.interfaces.document import TidyColumns, columns_of
+from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
 from mribench.results.cells import LEADERBOARD, metric_label
 from mribench.statistics.difference import Difference, difference_of
 from mribench.statistics.tables import UNTRAINED
 
 NAME = "empty"
 STATUSES = ("pred-empty", "ref-empty", "both-empty", "failed")
+
+
+def _counted(side: str) -> dict[str, str]:
+    """Return the name of the column of each count of a side."""
+    return {name: f"n_{name.replace('-', '_')}_{side}" for name in (*STATUSES, "rows")}
+
+
+COLUMNS: TidyColumns = {
+    **PLACE_COLUMNS,
+    **columns_of(Difference),
+    **dict.fromkeys([*_counted("first").values(), *_counted("second").values()], "Int64"),
+    "without": "float64", "without_low": "float64", "without_high": "float64", "n_seeds_without": "Int64",
+    "n_subjects_without": "Int64", "scope_without": "string",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,13 +82,10 @@ def frame(rows: Sequence[Counts]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                **row.place.where,
-                "metric": row.place.metric,
-                "unit": row.place.unit,
-                "higher_is_better": row.place.higher_is_better,
+                **place_record(row.place),
                 **asdict(row.found),
-                **{f"n_{name.replace('-', '_')}_first": count for name, count in row.first.items()},
-                **{f"n_{name.replace('-', '_')}_second": count for name, count in row.second.items()},
+                **{column: row.first[name] for name, column in _counted("first").items()},
+                **{column: row.second[name] for name, column in _counted("second").items()},
                 "without": row.without.difference,
                 "without_low": row.without.low,
                 "without_high": row.without.high,
@@ -102,7 +115,7 @@ def table(paired: Paired, rows: Sequence[Counts]) -> Table:
         rows=tuple(Row((place_text(row.place), metric_label(row.place))) for row in shown),
         columns=tuple(Column(header) for header in columns),
         cells=tuple(_cells(row, seen) for row in shown),
-        caption=(
+        sentences=said(
             *([scope_text([row.found for row in shown])] if shown else []),
             (
                 "Without empty masks: the difference over subjects that have none on either side under any"

@@ -14,7 +14,8 @@ from mribench.compare.origins import Origins
 from mribench.compare.rows import COLUMNS, TRAINING, Rows, by_cell
 from mribench.compare.sides import Pair
 from mribench.errors import MRIBenchError
-from mribench.results.cells import Question, metric_frame
+from mribench.interfaces.table_source import Question
+from mribench.results.cells import metric_frame
 from mribench.results.label_subsets import label_subsets
 from mribench.statistics.difference import Difference, difference_of
 from mribench.statistics.scores import subject_means

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mribench.results.cells import Question, selected
+from mribench.interfaces.table_source import Question
+from mribench.results.cells import selected
 from mribench.results.manifest import Manifest
 from mribench.statistics.scores import keys
 

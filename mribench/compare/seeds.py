@@ -9,12 +9,15 @@ import numpy as np
 import pandas as pd
 
 from mribench.compare.pairing import Paired, Place
-from mribench.compare.text import place_text, signed_cell, text_cell
-from mribench.report.model import Cell, Column, Row, Table
+from mribench.compare.text import place_text, signed_cell
+from mribench.compare.tidy import PLACE_COLUMNS, place_record
+from mribench.interfaces.document import TidyColumns
+from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
 from mribench.report.render.formatting import cell_text
 from mribench.results.cells import LEADERBOARD, metric_label
 
 NAME = "seeds"
+COLUMNS: TidyColumns = {**PLACE_COLUMNS, "seed": "Int64", "difference": "float64"}
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,7 @@ def frame(rows: Sequence[BySeed]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                **row.place.where,
-                "metric": row.place.metric,
-                "unit": row.place.unit,
-                "higher_is_better": row.place.higher_is_better,
+                **place_record(row.place),
                 "seed": seed,
                 "difference": mean,
             }
@@ -70,7 +70,7 @@ def table(paired: Paired, rows: Sequence[BySeed]) -> Table:
         rows=tuple(Row((place_text(row.place), metric_label(row.place))) for row in rows),
         columns=tuple(Column(header) for part in head for header in part),
         cells=tuple(_cells(row, seeds) for row in rows),
-        caption=(
+        sentences=said(
             (
                 "Mean difference over the subjects that both have under every seed. A seed is another"
                 " training of both methods; seeds are paired by number."

@@ -10,12 +10,13 @@ from typing import Any
 import pandas as pd
 
 from mribench.compare.sides import Pair, Side
-from mribench.compare.text import text_cell
-from mribench.report.model import Column, Row, Table
+from mribench.interfaces.document import TidyColumns
+from mribench.interfaces.table import Column, Row, Table, said, text_cell
 from mribench.report.tables.flags import flags
 from mribench.results.specification import Content, Specification, find_specification
 
 NAME = "settings"
+COLUMNS: TidyColumns = dict.fromkeys(("stage", "setting", "setting_first", "setting_second"), "string")
 _NOT_SETTINGS = frozenset(
     {
         "adapt_key",
@@ -92,7 +93,7 @@ def table(pair: Pair, rows: Sequence[Setting]) -> Table:
         rows=tuple(Row((row.stage, row.key)) for row in shown),
         columns=tuple(Column((name,)) for name in pair.names),
         cells=tuple((text_cell(_short(row.first)), text_cell(_short(row.second))) for row in shown),
-        caption=(
+        sentences=said(
             *more,
             *([] if rows else ["Nothing that is recorded differs but the results."]),
             (
@@ -197,4 +198,4 @@ def _notes(pair: Pair) -> list[str]:
 
 def _flags(run: Any, sides: Sequence[Side]) -> list[str]:
     cells = pd.concat([side.cells for side in sides], ignore_index=True)
-    return list(flags(replace(run, cells=cells, known={})).notes)
+    return [sentence.text for sentence in flags(replace(run, cells=cells, known={})).footnotes]

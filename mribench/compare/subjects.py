@@ -12,13 +12,26 @@ import pandas as pd
 
 from mribench.compare.influence import NO, Influence, influence
 from mribench.compare.pairing import Paired, Place
-from mribench.compare.text import place_text, signed_cell, text_cell, value_cell
-from mribench.report.model import Cell, Column, Row, Table
+from mribench.compare.text import place_text, signed_cell, value_cell
+from mribench.compare.tidy import PLACE_COLUMNS, place_record
+from mribench.interfaces.document import TidyColumns
+from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
 from mribench.report.render.formatting import cell_text
 from mribench.results.cells import LEADERBOARD, metric_label
 from mribench.statistics.intervals import Interval, crossed_interval
 
 SUBJECTS, ONE_OUT = "subjects", "one-out"
+SUBJECT_COLUMNS: TidyColumns = {
+    "subject": "string", "first": "float64", "second": "float64", "difference": "float64",
+    "share": "float64", "without": "float64", "n_empty_first": "Int64", "n_empty_second": "Int64",
+    **PLACE_COLUMNS,
+}  # fmt: skip
+ONE_OUT_COLUMNS: TidyColumns = {
+    **PLACE_COLUMNS,
+    "difference": "float64", "low": "float64", "high": "float64", "n_seeds": "Int64", "n_subjects": "Int64",
+    "without_lowest": "float64", "without_highest": "float64", "subject": "string", "without": "float64",
+    "without_low": "float64", "without_high": "float64", "effect": "string",
+}  # fmt: skip
 TOP = 3
 """Subjects shown each way."""
 LARGE_SHARE, MANY = 1 / 3, 6
@@ -52,13 +65,7 @@ def people(paired: Paired, fraction: float | None = None) -> list[People]:
 
 def frame(found: Sequence[People]) -> pd.DataFrame:
     """Return a tidy row for every subject."""
-    parts = [
-        one.rows.assign(
-            **one.place.where, metric=one.place.metric, unit=one.place.unit,
-            higher_is_better=one.place.higher_is_better,
-        )
-        for one in found
-    ]  # fmt: skip
+    parts = [one.rows.assign(**place_record(one.place)) for one in found]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
@@ -67,10 +74,7 @@ def one_out_frame(found: Sequence[People]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                **one.place.where,
-                "metric": one.place.metric,
-                "unit": one.place.unit,
-                "higher_is_better": one.place.higher_is_better,
+                **place_record(one.place),
                 "difference": one.whole.mean,
                 "low": one.whole.low,
                 "high": one.whole.high,
@@ -114,7 +118,7 @@ def _table(paired: Paired, one: People) -> Table:
         rows=tuple(Row((str(row.subject),)) for row in shown.itertuples(index=False)),
         columns=tuple(Column(header) for header in columns),
         cells=tuple(_cells(paired, one.place, row, empty=empty) for row in shown.itertuples(index=False)),
-        caption=(
+        sentences=said(
             (
                 "In the domain trained on, sequences averaged, mean over the seeds that both have; at the"
                 " largest fraction unless --fraction names one."
@@ -142,7 +146,7 @@ def one_out_table(paired: Paired, found: Sequence[People]) -> Table:
         rows=tuple(Row((place_text(one.place), metric_label(one.place))) for one in found),
         columns=tuple(Column(header) for header in columns),
         cells=tuple(_one_out_cells(one) for one in found),
-        caption=(
+        sentences=said(
             *_driven(found),
             (
                 "Every subject is left out once. 'Rests on it': the 95 % interval (table difference) leaves"

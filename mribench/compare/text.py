@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mribench.compare.pairing import Place
-from mribench.report.model import NO_INTERVAL, Cell, seeds_of
+from mribench.interfaces.table import Cell
 from mribench.report.render.formatting import cell_text
 from mribench.results.cells import is_share, scale_of
+from mribench.results.shown import NO_INTERVAL, seeds_of
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference
 
 EXPLORATORY = (
@@ -53,11 +54,6 @@ def signed_cell(place: Place, value: float) -> Cell:
     return Cell(
         mean=value, status="ok", scale=cell.scale, digits=cell.digits, text=f"{shown:+.{cell.digits}f}"
     )
-
-
-def text_cell(text: str) -> Cell:
-    """Return a cell that shows a text."""
-    return Cell(status="ok", text=text)
 
 
 def difference_cell(place: Place, found: Difference) -> Cell:

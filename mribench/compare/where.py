@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 
 from mribench.compare.pairing import Paired, Place
-from mribench.compare.text import EXPLORATORY, difference_cell, place_text, scope_text, text_cell, value_cell
-from mribench.report.model import Cell, Column, Row, Table
-from mribench.results.cells import Question, metric_label
+from mribench.compare.text import EXPLORATORY, difference_cell, place_text, scope_text, value_cell
+from mribench.compare.tidy import PLACE_COLUMNS, place_record
+from mribench.interfaces.document import TidyColumns, columns_of
+from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
+from mribench.interfaces.table_source import Question
+from mribench.results.cells import metric_label
 from mribench.statistics.difference import Difference, difference_of
 from mribench.statistics.domain_gap import gap_of
 from mribench.statistics.tables import Scores
@@ -22,6 +25,13 @@ SITES, SEQUENCES = "sites", "sequences"
 BY_SITE = Question(in_domain=False, own_sequence=True, average_sequences=True)
 BY_SEQUENCE = Question(in_domain=True, own_sequence=False)
 
+COLUMNS: TidyColumns = {
+    **PLACE_COLUMNS,
+    "part": "string",
+    **columns_of(Difference),
+    "change": "float64", "change_low": "float64", "change_high": "float64", "change_how": "string",
+}  # fmt: skip
+SEQUENCE_COLUMNS: TidyColumns = {**COLUMNS, "train_sequence": "string", "test_sequence": "string"}
 How = Literal["reference", "same subjects", "other subjects", "not comparable"]
 
 
@@ -93,16 +103,13 @@ def change(here: Scores, reference: Scores) -> Change:
     return Change(gap.gap, gap.low, gap.high, "other subjects")
 
 
-def frame(name: str, parts: Sequence[Part]) -> pd.DataFrame:
+def frame(parts: Sequence[Part]) -> pd.DataFrame:
     """Return the tidy rows of one of the two tables."""
     return pd.DataFrame(
         [
             {
-                **part.place.where,
+                **place_record(part.place),
                 "part": part.here,
-                "metric": part.place.metric,
-                "unit": part.place.unit,
-                "higher_is_better": part.place.higher_is_better,
                 **asdict(part.found),
                 "change": part.change.change,
                 "change_low": part.change.low,
@@ -111,7 +118,7 @@ def frame(name: str, parts: Sequence[Part]) -> pd.DataFrame:
             }
             for part in parts
         ]
-    ).assign(table=name)
+    )
 
 
 def tables(paired: Paired, name: str, parts: Sequence[Part]) -> list[Table]:
@@ -130,7 +137,7 @@ def tables(paired: Paired, name: str, parts: Sequence[Part]) -> list[Table]:
             rows=tuple(Row((part.here,)) for part in group),
             columns=tuple(Column(header) for header in columns),
             cells=tuple(_cells(part) for part in group),
-            caption=_caption(name, group),
+            sentences=said(*_caption(name, group)),
         )
         for (title, metric), group in several.items()
     ]
@@ -147,7 +154,9 @@ def _nothing(paired: Paired, name: str, what: str, alone: Sequence[str]) -> Tabl
         (),
         (),
         (),
-        (only if alone else "Nothing is shared.",),
+        said(
+            only if alone else "Nothing is shared.",
+        ),
     )
 
 

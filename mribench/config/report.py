@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from mribench.config.fields import Fraction, Slug, Word, Words, ascending, unique
 from mribench.interfaces.options import Options
+from mribench.interfaces.table import Section
+from mribench.interfaces.table_source import Dimension
 from mribench.validation import problem
 
-Dimension = Literal["method", "task", "metric", "fraction", "site", "sequence", "trained-on"]
-"""What rows and columns of a table may be; ``sequence`` is the one tested on."""
 Dimensions = Annotated[list[Dimension], Field(min_length=1), AfterValidator(unique)]
 
 
@@ -22,6 +21,7 @@ class LayoutSpec(Options):
     rows: Dimensions = Field(description="Headers of rows, outermost first.")
     columns: Dimensions = Field(description="Headers of columns, outermost first.")
     title: Word | None = Field(None, description="Title of the table.")
+    section: Section = Field("results", description="Section of the HTML page that it stands in.")
     sequences: Literal["own", "all", "averaged"] = Field(
         "own",
         description="Tests on the sequence trained on, on all sequences, or on the former and averaged.",
@@ -48,11 +48,6 @@ class LayoutSpec(Options):
         return self
 
 
-_BUILT_IN = re.compile(
-    r"leaderboard|over-identity|transfer|invariance|defects|budget|against|paper-[0-9]+|tables|cells"
-)
-
-
 class ReportSpec(Options):
     """What the report shows."""
 
@@ -65,10 +60,3 @@ class ReportSpec(Options):
         description="Whether jobs keep slices of scans and of their first views, and pages show those and "
         "the ids of subjects; false where these may not be passed on.",
     )
-
-    @model_validator(mode="after")
-    def _new_names(self) -> ReportSpec:
-        for name in self.layouts:
-            if _BUILT_IN.fullmatch(name):
-                raise problem(f"layouts.{name}", "this name is taken", "give the layout another")
-        return self

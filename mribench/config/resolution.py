@@ -85,7 +85,7 @@ class ResolvedBenchmark:
 
     def shown_defects(self) -> dict[str, str]:
         """Return every defect that is switched on anywhere, with its sentence."""
-        found = {
+        defects = {
             name: defect.summary
             for name, defect in sorted(self.defects.items())
             if name in HARNESS or defect.empty_masks
@@ -95,8 +95,8 @@ class ResolvedBenchmark:
         tested = {task.spec.data for task in self.tasks.values()}
         splits = [part for name, part in self.splits.items() if name in tested]
         for part in (*methods, *tasks, *splits):
-            found |= dict(part.shown_defects())
-        return found
+            defects |= dict(part.shown_defects())
+        return defects
 
     def variants(self) -> list[str]:
         """Return the defects that are to be measured by jobs of their own."""
@@ -121,8 +121,9 @@ def resolve(config: BenchmarkConfig, registry: Registry, measured: str = "") -> 
 def _resolved(config: BenchmarkConfig, registry: Registry, measured: str) -> ResolvedBenchmark:
     start = f"{config.source}: "
     profile = config.profile
-    check_defects(config.defects or (), registry, f"{start}defects")
-    check_defects(config.measure_defects, registry, f"{start}measure_defects")
+    known = known_defects(registry.defects())
+    check_defects(config.defects or (), known, f"{start}defects")
+    check_defects(config.measure_defects, known, f"{start}measure_defects")
     by_name = None if config.defects is None and not measured else {*(config.defects or ()), measured}
     datasets = {name: _dataset(config, registry, name) for name in config.data}
     splits = {
@@ -135,7 +136,6 @@ def _resolved(config: BenchmarkConfig, registry: Registry, measured: str) -> Res
         name: ResolvedTask(registry.resolve(spec.task, f"{start}tasks.{name}.task", profile, by_name), spec)
         for name, spec in config.tasks.items()
     }
-    known = known_defects(registry)
     if by_name is not None:
         active = {name: known[name] for name in by_name if name}
     elif profile == "as-released":

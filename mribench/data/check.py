@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
 
 from mribench.data.reading import MapChanges, Progress, Reading, read_cohort
 from mribench.data.twins import SeenImages
@@ -13,14 +12,6 @@ from mribench.data.uses import Use, unmet_needs
 from mribench.errors import DataError, MRIBenchError
 from mribench.interfaces.dataset import Dataset, Exclusion, Subject
 from mribench.interfaces.split import Split, SplitRule
-
-
-@runtime_checkable
-class MadeOfFiles(Protocol):
-    """A dataset that makes itself of files which may be wrong."""
-
-    def check_sources(self, progress: Callable[[int, int], None] | None = None) -> Sequence[str]:
-        """Return one sentence for each file that it cannot be made of; the progress is (done, in all)."""
 
 
 @dataclass(frozen=True)
@@ -161,12 +152,13 @@ def check_cohort(
         return CohortCheck(**about, problems=(_sentence(error),), **left_out)  # type: ignore[arg-type]
     split, counts = (None, None) if rule is None else _split(rule, people)
     unmet = [] if split is None else [text for use in uses for text in unmet_needs(name, use, split, people)]
+    ids = Counter(person.id for person in people)
     needed = {sequence for use in uses for sequence in (*use.trained_on, *use.tested_on)}
     reading = read_cohort(name, dataset, people, reader, progress) if read else Reading()
     images = SeenImages() if seen is None else seen
     odd = [*reading.odd, *(images.remarks(name, people) if read else ())]
     problems = list(dict.fromkeys(reading.problems))
-    twice = [person for person, count in Counter(p.id for p in people).items() if count > 1]
+    twice = [person for person, count in ids.items() if count > 1]
     return CohortCheck(
         **about,  # type: ignore[arg-type]
         **_left_out(dataset, odd),  # type: ignore[arg-type]
@@ -187,11 +179,13 @@ def grouped(entries: Iterable[Exclusion]) -> tuple[Reason, ...]:
     by_kind: dict[str, list[Exclusion]] = defaultdict(list)
     for entry in entries:
         by_kind[entry.kind or entry.reason].append(entry)
-    reasons = [
-        Reason(kind, len(some), _names(e.subject for e in some), tuple(e.reason for e in some))
-        for kind, some in by_kind.items()
-    ]
+    reasons = [_summed(kind, alike) for kind, alike in by_kind.items()]
     return tuple(sorted(reasons, key=lambda reason: (-reason.count, reason.kind)))
+
+
+def _summed(kind: str, entries: Sequence[Exclusion]) -> Reason:
+    subjects = _names(entry.subject for entry in entries)
+    return Reason(kind, len(entries), subjects, tuple(entry.reason for entry in entries))
 
 
 def _left_out(dataset: Dataset, more: Sequence[Exclusion] = ()) -> dict[str, object]:
@@ -219,7 +213,9 @@ def _groups(people: Sequence[Subject]) -> tuple[Group, ...]:
 
 
 def _lacking(people: Sequence[Subject], needed: Iterable[str]) -> tuple[Reason, ...]:
-    has = {person.name: {scan.sequence for scan in person.scans} for person in people}
+    has: dict[str, set[str]] = defaultdict(set)
+    for person in people:
+        has[person.name].update(scan.sequence for scan in person.scans)
     reasons = []
     for sequence in sorted(set(needed).union(*has.values())):
         without = sorted(name for name, sequences in has.items() if sequence not in sequences)
@@ -230,7 +226,7 @@ def _lacking(people: Sequence[Subject], needed: Iterable[str]) -> tuple[Reason, 
 
 def _of_sources(check: CohortCheck, dataset: Dataset, progress: Progress | None) -> CohortCheck:
     """Look at what a cohort that is not made yet would be made of."""
-    if not (check.read and isinstance(dataset, MadeOfFiles)):
+    if not check.read:
         return check
 
     def tell(done: int, total: int) -> None:

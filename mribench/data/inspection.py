@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     from mribench.interfaces.dataset import Dataset, Scan, Subject
 
-MAPS = "qmri"
-"""The sequence of a set of quantitative maps, whose voxels need not be finite: outside the head no fit is."""
-
 
 @dataclass(frozen=True)
 class Inspection:
@@ -51,7 +48,8 @@ def inspect_file(path: Path, is_label: bool = False, repair: bool = False) -> In
         is_label: a label may be constant (an empty mask).
         repair: voxels that are not finite are allowed, as long as some are.
     """
-    what = "label" if is_label else "map" if repair else "image"
+    usual = "map" if repair else "image"
+    what = "label" if is_label else usual
     try:
         return Inspection(**remembered(path, what, partial(_inspect, is_label=is_label, repair=repair)))
     except OSError as error:
@@ -67,8 +65,8 @@ def fingerprint(subject: Subject) -> str:
     as the loader gives the files the same roles. Compressing a file anew changes its subject's.
     """
     parts = sorted(
-        (*role, inspect_file(path, is_label, role[0] == MAPS).digest)
-        for role, path, is_label in _roles(subject)
+        (*role, inspect_file(path, is_label, is_maps).digest)
+        for role, path, is_label, is_maps in _roles(subject)
     )
     return digest_of([subject.id, subject.site, parts])
 
@@ -76,8 +74,8 @@ def fingerprint(subject: Subject) -> str:
 def voxel_digests(subject: Subject) -> dict[str, Path]:
     """Return the images and maps of a subject by the digest of their voxels."""
     found: dict[str, Path] = {}
-    for role, path, is_label in _roles(subject):
-        digest = "" if is_label else inspect_file(path, repair=role[0] == MAPS).voxels
+    for _, path, is_label, is_maps in _roles(subject):
+        digest = "" if is_label else inspect_file(path, repair=is_maps).voxels
         if digest:
             found.setdefault(digest, path)
     return found
@@ -85,9 +83,7 @@ def voxel_digests(subject: Subject) -> dict[str, Path]:
 
 def problems(subject: Subject) -> list[str]:
     """Return one sentence for each file of a subject that cannot be used, sorted."""
-    found = (
-        inspect_file(path, is_label, role[0] == MAPS).problem for role, path, is_label in _roles(subject)
-    )
+    found = (inspect_file(path, is_label, is_maps).problem for _, path, is_label, is_maps in _roles(subject))
     return sorted({problem for problem in found if problem})
 
 
@@ -137,14 +133,14 @@ def _values(dataset: Dataset, scan: Scan, _: Path) -> tuple[dict[str, Any], bool
     return asdict(found), not found.problem
 
 
-def _roles(subject: Subject) -> Iterator[tuple[tuple[str, str, str, int], Path, bool]]:
-    """Yield (sequence, session, name, place), path, and whether it is a label, for every file."""
+def _roles(subject: Subject) -> Iterator[tuple[tuple[str, str, str, int], Path, bool, bool]]:
+    """Yield (sequence, session, name, place), path, whether it is a label and of maps, for every file."""
     for scan in subject.scans:
         for name, path in scan.images.items():
-            yield (scan.sequence, scan.session, f"image:{name}", 0), path, False
+            yield (scan.sequence, scan.session, f"image:{name}", 0), path, False, scan.is_maps
         for name, paths in scan.labels.items():
             for place, path in enumerate(paths):
-                yield (scan.sequence, scan.session, f"label:{name}", place), path, True
+                yield (scan.sequence, scan.session, f"label:{name}", place), path, True, scan.is_maps
 
 
 def _inspect(path: Path, is_label: bool, repair: bool) -> tuple[dict[str, Any], bool]:

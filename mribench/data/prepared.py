@@ -166,11 +166,11 @@ class VolumeStore:
 
     def _open(self, key: str, verify: bool) -> Content | None:
         folder = self.place(key)
-        found = read_entry(folder, key, self._trusted, verify)
-        if found is None:
+        entry = read_entry(folder, key, self._trusted, verify)
+        if entry is None:
             return None
         self._touch(folder)
-        return Content(*found)
+        return Content(*entry)
 
     def _touch(self, folder: Path) -> None:
         now_s = time.monotonic()
@@ -225,14 +225,14 @@ class VolumeStore:
 
     def _entries(self) -> list[_Entry]:
         """Return all entries; sweep what killed processes left."""
-        found: list[_Entry] = []
+        entries: list[_Entry] = []
         for folder in self.folder.glob("??/*"):
             if not folder.name.startswith("."):
                 entry = _measured(folder)
-                found += [entry] if entry else []
+                entries += [entry] if entry else []
             elif _age_s(folder) > SWEEP_S:
                 shutil.rmtree(folder, ignore_errors=True)
-        return found
+        return entries
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mribench.data.inspection import MAPS, inspect_file
+from mribench.data.inspection import inspect_file
 from mribench.interfaces.dataset import Exclusion, Subject
 
 _OTHER_NAME = "the same image under another name: one person is counted twice"
@@ -31,19 +31,19 @@ class SeenImages:
 
         A subject that is in two cohorts by the same id is one person, and nothing is to be said.
         """
-        found = []
+        remarks = []
         for person in people:
             for path, digest in _images(person):
                 here = _Place(cohort, person.id, path)
                 first = self._seen.setdefault(digest, here)
-                found += [_remark(person, here, first)] if _tells(here, first) else []
-        return found
+                remarks += [_remark(person, here, first)] if _tells(here, first) else []
+        return remarks
 
 
 def _images(person: Subject) -> Iterator[tuple[Path, str]]:
     for scan in person.scans:
         for path in scan.images.values():
-            digest = inspect_file(path, repair=scan.sequence == MAPS).voxels
+            digest = inspect_file(path, repair=scan.is_maps).voxels
             if digest:
                 yield path, digest
 

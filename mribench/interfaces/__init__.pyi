@@ -5,6 +5,11 @@ from .dataset import (
     ScanValues as ScanValues,
     Subject as Subject,
 )
+from .document import (
+    Document as Document,
+    TableSpec as TableSpec,
+    columns_of as columns_of,
+)
 from .encoder import (
     Decoder as Decoder,
     Encoder as Encoder,
@@ -47,6 +52,23 @@ from .options import (
 from .split import (
     Split as Split,
     SplitRule as SplitRule,
+)
+from .table import (
+    Cell as Cell,
+    Column as Column,
+    Row as Row,
+    Sentence as Sentence,
+    Table as Table,
+    said as said,
+    text_cell as text_cell,
+)
+from .table_source import (
+    GridSpec as GridSpec,
+    Question as Question,
+    RunResults as RunResults,
+    RunTask as RunTask,
+    ShownMetric as ShownMetric,
+    TableSource as TableSource,
 )
 from .task import (
     Forward as Forward,

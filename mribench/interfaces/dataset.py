@@ -10,8 +10,12 @@ from types import MappingProxyType
 
 import numpy as np
 
+from mribench.errors import DataError
 from mribench.interfaces.options import Options
 from mribench.volumes import Volume, read_grid_of, read_volume
+
+IMAGE = "image"
+"""The name of the one volume of a scan that is no set of maps."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,11 @@ class Scan:
     images: Mapping[str, Path]
     session: str = ""
     labels: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+
+    @property
+    def is_maps(self) -> bool:
+        """Whether it is a set of maps, whose voxels need not be finite: outside the head no fit is."""
+        return set(self.images) != {IMAGE}
 
     def files(self) -> list[Path]:
         """Return every file that reading this scan may open."""
@@ -98,7 +107,7 @@ class ScanValues:
 
 
 class Dataset(ABC):
-    """A cohort on disk. It never downloads by itself; a phantom may ``make`` itself."""
+    """A cohort on disk. It never downloads by itself; a simulated one may ``make`` itself."""
 
     licence: str = "unknown"
     source: str = "unknown"
@@ -150,6 +159,31 @@ class Dataset(ABC):
             progress: called with (subjects done, subjects in all).
         """
         del progress
+
+    def write(self, out: Path, progress: Callable[[int, int], None] | None = None) -> None:
+        """Write the cohort into a folder as real files, where the dataset can make itself.
+
+        Args:
+            out: made where needed; files in it are overwritten.
+            progress: called with (subjects done, subjects in all).
+
+        Raises:
+            DataError: when the dataset cannot make itself, or not of the files that it is made of.
+        """
+        del out, progress
+        raise DataError(
+            f"the dataset {type(self).__name__} cannot make itself: its files come from {self.source}",
+            "`mribench list dataset` says what each dataset is",
+        )
+
+    def check_sources(self, progress: Callable[[int, int], None] | None = None) -> Sequence[str]:
+        """Return one sentence for each file that the cohort cannot be made of, where it is made of files.
+
+        Args:
+            progress: called with (files read, files in all).
+        """
+        del progress
+        return ()
 
     def reading_options(self) -> Mapping[str, object] | None:
         """Return the options that change what is read from the same files.

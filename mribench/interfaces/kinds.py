@@ -12,5 +12,6 @@ KINDS = (
     "metric",
     "executor",
     "tracker",
+    "table",
 )
 """The kinds of entry that a plugin can register."""

@@ -1,4 +1,7 @@
-"""The four kinds of job: ``run(spec, context) -> Outcome`` each."""
+"""What each kind of job computes: pretrain, adapt, evaluate, embed.
+
+Which jobs there are lies in ``plan``, where they run in ``execute``.
+"""
 
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.run import run_spec

@@ -6,13 +6,13 @@ import functools
 import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mribench.interfaces.entry import EmptyMaskPolicy
+from mribench.interfaces.table_source import PLACE, Question, ShownMetric
 from mribench.results.load import RunData
 from mribench.results.manifest import Manifest, PlannedTask
 from mribench.results.merged import policy_of
@@ -21,38 +21,10 @@ from mribench.statistics import subject_means
 from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf
 from mribench.statistics.scores import ESTIMATE_COLUMNS, estimates_of
 
-PLACE = ("task", "fraction", "train_sequence", "test_sequence", "test_site")
-"""What says where a cell stands, besides its row and metric."""
 _TRAINING = ("fraction", "train_sequence")
 _FAILURES = ["failure_share", "failure_low", "failure_high"]
 ANY = "any"
 """The training sequence of a row that was not trained."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a table asks of the results.
-
-    Attributes:
-        in_domain: only the site that was trained on.
-        own_sequence: only the sequence that was trained on.
-        average_sequences: average over sequences within a subject.
-    """
-
-    in_domain: bool = False
-    own_sequence: bool = True
-    average_sequences: bool = False
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The columns of ``PLACE`` that tell its cells apart."""
-        averaged = ("train_sequence", "test_sequence") if self.average_sequences else ()
-        return tuple(name for name in PLACE if name not in averaged)
-
-    @property
-    def within(self) -> tuple[str, ...]:
-        """The columns averaged within a subject."""
-        return ("test_sequence", "subset_seed") if self.average_sequences else ("subset_seed",)
 
 
 LEADERBOARD = Question(in_domain=True, own_sequence=True, average_sequences=True)
@@ -94,6 +66,13 @@ def metric_label(cell: Any) -> str:
     unit = "%" if is_share(cell.unit, cell.value_range) else cell.unit
     arrow = "↑" if cell.higher_is_better else "↓"
     return " ".join(part for part in (cell.metric, unit, arrow) if part)
+
+
+def shown_metric(cell: Any) -> ShownMetric:
+    """Return how the metric of a cell is shown."""
+    scale, digits = scale_of(cell)
+    unit = "%" if is_share(cell.unit, cell.value_range) else str(cell.unit or "")
+    return ShownMetric(metric_label(cell), unit, scale, digits)
 
 
 def row_labels(frame: pd.DataFrame, manifest: Manifest) -> pd.Series:

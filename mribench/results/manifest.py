@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mribench.errors import StoreError
+from mribench.interfaces.table import Section
 from mribench.interfaces.entry import EmptyMaskPolicy
+from mribench.interfaces.table_source import Dimension
 from mribench.results.atomic import read_json, write_json
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.specification import JobKind
@@ -114,9 +116,10 @@ class MeasuredDefect(_Part):
 class Layout(_Part):
     """A table of the benchmark file's own, as ``report: layouts:`` declares it."""
 
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
+    rows: tuple[Dimension, ...]
+    columns: tuple[Dimension, ...]
     title: str | None = None
+    section: Section = "results"
     sequences: Literal["own", "all", "averaged"] = "own"
     in_domain: bool = False
     methods: tuple[str, ...] | None = None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import pandas as pd
 
-Mark = Literal["best", "second", "none"]
+from mribench.interfaces.table import Mark
 
 
 def mark(values: Sequence[float], *, higher_is_better: bool) -> list[Mark]:

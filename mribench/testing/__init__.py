@@ -1,5 +1,7 @@
 """Conformance checks for plugin authors: does an entry keep the rules that the harness relies on?
 
+The harness's own tests lie in ``tests/``.
+
 Each check returns nothing, or raises ``ConformanceError`` with one sentence. In a plugin's own tests::
 
     from mribench.testing import check_entry

@@ -61,7 +61,7 @@ def _check_attributes(metric: Metric | SetMetric) -> None:
     require(bool(name), "metric: the attribute 'id' is missing")
     require(
         bool(_ID.fullmatch(name)),
-        f"metric {name!r}: an id is lower case, its parts joined by ':', '-' or '.', as 'hd95:max-directed'",
+        f"metric {name!r}: an id is lower case, its parts joined by ':', '-' or '.', as 'distance:mean'",
     )
     low, high = metric.value_range
     require(low < high, f"metric {name}: 'value_range' is {metric.value_range}, expected smallest < largest")

@@ -112,7 +112,7 @@ def random_views(requests: Sequence[ViewRequest], patch_vox: int, batch: int) ->
         image = torch.randn(batch, 1, edge, edge, edge, generator=generator)
         names = [f"test:{number}" for number in range(batch)]
         views.append(
-            View(image, 0.9 * image, request.role, ["T1w"] * batch, [{} for _ in names], subjects=names)
+            View(image, 0.9 * image, request.role, ["sequence"] * batch, [{} for _ in names], subjects=names)
         )
     return views
 
@@ -133,7 +133,7 @@ def task_volume(memberships: np.ndarray | None, label: np.ndarray | None) -> Tas
     return TaskVolume(
         subject="test:1",
         session="",
-        sequence="T1w",
+        sequence="sequence",
         image=(image - image.mean()) / image.std(),
         foreground=foreground,
         label=None if label is None else torch.from_numpy(label.astype(np.uint8)),

@@ -53,7 +53,7 @@ def options_of(registered: Sequence[Registered], settings: Sequence[str]) -> dic
             hint = did_you_mean(setting.path[-1], known)
             raise ConfigError(
                 f"--set {text}: no entry that is checked has such an option",
-                hint or "write --set KIND.NAME.KEY=VALUE, for example --set dataset.ixi.root=FOLDER",
+                hint or "write --set KIND.NAME.KEY=VALUE, for example --set dataset.NAME.root=FOLDER",
             )
         for entry, path in meant:
             options = found.setdefault(entry, {})

@@ -89,7 +89,7 @@ def open_sources(
     wanted = _chosen(resolved, methods)
     seed = _seed(resolved, seed)
     _check_step(resolved, wanted, step)
-    found: dict[str, Source] = {}
+    sources: dict[str, Source] = {}
     jobs, missing = _pretrain_jobs(resolved, wanted, progress or (lambda *_: None))
     for job in jobs:
         spec = job.spec
@@ -97,13 +97,13 @@ def open_sources(
             continue
         requests = JobViews(spec, registry).requests
         source = Source((job.method,), spec.views.name, spec, requests, registry)
-        same = found.setdefault(_identity(source), source)
+        same = sources.setdefault(_identity(source), source)
         if same is not source:
-            found[_identity(source)] = replace(same, methods=(*same.methods, job.method))
-    if not found:
+            sources[_identity(source)] = replace(same, methods=(*same.methods, job.method))
+    if not sources:
         name, sentence = next(iter(missing.items()))
         raise DataError(f"data.{name}: {sentence}", "`mribench data check FILE` says what is there")
-    return list(found.values()), missing
+    return list(sources.values()), missing
 
 
 def _pretrain_jobs(

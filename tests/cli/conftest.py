@@ -37,8 +37,8 @@ def cohorts(tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("cohorts")
     for layout in ("ixi", "mpm"):
-        options = ["--layout", layout, "--subjects", "3", "--spacing", "8", str(folder / layout)]
-        command.main(["make", "phantom", *options], standalone_mode=False)
+        options = ["--set", f"layout={layout}", "--set", "subjects=3", "--set", "spacing_mm=8"]
+        command.main(["make", "phantom", str(folder / layout), *options], standalone_mode=False)
     return folder
 
 

@@ -31,14 +31,14 @@ def test_entries_of_one_kind_come_with_their_plugin() -> None:
 
 def test_every_known_defect_is_listed_with_where_it_is_switched_on(registry: Registry) -> None:
     text = listed("defects")
-    for name in known_defects(registry):
+    for name in known_defects(registry.defects()):
         assert name in text
     assert "views seqinv" in text
     assert "pretrain, adapt (mribench)" in text
 
 
 def test_defects_of_the_audit_have_a_switch(registry: Registry) -> None:
-    assert known_defects(registry).keys() >= {
+    assert known_defects(registry.defects()).keys() >= {
         "test-in-training", "frozen-augmentation", "radian-rotation", "active-dropout", "dropped-failures",
         "fixed-penalty", "unit-peak", "sorted-prefix-splits", "pooled-rows", "encoder-clipping",
         "unpaired-noise", "signed-flair", "r2star-as-r2", "impossible-parameters", "repeated-sequence",
@@ -47,7 +47,7 @@ def test_defects_of_the_audit_have_a_switch(registry: Registry) -> None:
 
 
 def test_every_defect_is_one_sentence_with_its_source(registry: Registry) -> None:
-    for name, defect in known_defects(registry).items():
+    for name, defect in known_defects(registry.defects()).items():
         assert defect.name == name
         assert defect.source
         assert 20 < len(defect.summary) < 160
@@ -55,7 +55,7 @@ def test_every_defect_is_one_sentence_with_its_source(registry: Registry) -> Non
 
 
 def test_what_changes_no_job(registry: Registry) -> None:
-    known = known_defects(registry)
+    known = known_defects(registry.defects())
     reported = {name for name, defect in known.items() if only_reported(defect)}
     assert reported == {"dropped-failures", "fixed-penalty", "pooled-rows", "unit-peak"}
 
@@ -68,7 +68,7 @@ def test_stages_of_the_harness() -> None:
 
 def test_an_unknown_defect_names_the_closest(registry: Registry) -> None:
     with pytest.raises(ConfigError) as caught:
-        check_defects(["frozen-augmentations"], registry, "x.yaml: defects")
+        check_defects(["frozen-augmentations"], known_defects(registry.defects()), "x.yaml: defects")
     assert caught.value.message == "x.yaml: defects: there is no defect 'frozen-augmentations'"
     assert "frozen-augmentation" in caught.value.hint
 
@@ -78,7 +78,7 @@ def test_names_that_one_must_type_are_never_cut(registry: Registry, columns: str
     from mribench.cli.listing import DEFECTS
 
     for arguments, names in (
-        ([DEFECTS], set(known_defects(registry))),
+        ([DEFECTS], set(known_defects(registry.defects()))),
         ([], {found.entry.name for found in registry}),
         (["metric"], {found.entry.name for found in registry if found.entry.kind == "metric"}),
     ):

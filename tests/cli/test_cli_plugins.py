@@ -36,7 +36,7 @@ def test_datasets_that_are_not_here_are_skipped_with_the_reason(mribench, nowher
         assert line.startswith(f"skipped dataset {name}: '{name}' cannot be checked without its files: ")
     assert "set 'root' or MRIBENCH_IXI" in lines["ixi"]
     assert "not made yet" in lines["phantom"]
-    assert "`mribench data make`" in lines["phantom"]
+    assert "`mribench data prepare`" in lines["phantom"]
     assert "failed" not in said.out
     for split in ("leave-sites-out", "site", "subject"):
         assert f"ok      split {split}" in said.out

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support_cli import Mribench, refused
 
+IXI = ("--set", "layout=ixi", "--set", "subjects=4", "--set", "spacing_mm=8")
 FILE = """
 benchmark: ours
 seeds: [0]
@@ -35,7 +36,7 @@ tasks:
 def moved(mribench: Mribench, tmp_path: Path) -> tuple[Path, Path, Path]:
     """Results of a folder of scans that has since been moved: (benchmark file, results, new folder)."""
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
-    made = mribench("data", "make", "phantom", "--layout", "ixi", "--subjects", 4, "--spacing", 8, ours)
+    made = mribench("data", "make", "phantom", ours, *IXI)
     assert made.code == 0, made
     file, results = tmp_path / "ours.yaml", tmp_path / "results"
     file.write_text(FILE.format(root=ours))
@@ -65,9 +66,7 @@ def test_a_cohort_at_another_place(
 def test_other_data_at_that_place_are_no_match(mribench: Mribench, moved: tuple[Path, Path, Path]) -> None:
     _, results, theirs = moved
     other = theirs.with_name("other")
-    made = mribench(
-        "data", "make", "phantom", "--layout", "ixi", "--subjects", 4, "--spacing", 8, "--seed", 5, other
-    )
+    made = mribench("data", "make", "phantom", other, *IXI, "--set", "seed=5")
     assert made.code == 0, made
     said = mribench("verify", results / "ours", "--root", f"scans={other}")
     assert (said.code, "files are not those that it was computed from" in " ".join(said.out.split())) == (

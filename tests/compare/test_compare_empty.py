@@ -14,8 +14,8 @@ from synthetic_results import HD95, Benchmark, Cell, task
 
 from mribench.compare import comparison_document, of_one, paired
 from mribench.compare.empty import Counts, counts
+from mribench.interfaces.table import Table
 from mribench.report import load_run
-from mribench.report.model import Table
 
 SUBJECTS = tuple(f"s{k}" for k in range(8))
 SEEDS = (0, 1, 2, 3, 4)

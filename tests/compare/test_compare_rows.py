@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from mribench.compare.rows import CELL, COLUMNS, Rows, by_cell
-from mribench.results.cells import LEADERBOARD, Question, selected
+from mribench.interfaces.table_source import Question
+from mribench.results.cells import LEADERBOARD, selected
 from mribench.statistics.scores import keys
 
 TASK = {"sites": ["Guys", "HH"], "train_sequences": ["T1w", "T2w"]}

@@ -14,8 +14,8 @@ from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
 from mribench.compare import comparison_document, of_one, paired
 from mribench.compare.differences import compared
+from mribench.interfaces.table import Table
 from mribench.report import load_run
-from mribench.report.model import Table
 
 SUBJECTS = tuple(f"s{k}" for k in range(10))
 DIFFERENCE = {"seqinv": 0.05}

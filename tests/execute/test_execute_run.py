@@ -282,6 +282,8 @@ def test_signals_end_the_whole_run(tmp_path: Path, executor: str, number: signal
         ),
         stderr=subprocess.PIPE,
         text=True,
+        # who runs the tests under nohup has the hang-up ignored, and so would the run
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )  # fmt: skip
     leases = tmp_path / "tiny/jobs"
     wait_until(lambda: any('"done"' in p.read_text() for p in leases.glob("*/lease.json")), "steps are done")

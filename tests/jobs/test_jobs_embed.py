@@ -211,8 +211,8 @@ def broken(registry: Registry, cohort: dict[str, Any]) -> Iterator[Callable[[int
         return subject.id
 
     yield _break
-    for path, content in kept.items():
-        path.write_bytes(content)
+    for path, original in kept.items():
+        path.write_bytes(original)
 
 
 def test_a_broken_scan_is_a_failed_row(

@@ -351,7 +351,7 @@ def test_heads_without_a_whole_brain_have_no_lesions(build, tmp_path, change, wo
     with pytest.raises(DataError, match=rf"half\.nii\.gz {words}") as caught:
         dataset.write(tmp_path / "out")
     assert "both hemispheres" in caught.value.message
-    assert "--no-lesions" in caught.value.hint
+    assert "'lesions: false'" in caught.value.hint
     assert not (tmp_path / "out").exists()
     (sentence,) = dataset.check_sources()
     assert "half.nii.gz" in sentence

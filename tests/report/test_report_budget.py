@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from report_tables import render_run
 from synthetic_results import DICE, REFERENCES, Benchmark, task
 
-from mribench.report import load_run, render_run
-from mribench.report.model import Table
+from mribench.interfaces.table import Table
+from mribench.report import load_run
 from mribench.report.tables.budget import budget_frame, budget_table
 from mribench.report.tables.flags import flags
 
@@ -32,7 +33,7 @@ def flat(*_: Any) -> float:
 
 
 def note(run: Any, sign: str) -> str:
-    found = [sentence for sentence in flags(run).notes if sentence.startswith(sign)]
+    found = [text for text in (note.text for note in flags(run).footnotes) if text.startswith(sign)]
     return found[0] if found else ""
 
 
@@ -114,7 +115,7 @@ def test_unequal_pretraining_is_flagged(tmp_path: Path, column: str, value: int,
 @pytest.mark.parametrize("column", ["device_s", "wall_s", "peak_memory_bytes"])
 def test_seconds_and_memory_are_not_flagged(tmp_path: Path, column: str) -> None:
     pretrained = {f"base/pretrain/seed{seed}": {column: 9} for seed in (0, 1)}
-    assert flags(load_run(Benchmark(flat, pretrained=pretrained).write(tmp_path))).notes == ()
+    assert flags(load_run(Benchmark(flat, pretrained=pretrained).write(tmp_path))).footnotes == ()
 
 
 def test_unequal_adaptation_is_flagged_within_a_task(tmp_path: Path) -> None:
@@ -152,7 +153,7 @@ def test_rows_that_saw_few_distinct_views_are_flagged(tmp_path: Path) -> None:
 
 
 def test_older_rows_without_counts_are_not_flagged(tmp_path: Path) -> None:
-    assert flags(load_run(Benchmark(flat).write(tmp_path))).notes == ()
+    assert flags(load_run(Benchmark(flat).write(tmp_path))).footnotes == ()
 
 
 def test_a_frozen_encoder_that_changed_is_flagged_and_a_trained_one_is_not(tmp_path: Path) -> None:

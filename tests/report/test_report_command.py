@@ -10,13 +10,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from report_tables import table_names
 from synthetic_results import Benchmark, Cell
 
 from mribench.cli.report import FORMATS, MARKINGS, command
 from mribench.config import config_digest, load_benchmark
 from mribench.errors import ConfigError, MRIBenchError, StoreError
 from mribench.report import FORMATS as REPORT_FORMATS, load_run
-from mribench.report.tables.layouts import table_names
 from mribench.statistics import marking
 
 BENCHMARK = """\

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from report_tables import leaderboard, render_run, table_names
 from rich.console import Console
 from scipy import stats
 from synthetic_results import DICE, HD95, PSNR, REFERENCES, Benchmark, Cell, task
 
-from mribench.report import RunData, load_run, render_run
+from mribench.report import RunData, load_run
 from mribench.report.tables.defect_effects import defects_frame
 from mribench.report.tables.defects import defects_table
-from mribench.report.tables.layouts import leaderboard, table_names
 from mribench.results.cells import LEADERBOARD, cell_frame
 from mribench.results.manifest import read_manifest
 from mribench.results.merged import merge, policy_of, profile_sentence

@@ -13,10 +13,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from parsing import html_reader, latex_grids, of_tex
+from report_tables import material_of, render_run
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
-from mribench.report import load_run, render, render_run, run_document
-from mribench.report.model import Cell as TableCell, Column, Row, Table
+from mribench.interfaces.table import NOTHING_PLANNED, Cell as TableCell, Column, Row, Table, said
+from mribench.report import load_run, render, run_document
 from mribench.report.render.headers import Span, groups, levels
 from mribench.report.render.html_table import html_page, identifier, to_html
 from mribench.report.render.latex import escape, latex_document, to_latex
@@ -55,14 +56,15 @@ def nasty_table() -> Table:
             (TableCell(status="ok", text=NASTY), TableCell(), TableCell(status="failed")),
             (cell(-3.25), TableCell(math.inf, status="ok"), cell(4.0, "best")),
         ),
-        caption=(NASTY, "[note]", "*note*"),
+        sentences=said(NASTY, "[note]", "*note*"),
     )
 
 
 def rows_of(count: int) -> Table:
     return Table(
         "long", "a long table", ("name",), tuple(Row((f"row {n}",)) for n in range(count)),
-        (Column(("value",)),), tuple((cell(n),) for n in range(count)), tuple(f"note {n}" for n in range(5)),
+        (Column(("value",)),), tuple((cell(n),) for n in range(count)),
+        said(*(f"note {n}" for n in range(5))),
     )  # fmt: skip
 
 
@@ -167,7 +169,7 @@ def test_notes_that_do_not_fit_stand_alone() -> None:
 
 
 def test_a_table_of_nothing() -> None:
-    empty = Table("t", "empty", ("method",), (), (), (), ("Nothing is planned.",))
+    empty = Table("t", "empty", ("method",), (), (), (), (NOTHING_PLANNED,))
     assert "Nothing is planned." in to_latex(empty)
     assert "Nothing is planned." in to_html(empty)
     html_reader(to_html(empty))
@@ -175,8 +177,8 @@ def test_a_table_of_nothing() -> None:
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles(results: Path, tmp_path: Path) -> None:
-    run = run_document(load_run(results), ["leaderboard", "paper-2", "transfer"])
-    empty = Table("t", "empty", ("method",), (), (), (), ("Nothing is planned.",))
+    run = run_document(material_of(load_run(results)), ["leaderboard", "paper-2", "transfer"])
+    empty = Table("t", "empty", ("method",), (), (), (), (NOTHING_PLANNED,))
     text = latex_document([*run.tables(), nasty_table(), rows_of(80), empty])
     (tmp_path / "tables.tex").write_text(text, encoding="utf-8")
     command = ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
@@ -261,7 +263,7 @@ def test_identifiers_are_plain() -> None:
 
 def test_parquet_keeps_types_and_says_where_it_is_from(results: Path, tmp_path: Path) -> None:
     run = load_run(results)
-    document = run_document(run, ["leaderboard", "paper-2", "budget"])
+    document = run_document(material_of(run), ["leaderboard", "paper-2", "budget"])
     data = render(document, "parquet")
     assert isinstance(data, bytes)
     path = tmp_path / "cells.parquet"

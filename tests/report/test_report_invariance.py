@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from report_tables import build, render_run, save_report, table_names
 from rich.console import Console
 from synthetic_results import Benchmark, Cell
 
 from mribench.errors import StoreError
-from mribench.report import load_run, model as report_model, render_run, save_report
+from mribench.interfaces import table as report_model
+from mribench.report import load_run
 from mribench.report.tables.invariance import invariance_frame, invariance_table
-from mribench.report.tables.layouts import build, table_names
 from mribench.results import SCHEMA
 from mribench.results.measures import MEASURES
 from mribench.results.records import INVARIANCE_SCHEMA, JOB_SCHEMA, write_table

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from report_tables import leaderboard
 from synthetic_results import DICE, Benchmark, Cell, task
 from test_results_digests import NEW, OLD, specify
 
 from mribench.report import load_run
-from mribench.report.tables.layouts import leaderboard
 from mribench.report.tables.over_identity import over_identity_table
 from mribench.results.cells import LEADERBOARD, cell_frame
 from mribench.results.label_subsets import label_subsets

@@ -13,17 +13,18 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from pydantic import ValidationError
+from report_tables import build, material_of, render_run, table_names
 from rich.console import Console
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
+from mribench.commands.tables import check_tables
 from mribench.config import config_digest, load_benchmark
 from mribench.config.model import BenchmarkConfig
 from mribench.config.report import LayoutSpec, ReportSpec
 from mribench.errors import ConfigError, MRIBenchError
-from mribench.report import RunData, load_run, render_run
-from mribench.report.model import Table
-from mribench.report.tables.layouts import build, table_names
+from mribench.interfaces.table import Table
+from mribench.report import RunData, load_run
+from mribench.report.catalogue import specs_of
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 VALUE = {"base": 0.3, "seqinv": 0.4, "scratch": 0.2, "identity": 0.1}
@@ -299,16 +300,36 @@ def test_wrong_layouts_say_where(tmp_path: Path, layout: dict[str, Any], message
     assert "report.layouts.mine" in error.value.message
 
 
-@pytest.mark.parametrize("name", ["leaderboard", "paper-3", "against", "budget", "transfer"])
-def test_names_of_built_in_tables_are_taken(name: str) -> None:
-    with pytest.raises(ValidationError, match="this name is taken"):
-        ReportSpec.model_validate({"layouts": {name: {"rows": ["method"], "columns": ["site"]}}})
+def config_of(folder: Path, report: Mapping[str, Any]) -> BenchmarkConfig:
+    path = folder / "own.yaml"
+    path.write_text(yaml.safe_dump(benchmark(report)))
+    return load_benchmark(path)
 
 
-def test_every_built_in_name_is_taken(tmp_path: Path) -> None:
-    for name in table_names(run_of(tmp_path, {})):
-        with pytest.raises(ValidationError, match="taken"):
-            ReportSpec.model_validate({"layouts": {name: {"rows": ["method"], "columns": ["site"]}}})
+@pytest.mark.parametrize(
+    "name", ["leaderboard", "paper-1", "against", "budget", "transfer", "failures", "tables", "cells"]
+)
+def test_names_of_other_tables_are_taken(tmp_path: Path, name: str) -> None:
+    config = config_of(tmp_path, {"layouts": {name: {"rows": ["method"], "columns": ["site"]}}})
+    with pytest.raises(ConfigError, match=f"own.yaml: report.layouts.{name}: this name is taken") as error:
+        check_tables(config, ())
+    assert error.value.hint == "give the layout another"
+
+
+def test_every_name_of_a_table_is_taken(tmp_path: Path) -> None:
+    names = table_names(run_of(tmp_path, {}))
+    assert len(names) > 10
+    for name in names:
+        config = config_of(tmp_path, {"layouts": {name: {"rows": ["method"], "columns": ["site"]}}})
+        with pytest.raises(ConfigError, match="taken"):
+            check_tables(config, ())
+
+
+def test_a_layout_stands_in_the_section_that_it_names(tmp_path: Path) -> None:
+    layout = {"rows": ["method"], "columns": ["task", "fraction", "metric", "site", "sequence"]}
+    run = run_of(tmp_path, {"transfer-mine": layout, "mine": {**layout, "section": "domains"}})
+    sections = {name: spec.section for name, spec in specs_of(material_of(run)).items()}
+    assert (sections["transfer-mine"], sections["mine"]) == ("results", "domains")
 
 
 @pytest.mark.parametrize(

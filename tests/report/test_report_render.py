@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from report_tables import render_run, save_report
 from rich.console import Console
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
 from mribench.errors import MRIBenchError, StoreError
-from mribench.report import load_run, render_run, save_report
-from mribench.report.model import Cell as TableCell, Column, Row, Table
+from mribench.interfaces.table import Cell as TableCell, Column, Row, Table, said
+from mribench.report import load_run
 from mribench.report.render.formatting import cell_text, digits_for
 from mribench.report.render.markdown import escape
 from mribench.report.render.terminal import print_tables
@@ -191,7 +192,7 @@ def test_styles_are_explained_only_where_there_are_some(mark: str, said: bool) -
 def test_control_characters_of_names_are_spelled_out(terminal: bool) -> None:
     evil = "a\x1b[31m\x07\u202eb"
     table = Table(
-        evil, evil, (evil,), (Row((evil,)),), (Column((evil, evil)),), ((TableCell(text=evil),),), (evil,),
+        evil, evil, (evil,), (Row((evil,)),), (Column((evil, evil)),), ((TableCell(text=evil),),), said(evil),
     )  # fmt: skip
     text = "\n".join(printed(table, 80, terminal=terminal))
     assert not set(text) & set("\x1b\x07\u202e")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from report_tables import build, leaderboard, paper, render_run, tidy, transfer
 from synthetic_results import DICE, HD95, PSNR, REFERENCES, Benchmark, Cell, ScoreOf, task
 
 from mribench.errors import MRIBenchError
-from mribench.report import load_run, model as report_model, render_run
-from mribench.report.render.data import tidy
-from mribench.report.tables.layouts import LEADERBOARD, build, leaderboard, paper, transfer
-from mribench.results.cells import cell_frame, is_share
+from mribench.interfaces import table as report_model
+from mribench.report import load_run
+from mribench.results.cells import LEADERBOARD, cell_frame, is_share
 from mribench.statistics import mean_and_se
 
 SUBJECT = {"a": -0.1, "b": 0.0, "c": 0.1}

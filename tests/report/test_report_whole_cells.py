@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from report_tables import page, render_run
 from scipy import stats
 from synthetic_results import DICE, PSNR, Benchmark, Cell, task
 
-from mribench.report import load_run, render_run
-from mribench.report.figures import Material
-from mribench.report.render.html import page
+from mribench.report import Material, load_run
 from mribench.report.tables.over_identity import over_identity_frame
 from mribench.results.cells import LEADERBOARD, cell_frame
 from mribench.results.records import JOB_SCHEMA, write_table

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report_tables import render_run
 from specifications import content, evaluate_spec, keep, spec_of
 from synthetic_results import DICE, Benchmark, Cell, task
 
 from mribench.errors import StoreError
-from mribench.report import RunData, load_run, render_run
+from mribench.report import RunData, load_run
 from mribench.results.digests import Recorded, recorded
 from mribench.results.records import JOB_SCHEMA, write_table
 from mribench.results.specification import JobSpec

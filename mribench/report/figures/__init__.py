@@ -1,4 +1,7 @@
-"""Figures of a report, for a page and for papers."""
+"""Figures of a report, for a page and for papers.
+
+Figures of views lie in ``views``.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from mribench.report.figures.efficiency import label_efficiency
 from mribench.report.figures.embeddings import embedding_maps
 from mribench.report.figures.examples import example_slices
 from mribench.report.figures.forest import forest
-from mribench.report.figures.material import Material
 from mribench.report.figures.ranks import rank_stability
 from mribench.report.figures.subjects import subject_dots
 from mribench.report.figures.training import training_curves
 from mribench.report.figures.transfer import transfer_matrices
 from mribench.report.figures.views import views_seen
+from mribench.report.material import Material
 from mribench.results.load import RunData
 
 __all__ = ["FILE_FORMATS", "GROUPS", "Drawing", "Material", "drawings", "save_figures"]
@@ -57,24 +60,20 @@ def shows_scans(run: RunData) -> bool:
     return run.manifest.report.examples
 
 
-def save_figures(
-    run: RunData, directory: Path | None, target: Path, formats: Sequence[str] = FILE_FORMATS
-) -> list[Path]:
+def save_figures(material: Material, target: Path, formats: Sequence[str] = FILE_FORMATS) -> list[Path]:
     """Write every figure as ``<name>.svg`` and ``<name>.pdf``, for papers and talks; return their paths.
 
     What the seeds forbid to claim stands in the figure itself, the whole captions in ``captions.md``.
 
     Args:
-        run: from ``load_run``.
-        directory: the results directory it was read from; None leaves out embeddings, slices and curves.
+        material: the results; without their directory embeddings, slices and curves are left out.
         target: the folder, made where it is not there.
         formats: file formats of matplotlib.
 
     Raises:
         StoreError: when they cannot be written.
     """
-    material = Material(run, directory)
-    claim = material.claim()
+    claim = material.claim.text
     written, captions = [], []
     try:
         target.mkdir(parents=True, exist_ok=True)

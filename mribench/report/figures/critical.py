@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mribench.report.figures.drawing import Drawing
-from mribench.report.figures.material import Material, Panel
 from mribench.report.figures.style import INK, MUTED, PAPER, panels, short, tag
+from mribench.report.material import Material, Panel
 from mribench.statistics.blocks import (
     ALPHA,
     LEAST_BLOCKS,
@@ -85,7 +85,7 @@ def critical_differences(material: Material) -> Drawing | None:
                 for scope, text in kinds if scope in scopes
             ),
             why_no_diagram(material),
-            material.claim(),
+            material.claim.text,
         ),
         lambda: _draw(material, shown),
     )  # fmt: skip

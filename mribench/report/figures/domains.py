@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
-from mribench.report.figures.material import Material, Panel
-from mribench.report.figures.style import LINE, MARKERS, MUTED, PAPER, name_rows, panels, short, tag
+from mribench.report.figures.style import LINE, MUTED, PAPER, name_rows, panels, short, tag
+from mribench.report.looks import MARKERS
+from mribench.report.material import Material, Panel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +41,7 @@ def domain_gap(material: Material) -> Drawing | None:
                 "Filled: the site trained on; hollow: sites never seen; the longer the bar, the more the "
                 "site matters. Means, sequences averaged; the table below has the intervals."
             ),
-            material.claim(),
+            material.claim.text,
         ),
         lambda: _draw(material, shown),
     )

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
-from mribench.report.figures.material import Material, Panel
 from mribench.report.figures.style import CUT, PAPER, cut_ends, focus, halves_of, legend_of_rows, panels, tag
+from mribench.report.material import Material, Panel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ def label_efficiency(material: Material) -> Drawing | None:
                 "In-domain, sequences averaged; bars: 95 % intervals over seeds and subjects, side by side "
                 f"at one fraction. {CUT} Rows without training are level."
             ),
-            material.claim(),
+            material.claim.text,
         ),
         lambda: _draw(material, shown),
     )

@@ -11,8 +11,9 @@ import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.files import read_parquet
-from mribench.report.figures.material import Material
-from mribench.report.figures.style import COLOURS, MARKERS, panels, short, tag
+from mribench.report.figures.style import panels, short, tag
+from mribench.report.looks import COLOURS, MARKERS
+from mribench.report.material import Material
 from mribench.results.cells import row_labels
 from mribench.results.measures import DECODE_SEQUENCE, DECODE_SITE
 

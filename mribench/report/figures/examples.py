@@ -10,8 +10,9 @@ import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.files import Example, read_example
-from mribench.report.figures.material import Material, Panel
-from mribench.report.figures.style import COLOURS, INK, MUTED, panels, short, tag
+from mribench.report.figures.style import INK, MUTED, panels, short, tag
+from mribench.report.looks import COLOURS
+from mribench.report.material import Material, Panel
 from mribench.results.cells import row_labels
 
 if TYPE_CHECKING:

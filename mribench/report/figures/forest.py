@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from mribench.report.figures.drawing import Drawing
-from mribench.report.figures.material import Material, Panel
 from mribench.report.figures.style import CUT, MUTED, PAPER, cut_ends, focus, name_rows, panels, short, tag
+from mribench.report.material import Material, Panel
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference, difference
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _differences(material: Material, panel: Panel, bases: dict[str, str]) -> Dif
 
 def _claim(shown: list[tuple[Panel, Differences]], material: Material) -> str:
     seeds = max(each.n_seeds for _, found in shown for each in found.values())
-    return "" if seeds >= ENOUGH_SEEDS else material.claim()
+    return "" if seeds >= ENOUGH_SEEDS else material.claim.text
 
 
 def _sentence(panel: Panel, found: Differences) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
-from mribench.report.figures.material import Material
 from mribench.report.figures.style import PAPER, name_rows, panels, short, tag
+from mribench.report.material import Material
 from mribench.statistics.ranks import RESAMPLES, Ranks, mean_ranks
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def rank_stability(material: Material) -> Drawing | None:
                 "first. Rows that need no training are not ranked."
             ),
             *_agreements(shown),
-            material.claim(),
+            material.claim.text,
         ),
         lambda: _draw(material, shown),
     )

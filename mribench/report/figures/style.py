@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mribench.report.looks import row_id
 from mribench.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, MUTED, LINE, PAPER = "#1f2933", "#66707c", "#d9dde3", "#fefefe"
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f5f3f")
-"""After Okabe and Ito 2008 (https://jfly.uni-koeln.de/color/), which people with any colour vision can tell
-apart; the yellow, too light for lines on white, is a brown."""
-GREYS = ("#5b6570", "#87909b", "#aab2bb")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 WIDTH = 8.8
 """Inches, of a figure."""
 _LONGEST = 28
@@ -67,27 +61,6 @@ _RC: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Look:
-    """Colour and marker of a row, the same in every figure."""
-
-    colour: str
-    marker: str
-
-
-def looks(trained: Sequence[str], references: Sequence[str]) -> dict[str, Look]:
-    """Return the look of each row: colours for methods, greys for what they are compared with."""
-    found = {
-        row: Look(COLOURS[place % len(COLOURS)], MARKERS[(place + place // len(COLOURS)) % len(MARKERS)])
-        for place, row in enumerate(trained)
-    }
-    return found | {
-        row: Look(GREYS[place % len(GREYS)], MARKERS[place % len(MARKERS)])
-        for place, row in enumerate(references)
-        if row not in found
-    }
-
-
 def short(text: str, limit: int = _LONGEST) -> str:
     """Return a name for a figure: printable, its middle left out where it is long."""
     return printable(str(text), limit)
@@ -128,11 +101,6 @@ def panels(count: int, across: int, width: float, height: float, **options: Any)
     for spare in axes[count:]:
         spare.set_visible(False)
     return figure, axes[:count]
-
-
-def row_id(row: str) -> str:
-    """Return what tells a row from others in a page: letters and digits, the same in figures and tables."""
-    return hashlib.sha256(row.encode()).hexdigest()[:10]
 
 
 def tag(row: str, *artists: Any) -> None:

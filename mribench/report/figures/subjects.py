@@ -8,19 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
-from mribench.report.figures.material import Material, Panel
-from mribench.report.figures.style import (
-    CUT,
-    LINE,
-    PAPER,
-    Look,
-    cut_ends,
-    focus,
-    halves_of,
-    name_rows,
-    panels,
-    tag,
-)
+from mribench.report.figures.style import CUT, LINE, PAPER, cut_ends, focus, halves_of, name_rows, panels, tag
+from mribench.report.looks import Look
+from mribench.report.material import Material, Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +36,7 @@ def subject_dots(material: Material) -> Drawing | None:
                 "Markers: mean with its 95 % interval over seeds and subjects, in-domain; "
                 f"a subject without a score under every seed has no dot. {CUT}"
             ),
-            material.claim(),
+            material.claim.text,
         ),
         lambda: _draw(material, shown),
     )

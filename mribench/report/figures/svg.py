@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from mribench.report.figures.style import COLOURS, GREYS, INK, LINE, MUTED, PAPER, TAG
+from mribench.report.figures.style import INK, LINE, MUTED, PAPER, TAG
+from mribench.report.looks import COLOURS, GREYS
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _THEME = (

@@ -10,8 +10,8 @@ import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.files import read_parquet
-from mribench.report.figures.material import Material
 from mribench.report.figures.style import MUTED, legend_of_rows, panels, short, tag
+from mribench.report.material import Material
 from mribench.results.cells import row_labels
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
-from mribench.report.figures.material import Material, Panel
 from mribench.report.figures.style import panels, short, tag
+from mribench.report.material import Material, Panel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,7 +75,7 @@ def _drawing(material: Material, panel: Panel, tables: dict[str, pd.DataFrame], 
             "Means on the site trained on; off the diagonal a decoder meets a sequence that it never saw."
             if several
             else "Means on the site trained on; the title says which sequence decoders saw.",
-            material.claim(),
+            material.claim.text,
         ),
         lambda: _draw(panel, tables),
     )  # fmt: skip

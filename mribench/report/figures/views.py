@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.files import Views, read_views
-from mribench.report.figures.material import Material
 from mribench.report.figures.style import INK, MUTED, panels, short, tag
+from mribench.report.material import Material
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

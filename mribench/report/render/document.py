@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 
 from mribench.errors import MRIBenchError, StoreError, did_you_mean
-from mribench.report.model import Table
+from mribench.interfaces.document import Document
 from mribench.report.render.data import to_csv, to_json, to_parquet
 from mribench.report.render.html_table import html_page
 from mribench.report.render.latex import latex_document, to_latex
 from mribench.report.render.markdown import to_markdown
 from mribench.report.render.terminal import print_tables
-
-FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
-
-
-@dataclass(frozen=True)
-class Document:
-    """What a report shows, whatever it was read from.
-
-    Attributes:
-        title: of the page.
-        names: of the tables, in order.
-        build: the tables of a name; some names make several.
-        cells: returns the tidy rows of all names.
-        about: what they come from, for JSON and Parquet.
-    """
-
-    title: str
-    names: tuple[str, ...]
-    build: Callable[[str], Sequence[Table]]
-    cells: Callable[[], pd.DataFrame]
-    about: Mapping[str, Any]
-
-    def tables(self) -> list[Table]:
-        """Return the tables of all names."""
-        return [table for name in self.names for table in self.build(name)]
+from mribench.wording import FORMATS
 
 
-def render(document: Document, output_format: str, console: Console | None = None) -> str | bytes | None:
+def render(document: Document[Any], output_format: str, console: Console | None = None) -> str | bytes | None:
     """Render a document.
 
     Args:
@@ -77,7 +50,7 @@ def render(document: Document, output_format: str, console: Console | None = Non
     return None
 
 
-def save(document: Document, directory: Path) -> list[Path]:
+def save(document: Document[Any], directory: Path) -> list[Path]:
     r"""Write a document in all formats and return the paths.
 
     ``<table>.md`` and ``<table>.tex`` (to ``\input``) for each name; ``tables.tex`` (to compile) and
@@ -86,7 +59,7 @@ def save(document: Document, directory: Path) -> list[Path]:
     Raises:
         StoreError: when they cannot be written.
     """
-    built = {name: document.build(name) for name in document.names}
+    built = {spec.name: spec.build(document.source) for spec in document.specs}
     every = [table for tables in built.values() for table in tables]
     cells = document.cells()
     texts: dict[str, str | bytes] = {}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from mribench.report.model import Cell, Row
-
-NOTHING = "–"
+from mribench.interfaces.table import Cell, Row
+from mribench.wording import NOTHING
 
 
 def cell_text(cell: Cell | None) -> str:

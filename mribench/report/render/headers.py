@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mribench.report.model import Column
+from mribench.interfaces.table import Column
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from mribench.report.model import Cell, Column, Table
+from mribench.interfaces.table import Cell, Column, Table
 from mribench.report.render.formatting import cell_text, row_header
 from mribench.report.render.headers import groups, levels
 

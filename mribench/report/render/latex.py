@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from mribench.report.model import Cell, Table
+from mribench.interfaces.table import Cell, Table
 from mribench.report.render.formatting import cell_text, row_header
 from mribench.report.render.headers import groups, levels
 

@@ -12,7 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from mribench.report.model import Cell, Table
+from mribench.interfaces.table import Cell, Table
 from mribench.report.render.formatting import cell_text, row_header
 
 _STYLES = {"best": "bold", "second": "underline", "none": ""}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.report.model import Cell, Column, Row, Table
+from mribench.interfaces.table import NOTHING_PLANNED, Cell, Column, Row, Sentence, Table, said
 from mribench.report.tables.flags import flags
 from mribench.results.cells import row_labels, row_order
 from mribench.results.load import RunData
@@ -127,7 +127,7 @@ def budget_table(run: RunData) -> Table:
         rows=tuple(Row((row,), found.of(row)) for row in rows),
         columns=tuple(Column((cost.stage, " ".join((cost.name, cost.unit)).strip())) for cost in COSTS),
         cells=tuple(tuple(_cell(at.get((row, cost.id)), cost) for cost in COSTS) for row in rows),
-        caption=_caption(run, frame, found.notes) if len(frame) else ("Nothing is planned.",),
+        sentences=_caption(run, frame, found.footnotes) if len(frame) else (NOTHING_PLANNED,),
     )
 
 
@@ -145,14 +145,16 @@ def _cell(cell: Any, cost: Cost) -> Cell | None:
     return Cell(cell.mean, status=cell.status, text=f"{cell.mean:,.{cost.digits}f}{part}", **counts)
 
 
-def _caption(run: RunData, frame: pd.DataFrame, notes: tuple[str, ...]) -> tuple[str, ...]:
+def _caption(run: RunData, frame: pd.DataFrame, footnotes: tuple[Sentence, ...]) -> tuple[Sentence, ...]:
     seeds = int(frame["n_seeds"].max())
     unfinished = frame[frame["status"].ne("ok")]["row"].nunique()
-    sentences = [
-        f"Mean of one job; pretraining over {seeds} seed{'' if seeds == 1 else 's'}, {_ADAPTATION}",
+    return said(
+        Sentence(
+            f"Mean of one job; pretraining over {seeds} seed{'' if seeds == 1 else 's'}, {_ADAPTATION}",
+            "what",
+        ),
         _COMPARED,
-        f"Incomplete: {unfinished} rows." if unfinished else "",
+        Sentence(f"Incomplete: {unfinished} rows." if unfinished else "", "missing"),
         profile_sentence(run.manifest.defects_by_profile()),
-        *notes,
-    ]
-    return tuple(sentence for sentence in sentences if sentence)
+        *footnotes,
+    )

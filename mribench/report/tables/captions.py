@@ -6,55 +6,56 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from mribench.interfaces.table import Sentence, said
+from mribench.interfaces.table_source import Question
+from mribench.report.sentences import claim
 from mribench.report.tables.empty_masks import failures_sentence, policies_sentence
-from mribench.results.cells import Question
 from mribench.results.label_subsets import subsets_sentence
 from mribench.results.load import RunData
 from mribench.results.merged import profile_sentence
-from mribench.statistics.difference import ENOUGH_SEEDS
-from mribench.statistics.marking import ONE_PROFILE, PLAIN, TESTED, marks_sentence, out_sentence
+from mribench.statistics.marking import ONE_PROFILE, marks_sentence, out_sentence
 
 _MOST_FAILED = 5
 _MOST_MIXED = 6
 _MOST_VERSIONS = 4
 
 
-def caption(run: RunData, frame: pd.DataFrame, question: Question, notes: Sequence[str]) -> tuple[str, ...]:
+def caption(
+    run: RunData, frame: pd.DataFrame, question: Question, footnotes: Sequence[Sentence]
+) -> tuple[Sentence, ...]:
     """Return the sentences below a table.
 
     Args:
         run: the results.
         frame: the cells in the table.
         question: what the table asked.
-        notes: footnotes of rows.
+        footnotes: of rows.
     """
-    sentences = (
-        f"Mean ± SE {whose(frame, run, question)}",
+    return said(
+        Sentence(f"Mean ± SE {whose(frame, run, question)}", "what"),
         _standard_error(frame),
-        marks_sentence(set(frame["mark_style"])),
+        Sentence(marks_sentence(set(frame["mark_style"])), "marks"),
         out_sentence(frame),
         ONE_PROFILE if frame["profile"].nunique() > 1 else "",
         policies_sentence(_once(frame), run),
         failures_sentence(_once(frame)),
-        *state(run, frame, notes),
+        *state(run, frame, footnotes),
     )
-    return tuple(sentence for sentence in sentences if sentence)
 
 
-def state(run: RunData, frame: pd.DataFrame, notes: Sequence[str]) -> tuple[str, ...]:
+def state(run: RunData, frame: pd.DataFrame, footnotes: Sequence[Sentence]) -> tuple[Sentence, ...]:
     """Return the last sentences of ``caption``: label subsets, what is missing, profile, what is claimed."""
-    sentences = (
+    return said(
         subsets_sentence(run.cells, frame),
-        _incomplete(_once(frame)),
+        Sentence(_incomplete(_once(frame)), "missing"),
         failed_jobs(frame, run),
         _superseded(run),
         *_mixed(run),
         profile_sentence(run.manifest.defects_by_profile()),
         claim(frame),
-        *notes,
+        *footnotes,
         _versions(run),
     )
-    return tuple(sentence for sentence in sentences if sentence)
 
 
 def versions_of(run: RunData) -> list[str]:
@@ -119,14 +120,14 @@ def _incomplete(frame: pd.DataFrame) -> str:
     return f"Incomplete: {'; '.join(parts)}." if parts else ""
 
 
-def failed_jobs(frame: pd.DataFrame, run: RunData) -> str:
-    """Return the jobs that failed behind a frame with the column ``blame``, and why; or an empty string."""
+def failed_jobs(frame: pd.DataFrame, run: RunData) -> Sentence:
+    """Return the jobs that failed behind a frame with the column ``blame``, and why."""
     names = list(dict.fromkeys(name for names in frame["blame"] for name in names))
     if not names:
-        return ""
+        return Sentence("")
     texts = [f"{name}: {run.reasons.get(name) or 'no reason given'}" for name in names[:_MOST_FAILED]]
     more = f"; and {len(names) - _MOST_FAILED} more" if len(names) > _MOST_FAILED else ""
-    return f"Failed jobs: {'; '.join(texts)}{more}."
+    return Sentence(f"Failed jobs: {'; '.join(texts)}{more}.", "missing")
 
 
 def _mixed(run: RunData) -> list[str]:
@@ -138,16 +139,3 @@ def _superseded(run: RunData) -> str:
     if not run.superseded:
         return ""
     return f"{run.superseded} older results of the same cells are not shown; the newest are."
-
-
-def claim(frame: pd.DataFrame) -> str:
-    """Return what the number of seeds of a frame, in the column ``n_seeds``, allows to say."""
-    seeds = int(frame["n_seeds"].max())
-    if seeds == 1:
-        return "One seed: valid for these checkpoints only."
-    if 1 < seeds < ENOUGH_SEEDS:
-        return f"{seeds} seeds: too few seeds to tell methods apart."
-    styles = set(frame["mark_style"]) if "mark_style" in frame else {PLAIN}
-    if not seeds or PLAIN not in styles or TESTED in styles:
-        return ""  # nothing is marked, or the marks say it
-    return "Marks follow the means; differences are not tested."

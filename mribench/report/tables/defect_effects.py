@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from mribench.defects import POOLED_ROWS
+from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.entry import EmptyMaskPolicy
-from mribench.results.cells import Question, metric_frame, selected
+from mribench.interfaces.table_source import Question
+from mribench.results.cells import metric_frame, selected
 from mribench.results.load import RunData
 from mribench.results.manifest import MeasuredDefect
 from mribench.results.merged import policy_of
@@ -33,6 +35,13 @@ COLUMNS = (
     "gap_with_defect", "n_significant", "n_tests", "n_test_rows", "jobs_expected", "jobs_done", "blame",
     "status", "verdict",
 )  # fmt: skip
+TIDY: TidyColumns = {
+    "without": "float64", "with_defect": "float64", "low": "float64", "high": "float64",
+    "verdict": "string", "how": "string", "replaced_by": "string", "n_arms": "Int64",
+    "n_subjects_with": "Int64", "gap_first": "string", "gap_second": "string", "gap_without": "float64",
+    "gap_with_defect": "float64", "n_significant": "Int64", "n_tests": "Int64",
+}  # fmt: skip
+"""Columns of its tidy rows beside those of every table; ``mean`` is the difference."""
 """``kind``: how a defect is measured (``jobs``, ``metric``, ``policy``, ``findings``)."""
 
 

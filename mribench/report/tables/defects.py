@@ -8,17 +8,18 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.report.model import NO_INTERVAL, Cell, CellStatus, Column, Row, Table, seeds_of
-from mribench.report.render.formatting import NOTHING
-from mribench.report.tables.captions import claim, failed_jobs
+from mribench.interfaces.table import Cell, CellStatus, Column, Row, Sentence, Table, said
+from mribench.report.sentences import claim
+from mribench.report.tables.captions import failed_jobs
 from mribench.report.tables.defect_effects import defects_frame
 from mribench.results.cells import metric_label, scale_of
 from mribench.results.label_subsets import subsets_sentence
 from mribench.results.load import RunData
 from mribench.results.manifest import MeasuredDefect
 from mribench.results.merged import profile_sentence
+from mribench.results.shown import NO_INTERVAL, seeds_of
 from mribench.statistics.effects import RESAMPLES
-from mribench.wording import one_line
+from mribench.wording import NOTHING, one_line
 
 NAME = "defects"
 _COLUMNS = ("without", "with", "difference [95 %]", "reads as", "n", "changes method gap by")
@@ -64,7 +65,7 @@ def defects_table(run: RunData) -> Table:
         ),
         columns=tuple(Column((name,)) for name in _COLUMNS),
         cells=tuple(tuple(_cells(cell)) for cell in cells),
-        caption=_caption(run, frame),
+        sentences=_caption(run, frame),
     )
 
 
@@ -136,30 +137,31 @@ def _gap(cell: Any) -> str:
     return f"{moved:+.{digits}f} ({pair}: {without:+.{digits}f} → {with_defect:+.{digits}f})"
 
 
-def _caption(run: RunData, frame: pd.DataFrame) -> tuple[str, ...]:
+def _caption(run: RunData, frame: pd.DataFrame) -> tuple[Sentence, ...]:
     measured = run.manifest.measured_defects
     if not measured:
-        return ("Nothing is planned: the benchmark names no measure_defects.",)
+        return (Sentence("Nothing is planned: the benchmark names no measure_defects.", "unplanned"),)
+    cells: list[Any] = list(frame.itertuples(index=False))
     used = set(frame["how"].dropna())
     kinds = set(frame["kind"])
     sentences = [
-        _WHAT,
+        Sentence(_WHAT, "what"),
         f"Intervals: 95 %; {'; '.join(text for how, text in _HOW.items() if how in used)}."
         if used & set(_HOW)
         else "",
-        NO_INTERVAL if any(map(seeds_of, frame.itertuples(index=False))) else "",
+        NO_INTERVAL if any(map(seeds_of, cells)) else "",
         _FINDINGS if "findings" in kinds else "",
         _READING,
         _GAP if frame["gap_first"].notna().any() else "",
         *(f"{defect.name}: {one_line(defect.summary)}." for defect in measured),
         *_not_measured(measured, frame),
         subsets_sentence(run.cells, frame),
-        _incomplete(frame),
+        Sentence(_incomplete(frame), "missing"),
         failed_jobs(frame, run) if len(frame) else "",
         profile_sentence(run.manifest.defects_by_profile()),
         claim(frame) if frame["n_seeds"].gt(0).any() else "",
     ]
-    return tuple(dict.fromkeys(sentence for sentence in sentences if sentence))
+    return tuple(dict.fromkeys(said(*sentences)))
 
 
 def _not_measured(measured: Sequence[MeasuredDefect], frame: pd.DataFrame) -> Iterator[str]:

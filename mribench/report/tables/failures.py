@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.report.model import Cell, Column, Row, Table
+from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
 from mribench.results.cells import row_labels
 from mribench.results.load import RunData
 
@@ -38,7 +38,8 @@ def text_table(
     return Table(
         name, title, tuple(row_names), tuple(Row(header) for header, _ in listed),
         tuple(Column((column,)) for column in columns),
-        tuple(tuple(_cell(value) for value in cells) for _, cells in listed), tuple(caption),
+        tuple(tuple(_cell(value) for value in cells) for _, cells in listed),
+        said(Sentence(caption[0], "what"), *caption[1:]),
     )  # fmt: skip
 
 

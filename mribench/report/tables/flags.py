@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from mribench.interfaces.table import Sentence
 from mribench.results.cells import row_labels
 from mribench.results.load import RunData
 from mribench.results.manifest import Manifest
@@ -30,11 +31,11 @@ class Flags:
 
     Attributes:
         signs: by row label.
-        notes: one sentence per sign in use.
+        footnotes: one sentence per sign in use.
     """
 
     signs: Mapping[str, str]
-    notes: tuple[str, ...]
+    footnotes: tuple[Sentence, ...]
 
     def of(self, row: str) -> str:
         """Return the signs of a row."""
@@ -60,8 +61,12 @@ def _flags(run: RunData) -> Flags:
     for sign, (_, rows) in found.items():
         for row in rows:
             signs[row] = signs.get(row, "") + sign
-    notes = tuple(f"{sign} {what}: {_listed(rows)}." for sign, (what, rows) in found.items() if rows)
-    return Flags(signs, notes)
+    footnotes = tuple(
+        Sentence(f"{sign} {what}: {_listed(rows)}.", "footnote")
+        for sign, (what, rows) in found.items()
+        if rows
+    )
+    return Flags(signs, footnotes)
 
 
 def _trained(run: RunData, kind: str, columns: Sequence[str]) -> pd.DataFrame:

@@ -9,9 +9,10 @@ from typing import Literal
 
 import pandas as pd
 
-from mribench.report.figures.material import Material, Panel, at_panel
-from mribench.report.model import NO_INTERVAL, Cell, Column, Row, Table, interval_of, seeds_of
-from mribench.report.render.html.sentences import seeds_sentence
+from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
+from mribench.report.material import Material, Panel, at_panel
+from mribench.report.sentences import seeds_sentence
+from mribench.results.shown import NO_INTERVAL, interval_of, seeds_of
 from mribench.statistics import estimate
 from mribench.statistics.difference import Difference, difference
 from mribench.statistics.domain_gap import Gap, gap
@@ -76,14 +77,20 @@ def gap_table(material: Material) -> list[Table]:
         for row in rows
     )
     untrained = any(means["seed"].lt(0).any() for place in places for means in place.means.values())
-    caption = [_WHAT, _SIGN, *_pairings(places, gaps), seeds_sentence(each.n_seeds for each in gaps.values())]
-    caption += [NO_INTERVAL if any(each.n_seeds == 2 for each in gaps.values()) else ""]
-    caption += [_UNTRAINED if untrained else "", material.claim()]
+    sentences = said(
+        Sentence(_WHAT, "what"),
+        _SIGN,
+        *_pairings(places, gaps),
+        seeds_sentence(each.n_seeds for each in gaps.values()),
+        NO_INTERVAL if any(each.n_seeds == 2 for each in gaps.values()) else "",
+        _UNTRAINED if untrained else "",
+        material.claim,
+    )
     return [
         Table(
             "domain-gap", "In-domain minus out-of-domain", ("method",), tuple(Row((row,)) for row in rows),
             tuple(column for place in places for column in place.columns), cells,
-            tuple(filter(None, caption)),
+            sentences,
         )
     ]  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.report.model import Cell, Column, Row, Table
+from mribench.interfaces.table import NOTHING_PLANNED, Cell, Column, Row, Table
 from mribench.report.tables.flags import flags
 from mribench.report.tables.invariance_caption import invariance_caption
 from mribench.results.cells import cell_statuses, row_labels
@@ -44,7 +44,7 @@ def invariance_table(run: RunData) -> Table:
         rows=tuple(Row((row,), found.of(row)) for row in rows),
         columns=columns,
         cells=tuple(tuple(_cell(at.get((row, place))) for place in places) for row in rows),
-        caption=invariance_caption(run, frame, found.notes) if len(frame) else ("Nothing is planned.",),
+        sentences=invariance_caption(run, frame, found.footnotes) if len(frame) else (NOTHING_PLANNED,),
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mribench.report.tables.captions import claim, failed_jobs
+from mribench.interfaces.table import Sentence, said
+from mribench.report.sentences import claim
+from mribench.report.tables.captions import failed_jobs
 from mribench.results.load import RunData
 from mribench.results.measures import MEASURES
 from mribench.results.merged import profile_sentence
@@ -19,33 +21,34 @@ _COLLAPSE = (
 )
 
 
-def invariance_caption(run: RunData, frame: pd.DataFrame, notes: tuple[str, ...]) -> tuple[str, ...]:
+def invariance_caption(
+    run: RunData, frame: pd.DataFrame, footnotes: tuple[Sentence, ...]
+) -> tuple[Sentence, ...]:
     """Return the sentences below the table.
 
     Args:
         run: the results.
         frame: its cells, from ``invariance_frame``; at least one.
-        notes: footnotes of rows.
+        footnotes: of rows.
     """
     older = int(run.embeds["superseded"].sum())
-    sentences = [
-        _what(run, frame),
+    return said(
+        Sentence(_what(run, frame), "what"),
         _windows(run),
         f"Measures: {'; '.join(f'{measure.id}: {measure.summary}' for measure in MEASURES.values())}.",
         "Cosines of embeddings that are centred by their mean over all scans of the cohort.",
         _standard_error(frame),
-        "" if run.marking == "none" else _MARKS,
+        Sentence("" if run.marking == "none" else _MARKS, "marks"),
         _COLLAPSE,
         *_not_measured(run),
-        _incomplete(run, frame),
+        Sentence(_incomplete(run, frame), "missing"),
         failed_jobs(frame, run),
         f"{older} older results of the same cells are not shown; the newest are." if older else "",
         _other_subjects(frame),
         profile_sentence(run.manifest.defects_by_profile()),
         claim(frame),
-        *notes,
-    ]
-    return tuple(sentence for sentence in sentences if sentence)
+        *footnotes,
+    )
 
 
 def _what(run: RunData, frame: pd.DataFrame) -> str:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mribench.report.figures.material import Material, Panel, at_panel
-from mribench.report.model import NO_INTERVAL, Cell, Column, Row, Table, interval_of, seeds_of
-from mribench.report.render.html.sentences import seeds_sentence
+from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
+from mribench.report.material import Material, Panel, at_panel
+from mribench.report.sentences import seeds_sentence
+from mribench.results.shown import NO_INTERVAL, interval_of, seeds_of
 from mribench.statistics.intervals import Interval
 from mribench.statistics.transfer import Transfer, transfer
 
@@ -47,20 +48,20 @@ def ratio_table(material: Material) -> list[Table]:
     ]
     cells = tuple(tuple(cell for each in shown for cell in _line(each, row)) for row in rows)
     seeds = seeds_sentence(found.own.n_seeds for each in shown for found in each.found.values())
-    caption = [
-        _WHAT,
+    sentences = said(
+        Sentence(_WHAT, "what"),
         _RATIO,
         _sequences(shown),
         seeds,
         _two(shown),
         _no_ratio(shown),
-        _gaps(shown),
-        material.claim(),
-    ]
+        Sentence(_gaps(shown), "missing"),
+        material.claim,
+    )
     return [
         Table(
             "sequence-transfer", "Own and other sequences", ("method",), tuple(Row((row,)) for row in rows),
-            tuple(columns), cells, tuple(filter(None, caption)),
+            tuple(columns), cells, sentences,
         )
     ]  # fmt: skip
 

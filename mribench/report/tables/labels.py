@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.report.figures.material import Material, Panel
-from mribench.report.model import Cell, Column, Row, Table, interval_of, seeds_of
+from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
+from mribench.report.material import Material, Panel
 from mribench.results.cells import LEADERBOARD, cell_statuses, selected, values_of
+from mribench.results.shown import interval_of, seeds_of
 from mribench.statistics.marking import ONE_PROFILE, compared, marks_sentence, out_sentence
 from mribench.statistics.scores import estimates_of
 
@@ -54,7 +55,13 @@ def _table(material: Material, panels: list[Panel], scores: pd.DataFrame, labels
     task = panels[0].task
     signs = marks_sentence(set(frame["mark_style"]))
     several = signs and frame["profile"].nunique() > 1
-    sentences = (_WHAT, signs, out_sentence(frame), ONE_PROFILE if several else "", material.claim())
+    sentences = (
+        Sentence(_WHAT, "what"),
+        Sentence(signs, "marks"),
+        out_sentence(frame),
+        ONE_PROFILE if several else "",
+        material.claim,
+    )
     return Table(
         name=f"labels-{task}",
         title=f"{panels[0].title}: label by label",
@@ -65,7 +72,7 @@ def _table(material: Material, panels: list[Panel], scores: pd.DataFrame, labels
             tuple(_cell(at.get((row, panel.metric, label)), panel) for panel, label in columns)
             for row in rows
         ),
-        caption=tuple(filter(None, sentences)),
+        sentences=said(*sentences),
     )
 
 

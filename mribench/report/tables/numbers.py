@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.report.figures.material import Material, Panel
-from mribench.report.model import NO_INTERVAL, Cell, Column, Row, Table, interval_of, seeds_of
-from mribench.report.render.html.sentences import percent, seeds_sentence
+from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
+from mribench.report.material import Material, Panel
+from mribench.report.sentences import percent, seeds_sentence
 from mribench.results.cells import ranges
+from mribench.results.shown import NO_INTERVAL, interval_of, seeds_of
 from mribench.statistics.checkpoints import compare_checkpoints
 from mribench.statistics.difference import differences
 from mribench.statistics.efficiency import label_efficiencies
@@ -78,8 +79,12 @@ def pair_table(material: Material) -> list[Table]:
                 )
                 for first, second in pairs
             ),
-            caption=tuple(
-                filter(None, (_PAIRS, _two_seeds(found), _READING, _about(tests, found), material.claim()))
+            sentences=said(
+                Sentence(_PAIRS, "what"),
+                _two_seeds(found),
+                _READING,
+                Sentence(_about(tests, found), "limit"),
+                material.claim,
             ),
         )
     ]
@@ -106,17 +111,14 @@ def area_table(material: Material) -> list[Table]:
                 tuple(_area(at.get((row, panel.task, panel.metric)), panel) for panel in panels)
                 for row in rows
             ),
-            caption=tuple(
-                filter(
-                    None,
-                    (
-                        _AREAS,
-                        _two_seeds(found),
-                        _fractions(found),
-                        seeds_sentence(found["n_seeds"]),
-                        material.claim(),
-                    ),
-                )
+            sentences=said(
+                *(
+                    Sentence(_AREAS, "what"),
+                    _two_seeds(found),
+                    _fractions(found),
+                    seeds_sentence(found["n_seeds"]),
+                    material.claim,
+                ),
             ),
         )
     ]

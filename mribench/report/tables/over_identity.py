@@ -9,18 +9,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mribench.report.model import NO_INTERVAL, Cell, Column, Row, Table, seeds_of
+from mribench.interfaces.document import TidyColumns
+from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
 from mribench.report.tables.captions import state, whose
 from mribench.report.tables.flags import flags
 from mribench.results.cells import LEADERBOARD, by_policy, cell_frame, metric_label, scale_of, selected
 from mribench.results.load import RunData
+from mribench.results.shown import NO_INTERVAL, seeds_of
 from mribench.statistics import subject_means
 from mribench.statistics.difference import difference_of
 from mribench.statistics.scores import counted
 from mribench.statistics.tables import complete, single_table
 
 NAME = "over-identity"
-COLUMNS = ("low", "high", "p", "d_z", "p_above", "scope", "seed_low", "seed_high")
+TIDY: TidyColumns = {
+    "low": "float64", "high": "float64", "p": "float64", "d_z": "float64", "p_above": "float64",
+    "scope": "string", "seed_low": "float64", "seed_high": "float64",
+}  # fmt: skip
+COLUMNS = tuple(TIDY)
 """What its rows have beside those of other tables; ``mean`` and ``se`` are those of the difference."""
 _IDENTITY = "identity"
 _CELL = ["task", "fraction", "metric"]
@@ -97,15 +103,16 @@ def over_identity_table(run: RunData) -> Table:
         rows=tuple(Row((row,), found.of(row)) for row in rows),
         columns=tuple(Column(place) for place in places),
         cells=tuple(tuple(_cell(at.get((row, place))) for place in places) for row in rows),
-        caption=_caption(run, frame, found.notes),
+        sentences=_caption(run, frame, found.footnotes),
     )
 
 
-def _caption(run: RunData, frame: pd.DataFrame, notes: Sequence[str]) -> tuple[str, ...]:
+def _caption(run: RunData, frame: pd.DataFrame, footnotes: Sequence[Sentence]) -> tuple[Sentence, ...]:
     if frame.empty:
-        return ("Nothing is planned: no task has the reference arm identity.",)
-    two = (NO_INTERVAL,) if frame["n_seeds"].eq(2).any() else ()
-    return (_WHAT.format(whose=whose(frame, run, LEADERBOARD)), *two, *state(run, frame, notes))
+        return (Sentence("Nothing is planned: no task has the reference arm identity.", "unplanned"),)
+    what = Sentence(_WHAT.format(whose=whose(frame, run, LEADERBOARD)), "what")
+    two_seeds = NO_INTERVAL if frame["n_seeds"].eq(2).any() else ""
+    return said(what, two_seeds, *state(run, frame, footnotes))
 
 
 def _place(cell: Any) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.report.figures.material import Material, Panel
-from mribench.report.model import NO_INTERVAL, Cell, Column, Row, Table, interval_of, seeds_of
+from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
+from mribench.report.material import Material, Panel
+from mribench.results.shown import NO_INTERVAL, interval_of, seeds_of
 from mribench.statistics.marking import TESTED
 
 _WHAT = (
@@ -44,7 +45,7 @@ def overview(material: Material) -> list[Table]:
             ),
             tuple(Column((name,)) for name in columns),
             tuple(_line(panel, cells)[: len(columns)] for panel, _, cells in found),
-            tuple(filter(None, (_WHAT, _TESTED if tested else "", *_seeds(found), material.claim()))),
+            said(Sentence(_WHAT, "what"), _TESTED if tested else "", *_seeds(found), material.claim),
         )
     ]  # fmt: skip
 

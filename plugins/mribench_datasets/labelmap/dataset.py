@@ -248,7 +248,7 @@ class LabelMaps(SimulatedCohort):
         if lacking:
             raise DataError(
                 f"{one_line(path)} lacks {lacking}: a head with both hemispheres is needed for lesions",
-                "leave it out by 'only', or make no lesions of it ('lesions: false', --no-lesions)",
+                "leave it out by 'only', or make no lesions of it ('lesions: false')",
             )
 
     def _check_sites(self) -> None:

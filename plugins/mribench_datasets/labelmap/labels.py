@@ -137,8 +137,8 @@ def read_labelmap(path: Path, unknown: Literal["refuse", "background"] = "refuse
         listed = ", ".join(map(str, strange[:12])) + (" …" if len(strange) > 12 else "")
         raise DataError(
             f"{name} has label numbers that mribench knows no tissue for: {listed}",
-            "renumber them, or take them for air with 'unknown: background' (`mribench data make`: --unknown "
-            "background)",
+            "renumber them, or take them for air with 'unknown: background' (`mribench data make`: --set "
+            "unknown=background)",
         )
     if not any(number in TISSUE_OF and TISSUE_OF[number] in ("gm", "wm") for number in found):
         raise DataError(

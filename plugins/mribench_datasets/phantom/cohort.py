@@ -135,7 +135,7 @@ class SimulatedCohort(Dataset):
         """Return one sentence while the cohort is not made, else an empty string."""
         if self._is_made():
             return ""
-        return f"{self.what()} not made yet; `mribench run` makes it, or `mribench data make`"
+        return f"{self.what()} not made yet; `mribench run` makes it, or `mribench data prepare`"
 
     def make(self, progress: Progress | None = None) -> None:
         """Make the cohort in the cache, unless it is there; a killed run leaves nothing behind that counts.

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from html_results import write_results
+from report_tables import page
 
 from mribench.report import load_run
-from mribench.report.render.html import page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 DRIVER = "chromedriver"

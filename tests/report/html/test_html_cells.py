@@ -10,22 +10,22 @@ from typing import Any
 
 import pytest
 from html_results import SUBJECTS, noise
+from report_tables import leaderboard, page
 from scipy import stats
 from support_html import Page
 from synthetic_results import DICE, HD95, Benchmark, task
 
-from mribench.report import load_run
-from mribench.report.figures import Material, drawings
-from mribench.report.model import Cell, Column, Row, Table, interval_of
+from mribench.interfaces.table import Cell, Column, Row, Sentence, Table
+from mribench.report import Material, load_run
+from mribench.report.figures import drawings
 from mribench.report.render.formatting import cell_text
-from mribench.report.render.html import page
 from mribench.report.render.html.tables import Datum, show
 from mribench.report.tables import numbers
 from mribench.report.tables.labels import label_tables
-from mribench.report.tables.layouts import leaderboard
 from mribench.report.tables.numbers import pair_table
 from mribench.report.tables.overview import overview
 from mribench.results.cells import LEADERBOARD, cell_frame
+from mribench.results.shown import interval_of
 from mribench.statistics.intervals import crossed_interval
 from mribench.statistics.marking import marks_sentence
 from mribench.statistics.tables import complete, seed_subject_table
@@ -59,7 +59,9 @@ def two_profiles(root: Path, methods: tuple[str, ...] = ("base", "seqinv"), seed
 
 def datum(cell: Cell | None) -> Datum:
     """A cell as the page has it."""
-    shown = show(Table("t", "T", ("row",), (Row(("a",)),), (Column(("b",)),), ((cell,),), ("Said.",)))
+    shown = show(
+        Table("t", "T", ("row",), (Row(("a",)),), (Column(("b",)),), ((cell,),), (Sentence("Said."),))
+    )
     return shown.lines[0].data[0]
 
 
@@ -141,7 +143,17 @@ def test_an_interval_is_shown_with_the_digits_of_its_mean(cell, expected):
 def test_what_brackets_are_is_said_where_they_are():
     def notes(cell: Cell) -> tuple[str, ...]:
         columns, rows = (Column(("b",)),), (Row(("a",)),)
-        return show(Table("t", "T", ("row",), rows, columns, ((cell,),), ("First.", "Incomplete: x."))).said
+        return show(
+            Table(
+                "t",
+                "T",
+                ("row",),
+                rows,
+                columns,
+                ((cell,),),
+                (Sentence("First.", "what"), Sentence("Incomplete: x.", "missing")),
+            )
+        ).said
 
     sentence = "In brackets below a mean: its 95 % interval."
     assert notes(Cell(1.0, 0.1, 8, 8, status="ok", interval=(0.5, 1.5))) == (
@@ -151,7 +163,6 @@ def test_what_brackets_are_is_said_where_they_are():
 
 
 def test_an_interval_needs_both_ends():
-    assert interval_of(object()) is None
     assert interval_of(Cell(low=0.1)) is None
     assert interval_of(Cell(low=0.1, high=0.3)) == (0.1, 0.3)
 

@@ -10,18 +10,20 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from html_results import HOSTILE, SUBJECTS, TASKS, example, score, views
+from report_tables import saved_figures
 from scipy import stats
 from support_html import Page
 from synthetic_results import Benchmark
 
 from mribench.errors import StoreError
-from mribench.report import load_run
-from mribench.report.figures import GROUPS, Drawing, Material, drawings, save_figures
+from mribench.report import Material, load_run
+from mribench.report.figures import GROUPS, Drawing, drawings
 from mribench.report.figures.critical import critical_differences, why_no_diagram
 from mribench.report.figures.embeddings import project
 from mribench.report.figures.files import read_example, read_parquet, read_views
-from mribench.report.figures.style import COLOURS, INK, focus, looks, panels, plain_style, row_id, short, tag
+from mribench.report.figures.style import INK, focus, panels, plain_style, short, tag
 from mribench.report.figures.svg import inline_svg
+from mribench.report.looks import COLOURS, looks, row_id
 from mribench.results.cells import LEADERBOARD, cell_frame
 from mribench.statistics.difference import difference
 
@@ -464,7 +466,7 @@ def test_drawing_leaves_matplotlib_as_it_was():
 
 def test_figures_are_saved_for_papers(tmp_path):
     material = write(tmp_path / "run")
-    written = save_figures(material.run, tmp_path / "run", tmp_path / "a" / "figures")
+    written = saved_figures(material.run, tmp_path / "run", tmp_path / "a" / "figures")
     names = {path.name for path in written}
     figures = ("forest", "ranks", "domain-gap", "subjects")
     assert names == {f"{n}.{e}" for n in figures for e in ("svg", "pdf")} | {"captions.md"}
@@ -474,7 +476,7 @@ def test_figures_are_saved_for_papers(tmp_path):
     assert [line.split(":")[0] for line in captions.splitlines() if line.startswith("## ")] == [
         f"## {name}" for name in figures
     ]
-    assert captions.count(material.claim()) == len(figures)
+    assert captions.count(material.claim.text) == len(figures)
     saved = ElementTree.parse(tmp_path / "a" / "figures" / "forest.svg")  # noqa: S314 - our own
     texts = saved.iter(f"{SVG}text")
     assert list(texts) == [], "letters are drawn: no font is needed"
@@ -490,7 +492,7 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     material = write(tmp_path / "run")
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot write the figures") as caught:
-        save_figures(material.run, None, tmp_path / "file")
+        saved_figures(material.run, None, tmp_path / "file")
     assert "--figures" in caught.value.hint
 
 

@@ -12,13 +12,12 @@ import pytest
 from html_results import HOSTILE, SUBJECTS, TASKS, score
 from synthetic_results import DICE, PSNR, Benchmark, task
 
-from mribench.report import load_run
-from mribench.report.figures import Material
-from mribench.report.model import Cell, Table
+from mribench.interfaces.table import Cell, Table
+from mribench.report import Material, load_run
 from mribench.report.render.formatting import cell_text
-from mribench.report.render.html.sentences import percent, seeds_sentence
 from mribench.report.render.latex import to_latex
 from mribench.report.render.markdown import to_markdown
+from mribench.report.sentences import percent, seeds_sentence
 from mribench.report.tables.gaps import gap_table, why_no_gap
 from mribench.report.tables.invariance_ratio import ratio_table, why_no_ratio
 from mribench.report.tables.numbers import area_table, why_no_area

@@ -11,23 +11,21 @@ from pathlib import Path
 
 import pytest
 from html_results import BROKEN, HOSTILE, LOST, REASON, SUBJECTS, TASKS, score, write_results
+from report_tables import build, page, table_names
 from support_html import WITH_ADDRESS, Page
 from synthetic_results import Benchmark
 
-from mribench.report import RunData, load_run
-from mribench.report.figures import Material
-from mribench.report.figures.style import row_id
-from mribench.report.model import Cell, Column, Row, Table
+from mribench.interfaces.table import Cell, Column, Row, Table, said
+from mribench.report import Material, RunData, load_run
+from mribench.report.looks import row_id
 from mribench.report.render.formatting import cell_text
-from mribench.report.render.html import page
 from mribench.report.render.html.tables import show
-from mribench.report.tables.layouts import build, table_names
 from mribench.statistics.difference import difference
 from mribench.statistics.efficiency import label_efficiency
 
 MOST_BYTES = 5_000_000
 SVG_NAMESPACE = "http://www.w3.org/2000/svg"
-ASSETS = Path(page.__code__.co_filename).parent
+ASSETS = Path(show.__code__.co_filename).parent
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +154,7 @@ def test_tables_asked_for_by_name(small):
 
 def test_a_table_of_ones_own_is_shown_too(small):
     cells = ((Cell(0.5, 0.1, 3, 3, status="ok"),),)
-    mine = Table("mine", "<b>Mine</b>", ("row",), (Row(("a",)),), (Column(("b",)),), cells, ("Said.",))
+    mine = Table("mine", "<b>Mine</b>", ("row",), (Row(("a",)),), (Column(("b",)),), cells, said("Said."))
     found = Page(page(small, [mine]))
     (card,) = found.all("div", id="table-mine")
     assert "<b>Mine</b>" in card.text

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 from html_results import SUBJECTS
+from report_tables import page, saved_figures
 from support_html import Page
 
 from mribench.report import RunData, load_run
-from mribench.report.figures import save_figures
-from mribench.report.render.html import page
 from mribench.report.render.html.people import data_sentence, warning
 from mribench.results.manifest import PlannedCohort, read_manifest
 
@@ -65,7 +64,7 @@ def test_means_are_the_same_without_names(html: str, closed: RunData) -> None:
 
 
 def test_saved_figures_show_no_scans(results: Path, closed: RunData, tmp_path: Path) -> None:
-    written = {path.stem for path in save_figures(closed, results, tmp_path, ("svg",))}
+    written = {path.stem for path in saved_figures(closed, results, tmp_path, ("svg",))}
     assert "subjects" in written
     assert [name for name in written if name.startswith(("examples", "views"))] == []
 

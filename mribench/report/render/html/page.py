@@ -6,30 +6,28 @@ import base64
 import functools
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mribench.interfaces.document import TableSpec
+from mribench.interfaces.table import Table
+from mribench.report.catalogue import specs_of
 from mribench.report.figures import GROUPS, SHOW_SCANS, Drawing, Material, drawings, shows_scans
 from mribench.report.figures.critical import critical_differences, why_no_diagram
-from mribench.report.figures.style import COLOURS, GREYS, row_id
 from mribench.report.figures.svg import inline_svg
-from mribench.report.model import Table
+from mribench.report.looks import COLOURS, GREYS, row_id
 from mribench.report.render.html.people import data_sentence, without_names
 from mribench.report.render.html.provenance import provenance
 from mribench.report.render.html.tables import Shown, show
-from mribench.report.tables.failures import counts, failure_tables
-from mribench.report.tables.gaps import gap_table, why_no_gap
-from mribench.report.tables.invariance_ratio import ratio_table, why_no_ratio
-from mribench.report.tables.labels import label_tables
-from mribench.report.tables.layouts import build, table_names
-from mribench.report.tables.numbers import area_table, pair_table, why_no_area
-from mribench.report.tables.overview import overview
+from mribench.report.tables.failures import counts
+from mribench.report.tables.gaps import why_no_gap
+from mribench.report.tables.invariance_ratio import why_no_ratio
+from mribench.report.tables.numbers import why_no_area
 from mribench.results.load import RunData
 
-NOTHING_PLANNED = "Nothing is planned"
 VIEWS = "views.png"
 _MOST_BYTES = 1_500_000
 _PNG = b"\x89PNG\r\n"
@@ -110,25 +108,22 @@ _MISSING = {
 _LEFT_OUT = "the benchmark file leaves them out (report: examples: false)"
 
 
-def page(
-    run: RunData, tables: Sequence[str | Table] = (), directory: Path | None = None, views: Path | None = None
-) -> str:
+def page(material: Material, tables: Sequence[TableSpec[Material]] = (), views: Path | None = None) -> str:
     """Return the report of a run as one HTML file.
 
     Args:
-        run: from ``load_run``.
-        tables: names of tables, or tables already built; all that the results can make when empty.
-        directory: the results directory the run was read from: embeddings, example slices, training curves
-            and versions are in it; without it they are left out.
+        material: the results. Embeddings, example slices, training curves and versions are in its
+            directory; without one they are left out.
+        tables: those of the benchmark's own; all that the results can make when empty.
         views: a contact sheet of ``mribench views`` (PNG); ``report/views.png`` of the directory by default.
     """
-    shows_people = shows_scans(run)
+    shows_people = shows_scans(material.run)
     if not shows_people:
-        run = without_names(run)
-    material = Material(run, directory)
-    claim = material.claim()
-    by_part = _tables(run, material, tables)
-    sections = list(_sections(material, by_part, claim, views))
+        material = replace(material, run=without_names(material.run))
+    run, directory = material.run, material.directory
+    claim = material.claim
+    by_part = _tables(material, tables)
+    sections = list(_sections(material, by_part, views))
     there = {section.id for section in sections}
     reasons = _MISSING if shows_people else {**_MISSING, **dict.fromkeys(SHOW_SCANS, _LEFT_OUT)}
     template = _environment().get_template("page.html.j2")
@@ -137,7 +132,7 @@ def page(
         title=run.manifest.benchmark,
         sections=sections,
         facts=_facts(run),
-        claim=claim,
+        claim=claim.text,
         missing=[(_PARTS[name][0], why) for name, why in reasons.items() if name not in there],
         methods=_methods(material),
         provenance=provenance(run, directory),
@@ -147,35 +142,25 @@ def page(
     )
 
 
-def _tables(run: RunData, material: Material, asked: Sequence[str | Table]) -> dict[str, list[Table]]:
-    """Return the tables of each part of the page."""
-    found: dict[str, list[Table]] = {
-        "differences": pair_table(material),
-        "efficiency": area_table(material),
-        "domains": gap_table(material),
-        "transfer": ratio_table(material),
-        "labels": label_tables(material),
-        "failures": failure_tables(run),
-    }
-    homes = {"transfer": "transfer", "invariance": "embeddings", "budget": "training", "defects": "defects"}
-    found["results"] = overview(material)
-    for wish in asked or table_names(run):
-        for table in [wish] if isinstance(wish, Table) else build(run, wish):
-            planned = table.rows and not "".join(table.caption).startswith(NOTHING_PLANNED)
-            if planned or asked:
-                home = homes.get(table.name.partition("-")[0], "results")
-                found.setdefault(home, []).append(table)
+def _tables(material: Material, asked: Sequence[TableSpec[Material]]) -> dict[str, list[Table]]:
+    """Return the tables of each part of the page: those that every page has, then those asked for."""
+    known = list(specs_of(material).values())
+    names = {spec.name for spec in asked}
+    always = [spec for spec in known if spec.on_page and spec.name not in names]
+    others = asked or [spec for spec in known if not spec.on_page]
+    found: dict[str, list[Table]] = {}
+    for spec in (*always, *others):
+        made = spec.build(material)
+        found.setdefault(spec.section, []).extend(table for table in made if table.planned or asked)
     return found
 
 
-def _sections(
-    material: Material, tables: dict[str, list[Table]], claim: str, views: Path | None
-) -> Iterator[Section]:
+def _sections(material: Material, tables: dict[str, list[Table]], views: Path | None) -> Iterator[Section]:
     for name, (title, intro) in _PARTS.items():
         pictures = [_picture(drawing) for drawing in drawings(material, name)] if name in GROUPS else []
         if name == "views" and shows_scans(material.run):
             pictures += _sheet(material.directory, views)
-        shown = tuple(show(table, claim, material.rows) for table in tables.get(name, []))
+        shown = tuple(show(table, material.rows) for table in tables.get(name, []))
         if pictures or shown:
             notes = tuple(note for why in _WHY.get(name, ()) if (note := why(material)))
             yield Section(name, title, intro, tuple(pictures), shown, notes)

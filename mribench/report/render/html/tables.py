@@ -7,16 +7,14 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mribench.report.figures.style import row_id
-from mribench.report.model import Cell, Row, Table
+from mribench.interfaces.table import Cell, Row, Table
+from mribench.report.looks import row_id
 from mribench.report.render.formatting import cell_text, digits_for, row_header
 from mribench.report.render.headers import groups, levels
 from mribench.wording import printable
 
-_ALWAYS_SHOWN = re.compile(
-    r"^(Incomplete|Failed jobs|Marks are those|With two seeds|[†‖‡§¶])|too few seeds|these checkpoints only"
-)
-"""Sentences about what is not there, what is odd and what may not be claimed."""
+_FOLDED = ("marks", "note")
+"""Kinds of sentences that are folded away; the others say what is shown, odd, not there or not claimed."""
 _MOST_CHIPS = 12
 _OF_METHODS = ("method", "A", "B")
 _SHORT = 28
@@ -38,7 +36,7 @@ class Head:
         chip: number of the outermost header that it stands below, None for row headers.
         of_words: whether it is over words, as headers of rows are.
         start: number of the first column that it is over.
-        row: id of the method that its column is about (``figures.style.row_id``); empty for none.
+        row: id of the method that its column is about (``looks.row_id``); empty for none.
     """
 
     text: str
@@ -77,7 +75,7 @@ class Datum:
 
 @dataclass(frozen=True)
 class Line:
-    """A row; ``rows`` are the ids of the methods that it is about (``figures.style.row_id``)."""
+    """A row; ``rows`` are the ids of the methods that it is about (``looks.row_id``)."""
 
     headers: tuple[str, ...]
     data: tuple[Datum, ...]
@@ -110,12 +108,11 @@ class Shown:
     notes: tuple[str, ...]
 
 
-def show(table: Table, claim: str = "", methods: Collection[str] = ()) -> Shown:
+def show(table: Table, methods: Collection[str] = ()) -> Shown:
     """Return a table for the template.
 
     Args:
         table: of the neutral model.
-        claim: the sentence about what may be said, which is never folded away.
         methods: labels of the report's rows, which a reader may hide everywhere.
     """
     depth = max((len(column.header) for column in table.columns), default=0)
@@ -133,8 +130,7 @@ def show(table: Table, claim: str = "", methods: Collection[str] = ()) -> Shown:
         )
         for number, (row, cells) in enumerate(zip(table.rows, table.cells, strict=True))
     )
-    first = table.caption[:1]
-    said = tuple(s for s in table.caption if s in first or s == claim or _ALWAYS_SHOWN.search(s))
+    said = tuple(sentence.text for sentence in table.sentences if sentence.kind not in _FOLDED)
     below = (_INTERVALS,) if any(datum.interval for line in lines for datum in line.data) else ()
     return Shown(
         identifier(table.name),
@@ -144,7 +140,7 @@ def show(table: Table, claim: str = "", methods: Collection[str] = ()) -> Shown:
         lines,
         chips,
         said[:1] + below + said[1:],
-        tuple(sentence for sentence in table.caption if sentence not in said),
+        tuple(sentence.text for sentence in table.sentences if sentence.kind in _FOLDED),
     )
 
 

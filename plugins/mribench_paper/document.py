@@ -3,52 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import pandas as pd
 
-from mribench.errors import MRIBenchError, did_you_mean
-from mribench.report.model import Cell, Column, Row, Table
-from mribench.report.render.data import SCHEMA, typed
-from mribench.report.render.document import Document
-from mribench.report.tables.claim_kinds import Verdict, gains, place
-from mribench.report.tables.published import Published, wrong_marks
-from mribench.wording import printable
+from mribench.interfaces.document import Document, TableSpec, TidyColumns
+from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said, text_cell
+from mribench_paper.claims import Verdict, gains, place
+from mribench_paper.published import Published, wrong_marks
 
+SCHEMA = 1
+"""Version of the JSON."""
 GAINS, CLAIMS = "gains", "claims"
 _TIDY = {"site": "test_site", "sequence": "test_sequence"}
-_MEANS = (
-    "table", "row", "method", "task", "fraction", "train_sequence", "test_sequence", "test_site", "metric",
-    "unit", "higher_is_better", "mean", "se", "mark", "printed_mark",
-)  # fmt: skip
-_GAINS = (
-    "against", "wins", "ties", "losses", "gain_largest", "largest_at", "gain_in_domain",
-    "gain_out_of_domain",
-)  # fmt: skip
-_CLAIMS = ("section", "claim", "verdict", "numbers")
+_MEANS: TidyColumns = {
+    "table": "string", "row": "string", "method": "string", "task": "string", "fraction": "float64",
+    "train_sequence": "string", "test_sequence": "string", "test_site": "string", "metric": "string",
+    "unit": "string", "higher_is_better": "boolean", "mean": "float64", "se": "float64", "mark": "string",
+    "printed_mark": "string",
+}  # fmt: skip
+_GAINS: TidyColumns = {
+    "against": "string", "wins": "Int64", "ties": "Int64", "losses": "Int64", "gain_largest": "float64",
+    "largest_at": "string", "gain_in_domain": "float64", "gain_out_of_domain": "float64",
+}  # fmt: skip
+_CLAIMS: TidyColumns = dict.fromkeys(("section", "claim", "verdict", "numbers"), "string")
 
 
-def published_document(published: Published, tables: Sequence[str]) -> Document:
-    """Return tables of published results and their cells.
-
-    Args:
-        published: from ``load_published``.
-        tables: names; all when empty.
-
-    Raises:
-        MRIBenchError: for an unknown table.
-    """
-    known = table_names(published)
-    names = tuple(dict.fromkeys(tables or known))
-    for name in names:
-        if name not in known:
-            raise MRIBenchError(f"there is no table '{printable(name)}'", did_you_mean(name, known))
+def published_document(published: Published) -> Document[Published]:
+    """Return the tables of published results and their cells."""
     return Document(
         title=f"{published.name}: published results",
-        names=names,
-        build=lambda name: [_build(published, name)],
-        cells=lambda: tidy(published, names),
+        source=published,
+        specs=tuple(map(_spec, table_names(published))),
+        columns=_MEANS,
         about={
             "schema": SCHEMA,
             "published": published.name,
@@ -65,23 +53,22 @@ def table_names(published: Published) -> list[str]:
     return [*names, *([CLAIMS] if published.about.claims else [])]
 
 
-def tidy(published: Published, tables: Sequence[str]) -> pd.DataFrame:
-    """Return one row per value, gain and claim of the named tables; with the columns that those need."""
+def _spec(name: str) -> TableSpec[Published]:
+    columns: TidyColumns = {GAINS: _GAINS, CLAIMS: _CLAIMS}.get(name, {})
+    return TableSpec(
+        name, "results", lambda source: [_build(source, name)], lambda source: _tidy(source, name), columns
+    )
+
+
+def _tidy(published: Published, name: str) -> pd.DataFrame:
+    """Return one row per value, gain or claim of a table."""
+    if name == GAINS:
+        return pd.DataFrame(gain_rows(published))
+    if name == CLAIMS:
+        return pd.DataFrame(claim_rows(published))
     cells = published.cells.rename(columns=_TIDY)
     cells = cells.assign(row=cells["method"], train_sequence=cells["test_sequence"])
-    parts = []
-    columns = [*_MEANS]
-    for name in tables:
-        if name == GAINS:
-            parts.append(pd.DataFrame(gain_rows(published)).assign(table=name))
-            columns += _GAINS
-        elif name == CLAIMS:
-            parts.append(pd.DataFrame(claim_rows(published)).assign(table=name))
-            columns += _CLAIMS
-        else:
-            mine = cells[cells["table"] == name.removeprefix("table-")]
-            parts.append(mine.assign(table=name))
-    return typed(pd.concat([part.reindex(columns=columns) for part in parts], ignore_index=True))
+    return cells[cells["table"] == name.removeprefix("table-")]
 
 
 def gain_rows(published: Published) -> Iterator[dict[str, Any]]:
@@ -147,8 +134,8 @@ def _values(published: Published, number: str) -> Table:
         row_names=("site", "sequence"),
         rows=tuple(Row(row) for row in rows),
         columns=tuple(Column(column) for column in columns),
-        cells=tuple(tuple(_cell(at.get((row, column))) for column in columns) for row in rows),
-        caption=_caption(published, number),
+        cells=tuple(_cells(at, row, columns) for row in rows),
+        sentences=_caption(published, number),
     )
 
 
@@ -160,13 +147,17 @@ def _column(cell: Any) -> tuple[str, ...]:
     return (metric_title(cell), f"{100 * cell.fraction:g} %", cell.method)
 
 
+def _cells(at: Mapping[Any, Any], row: Any, columns: Sequence[Any]) -> tuple[Cell | None, ...]:
+    return tuple(_cell(at.get((row, column))) for column in columns)
+
+
 def _cell(cell: Any) -> Cell | None:
     if cell is None:
         return None
     return Cell(cell.mean, cell.se, status="ok", mark=cell.mark, digits=cell.decimals)
 
 
-def _caption(published: Published, number: str) -> tuple[str, ...]:
+def _caption(published: Published, number: str) -> tuple[Sentence, ...]:
     table = published.about.tables.get(number)
     wrong = wrong_marks(published)
     differing = [
@@ -174,15 +165,18 @@ def _caption(published: Published, number: str) -> tuple[str, ...]:
         f" {_named(cell['mark'])}"
         for _, cell in wrong[wrong["table"] == number].iterrows()
     ]
-    sentences = [
-        "Mean ± SE as published.",
-        "Bold: best; underlined: second; by the published means, which are rounded: equal ones share a mark.",
+    return said(
+        Sentence("Mean ± SE as published.", "what"),
+        Sentence(
+            "Bold: best; underlined: second; by the published means, which are rounded: equal ones share a"
+            " mark.",
+            "marks",
+        ),
         f"Trained on: {table.home}." if table and table.home else "",
         f"Marks that were printed otherwise: {'; '.join(differing)}." if differing else "",
         *published.about.notes,
         f"Source: {published.about.source}" if published.about.source else "",
-    ]
-    return tuple(sentence for sentence in sentences if sentence)
+    )
 
 
 def _named(mark: str) -> str:
@@ -210,14 +204,14 @@ def _gains(published: Published) -> Table:
         columns=tuple(Column((name,)) for name in columns),
         cells=tuple(
             (
-                _said(f"{row['wins']} / {row['ties']} / {row['losses']}"),
-                _said(f"{row['gain_largest']:+.1f} ({row['largest_at']})"),
+                text_cell(f"{row['wins']} / {row['ties']} / {row['losses']}"),
+                text_cell(f"{row['gain_largest']:+.1f} ({row['largest_at']})"),
                 _signed(row["gain_in_domain"]),
                 _signed(row["gain_out_of_domain"]),
             )
             for row in rows
         ),
-        caption=(
+        sentences=said(
             "Gain: difference of two published means, above 0 where the method is better.",
             "In domain: on the site trained on; wins, ties and losses over all sites and sequences.",
             "Differences of rounded numbers, not tested.",
@@ -231,15 +225,16 @@ def _claims(published: Published) -> Table:
     counts: dict[Verdict, int] = dict.fromkeys(get_args(Verdict), 0)
     for row in rows:
         counts[row["verdict"]] += 1
+    counted = "; ".join(f"{name}: {count}" for name, count in counts.items())
     return Table(
         name=CLAIMS,
         title=f"{published.name}: what the text says, against its own numbers",
         row_names=("claim", "section"),
         rows=tuple(Row((row["row"], row["section"])) for row in rows),
         columns=(Column(("verdict",)), Column(("numbers",))),
-        cells=tuple((_said(row["verdict"]), _said(row["numbers"])) for row in rows),
-        caption=(
-            f"{'; '.join(f'{name}: {count}' for name, count in counts.items())}.",
+        cells=tuple((text_cell(row["verdict"]), text_cell(row["numbers"])) for row in rows),
+        sentences=said(
+            f"{counted}.",
             "A verdict is about the printed means only: none says whether a difference is more than chance.",
             *(["Understated: the printed means say more than the text."] if counts["understated"] else []),
             *(f"{row['row']}: {row['claim']}" for row in rows),
@@ -250,10 +245,6 @@ def _claims(published: Published) -> Table:
 
 def _per_cent(fraction: float) -> str:
     return f"{100 * fraction:g} %"
-
-
-def _said(text: str) -> Cell:
-    return Cell(status="ok", text=text)
 
 
 def _signed(value: float) -> Cell:

@@ -1,4 +1,4 @@
-"""What the figures are drawn from: the frames of the tables, each made once."""
+"""What tables and figures are made of: the results of a run, and what is computed from them, each once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.report.figures.style import Look, looks
-from mribench.report.tables.captions import claim
+from mribench.interfaces.table import Sentence
+from mribench.interfaces.table_source import Question, RunTask, ShownMetric, TableSource
+from mribench.report.looks import Look, looks
+from mribench.report.sentences import claim
 from mribench.results.cells import (
     LEADERBOARD,
-    Question,
     cell_frame,
     is_share,
     metric_frame,
@@ -24,9 +25,11 @@ from mribench.results.cells import (
     row_labels,
     row_order,
     selected,
+    shown_metric,
     values_of,
 )
 from mribench.results.load import RunData
+from mribench.results.merged import profile_sentence
 from mribench.statistics.ranges import UNBOUNDED, Range
 from mribench.statistics.scores import estimates_of
 
@@ -66,17 +69,55 @@ class Panel:
         return f"{self.task} · {100 * self.fraction:g} % labels"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Material:
-    """A run, and the frames that several figures need.
+    """A run, and the frames that several tables and figures need; ``RunResults`` for the tables of plugins.
 
     Attributes:
         run: the results.
         directory: the results directory, for what ``RunData`` does not have; None for a run without.
+        sources: the tables of plugins.
     """
 
     run: RunData
     directory: Path | None = None
+    sources: tuple[TableSource, ...] = ()
+
+    @property
+    def benchmark(self) -> str:
+        """Name of the benchmark."""
+        return self.run.manifest.benchmark
+
+    @functools.cached_property
+    def tasks(self) -> dict[str, RunTask]:
+        """The tasks by name, in the order of the benchmark file."""
+        cohorts = self.run.manifest.cohorts
+        return {
+            name: RunTask(task.task, cohorts[task.dataset].dataset)
+            for name, task in self.run.manifest.tasks.items()
+        }
+
+    @functools.cached_property
+    def _metrics(self) -> dict[tuple[str, str], ShownMetric]:
+        known: list[Any] = list(metric_frame(self.run.manifest.tasks).itertuples(index=False))
+        return {(one.task, one.metric): shown_metric(one) for one in known}
+
+    def metric(self, task: str, metric: str) -> ShownMetric:
+        """Return how a metric of a task, by its id, is shown."""
+        return self._metrics[task, metric]
+
+    def cells(self, question: Question) -> pd.DataFrame:
+        """Return ``cell_frame`` of a question, computed once."""
+        return cell_frame(self.run, question)
+
+    def with_cohort(self, cells: pd.DataFrame) -> pd.DataFrame:
+        """Return cells with the cohort of their task in the column ``dataset``."""
+        cohorts = {task: planned.dataset for task, planned in self.run.manifest.tasks.items()}
+        return cells.assign(dataset=cells["task"].map(cohorts))
+
+    def profile_sentence(self) -> Sentence:
+        """Return which profiles the rows are of, and the known defects that those reproduce."""
+        return Sentence(profile_sentence(self.run.manifest.defects_by_profile()))
 
     @functools.cached_property
     def in_domain(self) -> pd.DataFrame:
@@ -172,9 +213,10 @@ class Material:
         at = panel.fraction if fraction is None else fraction
         return self._intervals.get((*place, at)) or self._intervals.get((*place, -1.0))
 
-    def claim(self) -> str:
-        """Return what the number of seeds allows to say."""
-        return claim(self.in_domain) if len(self.in_domain) else ""
+    @functools.cached_property
+    def claim(self) -> Sentence:
+        """What the number of seeds allows to say."""
+        return claim(self.in_domain) if len(self.in_domain) else Sentence("", "limit")
 
 
 def at_panel(values: pd.DataFrame, panel: Panel) -> pd.DataFrame:

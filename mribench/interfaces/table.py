@@ -1,13 +1,18 @@
-"""The neutral table model: layouts fill it, renderers print it, neither knows the other."""
+"""Tables: cells in rows and columns, and what is said below them. What a plugin's table is made of too."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from mribench.statistics.marks import Mark
+Section = Literal[
+    "results", "differences", "efficiency", "domains", "transfer", "subjects", "labels", "embeddings",
+    "examples", "views", "training", "defects", "failures",
+]  # fmt: skip
+"""A section of the page, in this order."""
 
+Mark = Literal["best", "second", "none"]
 CellStatus = Literal["ok", "partial", "failed", "missing"]
 """``partial``: some of the jobs behind the cell are not done; ``missing``: none is."""
 
@@ -54,21 +59,9 @@ class Cell:
     signed: bool = False
 
 
-NO_INTERVAL = "Two seeds: no interval; the two seeds' own means stand in its place."
-
-
-def seeds_of(estimate: Any) -> tuple[float, float] | None:
-    """Return the means of the two seeds of an estimate without an interval; None where it has other seeds."""
-    if getattr(estimate, "n_seeds", 0) != 2 or interval_of(estimate):
-        return None
-    low, high = getattr(estimate, "seed_low", math.nan), getattr(estimate, "seed_high", math.nan)
-    return (float(low), float(high)) if math.isfinite(low) and math.isfinite(high) else None
-
-
-def interval_of(estimate: Any) -> tuple[float, float] | None:
-    """Return the ends ``low`` and ``high`` of an estimate or a row of estimates; None without finite ones."""
-    low, high = getattr(estimate, "low", math.nan), getattr(estimate, "high", math.nan)
-    return (float(low), float(high)) if math.isfinite(low) and math.isfinite(high) else None
+def text_cell(text: object) -> Cell:
+    """Return a cell that shows a text."""
+    return Cell(status="ok", text=str(text))
 
 
 @dataclass(frozen=True)
@@ -86,6 +79,29 @@ class Column:
     header: tuple[str, ...]
 
 
+SentenceKind = Literal["what", "limit", "missing", "footnote", "marks", "unplanned", "note"]
+"""``what``: what the numbers are; ``limit``: what may not be claimed; ``missing``: what is not there;
+``footnote``: what is odd about a row, by its sign; ``marks``: what the marks mean; ``unplanned``: why the
+table is empty; ``note``: anything else. A page folds away ``marks`` and ``note``."""
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence below a table, and what it is about."""
+
+    text: str
+    kind: SentenceKind = "note"
+
+
+NOTHING_PLANNED = Sentence("Nothing is planned.", "unplanned")
+
+
+def said(*texts: str | Sentence) -> tuple[Sentence, ...]:
+    """Return sentences without the empty ones; a plain text is a ``note``."""
+    sentences = (Sentence(text) if isinstance(text, str) else text for text in texts)
+    return tuple(sentence for sentence in sentences if sentence.text)
+
+
 @dataclass(frozen=True)
 class Table:
     """A table.
@@ -97,7 +113,7 @@ class Table:
         rows: from top to bottom.
         columns: from left to right.
         cells: by row, then column; None where the benchmark plans nothing.
-        caption: sentences below the table.
+        sentences: below the table.
     """
 
     name: str
@@ -106,4 +122,14 @@ class Table:
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     cells: tuple[tuple[Cell | None, ...], ...]
-    caption: tuple[str, ...]
+    sentences: tuple[Sentence, ...] = ()
+
+    @property
+    def caption(self) -> tuple[str, ...]:
+        """The texts of the sentences."""
+        return tuple(sentence.text for sentence in self.sentences)
+
+    @property
+    def planned(self) -> bool:
+        """Whether the benchmark plans anything for it."""
+        return bool(self.rows) and not any(sentence.kind == "unplanned" for sentence in self.sentences)

@@ -1,0 +1,131 @@
+"""The tables of a report: one list, which the command line, the file, the page and the data formats read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pandas as pd
+
+from mribench.errors import MRIBenchError, PluginError, did_you_mean
+from mribench.interfaces.document import TableSpec
+from mribench.interfaces.table import Table
+from mribench.interfaces.table_source import GridSpec, Question, TableSource
+from mribench.report.material import Material
+from mribench.report.tables.budget import budget_frame, budget_table
+from mribench.report.tables.defect_effects import TIDY as DEFECTS_TIDY, defects_frame
+from mribench.report.tables.defects import defects_table
+from mribench.report.tables.failures import failure_tables
+from mribench.report.tables.gaps import gap_table
+from mribench.report.tables.grids import (
+    TRANSFER,
+    declared_grids,
+    grid_frame,
+    grid_table,
+    leaderboard,
+    transfer,
+)
+from mribench.report.tables.invariance import invariance_frame, invariance_table
+from mribench.report.tables.invariance_ratio import ratio_table
+from mribench.report.tables.labels import label_tables
+from mribench.report.tables.numbers import area_table, pair_table
+from mribench.report.tables.over_identity import TIDY as GAINS_TIDY, over_identity_frame, over_identity_table
+from mribench.report.tables.overview import overview
+from mribench.results.cells import LEADERBOARD
+
+Spec = TableSpec[Material]
+RESERVED = ("against", "tables", "cells")
+"""The table of ``--against``, and files of a saved report that are of all tables."""
+
+
+def _cells_of(question: Question) -> Callable[[Material], pd.DataFrame]:
+    return lambda material: material.with_cohort(material.cells(question))
+
+
+BUILT_IN: tuple[Spec, ...] = (
+    TableSpec("leaderboard", "results", lambda it: [leaderboard(it)], _cells_of(LEADERBOARD)),
+    TableSpec(
+        "over-identity", "results", lambda it: [over_identity_table(it.run)],
+        lambda it: it.with_cohort(over_identity_frame(it.run)), GAINS_TIDY,
+    ),
+    TableSpec("transfer", "transfer", transfer, _cells_of(TRANSFER)),
+    TableSpec(
+        "invariance", "embeddings", lambda it: [invariance_table(it.run)], lambda it: invariance_frame(it.run)
+    ),
+    TableSpec(
+        "defects", "defects", lambda it: [defects_table(it.run)],
+        lambda it: defects_frame(it.run).rename(columns={"difference": "mean"}), DEFECTS_TIDY,
+    ),
+    TableSpec("budget", "training", lambda it: [budget_table(it.run)], lambda it: budget_frame(it.run)),
+    TableSpec("at-a-glance", "results", overview, on_page=True),
+    TableSpec("differences", "differences", pair_table, on_page=True),
+    TableSpec("label-efficiency", "efficiency", area_table, on_page=True),
+    TableSpec("domain-gap", "domains", gap_table, on_page=True),
+    TableSpec("sequence-transfer", "transfer", ratio_table, on_page=True),
+    TableSpec("labels", "labels", label_tables, on_page=True),
+    TableSpec("failures", "failures", lambda it: failure_tables(it.run), on_page=True),
+)  # fmt: skip
+"""The tables of mribench itself; a page has them in this order."""
+
+
+def taken_names(tasks: Sequence[str], sources: Sequence[TableSource] = ()) -> list[str]:
+    """Return the names that a layout of a benchmark file cannot have, those of tables first.
+
+    Args:
+        tasks: names of the benchmark's tasks.
+        sources: the tables of plugins.
+
+    Raises:
+        PluginError: when two of the tables have one name.
+    """
+    names = [spec.name for spec in (*BUILT_IN, *_of_plugins(tasks, sources))]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise PluginError(f"there are two tables '{twice}'", "uninstall the plugin of one of them")
+    return [*names, *RESERVED]
+
+
+def specs_of(material: Material) -> dict[str, Spec]:
+    """Return the tables that some results can make, by name: built in, of plugins, of the benchmark file."""
+    tasks = list(material.run.manifest.tasks)
+    taken_names(tasks, material.sources)
+    grids = declared_grids(material.run)
+    specs = [*BUILT_IN, *_of_plugins(tasks, material.sources), *map(_spec_of_grid, grids)]
+    return {spec.name: spec for spec in specs}
+
+
+def chosen(material: Material, names: Sequence[str]) -> list[Spec]:
+    """Return the tables of some names, each once.
+
+    Raises:
+        MRIBenchError: for an unknown name.
+    """
+    known = specs_of(material)
+    for name in names:
+        if name not in known:
+            raise MRIBenchError(f"there is no table '{name}'", did_you_mean(name, known))
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def build(material: Material, name: str) -> list[Table]:
+    """Return the tables of a name.
+
+    Raises:
+        MRIBenchError: for an unknown name.
+    """
+    (spec,) = chosen(material, [name])
+    return list(spec.build(material))
+
+
+def _of_plugins(tasks: Sequence[str], sources: Sequence[TableSource]) -> Iterator[Spec]:
+    for source in sources:
+        for spec in source.specs(tasks):
+            yield _spec_of_grid(spec) if isinstance(spec, GridSpec) else spec
+
+
+def _spec_of_grid(grid: GridSpec) -> Spec:
+    return TableSpec(
+        grid.name,
+        grid.section,
+        lambda material: [grid_table(material, grid)],
+        lambda material: material.with_cohort(grid_frame(material, grid)),
+    )

@@ -1,0 +1,42 @@
+"""Sentences that tables and figures share: what the seeds allow to say, and how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from mribench.interfaces.table import Sentence
+from mribench.statistics.difference import ENOUGH_SEEDS
+from mribench.statistics.marking import PLAIN, TESTED
+
+
+def claim(frame: pd.DataFrame) -> Sentence:
+    """Return what the number of seeds of a frame, in the column ``n_seeds``, allows to say."""
+    return Sentence(_claim(frame), "limit")
+
+
+def _claim(frame: pd.DataFrame) -> str:
+    seeds = int(frame["n_seeds"].max())
+    if seeds == 1:
+        return "One seed: valid for these checkpoints only."
+    if 1 < seeds < ENOUGH_SEEDS:
+        return f"{seeds} seeds: too few seeds to tell methods apart."
+    styles = set(frame["mark_style"]) if "mark_style" in frame else {PLAIN}
+    if not seeds or PLAIN not in styles or TESTED in styles:
+        return ""  # nothing is marked, or the marks say it
+    return "Marks follow the means; differences are not tested."
+
+
+def seeds_sentence(counts: Iterable[int]) -> str:
+    """Return how many train seeds stand behind a table; nothing where none do (0 counts as none)."""
+    known = sorted({count for count in counts if count > 0})
+    if not known:
+        return ""
+    text = str(known[0]) if len(known) == 1 else f"{known[0]} to {known[-1]}"
+    return f"{text} train seed{'' if known == [1] else 's'}."
+
+
+def percent(fractions: Iterable[float]) -> str:
+    """Return label fractions as ``10 %, 100 %``."""
+    return ", ".join(f"{100 * fraction:g} %" for fraction in fractions)
