@@ -13,7 +13,7 @@ from mribench.interfaces.tracker import JobOutcome, Logged, TrackedJob
 from mribench.plan import Job
 from mribench.results import Store
 from mribench.results.cell import EmbedCell
-from mribench.results.records import JOB_SCHEMA, SCORE_SCHEMA, read_tables
+from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, read_tables
 from mribench.results.store import JobStatus
 from mribench.statistics.scores import estimates
 
@@ -89,8 +89,9 @@ def outcome(job: TrackedJob, status: JobStatus, wall_s: float = 0.0) -> JobOutco
 
 def _scores(path: Path) -> dict[str, float]:
     """Return the mean of each metric over subjects, as the tables count it by default."""
-    rows = read_tables([path], SCORE_SCHEMA) if path.exists() else None
+    rows = read_tables([path], SCORE_FILE_SCHEMA) if path.exists() else None
     if rows is None or rows.empty:
         return {}
-    means = estimates(rows, ["metric"]).dropna(subset="mean")
+    of_one_seed = rows.assign(seed=0)
+    means = estimates(of_one_seed, ["metric"]).dropna(subset="mean")
     return {str(name): float(mean) for name, mean in zip(means["metric"], means["mean"], strict=True)}

@@ -37,7 +37,7 @@ from mribench.plugins import load_registry
 from mribench.registry import Registry
 from mribench.results import Lease, Store, replace_file, write_json
 from mribench.results.lease import HEARTBEAT_S
-from mribench.results.records import JOB_SCHEMA, SCORE_SCHEMA, write_table
+from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, write_table
 from mribench.results.specification import Specification, read_specification
 from mribench.results.store import JobStatus, write_status
 from mribench.training import Interrupted
@@ -134,7 +134,7 @@ def _commit(directory: Path, job: Specification, outcome: Outcome) -> None:
     row["versions"] = _versions(job)
     _write(directory / "job.parquet", [row], JOB_SCHEMA)
     if job.kind == "evaluate":
-        _write(directory / "records.parquet", outcome.scores, SCORE_SCHEMA)
+        _write(directory / "records.parquet", outcome.scores, SCORE_FILE_SCHEMA)
     for name, (rows, schema) in outcome.tables.items():
         _write(directory / name, rows, schema)
     pictures = outcome.files if job.examples else {}

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mribench.interfaces.options import Component
 from mribench.registry import Registry, Resolved
+from mribench.training import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class Context:
     tick: Callable[[int, int], None]
     checkpoint_every_s: float
     watch: Callable[[list[dict[str, float]]], None] = lambda _: None
+
+    def checkpoint(self) -> Checkpoint:
+        """Return where the state of the job is kept while it runs."""
+        return Checkpoint(self.directory / "checkpoint.safetensors", self.checkpoint_every_s)
 
     def make(self, component: Component, profile: str, *args: Any) -> Any:
         """Build a component of what a job is asked."""

@@ -38,7 +38,6 @@ def run_evaluate(spec: EvaluateSpec, context: Context) -> Outcome:
     example: bytes | None = None
     for done, (subject, scan) in enumerate(scans.pairs(), start=1):
         common = {
-            **dict(spec.cell),
             "job_key": context.directory.name,
             "subject": subject.id,
             "session": scan.session,

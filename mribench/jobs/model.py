@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 import torch
 from monai.inferers import sliding_window_inference
@@ -35,11 +35,9 @@ def arm_encoder(spec: AdaptSpec | EvaluateSpec | EmbedSpec, context: Context) ->
     return encoder
 
 
-def clipped_parameters(defects: Collection[str]) -> Callable[[str], bool] | None:
-    """Return which parameters' gradients are clipped, by name; None for all of them."""
-    if ENCODER_CLIPPING in defects:
-        return lambda name: name.startswith("encoder.")
-    return None
+def is_clipped(parameter: str, defects: Collection[str]) -> bool:
+    """Whether the gradient of a parameter is clipped, by its name."""
+    return ENCODER_CLIPPING not in defects or parameter.startswith("encoder.")
 
 
 class TaskModel(nn.Module):

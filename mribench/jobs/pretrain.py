@@ -20,11 +20,11 @@ from mribench.interfaces.views import View, ViewGenerator, ViewRequest
 from mribench.jobs.collapse import MAX_SUBJECTS, CollapseCheck, check_collapse
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
-from mribench.jobs.model import clipped_parameters, new_encoder
+from mribench.jobs.model import is_clipped, new_encoder
 from mribench.jobs.views_example import FILE, views_file
 from mribench.results.specification import PretrainSpec
 from mribench.seeding import Identity, derive_seed, torch_generator
-from mribench.training import Checkpoint, LoopOptions, train
+from mribench.training import LoopOptions, Trainee, train
 from mribench.training.weights import parameters_digest, state_digest
 
 CHECK_ROUNDS = 8
@@ -41,20 +41,7 @@ def run_pretrain(spec: PretrainSpec, context: Context) -> Outcome:
     before, parameters_before = state_digest(job.encoder), parameters_digest(job.encoder)
     untrained = job.check()
     started = time.perf_counter()
-    history = train(
-        job.objective,
-        job.losses,
-        job.loop,
-        identity=("pretrain", spec.seed),
-        device=context.device,
-        weights=job.objective.weights,
-        checkpoint=Checkpoint(context.directory / "checkpoint.safetensors", context.checkpoint_every_s),
-        carried=job,
-        after_step=job.after_step,
-        on_step=context.tick,
-        watch=context.watch,
-        clipped=clipped_parameters(job.defects),
-    )
+    history = train(job, job.loop, context.device, context.checkpoint(), context.tick, context.watch)
     trained_s = time.perf_counter() - started
     exported = job.objective.exported_encoder()
     check = job.check().row(untrained, trained=parameters_digest(exported) != parameters_before)
@@ -84,7 +71,7 @@ def run_pretrain(spec: PretrainSpec, context: Context) -> Outcome:
     )
 
 
-class Pretraining:
+class Pretraining(Trainee):
     """A pretrain job, set up: its subjects, view generator, encoder and objective.
 
     Args:
@@ -103,6 +90,9 @@ class Pretraining:
         self.encoder: Encoder = new_encoder(spec, context)
         torch.manual_seed(derive_seed("objective", self.seed))
         self.objective: Objective = context.make(spec.objective, spec.profile, self.encoder)
+        self.module = self.objective
+        self.identity = ("pretrain", self.seed)
+        self.weights = self.objective.weights
         self.objective.to(self.device, memory_format=torch.channels_last_3d).train()
         spacing, needs = self.options.spacing_mm, self.generator.needs
         self.source = MapSource(dataset, by_id(dataset, spec.train), spacing, needs, identity)
@@ -118,7 +108,7 @@ class Pretraining:
         self.checks: list[dict[str, float]] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was counted and checked so far; see ``mribench.training.Carried``."""
+        """Return what was counted and checked so far."""
         return {
             "checks": self.checks,
             "redraws": self.redraws,
@@ -134,6 +124,10 @@ class Pretraining:
         self.source.counts.update(
             {(subject, place): counts for subject, place, counts in state["voxel_counts"]}
         )
+
+    def is_clipped(self, name: str) -> bool:
+        """Whether the gradient of a parameter is clipped, by its name."""
+        return is_clipped(name, self.defects)
 
     def voxels_a_sample(self) -> int:
         """Return the voxels of all views of one sample."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mribench.errors import StoreError
 from mribench.interfaces.metric import ScoreStatus
 from mribench.results import Store
-from mribench.results.records import SCORE_SCHEMA
+from mribench.results.records import SCORE_FILE_SCHEMA
 from mribench.results.specification import EvaluateSpec, Specification, read_specification
 from mribench.training.weights import state_digest
 from mribench.verify.results import Results, Verifiable
@@ -94,8 +94,8 @@ def _job_row(folder: Path, said: Specification) -> Iterator[str]:
 
 
 def _score_rows(folder: Path, spec: EvaluateSpec) -> Iterator[str]:
-    expected = {**dict(spec.cell), "job_key": folder.name}
-    found = _read(folder / "records.parquet", {**dict.fromkeys(SCORE_SCHEMA.names), **expected})
+    expected = {"job_key": folder.name}
+    found = _read(folder / "records.parquet", {**dict.fromkeys(SCORE_FILE_SCHEMA.names), **expected})
     yield from _differing("records.parquet", found, expected)
     there, asked = set(map(str, found["subject"])), set(spec.subjects)
     if asked - there:

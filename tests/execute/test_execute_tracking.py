@@ -23,7 +23,7 @@ from mribench.interfaces import Entry, JobOutcome, Options, TrackedRun, Tracker
 from mribench.plan import Job
 from mribench.registry import Registered, Registry
 from mribench.results import Store
-from mribench.results.records import JOB_SCHEMA, SCORE_SCHEMA, write_table
+from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, write_table
 from mribench.results.specification import EvaluateSpec
 from mribench.results.store import JobStatus, write_status
 
@@ -104,10 +104,10 @@ def finish(store: Store, key: str, scores: Sequence[float] = ()) -> JobStatus:
     if scores:
         rows = [
             {"subject": f"s{i}", "session": "", "label": "", "metric": "dice", "value": v, "penalty": v,
-             "status": "ok", "seed": 0}
+             "status": "ok"}
             for i, v in enumerate(scores)
         ]  # fmt: skip
-        write_table(folder / "records.parquet", rows, SCORE_SCHEMA)
+        write_table(folder / "records.parquet", rows, SCORE_FILE_SCHEMA)
     write_status(folder, JobStatus("done"))
     return JobStatus("done")
 

@@ -29,14 +29,14 @@ def problems(results: Path, name: str) -> str:
     return "; ".join(found[name])
 
 
-def test_a_cell_that_is_not_the_jobs(results: Path, done: Find) -> None:
-    done(EVALUATE).set("records.parquet", "method", "better")
-    assert "records.parquet says method 'better', job.json 'seqinv'" in problems(results, EVALUATE)
+def test_a_cell_that_is_not_the_plans(results: Path, done: Find) -> None:
+    done(EVALUATE).edit("job.json", lambda said: said["payload"]["cell"].update(method="better"))
+    assert "the cell in job.json is not the plan's" in problems(results, EVALUATE)
 
 
 def test_rows_of_another_job(results: Path, done: Find) -> None:
     shutil.copy(done(IDENTITY).folder / "records.parquet", done(EVALUATE).folder)
-    assert "records.parquet says task 'denoise', job.json 'tissue'" in problems(results, EVALUATE)
+    assert f"records.parquet says job_key '{done(IDENTITY).folder.name}', " in problems(results, EVALUATE)
 
 
 def test_a_dropped_subject(results: Path, done: Find) -> None:
