@@ -17,6 +17,7 @@ from mribench.errors import ConfigError
 from mribench.interfaces.dataset import Dataset
 from mribench.plan.changes import Change
 from mribench.plan.stale import stale_changes
+from mribench.results.specification import EvaluateSpec
 
 
 def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool, why: str | None) -> int:
@@ -99,9 +100,9 @@ def _states(planned: Planned) -> dict[str, str]:
 
 def _print_counts(console: Console, planned: Planned, states: dict[str, str], stale: dict[str, str]) -> None:
     plan = planned.plan
-    own = [job for job in plan.jobs if _is_methods_own(job.id, planned)]
+    own = [job for job in plan.jobs if job.method in planned.resolved.methods and not job.measures]
     table = Table(title=f"{planned.resolved.config.benchmark} ({planned.resolved.label})")
-    measuring = [job for job in plan.jobs if job.id.startswith("+")]
+    measuring = [job for job in plan.jobs if job.measures]
     table.add_column("kind")
     columns = [
         s for s in ("done", "failed", "interrupted", "running", "to do", "waiting") if s in states.values()
@@ -137,8 +138,8 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
 def _tested_sequences(planned: Planned) -> Iterator[str]:
     """Yield, for each task, the sequences that its decoders are trained and tested on."""
     for name, task in planned.resolved.tasks.items():
-        cells = [job.cell for job in planned.plan.jobs if job.cell and job.cell.get("task") == name]
-        tested = {cell["test_sequence"]: None for cell in cells}
+        specs = [job.spec for job in planned.plan.jobs if isinstance(job.spec, EvaluateSpec)]
+        tested = list(dict.fromkeys(spec.cell.test_sequence for spec in specs if spec.cell.task == name))
         trained_on = task.spec.train_sequences
         if not tested:
             continue
@@ -160,7 +161,3 @@ def _label_subsets(planned: Planned) -> str:
         return "each train seed draws its own, the same for every method"
     draws = "one draw" if len(fixed) == 1 else f"{len(fixed)} draws"
     return f"{draws} for all train seeds (subset_seeds: {fixed}); results speak of these subjects"
-
-
-def _is_methods_own(job_id: str, planned: Planned) -> bool:
-    return job_id.partition("/")[0] in planned.resolved.methods

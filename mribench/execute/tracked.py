@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from mribench.interfaces.tracker import JobOutcome, Logged, TrackedJob
 from mribench.plan import Job
 from mribench.results import Store
-from mribench.results.records import JOB_SCHEMA, SCORE_SCHEMA, read_tables
+from mribench.results.cell import EmbedCell
+from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, read_tables
 from mribench.results.store import JobStatus
 from mribench.statistics.scores import estimates
 
@@ -31,28 +32,30 @@ def tracked_jobs(jobs: Mapping[str, Job], store: Store) -> dict[str, TrackedJob]
     Only evaluations and embeddings have a cell. A job before them is labelled by what the cells of all jobs
     that need it have in common.
     """
-    cells: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    cells: dict[str, list[EmbedCell]] = defaultdict(list)
     for job in jobs.values():
-        for key in job.needs if job.cell else ():
-            cells[key].append(job.cell or {})
+        if job.cell:
+            for key in job.needs:
+                cells[key].append(job.cell)
     return {
         key: TrackedJob(key, job.id, job.kind, store.directory(key), _labels(job, cells[key]))
         for key, job in jobs.items()
     }
 
 
-def _labels(job: Job, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {name: job.payload.get(name) for name in ("profile", "seed")}
+def _labels(job: Job, cells: Sequence[EmbedCell]) -> dict[str, Any]:
+    labels: dict[str, Any] = {"profile": job.spec.profile, "seed": job.spec.seed}
     if job.cell:
-        found |= job.cell
+        labels |= dict(job.cell)
     elif cells:
-        names = _LABELS.get(job.kind, ())
-        found |= {
-            name: cells[0].get(name)
-            for name in names
-            if all(cell.get(name) == cells[0].get(name) for cell in cells)
-        }
-    return {name: value for name, value in found.items() if value is not None}
+        labels |= _in_common(cells, _LABELS.get(job.kind, ()))
+    return {name: value for name, value in labels.items() if value is not None}
+
+
+def _in_common(cells: Sequence[EmbedCell], names: Sequence[str]) -> dict[str, Any]:
+    """Return those of some fields that all cells agree in."""
+    values = {name: {getattr(cell, name, None) for cell in cells} for name in names}
+    return {name: known.pop() for name, known in values.items() if len(known) == 1}
 
 
 def logged(rows: Sequence[Mapping[str, float | None]]) -> list[Logged]:
@@ -86,8 +89,9 @@ def outcome(job: TrackedJob, status: JobStatus, wall_s: float = 0.0) -> JobOutco
 
 def _scores(path: Path) -> dict[str, float]:
     """Return the mean of each metric over subjects, as the tables count it by default."""
-    rows = read_tables([path], SCORE_SCHEMA) if path.exists() else None
+    rows = read_tables([path], SCORE_FILE_SCHEMA) if path.exists() else None
     if rows is None or rows.empty:
         return {}
-    means = estimates(rows, ["metric"]).dropna(subset="mean")
+    of_one_seed = rows.assign(seed=0)
+    means = estimates(of_one_seed, ["metric"]).dropna(subset="mean")
     return {str(name): float(mean) for name, mean in zip(means["metric"], means["mean"], strict=True)}
