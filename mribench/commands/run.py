@@ -20,8 +20,7 @@ from mribench.commands.tables import table_sources
 from mribench.errors import ConfigError, DataError
 from mribench.execute.provenance import git_commit
 from mribench.execute.scheduler import Summary, Watcher, execute, select
-from mribench.execute.trackers import Named, make_trackers
-from mribench.execute.tracking import Tracking
+from mribench.execute.tracking import Named, Tracking, make_trackers
 from mribench.interfaces.executor import Executor, Resources
 from mribench.interfaces.options import Component
 from mribench.interfaces.tracker import TrackedRun

@@ -12,7 +12,7 @@ import pandas as pd
 from mribench.compare.sides import Pair, Side
 from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.table import Column, Row, Table, said, text_cell
-from mribench.report.tables.flags import flags
+from mribench.results.flags import flags
 from mribench.results.specification import Content, Specification, find_specification
 
 NAME = "settings"
@@ -198,4 +198,4 @@ def _notes(pair: Pair) -> list[str]:
 
 def _flags(run: Any, sides: Sequence[Side]) -> list[str]:
     cells = pd.concat([side.cells for side in sides], ignore_index=True)
-    return [sentence.text for sentence in flags(replace(run, cells=cells, known={})).footnotes]
+    return [sentence.text for sentence in flags(replace(run, cells=cells)).footnotes]

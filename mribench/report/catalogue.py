@@ -44,25 +44,25 @@ def _cells_of(question: Question) -> Callable[[Material], pd.DataFrame]:
 BUILT_IN: tuple[Spec, ...] = (
     TableSpec("leaderboard", "results", lambda it: [leaderboard(it)], _cells_of(LEADERBOARD)),
     TableSpec(
-        "over-identity", "results", lambda it: [over_identity_table(it.run)],
-        lambda it: it.with_cohort(over_identity_frame(it.run)), GAINS_TIDY,
+        "over-identity", "results", lambda it: [over_identity_table(it)],
+        lambda it: it.with_cohort(over_identity_frame(it)), GAINS_TIDY,
     ),
     TableSpec("transfer", "transfer", transfer, _cells_of(TRANSFER)),
     TableSpec(
-        "invariance", "embeddings", lambda it: [invariance_table(it.run)], lambda it: invariance_frame(it.run)
+        "invariance", "embeddings", lambda it: [invariance_table(it)], lambda it: invariance_frame(it.run)
     ),
     TableSpec(
         "defects", "defects", lambda it: [defects_table(it.run)],
         lambda it: defects_frame(it.run).rename(columns={"difference": "mean"}), DEFECTS_TIDY,
     ),
-    TableSpec("budget", "training", lambda it: [budget_table(it.run)], lambda it: budget_frame(it.run)),
+    TableSpec("budget", "training", lambda it: [budget_table(it)], budget_frame),
     TableSpec("at-a-glance", "results", overview, on_page=True),
     TableSpec("differences", "differences", pair_table, on_page=True),
     TableSpec("label-efficiency", "efficiency", area_table, on_page=True),
     TableSpec("domain-gap", "domains", gap_table, on_page=True),
     TableSpec("sequence-transfer", "transfer", ratio_table, on_page=True),
     TableSpec("labels", "labels", label_tables, on_page=True),
-    TableSpec("failures", "failures", lambda it: failure_tables(it.run), on_page=True),
+    TableSpec("failures", "failures", failure_tables, on_page=True),
 )  # fmt: skip
 """The tables of mribench itself; a page has them in this order."""
 

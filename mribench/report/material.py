@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from mribench.results.cells import (
     shown_metric,
     values_of,
 )
+from mribench.results.flags import Flags, flags
 from mribench.results.load import RunData
 from mribench.results.merged import profile_sentence
 from mribench.statistics.ranges import UNBOUNDED, Range
@@ -107,8 +109,35 @@ class Material:
         return self._metrics[task, metric]
 
     def cells(self, question: Question) -> pd.DataFrame:
-        """Return ``cell_frame`` of a question, computed once."""
-        return cell_frame(self.run, question)
+        """Return ``cell_frame`` of a question."""
+        return self._cell_frame(question).copy()
+
+    @functools.cached_property
+    def _cell_frame(self) -> Callable[[Question], pd.DataFrame]:
+        return functools.cache(functools.partial(cell_frame, self.run))
+
+    @functools.cached_property
+    def flags(self) -> Flags:
+        """The footnotes of rows."""
+        return flags(self.run)
+
+    @functools.cached_property
+    def planned(self) -> pd.DataFrame:
+        """The planned evaluate jobs, ``run.cells``, with ``row`` (label) and ``row_order``, in its order."""
+        cells, manifest = self.run.cells, self.run.manifest
+        labelled = cells.assign(row=row_labels(cells, manifest).astype(str))
+        if cells.empty:
+            return labelled.assign(row_order=0)
+        labelled["row_order"] = row_order(cells, manifest)
+        return labelled.sort_values("row_order", kind="stable", ignore_index=True)
+
+    @functools.cached_property
+    def train_subjects(self) -> dict[tuple[str, float], list[int]]:
+        """By task and fraction: how many subjects train, ascending; sequences may have different numbers."""
+        known = self.run.cells.dropna(subset=["fraction", "n_train_subjects"])
+        numbers = known.groupby(["task", "fraction"])["n_train_subjects"].unique()
+        places: list[Any] = list(numbers.index)
+        return {place: sorted(map(int, each)) for place, each in zip(places, numbers, strict=True)}
 
     def with_cohort(self, cells: pd.DataFrame) -> pd.DataFrame:
         """Return cells with the cohort of their task in the column ``dataset``."""
@@ -122,41 +151,34 @@ class Material:
     @functools.cached_property
     def in_domain(self) -> pd.DataFrame:
         """Cells of the leaderboard."""
-        return cell_frame(self.run, LEADERBOARD)
+        return self.cells(LEADERBOARD)
 
     @functools.cached_property
     def sites(self) -> pd.DataFrame:
         """Cells of every test site, sequences averaged."""
-        return cell_frame(self.run, SITES)
+        return self.cells(SITES)
 
     @functools.cached_property
     def sequences(self) -> pd.DataFrame:
         """Cells of every pair of sequences, on the site trained on."""
-        return cell_frame(self.run, SEQUENCES)
+        return self.cells(SEQUENCES)
 
     @functools.cached_property
     def rows(self) -> list[str]:
         """Labels of the rows, in the order of the tables."""
-        cells = self.run.cells
-        if cells.empty:
-            return []
-        found = cells.assign(row=row_labels(cells, self.run.manifest), at=row_order(cells, self.run.manifest))
-        return list(dict.fromkeys(found.sort_values("at", kind="stable")["row"].astype(str)))
+        return list(dict.fromkeys(self.planned["row"]))
 
     @functools.cached_property
     def profiles(self) -> dict[str, str]:
         """Profile of each row; rows of two have other settings, and are not compared pair by pair."""
-        cells = self.run.cells
-        labels = row_labels(cells, self.run.manifest).astype(str)
-        return dict(zip(labels, cells["profile"].astype(str), strict=True))
+        return dict(zip(self.planned["row"], self.planned["profile"].astype(str), strict=True))
 
     @functools.cached_property
     def looks(self) -> dict[str, Look]:
         """Colour and marker of each row."""
-        cells = self.run.cells
         references = set(self.run.manifest.reference_arms)
-        known = dict(zip(row_labels(cells, self.run.manifest), cells["method"], strict=True))
-        trained = [row for row in self.rows if known.get(row) not in references]
+        methods = dict(zip(self.planned["row"], self.planned["method"], strict=True))
+        trained = [row for row in self.rows if methods[row] not in references]
         return looks(trained, [row for row in self.rows if row not in trained])
 
     @functools.cached_property

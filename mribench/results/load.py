@@ -54,7 +54,6 @@ class RunData:
         variants: as ``cells``, of the benchmark with one known defect more; they are in no other attribute.
         variant_scores: as ``scores``, of those.
         marking: which cells are marked.
-        known: what was computed from all that, so that several tables share it.
     """
 
     manifest: Manifest
@@ -70,13 +69,6 @@ class RunData:
     variants: pd.DataFrame = field(default_factory=lambda: _cells((), {}, {}))
     variant_scores: pd.DataFrame = field(default_factory=SCORE_SCHEMA.empty_table().to_pandas)
     marking: Marking = "ties"
-    known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    def once(self, key: Any, compute: Callable[[], Any]) -> Any:
-        """Return what ``compute`` returned the first time that it was asked for under a key."""
-        if key not in self.known:
-            self.known[key] = compute()
-        return self.known[key]
 
 
 def load_run(directory: Path, digest: str | None = None) -> RunData:

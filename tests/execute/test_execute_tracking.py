@@ -16,9 +16,7 @@ from specifications import adapt_spec, evaluate_cell, evaluate_spec, pretrain_sp
 from mribench.errors import ConfigError, PluginError
 from mribench.execute import live, tracking
 from mribench.execute.live import LiveFile, LiveReader
-from mribench.execute.tracked import logged, tracked_jobs
-from mribench.execute.trackers import Named, make_trackers
-from mribench.execute.tracking import Tracking
+from mribench.execute.tracking import Named, Tracking, list_tracked_jobs, log_rows, make_trackers
 from mribench.interfaces import Entry, JobOutcome, Options, TrackedRun, Tracker
 from mribench.plan import Job
 from mribench.registry import Registered, Registry
@@ -139,14 +137,14 @@ STORY = [
 ]  # fmt: skip
 
 
-def test_a_tracker_is_told_in_order_in_a_thread_of_its_own(store):
+def test_a_tracker_is_told_in_order_in_a_thread_beside_the_run(store):
     diary = Diary()
     watching, said, watcher = tracked(store, diary)
     with watching:
         run_two(store, watching)
     assert diary.told == STORY
     assert said == []
-    assert diary.threads == {"tracking diary0 (plugin 'p' of d)"}
+    assert diary.threads == {"tracking"}
     assert watcher.calls == ["planned", "started", "ended", "started", "ended"], (
         "the progress hears all of it"
     )
@@ -187,13 +185,14 @@ def test_a_stuck_tracker_is_left_behind(store, monkeypatch):
             release.wait(60)
 
     good = Diary()
-    watching, said, _ = tracked(store, Stuck(), good)
+    watching, said, _ = tracked(store, good, Stuck())
     with watching:
         run_two(store, watching)  # does not wait
     release.set()
-    assert good.told == STORY
-    assert [text for text in said if "stuck" in text]
-    assert [text for text in said if "missed the end of 2 of 2 jobs" in text]
+    assert good.told == STORY[:2], "one thread tells all trackers: who comes after a stuck call hears no more"
+    (warning,) = [text for text in said if "stuck" in text]
+    assert warning.startswith("tracking with diary1")
+    assert sum("missed the end of 2 of 2 jobs" in text for text in said) == 2
 
 
 def test_losses_come_while_a_job_runs_and_once(store, monkeypatch):
@@ -269,7 +268,7 @@ def test_jobs_done_before_are_told_where_their_record_lacks(store):
 
 
 def test_labels_are_what_the_jobs_behind_have_in_common(store):
-    found = tracked_jobs(JOBS, store)
+    found = list_tracked_jobs(JOBS, store)
     common = {"benchmark": "b", "method": "m", "profile": "corrected", "seed": 0}
     trained = {**common, "task": "t", "dataset": "people", "fraction": 0.5}
     assert found["e"].labels == {**trained, "arm": "frozen", "test_site": "Guys", "test_sequence": "T1w"}
@@ -332,7 +331,7 @@ def test_a_file_that_cannot_be_written_is_given_up(tmp_path, monkeypatch, caplog
 
 
 def test_terms_that_a_row_lacks_are_left_out():
-    (row,) = logged([{"step": 3, "total": None, "rank": 2.0}])
+    (row,) = log_rows([{"step": 3, "total": None, "rank": 2.0}])
     assert (row.step, dict(row.values)) == (3, {"rank": 2.0})
 
 

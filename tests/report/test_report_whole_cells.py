@@ -161,7 +161,7 @@ def two_profiles(root: Path) -> Any:
 def test_each_profile_gains_over_its_own_identity(tmp_path) -> None:
     run = two_profiles(tmp_path)
     assert len(run.manifest.profiles) == 2
-    frame = over_identity_frame(run)
+    frame = over_identity_frame(Material(run))
     assert sorted(frame["row"]) == ["base [corrected]", "base [other]"]
     assert frame["mean"].tolist() == pytest.approx([1.05 + np.mean([wobble(s) for s in SUBJECTS])] * 2)
     assert "gain over identity" in page(run).lower()

@@ -14,8 +14,8 @@ from mribench.interfaces.table import NOTHING_PLANNED, Cell, Column, Row, Senten
 from mribench.interfaces.table_source import GridSpec, Question
 from mribench.report.material import Material
 from mribench.report.tables.captions import caption
-from mribench.report.tables.flags import Flags, flags
 from mribench.results.cells import LEADERBOARD, metric_label, scale_of
+from mribench.results.flags import Flags
 from mribench.results.load import RunData
 from mribench.results.manifest import Layout, PlannedTask
 from mribench.results.shown import interval_of, seeds_of
@@ -181,21 +181,20 @@ def _in_order(
 
 def leaderboard(material: Material) -> Table:
     """Methods as rows, task × fraction × metric as columns; in-domain, sequences averaged."""
-    run = material.run
     return _grid(
         material, material.cells(LEADERBOARD), LEADERBOARD, "leaderboard",
         f"{material.benchmark}: leaderboard", ("method",), lambda cell: (cell.row,),
-        lambda cell: (cell.task, _fraction(run, cell.task, cell.fraction), metric_label(cell)),
+        lambda cell: (cell.task, _fraction(material, cell.task, cell.fraction), metric_label(cell)),
     )  # fmt: skip
 
 
 def transfer(material: Material) -> list[Table]:
     """For each task and metric, at the largest fraction: (method, trained on) × (site, tested on)."""
-    run, frame = material.run, material.cells(TRANSFER)
+    frame = material.cells(TRANSFER)
     tables = []
     for (task, metric), cells in frame.groupby(["task", "metric"], sort=False):
         largest = cells[cells["fraction"] == cells["fraction"].max()]
-        fraction = _fraction(run, str(task), largest["fraction"].iloc[0])
+        fraction = _fraction(material, str(task), largest["fraction"].iloc[0])
         tables.append(
             _grid(
                 material, largest, TRANSFER, f"transfer-{task}-{metric}",
@@ -214,8 +213,8 @@ def grid_table(material: Material, grid: GridSpec) -> Table:
         MRIBenchError: when several cells would stand in one place.
     """
     frame = grid_frame(material, grid)
-    found = flags(material.run)
-    fraction = functools.partial(_fraction, material.run)
+    found = material.flags
+    fraction = functools.partial(_fraction, material)
     row_of = _header_of(grid.rows, found, fraction, signed_by_table=0)
     column_of = _header_of(grid.columns, found, fraction, signed_by_table=len(grid.columns) - 1)
     table = _grid(
@@ -236,7 +235,7 @@ def _grid(
     column_of: Header,
     order: tuple[list[tuple[str, ...]], list[tuple[str, ...]]] | None = None,
 ) -> Table:
-    found = flags(material.run)
+    found = material.flags
     sentences: tuple[Sentence, ...] = (NOTHING_PLANNED,)
     if len(frame):
         sentences = caption(material.run, frame, question, found.footnotes)
@@ -271,17 +270,10 @@ def _cell(cell: Any) -> Cell | None:
     )  # fmt: skip
 
 
-def _fraction(run: RunData, task: str, fraction: float) -> str:
+def _fraction(material: Material, task: str, fraction: float) -> str:
     """``10 % (n=23)``, with the number of training subjects, or its range over sequences."""
-    counts = run.once("n_train_subjects", lambda: _train_subjects(run)).get((task, fraction), [])
+    counts = material.train_subjects.get((task, fraction), [])
     text = f"{100 * fraction:g} %"
     if not counts:
         return text
     return f"{text} (n={counts[0]})" if len(counts) == 1 else f"{text} (n={counts[0]}–{counts[-1]})"
-
-
-def _train_subjects(run: RunData) -> dict[tuple[str, float], list[int]]:
-    known = run.cells.dropna(subset=["fraction", "n_train_subjects"])
-    numbers = known.groupby(["task", "fraction"])["n_train_subjects"].unique()
-    places: list[Any] = list(numbers.index)
-    return {place: sorted(map(int, found)) for place, found in zip(places, numbers, strict=True)}

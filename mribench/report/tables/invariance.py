@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from mribench.interfaces.table import NOTHING_PLANNED, Cell, Column, Row, Table
-from mribench.report.tables.flags import flags
+from mribench.report.material import Material
 from mribench.report.tables.invariance_caption import invariance_caption
 from mribench.results.cells import cell_statuses, row_labels
 from mribench.results.load import RunData
@@ -21,10 +21,10 @@ _PLACE = ["dataset", "split_digest"]
 _BY = ["row", "method", "arm", *_PLACE]
 
 
-def invariance_table(run: RunData) -> Table:
+def invariance_table(material: Material) -> Table:
     """Encoders as rows, cohort × measure as columns."""
-    frame = invariance_frame(run)
-    found = flags(run)
+    frame = invariance_frame(material.run)
+    found = material.flags
     several = frame.groupby("dataset")["split_digest"].nunique().gt(1).to_dict()
     places = list(dict.fromkeys(zip(frame["dataset"], frame["split_digest"], frame["metric"], strict=True)))
     at = {
@@ -39,12 +39,12 @@ def invariance_table(run: RunData) -> Table:
     )
     return Table(
         name=NAME,
-        title=f"{run.manifest.benchmark}: invariance of the embeddings",
+        title=f"{material.benchmark}: invariance of the embeddings",
         row_names=("method",),
         rows=tuple(Row((row,), found.of(row)) for row in rows),
         columns=columns,
         cells=tuple(tuple(_cell(at.get((row, place))) for place in places) for row in rows),
-        sentences=invariance_caption(run, frame, found.footnotes) if len(frame) else (NOTHING_PLANNED,),
+        sentences=invariance_caption(material, frame) if len(frame) else (NOTHING_PLANNED,),
     )
 
 

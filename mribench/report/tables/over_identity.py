@@ -11,9 +11,9 @@ import pandas as pd
 
 from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
+from mribench.report.material import Material
 from mribench.report.tables.captions import state, whose
-from mribench.report.tables.flags import flags
-from mribench.results.cells import LEADERBOARD, by_policy, cell_frame, metric_label, scale_of, selected
+from mribench.results.cells import LEADERBOARD, by_policy, metric_label, scale_of, selected
 from mribench.results.load import RunData
 from mribench.results.shown import NO_INTERVAL, seeds_of
 from mribench.statistics import subject_means
@@ -38,16 +38,16 @@ _WHAT = (
 )
 
 
-def over_identity_frame(run: RunData) -> pd.DataFrame:
+def over_identity_frame(material: Material) -> pd.DataFrame:
     """Return the cells of the leaderboard that have an identity row beside them, as differences to it.
 
     Columns: those of ``cell_frame``, with ``mean``, ``se``, ``df``, ``n_subjects``, ``n_seeds`` and
     ``n_missing_pairs`` of the difference, ``metric`` as ``Δ psnr:range``, no marks, and ``COLUMNS``.
     """
-    cells = cell_frame(run, LEADERBOARD)
+    cells = material.cells(LEADERBOARD)
     arm = cells["arm"].eq(_IDENTITY)
     cells = cells[cells["task"].isin(cells.loc[arm, "task"]) & ~arm].reset_index(drop=True)
-    paired = dict(iter(_paired(run, set(cells["task"])).groupby(["row", *_CELL], sort=False)))
+    paired = dict(iter(_paired(material.run, set(cells["task"])).groupby(["row", *_CELL], sort=False)))
     nothing = pd.DataFrame(columns=["seed", "subject", "value"], dtype=float)
     tables = [
         single_table(paired.get((cell.row, cell.task, cell.fraction, cell.metric), nothing))
@@ -89,21 +89,21 @@ def _replaced(cells: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     return cells
 
 
-def over_identity_table(run: RunData) -> Table:
+def over_identity_table(material: Material) -> Table:
     """Methods as rows, task × fraction × metric as columns."""
-    frame = over_identity_frame(run)
-    found = flags(run)
+    frame = over_identity_frame(material)
+    found = material.flags
     at = {(cell.row, _place(cell)): cell for cell in frame.itertuples(index=False)}
     places = list(dict.fromkeys(place for _, place in at))
     rows = list(dict.fromkeys(frame.sort_values("row_order", kind="stable")["row"])) if len(frame) else []
     return Table(
         name=NAME,
-        title=f"{run.manifest.benchmark}: gain over identity",
+        title=f"{material.benchmark}: gain over identity",
         row_names=("method",),
         rows=tuple(Row((row,), found.of(row)) for row in rows),
         columns=tuple(Column(place) for place in places),
         cells=tuple(tuple(_cell(at.get((row, place))) for place in places) for row in rows),
-        sentences=_caption(run, frame, found.footnotes),
+        sentences=_caption(material.run, frame, found.footnotes),
     )
 
 

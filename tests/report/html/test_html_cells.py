@@ -240,7 +240,7 @@ def test_labels_have_plain_marks_below_five_seeds(tmp_path):
 @pytest.mark.parametrize(("marking", "marked"), [("none", 0), ("paper", 4)])
 def test_the_wished_marking_holds_for_labels_too(tmp_path, marking, marked):
     run = made(tmp_path, seeds=tuple(range(5))).run
-    (table,) = label_tables(Material(dataclasses.replace(run, marking=marking, known={})))
+    (table,) = label_tables(Material(dataclasses.replace(run, marking=marking)))
     marks = [cell.mark for cells in by_label(table).values() for cell in cells]
     assert len(marks) - marks.count("none") == marked
     assert ("Bold" in said(table)) == (marking != "none")
@@ -280,7 +280,7 @@ def test_a_subject_that_failed_is_flagged_in_each_label_that_lacks_it(tmp_path, 
     failed = scores["status"].eq("failed")
     gone = scores["method"].eq("base") & scores["seed"].eq(1) & scores["subject"].eq(SUBJECTS[0])
     kept = scores[(whole & failed & gone) | (~whole & ~gone)] if label == "" else scores[~whole]
-    (table,) = label_tables(Material(dataclasses.replace(material.run, scores=kept, known={})))
+    (table,) = label_tables(Material(dataclasses.replace(material.run, scores=kept)))
     found = by_label(table)
     flagged = [cell_text(cell).endswith(f"[{len(SUBJECTS) - 1}/{len(SUBJECTS)}]") for cell in found["base"]]
     assert flagged == [True, label == ""]

@@ -43,7 +43,7 @@ def other_subjects(material: Material, keep=lambda site, number: (site == "Guys"
     scores = material.run.scores
     numbers = scores["subject"].map({name: place for place, name in enumerate(SUBJECTS)})
     kept = [keep(site, number) for site, number in zip(scores["test_site"], numbers, strict=True)]
-    return Material(dataclasses.replace(material.run, scores=scores[kept], known={}))
+    return Material(dataclasses.replace(material.run, scores=scores[kept]))
 
 
 def cell(table: Table, row: str, *header: str) -> Cell | None:

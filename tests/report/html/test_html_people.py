@@ -21,7 +21,7 @@ DRAWN = PlannedCohort(dataset="phantom", simulated=True, licence="free")
 
 
 def with_manifest(run: RunData, **changes: Any) -> RunData:
-    return dataclasses.replace(run, manifest=run.manifest.model_copy(update=changes), known={})
+    return dataclasses.replace(run, manifest=run.manifest.model_copy(update=changes))
 
 
 @pytest.fixture
