@@ -35,7 +35,8 @@ from mribench.execute.provenance import plugins_of, versions
 from mribench.jobs import Context, Outcome, run_spec
 from mribench.plugins import load_registry
 from mribench.registry import Registry
-from mribench.results import Lease, Store, replace_file, write_json
+from mribench.results import Lease, Store, replace_file
+from mribench.results.environment import Environment, write_environment
 from mribench.results.lease import HEARTBEAT_S
 from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, write_table
 from mribench.results.specification import Specification, read_specification
@@ -140,7 +141,7 @@ def _commit(directory: Path, job: Specification, outcome: Outcome) -> None:
     pictures = outcome.files if job.examples else {}
     for name, content in pictures.items():
         replace_file(directory / name, functools.partial(Path.write_bytes, data=content))
-    write_json(directory / "environment.json", _environment(job, outcome))
+    write_environment(directory, _environment(job, outcome))
     (directory / "checkpoint.safetensors").unlink(missing_ok=True)
 
 
@@ -154,17 +155,17 @@ def _aligned(rows: list[dict[str, float]]) -> list[dict[str, float | None]]:
     return [{name: row.get(name) for name in names} for row in rows]
 
 
-def _environment(job: Specification, outcome: Outcome) -> dict[str, Any]:
-    return {
+def _environment(job: Specification, outcome: Outcome) -> Environment:
+    return Environment(
         **dataclasses.asdict(job.provenance),
-        "host": socket.gethostname(),
-        "platform": platform.platform(),
-        "device": outcome.job["device"],
-        "python": platform.python_version(),
-        "versions": dict(part.split("=") for part in _versions(job).split()),
-        "threads": torch.get_num_threads(),
-        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
+        host=socket.gethostname(),
+        platform=platform.platform(),
+        device=outcome.job["device"],
+        python=platform.python_version(),
+        versions=dict(part.split("=") for part in _versions(job).split()),
+        threads=torch.get_num_threads(),
+        written=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
 
 
 def _versions(job: Specification) -> str:
@@ -192,14 +193,14 @@ class _Pulse:
     def __init__(self, lease: Lease, live_file: LiveFile) -> None:
         self._lease = lease
         self.live = live_file
-        self._progress: dict[str, int] = {}
+        self._done, self._total = 0, 0
         self._stop = threading.Event()
         self.stopped_by: int | None = None
         self._ended = threading.Event()
 
     def tick(self, done: int, total: int) -> None:
         """Note the progress; raise ``Interrupted`` when asked to stop."""
-        self._progress = {"done": done, "total": total}
+        self._done, self._total = done, total
         if self._stop.is_set():
             raise Interrupted
 
@@ -239,7 +240,7 @@ class _Pulse:
     def _beat(self) -> None:
         parent = multiprocessing.parent_process()
         while not self._ended.wait(HEARTBEAT_S):
-            self._lease.beat(self._progress)
+            self._lease.beat(self._done, self._total or None)
             if self._lease.owned():
                 self.live.flush()
             if parent is not None and not parent.is_alive():

@@ -85,7 +85,7 @@ COMPARISONS = (
 
 
 def of_one_split(
-    cells: pd.DataFrame, identity: Sequence[str], directory: Path, finished: Callable[[str], str]
+    cells: pd.DataFrame, identity: Sequence[str], directory: Path, written: Mapping[str, str]
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Keep, of results that must not be mixed, those made like the newest one.
 
@@ -93,7 +93,7 @@ def of_one_split(
         cells: candidates for the cells of a report, in the order in which they were planned.
         identity: columns that say which cell and seed a row is of.
         directory: ``<results>/<benchmark>``.
-        finished: when a done job was finished, by key.
+        written: when a done job was finished, by key.
 
     Returns:
         The rows that may be shown together; and, for each family of cells that lost some for which there
@@ -109,7 +109,7 @@ def of_one_split(
             made = family[comparison.job].map(made_of)
             if made.nunique() == 1:
                 continue
-            ages = [(finished(key), place) for place, key in enumerate(family["key"])]
+            ages = [(written[key], place) for place, key in enumerate(family["key"])]
             fits = made.map(made.iloc[max(ages)[1]].fits).astype(bool)
             if fits.all():
                 continue

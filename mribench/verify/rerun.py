@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -20,7 +20,8 @@ from mribench.execute.worker import run_job
 from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.options import DatasetRef
 from mribench.registry import Registry
-from mribench.results import Store, read_json
+from mribench.results import Store
+from mribench.results.environment import Environment, read_environment
 from mribench.results.specification import (
     DataIdentity,
     EntryIdentity,
@@ -176,7 +177,7 @@ class Rerun:
         write_specification(folder, said)
         before = torch.get_num_threads()
         try:
-            status = run_job(folder, self._registry, threads=self._environment(job).get("threads", 1))
+            status = run_job(folder, self._registry, threads=self._environment(job).threads or 1)
         finally:
             torch.set_num_threads(before)
         if status is None:
@@ -185,17 +186,8 @@ class Rerun:
             raise KeyboardInterrupt
         return [] if status.state == "done" else [status.reason.partition("\n")[0]]
 
-    def _environment(self, job: Verifiable) -> dict[str, Any]:
-        path = self._results.store.directory(job.key) / "environment.json"
-        found = read_json(path)
-        if (
-            not isinstance(found, dict)
-            or not isinstance(found.get("versions", {}), dict)
-            or not isinstance(found.get("threads", 1), int)
-            or found.get("threads", 1) < 1
-        ):
-            raise StoreError(f"{path} is damaged", "delete the job's folder, and run the benchmark again")
-        return found
+    def _environment(self, job: Verifiable) -> Environment:
+        return read_environment(self._results.store.directory(job.key))
 
     def _compared(self, job: Verifiable, said: Specification, wall_s: float) -> Verdict:
         again = self._again.directory(job.key)
@@ -210,7 +202,7 @@ class Rerun:
             if need in self._verdicts and self._verdicts[need].outcome == "differs"
         ]
         notes += self._sources(said)
-        notes += _environments(self._environment(job), dict(read_json(again / "environment.json")))
+        notes += _environments(self._environment(job), read_environment(again))
         return Verdict(job, "differs", largest, texts, tuple(notes), wall_s)
 
     def _sources(self, said: Specification) -> Iterator[str]:
@@ -229,21 +221,17 @@ class Rerun:
         return self._results.jobs[key].id if key in self._results.jobs else key
 
 
-def _environments(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+def _environments(before: Environment, now: Environment) -> Iterator[str]:
     """Yield what differs between where a result was made and where it was made again."""
-    old, new = dict(before.get("versions", {})), dict(now.get("versions", {}))
-    for package in sorted(old.keys() | new.keys()):
-        if old.get(package) != new.get(package):
-            yield f"{package} was {old.get(package, 'not there')}, is {new.get(package, 'not there')}"
+    for package in sorted(before.versions.keys() | now.versions.keys()):
+        old, new = (made.versions.get(package, "not there") for made in (before, now))
+        if old != new:
+            yield f"{package} was {old}, is {new}"
     for name in ("device", "threads", "python", "platform"):
-        if before.get(name) != now.get(name):
-            yield f"{name} was {before.get(name)}, is {now.get(name)}"
-    if _on_cpu(before) != _on_cpu(now):
+        if getattr(before, name) != getattr(now, name):
+            yield f"{name} was {getattr(before, name)}, is {getattr(now, name)}"
+    if before.on_cpu != now.on_cpu:
         yield "a GPU and a CPU never agree bit for bit; --tolerance says how much is allowed"
-
-
-def _on_cpu(environment: Mapping[str, Any]) -> bool:
-    return str(environment.get("device", "")).startswith("cpu")
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
