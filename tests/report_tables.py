@@ -11,7 +11,7 @@ from mribench.interfaces.document import TableSpec
 from mribench.interfaces.table import Table
 from mribench.report import Material, RunData, catalogue, run_document
 from mribench.report.figures import save_figures
-from mribench.report.render.html import page as whole_page
+from mribench.report.page import page as whole_page
 
 
 def build(run: RunData, name: str) -> list[Table]:

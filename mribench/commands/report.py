@@ -29,8 +29,8 @@ from mribench.report import (
     save as save_document,
 )
 from mribench.report.figures import save_figures, shows_scans
-from mribench.report.render.html import page
-from mribench.report.render.html.people import warning
+from mribench.report.page import page
+from mribench.report.people import warning
 from mribench.report.tables.against import beside
 from mribench.report.tables.published import find_published, load_published
 from mribench.report.tables.published_tables import published_document
