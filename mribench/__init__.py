@@ -1,8 +1,6 @@
-"""mribench: a benchmark harness for self-supervised learning on 3D MRI.
+"""A benchmark harness for self-supervised learning on 3D MRI: all that is the same for every method.
 
-This package is the harness and knows no method, dataset or metric by name: those are plugins. A plugin
-author needs ``mribench.hookimpl``, ``mribench.interfaces``, ``mribench.errors``, ``mribench.seeding``,
-``mribench.volumes`` and, for the tests, ``mribench.testing``; everything else is private.
+Methods, datasets, tasks and metrics are plugins, and no room here knows one by name.
 """
 
 from __future__ import annotations

@@ -185,7 +185,8 @@ class Registry:
         try:
             options = model.model_validate(values)
         except ValidationError as error:
-            raise ConfigError(*describe(error, model, where)) from None
+            wrong = describe(error, model, where)
+            raise ConfigError(wrong.message, wrong.hint) from None
         for name in getattr(options, "defects", None) or ():
             if name not in own:
                 raise ConfigError(

@@ -6,6 +6,7 @@ import difflib
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -38,8 +39,30 @@ def problem(place: str, message: str, hint: str = "") -> PydanticCustomError:
     return PydanticCustomError(PROBLEM, "{message}", {"place": place, "message": message, "hint": hint})
 
 
-def describe(error: ValidationError, model: type[BaseModel], where: str = "") -> tuple[str, str]:
-    """Return ``("methods.a.objectiv: unknown key", "did you mean 'objective'?")`` for the first error.
+@dataclass(frozen=True)
+class Complaint:
+    """What is wrong with the content of a model.
+
+    Attributes:
+        place: dotted place of the key; empty for the whole.
+        sentence: what is wrong there.
+        hint: what to do about it.
+        is_null: whether the value is null, as that of a variable of the environment that is not set.
+    """
+
+    place: str
+    sentence: str
+    hint: str
+    is_null: bool
+
+    @property
+    def message(self) -> str:
+        """Place and sentence, printable."""
+        return printable(f"{self.place}: {self.sentence}" if self.place else self.sentence)
+
+
+def describe(error: ValidationError, model: type[BaseModel], where: str = "") -> Complaint:
+    """Return ``methods.a.objectiv: unknown key`` with ``did you mean 'objective'?`` for the first error.
 
     Args:
         error: from validating ``model``.
@@ -61,7 +84,8 @@ def describe(error: ValidationError, model: type[BaseModel], where: str = "") ->
     if items[0]["type"] == "extra_forbidden" and not hint.startswith("did you mean"):
         hint = "".join(f"{name} is required, and not given; " for name in _missing_beside(keys, found)) + hint
     place = ".".join(part for part in (where, place) if part)
-    return printable(f"{place}: {message}" if place else message), printable(hint)
+    is_null = items[0]["input"] is None and items[0]["type"] not in ("missing", "extra_forbidden")
+    return Complaint(place, message, printable(hint), is_null)
 
 
 def _file_keys(model: type[BaseModel], item: ErrorDetails) -> Iterator[str]:

@@ -6,22 +6,41 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from mribench_paper.tables import PaperTables
+from rich.console import Console
 
 from mribench.interfaces.document import TableSpec
 from mribench.interfaces.table import Table
-from mribench.report import Material, RunData, catalogue, run_document
+from mribench.report import Material, RunData, catalogue, render, run_document, save
 from mribench.report.figures import save_figures
 from mribench.report.page import page as whole_page
 
 
+def material_of(run: RunData, directory: Path | None = None) -> Material:
+    """Return what tables are made of, those of the first-party plugin among them."""
+    return Material(run, directory, (PaperTables(),))
+
+
+def render_run(
+    run: RunData, tables: Sequence[str], output_format: str, console: Console | None = None
+) -> str | bytes | None:
+    """Render tables of a run."""
+    return render(run_document(material_of(run), tables), output_format, console)
+
+
+def save_report(run: RunData, tables: Sequence[str], directory: Path) -> list[Path]:
+    """Write tables of a run in all formats."""
+    return save(run_document(material_of(run), tables), directory)
+
+
 def build(run: RunData, name: str) -> list[Table]:
     """Return the tables of a name."""
-    return catalogue.build(Material(run), name)
+    return catalogue.build(material_of(run), name)
 
 
 def table_names(run: RunData) -> list[str]:
     """Return the names of the tables that results can make."""
-    return list(catalogue.specs_of(Material(run)))
+    return list(catalogue.specs_of(material_of(run)))
 
 
 def leaderboard(run: RunData) -> Table:
@@ -40,7 +59,7 @@ def paper(run: RunData, number: int) -> Table:
 
 def tidy(run: RunData, tables: Sequence[str]) -> pd.DataFrame:
     """Return the tidy rows of tables."""
-    return run_document(Material(run), tables).cells()
+    return run_document(material_of(run), tables).cells()
 
 
 def page(
@@ -50,7 +69,7 @@ def page(
     views: Path | None = None,
 ) -> str:
     """Return the page of results; of some tables, by name or made."""
-    material = Material(run, directory)
+    material = material_of(run, directory)
     specs = [
         catalogue.chosen(material, [table])[0] if isinstance(table, str) else spec_of(table)
         for table in tables
@@ -65,4 +84,4 @@ def spec_of(table: Table) -> TableSpec[Material]:
 def saved_figures(
     run: RunData, directory: Path | None, target: Path, formats: Sequence[str] = ("svg", "pdf")
 ) -> list[Path]:
-    return save_figures(Material(run, directory), target, formats)
+    return save_figures(material_of(run, directory), target, formats)

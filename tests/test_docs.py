@@ -1,6 +1,6 @@
 """The documents are true: examples, help texts, command lines, YAML, counts, links.
 
-``python tests/test_docs.py`` writes the generated parts of README.md anew.
+``python tests/test_docs.py`` writes the generated parts of README.md and docs/architecture.md anew.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import inspect
 import re
 import shlex
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -33,10 +34,15 @@ EXAMPLE = ROOT / "plugins/example-method/mribench_example_method.py"
 WIDTH = 100
 DOCUMENTS = (
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "benchmarks/README.md",
-    "plugins/README.md", "plugins/example-method/README.md", "docs/data.md", "docs/views.md",
-    "docs/metrics.md", "docs/report.md", "docs/compare.md",
+    "plugins/README.md", "plugins/example-method/README.md", "plugins/mribench_paper/README.md",
+    "docs/data.md", "docs/views.md",
+    "docs/metrics.md", "docs/report.md", "docs/compare.md", "docs/architecture.md",
 )  # fmt: skip
-GENERATED = ("example", "commands")
+GENERATED = {
+    "example": "README.md", "commands": "README.md",
+    "rooms": "docs/architecture.md", "layers": "docs/architecture.md",
+}  # fmt: skip
+"""Which document a generated part stands in."""
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -82,13 +88,46 @@ def generated() -> dict[str, str]:
         for path, _ in commands(cli)
     ]
     source = EXAMPLE.read_text(encoding="utf-8")
-    return {"example": f"```python\n{source}```\n", "commands": "\n".join(helps)}
+    return {
+        "example": f"```python\n{source}```\n",
+        "commands": "\n".join(helps),
+        "rooms": rooms_table(),
+        "layers": f"```text\n{layers_text()}```\n",
+    }
+
+
+def rooms_table() -> str:
+    """Return what belongs in each package of the core, and what does not, as their docstrings say."""
+    lines = ["| room | what belongs there | what does not |", "|---|---|---|"]
+    for file in sorted((ROOT / "mribench").rglob("__init__.py")):
+        belongs, _, rest = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition(
+            "\n\n"
+        )
+        elsewhere = rest.partition("\n\n")[0]
+        texts = (text.replace("\n", " ").replace("``", "`") for text in (belongs, elsewhere))
+        lines.append(f"| `{file.parent.relative_to(ROOT)}` | {' | '.join(texts)} |")
+    return "\n".join(lines) + "\n"
+
+
+def layers_text() -> str:
+    """Return the layers of the import contract, the highest first."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (core,) = [contract for contract in contracts if contract.get("containers") == ["mribench"]]
+    return "".join(f"{layer}\n" for layer in core["layers"])
 
 
 @pytest.mark.parametrize("name", GENERATED)
 def test_generated_part(name: str) -> None:
     """Again: python tests/test_docs.py."""
-    assert part(README.read_text(encoding="utf-8"), name) == generated()[name]
+    assert part(text_of(GENERATED[name]), name) == generated()[name]
+
+
+def test_every_room_says_what_belongs_there_and_what_does_not() -> None:
+    for line in rooms_table().splitlines()[2:]:
+        _, room, belongs, elsewhere, _ = line.split("|")
+        assert belongs.strip().endswith((".", "?")), room
+        assert elsewhere.strip(), room
 
 
 def test_help_needs_no_torch() -> None:
@@ -359,10 +398,11 @@ def test_quickstart_table_has_a_place() -> None:
 
 
 def write_generated() -> None:
-    text = README.read_text(encoding="utf-8")
     for name, content in generated().items():
+        path = ROOT / GENERATED[name]
+        text = path.read_text(encoding="utf-8")
         text = text.replace(f"<!-- {name} -->\n{part(text, name)}", f"<!-- {name} -->\n{content}", 1)
-    README.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

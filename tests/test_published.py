@@ -14,6 +14,7 @@ import yaml
 
 PUBLISHED = Path(__file__).parent.parent / "results" / "published"
 SHARED = Path(__file__).parents[2] / "shared" / "paper" / "paper_tables.csv"
+PAPER = Path(__file__).parent.parent / "plugins" / "mribench_paper"
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
@@ -57,8 +58,8 @@ def test_the_grid_on_phantoms_has_transfer_sites_and_invariance() -> None:
 
 
 def test_the_readme_describes_every_column_of_the_papers_numbers() -> None:
-    text = (PUBLISHED / "README.md").read_text(encoding="utf-8")
-    with (PUBLISHED / "paper.csv").open(encoding="utf-8", newline="") as file:
+    text = (PAPER / "README.md").read_text(encoding="utf-8")
+    with (PAPER / "paper.csv").open(encoding="utf-8", newline="") as file:
         columns = next(csv.reader(file))
     assert all(f"`{name}`" in text for name in columns)
     assert "10.1007/978-3-032-05573-6_7" in text
@@ -73,7 +74,7 @@ def test_the_papers_numbers_are_those_of_its_tables() -> None:
              r["metric"].partition("_")[0], r["mean"], r["se"], r["marked"].replace("none", ""))
             for r in csv.DictReader(file)
         ]  # fmt: skip
-    with (PUBLISHED / "paper.csv").open(encoding="utf-8", newline="") as file:
+    with (PAPER / "paper.csv").open(encoding="utf-8", newline="") as file:
         ours = [
             (r["table"], r["task"], r["site"], r["sequence"], 100 * float(r["fraction"]), r["method"],
              r["metric"], r["mean"], r["se"], r["printed_mark"])
@@ -90,10 +91,14 @@ def test_a_wheel_has_the_papers_numbers(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as content:
         for name in ("paper.csv", "paper.yaml"):
-            assert content.read(f"mribench/_published/{name}") == (PUBLISHED / name).read_bytes()
+            assert content.read(f"mribench_paper/{name}") == (PAPER / name).read_bytes()
         content.extractall(tmp_path / "installed")
-    code = "from mribench.report.tables.published import find_published as f; print(f('paper'))"
-    found = subprocess.run(
+    code = (
+        "from mribench.plugins import load_tables\n"
+        "(source,), _ = load_tables()\n"
+        "print(source.beside('paper').about['published'], type(source).__module__)"
+    )
+    made = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "installed", check=True, capture_output=True, text=True
     )
-    assert Path(found.stdout.strip()) == tmp_path / "installed" / "mribench" / "_published" / "paper.csv"
+    assert made.stdout.strip() == "paper mribench_paper.tables"

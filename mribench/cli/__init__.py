@@ -1,6 +1,6 @@
-"""The command line: one thin module per command, and the one place where errors are caught.
+"""The command line: options, help texts, and the one place where errors are caught.
 
-Modules here import what is heavy inside their functions, so that ``--help`` needs no torch.
+What a command does lies in ``commands``: nothing that is heavy is imported for ``--help``.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class _TableOption(click.Option):
 )  # fmt: skip
 @click.option(
     "--against", metavar="NAME|FILE.csv",
-    help="Set published values beside the run's, as numbers: paper, or a file like its paper.csv.",
+    help="Set published values beside the run's, as numbers: a CSV file, or a name that a plugin brings.",
 )  # fmt: skip
 @click.option("--output", type=GivenPath(dir_okay=False), help="Write to this file.")
 @click.option(
@@ -52,8 +52,8 @@ def command(**options: Any) -> None:
     """Show the results of a benchmark FILE, or everything in a results DIR (results/<benchmark>).
 
     FILE shows the cells of that file and of the --set given with it; DIR shows all that was ever run
-    there, the newest result of each cell. A FILE that ends in .csv holds published results, as
-    results/published/paper.csv does; its tables are table-N, gains and claims.
+    there, the newest result of each cell. A FILE that ends in .csv holds published results, and a plugin
+    of tables says which tables they make.
     """
     from mribench.commands.report import show_report
 

@@ -33,10 +33,10 @@ def _entries(registry: Registry, kind: str | None) -> Table:
     table.add_column("name", no_wrap=True)
     table.add_column("what", overflow="fold")
     table.add_column("from", overflow="fold")
-    for found in registry:
-        if kind in (None, found.entry.kind):
-            entry = found.entry
-            origin = f"{found.plugin} ({found.distribution} {found.version})"
+    for registered in registry:
+        if kind in (None, registered.entry.kind):
+            entry = registered.entry
+            origin = f"{registered.plugin} ({registered.distribution} {registered.version})"
             table.add_row(*map(escape, (entry.kind, entry.name, entry.summary, origin)))
     return table
 
@@ -46,9 +46,9 @@ def _defects(registry: Registry, *, wide: bool) -> Table:
     shown_by: dict[str, list[str]] = {
         name: [f"{', '.join(stages)} (mribench)"] for name, (_, stages) in HARNESS.items()
     }
-    for found in registry:
-        for defect in found.entry.defects:
-            shown_by.setdefault(defect.name, []).append(f"{found.entry.kind} {found.entry.name}")
+    for registered in registry:
+        for defect in registered.entry.defects:
+            shown_by.setdefault(defect.name, []).append(f"{registered.entry.kind} {registered.entry.name}")
     table = Table()
     table.add_column("defect", no_wrap=True)
     for column in ("what goes wrong", *(("found in",) if wide else ()), "switched on in"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from mribench.errors import ConfigError
 from mribench.interfaces.dataset import Dataset
 from mribench.plan.changes import Change
 from mribench.plan.stale import stale_changes
+from mribench.results.specification import EvaluateSpec
 
 
 def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool, why: str | None) -> int:
@@ -26,9 +27,7 @@ def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool,
         planned = plan_file(file, sets, results, make=False, progress=progress.preparing)
     states = _states(planned)
     changes = stale_changes(planned.plan, planned.store)
-    stale = {
-        name: ", ".join(dict.fromkeys(change.what for change in found)) for name, found in changes.items()
-    }
+    stale = {name: _name_causes(differing) for name, differing in changes.items()}
     _print_counts(console, planned, states, stale)
     for name, sentence in planned.plan.missing.items():
         console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False, soft_wrap=True)
@@ -48,6 +47,11 @@ def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool,
             state = states[job.id] if job.id not in stale else f"stale: {stale[job.id]}"
             console.print(f"{state:12} {job.kind:9} {job.id}", markup=False, highlight=False, soft_wrap=True)
     return 1 if _lost(planned) else 0
+
+
+def _name_causes(changes: Iterable[Change]) -> str:
+    """Return what changed, each cause once."""
+    return ", ".join(dict.fromkeys(change.what for change in changes))
 
 
 def _lost(planned: Planned) -> bool:
@@ -96,9 +100,9 @@ def _states(planned: Planned) -> dict[str, str]:
 
 def _print_counts(console: Console, planned: Planned, states: dict[str, str], stale: dict[str, str]) -> None:
     plan = planned.plan
-    own = [job for job in plan.jobs if _is_methods_own(job.id, planned)]
+    own = [job for job in plan.jobs if job.method in planned.resolved.methods and not job.measures]
     table = Table(title=f"{planned.resolved.config.benchmark} ({planned.resolved.label})")
-    measuring = [job for job in plan.jobs if job.id.startswith("+")]
+    measuring = [job for job in plan.jobs if job.measures]
     table.add_column("kind")
     columns = [
         s for s in ("done", "failed", "interrupted", "running", "to do", "waiting") if s in states.values()
@@ -109,7 +113,8 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
     for kind in (*plan.count(), "all"):
         jobs = [job for job in plan.jobs if kind in (job.kind, "all")]
         mine = [job for job in own if kind in (job.kind, "all")]
-        counts = [sum(states[job.id] == column for job in jobs) for column in columns]
+        by_state = Counter(states[job.id] for job in jobs)
+        counts = [by_state[column] for column in columns]
         extra = [sum(job.id in stale for job in jobs)] if stale else []
         measured = sum(kind in (job.kind, "all") for job in measuring)
         owned = [len(mine), len(jobs) - len(mine) - measured, *([measured] if measuring else [])]
@@ -133,8 +138,8 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
 def _tested_sequences(planned: Planned) -> Iterator[str]:
     """Yield, for each task, the sequences that its decoders are trained and tested on."""
     for name, task in planned.resolved.tasks.items():
-        cells = [job.cell for job in planned.plan.jobs if job.cell and job.cell.get("task") == name]
-        tested = {cell["test_sequence"]: None for cell in cells}
+        specs = [job.spec for job in planned.plan.jobs if isinstance(job.spec, EvaluateSpec)]
+        tested = list(dict.fromkeys(spec.cell.test_sequence for spec in specs if spec.cell.task == name))
         trained_on = task.spec.train_sequences
         if not tested:
             continue
@@ -156,7 +161,3 @@ def _label_subsets(planned: Planned) -> str:
         return "each train seed draws its own, the same for every method"
     draws = "one draw" if len(fixed) == 1 else f"{len(fixed)} draws"
     return f"{draws} for all train seeds (subset_seeds: {fixed}); results speak of these subjects"
-
-
-def _is_methods_own(job_id: str, planned: Planned) -> bool:
-    return job_id.partition("/")[0] in planned.resolved.methods

@@ -18,23 +18,22 @@ from mribench.commands.outputs import check_output, check_save
 from mribench.commands.streams import put
 from mribench.commands.tables import check_tables, table_sources
 from mribench.config import config_digest, load_benchmark
-from mribench.errors import ConfigError, MRIBenchError, StoreError
+from mribench.errors import ConfigError, MRIBenchError
 from mribench.report import (
     Document,
     Material,
     RunData,
+    file_document,
     load_run,
     render,
     run_document,
     save as save_document,
+    set_beside,
 )
 from mribench.report.figures import save_figures, shows_scans
 from mribench.report.page import page
 from mribench.report.people import warning
-from mribench.report.tables.against import beside
-from mribench.report.tables.published import find_published, load_published
-from mribench.report.tables.published_tables import published_document
-from mribench.results.places import check_folder
+from mribench.results.places import check_folder, writing
 from mribench.statistics.marking import Marking
 from mribench.wording import printable
 
@@ -108,14 +107,14 @@ def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> D
         raise click.UsageError(
             f"{misplaced[0]} goes with a benchmark FILE or DIR, not with published results"
         )
-    return published_document(load_published(path), tables)
+    return file_document(path, tables, table_sources())
 
 
 def _of_run(material: Material, tables: Sequence[str], against: str | None) -> Document[Material]:
     document = run_document(material, tables)
     if against is None:
         return document
-    document = beside(document, load_published(find_published(against)))
+    document = set_beside(document, against)
     made = document.specs[-1].build(material)
     if not any(table.rows for table in made):
         said = " ".join(made[0].caption)
@@ -187,7 +186,5 @@ def write_file(path: Path, content: bytes, hint: str = "give another --output") 
     Raises:
         StoreError: when it cannot be written.
     """
-    try:
+    with writing(path, hint):
         path.write_bytes(content)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}", hint) from error

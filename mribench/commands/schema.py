@@ -8,7 +8,7 @@ from pathlib import Path
 from mribench.commands.problems import load_plugins
 from mribench.commands.streams import put
 from mribench.config.schema import benchmark_schema
-from mribench.errors import ConfigError
+from mribench.results.places import writing
 
 
 def write_schema(output: Path | None, distribution: str | None) -> int:
@@ -17,9 +17,7 @@ def write_schema(output: Path | None, distribution: str | None) -> int:
     if output is None:
         put(text)
         return 0
-    try:
+    with writing(output, "choose another path"):
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{output}: cannot be written: {error.strerror}", "choose another path") from None
     return 0

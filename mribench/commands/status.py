@@ -44,9 +44,9 @@ def _name(folder: Path) -> str:
     path = folder / "job.json"
     if not path.exists():
         return folder.name
-    found = read_json(path)
-    if not isinstance(found, dict) or "id" not in found:
+    specification = read_json(path)
+    if not isinstance(specification, dict) or "id" not in specification:
         raise StoreError(
             f"{path} is not the specification of a job", "restore the file, or delete its folder"
         )
-    return str(found["id"])
+    return str(specification["id"])

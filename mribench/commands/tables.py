@@ -9,7 +9,7 @@ from mribench.config import BenchmarkConfig, blaming
 from mribench.errors import ConfigError, did_you_mean
 from mribench.interfaces.table_source import TableSource
 from mribench.plugins import load_tables
-from mribench.report import BUILT_IN, FIRST_PARTY, taken_names
+from mribench.report import BUILT_IN, taken_names
 
 
 def table_sources() -> tuple[TableSource, ...]:
@@ -47,5 +47,5 @@ def check_tables(config: BenchmarkConfig, sources: Sequence[TableSource]) -> Non
 def table_words() -> str:
     """Return what ``--table`` may be, for the help of ``mribench report``."""
     names = [spec.name for spec in BUILT_IN]
-    of_plugins = [source.help for source in (*FIRST_PARTY, *table_sources()) if source.help]
+    of_plugins = [source.help for source in table_sources() if source.help]
     return ", or ".join(filter(None, (", ".join(names), ", ".join(of_plugins))))

@@ -19,7 +19,7 @@ from mribench.config import BenchmarkConfig, config_digest, load_benchmark
 from mribench.errors import ConfigError, did_you_mean
 from mribench.validation import readable
 from mribench.verify import KINDS, Rerun, Results, Verdict, check_integrity, open_results, sample
-from mribench.verify.results import Planned
+from mribench.verify.results import Verifiable
 from mribench.wording import printable
 
 _STYLES = {"same": "green", "differs": "red", "not rerun": "yellow"}
@@ -41,17 +41,17 @@ def verify_results(
     """Run a sample of the results of a benchmark FILE, or of a results DIR, again, and compare."""
     config = _config(what, sets)
     directory = results / config.benchmark if config else what
-    found = open_results(directory, config_digest(config) if config else None)
-    places = {**(_roots_of(config) if config else {}), **_given_roots(roots, found)}
+    opened = open_results(directory, config_digest(config) if config else None)
+    places = {**(_roots_of(config) if config else {}), **_given_roots(roots, opened)}
     with readable():
-        drawn = sample(found, None if everything else count, seed, kinds or KINDS, only)
+        drawn = sample(opened, None if everything else count, seed, kinds or KINDS, only)
     console = Console()
-    inconsistent = check_integrity(found)
+    inconsistent = check_integrity(opened)
     for name, sentences in inconsistent.items():
         _say(console, f"inconsistent: {name}: {'; '.join(sentences)}", "red")
-    verdicts = _rerun(console, found, drawn, tolerance, places)
+    verdicts = _rerun(console, opened, drawn, tolerance, places)
     _show(console, verdicts)
-    _conclude(console, found, verdicts, inconsistent, tolerance)
+    _conclude(console, opened, verdicts, inconsistent, tolerance)
     return 0 if not inconsistent and all(verdict.outcome == "same" for verdict in verdicts) else 1
 
 
@@ -106,7 +106,7 @@ def _home(path: Path) -> Path:
 def _rerun(
     console: Console,
     results: Results,
-    drawn: Sequence[Planned],
+    drawn: Sequence[Verifiable],
     tolerance: float,
     roots: Mapping[str, str],
 ) -> list[Verdict]:

@@ -15,8 +15,8 @@ from mribench.commands.narrow import print_table
 from mribench.commands.problems import load_plugins
 from mribench.commands.progress import RunProgress
 from mribench.config import load_benchmark, resolve
-from mribench.errors import ConfigError, StoreError
-from mribench.results.places import check_file, check_place
+from mribench.errors import ConfigError
+from mribench.results.places import check_file, check_place, writing
 from mribench.views.canvas import check_path
 from mribench.views.distributions import draw_distributions
 from mribench.views.parameters import redraws_per_100_views, sequence_shares, write_table
@@ -99,7 +99,7 @@ def _draw(
 ) -> list[Path]:
 
     (chosen,) = [known for known in PLANES if known == plane]
-    seed = shown[0][0].payload["seed"]
+    seed = shown[0][0].spec.seed
     note = where.format(seed=seed, what=f"from step {step}")
     draw_sheet(shown, chosen, note, targets).save(out)
     written = [out]
@@ -116,12 +116,10 @@ def _beside(out: Path) -> Path:
 
 
 def _write_table(path: Path, drawn: Drawn) -> Path:
-    try:
+    with writing(path, "give another --csv"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8", newline="") as file:
             write_table(file, drawn)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}", "give another --csv") from error
     return path
 
 

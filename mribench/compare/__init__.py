@@ -1,4 +1,7 @@
-"""Two methods: the difference, whether it is real, and where it comes from. No torch here."""
+"""Two methods: the difference, whether it is real, and where it comes from.
+
+Tables of many methods lie in ``report``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The benchmark file: YAML → validated models → components that can be made."""
+"""The benchmark file: from YAML to validated settings to components that can be made.
+
+Which jobs follow from it lies in ``plan``.
+"""
 
 from __future__ import annotations
 

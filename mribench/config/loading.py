@@ -48,11 +48,10 @@ def _validated(
     try:
         config = BenchmarkConfig.model_validate(tree)
     except ValidationError as error:
-        message, hint = describe(error, BenchmarkConfig)
-        place = message.partition(": ")[0]
-        cohort = place.removeprefix("data.").partition(".")[0] if "got None" in message else ""
-        sentence = f"{name}: {message}{not_set(unset.get(cohort, ()))}"
-        raise _blamed(ConfigError(sentence, hint), name, applied) from None
+        wrong = describe(error, BenchmarkConfig)
+        cohort = wrong.place.removeprefix("data.").partition(".")[0] if wrong.is_null else ""
+        sentence = f"{name}: {wrong.message}{not_set(unset.get(cohort, ()))}"
+        raise _blamed(ConfigError(sentence, wrong.hint), name, applied) from None
     config._source, config._applied = name, tuple(applied)
     config._unset = dict(unset)
     return config

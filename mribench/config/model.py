@@ -142,6 +142,12 @@ def _cross_check(config: BenchmarkConfig) -> None:
         PydanticCustomError: at the first problem, with its place.
     """
     _check_methods(config)
+    _check_defects(config)
+    _check_cohorts(config)
+    _check_layouts(config)
+
+
+def _check_defects(config: BenchmarkConfig) -> None:
     if config.measure_defects and config.profile == "as-released" and config.defects is None:
         raise problem(
             "measure_defects",
@@ -150,6 +156,10 @@ def _cross_check(config: BenchmarkConfig) -> None:
         )
     for name in set(config.measure_defects).intersection(config.defects or ()):
         raise problem("measure_defects", f"'{name}' is in 'defects' too, so there is nothing to compare")
+
+
+def _check_cohorts(config: BenchmarkConfig) -> None:
+    """Check what splits, invariance and tasks say of cohorts."""
     for name in config.splits:
         if name not in config.data:
             raise problem(f"splits.{name}", "no such cohort under 'data'", did_you_mean(name, config.data))
@@ -171,7 +181,6 @@ def _cross_check(config: BenchmarkConfig) -> None:
             )
         if task.data not in config.splits:
             raise problem(place, f"cohort '{task.data}' has no split", f"add splits.{task.data}")
-    _check_layouts(config)
 
 
 def _check_layouts(config: BenchmarkConfig) -> None:
@@ -194,9 +203,8 @@ def _check_methods(config: BenchmarkConfig) -> None:
         try:
             pretrain = config.pretrain_of(name)
         except ValidationError as error:  # each value is valid by itself, so one is missing
-            message, hint = describe(error, PretrainOptions)
-            key, _, sentence = message.partition(": ")
-            raise problem(f"defaults.pretrain.{key}", sentence, hint) from None
+            wrong = describe(error, PretrainOptions)
+            raise problem(f"defaults.pretrain.{wrong.place}", wrong.sentence, wrong.hint) from None
         if pretrain.data not in config.data:
             own = "data" in method.pretrain.model_fields_set
             raise problem(

@@ -171,7 +171,7 @@ def unset(tree: Mapping[str, Any], environment: Mapping[str, str] = os.environ) 
         str(name): tuple(dict.fromkeys(_unset_in(value, environment)))
         for name, value in (data.items() if isinstance(data, dict) else ())
     }
-    return {name: found for name, found in names.items() if found}
+    return {name: lacking for name, lacking in names.items() if lacking}
 
 
 def _unset_in(value: Any, environment: Mapping[str, str]) -> Iterator[str]:
@@ -200,10 +200,10 @@ def _filled(value: Any, place: str, environment: Mapping[str, str]) -> Any:
         raise ConfigError(
             f"{place}: cannot read the variable in {value!r}", "write ${NAME} or ${NAME:-default}"
         )
-    found = [environment.get(name) or default for name, default in _VARIABLE.findall(value)]
-    if not all(found):
+    values = [environment.get(name) or default for name, default in _VARIABLE.findall(value)]
+    if not all(values):
         return None
-    parts = iter(found)
+    parts = iter(values)
     return _VARIABLE.sub(lambda _: str(next(parts)), value)
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from mribench.config.fields import Fraction, Slug, Word, Words, ascending, unique
-from mribench.interfaces.document import Section
 from mribench.interfaces.options import Options
+from mribench.interfaces.table import Section
 from mribench.interfaces.table_source import Dimension
 from mribench.validation import problem
 

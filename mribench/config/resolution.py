@@ -85,7 +85,7 @@ class ResolvedBenchmark:
 
     def shown_defects(self) -> dict[str, str]:
         """Return every defect that is switched on anywhere, with its sentence."""
-        found = {
+        defects = {
             name: defect.summary
             for name, defect in sorted(self.defects.items())
             if name in HARNESS or defect.empty_masks
@@ -95,8 +95,8 @@ class ResolvedBenchmark:
         tested = {task.spec.data for task in self.tasks.values()}
         splits = [part for name, part in self.splits.items() if name in tested]
         for part in (*methods, *tasks, *splits):
-            found |= dict(part.shown_defects())
-        return found
+            defects |= dict(part.shown_defects())
+        return defects
 
     def variants(self) -> list[str]:
         """Return the defects that are to be measured by jobs of their own."""

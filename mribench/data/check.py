@@ -152,12 +152,13 @@ def check_cohort(
         return CohortCheck(**about, problems=(_sentence(error),), **left_out)  # type: ignore[arg-type]
     split, counts = (None, None) if rule is None else _split(rule, people)
     unmet = [] if split is None else [text for use in uses for text in unmet_needs(name, use, split, people)]
+    ids = Counter(person.id for person in people)
     needed = {sequence for use in uses for sequence in (*use.trained_on, *use.tested_on)}
     reading = read_cohort(name, dataset, people, reader, progress) if read else Reading()
     images = SeenImages() if seen is None else seen
     odd = [*reading.odd, *(images.remarks(name, people) if read else ())]
     problems = list(dict.fromkeys(reading.problems))
-    twice = [person for person, count in Counter(p.id for p in people).items() if count > 1]
+    twice = [person for person, count in ids.items() if count > 1]
     return CohortCheck(
         **about,  # type: ignore[arg-type]
         **_left_out(dataset, odd),  # type: ignore[arg-type]
@@ -178,11 +179,13 @@ def grouped(entries: Iterable[Exclusion]) -> tuple[Reason, ...]:
     by_kind: dict[str, list[Exclusion]] = defaultdict(list)
     for entry in entries:
         by_kind[entry.kind or entry.reason].append(entry)
-    reasons = [
-        Reason(kind, len(some), _names(e.subject for e in some), tuple(e.reason for e in some))
-        for kind, some in by_kind.items()
-    ]
+    reasons = [_summed(kind, alike) for kind, alike in by_kind.items()]
     return tuple(sorted(reasons, key=lambda reason: (-reason.count, reason.kind)))
+
+
+def _summed(kind: str, entries: Sequence[Exclusion]) -> Reason:
+    subjects = _names(entry.subject for entry in entries)
+    return Reason(kind, len(entries), subjects, tuple(entry.reason for entry in entries))
 
 
 def _left_out(dataset: Dataset, more: Sequence[Exclusion] = ()) -> dict[str, object]:
@@ -210,7 +213,9 @@ def _groups(people: Sequence[Subject]) -> tuple[Group, ...]:
 
 
 def _lacking(people: Sequence[Subject], needed: Iterable[str]) -> tuple[Reason, ...]:
-    has = {person.name: {scan.sequence for scan in person.scans} for person in people}
+    has: dict[str, set[str]] = defaultdict(set)
+    for person in people:
+        has[person.name].update(scan.sequence for scan in person.scans)
     reasons = []
     for sequence in sorted(set(needed).union(*has.values())):
         without = sorted(name for name, sequences in has.items() if sequence not in sequences)

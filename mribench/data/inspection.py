@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mribench.digests import digest_of
 from mribench.errors import DataError
 from mribench.interfaces.dataset import ScanValues
 from mribench.volumes import read_volume
@@ -47,7 +48,8 @@ def inspect_file(path: Path, is_label: bool = False, repair: bool = False) -> In
         is_label: a label may be constant (an empty mask).
         repair: voxels that are not finite are allowed, as long as some are.
     """
-    what = "label" if is_label else "map" if repair else "image"
+    usual = "map" if repair else "image"
+    what = "label" if is_label else usual
     try:
         return Inspection(**remembered(path, what, partial(_inspect, is_label=is_label, repair=repair)))
     except OSError as error:
@@ -66,8 +68,7 @@ def fingerprint(subject: Subject) -> str:
         (*role, inspect_file(path, is_label, is_maps).digest)
         for role, path, is_label, is_maps in _roles(subject)
     )
-    text = json.dumps([subject.id, subject.site, parts], separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest_of([subject.id, subject.site, parts])
 
 
 def voxel_digests(subject: Subject) -> dict[str, Path]:

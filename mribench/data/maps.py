@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mribench.data.prepare import COUNTS, Reader, load_maps, maps_recipe
+from mribench.data.prepare import COUNTS, Reader, load_maps, maps_recipe, sum_counts
 from mribench.data.prepared import Recipe, volume_store
 from mribench.errors import DataError, JobError
 from mribench.interfaces.dataset import Dataset, Scan, Subject
@@ -65,8 +65,11 @@ class MapSource:
         out.
         """
         crops = [self._crop(self.subjects[i], edge_vox, g) for i, g in zip(indices, generators, strict=True)]
-        names = [name for name in crops[0] if all(name in crop for crop in crops)]
-        return {name: torch.stack([crop[name] for crop in crops]).to(device) for name in names}
+        everywhere = set(crops[0]).intersection(*crops)
+        stacked = {}
+        for name in [name for name in crops[0] if name in everywhere]:
+            stacked[name] = torch.stack([crop[name] for crop in crops]).to(device)
+        return stacked
 
     def _crop(self, subject: Subject, edge_vox: int, generator: torch.Generator) -> dict[str, Tensor]:
         scans = usable_scans(subject, self._needs)
@@ -98,7 +101,7 @@ def usable_scans(subject: Subject, needs: Sequence[str]) -> list[Scan]:
     Raises:
         DataError: when there is none.
     """
-    scans = [scan for scan in subject.scans if all(name in scan.images for name in needs)]
+    scans = [scan for scan in subject.scans if scan.images.keys() >= set(needs)]
     if not scans:
         raise DataError(
             f"subject {subject.id} has no scan with the maps {', '.join(needs)}",
@@ -110,7 +113,7 @@ def usable_scans(subject: Subject, needs: Sequence[str]) -> list[Scan]:
 def voxel_counts(*sources: MapSource) -> dict[str, int]:
     """Return how many voxels were clipped and repaired in the scans that were read, each counted once."""
     by_scan = {scan: counts for source in sources for scan, counts in source.counts.items()}
-    return {name: sum(counts[name] for counts in by_scan.values()) for name in COUNTS}
+    return sum_counts(by_scan.values())
 
 
 def batch_indices(

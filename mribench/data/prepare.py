@@ -6,6 +6,7 @@ reoriented and resampled once, and memory-mapped after that.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ def maps_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Recipe:
         moved = {name: _on_grid(volume, spacing_mm) for name, volume in volumes.items()}
         spacing = {name: list(volume.spacing_mm) for name, volume in moved.items()}
         arrays = {name: volume.data for name, volume in moved.items()}
-        return Content(arrays, {"spacing_mm": spacing, **_counts(volumes.values())})
+        return Content(arrays, {"spacing_mm": spacing, **_counts(*volumes.values())})
 
     return Recipe(_made_of("maps", reader, scan, spacing_mm), build)
 
@@ -131,8 +132,7 @@ class TaskRecipe:
     def counts(self) -> dict[str, int]:
         """Return how many voxels were clipped and repaired when the files were read."""
         recipes = [recipe for recipe in (self.image, self.label) if recipe]
-        facts = [volume_store().read(recipe).facts for recipe in recipes]
-        return {name: sum(int(fact[name]) for fact in facts) for name in COUNTS}
+        return sum_counts(volume_store().read(recipe).facts for recipe in recipes)
 
 
 def task_recipe(
@@ -209,7 +209,7 @@ def image_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Recipe
         working = _on_grid(native, spacing_mm)
         arrays = {"image": zscore(working.data), "foreground": foreground(working.data)}
         grids = {"native": _grid_facts(native), "working": _grid_facts(working)}
-        return Content(arrays, {**grids, "same_grid": same_grid(native, working), **_counts([native])})
+        return Content(arrays, {**grids, "same_grid": same_grid(native, working), **_counts(native)})
 
     return Recipe(_made_of("image", reader, scan, spacing_mm), build)
 
@@ -227,7 +227,7 @@ def _label_recipe(
         arrays = {"native": _small(on_native.data)}
         if not facts["same_grid"]:
             arrays["working"] = _small(_moved(on_native, facts["working"]).data)
-        return Content(arrays, _counts([memberships]))
+        return Content(arrays, _counts(memberships))
 
     files = _digests(owner, label)
     if image.made_of is None or task_identity is None or files is None:
@@ -281,9 +281,16 @@ def _small(classes: np.ndarray) -> np.ndarray:
     return classes.astype(np.int64)
 
 
-def _counts(volumes: Iterable[Volume]) -> dict[str, int]:
-    found = list(volumes)
-    return {name: sum(int(getattr(volume, name)) for volume in found) for name in COUNTS}
+def _counts(*volumes: Volume) -> dict[str, int]:
+    return sum_counts(vars(volume) for volume in volumes)
+
+
+def sum_counts(parts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the sum of each of ``COUNTS`` over some parts that have them."""
+    total = Counter(dict.fromkeys(COUNTS, 0))
+    for part in parts:
+        total.update({name: int(part[name]) for name in COUNTS})
+    return dict(total)
 
 
 def _grid_facts(volume: Volume) -> dict[str, Any]:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import hashlib
-import json
 import logging
 import math
 import os
@@ -28,6 +26,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from mribench.data.prepared_entry import Damaged, read_entry, write_entry
+from mribench.digests import digest_of
 from mribench.errors import ConfigError
 from mribench.volumes.cache import cache_dir
 
@@ -88,10 +87,7 @@ class Recipe:
         """SHA-256 of canonical JSON of ``made_of``, or an empty string."""
         if self.made_of is None:
             return ""
-        text = json.dumps(
-            {"version": VERSION, **self.made_of}, sort_keys=True, separators=(",", ":"), allow_nan=False
-        )
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of({"version": VERSION, **self.made_of})
 
 
 @dataclass(frozen=True)
@@ -170,11 +166,11 @@ class VolumeStore:
 
     def _open(self, key: str, verify: bool) -> Content | None:
         folder = self.place(key)
-        found = read_entry(folder, key, self._trusted, verify)
-        if found is None:
+        entry = read_entry(folder, key, self._trusted, verify)
+        if entry is None:
             return None
         self._touch(folder)
-        return Content(*found)
+        return Content(*entry)
 
     def _touch(self, folder: Path) -> None:
         now_s = time.monotonic()
@@ -229,14 +225,14 @@ class VolumeStore:
 
     def _entries(self) -> list[_Entry]:
         """Return all entries; sweep what killed processes left."""
-        found: list[_Entry] = []
+        entries: list[_Entry] = []
         for folder in self.folder.glob("??/*"):
             if not folder.name.startswith("."):
                 entry = _measured(folder)
-                found += [entry] if entry else []
+                entries += [entry] if entry else []
             elif _age_s(folder) > SWEEP_S:
                 shutil.rmtree(folder, ignore_errors=True)
-        return found
+        return entries
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:

@@ -141,8 +141,8 @@ def _body_crc32(body: Mapping[str, Any]) -> int:
 
 
 def _crc32(path: Path) -> int:
-    found = 0
+    checksum = 0
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK_BYTES):
-            found = zlib.crc32(chunk, found)
-    return found
+            checksum = zlib.crc32(chunk, checksum)
+    return checksum

@@ -78,13 +78,13 @@ def read_cohort(
         reader: tells versions of the dataset's code apart.
         progress: told how far it is.
     """
-    found = Reading()
+    reading = Reading()
     for done, person in enumerate(people, start=1):
         wrong = unusable(dataset, person, reader)
-        found.problems += wrong
+        reading.problems += wrong
         for scan in () if wrong else person.scans:
-            found.odd += scan_remarks(dataset, person, scan, reader)
-            found.add(inspect_values(dataset, scan, reader))
+            reading.odd += scan_remarks(dataset, person, scan, reader)
+            reading.add(inspect_values(dataset, scan, reader))
         if progress:
             progress(f"reading {name}", done, len(people))
-    return found
+    return reading

@@ -20,22 +20,22 @@ def scan_remarks(dataset: Dataset, subject: Subject, scan: Scan, reader: str) ->
     labels = [path for paths in scan.labels.values() for path in paths]
     own = set(labels)
     others = [path for other in subject.scans if own & set(other.files()) for path in other.images.values()]
-    found = {
+    sentences = {
         **grid_remarks(list(scan.images.values()), labels, others),
         **inspect_values(dataset, scan, reader).remarks,
     }
-    found |= _label_of_another_session(subject, scan)
-    return [Exclusion(subject.name, sentence, kind) for kind, sentence in found.items()]
+    sentences |= _label_of_another_session(subject, scan)
+    return [Exclusion(subject.name, sentence, kind) for kind, sentence in sentences.items()]
 
 
 def _label_of_another_session(subject: Subject, scan: Scan) -> dict[str, str]:
     labelled = {label: other.session for other in subject.scans for label in other.labels}
-    found = {}
+    sentences = {}
     for label, session in labelled.items():
         if label_owner(subject, scan, label) is None:
             image = next(iter(scan.images.values()))
-            found["scan without label, of a subject with one"] = (
+            sentences["scan without label, of a subject with one"] = (
                 f"{image}: session '{scan.session}' has no '{label}' label; that of session '{session}' is"
                 " not used for it, since the head lay elsewhere"
             )
-    return found
+    return sentences

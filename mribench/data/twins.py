@@ -31,13 +31,13 @@ class SeenImages:
 
         A subject that is in two cohorts by the same id is one person, and nothing is to be said.
         """
-        found = []
+        remarks = []
         for person in people:
             for path, digest in _images(person):
                 here = _Place(cohort, person.id, path)
                 first = self._seen.setdefault(digest, here)
-                found += [_remark(person, here, first)] if _tells(here, first) else []
-        return found
+                remarks += [_remark(person, here, first)] if _tells(here, first) else []
+        return remarks
 
 
 def _images(person: Subject) -> Iterator[tuple[Path, str]]:

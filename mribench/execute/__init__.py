@@ -1,1 +1,4 @@
-"""mribench execute."""
+"""Running jobs: their order, processes, leases held, progress, trackers.
+
+What a job computes lies in ``jobs``.
+"""

@@ -1,6 +1,7 @@
 """What crosses the plugin boundary: base classes, frozen dataclasses and options.
 
-``__init__.pyi`` lists the names; they are imported on first use, so that reading results needs no torch.
+Nothing here computes a result. ``__init__.pyi`` lists the names; they are imported on first use, so that
+reading results needs no torch.
 """
 
 import lazy_loader

@@ -63,6 +63,7 @@ from .table import (
     text_cell as text_cell,
 )
 from .table_source import (
+    Beside as Beside,
     GridSpec as GridSpec,
     Question as Question,
     RunResults as RunResults,

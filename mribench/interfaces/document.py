@@ -8,13 +8,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 import pandas as pd
 
-from mribench.interfaces.table import Table
+from mribench.interfaces.table import Section, Table
 
-Section = Literal[
-    "results", "differences", "efficiency", "domains", "transfer", "subjects", "labels", "embeddings",
-    "examples", "views", "training", "defects", "failures",
-]  # fmt: skip
-"""A section of the page, in this order."""
 TidyType = Literal["string", "float64", "Int64", "boolean"]
 """The type of a column of tidy rows; all may be missing."""
 TidyColumns = Mapping[str, TidyType]

@@ -45,11 +45,11 @@ class InputFile(BaseModel):
 
     @model_validator(mode="after")
     def _is_the_one(self) -> Self:
-        found = _sha256(self.path)
-        if found != self.sha256:
+        digest = _sha256(self.path)
+        if digest != self.sha256:
             raise ValueError(
                 f"expected a file whose sha256 is {self.sha256[:12]}…, got {self.path}, whose sha256 is"
-                f" {found[:12]}…"
+                f" {digest[:12]}…"
             )
         return self
 
@@ -85,8 +85,8 @@ def _sha256(path: Path) -> str:
         why = "which is a folder" if path.is_dir() else "which does not exist"
         raise ValueError(f"expected a file, got {path}, {why}")
     try:
-        found = path.stat()
-        return _digest(path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+        status = path.stat()
+        return _digest(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     except OSError as error:
         raise ValueError(f"expected a file, got {path}, which cannot be read: {error.strerror}") from error
 

@@ -7,6 +7,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+Section = Literal[
+    "results", "differences", "efficiency", "domains", "transfer", "subjects", "labels", "embeddings",
+    "examples", "views", "training", "defects", "failures",
+]  # fmt: skip
+"""A section of the page, in this order."""
+
 Mark = Literal["best", "second", "none"]
 CellStatus = Literal["ok", "partial", "failed", "missing"]
 """``partial``: some of the jobs behind the cell are not done; ``missing``: none is."""

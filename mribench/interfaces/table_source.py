@@ -27,13 +27,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mribench.interfaces.document import Section, TableSpec
-    from mribench.interfaces.table import Sentence
+    from mribench.interfaces.document import Document, TableSpec
+    from mribench.interfaces.table import Section, Sentence
 
 Dimension = Literal["method", "task", "metric", "fraction", "site", "sequence", "trained-on"]
 """What rows and columns of a table may be; ``sequence`` is the one tested on."""
@@ -156,11 +157,26 @@ class RunResults(Protocol):
         """Return which profiles the rows are of, and the known defects that those reproduce."""
 
 
+@dataclass(frozen=True)
+class Beside:
+    """A table that sets other results beside a run's.
+
+    Attributes:
+        spec: the table.
+        about: what the other results are, for JSON and Parquet.
+    """
+
+    spec: TableSpec[RunResults]
+    about: Mapping[str, str]
+
+
 class TableSource(ABC):
     """Adds tables to every report; what the factory of an entry of the kind ``table`` returns."""
 
     help = ""
     """What ``--table`` may be, as the help of ``mribench report`` says it: ``size-N for the N-th task``."""
+    published: Sequence[str] = ()
+    """Names of results that it can set beside a run's, for ``--against``."""
 
     @abstractmethod
     def specs(self, tasks: Sequence[str]) -> Sequence[TableSpec[RunResults] | GridSpec]:
@@ -169,3 +185,21 @@ class TableSource(ABC):
         Args:
             tasks: names of the benchmark's tasks, in its order.
         """
+
+    def beside(self, given: str) -> Beside | None:
+        """Return the table of ``--against``: other results beside a run's; None for what it does not know.
+
+        Args:
+            given: one of ``published``, or the path of a file of another's results.
+        """
+        del given
+        return None
+
+    def document(self, path: Path) -> Document[Any] | None:
+        """Return the tables of a file of results that are no run's; None for a file that it cannot read.
+
+        Args:
+            path: of the file.
+        """
+        del path
+        return None

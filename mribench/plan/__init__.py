@@ -1,4 +1,7 @@
-"""Configuration + registry → DAG of jobs with content keys."""
+"""From settings and cohorts to jobs with content keys, and why a result is stale.
+
+Nothing is computed here, and nothing is read but what says whether a cohort is there.
+"""
 
 from mribench.plan.build import build_plan
 from mribench.plan.cohorts import Cohort, make_missing, open_cohorts

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 
 from mribench.config import ResolvedBenchmark
+from mribench.digests import digest_of
 from mribench.errors import LeakageError
 from mribench.plan.cohorts import Cohort
 
 
 def split_digest(groups: Mapping[str, Iterable[str]]) -> str:
     """Return a digest of who is in which group."""
-    text = json.dumps({name: sorted(ids) for name, ids in groups.items()}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return digest_of({name: sorted(ids) for name, ids in groups.items()}, length=16)
 
 
 def check_leakage(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> list[str]:

@@ -31,7 +31,6 @@ from mribench.report.tables.label_efficiency import TIDY as AREA_TIDY, area_rows
 from mribench.report.tables.labels import TIDY as LABELS_TIDY, label_rows, label_tables
 from mribench.report.tables.over_identity import TIDY as GAINS_TIDY, over_identity_frame, over_identity_table
 from mribench.report.tables.overview import TIDY as OVERVIEW_TIDY, overview, overview_rows
-from mribench.report.tables.paper_layouts import PaperLayouts
 from mribench.results.cells import LEADERBOARD
 
 Spec = TableSpec[Material]
@@ -43,7 +42,6 @@ def _cells_of(question: Question) -> Callable[[Material], pd.DataFrame]:
     return lambda material: material.with_cohort(material.cells(question))
 
 
-FIRST_PARTY: tuple[TableSource, ...] = (PaperLayouts(),)
 BUILT_IN: tuple[Spec, ...] = (
     TableSpec("leaderboard", "results", lambda it: [leaderboard(it)], _cells_of(LEADERBOARD)),
     TableSpec(
@@ -120,7 +118,7 @@ def build(material: Material, name: str) -> list[Table]:
 
 
 def _of_plugins(tasks: Sequence[str], sources: Sequence[TableSource]) -> Iterator[Spec]:
-    for source in (*FIRST_PARTY, *sources):
+    for source in sources:
         for spec in source.specs(tasks):
             yield _spec_of_grid(spec) if isinstance(spec, GridSpec) else spec
 

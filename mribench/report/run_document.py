@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from mribench.errors import MRIBenchError, did_you_mean
 from mribench.interfaces.document import Document, TableSpec, TidyColumns, TidyType
-from mribench.interfaces.table_source import PLACE
+from mribench.interfaces.table_source import PLACE, TableSource
 from mribench.report.catalogue import chosen
 from mribench.report.material import Material
 from mribench.report.tables.captions import versions_of
 from mribench.results.flags import BUDGET, CHANGED, COLLAPSED, FEW_VIEWS, ODD
 from mribench.statistics.scores import ESTIMATE_COLUMNS
+from mribench.wording import printable
 
 SCHEMA = 1
 """Version of the JSON."""
@@ -62,6 +65,52 @@ def run_document(material: Material, tables: Sequence[str]) -> Document[Material
         columns=COLUMNS,
         about=_about(material),
     )
+
+
+def set_beside(document: Document[Material], given: str) -> Document[Material]:
+    """Return a document of a run with one more table, of other results beside the run's.
+
+    Args:
+        document: of a run.
+        given: a name that a plugin of tables has results by, or the path of a file that one reads.
+
+    Raises:
+        MRIBenchError: when no plugin knows it.
+    """
+    sources = document.source.sources
+    known = next(filter(None, (source.beside(given) for source in sources)), None)
+    if known is None:
+        names = [name for source in sources for name in source.published]
+        raise MRIBenchError(
+            f"there are no published results '{printable(given)}'",
+            f"{did_you_mean(given, names)}, or a CSV file",
+        )
+    about = {**document.about, **known.about}
+    return replace(document, specs=(*document.specs, known.spec), about=about)
+
+
+def file_document(path: Path, tables: Sequence[str], sources: Sequence[TableSource]) -> Document[Any]:
+    """Return tables of a file of results that are no run's.
+
+    Args:
+        path: of the file.
+        tables: names; all when empty.
+        sources: the tables of plugins.
+
+    Raises:
+        MRIBenchError: for an unknown table, and for a file that no plugin of tables reads.
+    """
+    document = next(filter(None, (source.document(path) for source in sources)), None)
+    if document is None:
+        raise MRIBenchError(
+            f"{path}: no plugin of tables reads such a file", "`mribench list table` names them"
+        )
+    for name in tables:
+        if name not in document.names:
+            raise MRIBenchError(f"there is no table '{printable(name)}'", did_you_mean(name, document.names))
+    wanted = tables or document.names
+    specs = {spec.name: spec for spec in document.specs}
+    return replace(document, specs=tuple(specs[name] for name in dict.fromkeys(wanted)))
 
 
 def with_flags(spec: TableSpec[Material]) -> TableSpec[Material]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mribench.errors import StoreError
+from mribench.results.places import writing
 
 
 def _umask() -> int:
@@ -31,17 +32,14 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         StoreError: when the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    hint = "check the permissions and the free space, or choose another place with --results"
     try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_UMASK)  # some writers make files that only their owner can read
-        temporary.replace(path)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror or error}",
-            "check the permissions and the free space, or choose another place with --results",
-        ) from error
+        with writing(path, hint):
+            write(temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_UMASK)  # some writers make files that only their owner can read
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

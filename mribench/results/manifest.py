@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mribench.errors import StoreError
-from mribench.interfaces.document import Section
+from mribench.interfaces.table import Section
 from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.interfaces.table_source import Dimension
 from mribench.results.atomic import read_json, write_json
 from mribench.results.cell import EmbedCell, EvaluateCell
+from mribench.results.specification import JobKind
 from mribench.results.store import SCHEMA
 
 if TYPE_CHECKING:
     from mribench.statistics.ranges import Range
-
-JobKind = Literal["pretrain", "adapt", "evaluate", "embed"]
 
 _LONGEST_VERSION = 40
 """Characters of a schema version as messages show it."""
@@ -102,7 +101,7 @@ class MeasuredDefect(_Part):
         base: profile of the rows without it.
         summary: what it does, in a sentence.
         metrics: those that it puts in the place of others, by the id of the other.
-        empty_masks: what it has an empty mask count.
+        empty_masks: how it counts empty masks; None where it counts as ever.
         profile: of the rows that show it; None where it changes no job, but only what is made of results.
     """
 
@@ -170,7 +169,7 @@ class Manifest(_Part):
         profiles: labels of the rows that tables show: the profile, with the defects switched on by name.
         variants: labels of the rows that only measure a known defect.
         shown_defects: the known defects that each profile reproduces, with their sentences.
-        empty_masks: how each profile counts an empty mask; null for the penalties of the metrics.
+        empty_masks: how each profile counts empty masks; None for the penalties of the metrics.
         measured_defects: those whose worth is measured.
         config: the benchmark file as JSON, every default spelled out.
         seeds: of the trainings.

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from mribench.errors import ConfigError
+from mribench.errors import ConfigError, StoreError
 
 _ELSEWHERE = "choose another place"
+
+
+@contextmanager
+def writing(what: Path | str, hint: str) -> Iterator[None]:
+    """Refuse what the system refuses to write within the block.
+
+    Args:
+        what: is written, for the sentence.
+        hint: what to do about it.
+
+    Raises:
+        StoreError: for an ``OSError``.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot write {what}: {error.strerror or error}", hint) from error
 
 
 def check_place(path: Path, option: str) -> None:

@@ -1,4 +1,7 @@
-"""Estimates and marks from score rows. No torch here."""
+"""Estimates, intervals, tests and marks from score rows.
+
+No file is read and no table is laid out here.
+"""
 
 from __future__ import annotations
 

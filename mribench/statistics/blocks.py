@@ -113,14 +113,13 @@ def _by_seed(kept: Scores) -> Blocks:
         [kept.cube[:, place, share].mean(axis=1) for place, share in enumerate(shares.values())],
         list(shares), kept.names,
     )  # fmt: skip
-    rests_on: dict[Hashable, tuple[str, ...]] = {
-        name: (name, *(f"subject {kept.subjects[place]}" for place in share))
-        for name, share in shares.items()
-    }
+    rests_on: dict[Hashable, tuple[str, ...]] = {}
+    for name, share in shares.items():
+        rests_on[name] = (name, *(f"subject {kept.subjects[place]}" for place in share))
     return Blocks(scores, rests_on, "methods", n_seeds, len(order))
 
 
-def not_separated(found: CriticalDifference, alpha: float = ALPHA) -> list[tuple[str, ...]]:
+def not_separated(ranking: CriticalDifference, alpha: float = ALPHA) -> list[tuple[str, ...]]:
     """Return the largest sets of methods within one critical difference, each best first.
 
     All methods are one set where Friedman's test is not significant, as Demšar 2006 (Journal of Machine
@@ -128,18 +127,18 @@ def not_separated(found: CriticalDifference, alpha: float = ALPHA) -> list[tuple
     more than ``alpha`` of equal methods, from five blocks on.
 
     Args:
-        found: of ``critical_difference``; nothing is in no set where it has a reason.
+        ranking: of ``critical_difference``; nothing is in no set where it has a reason.
         alpha: level of Friedman's test.
     """
-    if found.reason:
+    if ranking.reason:
         return []
-    names, ranks = [str(name) for name in found.mean_ranks.index], found.mean_ranks.to_numpy()
-    if found.p >= alpha:
+    names, ranks = [str(name) for name in ranking.mean_ranks.index], ranking.mean_ranks.to_numpy()
+    if ranking.p >= alpha:
         return [tuple(names)]
     sets: list[tuple[str, ...]] = []
     end = 0
     for start in range(len(names)):
-        last = int(np.searchsorted(ranks, ranks[start] + found.critical_difference, side="right"))
+        last = int(np.searchsorted(ranks, ranks[start] + ranking.critical_difference, side="right"))
         if last > end and last - start > 1:
             sets.append(tuple(names[start:last]))
         end = max(end, last)
@@ -181,13 +180,13 @@ def critical_difference(
 
     values = scores.to_numpy(float)
     ranks = stats.rankdata(-values if higher_is_better else values, axis=1)
-    found = stats.friedmanchisquare(*values.T)
+    friedman = stats.friedmanchisquare(*values.T)
     nemenyi = posthoc_nemenyi_friedman(values)
     quantile = float(stats.studentized_range.ppf(1 - alpha, k, np.inf)) / math.sqrt(2)
     return CriticalDifference(
         mean_ranks=pd.Series(ranks.mean(axis=0), index=scores.columns).sort_values(kind="stable"),
-        chi2=float(found.statistic),
-        p=float(found.pvalue),
+        chi2=float(friedman.statistic),
+        p=float(friedman.pvalue),
         critical_difference=quantile * math.sqrt(k * (k + 1) / (6 * n)),
         nemenyi=pd.DataFrame(nemenyi.to_numpy(), index=scores.columns, columns=scores.columns),
         n_blocks=n,

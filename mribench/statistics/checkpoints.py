@@ -85,8 +85,8 @@ def signed_rank(differences: np.ndarray) -> SignedRank:
 def shared_ranks(values: np.ndarray) -> np.ndarray:
     """Return the ranks of values ``(N,)``, 1 for the smallest; ties share their mean rank."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    found: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    return found
+    ranks: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return ranks
 
 
 def rank_sum_chances(doubled: np.ndarray) -> np.ndarray:

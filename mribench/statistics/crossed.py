@@ -72,20 +72,20 @@ def mean_and_se(table: np.ndarray) -> tuple[float, float, float]:
         return mean, math.nan, math.nan
     if n_seeds == 1:
         return mean, float(table.std(ddof=1)) / math.sqrt(n_subjects), n_subjects - 1.0
-    found = components(table)
-    variance = found.seed / n_seeds + found.subject / n_subjects + found.residual / table.size
-    return mean, math.sqrt(variance), _degrees_of_freedom(table, found, variance)
+    parts = components(table)
+    variance = parts.seed / n_seeds + parts.subject / n_subjects + parts.residual / table.size
+    return mean, math.sqrt(variance), _degrees_of_freedom(table, parts, variance)
 
 
-def _degrees_of_freedom(table: np.ndarray, found: Components, variance: float) -> float:
+def _degrees_of_freedom(table: np.ndarray, parts: Components, variance: float) -> float:
     """Satterthwaite's, over the mean squares that are left once components were truncated."""
     n_seeds, n_subjects = table.shape
     ms_seed, ms_subject, ms_residual = mean_squares(table)
     terms = (
-        (ms_seed if found.seed > 0 else 0.0, n_seeds - 1),
-        (ms_subject if found.subject > 0 else 0.0, n_subjects - 1),
+        (ms_seed if parts.seed > 0 else 0.0, n_seeds - 1),
+        (ms_subject if parts.subject > 0 else 0.0, n_subjects - 1),
         # its weight: +1 for itself, -1 for each component that it was taken off
-        (ms_residual * (1 - (found.seed > 0) - (found.subject > 0)), (n_seeds - 1) * (n_subjects - 1)),
+        (ms_residual * (1 - (parts.seed > 0) - (parts.subject > 0)), (n_seeds - 1) * (n_subjects - 1)),
     )
     spread = sum((term / table.size) ** 2 / df for term, df in terms)
     return variance**2 / spread if spread > 0 else math.nan

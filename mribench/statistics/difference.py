@@ -73,30 +73,30 @@ def difference(first: pd.DataFrame, second: pd.DataFrame, level: float = LEVEL) 
         second: those of B. A method that nothing was trained for stands at every seed of the other.
         level: confidence level.
     """
-    found = aligned({"a": first, "b": second}).difference()
-    missing = int(np.isnan(found.cube).sum())
-    return difference_of(found.complete().table(), level, n_missing_pairs=missing)
+    table = aligned({"a": first, "b": second}).difference()
+    missing = int(np.isnan(table.cube).sum())
+    return difference_of(table.complete().table(), level, n_missing_pairs=missing)
 
 
 def difference_of(table: np.ndarray, level: float = LEVEL, *, n_missing_pairs: int = 0) -> Difference:
     """Return what a table ``(S, N)`` of differences without NaN says, seeds along the rows."""
-    found = crossed_interval(table, level)
+    interval = crossed_interval(table, level)
     return Difference(
-        difference=found.mean,
-        se=found.se,
-        df=found.df,
-        low=found.low,
-        high=found.high,
-        p=float(p_value(found.mean, *table_spread(table))),
+        difference=interval.mean,
+        se=interval.se,
+        df=interval.df,
+        low=interval.low,
+        high=interval.high,
+        p=float(p_value(interval.mean, *table_spread(table))),
         d_z=_standardised(table),
         p_above=float((np.sign(table).mean() + 1) / 2) if table.size else math.nan,
-        n_seeds=found.n_seeds,
-        n_subjects=found.n_subjects,
+        n_seeds=interval.n_seeds,
+        n_subjects=interval.n_subjects,
         n_pairs=table.size,
         n_missing_pairs=n_missing_pairs,
-        scope=scope_of(found.n_seeds, found.n_subjects),
-        seed_low=found.seed_low,
-        seed_high=found.seed_high,
+        scope=scope_of(interval.n_seeds, interval.n_subjects),
+        seed_low=interval.seed_low,
+        seed_high=interval.seed_high,
     )
 
 
@@ -120,10 +120,8 @@ def differences(
     for key, group in groups:
         methods = dict(iter(group.groupby(row, sort=False)))
         for first, second in itertools.combinations(methods, 2):
-            found = difference(methods[first], methods[second], level)
-            rows.append(
-                {**dict(zip(by, key, strict=True)), "first": first, "second": second, **asdict(found)}
-            )
+            pair = difference(methods[first], methods[second], level)
+            rows.append({**dict(zip(by, key, strict=True)), "first": first, "second": second, **asdict(pair)})
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -143,6 +141,6 @@ def _standardised(table: np.ndarray) -> float:
     if n_seeds == 1:
         spread = float(table.std(ddof=1))
     else:
-        found = components(table)
-        spread = math.sqrt(found.seed + found.subject + found.residual)
+        parts = components(table)
+        spread = math.sqrt(parts.seed + parts.subject + parts.residual)
     return float(table.mean()) / spread if spread > 0 else math.nan

@@ -80,7 +80,7 @@ def gap_of(first: np.ndarray, second: np.ndarray, level: float = LEVEL) -> Gap:
     the variances over subjects (Welch 1947, doi:10.1093/biomet/34.1-2.28), valid for these checkpoints only.
     """
     inside, outside = (float(table.mean()) if table.size else math.nan for table in (first, second))
-    found = inside - outside
+    difference = inside - outside
     terms, df = gap_spread(first, second)
     told = tells(min(len(first), len(second)), first.shape[1], second.shape[1])
     half = float(half_width(terms, df, level)) if told else math.nan
@@ -88,11 +88,11 @@ def gap_of(first: np.ndarray, second: np.ndarray, level: float = LEVEL) -> Gap:
     by_seed = first.mean(axis=1) - second.mean(axis=1) if same else np.empty(0)
     seed_low, seed_high = seed_range(by_seed)
     return Gap(
-        gap=found,
+        gap=difference,
         se=math.sqrt(terms.sum()),
-        low=found - half,
-        high=found + half,
-        p=float(p_value(found, terms, df)),
+        low=difference - half,
+        high=difference + half,
+        p=float(p_value(difference, terms, df)),
         inside=inside,
         outside=outside,
         n_seeds=min(len(first), len(second)),

@@ -168,22 +168,22 @@ def _paired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effect:
         table = _finite((right - left).mean(axis=0) if arms else np.empty((0, left.shape[2])))
     seeds = ~np.isnan(table).all(axis=1)
     people = _under_all(table, seeds)
-    found = crossed_interval(table[seeds][:, people])
+    interval = crossed_interval(table[seeds][:, people])
     before, after = (_Pooled(cube[:, seeds][:, :, people]).whole() for cube in (left, right))
     return Effect(
         without=_mean(before),
         with_defect=_mean(after),
-        difference=found.mean,
-        se=found.se,
-        low=found.low,
-        high=found.high,
-        seed_low=found.seed_low,
-        seed_high=found.seed_high,
+        difference=interval.mean,
+        se=interval.se,
+        low=interval.low,
+        high=interval.high,
+        seed_low=interval.seed_low,
+        seed_high=interval.seed_high,
         how="paired",
         arms=_by_arm(arms, before, after),
-        n_seeds=found.n_seeds,
-        n_subjects=found.n_subjects,
-        n_subjects_with=found.n_subjects,
+        n_seeds=interval.n_seeds,
+        n_subjects=interval.n_subjects,
+        n_subjects_with=interval.n_subjects,
         n_subjects_total=left.shape[2],
     )
 
@@ -193,22 +193,22 @@ def _unpaired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effec
     seeds = np.logical_and(*(~np.isnan(table).all(axis=1) for table in tables))
     people = [_under_all(table, seeds) for table in tables]
     first, second = (table[seeds][:, who] for table, who in zip(tables, people, strict=True))
-    found = gap_of(second, first)
+    gap = gap_of(second, first)
     sides = [_Pooled(cube[:, seeds][:, :, who]) for cube, who in zip((left, right), people, strict=True)]
     return Effect(
-        without=found.outside,
-        with_defect=found.inside,
-        difference=found.gap,
-        se=found.se,
-        low=found.low,
-        high=found.high,
-        seed_low=found.seed_low,
-        seed_high=found.seed_high,
+        without=gap.outside,
+        with_defect=gap.inside,
+        difference=gap.gap,
+        se=gap.se,
+        low=gap.low,
+        high=gap.high,
+        seed_low=gap.seed_low,
+        seed_high=gap.seed_high,
         how="unpaired",
         arms=_by_arm(arms, *(side.whole() for side in sides)),
-        n_seeds=found.n_seeds,
-        n_subjects=found.n_outside,
-        n_subjects_with=found.n_inside,
+        n_seeds=gap.n_seeds,
+        n_subjects=gap.n_outside,
+        n_subjects_with=gap.n_inside,
         n_subjects_total=left.shape[2],
     )
 
@@ -219,8 +219,8 @@ def _finite(table: np.ndarray) -> np.ndarray:
 
 def _under_all(table: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     """Return which subjects of a table ``(S, N)`` have a value under all of some seeds; none without one."""
-    found: np.ndarray = ~np.isnan(table[seeds]).any(axis=0) & seeds.any()
-    return found
+    everywhere: np.ndarray = ~np.isnan(table[seeds]).any(axis=0) & seeds.any()
+    return everywhere
 
 
 def _by_arm(
@@ -251,7 +251,7 @@ class _Pooled:
 
     def of(self, subjects: np.ndarray) -> np.ndarray:
         """Return ``(A, …)`` for places of subjects ``(…, N)``; NaN where nothing has a value."""
-        sums, counts = (found[:, subjects].sum(axis=-1) for found in (self._sums, self._counts))
+        sums, counts = (part[:, subjects].sum(axis=-1) for part in (self._sums, self._counts))
         return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
 
 
@@ -274,7 +274,7 @@ def _bootstrap(
     with warnings.catch_warnings():
         # of the interval that SciPy makes of resamples with NaN; ours leaves those out
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        found = stats.bootstrap(
+        resampled = stats.bootstrap(
             (places,),
             lambda index, axis: statistic(np.moveaxis(index, axis, -1)),
             n_resamples=RESAMPLES,
@@ -283,6 +283,6 @@ def _bootstrap(
             confidence_level=LEVEL,
             rng=rng,
         )
-    kept = found.bootstrap_distribution[np.isfinite(found.bootstrap_distribution)]
+    kept = resampled.bootstrap_distribution[np.isfinite(resampled.bootstrap_distribution)]
     low, high = np.quantile(kept, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

@@ -56,8 +56,8 @@ def areas(means: pd.DataFrame) -> pd.DataFrame:
     if len(fractions) < 2:
         return wide.index.to_frame(index=False).assign(**{VALUE: math.nan})
     steps = np.log(fractions)
-    found = integrate.trapezoid(wide.to_numpy(float), steps, axis=1) / (steps[-1] - steps[0])
-    return wide.index.to_frame(index=False).assign(**{VALUE: found})
+    area = integrate.trapezoid(wide.to_numpy(float), steps, axis=1) / (steps[-1] - steps[0])
+    return wide.index.to_frame(index=False).assign(**{VALUE: area})
 
 
 def label_efficiency(means: pd.DataFrame, level: float = LEVEL, value_range: Range = UNBOUNDED) -> Area:
@@ -68,8 +68,8 @@ def label_efficiency(means: pd.DataFrame, level: float = LEVEL, value_range: Ran
         level: confidence level.
         value_range: of the metric.
     """
-    found = areas(means)
-    table = seed_subject_table(found).to_numpy()
+    by_pair = areas(means)
+    table = seed_subject_table(by_pair).to_numpy()
     interval = crossed_interval(complete(table), level, value_range)
     return Area(
         **asdict(interval),
@@ -94,5 +94,5 @@ def label_efficiencies(
     for key, group in means.dropna(subset=["fraction"]).groupby(list(by), dropna=False, sort=False):
         here = dict(zip(by, key, strict=True))
         rows.append({**here, **asdict(label_efficiency(group, level, range_of(here)))})
-    found = pd.DataFrame(rows, columns=[*by, *(field.name for field in fields(Area))])
-    return found.rename(columns={"mean": "area"})
+    areas_of_groups = pd.DataFrame(rows, columns=[*by, *(field.name for field in fields(Area))])
+    return areas_of_groups.rename(columns={"mean": "area"})

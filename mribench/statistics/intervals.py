@@ -143,8 +143,8 @@ def p_value(mean: np.ndarray | float, terms: np.ndarray, df: np.ndarray) -> np.n
         quantiles = special.stdtrit(df, np.exp(middle)[..., None] / 2)
         above = np.sum(terms * quantiles**2, axis=-1) > mean**2  # an interval that holds 0: p is larger
         low, high = np.where(above, middle, low), np.where(above, high, middle)
-    found = np.where(usual, np.minimum(np.exp(high), 1.0), 0.0)
-    return np.where(known, found, np.nan)
+    p = np.where(usual, np.minimum(np.exp(high), 1.0), 0.0)
+    return np.where(known, p, np.nan)
 
 
 def crossed_interval(table: np.ndarray, level: float = LEVEL, value_range: Range = UNBOUNDED) -> Interval:

@@ -77,8 +77,8 @@ def compared(
             frame.loc[at, list(again)] = list(again.values())
         if marking != "none" and len(inside):
             tables = {row: over.part_of(known[row][0]) for row in inside["row"]}
-            style, found = _family(frame.loc[inside.index], tables, tested=marking == "ties")
-            frame.loc[inside.index, "mark"], frame.loc[inside.index, "mark_style"] = found, style
+            style, marks = _family(frame.loc[inside.index], tables, tested=marking == "ties")
+            frame.loc[inside.index, "mark"], frame.loc[inside.index, "mark_style"] = marks, style
     return frame
 
 
@@ -102,9 +102,9 @@ def _family(
     higher = bool(cells["higher_is_better"].iloc[0])
     seeds, subjects = next(iter(tables.values())).values.shape
     if tested and seeds >= ENOUGH_SEEDS and subjects > 1:
-        found = judge_family(tables, higher_is_better=higher)
-        if found.style == TESTED:
-            marked = dict(zip(found.names, found.marks, strict=True))
+        judged = judge_family(tables, higher_is_better=higher)
+        if judged.style == TESTED:
+            marked = dict(zip(judged.names, judged.marks, strict=True))
             return TESTED, [marked.get(row, "none") for row in cells["row"]]
     return PLAIN, mark(cells["mean"].tolist(), higher_is_better=higher)
 
@@ -112,7 +112,7 @@ def _family(
 def marks_sentence(styles: Collection[str]) -> str:
     """Return what the marks of a table mean, by the styles in it."""
     if TESTED in styles:
-        return f"{_TESTED}{f' {_FEWER}' if PLAIN in styles else ''}"
+        return f"{_TESTED} {_FEWER}" if PLAIN in styles else _TESTED
     return _PLAIN if PLAIN in styles else ""
 
 

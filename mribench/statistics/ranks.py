@@ -110,9 +110,9 @@ def mean_ranks(
 
 def _cell(group: pd.DataFrame, names: Sequence[str], row: str) -> _Cell | None:
     methods = dict(iter(group.groupby(row, sort=False)))
-    found = aligned({name: methods[name] for name in names if name in methods})
-    kept = found.complete()
-    if len(found.names) < len(names) or not kept.cube.size:
+    scores = aligned({name: methods[name] for name in names if name in methods})
+    kept = scores.complete()
+    if len(scores.names) < len(names) or not kept.cube.size:
         return None
     return _Cell(kept.cube, kept.seeds.to_numpy(), kept.subjects.to_numpy())
 
@@ -133,7 +133,7 @@ def _resampled(
     subject_weights = _multiplicities(rng, resamples, len(people))
     # the seeds of two methods have nothing in common but their number: each method has its own draw
     seed_weights = np.stack([_multiplicities(rng, resamples, len(seeds)) for _ in range(n_methods)], axis=1)
-    found = []
+    means = []
     for cell in cells:
         by_subject = subject_weights[:, np.searchsorted(people, cell.subjects)]
         by_seed = seed_weights[:, :, np.searchsorted(seeds, cell.seeds)]
@@ -141,8 +141,8 @@ def _resampled(
         counts = by_seed.sum(axis=2) * by_subject.sum(axis=1)[:, None]
         # a draw that leaves a cell no subject or seed of its own keeps what was observed there
         mean = np.broadcast_to(cell.scores.mean(axis=(1, 2)), total.shape)
-        found.append(np.divide(total, counts, out=mean.copy(), where=counts > 0))
-    return found
+        means.append(np.divide(total, counts, out=mean.copy(), where=counts > 0))
+    return means
 
 
 def _multiplicities(rng: np.random.Generator, resamples: int, n: int) -> np.ndarray:
@@ -202,5 +202,5 @@ def kendall_tau(order: np.ndarray, others: np.ndarray) -> np.ndarray:
     one = np.sign(order[first] - order[second])
     other = np.sign(others[:, first] - others[:, second])
     untied = np.count_nonzero(one) * np.count_nonzero(other, axis=1)
-    found = np.divide(other @ one, np.sqrt(untied), out=np.full(len(others), math.nan), where=untied > 0)
-    return np.clip(found, -1.0, 1.0)
+    tau = np.divide(other @ one, np.sqrt(untied), out=np.full(len(others), math.nan), where=untied > 0)
+    return np.clip(tau, -1.0, 1.0)

@@ -135,9 +135,9 @@ def subject_means(
     rows["value"] = rows["value"].mask((rows["n_failed"] > 0) | ~whole[first])
     # texts may come as categories, which group faster; what is made of few rows has plain ones
     subject = scores["subject"].astype(_plain(scores["subject"])).take(origin)
-    found = heads.astype({name: _plain(heads[name]) for name in heads}).take(number[origin])
-    found = found.assign(seed=seed.to_numpy()[origin], subject=subject.to_numpy())
-    return found.reset_index(drop=True).join(rows)
+    means = heads.astype({name: _plain(heads[name]) for name in heads}).take(number[origin])
+    means = means.assign(seed=seed.to_numpy()[origin], subject=subject.to_numpy())
+    return means.reset_index(drop=True).join(rows)
 
 
 def _plain(column: pd.Series) -> Any:
@@ -219,8 +219,8 @@ def estimates_of(means: pd.DataFrame, by: Sequence[str], range_of: RangeOf = unb
         _of_table(table, empty.values, range_of(head))
         for table, empty, head in zip(tables, failed, heads_of, strict=True)
     ]
-    found = pd.DataFrame(rows, index=heads.index).join(counts)
-    return heads.join(found.reindex(columns=ESTIMATE_COLUMNS))
+    estimated = pd.DataFrame(rows, index=heads.index).join(counts)
+    return heads.join(estimated.reindex(columns=ESTIMATE_COLUMNS))
 
 
 def numbered(means: pd.DataFrame, by: Sequence[str]) -> tuple[pd.DataFrame, np.ndarray]:
@@ -247,16 +247,16 @@ def _failures(means: pd.DataFrame) -> np.ndarray:
 
 def _of_table(table: SeedSubjectTable, failed: np.ndarray, value_range: Range) -> dict[str, float]:
     kept = complete(table.values)
-    found = crossed_interval(kept, value_range=value_range)
+    interval = crossed_interval(kept, value_range=value_range)
     parts = parts_of(table.values, failed, value_range)
-    counted = {name: getattr(found, name) for name in ("mean", "se", "df", "low", "high")}
+    counted = {name: getattr(interval, name) for name in ("mean", "se", "df", "low", "high")}
     if parts.failure_share > 0:
         counted |= {"low": math.nan, "high": math.nan}
     return {
         **counted,
         **asdict(parts),
-        "seed_low": found.seed_low,
-        "seed_high": found.seed_high,
+        "seed_low": interval.seed_low,
+        "seed_high": interval.seed_high,
         "n_subjects": kept.shape[1],
         "n_subjects_total": table.values.shape[1],
         "n_seeds": 0 if table.untrained else kept.shape[0],

@@ -70,20 +70,24 @@ def three_way(cube: np.ndarray) -> SubsetComponents:
     Casella & McCulloch 1992, Variance Components, doi:10.1002/9780470316856, ch. 4).
     """
     if min(cube.shape) < 2:
-        return _found(dict.fromkeys(_effects(), math.nan), math.nan, cube)
+        return _name_components(dict.fromkeys(_effects(), math.nan), math.nan, cube)
     squares = _mean_squares(cube)
-    found = {}
+    components = {}
     for effect in squares:
         # E[MS] of an effect sums the components of all effects that hold it: undone by signs of the supersets
         above = [other for other in squares if set(effect) <= set(other)]
         signed = sum((-1) ** (len(other) - len(effect)) * squares[other] for other in above)
         repeats = math.prod(n for axis, n in enumerate(cube.shape) if axis not in effect)
-        found[effect] = max(0.0, signed / repeats)
-    variance = sum(value / math.prod(cube.shape[axis] for axis in effect) for effect, value in found.items())
-    return _found(found, math.sqrt(variance), cube)
+        components[effect] = max(0.0, signed / repeats)
+    variance = 0.0
+    for effect, component in components.items():
+        variance += component / math.prod(cube.shape[axis] for axis in effect)
+    return _name_components(components, math.sqrt(variance), cube)
 
 
-def _found(components: Mapping[tuple[int, ...], float], se: float, cube: np.ndarray) -> SubsetComponents:
+def _name_components(
+    components: Mapping[tuple[int, ...], float], se: float, cube: np.ndarray
+) -> SubsetComponents:
     n_subsets, n_seeds, n_subjects = cube.shape
     return SubsetComponents(
         subset=components[0,],

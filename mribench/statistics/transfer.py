@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -55,14 +56,14 @@ def transfer(
     tested = set(means[TEST])
     sequences = [name for name in dict.fromkeys(means[TRAIN].dropna()) if name in tested]
     inside = means[means[TRAIN].isin(sequences) & means[TEST].isin(sequences)]
-    keyed = {str(place): place for place in ((a, b) for a in sequences for b in sequences)}
+    keyed = {str(place): place for place in itertools.product(sequences, repeat=2)}
     groups = {
         key: inside[inside[TRAIN].eq(train) & inside[TEST].eq(test)] for key, (train, test) in keyed.items()
     }
-    found = aligned(groups)
-    places = [keyed[name] for name in found.names]
+    scores = aligned(groups)
+    places = [keyed[name] for name in scores.names]
     missing = tuple(place for place in keyed.values() if place not in places)
-    kept = found.complete().cube
+    kept = scores.complete().cube
     matrix = pd.DataFrame(math.nan, index=sequences, columns=sequences)
     for (train, test), table in zip(places, kept, strict=True):
         matrix.loc[train, test] = table.mean() if table.size else math.nan

@@ -1,5 +1,7 @@
 """Conformance checks for plugin authors: does an entry keep the rules that the harness relies on?
 
+The harness's own tests lie in ``tests/``.
+
 Each check returns nothing, or raises ``ConformanceError`` with one sentence. In a plugin's own tests::
 
     from mribench.testing import check_entry
@@ -19,6 +21,7 @@ from mribench.testing.objectives import check_objective
 from mribench.testing.problems import ConformanceError, NotCheckable
 from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder, quantitative_maps, task_volume
 from mribench.testing.sequences import check_sequence
+from mribench.testing.tables import check_tables
 from mribench.testing.tasks import check_task
 from mribench.testing.trackers import check_tracker
 from mribench.testing.views import check_views
@@ -26,5 +29,6 @@ from mribench.testing.views import check_views
 __all__ = [
     "ClassTokenEncoder", "ConformanceError", "NotCheckable", "PyramidEncoder", "check_dataset",
     "check_decoder", "check_encoder", "check_entry", "check_metric", "check_objective", "check_sequence",
-    "check_set_metric", "check_task", "check_tracker", "check_views", "quantitative_maps", "task_volume",
+    "check_set_metric", "check_tables", "check_task", "check_tracker", "check_views", "quantitative_maps",
+    "task_volume",
 ]  # fmt: skip

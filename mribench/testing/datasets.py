@@ -25,7 +25,8 @@ def check_dataset(dataset: Dataset) -> None:
     require(len(subjects) > 0, "dataset: has no subjects, and missing() does not say why")
     names = [subject.name for subject in subjects]
     require(names == sorted(names), "dataset: subjects are not sorted by name")
-    repeated = [name for name, count in Counter(subject.id for subject in subjects).items() if count > 1]
+    ids = Counter(subject.id for subject in subjects)
+    repeated = [name for name, count in ids.items() if count > 1]
     require(not repeated, f"dataset: subjects that are there twice: {repeated}")
     require(subjects == list(dataset.subjects()), "dataset: subjects() gives something else the second time")
     for subject in subjects:

@@ -100,16 +100,16 @@ def _check_evaluation(encoder: Encoder, images: Tensor) -> None:
     require(
         len(maps) == len(encoder.strides), f"encoder: {len(maps)} maps for {len(encoder.strides)} strides"
     )
-    for level, (found, stride) in enumerate(zip(maps, encoder.strides, strict=True)):
+    for level, (features, stride) in enumerate(zip(maps, encoder.strides, strict=True)):
         expected = (2, encoder.channels[level], *_divided(images.shape[2:], stride))
-        require_tensor(found, expected, f"encoder: feature map {level} (stride {stride})")
+        require_tensor(features, expected, f"encoder: feature map {level} (stride {stride})")
         require(
-            torch.equal(found, again[level]),
+            torch.equal(features, again[level]),
             f"encoder: map {level} is random in evaluation mode, or changes from pass to pass",
         )
         require_tensor(alone[level], (1, *expected[1:]), f"encoder: feature map {level} for a batch of 1")
         require(
-            close(found[:1], alone[level]),
+            close(features[:1], alone[level]),
             f"encoder: map {level} of a sample depends on the other samples of the batch in evaluation mode",
         )
     require_tensor(embedding, (2, encoder.embedding_dim), "encoder: embedding")
@@ -129,7 +129,7 @@ def _check_gradients(encoder: Encoder, images: Tensor) -> None:
     encoder.train()
     for batch in (images[:1], images):
         encoder.zero_grad()
-        sum(found.square().mean() for found in encoder.feature_maps(batch)).backward()  # type: ignore[union-attr]
+        sum(features.square().mean() for features in encoder.feature_maps(batch)).backward()  # type: ignore[union-attr]
         require(
             has_gradient(encoder),
             "encoder: no finite gradient reaches its parameters from the feature maps of a batch of"

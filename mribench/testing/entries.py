@@ -31,6 +31,7 @@ from mribench.testing.metrics import check_metric, check_set_metric
 from mribench.testing.objectives import SAMPLE_ENCODERS, check_objective
 from mribench.testing.problems import ConformanceError, NotCheckable, require
 from mribench.testing.sequences import check_sequence
+from mribench.testing.tables import check_tables
 from mribench.testing.tasks import check_task
 from mribench.testing.trackers import check_tracker
 from mribench.testing.views import check_views
@@ -70,6 +71,8 @@ def check_entry(
     registered = entry if isinstance(entry, Registered) else Registered(entry, "under test", "local", "0")
     entry = registered.entry
     _check_description(registered)
+    if entry.kind == "table":
+        check_tables(entry.factory(entry.options.model_validate(dict(options or {}))))
     if entry.kind not in _REFERENCES or entry.kind == "split":
         return
     if not options:

@@ -116,11 +116,8 @@ def _check_attributes(objective: Objective, encoder: Encoder) -> None:
 def _check_smallest_batch(objective: Objective) -> None:
     """Every term that learns from a larger batch learns from the smallest one too."""
     smallest = objective.min_batch
-    teaching = {
-        batch: {name for name, gradient in _gradients(objective, batch).items() if gradient}
-        for batch in (_MORE, smallest)
-    }
-    silent = sorted(teaching[_MORE] - teaching[smallest])
+    more, few = (_gradients(objective, batch) for batch in (_MORE, smallest))
+    silent = sorted(name for name, gradient in more.items() if gradient and not few.get(name))
     require(
         smallest > 1 or not silent,
         f"objective: the term(s) {', '.join(silent)} have no gradient at a batch size of {smallest}; set "

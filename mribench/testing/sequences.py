@@ -98,4 +98,7 @@ def _valid_draw(sequence: MRISequence, seed: int) -> dict[str, float]:
 
 def _columns(draws: list[dict[str, float]]) -> dict[str, Tensor]:
     """Return each parameter as ``(B, 1, 1, 1)``."""
-    return {name: torch.tensor([draw[name] for draw in draws]).view(-1, 1, 1, 1) for name in draws[0]}
+    columns = {}
+    for name in draws[0]:
+        columns[name] = torch.tensor([draw[name] for draw in draws]).view(-1, 1, 1, 1)
+    return columns

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import default_collate
 
 from mribench.errors import MRIBenchError
 from mribench.interfaces import Encoder, Forward, LabelScore, SetMetric, Task, TaskVolume
@@ -98,7 +99,7 @@ def _check_loss(task: Task, encoder: Encoder, head: nn.Module, volume: TaskVolum
     ]
     for size in (2, 1):
         head.zero_grad()
-        batch = {name: torch.stack([sample[name] for sample in samples[:size]]) for name in samples[0]}
+        batch = default_collate(samples[:size])
         loss = task.loss(_output(task, encoder, head, batch["image"]), batch)
         require_tensor(loss, (), f"task: loss of a batch of {size}")
         loss.backward()

@@ -121,8 +121,8 @@ class _Told:
         self._what, self._ends = what, ends
         with self._listening("its constructor"):
             self._tracker = make()
-        found = type(self._tracker).__name__
-        require(isinstance(self._tracker, Tracker), f"tracker: expected a Tracker, got {found}")
+        class_name = type(self._tracker).__name__
+        require(isinstance(self._tracker, Tracker), f"tracker: expected a Tracker, got {class_name}")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tracking")
         self._run = run
 
@@ -191,10 +191,11 @@ def _job(run: TrackedRun, letter: str) -> TrackedJob:
 
 def _rows(first: int, stop: int) -> list[Logged]:
     """Return rows with odd names; each value is odd somewhere."""
-    return [
-        Logged(step, {name: _ODD[(step + place) % len(_ODD)] for place, name in enumerate(_NAMES)})
-        for step in range(first, stop)
-    ]
+    return [Logged(step, _values_at(step)) for step in range(first, stop)]
+
+
+def _values_at(step: int) -> dict[str, float]:
+    return {name: _ODD[(step + place) % len(_ODD)] for place, name in enumerate(_NAMES)}
 
 
 def _check_rows() -> list[Logged]:

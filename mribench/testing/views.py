@@ -34,6 +34,7 @@ def check_views(generator: ViewGenerator) -> None:
     unchanged = all(torch.equal(maps[name], before[name]) for name in maps)
     require(unchanged, "views: changes the maps that it is given, in place")
     _check_shapes(views)
+    _check_labels(generator, views)
     _check_purity(generator, maps, views)
     _check_batch(generator, maps, views)
 
@@ -52,6 +53,16 @@ def _check_shapes(views: list[View]) -> None:
         require(view.role == request.role, f"views: role '{view.role}' where '{request.role}' was asked for")
         for name, values in (("sequences", view.sequences), ("parameters", view.parameters)):
             require(len(values) == 2, f"views: {len(values)} {name} for a batch of 2")
+
+
+def _check_labels(generator: ViewGenerator, views: list[View]) -> None:
+    """Every label that writes a text does so from what is drawn."""
+    for view in views:
+        for name, value in view.parameters[0].items():
+            label = generator.labels.get(name)
+            if label is not None and label.write is not None:
+                text = label.write(value)
+                require(isinstance(text, str), f"views: the label of '{name}' writes {text!r}, no text")
 
 
 def _check_purity(generator: ViewGenerator, maps: dict[str, Tensor], views: list[View]) -> None:

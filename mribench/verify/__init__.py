@@ -1,4 +1,7 @@
-"""Runs results again, and says whether they come out the same."""
+"""Runs results again, and says whether they come out the same.
+
+How much two methods differ lies in ``compare``.
+"""
 
 from mribench.verify.integrity import check_integrity
 from mribench.verify.rerun import Rerun, Verdict

@@ -1,4 +1,6 @@
-"""Figures of what a network is shown: views, and the distributions that their parameters are drawn from.
+"""Figures of what a network is shown, and of the distributions that its parameters are drawn from.
+
+Figures of results lie in ``report``.
 
 ``sources`` finds what the methods of a benchmark file share; ``job_views`` and ``samples`` make views as a
 pretrain job does; ``captions``, ``parameters`` and ``histograms`` turn them into text and numbers; ``sheet``

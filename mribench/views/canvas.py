@@ -17,7 +17,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from mribench.errors import ConfigError, StoreError
 from mribench.results.atomic import replace_file
-from mribench.results.places import check_place
+from mribench.results.places import check_place, writing
 
 SUFFIXES = (".png", ".pdf", ".svg")
 DPI, LARGEST_DOTS = 128, 30_000
@@ -86,13 +86,9 @@ class Canvas:
         """
         suffix = path.suffix.lower()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with plain_style():
+            with writing(path, "choose another place"), plain_style():
+                path.parent.mkdir(parents=True, exist_ok=True)
                 replace_file(path, lambda temporary: self._write(temporary, suffix))
-        except OSError as error:
-            raise StoreError(
-                f"cannot write {path}: {error.strerror or error}", "choose another place"
-            ) from error
         except StoreError as error:
             raise StoreError(error.message, "choose another place") from error
 

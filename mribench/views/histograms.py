@@ -98,11 +98,11 @@ class _Table:
 
     def by_sequence(self, acquisition: frozenset[str]) -> Iterator[Row]:
         for sequence, share in self.shares.items():
-            numbers = (found for name, found in self.views if name == sequence)
+            numbers = (numbers_of_view for name, numbers_of_view in self.views if name == sequence)
             yield Row(self.label, sequence, share, _gathered(numbers, acquisition, self.labels, within=True))
 
     def of_all(self, acquisition: frozenset[str]) -> Row:
-        numbers = (found for _, found in self.views)
+        numbers = (numbers_of_view for _, numbers_of_view in self.views)
         return Row(self.label, "", 1.0, _gathered(numbers, acquisition, self.labels, within=False))
 
 
@@ -147,13 +147,13 @@ def _gathered(
     *,
     within: bool,
 ) -> dict[str, np.ndarray]:
-    found: dict[str, list[float]] = {}
+    gathered: dict[str, list[float]] = {}
     for one in numbers:
         for name, values in one.items():
             if (name in acquisition) is within:
                 title, factor = title_of(name, labels)
-                found.setdefault(title, []).extend(factor * value for value in values)
-    return {title: np.array(values) for title, values in found.items()}
+                gathered.setdefault(title, []).extend(factor * value for value in values)
+    return {title: np.array(values) for title, values in gathered.items()}
 
 
 def _merged(rows: Sequence[Row]) -> list[Row]:
@@ -178,10 +178,11 @@ def _alike(row: Row, other: Row) -> bool:
 def _columns(rows: Sequence[Row], order: Sequence[str]) -> tuple[Column, ...]:
     titles = list(dict.fromkeys(title for row in rows for title in row.values))
     titles = [*(title for title in order if title in titles), *(t for t in titles if t not in order)]
-    return tuple(
-        _column(title, np.concatenate([row.values[title] for row in rows if title in row.values]))
-        for title in titles
-    )
+    columns = []
+    for title in titles:
+        values = [row.values[title] for row in rows if title in row.values]
+        columns.append(_column(title, np.concatenate(values)))
+    return tuple(columns)
 
 
 def _column(title: str, values: np.ndarray) -> Column:

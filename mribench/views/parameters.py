@@ -37,7 +37,7 @@ def counted(made: Made) -> frozenset[str]:
         name
         for view in made.views()
         for name, value in view.parameters.items()
-        if is_list(value) and any(is_list(one) for one in value)
+        if is_list(value) and any(map(is_list, value))
     )
 
 
@@ -84,8 +84,8 @@ def of_acquisition(
     by_sequence: dict[str, set[str]] = {}
     for sequence, drawn_names in drawn:
         by_sequence.setdefault(sequence, set()).update(drawn_names)
-    names: set[str] = set().union(*by_sequence.values())
-    everywhere = {name for name in names if all(name in known for known in by_sequence.values())}
+    names = set().union(*by_sequence.values())
+    everywhere = names.intersection(*by_sequence.values())
     labelled = {name for name, label in labels.items() if label.acquisition}
     return frozenset(names - (everywhere - labelled))
 

@@ -1,8 +1,7 @@
-"""Volumes on grids and the files that hold them: reading, writing, reorienting, resampling, and the cache.
+"""Volumes on grids, the NIfTI files that hold them, and the cache. Public to plugins.
 
-Public to plugins. What a scan or a subject is, and how images are prepared for training, lies in
-``mribench.interfaces`` and ``mribench.data``. ``__init__.pyi`` lists the names, which are imported on first
-use; no torch here.
+What a scan or a subject is lies in ``interfaces``. ``__init__.pyi`` lists the names, which are imported on
+first use.
 """
 
 import lazy_loader

@@ -86,17 +86,17 @@ def file_state(path: Path) -> list[int]:
 def _recall(record: Path, state: list[int]) -> dict[str, Any] | None:
     try:
         known = json.loads(record.read_bytes())
-        found = known["found"] if known["state"] == state else None
+        remembered_value = known["found"] if known["state"] == state else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # never looked at, or a record that something damaged: look again
-    return found if isinstance(found, dict) else None
+    return remembered_value if isinstance(remembered_value, dict) else None
 
 
-def _remember(record: Path, state: list[int], found: dict[str, Any]) -> None:
+def _remember(record: Path, state: list[int], value: dict[str, Any]) -> None:
     record.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=record.parent, prefix=record.stem[:8], suffix=".tmp")
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        json.dump({"state": state, "found": found}, stream)
+        json.dump({"state": state, "found": value}, stream)
     Path(name).replace(record)
 
 

@@ -74,11 +74,11 @@ def grid_remarks(images: Sequence[Path], labels: Sequence[Path], others: Sequenc
         labels: of the images.
         others: images that share the labels.
     """
-    found: dict[str, str] = {}
+    sentences: dict[str, str] = {}
     for path in (*images, *labels):
         known = _known(path)
         if known.get("doubt"):
-            found.setdefault(known["kind"], f"{shown(path)} {known['doubt']}")
+            sentences.setdefault(known["kind"], f"{shown(path)} {known['doubt']}")
     for path in labels if images else ():
         moved_mm = [_moved_mm(path, image) for image in (*images, *others)]
         if moved_mm[0] and 0 not in moved_mm:
@@ -86,8 +86,8 @@ def grid_remarks(images: Sequence[Path], labels: Sequence[Path], others: Sequenc
                 f"{shown(path)} has the shape of {shown(images[0])}, and lies up to {moved_mm[0]:.1f} mm"
                 " elsewhere: if it was drawn on these voxels, it is used in the wrong place"
             )
-            found.setdefault("label that lies elsewhere than its image", sentence)
-    return found
+            sentences.setdefault("label that lies elsewhere than its image", sentence)
+    return sentences
 
 
 def _moved_mm(label_path: Path, image_path: Path) -> float | None:

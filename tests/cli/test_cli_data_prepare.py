@@ -74,7 +74,7 @@ def test_a_run_reads_what_was_prepared_and_nothing_else(mribench, file, volumes,
 
 
 def test_several_processes(mribench, file, volumes, monkeypatch):
-    from mribench.cli import data_prepare
+    from mribench.commands import data_prepare
 
     monkeypatch.setattr(data_prepare, "_WORTH_A_PROCESS", 2)
     said = mribench("data", "prepare", file, "--jobs", 2)

@@ -70,22 +70,22 @@ def test_sentences(value: dict[str, Any], message: str, hint: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Tree.model_validate(value)
     found = describe(caught.value, Tree)
-    assert found == (message, hint)
+    assert (found.message, found.hint) == (message, hint)
 
 
 def test_a_validator_that_does_not_say_what_it_got() -> None:
     with pytest.raises(ValidationError) as caught:
         Tree(limit=3)
-    assert describe(caught.value, Tree)[0] == "three is wrong"  # the whole model says nothing about it
+    assert describe(caught.value, Tree).message == "three is wrong"  # the whole model says nothing about it
 
 
 def test_where_goes_before_the_key() -> None:
     with pytest.raises(ValidationError) as caught:
         Tree.model_validate({"leaf": {"color": 1}})
-    assert describe(caught.value, Tree, "f.yaml: a")[0] == "f.yaml: a.leaf.color: unknown key"
+    assert describe(caught.value, Tree, "f.yaml: a").message == "f.yaml: a.leaf.color: unknown key"
     with pytest.raises(ValidationError) as caught:
         Tree(limit=1)
-    assert describe(caught.value, Tree, "f.yaml: a")[0] == "f.yaml: a: expected no limit of 1, got 1"
+    assert describe(caught.value, Tree, "f.yaml: a").message == "f.yaml: a: expected no limit of 1, got 1"
 
 
 class Needs(BaseModel):
@@ -106,17 +106,17 @@ class Needs(BaseModel):
 def test_an_unknown_key_comes_before_a_missing_one(value: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Needs.model_validate(value)
-    assert describe(caught.value, Needs)[0] == message
+    assert describe(caught.value, Needs).message == message
 
 
 def test_what_is_missing_beside_an_unknown_key_is_in_the_hint() -> None:
     with pytest.raises(ValidationError) as caught:
         Needs.model_validate({"views": "a", "other": "b"})
-    hint = describe(caught.value, Needs)[1]
+    hint = describe(caught.value, Needs).hint
     assert hint == "objective is required, and not given; known: objective, views"
     with pytest.raises(ValidationError) as caught:
         Needs.model_validate({"views": "a", "objectiv": "b"})
-    assert describe(caught.value, Needs)[1] == "did you mean 'objective'?"
+    assert describe(caught.value, Needs).hint == "did you mean 'objective'?"
 
 
 def test_readable_mends_messages_and_hints() -> None:
@@ -127,3 +127,18 @@ def test_readable_mends_messages_and_hints() -> None:
     assert caught.value.hint == r"\x1b[31m"
     with pytest.raises(KeyError), readable():
         raise KeyError("others pass")
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "is_null"),
+    [
+        ({"leaf": {"weight": None}}, "leaf.weight", True),
+        ({"leaf": {"weight": -1}}, "leaf.weight", False),
+        ({"leaf": {"other": None}}, "leaf.other", False),
+    ],
+)
+def test_a_null_value_is_told_from_a_wrong_one(content: dict[str, Any], place: str, is_null: bool) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Tree.model_validate(content)
+    wrong = describe(caught.value, Tree)
+    assert (wrong.place, wrong.is_null) == (place, is_null)

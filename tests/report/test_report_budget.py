@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from report_tables import render_run
 from synthetic_results import DICE, REFERENCES, Benchmark, task
 
 from mribench.interfaces.table import Table
-from mribench.report import Material, load_run, render_run
+from mribench.report import Material, load_run
 from mribench.report.tables.budget import budget_frame, budget_table
 from mribench.results.flags import flags
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from report_tables import leaderboard, table_names
+from report_tables import leaderboard, render_run, table_names
 from rich.console import Console
 from scipy import stats
 from synthetic_results import DICE, HD95, PSNR, REFERENCES, Benchmark, Cell, task
 
-from mribench.report import RunData, load_run, render_run
+from mribench.report import RunData, load_run
 from mribench.report.tables.defect_effects import defects_frame
 from mribench.report.tables.defects import defects_table
 from mribench.results.cells import LEADERBOARD, cell_frame
@@ -418,8 +418,7 @@ def test_manifests_without_defects_are_read(tmp_path: Path) -> None:
     path = Benchmark(plain).write(tmp_path) / "plans" / "0123456789abcdef.json"
     merged = merge([read_manifest(path)])
     assert (merged.variants, merged.measured_defects) == ((), ())
-    assert policy_of(merged, "corrected") is None
-    assert policy_of(merged, "x") is None
+    assert policy_of(merged, "corrected") is policy_of(merged, "x") is None
     assert profile_sentence({"a": [], "b": []}) == "Profile: a, b."
     assert profile_sentence({"as-released": ["y", "x"]}) == (
         "Profile: as-released, reproducing the known defects: x, y."

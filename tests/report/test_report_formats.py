@@ -13,10 +13,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from parsing import html_reader, latex_grids, of_tex
+from report_tables import material_of, render_run
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
 from mribench.interfaces.table import NOTHING_PLANNED, Cell as TableCell, Column, Row, Table, said
-from mribench.report import Material, load_run, render, render_run, run_document
+from mribench.report import load_run, render, run_document
 from mribench.report.render.headers import Span, groups, levels
 from mribench.report.render.html_table import html_page, identifier, to_html
 from mribench.report.render.latex import escape, latex_document, to_latex
@@ -176,7 +177,7 @@ def test_a_table_of_nothing() -> None:
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles(results: Path, tmp_path: Path) -> None:
-    run = run_document(Material(load_run(results)), ["leaderboard", "paper-2", "transfer"])
+    run = run_document(material_of(load_run(results)), ["leaderboard", "paper-2", "transfer"])
     empty = Table("t", "empty", ("method",), (), (), (), (NOTHING_PLANNED,))
     text = latex_document([*run.tables(), nasty_table(), rows_of(80), empty])
     (tmp_path / "tables.tex").write_text(text, encoding="utf-8")
@@ -262,7 +263,7 @@ def test_identifiers_are_plain() -> None:
 
 def test_parquet_keeps_types_and_says_where_it_is_from(results: Path, tmp_path: Path) -> None:
     run = load_run(results)
-    document = run_document(Material(run), ["leaderboard", "paper-2", "budget"])
+    document = run_document(material_of(run), ["leaderboard", "paper-2", "budget"])
     data = render(document, "parquet")
     assert isinstance(data, bytes)
     path = tmp_path / "cells.parquet"

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from report_tables import build, table_names
+from report_tables import build, render_run, save_report, table_names
 from rich.console import Console
 from synthetic_results import Benchmark, Cell
 
 from mribench.errors import StoreError
 from mribench.interfaces import table as report_model
-from mribench.report import Material, load_run, render_run, save_report
+from mribench.report import Material, load_run
 from mribench.report.tables.invariance import invariance_frame, invariance_table
 from mribench.results import SCHEMA
 from mribench.results.measures import MEASURES

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from report_tables import build, table_names
+from report_tables import build, material_of, render_run, table_names
 from rich.console import Console
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
@@ -23,7 +23,7 @@ from mribench.config.model import BenchmarkConfig
 from mribench.config.report import LayoutSpec, ReportSpec
 from mribench.errors import ConfigError, MRIBenchError
 from mribench.interfaces.table import Table
-from mribench.report import Material, RunData, load_run, render_run
+from mribench.report import RunData, load_run
 from mribench.report.catalogue import specs_of
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -328,7 +328,7 @@ def test_every_name_of_a_table_is_taken(tmp_path: Path) -> None:
 def test_a_layout_stands_in_the_section_that_it_names(tmp_path: Path) -> None:
     layout = {"rows": ["method"], "columns": ["task", "fraction", "metric", "site", "sequence"]}
     run = run_of(tmp_path, {"transfer-mine": layout, "mine": {**layout, "section": "domains"}})
-    sections = {name: spec.section for name, spec in specs_of(Material(run)).items()}
+    sections = {name: spec.section for name, spec in specs_of(material_of(run)).items()}
     assert (sections["transfer-mine"], sections["mine"]) == ("results", "domains")
 
 

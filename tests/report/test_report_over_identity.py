@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from report_tables import render_run
 from scipy import stats
 from synthetic_results import DICE, PSNR, REFERENCES, Benchmark, Cell, task
 
-from mribench.report import Material, load_run, render_run
+from mribench.report import Material, load_run
 from mribench.report.tables.over_identity import over_identity_frame, over_identity_table
 
 SUBJECTS = ("a", "b", "c", "d", "e")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from report_tables import render_run, save_report
 from rich.console import Console
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
 from mribench.errors import MRIBenchError, StoreError
 from mribench.interfaces.table import Cell as TableCell, Column, Row, Table, said
-from mribench.report import load_run, render_run, save_report
+from mribench.report import load_run
 from mribench.report.render.formatting import cell_text, digits_for
 from mribench.report.render.markdown import escape
 from mribench.report.render.terminal import print_tables

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_tables import build, leaderboard, paper, tidy, transfer
+from report_tables import build, leaderboard, paper, render_run, tidy, transfer
 from synthetic_results import DICE, HD95, PSNR, REFERENCES, Benchmark, Cell, ScoreOf, task
 
 from mribench.errors import MRIBenchError
 from mribench.interfaces import table as report_model
-from mribench.report import load_run, render_run
+from mribench.report import load_run
 from mribench.results.cells import LEADERBOARD, cell_frame, is_share
 from mribench.statistics import mean_and_se
 

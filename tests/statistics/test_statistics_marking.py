@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from report_tables import leaderboard
+from report_tables import leaderboard, render_run
 from scipy import stats
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
-from mribench.report import RunData, load_run, render_run
+from mribench.report import RunData, load_run
 from mribench.report.tables.grids import TRANSFER
 from mribench.results.cells import LEADERBOARD, cell_frame
 from mribench.statistics import mark, mean_and_se

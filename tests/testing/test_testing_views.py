@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from types import MappingProxyType
 
 import pytest
 import torch
 
 from mribench.interfaces import (
     MRISequence,
+    ParameterLabel,
     View,
     ViewGenerator,
 )
@@ -22,6 +24,22 @@ from mribench.testing import (
 @pytest.fixture(autouse=True)
 def _one_thread():
     torch.set_num_threads(1)
+
+
+class NumberedViews(ViewGenerator):
+    """A label that writes no text."""
+
+    needs = ("PD",)
+    labels = MappingProxyType({"delay_s": ParameterLabel("delay", write=lambda value: value)})
+
+    def views(self, maps, requests, patch_vox, spacing_mm, generators):
+        made = NoisyViews().views(maps, requests, patch_vox, spacing_mm, generators)
+        return [dataclasses.replace(view, parameters=[{"delay_s": 0.5} for _ in generators]) for view in made]
+
+
+def test_a_label_writes_text():
+    with pytest.raises(ConformanceError, match=r"the label of 'delay_s' writes 0\.5, no text"):
+        check_views(NumberedViews())
 
 
 class NoisyViews(ViewGenerator):

@@ -1,4 +1,7 @@
-"""Figures of a report, for a page and for papers."""
+"""Figures of a report, for a page and for papers.
+
+Figures of views lie in ``views``.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""How tables look: terminal, Markdown, LaTeX, the HTML page, tidy rows. What they show is in ``tables``."""
+"""How tables look: terminal, Markdown, LaTeX, the HTML page, tidy rows.
+
+What they show lies in ``tables``.
+"""

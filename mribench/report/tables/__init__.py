@@ -1,1 +1,4 @@
-"""What each table shows: rows, columns, cells and captions of a run. How they look lies in ``render``."""
+"""What each table shows: rows, columns, cells and captions of a run.
+
+How they look lies in ``render``.
+"""

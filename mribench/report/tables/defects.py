@@ -174,8 +174,7 @@ def _not_measured(measured: Sequence[MeasuredDefect], frame: pd.DataFrame) -> It
             pairs = ", ".join(f"{metric} and {other}" for metric, other in defect.metrics.items())
             yield f"{defect.name} is not measured: no task is scored by both {pairs}."
         elif defect.empty_masks:
-            unit = defect.empty_masks.unit
-            yield f"{defect.name} is not measured: no task has a metric in {unit}."
+            yield f"{defect.name} is not measured: no task has a metric in {defect.empty_masks.unit}."
 
 
 def _incomplete(frame: pd.DataFrame) -> str:

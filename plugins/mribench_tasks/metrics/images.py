@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+
 import numpy as np
 
 from mribench.errors import DataError
+from mribench.interfaces import Metric, NoOptions, Score
 
 
 def voxels_that_count(
@@ -48,3 +53,41 @@ def _check_mask(mask: np.ndarray, shape: tuple[int, ...]) -> None:
         raise DataError(f"expected a boolean mask of shape {shape}, got {mask.dtype} of {mask.shape}")
     if not mask.any():
         raise DataError("the mask of the voxels that count is empty", "check how the foreground is found")
+
+
+class ImageMetric(Metric):
+    """A metric of two images; subclasses say what it is on the voxels that count."""
+
+    def __init__(self, options: NoOptions | None = None) -> None:
+        self.options = options or NoOptions()
+
+    @abstractmethod
+    def compare(self, prediction: np.ndarray, target: np.ndarray, mask: np.ndarray | None) -> float:
+        """Return the value for two images ``(I, J, K)``; NaN where the definition gives none.
+
+        Args:
+            prediction: ``(I, J, K)``.
+            target: the reference, same shape.
+            mask: ``(I, J, K)`` boolean, the voxels that count; all when None.
+
+        Raises:
+            DataError: when shapes differ, the mask is empty, or a voxel that counts is not finite.
+        """
+
+    def score(
+        self,
+        prediction: np.ndarray,
+        target: np.ndarray,
+        spacing_mm: Sequence[float],  # noqa: ARG002 - what is averaged is voxels
+        mask: np.ndarray | None = None,
+    ) -> Score:
+        """Score an image ``(I, J, K)``; ``spacing_mm`` is not used.
+
+        Returns:
+            ``failed`` where the definition gives no value, as for an image without contrast.
+
+        Raises:
+            DataError: as ``compare``.
+        """
+        value = self.compare(prediction, target, mask)
+        return Score(math.nan, "failed") if math.isnan(value) else Score(value, "ok", value)

@@ -39,9 +39,8 @@ class LesionF1(Metric):
     whether lesions were found, not how large they were drawn, so a prediction of the whole volume scores 1.
     With ``iou``, which gives that prediction 0, pairs of an intersection over union of ``min_iou`` or more
     are matched one to one, best first: the recognition quality of Kirillov et al. 2019,
-    doi:10.1109/CVPR.2019.00963. Lesions below
-    ``min_volume_mm3`` are taken out of both masks before anything else. The id names what is not as in
-    ``LesionF1Options``.
+    doi:10.1109/CVPR.2019.00963. Lesions below ``min_volume_mm3`` are taken out of both masks before anything
+    else. The id names what is not as in ``LesionF1Options``.
     """
 
     id = "lesion-f1"

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
 
 from mribench.errors import DataError
-from mribench.interfaces import Metric, NoOptions, Score
-from mribench_tasks.metrics.images import voxels_that_count
+from mribench_tasks.metrics.images import ImageMetric, voxels_that_count
 
 _SIGMA_VOX = 1.5
 _RADIUS_VOX = 5
 _K1, _K2 = 0.01, 0.03
 
 
-class SSIM(Metric):
+class SSIM(ImageMetric):
     """Mean structural similarity, Wang et al. 2004, doi:10.1109/TIP.2003.819861, equation 13, in 3D.
 
     Gaussian window of 11 voxels and sigma 1.5 voxels, population covariance, K1 = 0.01, K2 = 0.03, L = range
@@ -30,27 +28,12 @@ class SSIM(Metric):
     value_range = (-1.0, 1.0)
     on_empty = "no masks are compared; an image without contrast, or voxels without a window, are failed"
 
-    def __init__(self, options: NoOptions | None = None) -> None:
-        self.options = options or NoOptions()
-
-    def score(
-        self,
-        prediction: np.ndarray,
-        target: np.ndarray,
-        spacing_mm: Sequence[float],  # noqa: ARG002 - the window is in voxels
-        mask: np.ndarray | None = None,
-    ) -> Score:
-        """Score an image ``(I, J, K)``; L and the mean are of the same voxels, the windows of all.
-
-        Args:
-            prediction: ``(I, J, K)``.
-            target: the reference, same shape.
-            spacing_mm: not used.
-            mask: ``(I, J, K)`` boolean, the voxels that count; all when None.
+    def compare(self, prediction: np.ndarray, target: np.ndarray, mask: np.ndarray | None) -> float:
+        """Return the mean over the voxels that count; L is of the same voxels, the windows are of all.
 
         Returns:
-            the mean; ``failed`` when L is 0, that is an image without contrast, or when no voxel that counts
-            lies five voxels or more from the faces of the volume.
+            NaN when L is 0, that is an image without contrast, or when no voxel that counts lies five voxels
+            or more from the faces of the volume.
 
         Raises:
             DataError: when shapes differ, an axis is shorter than the window, the mask is empty, or a voxel
@@ -67,9 +50,8 @@ class SSIM(Metric):
         inner = (slice(_RADIUS_VOX, -_RADIUS_VOX),) * 3
         span = float(np.ptp(reference))
         if span == 0 or not counts[inner].any():
-            return Score(math.nan, "failed")
-        value = float(_similarity(prediction, target, span)[counts[inner]].mean())
-        return Score(value, "ok", value)
+            return math.nan
+        return float(_similarity(prediction, target, span)[counts[inner]].mean())
 
 
 def _similarity(prediction: np.ndarray, target: np.ndarray, span: float) -> np.ndarray:

@@ -22,7 +22,7 @@ COLUMNS = (
 CELL = ["table", "task", "site", "sequence", "fraction", "metric"]
 """The columns in which the methods that are compared agree."""
 PRINTED_MARKS = ("", "best", "second", "bold", "underline")
-README = "results/published/README.md describes the columns"
+README = "plugins/mribench_paper/README.md describes the columns"
 _NAMES = ("table", "task", "site", "sequence", "method", "metric")
 """The columns that are never empty, and no numbers."""
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")

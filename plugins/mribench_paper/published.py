@@ -9,13 +9,11 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-import mribench
-from mribench.errors import MRIBenchError, StoreError, did_you_mean
-from mribench.report.tables.claim_kinds import Claim
-from mribench.report.tables.published_rows import CELL, README, read_rows
-from mribench.statistics import mark
+from mribench.errors import StoreError, did_you_mean
 from mribench.validation import describe
 from mribench.wording import printable
+from mribench_paper.claims import Claim
+from mribench_paper.rows import CELL, README, read_rows
 
 _RIGHT = {"bold": "best", "underline": "second"}
 
@@ -95,28 +93,16 @@ def load_published(path: Path) -> Published:
         raise StoreError(f"{path.with_suffix('.yaml')}: {said}", did_you_mean(about.baseline, methods))
     homes = {name: table.home for name, table in about.tables.items()}
     cells["home"] = cells["site"].eq(cells["table"].map(homes)).astype(bool)
-    cells["mark"] = "none"
-    for _, family in cells.groupby(CELL, sort=False):
-        higher = bool(family["higher_is_better"].iloc[0])
-        cells.loc[family.index, "mark"] = mark(family["mean"].tolist(), higher_is_better=higher)
+    cells["mark"] = _marks(cells)
     return Published(path.stem, cells, about)
 
 
-def find_published(name: str) -> Path:
-    """Return the file of published results that a name or path says.
-
-    Raises:
-        MRIBenchError: when there is none.
-    """
-    if Path(name).suffix.lower() == ".csv":
-        return Path(name)
-    shipped = _shipped()
-    if name not in shipped:
-        raise MRIBenchError(
-            f"there are no published results '{printable(name)}'",
-            f"{did_you_mean(name, shipped)}, or a CSV file",
-        )
-    return shipped[name]
+def _marks(cells: pd.DataFrame) -> pd.Series:
+    """Return the mark of each mean among the methods of its cell; one method alone has none."""
+    better = cells["mean"].where(cells["higher_is_better"], -cells["mean"])
+    families = better.groupby([cells[name] for name in CELL], sort=False)
+    ranks = families.rank(method="min", ascending=False).where(families.transform("size") > 1)
+    return ranks.map({1.0: "best", 2.0: "second"}).fillna("none")
 
 
 def wrong_marks(published: Published) -> pd.DataFrame:
@@ -126,24 +112,12 @@ def wrong_marks(published: Published) -> pd.DataFrame:
     return cells[printed.ne("") & printed.ne(cells["mark"])]
 
 
-def _shipped() -> dict[str, Path]:
-    package = Path(mribench.__file__).parent
-    # in a wheel they are inside the package; in a clone, editable or not, at their place
-    for folder in (package / "_published", package.parent / "results" / "published"):
-        found = {
-            path.stem: path for path in sorted(folder.glob("*.csv")) if path.with_suffix(".yaml").is_file()
-        }
-        if found:
-            return found
-    return {}
-
-
 def _about(path: Path) -> About:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
         return About.model_validate(content or {})
     except ValidationError as error:
-        message, hint = describe(error, About)
-        raise StoreError(f"{path}: {message}", hint or README) from None
+        wrong = describe(error, About)
+        raise StoreError(f"{path}: {wrong.message}", wrong.hint or README) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise StoreError(f"cannot read {path}: {printable(str(error), 160)}", README) from error

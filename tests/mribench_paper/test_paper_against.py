@@ -11,14 +11,15 @@ from typing import Any
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from mribench_paper.against import against_frame, against_tables
+from mribench_paper.published import Published, load_published
+from mribench_paper.tables import NUMBERS, PaperTables
 from synthetic_results import DICE, HD95, PSNR, Benchmark, Cell, task
 
 from mribench.cli.report import command
 from mribench.errors import MRIBenchError
 from mribench.interfaces.table import Table
-from mribench.report import Material, RunData, load_run, render, run_document
-from mribench.report.tables.against import against_frame, against_tables, beside
-from mribench.report.tables.published import Published, find_published, load_published
+from mribench.report import Material, load_run, render, run_document, set_beside
 
 METHODS = ("base", "seqaug", "seqinv")
 
@@ -33,7 +34,7 @@ def named(spec: dict[str, Any], entry: str, cohort: str) -> dict[str, Any]:
     return spec | {"task": entry, "dataset": cohort}
 
 
-def run_of(root: Path, cohort_entry: str | None = "phantom", **changes: Any) -> RunData:
+def run_of(root: Path, cohort_entry: str | None = "phantom", **changes: Any) -> Material:
     sites, sequences = ("Guys", "HH"), ("T1w", "PDw")
     usual: dict[str, Any] = {
         "tasks": {
@@ -51,16 +52,16 @@ def run_of(root: Path, cohort_entry: str | None = "phantom", **changes: Any) -> 
         for about in manifest["cohorts"].values():
             about["dataset"] = cohort_entry
         path.write_text(json.dumps(manifest))
-    return load_run(folder)
+    return Material(load_run(folder), sources=(PaperTables(),))
 
 
 @pytest.fixture(scope="module")
 def paper() -> Published:
-    return load_published(find_published("paper"))
+    return load_published(NUMBERS)
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunData:
+def run(tmp_path: Path) -> Material:
     return run_of(tmp_path)
 
 
@@ -77,8 +78,8 @@ def column(table: Table, *header: str) -> dict[tuple[str, ...], Any]:
     return {row.header: cells[place] for row, cells in zip(table.rows, table.cells, strict=True)}
 
 
-def test_matched_cells_by_the_documented_names(run: RunData, paper: Published) -> None:
-    frame = against_frame(Material(run), paper)
+def test_matched_cells_by_the_documented_names(run: Material, paper: Published) -> None:
+    frame = against_frame(run, paper)
     # sites × sequences × the fractions of both × methods; sequence × metrics × methods
     assert len(frame) == 2 * 2 * 2 * 3 + 2 * 3
     assert set(frame["task"]) == {"brains", "strokes"}
@@ -93,8 +94,8 @@ def test_matched_cells_by_the_documented_names(run: RunData, paper: Published) -
     assert row["difference"] == pytest.approx(0.6 - 0.466)
 
 
-def test_tables_show_three_numbers_side_by_side(run: RunData, paper: Published) -> None:
-    tissue, lesion = against_tables(Material(run), paper)
+def test_tables_show_three_numbers_side_by_side(run: Material, paper: Published) -> None:
+    tissue, lesion = against_tables(run, paper)
     assert tissue.name == "against-brains"
     assert [row.header for row in tissue.rows] == [
         (site, sequence, fraction)
@@ -119,14 +120,14 @@ def test_tables_show_three_numbers_side_by_side(run: RunData, paper: Published) 
     )
 
 
-def test_nothing_is_marked_or_tested(run: RunData, paper: Published) -> None:
-    for table in against_tables(Material(run), paper):
+def test_nothing_is_marked_or_tested(run: Material, paper: Published) -> None:
+    for table in against_tables(run, paper):
         assert {cell.mark for cells in table.cells for cell in cells if cell} == {"none"}
         assert "not tested" in " ".join(table.caption)
 
 
-def test_the_caption_counts_what_has_no_counterpart(run: RunData, paper: Published) -> None:
-    tissue, lesion = (" ".join(table.caption) for table in against_tables(Material(run), paper))
+def test_the_caption_counts_what_has_no_counterpart(run: Material, paper: Published) -> None:
+    tissue, lesion = (" ".join(table.caption) for table in against_tables(run, paper))
     # 81 values of table 1, 24 of them matched; 18 of table 2, 6 matched
     assert "Published cells without one of this run: 57 (such as Base DSC on GST T1w 10 %)" in tissue
     assert "Published cells without one of this run: 12 (such as Base DSC on ARC T1w 100 %)" in lesion
@@ -135,8 +136,8 @@ def test_the_caption_counts_what_has_no_counterpart(run: RunData, paper: Publish
     assert f"without a published one, references and all metrics included: {2 * 7 - 6}." in lesion
 
 
-def test_the_caption_says_that_the_cohort_is_another(run: RunData, paper: Published) -> None:
-    caption = " ".join(against_tables(Material(run), paper)[0].caption)
+def test_the_caption_says_that_the_cohort_is_another(run: Material, paper: Published) -> None:
+    caption = " ".join(against_tables(run, paper)[0].caption)
     assert "other data, other scanners, one training each; this run's cohort is another (phantom)" in caption
     assert "doi:10.1007/978-3-032-05573-6_7" in caption
 
@@ -146,14 +147,14 @@ def test_a_cohort_is_the_same_only_by_its_reader(
     tmp_path: Path, paper: Published, entry: str | None, same: bool
 ) -> None:
     run = run_of(tmp_path, entry)
-    table = against_tables(Material(run), paper)[0]
+    table = against_tables(run, paper)[0]
     sides = {found.header[-1] for found in table.columns}
     assert ("published" in sides) == same
     assert ("cohort is another" in " ".join(table.caption)) == (not same)
 
 
-def test_other_definitions_are_named(run: RunData, paper: Published) -> None:
-    tissue, lesion = (" ".join(table.caption) for table in against_tables(Material(run), paper))
+def test_other_definitions_are_named(run: Material, paper: Published) -> None:
+    tissue, lesion = (" ".join(table.caption) for table in against_tables(run, paper))
     assert "Not the same definition: hd95:max-directed: the paper's words describe hd95:pooled." in lesion
     assert "Not the same definition" not in tissue
 
@@ -173,16 +174,16 @@ def test_a_cell_without_a_mean_has_no_difference(tmp_path: Path, paper: Publishe
 
 def test_a_run_without_any_counterpart_says_so(tmp_path: Path, paper: Published) -> None:
     run = run_of(tmp_path, tasks={"other": task([DICE])})
-    (table,) = against_tables(Material(run), paper)
+    (table,) = against_tables(run, paper)
     assert "No cell of this run has a published value." in table.caption
     assert any(sentence.startswith("No task in common: other in the run, ") for sentence in table.caption)
     assert not any(sentence.startswith("No metric") for sentence in table.caption)
     for name in ("terminal", "markdown", "latex", "html", "csv", "json"):
-        render(beside(run_document(Material(run), ["leaderboard"]), paper), name)
+        render(set_beside(run_document(run, ["leaderboard"]), "paper"), name)
 
 
-def test_tidy_rows_have_both_values(run: RunData, paper: Published) -> None:
-    document = beside(run_document(Material(run), ["leaderboard"]), paper)
+def test_tidy_rows_have_both_values(run: Material, paper: Published) -> None:
+    document = set_beside(run_document(run, ["leaderboard"]), "paper")
     frame = pd.read_csv(io.StringIO(str(render(document, "csv"))))
     published = frame[frame["table"] == "against"]
     assert len(published) == 30
@@ -194,17 +195,17 @@ def test_tidy_rows_have_both_values(run: RunData, paper: Published) -> None:
     assert frame.loc[frame["table"] == "leaderboard", "published_mean"].isna().all()
     content = json.loads(str(render(document, "json")))
     assert content["published"] == "paper"
-    assert "published_mean" not in str(render(run_document(Material(run), ["leaderboard"]), "csv"))
+    assert "published_mean" not in str(render(run_document(run, ["leaderboard"]), "csv"))
 
 
-def test_published_results_of_ones_own(tmp_path: Path, run: RunData) -> None:
+def test_published_results_of_ones_own(tmp_path: Path, run: Material) -> None:
     """Names that no mapping knows are matched as they are."""
     text = (
         "table,task,site,sequence,fraction,method,metric,unit,higher_is_better,mean,se,printed_mark\n"
         "1,other,Guys,T1w,1,base,dice,%,true,40.25,,\n"
     )
     (tmp_path / "mine.csv").write_text(text)
-    frame = against_frame(Material(run), load_published(tmp_path / "mine.csv"))
+    frame = against_frame(run, load_published(tmp_path / "mine.csv"))
     assert frame[["task", "row", "metric"]].to_numpy().tolist() == [["other", "base", "dice"]]
     assert frame["difference"].iloc[0] == pytest.approx(0.5 - 0.4025)
     assert math.isnan(frame["published_se"].iloc[0])

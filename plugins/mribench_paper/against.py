@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import functools
+import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from mribench.interfaces.document import Document, TableSpec, TidyColumns
+from mribench.interfaces.document import TableSpec, TidyColumns
 from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
-from mribench.interfaces.table_source import Question, RunResults
-from mribench.report.material import Material
-from mribench.report.tables.claim_kinds import place
-from mribench.report.tables.published import Published
-from mribench.results.cells import is_share, metric_label, scale_of
-from mribench.wording import NOTHING
+from mribench.interfaces.table_source import Beside, Question, RunResults
+from mribench.wording import NOTHING, list_some
+from mribench_paper.claims import place
+from mribench_paper.published import Published
 
 NAME = "against"
 OWN = Question(own_sequence=True)
@@ -30,17 +27,16 @@ COLUMNS: TidyColumns = {
 _NOT_TESTED = "Differences, run - published, are shown as numbers and not tested."
 
 
-def beside(document: Document[Material], published: Published) -> Document[Material]:
-    """Return a document of a run with one more table, of published values beside the run's."""
-    spec = TableSpec[Material](
+def beside(published: Published) -> Beside:
+    """Return the table of published values beside a run's."""
+    spec = TableSpec[RunResults](
         NAME,
         "results",
-        functools.cache(lambda material: against_tables(material, published)),
-        lambda material: against_frame(material, published),
+        lambda run: against_tables(run, published),
+        lambda run: against_frame(run, published),
         COLUMNS,
     )
-    about = {**document.about, "published": published.name, "source": published.about.source}
-    return replace(document, specs=(*document.specs, spec), about=about)
+    return Beside(spec, {"published": published.name, "source": published.about.source})
 
 
 def against_frame(run: RunResults, published: Published) -> pd.DataFrame:
@@ -55,7 +51,7 @@ def against_frame(run: RunResults, published: Published) -> pd.DataFrame:
     cells: list[dict[str, Any]] = run.cells(OWN).to_dict("records")  # type: ignore[assignment]
     for cell in cells:
         for row in _fitting(cell, theirs, published, run):
-            scale = 100.0 if is_share(cell["unit"], cell["value_range"]) and row["unit"] == "%" else 1.0
+            scale = run.metric(cell["task"], cell["metric"]).scale if row["unit"] == "%" else 1.0
             mean = row["mean"] / scale
             found.append(
                 cell
@@ -85,7 +81,7 @@ def against_tables(run: RunResults, published: Published) -> list[Table]:
         return tables
     source = (f"Source: {published.about.source}",) if published.about.source else ()
     caption = ("No cell of this run has a published value.", *nothing_in_common(run, published), *source)
-    return [Table(NAME, f"{_title(run)} against {published.name}", ("site",), (), (), (), said(*caption))]
+    return [Table(NAME, f"{run.benchmark} against {published.name}", ("site",), (), (), (), said(*caption))]
 
 
 def nothing_in_common(run: RunResults, published: Published) -> list[str]:
@@ -113,8 +109,7 @@ _SHOWN = 6
 
 def _some(values: Mapping[Any, None]) -> str:
     texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
-    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-    return f"{', '.join(texts[:_SHOWN]) or 'none'}{more}"
+    return list_some(texts, _SHOWN) or "none"
 
 
 def _fitting(
@@ -148,23 +143,14 @@ def _names(cell: Mapping[str, Any], published: Published, run: RunResults) -> di
 def _same_cohort(run: RunResults, task: str, theirs: str, published: Published) -> bool:
     """Whether the run read the dataset that the published values are of; false where that is not known."""
     known = published.about.match.tasks.get(theirs)
-    return bool(known and known.data and _entry(run, task) == known.data)
-
-
-def _entry(run: RunResults, task: str) -> str:
-    """Return the dataset entry that a task of the run read."""
-    return run.tasks[task].dataset
-
-
-def _title(run: RunResults) -> str:
-    return run.benchmark
+    return bool(known and known.data and run.tasks[task].dataset == known.data)
 
 
 def _table(run: RunResults, published: Published, task: str, frame: pd.DataFrame) -> Table:
     same = bool(frame["same_cohort"].all())
     sides = ("this run", "published" if same else "published, another cohort", "difference")
     cells: list[Any] = list(frame.itertuples(index=False))
-    at = {(_row(cell), (metric_label(cell), str(cell.row))): cell for cell in cells}
+    at = {(_row(cell), (run.metric(task, cell.metric).label, str(cell.row))): cell for cell in cells}
     places = [list(dict.fromkeys(frame[name])) for name in ("test_site", "test_sequence")]
     ordered = sorted(
         cells, key=lambda c: (places[0].index(c.test_site), places[1].index(c.test_sequence), c.fraction)
@@ -173,11 +159,11 @@ def _table(run: RunResults, published: Published, task: str, frame: pd.DataFrame
     columns = list(dict.fromkeys(column for _, column in at))
     return Table(
         name=f"{NAME}-{task}",
-        title=f"{_title(run)}: {task} against {published.name}",
+        title=f"{run.benchmark}: {task} against {published.name}",
         row_names=("site", "sequence", "fraction"),
         rows=tuple(Row(row) for row in rows),
         columns=tuple(Column((*column, side)) for column in columns for side in sides),
-        cells=tuple(tuple(c for column in columns for c in _cells(at.get((row, column)))) for row in rows),
+        cells=tuple(_sides(run, at, row, columns) for row in rows),
         sentences=_caption(run, published, task, frame, same=same),
     )
 
@@ -186,17 +172,26 @@ def _row(cell: Any) -> tuple[str, ...]:
     return (cell.test_site, cell.test_sequence, f"{100 * cell.fraction:g} %")
 
 
-def _cells(cell: Any) -> Sequence[Cell | None]:
+def _sides(
+    run: RunResults, at: Mapping[Any, Any], row: Any, columns: Sequence[Any]
+) -> tuple[Cell | None, ...]:
+    """Return the run's value, the published one and their difference, in each column of a row."""
+    sides = (_cells(run, at.get((row, column))) for column in columns)
+    return tuple(itertools.chain.from_iterable(sides))
+
+
+def _cells(run: RunResults, cell: Any) -> Sequence[Cell | None]:
     if cell is None:
         return (None, None, None)
-    scale, digits = scale_of(cell)
+    shown = run.metric(cell.task, cell.metric)
+    scale = shown.scale
     own = Cell(
         cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
-        cell.status, scale=scale, digits=digits,
+        cell.status, scale=scale, digits=shown.digits,
     )  # fmt: skip
     theirs = Cell(cell.published_mean, cell.published_se, status="ok", scale=scale, digits=int(cell.decimals))
-    shown = round(cell.difference * scale, int(cell.decimals)) + 0.0
-    text = NOTHING if math.isnan(cell.difference) else f"{shown:+.{int(cell.decimals)}f}"
+    difference = round(cell.difference * scale, int(cell.decimals)) + 0.0
+    text = NOTHING if math.isnan(cell.difference) else f"{difference:+.{int(cell.decimals)}f}"
     return (own, theirs, Cell(cell.difference, status="ok", scale=scale, text=text))
 
 
@@ -213,7 +208,9 @@ def _caption(
     alone = len(mine) - len(
         frame.drop_duplicates(["row", "metric", "test_site", "test_sequence", "fraction"])
     )
-    cohort = _entry(run, task)
+    dataset = run.tasks[task].dataset
+    reader = f" ({dataset})" if dataset else ""
+    cohort = "" if same else f"; this run's cohort is another{reader}"
     pairs = frame.loc[frame["definition"].ne(""), ["metric", "definition"]].drop_duplicates()
     differing = [": ".join(pair) for pair in pairs.itertuples(index=False, name=None)]
     left = (
@@ -222,9 +219,7 @@ def _caption(
     )
     return said(
         Sentence(f"Mean ± SE of this run beside table {listed} of {published.name}.", "what"),
-        f"Published: {about.other}."
-        if same
-        else f"Published: {about.other}; this run's cohort is another{f' ({cohort})' if cohort else ''}.",
+        f"Published: {about.other}{cohort}.",
         _NOT_TESTED,
         f"Not the same definition: {'; '.join(differing)}." if differing else "",
         left,

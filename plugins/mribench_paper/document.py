@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import pandas as pd
 
-from mribench.errors import MRIBenchError, did_you_mean
 from mribench.interfaces.document import Document, TableSpec, TidyColumns
-from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
-from mribench.report.tables.claim_kinds import Verdict, gains, place
-from mribench.report.tables.published import Published, wrong_marks
-from mribench.wording import printable
+from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said, text_cell
+from mribench_paper.claims import Verdict, gains, place
+from mribench_paper.published import Published, wrong_marks
 
 SCHEMA = 1
 """Version of the JSON."""
@@ -32,25 +30,12 @@ _GAINS: TidyColumns = {
 _CLAIMS: TidyColumns = dict.fromkeys(("section", "claim", "verdict", "numbers"), "string")
 
 
-def published_document(published: Published, tables: Sequence[str]) -> Document[Published]:
-    """Return tables of published results and their cells.
-
-    Args:
-        published: from ``load_published``.
-        tables: names; all when empty.
-
-    Raises:
-        MRIBenchError: for an unknown table.
-    """
-    known = table_names(published)
-    names = tuple(dict.fromkeys(tables or known))
-    for name in names:
-        if name not in known:
-            raise MRIBenchError(f"there is no table '{printable(name)}'", did_you_mean(name, known))
+def published_document(published: Published) -> Document[Published]:
+    """Return the tables of published results and their cells."""
     return Document(
         title=f"{published.name}: published results",
         source=published,
-        specs=tuple(map(_spec, names)),
+        specs=tuple(map(_spec, table_names(published))),
         columns=_MEANS,
         about={
             "schema": SCHEMA,
@@ -149,7 +134,7 @@ def _values(published: Published, number: str) -> Table:
         row_names=("site", "sequence"),
         rows=tuple(Row(row) for row in rows),
         columns=tuple(Column(column) for column in columns),
-        cells=tuple(tuple(_cell(at.get((row, column))) for column in columns) for row in rows),
+        cells=tuple(_cells(at, row, columns) for row in rows),
         sentences=_caption(published, number),
     )
 
@@ -160,6 +145,10 @@ def _row(cell: Any) -> tuple[str, ...]:
 
 def _column(cell: Any) -> tuple[str, ...]:
     return (metric_title(cell), f"{100 * cell.fraction:g} %", cell.method)
+
+
+def _cells(at: Mapping[Any, Any], row: Any, columns: Sequence[Any]) -> tuple[Cell | None, ...]:
+    return tuple(_cell(at.get((row, column))) for column in columns)
 
 
 def _cell(cell: Any) -> Cell | None:
@@ -215,8 +204,8 @@ def _gains(published: Published) -> Table:
         columns=tuple(Column((name,)) for name in columns),
         cells=tuple(
             (
-                _said(f"{row['wins']} / {row['ties']} / {row['losses']}"),
-                _said(f"{row['gain_largest']:+.1f} ({row['largest_at']})"),
+                text_cell(f"{row['wins']} / {row['ties']} / {row['losses']}"),
+                text_cell(f"{row['gain_largest']:+.1f} ({row['largest_at']})"),
                 _signed(row["gain_in_domain"]),
                 _signed(row["gain_out_of_domain"]),
             )
@@ -236,15 +225,16 @@ def _claims(published: Published) -> Table:
     counts: dict[Verdict, int] = dict.fromkeys(get_args(Verdict), 0)
     for row in rows:
         counts[row["verdict"]] += 1
+    counted = "; ".join(f"{name}: {count}" for name, count in counts.items())
     return Table(
         name=CLAIMS,
         title=f"{published.name}: what the text says, against its own numbers",
         row_names=("claim", "section"),
         rows=tuple(Row((row["row"], row["section"])) for row in rows),
         columns=(Column(("verdict",)), Column(("numbers",))),
-        cells=tuple((_said(row["verdict"]), _said(row["numbers"])) for row in rows),
+        cells=tuple((text_cell(row["verdict"]), text_cell(row["numbers"])) for row in rows),
         sentences=said(
-            f"{'; '.join(f'{name}: {count}' for name, count in counts.items())}.",
+            f"{counted}.",
             "A verdict is about the printed means only: none says whether a difference is more than chance.",
             *(["Understated: the printed means say more than the text."] if counts["understated"] else []),
             *(f"{row['row']}: {row['claim']}" for row in rows),
@@ -255,10 +245,6 @@ def _claims(published: Published) -> Table:
 
 def _per_cent(fraction: float) -> str:
     return f"{100 * fraction:g} %"
-
-
-def _said(text: str) -> Cell:
-    return Cell(status="ok", text=text)
 
 
 def _signed(value: float) -> Cell:

@@ -7,22 +7,24 @@ import io
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from mribench_paper.claims import Largest
+from mribench_paper.document import published_document, table_names
+from mribench_paper.published import Published, load_published, wrong_marks
+from mribench_paper.tables import NUMBERS as PAPER, PaperTables
 from parsing import html_reader, latex_grids, markdown_grids
 
 from mribench.cli.report import command
 from mribench.errors import MRIBenchError, StoreError
+from mribench.interfaces.document import Document
 from mribench.report.render.document import render
-from mribench.report.tables.claim_kinds import Largest
-from mribench.report.tables.published import Published, find_published, load_published, wrong_marks
-from mribench.report.tables.published_tables import published_document, table_names
 
-PAPER = Path(__file__).parents[2] / "results" / "published" / "paper.csv"
 TABLES = ["table-1", "table-2", "table-3"]
 Printed = dict[tuple[str, ...], tuple[str, str]]
 """(table, site, sequence, metric, fraction, method) → mean and SE as printed."""
@@ -31,6 +33,11 @@ Printed = dict[tuple[str, ...], tuple[str, str]]
 def _place(row: dict[str, str]) -> tuple[str, ...]:
     fraction = f"{100 * float(row['fraction']):g} %"
     return (row["table"], row["site"], row["sequence"], row["metric"], fraction, row["method"])
+
+
+def document_of(published: Published, tables: list[str]) -> Document[Published]:
+    whole = published_document(published)
+    return replace(whole, specs=tuple(spec for spec in whole.specs if not tables or spec.name in tables))
 
 
 @pytest.fixture(scope="module")
@@ -78,28 +85,28 @@ def check(printed: Printed, number: str, head: list[list[str]], rows: list[list[
 
 
 def test_latex_reads_back(paper: Published, printed: Printed) -> None:
-    grids = latex_grids(str(render(published_document(paper, TABLES), "latex")))
+    grids = latex_grids(str(render(document_of(paper, TABLES), "latex")))
     for number, (head, rows) in zip("123", grids, strict=True):
         assert len(head) == 3
         check(printed, number, head, rows)
 
 
 def test_html_reads_back(paper: Published, printed: Printed) -> None:
-    reader = html_reader(str(render(published_document(paper, TABLES), "html")))
+    reader = html_reader(str(render(document_of(paper, TABLES), "html")))
     for number, (head, rows) in zip("123", reader.grids, strict=True):
         head = [head[0], *(["", "", *line] for line in head[1:])]  # the corner is over all lines
         check(printed, number, head, rows)
 
 
 def test_html_has_the_numbers_themselves(paper: Published, printed: Printed) -> None:
-    reader = html_reader(str(render(published_document(paper, TABLES), "html")))
+    reader = html_reader(str(render(document_of(paper, TABLES), "html")))
     data = [attributes for tag, attributes in reader.tags if tag == "td"]
     pairs = sorted((float(cell["data-mean"] or ""), float(cell["data-se"] or "")) for cell in data)
     assert pairs == sorted((float(mean), float(se)) for mean, se in printed.values())
 
 
 def test_markdown_reads_back(paper: Published, printed: Printed) -> None:
-    grids = markdown_grids(str(render(published_document(paper, TABLES), "markdown")))
+    grids = markdown_grids(str(render(document_of(paper, TABLES), "markdown")))
     for number, ((line,), rows) in zip("123", grids, strict=True):
         parts = [re.fullmatch(r"(\S+ \S+ [↑↓]) (\S+ %) (\S+)", text) for text in line[2:]]
         head = [["", "", *(part[level] for part in parts if part)] for level in (1, 2, 3)]
@@ -128,7 +135,7 @@ def check_tidy(frame: pd.DataFrame, printed: Printed) -> None:
 
 
 def test_csv_json_and_parquet_read_back(paper: Published, printed: Printed, tmp_path: Path) -> None:
-    document = published_document(paper, TABLES)
+    document = document_of(paper, TABLES)
     check_tidy(pd.read_csv(io.StringIO(str(render(document, "csv")))), printed)
     content = json.loads(str(render(document, "json")))
     check_tidy(pd.DataFrame(content["cells"]), printed)
@@ -163,7 +170,7 @@ def test_printed_marks_that_are_wrong(paper: Published, printed: Printed) -> Non
 
 
 def test_captions_say_which_marks_were_printed_otherwise(paper: Published) -> None:
-    document = published_document(paper, TABLES)
+    document = document_of(paper, TABLES)
     captions = [" ".join(table.caption) for table in document.tables()]
     assert "Base on GST T1w 10 % is printed as second and is best" in captions[0]
     assert "otherwise" not in captions[1]
@@ -175,7 +182,7 @@ def test_captions_say_which_marks_were_printed_otherwise(paper: Published) -> No
 
 
 def claims(paper: Published) -> dict[str, tuple[str, str]]:
-    frame = published_document(paper, ["claims"]).cells()
+    frame = document_of(paper, ["claims"]).cells()
     return {row["row"]: (row["verdict"], row["numbers"]) for row in frame.to_dict("records")}
 
 
@@ -226,7 +233,7 @@ def test_the_caption_explains_understated_where_it_is_said(
     check = f"{{kind: largest, method: A, against: B, gain: {stated}}}"
     about = f"claims: [{{name: n, section: s, says: c, check: {check}}}]"
     text = HEAD + GOOD.replace("50.0", "7.0") + GOOD.replace(",A,", ",B,").replace("50.0", "5.0")
-    (table,) = published_document(load_published(written(tmp_path, text, about)), ["claims"]).tables()
+    (table,) = document_of(load_published(written(tmp_path, text, about)), ["claims"]).tables()
     assert any(sentence.startswith("Understated") for sentence in table.caption) is explained
     assert table.caption[0].startswith(f"holds: {int(not explained)}; understated: {int(explained)}; ")
 
@@ -284,7 +291,7 @@ def test_counts_of_verdicts_in_the_readme(paper: Published) -> None:
 
 
 def test_gains(paper: Published, printed: Printed) -> None:
-    frame = published_document(paper, ["gains"]).cells()
+    frame = document_of(paper, ["gains"]).cells()
     assert len(frame) == 2 * 3 + 2 * 2 + 2 * 3
     for row in frame.to_dict("records"):
         table = {"healthy_seg": "1", "stroke_seg": "2", "denoise": "3"}[row["task"]]
@@ -393,7 +400,7 @@ def test_what_spreadsheets_write_is_read(tmp_path: Path) -> None:
         "\n", ",x\n"
     )
     path.write_bytes(b"\xef\xbb\xbf" + (text + "\n").replace("\n", "\r\n").encode())
-    found = load_published(find_published(str(path)))
+    found = load_published(path)
     assert found.cells["method"].tolist() == ["A, B"]
     assert found.cells["higher_is_better"].tolist() == [True]
     result = invoke(path, "--format", "markdown")
@@ -434,7 +441,7 @@ def test_a_csv_alone_is_enough(tmp_path: Path) -> None:
     assert table_names(found) == ["table-1"]
     assert found.cells["mark"].tolist() == ["best", "second"]
     assert found.cells["decimals"].tolist() == [1, 0]
-    assert "**50.0 ± 1.0**" in str(render(published_document(found, []), "markdown"))
+    assert "**50.0 ± 1.0**" in str(render(document_of(found, []), "markdown"))
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -444,12 +451,18 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert error.value.hint == "in that folder: MINE.CSV"
 
 
-def test_published_results_by_name() -> None:
-    assert find_published("paper").read_bytes() == PAPER.read_bytes()
-    assert find_published("some/where.csv") == Path("some/where.csv")
-    with pytest.raises(MRIBenchError, match="no published results 'papr'") as error:
-        find_published("papr")
-    assert "did you mean 'paper'?" in error.value.hint
+def test_published_results_by_name(tmp_path: Path) -> None:
+    tables = PaperTables()
+    assert tables.published == ("paper",)
+    by_name = tables.beside("paper")
+    assert by_name is not None
+    assert by_name.about["published"] == "paper"
+    of_file = tables.beside(str(written(tmp_path, HEAD + GOOD)))
+    assert of_file is not None
+    assert of_file.about["published"] == "mine"
+    assert tables.beside("papr") is None
+    assert tables.beside("") is None
+    assert tables.document(tmp_path / "mine.yaml") is None
 
 
 def invoke(*arguments: object) -> Any:
