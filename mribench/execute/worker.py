@@ -152,7 +152,7 @@ def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
 def _aligned(rows: list[dict[str, float]]) -> list[dict[str, float | None]]:
     """Give every row every column."""
     names = dict.fromkeys(name for row in rows for name in row)
-    return [{name: row.get(name) for name in names} for row in rows]
+    return [dict.fromkeys(names) | row for row in rows]
 
 
 def _environment(job: Specification, outcome: Outcome) -> Environment:

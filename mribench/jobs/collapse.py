@@ -90,16 +90,18 @@ class CollapseCheck:
         collapsed = self.collapsed()
         if collapsed:
             return []
-        found = []
+        remarks = []
         if collapsed is None:
             plural = "s" if self.subjects > 1 else ""
-            found.append(f"not checked: {self.subjects} subject{plural}, at least {MIN_SUBJECTS} are needed")
+            remarks.append(
+                f"not checked: {self.subjects} subject{plural}, at least {MIN_SUBJECTS} are needed"
+            )
         if self.mean_cosine > MAX_COSINE:
-            found.append(f"anisotropic: mean cosine {self.mean_cosine:.3f} between subjects")
+            remarks.append(f"anisotropic: mean cosine {self.mean_cosine:.3f} between subjects")
         if self.direction_share > MAX_DIRECTION_SHARE:
             share = 100 * self.direction_share
-            found.append(f"low rank: {share:.3g} % of the variance along one direction")
-        return found
+            remarks.append(f"low rank: {share:.3g} % of the variance along one direction")
+        return remarks
 
     def row(self, untrained: CollapseCheck, *, trained: bool) -> dict[str, Any]:
         """Return the columns of the job row.

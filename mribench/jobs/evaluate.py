@@ -52,16 +52,16 @@ def run_evaluate(spec: EvaluateSpec, context: Context) -> Outcome:
             rows.extend({**common, **_failed(metric)} for metric in task.metrics)
             continue
         example = example or example_file(task, volume, seen, prediction)
-        for found in scores:
+        for scored in scores:
             rows.append(
                 {
                     **common,
-                    "label": found.label,
-                    "metric": found.metric.id,
-                    "value": found.score.value,
-                    "unit": found.metric.unit,
-                    "status": found.score.status,
-                    "penalty": found.score.penalty,
+                    "label": scored.label,
+                    "metric": scored.metric.id,
+                    "value": scored.score.value,
+                    "unit": scored.metric.unit,
+                    "status": scored.score.status,
+                    "penalty": scored.score.penalty,
                 }
             )
         context.tick(done, len(scans))

@@ -176,16 +176,14 @@ class Pretraining(Trainee):
         encoder = self.objective.exported_encoder()
         mode = encoder.training
         encoder.eval()
-        first, second = (
-            torch.stack([self._embedded(encoder, image) for image in draws[:rounds]])
-            for draws in self._check_images
-        )
+        first, second = (self._embed_all(encoder, draws[:rounds]) for draws in self._check_images)
         encoder.train(mode)
         return check_collapse(first, second)
 
-    def _embedded(self, encoder: Encoder, image: Tensor) -> Tensor:
+    def _embed_all(self, encoder: Encoder, images: Sequence[Tensor]) -> Tensor:
         with torch.no_grad():
-            return encoder.embed(image.to(self.device)).float().cpu()
+            embeddings = [encoder.embed(image.to(self.device)).float().cpu() for image in images]
+        return torch.stack(embeddings)
 
     @functools.cached_property
     def _check_images(self) -> tuple[list[Tensor], list[Tensor]]:

@@ -8,6 +8,7 @@ from mribench.config import ResolvedBenchmark
 from mribench.digests import digest_of
 from mribench.errors import LeakageError
 from mribench.plan.cohorts import Cohort
+from mribench.wording import list_some
 
 
 def split_digest(groups: Mapping[str, Iterable[str]]) -> str:
@@ -68,7 +69,7 @@ def _same_names(
     """Say who is learnt from and tested by any of their names, or nothing."""
     seen = {name for i in learnt for name in _names(cohort, i)}
     both = sorted(i for i in ids if seen.intersection(_names(tested, i)))
-    return f"{len(both)} subject(s) of {where} are also in {test}: {_some(both)}" if both else ""
+    return f"{len(both)} subject(s) of {where} are also in {test}: {list_some(both, 5)}" if both else ""
 
 
 def _same_voxels(
@@ -84,27 +85,27 @@ def _same_voxels(
             both.append(f"{i} is {other} (the same image: {tested.voxels[i][shared[0]]}, {path})")
     if not both:
         return ""
-    return f"{len(both)} subject(s) of {where} are also in {test}, under another name: {_some(both)}"
-
-
-def _some(ids: list[str]) -> str:
-    return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+    return f"{len(both)} subject(s) of {where} are also in {test}, under another name: {list_some(both, 5)}"
 
 
 def _names(cohort: Cohort, subject: str) -> tuple[str, ...]:
     """Return all names of a person, as people mean them: without regard to case and outer spaces."""
     names = (subject, *cohort.subjects[subject].aliases)
-    return tuple(":".join(part.strip().casefold() for part in name.split(":", 1)) for name in names)
+    return tuple(_plain(name) for name in names)
+
+
+def _plain(name: str) -> str:
+    return ":".join(part.strip().casefold() for part in name.split(":", 1))
 
 
 def _pretrained_on(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> _People:
-    found: dict[str, tuple[Cohort, tuple[str, ...]]] = {}
+    learnt_from: dict[str, tuple[Cohort, tuple[str, ...]]] = {}
     for method in resolved.methods.values():
         cohort = cohorts[method.pretrain.data]
         if cohort.split is not None:
             ids = cohort.split.train + cohort.split.validation
-            found[f"pretraining ({cohort.name})"] = (cohort, ids)
-    return found
+            learnt_from[f"pretraining ({cohort.name})"] = (cohort, ids)
+    return learnt_from
 
 
 def _trained_on(cohort: Cohort) -> _People:

@@ -27,19 +27,12 @@ def identity_of(part: Resolved, without: Collection[str] = ()) -> EntryIdentity:
         part: the entry.
         without: kinds of entry whose references inside its options do not count.
     """
-    return _identity(part.identity(without))
+    return _typed(part.identity(without))
 
 
-def _identity(found: dict[str, Any]) -> EntryIdentity:
-    parts = {place: _identity(part) for place, part in found["parts"].items()}
-    return EntryIdentity(
-        kind=found["kind"],
-        name=found["name"],
-        distribution=found["distribution"],
-        source=found["source"],
-        options=found["options"],
-        parts=parts,
-    )
+def _typed(identity: dict[str, Any]) -> EntryIdentity:
+    parts = {place: _typed(part) for place, part in identity["parts"].items()}
+    return EntryIdentity(**{**identity, "parts": parts})
 
 
 @dataclass(frozen=True)

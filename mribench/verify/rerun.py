@@ -150,7 +150,7 @@ class Rerun:
         if name not in self._cohorts:
             dataset: Dataset = self._registry.resolve(data, "job.json: data", profile).make()
             missing = dataset.missing()
-            prints = {} if missing else {found.id: fingerprint(found) for found in dataset.subjects()}
+            prints = {} if missing else {each.id: fingerprint(each) for each in dataset.subjects()}
             self._cohorts[name] = missing, prints
         return self._cohorts[name]
 
@@ -191,9 +191,9 @@ class Rerun:
 
     def _compared(self, job: Verifiable, said: Specification, wall_s: float) -> Verdict:
         again = self._again.directory(job.key)
-        found = compare_folders(self._results.store.directory(job.key), again, self._tolerance)
-        largest = max((finding.largest for finding in found), default=0.0)
-        texts = tuple(finding.text for finding in found if not finding.same)
+        findings = compare_folders(self._results.store.directory(job.key), again, self._tolerance)
+        largest = max((finding.largest for finding in findings), default=0.0)
+        texts = tuple(finding.text for finding in findings if not finding.same)
         if not texts:
             return Verdict(job, "same", largest, wall_s=wall_s)
         notes = [
