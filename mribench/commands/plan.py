@@ -18,6 +18,7 @@ from mribench.interfaces.dataset import Dataset
 from mribench.plan.changes import Change
 from mribench.plan.stale import stale_changes
 from mribench.results.specification import EvaluateSpec
+from mribench.wording import count
 
 
 def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool, why: str | None) -> int:
@@ -33,9 +34,9 @@ def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool,
         console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False, soft_wrap=True)
     for note in planned.plan.notes:
         console.print(f"note: {note}", style="dim", markup=False, highlight=False, soft_wrap=True)
-    for reason, count in Counter(stale.values()).most_common():
+    for reason, number in Counter(stale.values()).most_common():
         console.print(
-            f"stale: {count} job(s) have older results that differ in {reason}",
+            f"stale: {count(number, 'job')} with older results that differ in {reason}",
             markup=False,
             highlight=False,
             soft_wrap=True,
@@ -84,9 +85,11 @@ def _say_why(
         if reason:
             console.print(f"{job.id}: {reason}", markup=False, highlight=False, soft_wrap=True)
     known = ", ".join(
-        f"{count} {'never run' if state == 'to do' else state}" for state, count in counts.items()
+        f"{number} {'never run' if state == 'to do' else state}" for state, number in counts.items()
     )
-    console.print(f"{len(matching)} job(s) match: {known}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"{count(len(matching), 'job')} that match: {known}", markup=False, highlight=False, soft_wrap=True
+    )
 
 
 def _states(planned: Planned) -> dict[str, str]:
@@ -123,7 +126,8 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
     print_table(console, table)
     seeds = len(planned.resolved.config.seeds)
     console.print(
-        f"{len(own) / seeds:g} jobs a seed for the methods' own cells; {seeds} seed(s)", highlight=False
+        f"{len(own) / seeds:g} jobs a seed for the methods' own cells; {count(seeds, 'seed')}",
+        highlight=False,
     )
     for text in _tested_sequences(planned):
         console.print(text, markup=False, highlight=False, soft_wrap=True)

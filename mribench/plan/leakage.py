@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from mribench.config import ResolvedBenchmark
 from mribench.digests import digest_of
 from mribench.errors import LeakageError
 from mribench.plan.cohorts import Cohort
-from mribench.wording import list_some
+from mribench.wording import count, list_some
+
+_SHOWN = 5
+"""People that a sentence names."""
 
 
 def split_digest(groups: Mapping[str, Iterable[str]]) -> str:
@@ -69,7 +72,7 @@ def _same_names(
     """Say who is learnt from and tested by any of their names, or nothing."""
     seen = {name for i in learnt for name in _names(cohort, i)}
     both = sorted(i for i in ids if seen.intersection(_names(tested, i)))
-    return f"{len(both)} subject(s) of {where} are also in {test}: {list_some(both, 5)}" if both else ""
+    return f"{_count(both, where)} also in {test}: {list_some(both, _SHOWN)}" if both else ""
 
 
 def _same_voxels(
@@ -85,27 +88,27 @@ def _same_voxels(
             both.append(f"{i} is {other} (the same image: {tested.voxels[i][shared[0]]}, {path})")
     if not both:
         return ""
-    return f"{len(both)} subject(s) of {where} are also in {test}, under another name: {list_some(both, 5)}"
+    return f"{_count(both, where)} also in {test}, under another name: {list_some(both, _SHOWN)}"
+
+
+def _count(people: Sequence[str], where: str) -> str:
+    return f"{count(len(people), 'subject')} of {where} {'is' if len(people) == 1 else 'are'}"
 
 
 def _names(cohort: Cohort, subject: str) -> tuple[str, ...]:
     """Return all names of a person, as people mean them: without regard to case and outer spaces."""
     names = (subject, *cohort.subjects[subject].aliases)
-    return tuple(_plain(name) for name in names)
-
-
-def _plain(name: str) -> str:
-    return ":".join(part.strip().casefold() for part in name.split(":", 1))
+    return tuple(":".join(part.strip().casefold() for part in name.split(":", 1)) for name in names)
 
 
 def _pretrained_on(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> _People:
-    learnt_from: dict[str, tuple[Cohort, tuple[str, ...]]] = {}
+    found: dict[str, tuple[Cohort, tuple[str, ...]]] = {}
     for method in resolved.methods.values():
         cohort = cohorts[method.pretrain.data]
         if cohort.split is not None:
             ids = cohort.split.train + cohort.split.validation
-            learnt_from[f"pretraining ({cohort.name})"] = (cohort, ids)
-    return learnt_from
+            found[f"pretraining ({cohort.name})"] = (cohort, ids)
+    return found
 
 
 def _trained_on(cohort: Cohort) -> _People:

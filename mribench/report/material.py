@@ -18,10 +18,7 @@ from mribench.report.sentences import claim
 from mribench.results.cells import (
     LEADERBOARD,
     cell_frame,
-    is_share,
     metric_frame,
-    metric_label,
-    range_of,
     ranges,
     row_labels,
     row_order,
@@ -32,7 +29,7 @@ from mribench.results.cells import (
 from mribench.results.flags import Flags, flags
 from mribench.results.load import RunData
 from mribench.results.merged import profile_sentence
-from mribench.statistics.ranges import UNBOUNDED, Range
+from mribench.statistics.ranges import Range
 from mribench.statistics.scores import estimates_of
 
 SITES = Question(in_domain=False, own_sequence=True, average_sequences=True)
@@ -40,30 +37,22 @@ SEQUENCES = Question(in_domain=True, own_sequence=False)
 
 
 @dataclass(frozen=True)
-class Panel:
-    """One task and metric at one fraction.
+class Panel(ShownMetric):
+    """One task and metric at one fraction, and how the metric is shown.
 
     Attributes:
         task: its name.
         metric: id of the metric.
-        label: of the metric with unit and direction.
         fraction: of the training subjects.
-        scale: factor to what is shown, 100 for shares.
-        digits: decimals shown.
         higher_is_better: the direction.
-        unit: of the metric; empty where it has none.
         value_range: of the metric.
     """
 
     task: str
     metric: str
-    label: str
     fraction: float
-    scale: float
-    digits: int
     higher_is_better: bool
-    unit: str = ""
-    value_range: Range = UNBOUNDED
+    value_range: Range
 
     @property
     def title(self) -> str:
@@ -184,12 +173,18 @@ class Material:
     @functools.cached_property
     def panels(self) -> list[Panel]:
         """Tasks and metrics at their largest fraction, as the benchmark file has them."""
-        found = []
-        for task, spec in self.run.manifest.tasks.items():
-            largest = max(spec.fractions, default=math.nan)
-            rows = metric_frame({task: spec})
-            found += [_panel(cell, largest) for cell in rows.itertuples(index=False)]
-        return found
+        return [
+            Panel(
+                **vars(self.metric(name, metric.id)),
+                task=name,
+                metric=metric.id,
+                fraction=max(task.fractions, default=math.nan),
+                higher_is_better=metric.higher_is_better,
+                value_range=metric.bounds,
+            )
+            for name, task in self.run.manifest.tasks.items()
+            for metric in task.metrics
+        ]
 
     @functools.cached_property
     def values(self) -> pd.DataFrame:
@@ -250,12 +245,3 @@ def at_panel(values: pd.DataFrame, panel: Panel) -> pd.DataFrame:
 def _fraction(value: Any) -> float:
     """Return the key of a fraction; rows that were not trained have none."""
     return -1.0 if pd.isna(value) else float(value)
-
-
-def _panel(cell: Any, fraction: float) -> Panel:
-    share = is_share(cell.unit, cell.value_range)
-    return Panel(
-        str(cell.task), str(cell.metric), metric_label(cell), fraction,
-        100.0 if share else 1.0, 1 if share else 2, bool(cell.higher_is_better),
-        str(cell.unit or ""), range_of(cell.value_range),
-    )  # fmt: skip

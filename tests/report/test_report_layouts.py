@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from mribench_paper.tables import PaperTables
 from report_tables import build, material_of, render_run, table_names
 from rich.console import Console
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
@@ -312,7 +313,7 @@ def config_of(folder: Path, report: Mapping[str, Any]) -> BenchmarkConfig:
 def test_names_of_other_tables_are_taken(tmp_path: Path, name: str) -> None:
     config = config_of(tmp_path, {"layouts": {name: {"rows": ["method"], "columns": ["site"]}}})
     with pytest.raises(ConfigError, match=f"own.yaml: report.layouts.{name}: this name is taken") as error:
-        check_tables(config, ())
+        check_tables(config, (PaperTables(),))
     assert error.value.hint == "give the layout another"
 
 
@@ -322,7 +323,7 @@ def test_every_name_of_a_table_is_taken(tmp_path: Path) -> None:
     for name in names:
         config = config_of(tmp_path, {"layouts": {name: {"rows": ["method"], "columns": ["site"]}}})
         with pytest.raises(ConfigError, match="taken"):
-            check_tables(config, ())
+            check_tables(config, (PaperTables(),))
 
 
 def test_a_layout_stands_in_the_section_that_it_names(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.interfaces.table import NOTHING_PLANNED, Cell, Column, Row, Sentence, Table, said
+from mribench.interfaces.table import NOTHING_PLANNED, Cell, Header, Sentence, Table, said, table_of
 from mribench.report.material import Material
 
 NAME = "budget"
@@ -39,6 +39,11 @@ class Cost:
     def id(self) -> str:
         """As the rows of data have it."""
         return f"{self.stage}: {self.name}"
+
+    @property
+    def header(self) -> Header:
+        """As the table has it."""
+        return (self.stage, f"{self.name} {self.unit}".strip())
 
 
 COSTS = (
@@ -106,26 +111,27 @@ def budget_frame(material: Material) -> pd.DataFrame:
 def budget_table(material: Material) -> Table:
     """Methods as rows, costs of pretraining and adaptation as columns."""
     frame = budget_frame(material)
-    found = material.flags
-    at = {(cell.row, cell.metric): cell for cell in frame.itertuples(index=False)}
-    return Table(
-        name=NAME,
-        title=f"{material.benchmark}: budget",
-        row_names=("method",),
-        rows=tuple(Row((row,), found.of(row)) for row in material.rows),
-        columns=tuple(Column((cost.stage, " ".join((cost.name, cost.unit)).strip())) for cost in COSTS),
-        cells=tuple(tuple(_cell(at.get((row, cost.id)), cost) for cost in COSTS) for row in material.rows),
-        sentences=_caption(material, frame) if len(frame) else (NOTHING_PLANNED,),
+    costs = {cost.id: cost for cost in COSTS}
+    cells: list[Any] = list(frame.itertuples(index=False))
+    return table_of(
+        NAME,
+        f"{material.benchmark}: budget",
+        ("method",),
+        [((cell.row,), costs[cell.metric].header, _cell(cell, costs[cell.metric])) for cell in cells],
+        _caption(material, frame) if cells else (NOTHING_PLANNED,),
+        rows=[(row,) for row in material.rows],
+        columns=[cost.header for cost in COSTS],
+        flags=material.flags.of,
     )
 
 
 def _status(done: int, expected: int) -> str:
-    return "missing" if done == 0 else "ok" if done == expected else "partial"
+    if done == 0:
+        return "missing"
+    return "ok" if done == expected else "partial"
 
 
-def _cell(cell: Any, cost: Cost) -> Cell | None:
-    if cell is None:
-        return None
+def _cell(cell: Any, cost: Cost) -> Cell:
     counts = {"jobs_done": cell.jobs_done, "jobs_expected": cell.jobs_expected}
     if cell.status == "missing" or math.isnan(cell.mean):
         return Cell(status=cell.status, **counts)

@@ -20,7 +20,7 @@ from mribench.report.render.markdown import to_markdown
 from mribench.report.sentences import percent, seeds_sentence
 from mribench.report.tables.gaps import gap_table, why_no_gap
 from mribench.report.tables.invariance_ratio import ratio_table, why_no_ratio
-from mribench.report.tables.numbers import area_table, why_no_area
+from mribench.report.tables.label_efficiency import area_table, why_no_area
 from mribench.report.tables.overview import overview
 from mribench.statistics.difference import difference
 from mribench.statistics.domain_gap import gap
