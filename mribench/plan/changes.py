@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mribench.interfaces.input_file import is_input_file
-from mribench.results.specification import Content, DataIdentity, EntryIdentity, JobSpec
+from mribench.results.content import Content, DataIdentity, EntryIdentity
+from mribench.results.specification import JobSpec
 from mribench.wording import list_some
 
 _DERIVED = ("cell", "split_digest")

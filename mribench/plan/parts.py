@@ -14,7 +14,8 @@ from mribench.interfaces.task import Task
 from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.registry import Resolved
 from mribench.results.cell import EvaluateCell
-from mribench.results.specification import DataIdentity, EntryIdentity, TrainingOptions
+from mribench.results.content import DataIdentity, EntryIdentity
+from mribench.results.specification import TrainingOptions
 
 _SCORES = ("metric",)
 """What a task is scored by says nothing about how it is learnt: another metric trains nothing again."""

@@ -21,14 +21,9 @@ from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.options import DatasetRef
 from mribench.registry import Registry
 from mribench.results import Store
+from mribench.results.content import DataIdentity, EntryIdentity
 from mribench.results.environment import Environment, read_environment
-from mribench.results.specification import (
-    DataIdentity,
-    EntryIdentity,
-    Specification,
-    read_specification,
-    write_specification,
-)
+from mribench.results.specification import Specification, read_specification, write_specification
 from mribench.verify.compare import compare_folders
 from mribench.verify.integrity import MOST_NAMES
 from mribench.verify.results import Results, Verifiable
