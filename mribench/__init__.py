@@ -9,7 +9,7 @@ import pluggy
 
 __version__ = "0.1.0"
 
-RESULTS_VERSION = 2
+RESULTS_VERSION = 3
 """Raised whenever a change of the harness changes numbers; part of every job's content key."""
 
 hookimpl = pluggy.HookimplMarker("mribench")

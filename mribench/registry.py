@@ -15,6 +15,7 @@ from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import Component, Options, ProtocolOptions
 from mribench.source_digest import source_digest
 from mribench.validation import describe
+from mribench.wording import count
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Registry:
         if (kind, name) not in self._entries:
             hint = did_you_mean(name, self.names(kind))
             if self.problems:
-                hint += f"; {len(self.problems)} plugin(s) did not load: {'; '.join(self.problems)}"
+                hint += f"; {count(len(self.problems), 'plugin')} did not load: {'; '.join(self.problems)}"
             raise PluginError(f"unknown {kind} '{name}'", hint)
         return self._entries[kind, name]
 

@@ -13,7 +13,7 @@ from mribench.interfaces.document import TableSpec
 from mribench.interfaces.table import Table
 from mribench.report import Material, RunData, catalogue, render, run_document, save
 from mribench.report.figures import save_figures
-from mribench.report.render.html import page as whole_page
+from mribench.report.page import page as whole_page
 
 
 def material_of(run: RunData, directory: Path | None = None) -> Material:

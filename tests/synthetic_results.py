@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from mribench.results import SCHEMA
-from mribench.results.records import CELL_COLUMNS, JOB_SCHEMA, SCORE_SCHEMA, write_table
+from mribench.results.records import CELL_COLUMNS, JOB_SCHEMA, SCORE_FILE_SCHEMA, write_table
 
 DICE = {"id": "dice", "unit": "", "higher_is_better": True}
 HD95 = {"id": "hd95:max-directed", "unit": "mm", "higher_is_better": False}
@@ -45,6 +47,20 @@ def task(
         "sites": list(sites),
         "metrics": metrics,
     }
+
+
+def cells_of(root: Path) -> dict[str, Cell]:
+    """Return what each evaluate job of a results folder is about, by its key, as the plans have it."""
+    plans = [json.loads(path.read_text()) for path in sorted((root / "plans").glob("*.json"))]
+    jobs = [job for plan in plans for job in plan["jobs"]]
+    return {job["key"]: job["cell"] for job in jobs if job["kind"] == "evaluate"}
+
+
+def raw_scores(root: Path) -> pd.DataFrame:
+    """Return the rows of all score files, each with the cell of its job, without mribench's own reader."""
+    rows = pd.concat([pd.read_parquet(path) for path in sorted(root.glob("jobs/*/records.parquet"))])
+    cells = pd.DataFrame.from_dict(cells_of(root), orient="index")
+    return rows.merge(cells, left_on="job_key", right_index=True, how="left", validate="many_to_one")
 
 
 @dataclass
@@ -253,7 +269,7 @@ class Benchmark:
             row |= {"parameters_trained": 400} | dict(self.adapted.get(job["id"], {}))
         write_table(folder / "job.parquet", [row], JOB_SCHEMA)
         if job["kind"] == "evaluate":
-            write_table(folder / "records.parquet", self._rows(job), SCORE_SCHEMA)
+            write_table(folder / "records.parquet", self._rows(job), SCORE_FILE_SCHEMA)
 
     def _rows(self, job: dict[str, Any]) -> Iterator[dict[str, Any]]:
         cell = job["cell"]
@@ -263,7 +279,7 @@ class Benchmark:
                     for label in self.labels:
                         score = self.score(cell, metric["id"], subject, label)
                         value, status, penalty = score if isinstance(score, tuple) else (score, "ok", score)
-                        yield cell | {
+                        yield {
                             "job_key": job["key"],
                             "subject": subject,
                             "session": session,

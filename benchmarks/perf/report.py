@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mribench.results import SCHEMA
-from mribench.results.records import CELL_COLUMNS, JOB_SCHEMA, SCORE_SCHEMA
+from mribench.results.records import CELL_COLUMNS, JOB_SCHEMA, SCORE_FILE_SCHEMA
 
 SITES = {"Guys": 65, "HH": 185, "IOP": 74}
 SEQUENCES = ("T1w", "T2w", "PDw")
@@ -71,7 +71,8 @@ def jobs(seeds: int) -> Iterator[dict[str, Any]]:
                                 "n_train_subjects": 20, "subset_seed": 0, "seed": seed,
                             }  # fmt: skip
                             name = f"{where}/test/{site}/{tested}"
-                            yield _job(name, "evaluate", cell, [adapt["key"]], pretrain["key"])
+                            job = _job(name, "evaluate", cell, [adapt["key"]], pretrain["key"])
+                            yield job | {"adapt": adapt["key"]}
 
 
 def _job(
@@ -89,7 +90,7 @@ def write(root: Path, seeds: int) -> None:
     """Write plan, states and rows."""
     planned = list(jobs(seeds))
     manifest = {
-        "schema": SCHEMA, "benchmark": "large", "file": "large.yaml", "profile": "corrected",
+        "schema": SCHEMA, "benchmark": "large", "file": "large.yaml", "profiles": ["corrected"],
         "created": "2026-01-01T00:00:00+00:00", "seeds": list(range(seeds)),
         "methods": [
             {"name": name, "views": "v", "objective": "o", "encoder": "e", "overrides": []}
@@ -98,11 +99,12 @@ def write(root: Path, seeds: int) -> None:
         "arms": ["frozen"], "reference_arms": [],
         "tasks": {
             "tissue": {
-                "task": "t", "dataset": "ixi", "fractions": list(FRACTIONS),
+                "task": "t", "dataset": "ixi", "label": "tissue", "fractions": list(FRACTIONS),
                 "train_sequences": list(SEQUENCES), "test_sequences": list(SEQUENCES),
                 "sites": list(SITES), "metrics": list(METRICS),
             }
         },
+        "cohorts": {"ixi": {"dataset": "d", "simulated": True, "licence": "free"}},
         "report": {"tables": ["leaderboard", "transfer", "budget"]}, "jobs": planned,
     }  # fmt: skip
     (root / "plans").mkdir(parents=True)
@@ -126,7 +128,7 @@ def scores(job: dict[str, Any], rng: np.random.Generator) -> pa.Table:
     grid = [(subject, label, metric) for metric in METRICS for subject in people for label in LABELS]
     n = len(grid)
     value = rng.normal(0.7, 0.1, n)
-    columns = {name: [cell[name]] * n for name in CELL_COLUMNS} | {
+    columns = {
         "job_key": [job["key"]] * n,
         "subject": [subject for subject, _, _ in grid],
         "session": [""] * n,
@@ -137,7 +139,7 @@ def scores(job: dict[str, Any], rng: np.random.Generator) -> pa.Table:
         "status": ["ok"] * n,
         "penalty": value,
     }
-    return pa.table(columns, schema=SCORE_SCHEMA)
+    return pa.table(columns, schema=SCORE_FILE_SCHEMA)
 
 
 def main() -> None:

@@ -88,8 +88,8 @@ def _wanted(
     plan = plan_all(resolved, registry, cohorts)
     for sentence in cohort_notes(cohorts):
         click.secho(sentence, fg="yellow", err=True)
-    jobs = [(job.kind, job.payload) for job in plan.jobs if job.key is not None]
-    return preparation.wanted(jobs), dict(plan.missing)
+    specs = [job.spec for job in plan.jobs if job.key is not None]
+    return preparation.find_wanted(specs), dict(plan.missing)
 
 
 @functools.cache

@@ -17,6 +17,8 @@ from mribench.errors import ConfigError
 from mribench.interfaces.dataset import Dataset
 from mribench.plan.changes import Change
 from mribench.plan.stale import stale_changes
+from mribench.results.specification import EvaluateSpec
+from mribench.wording import count
 
 
 def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool, why: str | None) -> int:
@@ -32,9 +34,9 @@ def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool,
         console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False, soft_wrap=True)
     for note in planned.plan.notes:
         console.print(f"note: {note}", style="dim", markup=False, highlight=False, soft_wrap=True)
-    for reason, count in Counter(stale.values()).most_common():
+    for reason, number in Counter(stale.values()).most_common():
         console.print(
-            f"stale: {count} job(s) have older results that differ in {reason}",
+            f"stale: {count(number, 'job')} with older results that differ in {reason}",
             markup=False,
             highlight=False,
             soft_wrap=True,
@@ -83,9 +85,11 @@ def _say_why(
         if reason:
             console.print(f"{job.id}: {reason}", markup=False, highlight=False, soft_wrap=True)
     known = ", ".join(
-        f"{count} {'never run' if state == 'to do' else state}" for state, count in counts.items()
+        f"{number} {'never run' if state == 'to do' else state}" for state, number in counts.items()
     )
-    console.print(f"{len(matching)} job(s) match: {known}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"{count(len(matching), 'job')} that match: {known}", markup=False, highlight=False, soft_wrap=True
+    )
 
 
 def _states(planned: Planned) -> dict[str, str]:
@@ -99,9 +103,9 @@ def _states(planned: Planned) -> dict[str, str]:
 
 def _print_counts(console: Console, planned: Planned, states: dict[str, str], stale: dict[str, str]) -> None:
     plan = planned.plan
-    own = [job for job in plan.jobs if _is_methods_own(job.id, planned)]
+    own = [job for job in plan.jobs if job.method in planned.resolved.methods and not job.measures]
     table = Table(title=f"{planned.resolved.config.benchmark} ({planned.resolved.label})")
-    measuring = [job for job in plan.jobs if job.id.startswith("+")]
+    measuring = [job for job in plan.jobs if job.measures]
     table.add_column("kind")
     columns = [
         s for s in ("done", "failed", "interrupted", "running", "to do", "waiting") if s in states.values()
@@ -122,7 +126,8 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
     print_table(console, table)
     seeds = len(planned.resolved.config.seeds)
     console.print(
-        f"{len(own) / seeds:g} jobs a seed for the methods' own cells; {seeds} seed(s)", highlight=False
+        f"{len(own) / seeds:g} jobs a seed for the methods' own cells; {count(seeds, 'seed')}",
+        highlight=False,
     )
     for text in _tested_sequences(planned):
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -137,8 +142,8 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
 def _tested_sequences(planned: Planned) -> Iterator[str]:
     """Yield, for each task, the sequences that its decoders are trained and tested on."""
     for name, task in planned.resolved.tasks.items():
-        cells = [job.cell for job in planned.plan.jobs if job.cell and job.cell.get("task") == name]
-        tested = {cell["test_sequence"]: None for cell in cells}
+        specs = [job.spec for job in planned.plan.jobs if isinstance(job.spec, EvaluateSpec)]
+        tested = list(dict.fromkeys(spec.cell.test_sequence for spec in specs if spec.cell.task == name))
         trained_on = task.spec.train_sequences
         if not tested:
             continue
@@ -160,7 +165,3 @@ def _label_subsets(planned: Planned) -> str:
         return "each train seed draws its own, the same for every method"
     draws = "one draw" if len(fixed) == 1 else f"{len(fixed)} draws"
     return f"{draws} for all train seeds (subset_seeds: {fixed}); results speak of these subjects"
-
-
-def _is_methods_own(job_id: str, planned: Planned) -> bool:
-    return job_id.partition("/")[0] in planned.resolved.methods

@@ -90,8 +90,8 @@ class RunProgress:
             return
         parts = []
         for key, job in running.items():
-            lease = read_lease(self.store.directory(key)) or {}
-            steps = f" {lease['done']}/{lease['total']}" if lease.get("total") else ""
+            holder = read_lease(self.store.directory(key))
+            steps = f" {holder.done}/{holder.total}" if holder and holder.total else ""
             parts.append(f"{job.id}{steps}")
         self._progress.update(self._bars["jobs"], now=", ".join(parts) or "waiting for another process")
 

@@ -31,8 +31,8 @@ from mribench.report import (
     set_beside,
 )
 from mribench.report.figures import save_figures, shows_scans
-from mribench.report.render.html import page
-from mribench.report.render.html.people import warning
+from mribench.report.page import page
+from mribench.report.people import warning
 from mribench.results.places import check_folder, writing
 from mribench.statistics.marking import Marking
 from mribench.wording import printable

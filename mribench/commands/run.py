@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -21,8 +20,7 @@ from mribench.commands.tables import table_sources
 from mribench.errors import ConfigError, DataError
 from mribench.execute.provenance import git_commit
 from mribench.execute.scheduler import Summary, Watcher, execute, select
-from mribench.execute.trackers import Named, make_trackers
-from mribench.execute.tracking import Tracking
+from mribench.execute.tracking import Named, Tracking, make_trackers
 from mribench.interfaces.executor import Executor, Resources
 from mribench.interfaces.options import Component
 from mribench.interfaces.tracker import TrackedRun
@@ -30,6 +28,7 @@ from mribench.plugins import load_registry
 from mribench.report import Material, load_run, render, run_document
 from mribench.results.merged import profile_sentence
 from mribench.results.records import JOB_SCHEMA, read_tables
+from mribench.results.specification import Provenance
 
 
 def run_file(
@@ -68,20 +67,21 @@ def run_file(
         progress.store = planned.store
         running = make_executor()
         keeps_examples = planned.resolved.config.report.examples
-        run_facts = {"provenance": _provenance(file, sets), "examples": keeps_examples}
         with _tracking(trackers, planned, wanted, progress, console) as watcher:
-            summary = execute(wanted, planned.store, running, watcher, run_facts)
+            summary = execute(
+                wanted, planned.store, running, watcher, _provenance(file, sets), examples=keeps_examples
+            )
     _conclude(console, planned, summary)
     return 1 if summary.failed or planned.plan.missing else 0
 
 
-def _provenance(file: Path, sets: Sequence[str]) -> dict[str, Any]:
-    return {
-        "file": file.name,
-        "file_commit": git_commit(file.resolve()),
-        "mribench_commit": git_commit(Path(mribench.__file__)),
-        "sets": list(sets),
-    }
+def _provenance(file: Path, sets: Sequence[str]) -> Provenance:
+    return Provenance(
+        file=file.name,
+        file_commit=git_commit(file.resolve()),
+        mribench_commit=git_commit(Path(mribench.__file__)),
+        sets=tuple(sets),
+    )
 
 
 def _refuse_nothing(planned: Planned) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from mribench.errors import StoreError
-from mribench.results import Store, read_json
+from mribench.results import Store
 from mribench.results.lease import read_lease
+from mribench.results.specification import find_specification
 
 
 def show_status(directory: Path, failed: bool) -> int:
@@ -28,10 +29,9 @@ def show_status(directory: Path, failed: bool) -> int:
         counts[status.state] += 1
         name = _name(folder)
         if status.state == "running":
-            lease = read_lease(folder) or {}
-            click.echo(
-                f"running: {name} {lease.get('done', 0)}/{lease.get('total', '?')} on {lease.get('host')}"
-            )
+            holder = read_lease(folder)
+            done, total, host = (holder.done, holder.total or "?", holder.host) if holder else (0, "?", None)
+            click.echo(f"running: {name} {done}/{total} on {host}")
         elif status.state in ("failed", "interrupted"):
             click.echo(f"{status.state}: {name}: {status.reason} (log: {folder / 'log.txt'})")
             if failed and status.traceback:
@@ -41,12 +41,5 @@ def show_status(directory: Path, failed: bool) -> int:
 
 
 def _name(folder: Path) -> str:
-    path = folder / "job.json"
-    if not path.exists():
-        return folder.name
-    specification = read_json(path)
-    if not isinstance(specification, dict) or "id" not in specification:
-        raise StoreError(
-            f"{path} is not the specification of a job", "restore the file, or delete its folder"
-        )
-    return str(specification["id"])
+    said = find_specification(folder)
+    return said.id if said else folder.name

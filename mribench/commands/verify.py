@@ -19,7 +19,7 @@ from mribench.config import BenchmarkConfig, config_digest, load_benchmark
 from mribench.errors import ConfigError, did_you_mean
 from mribench.validation import readable
 from mribench.verify import KINDS, Rerun, Results, Verdict, check_integrity, open_results, sample
-from mribench.verify.results import Planned
+from mribench.verify.results import Verifiable
 from mribench.wording import printable
 
 _STYLES = {"same": "green", "differs": "red", "not rerun": "yellow"}
@@ -106,7 +106,7 @@ def _home(path: Path) -> Path:
 def _rerun(
     console: Console,
     results: Results,
-    drawn: Sequence[Planned],
+    drawn: Sequence[Verifiable],
     tolerance: float,
     roots: Mapping[str, str],
 ) -> list[Verdict]:

@@ -99,7 +99,7 @@ def _draw(
 ) -> list[Path]:
 
     (chosen,) = [known for known in PLANES if known == plane]
-    seed = shown[0][0].payload["seed"]
+    seed = shown[0][0].spec.seed
     note = where.format(seed=seed, what=f"from step {step}")
     draw_sheet(shown, chosen, note, targets).save(out)
     written = [out]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -12,26 +12,26 @@ import pandas as pd
 from mribench.compare.sides import Pair, Side
 from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.table import Column, Row, Table, said, text_cell
-from mribench.report.tables.flags import flags
-from mribench.results.digests import specification
+from mribench.results.flags import flags
+from mribench.results.specification import Content, Specification, find_specification
 
 NAME = "settings"
 COLUMNS: TidyColumns = dict.fromkeys(("stage", "setting", "setting_first", "setting_second"), "string")
 _NOT_SETTINGS = frozenset(
     {
+        "adapt_key",
         "cell",
+        "held_out",
+        "pretrain_key",
         "seed",
-        "adapt",
-        "pretrain",
+        "sequence",
+        "split_digest",
         "subjects",
         "train",
         "validation",
-        "held_out",
-        "split_digest",
-        "sequence",
     }
 )
-"""Keys of a job's payload that say which job it is, or list people; their digests are compared apart."""
+"""What of a job says which one it is, or lists people; their digests are compared apart."""
 _COSTS = {
     name: name.replace("_", " ")
     for name in ("steps", "views_seen", "voxels_seen", "parameters", "parameters_trained")
@@ -136,17 +136,9 @@ def _stages(side: Side) -> dict[str, list[str]]:
 
 def _recorded(side: Side, keys: Sequence[str]) -> dict[str, str]:
     """Return what is recorded of the jobs of one stage, as texts by dotted key."""
-    job = specification(side.directory / "jobs" / keys[0])
-    payload = job.get("payload", {})
-    test = bool(payload.get("adapt_options"))
-    found = dict(_flat({} if test else {k: v for k, v in payload.items() if k not in _NOT_SETTINGS}))
-    if not test and isinstance(payload.get("pretrain"), dict):
-        found |= dict(_flat(payload["pretrain"], "pretrain"))
-    if not test and isinstance(payload.get("adapt"), dict):
-        found |= dict(_flat(payload["adapt"], "adapt"))
-    if test:
-        found |= dict(_flat(payload.get("data"), "data")) | dict(_flat(payload.get("task"), "task"))
-    found |= _content(job.get("content") or {})
+    said = find_specification(side.directory / "jobs" / keys[0])
+    test = said is not None and said.kind == "evaluate"
+    found = {**_asked(said), **_content(said.content)} if said else {}
     jobs = side.run.jobs[side.run.jobs["job_key"].isin(keys)].drop_duplicates("job_key")
     for column, name in _COSTS.items():
         median = jobs[column].median() if len(jobs) else float("nan")
@@ -159,16 +151,21 @@ def _recorded(side: Side, keys: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _content(content: Mapping[str, Any]) -> dict[str, str]:
-    found = {}
-    for entry in content.get("entries") or ():
-        names = " ".join(str(entry[k]) for k in ("kind", "name") if isinstance(entry, dict) and k in entry)
-        found[f"code of {names or 'an entry'}"] = json.dumps(entry, sort_keys=True)
-    if content.get("data"):
-        found |= dict(_flat(content["data"], "reader"))
-    if content.get("results") is not None:
-        found["version of results"] = str(content["results"])
-    return found
+def _asked(said: Specification) -> dict[str, str]:
+    """Return the settings of a job; of a test those that are not of the training behind it."""
+    asked = said.spec.to_json()
+    if said.kind == "evaluate":
+        return dict(_flat({name: asked[name] for name in ("data", "task")}))
+    return dict(_flat({name: value for name, value in asked.items() if name not in _NOT_SETTINGS}))
+
+
+def _content(content: Content) -> dict[str, str]:
+    codes = {
+        f"code of {entry.kind} {entry.name}": json.dumps(asdict(entry), sort_keys=True)
+        for entry in content.entries
+    }
+    reader = dict(_flat(asdict(content.data), "reader"))
+    return {**codes, **reader, "version of results": str(content.results)}
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -201,4 +198,4 @@ def _notes(pair: Pair) -> list[str]:
 
 def _flags(run: Any, sides: Sequence[Side]) -> list[str]:
     cells = pd.concat([side.cells for side in sides], ignore_index=True)
-    return [sentence.text for sentence in flags(replace(run, cells=cells, known={})).footnotes]
+    return [sentence.text for sentence in flags(replace(run, cells=cells)).footnotes]

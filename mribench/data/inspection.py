@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mribench.digests import digest_of
 from mribench.errors import DataError
 from mribench.interfaces.dataset import ScanValues
 from mribench.volumes import read_volume
@@ -67,8 +68,7 @@ def fingerprint(subject: Subject) -> str:
         (*role, inspect_file(path, is_label, is_maps).digest)
         for role, path, is_label, is_maps in _roles(subject)
     )
-    text = json.dumps([subject.id, subject.site, parts], separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest_of([subject.id, subject.site, parts])
 
 
 def voxel_digests(subject: Subject) -> dict[str, Path]:

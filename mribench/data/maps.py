@@ -14,6 +14,7 @@ from mribench.data.prepared import Recipe, volume_store
 from mribench.errors import DataError, JobError
 from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.seeding import Identity, numpy_generator
+from mribench.wording import list_some
 
 
 class MapSource:
@@ -160,5 +161,5 @@ def by_id(dataset: Dataset, ids: Sequence[str]) -> list[Subject]:
     found: Mapping[str, Subject] = {subject.id: subject for subject in dataset.subjects()}
     gone = [name for name in ids if name not in found]
     if gone:
-        raise DataError(f"subject(s) {', '.join(gone[:3])} are not there any more", "plan again")
+        raise DataError(f"not there any more: {list_some(gone, 3)}", "plan again")
     return [found[name] for name in ids]

@@ -11,8 +11,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import hashlib
-import json
 import logging
 import math
 import os
@@ -28,6 +26,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from mribench.data.prepared_entry import Damaged, read_entry, write_entry
+from mribench.digests import digest_of
 from mribench.errors import ConfigError
 from mribench.volumes.cache import cache_dir
 
@@ -88,10 +87,7 @@ class Recipe:
         """SHA-256 of canonical JSON of ``made_of``, or an empty string."""
         if self.made_of is None:
             return ""
-        text = json.dumps(
-            {"version": VERSION, **self.made_of}, sort_keys=True, separators=(",", ":"), allow_nan=False
-        )
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of({"version": VERSION, **self.made_of})
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+
+from mribench.results.specification import Content
 
 PACKAGES = ("mribench", "torch", "monai", "numpy", "scipy", "nibabel")
 
@@ -22,20 +22,14 @@ def versions(plugins: tuple[str, ...] = ()) -> str:
     return " ".join(f"{package}={version(package)}" for package in dict.fromkeys((*PACKAGES, *plugins)))
 
 
-def plugins_of(content: Mapping[str, Any]) -> tuple[str, ...]:
+def plugins_of(content: Content) -> tuple[str, ...]:
     """Return the distributions of the entries that a job uses, sorted.
 
     Args:
         content: of its ``job.json``.
     """
-    used = [*content.get("entries", ()), *filter(None, [content.get("data")])]
-    return tuple(sorted({entry["distribution"] for entry in _with_parts(used)}))
-
-
-def _with_parts(entries: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    for entry in entries:
-        yield entry
-        yield from _with_parts(entry.get("parts", {}).values())
+    used = {entry.distribution for entry in content.used().values()}
+    return tuple(sorted({*used, content.data.distribution}))
 
 
 def git_commit(path: Path) -> str:

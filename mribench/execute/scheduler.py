@@ -6,11 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Protocol
 
 from mribench.interfaces.executor import Completed, Executor
 from mribench.plan import Job
 from mribench.results import Lease, LeaseState, Store
+from mribench.results.specification import Provenance, Specification, write_specification
 from mribench.results.store import JobStatus, write_status
 
 POLL_S = 0.5
@@ -56,7 +58,9 @@ def execute(
     store: Store,
     executor: Executor,
     watcher: Watcher,
-    run_facts: Mapping[str, Any],
+    provenance: Provenance,
+    *,
+    examples: bool = True,
 ) -> Summary:
     """Run the jobs that are not done yet, dependencies first; a failure stops only what needs it.
 
@@ -65,9 +69,10 @@ def execute(
         store: the results directory.
         executor: where they run; closed at the end.
         watcher: is told what happens.
-        run_facts: what ``job.json`` says beside the job: ``provenance``, and whether to keep ``examples``.
+        provenance: where the jobs come from.
+        examples: whether they keep pictures of scans.
     """
-    run = _Run(dict(jobs), store, executor, watcher, run_facts)
+    run = _Run(dict(jobs), store, executor, watcher, provenance, examples=examples)
     started = time.perf_counter()
     try:
         run.loop()
@@ -84,9 +89,12 @@ class _Run:
         store: Store,
         executor: Executor,
         watcher: Watcher,
-        run_facts: Mapping[str, Any],
+        provenance: Provenance,
+        *,
+        examples: bool,
     ) -> None:
-        self.store, self.executor, self.watcher, self.run_facts = store, executor, watcher, run_facts
+        self.store, self.executor, self.watcher = store, executor, watcher
+        self.provenance, self.examples = provenance, examples
         self.jobs = jobs
         self.done = {key for key in jobs if store.is_done(key)}
         self.done |= {
@@ -147,10 +155,24 @@ class _Run:
                 continue
             self.waiting.remove(job)
             self.running[key] = job
-            directory = self.store.prepare(key, _specification(job, self.run_facts))
+            directory = self._prepare(key, job)
             self.watcher.started(job)
             self.executor.submit(key, directory)
         return elsewhere
+
+    def _prepare(self, key: str, job: Job) -> Path:
+        """Make the folder of a job, with its ``job.json``."""
+        directory = self.store.make_directory(key)
+        if job.content is not None:
+            said = Specification(
+                id=job.id,
+                spec=job.spec,
+                content=job.content,
+                provenance=self.provenance,
+                examples=self.examples,
+            )
+            write_specification(directory, said)
+        return directory
 
     def _end(self, completed: Completed) -> None:
         key, error = completed.key, completed.error
@@ -169,17 +191,6 @@ class _Run:
             self.failed.add(key)
             self.summary.failed[job.id] = status.reason or status.state
         self.watcher.ended(job, status)
-
-
-def _specification(job: Job, run_facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what ``job.json`` says."""
-    return {
-        "id": job.id,
-        "kind": job.kind,
-        "payload": job.payload,
-        "content": job.content,
-        **run_facts,
-    }
 
 
 def select(jobs: Mapping[str, Job], patterns: Collection[str]) -> dict[str, Job]:

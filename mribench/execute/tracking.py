@@ -1,4 +1,4 @@
-"""Tells trackers how a run goes: beside the scheduler, so that no job waits for one or fails by it.
+"""Tells trackers how a run goes, in one thread beside the scheduler: no job waits for one or fails by it.
 
 Jobs run in processes of their own, perhaps on other machines. They only write what they log into their
 folders; the process of the run reads it there and passes it on.
@@ -6,26 +6,34 @@ folders; the process of the run reads it there and passes it on.
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import queue
+import re
 import threading
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from mribench.errors import MRIBenchError
+import pyarrow.parquet as pq
+
+from mribench.errors import ConfigError, MRIBenchError
 from mribench.execute import live
 from mribench.execute.scheduler import Watcher
-from mribench.execute.tracked import history, logged, outcome, tracked_jobs
-from mribench.execute.trackers import Named
-from mribench.interfaces.tracker import TrackedJob, TrackedRun, Tracker
+from mribench.interfaces.options import TrackerRef
+from mribench.interfaces.tracker import JobOutcome, Logged, TrackedJob, TrackedRun, Tracker
 from mribench.plan import Job
+from mribench.registry import Registry
 from mribench.results import Store
+from mribench.results.cell import EmbedCell
+from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, read_tables
 from mribench.results.store import JobStatus
+from mribench.statistics.scores import estimates
 
 logger = logging.getLogger("mribench")
 
@@ -33,76 +41,44 @@ EVERY_S = 2.0
 """Seconds between two looks at the losses of the running jobs."""
 STUCK_S = 60.0
 """Seconds without any progress after which the end of a run waits no longer for a tracker."""
+_LIKE = "write it like --track name:key=value,other=value"
+_NEXT = re.compile(r"^(?:(?!//).)*:\s*[A-Za-z_]\w*\s*=")
+"""Another option after a colon; what comes after ``//`` is of a URI."""
+_OF_METHOD = ("benchmark", "profile", "method", "views", "objective", "encoder", "seed")
+_OF_ADAPTED = (
+    *_OF_METHOD, "arm", "task", "dataset", "train_site", "train_sequence", "fraction", "n_train_subjects",
+    "subset_seed",
+)  # fmt: skip
+_LABELS = {"pretrain": _OF_METHOD, "adapt": _OF_ADAPTED}
+"""What of the cells of the jobs behind it a job without a cell is about."""
 
 
-class _Channel:
-    """One tracker's thread: takes what it is told in order; off after the first exception.
+@dataclass
+class Named:
+    """A tracker that is told of a run.
 
-    Args:
-        named: the tracker.
-        say: shows a warning to a person.
+    Attributes:
+        name: as warnings have it: ``name (plugin 'x' of distribution)``.
+        tracker: is told.
+        on: false after its first exception.
+        ended: jobs that it was told the end of.
     """
 
-    def __init__(self, named: Named, say: Callable[[str], None]) -> None:
-        self.name, self._tracker, self._say = named.name, named.tracker, say
-        self._waiting: queue.SimpleQueue[Callable[[Tracker], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, daemon=True, name=f"tracking {named.name}")
-        self._off = False
-        self._moved = time.monotonic()
-        self.ended = 0
-        """Jobs that the tracker was told the end of."""
-        self._thread.start()
-
-    def tell(self, call: Callable[[Tracker], None]) -> None:
-        """Have the tracker called, soon."""
-        self._waiting.put(call)
-
-    def moves(self) -> None:
-        """Note that the tracker is not stuck."""
-        self._moved = time.monotonic()
-
-    def close(self) -> None:
-        """Wait until everything is told, or nothing has moved for ``STUCK_S``."""
-        self.moves()
-        self._waiting.put(None)
-        while self._thread.is_alive() and time.monotonic() - self._moved < STUCK_S:
-            self._thread.join(0.2)
-        if self._thread.is_alive():
-            self._off = True
-            self._say(f"tracking with {self.name} is stuck for {STUCK_S:g} s and is left behind")
-
-    def _work(self) -> None:
-        while call := self._waiting.get():
-            if self._off:
-                continue
-            try:
-                call(self._tracker)
-                self.moves()
-            except (Exception, SystemExit) as error:  # the boundary: tracking never stops a run
-                self._off = True
-                said = (
-                    error.message if isinstance(error, MRIBenchError) else f"{type(error).__name__}: {error}"
-                )
-                said = " ".join(said.split())
-                hint = f" ({error.hint})" if isinstance(error, MRIBenchError) and error.hint else ""
-                self._say(f"tracking with {self.name} stopped: {said}{hint}; the run goes on without it")
-                logger.debug("tracking with %s stopped", self.name, exc_info=True)
+    name: str
+    tracker: Tracker
+    on: bool = True
+    ended: int = 0
 
 
+@dataclass
 class _Open:
-    """A job that was submitted: what trackers were told of it.
+    """A job that was submitted: what trackers were told of it."""
 
-    Args:
-        job: as trackers know it.
-        run: id of the run.
-    """
-
-    def __init__(self, job: TrackedJob, run: str) -> None:
-        self.job = job
-        self.since = time.monotonic()
-        self.reader = live.LiveReader(job.directory, run)
-        self.announced = False
-        self.rows = 0
+    job: TrackedJob
+    reader: live.LiveReader
+    since: float = field(default_factory=time.monotonic)
+    announced: bool = False
+    rows: int = 0
 
 
 class Tracking:
@@ -110,7 +86,7 @@ class Tracking:
 
     Args:
         run: the run.
-        trackers: who is told.
+        trackers: who is told, one after the other, in one thread.
         plan: all jobs of the benchmark, by key.
         wanted: those of them that are to be run.
         store: the results directory.
@@ -129,19 +105,21 @@ class Tracking:
         say: Callable[[str], None],
     ) -> None:
         self._run, self._trackers, self._store, self._watcher, self._say = run, trackers, store, watcher, say
-        self._jobs = tracked_jobs(plan, store)
+        self._jobs = list_tracked_jobs(plan, store)
         self._before = [self._jobs[key] for key in wanted if store.is_done(key)]
         self._id = uuid.uuid4().hex
         self._open: dict[str, _Open] = {}
         self._ended = 0
-        self._looked = time.monotonic()
-        self._channels: list[_Channel] = []
+        self._looked = self._moved = time.monotonic()
+        self._calls: queue.SimpleQueue[Callable[[Named], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, daemon=True, name="tracking")
+        self._told = trackers[0]
 
     def __enter__(self) -> Tracking:
         self._outer = os.environ.get(live.RUN)
         os.environ[live.RUN] = self._id
-        self._channels = [_Channel(named, self._say) for named in self._trackers]
-        self._tell(lambda tracker: tracker.run_started(self._run))
+        self._thread.start()
+        self._calls.put(lambda named: named.tracker.run_started(self._run))
         return self
 
     def __exit__(
@@ -154,15 +132,11 @@ class Tracking:
         for key, opened in list(self._open.items()):
             if opened.announced:
                 self._end(opened, self._store.status(key))
-        for channel in self._channels:
-            if kind is None and self._before:
-                channel.tell(functools.partial(self._complete, channel))
-            channel.tell(lambda tracker: tracker.run_ended())
-        for channel in self._channels:
-            channel.close()
-            if channel.ended < self._ended:
-                missed = self._ended - channel.ended
-                self._say(f"tracking with {channel.name} missed the end of {missed} of {self._ended} jobs")
+        if kind is None and self._before:
+            self._calls.put(self._complete)
+        self._calls.put(lambda named: named.tracker.run_ended())
+        self._calls.put(None)
+        self._wait()
 
     def planned(self, todo: int, done: int) -> None:
         """Pass it on."""
@@ -170,8 +144,8 @@ class Tracking:
 
     def started(self, job: Job) -> None:
         """Look out for what the job writes; it is announced when it is seen to be this run's."""
-        key = str(job.key)
-        self._open[key] = _Open(self._jobs[key], self._id)
+        tracked = self._jobs[str(job.key)]
+        self._open[tracked.key] = _Open(tracked, live.LiveReader(tracked.directory, self._id))
         self._watcher.started(job)
         self._look_now_and_then()
 
@@ -186,6 +160,36 @@ class Tracking:
         self._watcher.waiting(running)
         self._look_now_and_then()
 
+    def _work(self) -> None:
+        while call := self._calls.get():
+            for named in self._trackers:
+                if named.on:
+                    self._told = named
+                    self._tell(named, call)
+
+    def _tell(self, named: Named, call: Callable[[Named], None]) -> None:
+        try:
+            call(named)
+            self._moved = time.monotonic()
+        except (Exception, SystemExit) as error:  # the boundary: tracking never stops a run
+            named.on = False
+            self._say(f"tracking with {named.name} stopped: {_describe(error)}; the run goes on without it")
+            logger.debug("tracking with %s stopped", named.name, exc_info=True)
+
+    def _wait(self) -> None:
+        """Wait until everything is told, or nothing has moved for ``STUCK_S``."""
+        self._moved = time.monotonic()
+        while self._thread.is_alive() and time.monotonic() - self._moved < STUCK_S:
+            self._thread.join(0.2)
+        if self._thread.is_alive():
+            self._say(f"tracking with {self._told.name} is stuck for {STUCK_S:g} s and is left behind")
+        for named in self._trackers:
+            if self._thread.is_alive():
+                named.on = False  # the thread, should it wake up, tells nobody any more
+            if named.ended < self._ended:
+                missed = self._ended - named.ended
+                self._say(f"tracking with {named.name} missed the end of {missed} of {self._ended} jobs")
+
     def _look_now_and_then(self) -> None:
         if time.monotonic() - self._looked >= EVERY_S:
             self._look()
@@ -198,12 +202,12 @@ class Tracking:
         self._looked = time.monotonic()
 
     def _pass_on(self, opened: _Open, rows: Sequence[Mapping[str, Any]]) -> None:
-        job, new = opened.job, logged(rows)
+        job, new = opened.job, log_rows(rows)
         if not opened.announced:
-            self._tell(lambda tracker: tracker.job_started(job))
+            self._calls.put(lambda named: named.tracker.job_started(job))
             opened.announced = True
         if new:
-            self._tell(lambda tracker: tracker.job_logged(job, new))
+            self._calls.put(lambda named: named.tracker.job_logged(job, new))
             opened.rows += len(new)
 
     def _end(self, opened: _Open, status: JobStatus) -> None:
@@ -212,37 +216,154 @@ class Tracking:
         self._ended += 1
         if status.state != "done":
             self._pass_on(opened, opened.reader.read() or [])
-        for channel in self._channels:
-            channel.tell(functools.partial(_finish, channel, job, status, wall_s, told, not opened.announced))
+        announce = not opened.announced
 
-    def _complete(self, channel: _Channel, tracker: Tracker) -> None:
+        def finish(named: Named) -> None:
+            self._finish(named, job, status, announce=announce, told=told, wall_s=wall_s)
+            named.ended += 1
+
+        self._calls.put(finish)
+
+    def _complete(self, named: Named) -> None:
         """Tell all of the jobs that were done before and whose record is not complete."""
-        keys = set(tracker.unfinished(self._before))
+        keys = set(named.tracker.unfinished(self._before))
         for job in self._before:
             if job.key in keys:
-                _finish(channel, job, JobStatus("done"), 0.0, 0, True, tracker, count=False)
+                self._finish(named, job, JobStatus("done"), announce=True)
 
-    def _tell(self, call: Callable[[Tracker], None]) -> None:
-        for channel in self._channels:
-            channel.tell(call)
+    def _finish(
+        self,
+        named: Named,
+        job: TrackedJob,
+        status: JobStatus,
+        *,
+        announce: bool,
+        told: int = 0,
+        wall_s: float = 0.0,
+    ) -> None:
+        """Tell what is left of a job that ended; its files are read here, where no scheduler waits."""
+        if announce:
+            named.tracker.job_started(job)
+        rest = _read_history(job.directory)[told:] if status.state == "done" else []
+        if rest:
+            named.tracker.job_logged(job, rest)
+        named.tracker.job_ended(job, _read_outcome(job, status, wall_s))
+        self._moved = time.monotonic()
 
 
-def _finish(
-    channel: _Channel,
-    job: TrackedJob,
-    status: JobStatus,
-    wall_s: float,
-    told: int,
-    announce: bool,
-    tracker: Tracker,
-    count: bool = True,
-) -> None:
-    """Tell what is left of a job that ended; its files are read here, not where the scheduler would wait."""
-    if announce:
-        tracker.job_started(job)
-    rest = history(job.directory)[told:] if status.state == "done" else []
-    if rest:
-        tracker.job_logged(job, rest)
-    tracker.job_ended(job, outcome(job, status, wall_s))
-    channel.ended += count
-    channel.moves()
+def _describe(error: BaseException) -> str:
+    if not isinstance(error, MRIBenchError):
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    hint = f" ({error.hint})" if error.hint else ""
+    return " ".join(error.message.split()) + hint
+
+
+def list_tracked_jobs(jobs: Mapping[str, Job], store: Store) -> dict[str, TrackedJob]:
+    """Return what trackers are told of the jobs of a plan, by key.
+
+    Only evaluations and embeddings have a cell. A job before them is labelled by what the cells of all jobs
+    that need it have in common.
+    """
+    cells: dict[str, list[EmbedCell]] = defaultdict(list)
+    for job in jobs.values():
+        if job.cell:
+            for key in job.needs:
+                cells[key].append(job.cell)
+    return {
+        key: TrackedJob(key, job.id, job.kind, store.directory(key), _collect_labels(job, cells[key]))
+        for key, job in jobs.items()
+    }
+
+
+def _collect_labels(job: Job, cells: Sequence[EmbedCell]) -> dict[str, Any]:
+    labels: dict[str, Any] = {"profile": job.spec.profile, "seed": job.spec.seed}
+    if job.cell:
+        labels |= dict(job.cell)
+    elif cells:
+        labels |= _take_common(cells, _LABELS.get(job.kind, ()))
+    return {name: value for name, value in labels.items() if value is not None}
+
+
+def _take_common(cells: Sequence[EmbedCell], names: Sequence[str]) -> dict[str, Any]:
+    """Return those of some fields that all cells agree in."""
+    values = {name: {getattr(cell, name, None) for cell in cells} for name in names}
+    return {name: known.pop() for name, known in values.items() if len(known) == 1}
+
+
+def log_rows(rows: Sequence[Mapping[str, float | None]]) -> list[Logged]:
+    """Return rows of a history without the terms that a row lacks."""
+    return [
+        Logged(int(row["step"] or 0), {k: v for k, v in row.items() if k != "step" and v is not None})
+        for row in rows
+    ]
+
+
+def _read_history(directory: Path) -> list[Logged]:
+    """Return all rows of a job that is done; none for a job that does not train."""
+    path = directory / "history.parquet"
+    return log_rows(pq.read_table(path).to_pylist()) if path.exists() else []
+
+
+def _read_outcome(job: TrackedJob, status: JobStatus, wall_s: float = 0.0) -> JobOutcome:
+    """Return how a job ended.
+
+    Args:
+        job: whose folder is read when it is done.
+        status: as the store has it.
+        wall_s: seconds as the run saw them, for a job that could not write its own.
+    """
+    if status.state != "done":
+        reason = status.reason or status.state
+        return JobOutcome("failed" if status.state == "failed" else "interrupted", reason, wall_s)
+    row = read_tables([job.directory / "job.parquet"], JOB_SCHEMA)
+    return JobOutcome("done", "", float(row["wall_s"][0]), _read_scores(job.directory / "records.parquet"))
+
+
+def _read_scores(path: Path) -> dict[str, float]:
+    """Return the mean of each metric over subjects, as the tables count it by default."""
+    rows = read_tables([path], SCORE_FILE_SCHEMA) if path.exists() else None
+    if rows is None or rows.empty:
+        return {}
+    of_one_seed = rows.assign(seed=0)
+    means = estimates(of_one_seed, ["metric"]).dropna(subset="mean")
+    return {str(name): float(mean) for name, mean in zip(means["metric"], means["mean"], strict=True)}
+
+
+def make_trackers(wanted: Sequence[str], registry: Registry) -> list[Named]:
+    """Build the trackers of ``--track``.
+
+    Args:
+        wanted: ``name`` or ``name:key=value,key=value``.
+        registry: all entries.
+
+    Raises:
+        ConfigError: for an unknown tracker or option, and for one that is asked for twice.
+    """
+    found = []
+    for text in wanted:
+        name, colon, rest = text.partition(":")
+        where = f"--track {name}"
+        if wanted.count(text) > 1:
+            raise ConfigError(f"--track {text}: given twice", "leave one of them out")
+        component = {"name": name, **(_parse_options(rest, where) if colon else {})}
+        resolved = registry.resolve(TrackerRef.model_validate(component), where, "corrected")
+        owner = f"{name} (plugin '{resolved.registered.plugin}' of {resolved.registered.distribution})"
+        found.append(Named(owner, resolved.make()))
+    return found
+
+
+def _parse_options(text: str, where: str) -> dict[str, str]:
+    """Return ``key=value,key=value`` as a mapping; what would not be read as it was meant is refused."""
+    found: dict[str, str] = {}
+    for part in text.split(","):
+        key, _, value = (piece.strip() for piece in part.partition("="))
+        if not key or not value:
+            raise ConfigError(f"{where}: expected key=value, got '{part}'", _LIKE)
+        if key == "name":
+            raise ConfigError(f"{where}: 'name' is no option of a tracker", "its name goes before the colon")
+        if key in found:
+            raise ConfigError(f"{where}: the option '{key}' is given twice", "leave one of them out")
+        if _NEXT.search(value):
+            raise ConfigError(f"{where}: expected a comma between options, got '{part}'", _LIKE)
+        found[key] = value
+    return found

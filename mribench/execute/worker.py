@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import functools
 import logging
@@ -31,12 +32,14 @@ from mribench.errors import MRIBenchError
 from mribench.execute.live import LiveFile
 from mribench.execute.memory import keep_freed_memory
 from mribench.execute.provenance import plugins_of, versions
-from mribench.jobs import Context, Outcome, run_payload
+from mribench.jobs import Context, Outcome, run_spec
 from mribench.plugins import load_registry
 from mribench.registry import Registry
-from mribench.results import Lease, Store, read_json, replace_file, write_json
+from mribench.results import Lease, Store, replace_file
+from mribench.results.environment import Environment, write_environment
 from mribench.results.lease import HEARTBEAT_S
-from mribench.results.records import JOB_SCHEMA, SCORE_SCHEMA, write_table
+from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, write_table
+from mribench.results.specification import Specification, read_specification
 from mribench.results.store import JobStatus, write_status
 from mribench.training import Interrupted
 from mribench.training.checkpoint import EVERY_S
@@ -98,7 +101,7 @@ def _attempt(
 ) -> JobStatus:
     started = time.perf_counter()
     try:
-        job = read_json(directory / "job.json")
+        job = read_specification(directory)
         registry = registry or load_registry()
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         if torch.cuda.is_initialized():  # another job of this process used it
@@ -106,7 +109,7 @@ def _attempt(
         context = Context(
             registry, directory, directory.parent, device, pulse.tick, checkpoint_every_s, pulse.live.watch
         )
-        outcome = run_payload(job["kind"], job["payload"], context)
+        outcome = run_spec(job.spec, context)
         outcome.job |= _cost(started, device)
         if not pulse.owned():
             return JobStatus("interrupted", "another process took the job over")
@@ -120,25 +123,25 @@ def _attempt(
     return JobStatus("done")
 
 
-def _commit(directory: Path, job: dict[str, Any], outcome: Outcome) -> None:
+def _commit(directory: Path, job: Specification, outcome: Outcome) -> None:
     """Write everything, each file in one step; the status comes last, and only then is the job done."""
     for name, state in outcome.weights.items():
         save_weights(directory / name, state)
     if outcome.history:
         history = pa.Table.from_pylist(_aligned(outcome.history))
         replace_file(directory / "history.parquet", lambda path: pq.write_table(history, path))
-    row = {"job_key": directory.name, "id": job["id"], "kind": job["kind"], **outcome.job}
-    row["split_digest"] = job["payload"].get("split_digest")
+    row = {"job_key": directory.name, "id": job.id, "kind": job.kind, **outcome.job}
+    row["split_digest"] = job.spec.split_digest
     row["versions"] = _versions(job)
     _write(directory / "job.parquet", [row], JOB_SCHEMA)
-    if job["kind"] == "evaluate":
-        _write(directory / "records.parquet", outcome.scores, SCORE_SCHEMA)
+    if job.kind == "evaluate":
+        _write(directory / "records.parquet", outcome.scores, SCORE_FILE_SCHEMA)
     for name, (rows, schema) in outcome.tables.items():
         _write(directory / name, rows, schema)
-    pictures = outcome.files if job.get("examples", True) else {}
+    pictures = outcome.files if job.examples else {}
     for name, content in pictures.items():
         replace_file(directory / name, functools.partial(Path.write_bytes, data=content))
-    write_json(directory / "environment.json", _environment(job, outcome))
+    write_environment(directory, _environment(job, outcome))
     (directory / "checkpoint.safetensors").unlink(missing_ok=True)
 
 
@@ -152,21 +155,21 @@ def _aligned(rows: list[dict[str, float]]) -> list[dict[str, float | None]]:
     return [{name: row.get(name) for name in names} for row in rows]
 
 
-def _environment(job: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
-    return {
-        **job.get("provenance", {}),
-        "host": socket.gethostname(),
-        "platform": platform.platform(),
-        "device": outcome.job["device"],
-        "python": platform.python_version(),
-        "versions": dict(part.split("=") for part in _versions(job).split()),
-        "threads": torch.get_num_threads(),
-        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
+def _environment(job: Specification, outcome: Outcome) -> Environment:
+    return Environment(
+        **dataclasses.asdict(job.provenance),
+        host=socket.gethostname(),
+        platform=platform.platform(),
+        device=outcome.job["device"],
+        python=platform.python_version(),
+        versions=dict(part.split("=") for part in _versions(job).split()),
+        threads=torch.get_num_threads(),
+        written=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
 
 
-def _versions(job: dict[str, Any]) -> str:
-    return versions(plugins_of(job.get("content") or {}))
+def _versions(job: Specification) -> str:
+    return versions(plugins_of(job.content))
 
 
 def _cost(started: float, device: torch.device) -> dict[str, Any]:
@@ -190,14 +193,14 @@ class _Pulse:
     def __init__(self, lease: Lease, live_file: LiveFile) -> None:
         self._lease = lease
         self.live = live_file
-        self._progress: dict[str, int] = {}
+        self._done, self._total = 0, 0
         self._stop = threading.Event()
         self.stopped_by: int | None = None
         self._ended = threading.Event()
 
     def tick(self, done: int, total: int) -> None:
         """Note the progress; raise ``Interrupted`` when asked to stop."""
-        self._progress = {"done": done, "total": total}
+        self._done, self._total = done, total
         if self._stop.is_set():
             raise Interrupted
 
@@ -237,7 +240,7 @@ class _Pulse:
     def _beat(self) -> None:
         parent = multiprocessing.parent_process()
         while not self._ended.wait(HEARTBEAT_S):
-            self._lease.beat(self._progress)
+            self._lease.beat(self._done, self._total or None)
             if self._lease.owned():
                 self.live.flush()
             if parent is not None and not parent.is_alive():

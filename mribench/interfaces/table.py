@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -133,3 +134,46 @@ class Table:
     def planned(self) -> bool:
         """Whether the benchmark plans anything for it."""
         return bool(self.rows) and not any(sentence.kind == "unplanned" for sentence in self.sentences)
+
+
+Header = tuple[str, ...]
+"""Of a row or a column, from the outermost to the innermost."""
+PlacedCell = tuple[Header, Header, Cell | None]
+"""The header of its row, that of its column, and the cell."""
+
+
+def table_of(
+    name: str,
+    title: str,
+    row_names: tuple[str, ...],
+    placed: Iterable[PlacedCell],
+    sentences: tuple[Sentence, ...],
+    *,
+    rows: Iterable[Header] | None = None,
+    columns: Iterable[Header] | None = None,
+    flags: Callable[[str], str] | None = None,
+) -> Table:
+    """Return the table of some cells that know their place.
+
+    Args:
+        name: of the table, as its other parts until ``sentences``.
+        title: one line.
+        row_names: what each row header is.
+        placed: the cells.
+        sentences: below the table.
+        rows: headers in their order, rows without cells too; in that of the cells when None.
+        columns: as ``rows``.
+        flags: signs of the footnotes of a row, by its first header.
+    """
+    cells = {(row, column): cell for row, column, cell in placed}
+    rows = tuple(dict.fromkeys(row for row, _ in cells) if rows is None else rows)
+    columns = tuple(dict.fromkeys(column for _, column in cells) if columns is None else columns)
+    return Table(
+        name,
+        title,
+        row_names,
+        tuple(Row(row, flags(row[0]) if flags else "") for row in rows),
+        tuple(Column(column) for column in columns),
+        tuple(tuple(cells.get((row, column)) for column in columns) for row in rows),
+        sentences,
+    )

@@ -77,7 +77,7 @@ class JobOutcome:
 
 
 class Tracker(ABC):
-    """Is told what a run does, call by call, in a thread of its own.
+    """Is told what a run does, call by call, in a thread beside the run that all trackers share.
 
     A job is announced by the run that executes it, no other. Its curve is told from step 0 in every attempt,
     whatever was told of an attempt that was killed: a record is kept under ``job.key`` and begun anew or

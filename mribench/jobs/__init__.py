@@ -4,6 +4,6 @@ Which jobs there are lies in ``plan``, where they run in ``execute``.
 """
 
 from mribench.jobs.context import Context, Outcome
-from mribench.jobs.run import run_payload
+from mribench.jobs.run import run_spec
 
-__all__ = ["Context", "Outcome", "run_payload"]
+__all__ = ["Context", "Outcome", "run_spec"]

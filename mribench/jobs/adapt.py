@@ -12,47 +12,39 @@ from torch.utils.data import default_collate
 
 from mribench.config import AdaptOptions
 from mribench.errors import JobError
-from mribench.interfaces.options import TaskRef
 from mribench.interfaces.task import Task
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
-from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, clipped_parameters
+from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, is_clipped
 from mribench.jobs.still import StillEncoder
 from mribench.jobs.volumes import TaskScans
+from mribench.results.specification import AdaptSpec
 from mribench.seeding import torch_generator
-from mribench.training import Checkpoint, LoopOptions, train
+from mribench.training import LoopOptions, Trainee, train
 from mribench.training.weights import state_digest
 
 
-def run_adapt(payload: Mapping[str, Any], context: Context) -> Outcome:
+def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
     """Train a task's head, and the encoder too unless the arm freezes it."""
-    options = AdaptOptions.model_validate(payload["adapt"])
-    task: Task = context.make(TaskRef, payload["task"], payload["profile"])
-    scans = TaskScans(payload, context, task, payload["train"], payload["sequence"], options.spacing_mm)
+    options = AdaptOptions.model_validate(spec.adapt)
+    task: Task = context.make(spec.task, spec.profile)
+    scans = TaskScans(spec, context, task, spec.train, spec.sequence, options.spacing_mm)
     scans.prepare()
-    frozen = payload["arm"] in FROZEN_ARMS
-    defects = payload.get("defects", ())
-    model = TaskModel(
-        arm_encoder(payload, context), task, frozen=frozen, seed=payload["seed"], defects=defects
-    )
+    frozen = spec.arm in FROZEN_ARMS
+    model = TaskModel(arm_encoder(spec, context), task, frozen=frozen, seed=spec.seed, defects=spec.defects)
     model.to(context.device)
     still = StillEncoder(model.encoder, (options.patch_vox,) * 3, context.device) if frozen else None
     model.train()
     before = state_digest(model.encoder)
     started = time.perf_counter()
-    sampler = _Sampler(task, scans, options, payload)
+    adaptation = _Adaptation(model, task, _Sampler(task, scans, options, spec), options, spec, context.device)
     history = train(
-        model,
-        lambda step: {"loss": _loss(model, task, sampler.batch(step), context.device)},
+        adaptation,
         LoopOptions.of(options),
-        identity=("adapt", payload["task"]["name"], payload["sequence"], payload["seed"]),
-        device=context.device,
-        checkpoint=Checkpoint(context.directory / "checkpoint.safetensors", context.checkpoint_every_s),
-        carried=sampler,
-        on_step=context.tick,
-        watch=context.watch,
-        clipped=clipped_parameters(defects),
-        rates=None if options.finetune_lr is None else _rates(payload["arm"], options),
+        context.device,
+        context.checkpoint(),
+        context.tick,
+        context.watch,
     )
     trained_s = time.perf_counter() - started
     after = state_digest(model.encoder)
@@ -74,7 +66,7 @@ def run_adapt(payload: Mapping[str, Any], context: Context) -> Outcome:
             "parameters_trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "encoder_digest_before": before,
             "encoder_digest_after": after,
-            **sampler.diversity.row(),
+            **adaptation.sampler.diversity.row(),
             "first_loss": history.mean("total", first=True),
             "last_loss": history.mean("total", first=False),
             "label_source": scans.label_source(),
@@ -88,23 +80,13 @@ def run_adapt(payload: Mapping[str, Any], context: Context) -> Outcome:
 class _Sampler:
     """Draws training samples by (step, sample) alone, so every arm sees the same crops."""
 
-    def __init__(
-        self, task: Task, volumes: TaskScans, options: AdaptOptions, payload: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, task: Task, volumes: TaskScans, options: AdaptOptions, spec: AdaptSpec) -> None:
         self._task = task
         self._volumes = volumes
         self._options = options
-        self._identity = (payload["task"]["name"], payload["sequence"], payload["seed"])
-        self._defects = payload.get("defects", ())
+        self._identity = (spec.task.name, spec.sequence, spec.seed)
+        self._defects = spec.defects
         self.diversity = Diversity()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what was counted so far; see ``mribench.training.Carried``."""
-        return {"view_sums": self.diversity.sums()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what was counted before the job was interrupted."""
-        self.diversity.restore(state["view_sums"])
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Return the batch of a step, collated."""
@@ -122,9 +104,46 @@ class _Sampler:
         return batch
 
 
-def _loss(model: TaskModel, task: Task, batch: dict[str, Tensor], device: torch.device) -> Tensor:
-    on_device = {name: _sent(value, device) for name, value in batch.items()}
-    return task.loss(model(on_device["image"]), on_device)
+class _Adaptation(Trainee):
+    """A task's head on an encoder, as it learns."""
+
+    def __init__(
+        self,
+        model: TaskModel,
+        task: Task,
+        sampler: _Sampler,
+        options: AdaptOptions,
+        spec: AdaptSpec,
+        device: torch.device,
+    ) -> None:
+        self.module = model
+        self.identity = ("adapt", spec.task.name, spec.sequence, spec.seed)
+        self.sampler = sampler
+        self._task, self._options, self._spec, self._device = task, options, spec, device
+
+    def losses(self, step: int) -> Mapping[str, Tensor]:
+        """Return the loss of a step."""
+        batch = {name: _sent(value, self._device) for name, value in self.sampler.batch(step).items()}
+        return {"loss": self._task.loss(self.module(batch["image"]), batch)}
+
+    def peak_rate(self, name: str, usual: float) -> float:
+        """Return the peak learning rate of a parameter: a pretrained encoder may learn more slowly."""
+        slow = self._options.finetune_lr
+        if slow is None or self._spec.arm != "finetune" or not name.startswith("encoder."):
+            return usual
+        return slow
+
+    def is_clipped(self, name: str) -> bool:
+        """Whether the gradient of a parameter is clipped, by its name."""
+        return is_clipped(name, self._spec.defects)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was counted so far."""
+        return {"view_sums": self.sampler.diversity.sums()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what was counted before the job was interrupted."""
+        self.sampler.diversity.restore(state["view_sums"])
 
 
 def _sent(value: Tensor, device: torch.device) -> Tensor:
@@ -132,9 +151,3 @@ def _sent(value: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda" and value.device.type == "cpu":
         return value.pin_memory().to(device, non_blocking=True)
     return value.to(device)
-
-
-def _rates(arm: str, options: AdaptOptions) -> Any:
-    """Return the peak learning rate by parameter name: a pretrained encoder may learn more slowly."""
-    slow = options.finetune_lr if arm == "finetune" else options.lr
-    return lambda name: slow if name.startswith("encoder.") else options.lr

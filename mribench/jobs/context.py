@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mribench.interfaces.options import Component
 from mribench.registry import Registry, Resolved
+from mribench.training import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,18 @@ class Context:
     checkpoint_every_s: float
     watch: Callable[[list[dict[str, float]]], None] = lambda _: None
 
-    def make(self, kind: type[Component], component: Mapping[str, Any], profile: str, *args: Any) -> Any:
-        """Build a component of a job's specification."""
-        return self.resolve(kind, component, profile).make(*args)
+    def checkpoint(self) -> Checkpoint:
+        """Return where the state of the job is kept while it runs."""
+        return Checkpoint(self.directory / "checkpoint.safetensors", self.checkpoint_every_s)
 
-    def resolve(self, kind: type[Component], component: Mapping[str, Any], profile: str) -> Resolved:
-        """Find a component of a job's specification."""
-        where = f"{self.directory.name}/job.json: {kind.kind}"
-        return self.registry.resolve(kind.model_validate(dict(component)), where, profile)
+    def make(self, component: Component, profile: str, *args: Any) -> Any:
+        """Build a component of what a job is asked."""
+        return self.resolve(component, profile).make(*args)
+
+    def resolve(self, component: Component, profile: str) -> Resolved:
+        """Find a component of what a job is asked."""
+        where = f"{self.directory.name}/job.json: {component.kind}"
+        return self.registry.resolve(component, where, profile)
 
 
 @dataclass

@@ -20,7 +20,6 @@ from mribench.data.prepare import COUNTS, Reader, load_image, reading_identity
 from mribench.errors import DataError
 from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.interfaces.encoder import Encoder
-from mribench.interfaces.options import DatasetRef
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.decoding import decode_sequence, decode_site
 from mribench.jobs.invariance import Embedded, Finding, not_measurable, ordered, retrieval, similarity, spread
@@ -28,6 +27,7 @@ from mribench.jobs.model import arm_encoder
 from mribench.jobs.still import StillEncoder
 from mribench.results.measures import DECODE_SEQUENCE, DECODE_SITE, MEASURES
 from mribench.results.records import EMBEDDING_SCHEMA, INVARIANCE_SCHEMA
+from mribench.results.specification import EmbedSpec
 from mribench.seeding import derive_seed
 from mribench.training.weights import state_digest
 
@@ -39,39 +39,39 @@ WINDOWS_AN_AXIS = 3
 """At most so many windows along each axis: 27 in all."""
 
 
-def run_embed(payload: Mapping[str, Any], context: Context) -> Outcome:
-    """Embed every scan of the payload's subjects and sequences, and measure how invariant that is.
+def run_embed(spec: EmbedSpec, context: Context) -> Outcome:
+    """Embed every scan of the subjects and sequences that are asked for, and measure how invariant that is.
 
     A scan that cannot be read is a failed row, not a lost job; its subject's measures count as failed.
     Nothing is random: the same encoder and files give the same rows, bit for bit on a CPU.
     """
-    encoder = arm_encoder(payload, context)
+    encoder = arm_encoder(spec, context)
     encoder.requires_grad_(False).eval()
     encoder.to(context.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    still = StillEncoder(encoder, (payload["patch_vox"],) * 3, context.device)
+    still = StillEncoder(encoder, (spec.patch_vox,) * 3, context.device)
     before = state_digest(encoder)
-    resolved = context.resolve(DatasetRef, payload["data"], payload["profile"])
+    resolved = context.resolve(spec.data, spec.profile)
     dataset: Dataset = resolved.make()
     reader = Reader(dataset, reading_identity(resolved.identity(), dataset, resolved.options))
-    scans = _scans(by_id(dataset, payload["subjects"]), payload["sequences"])
+    scans = _scans(by_id(dataset, spec.subjects), spec.sequences)
     started = time.perf_counter()
     rows = []
     counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
     for done, (subject, scan) in enumerate(scans, start=1):
-        rows.append(_row(encoder, reader, subject, scan, payload, context.device, counts))
+        rows.append(_row(encoder, reader, subject, scan, spec, context.device, counts))
         context.tick(done, len(scans))
     device_s = time.perf_counter() - started
     still.require_unchanged("while scans were embedded")
-    common = {**payload["cell"], "job_key": context.directory.name}
+    common = {**dict(spec.cell), "job_key": context.directory.name}
     windows = sum(row["n_windows"] for row in rows)
     with threadpool_limits(limits=1, user_api="blas"):
         findings = _measured(rows)
-    split = {"split_digest": payload["split_digest"], "patch_vox": payload["patch_vox"]}
+    split = {"split_digest": spec.split_digest, "patch_vox": spec.patch_vox}
     return Outcome(
         job={
             "device_s": device_s,
             "views_seen": windows,
-            "voxels_seen": windows * payload["patch_vox"] ** 3,
+            "voxels_seen": windows * spec.patch_vox**3,
             "parameters": sum(p.numel() for p in encoder.parameters()),
             "parameters_trained": 0,
             "encoder_digest_before": before,
@@ -105,7 +105,7 @@ def _row(
     reader: Reader,
     subject: Subject,
     scan: Scan,
-    payload: Mapping[str, Any],
+    spec: EmbedSpec,
     device: torch.device,
     counts: Counter[str],
 ) -> dict[str, Any]:
@@ -120,13 +120,13 @@ def _row(
     }
     where = f"{subject.id} {scan.session} {scan.sequence}"
     try:
-        image, foreground, found_vox = load_image(reader, subject, scan, payload["spacing_mm"])
+        image, foreground, found_vox = load_image(reader, subject, scan, spec.spacing_mm)
     except DataError as error:
         logger.warning("%s is counted as failed: %s", where, error)
         return row
     counts.update(found_vox)
-    found = windows(foreground.numpy(), payload["patch_vox"])
-    embedding = embed(encoder, image, found, payload["patch_vox"], device)
+    found = windows(foreground.numpy(), spec.patch_vox)
+    embedding = embed(encoder, image, found, spec.patch_vox, device)
     if not bool(embedding.isfinite().all()):
         logger.warning("%s is counted as failed: its embedding is not finite", where)
         return row

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -13,13 +12,13 @@ from mribench.config import AdaptOptions
 from mribench.defects import UNPAIRED_NOISE
 from mribench.errors import DataError
 from mribench.interfaces.metric import Metric
-from mribench.interfaces.options import TaskRef
 from mribench.interfaces.task import Task, TaskVolume
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.example import FILE, example_file
 from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, new_encoder
 from mribench.jobs.still import StillEncoder
 from mribench.jobs.volumes import TaskScans
+from mribench.results.specification import EvaluateSpec
 from mribench.seeding import torch_generator
 from mribench.training.options import autocast
 from mribench.training.weights import load_weights
@@ -27,21 +26,18 @@ from mribench.training.weights import load_weights
 logger = logging.getLogger(__name__)
 
 
-def run_evaluate(payload: Mapping[str, Any], context: Context) -> Outcome:
+def run_evaluate(spec: EvaluateSpec, context: Context) -> Outcome:
     """Predict and score every test scan; what cannot be read or scored is a failed row, no lost job."""
-    options = AdaptOptions.model_validate(payload["adapt_options"])
-    task: Task = context.make(TaskRef, payload["task"], payload["profile"])
-    model = None if payload["arm"] == "identity" else _adapted(payload, context, task)
-    scans = TaskScans(
-        payload, context, task, payload["subjects"], payload["cell"]["test_sequence"], options.spacing_mm
-    )
+    options = AdaptOptions.model_validate(spec.adapt)
+    task: Task = context.make(spec.task, spec.profile)
+    model = _adapted(spec, spec.adapt_key, context, task) if spec.adapt_key else None
+    scans = TaskScans(spec, context, task, spec.subjects, spec.cell.test_sequence, options.spacing_mm)
     still = StillEncoder(model.encoder, options.windows_vox(), context.device) if model else None
-    unpaired = UNPAIRED_NOISE in payload.get("defects", ())
+    unpaired = UNPAIRED_NOISE in spec.defects
     rows: list[dict[str, Any]] = []
     example: bytes | None = None
     for done, (subject, scan) in enumerate(scans.pairs(), start=1):
         common = {
-            **payload["cell"],
             "job_key": context.directory.name,
             "subject": subject.id,
             "session": scan.session,
@@ -88,12 +84,12 @@ def _failed(metric: Metric) -> dict[str, Any]:
     }
 
 
-def _adapted(payload: Mapping[str, Any], context: Context, task: Task) -> TaskModel:
+def _adapted(spec: EvaluateSpec, adapt_key: str, context: Context, task: Task) -> TaskModel:
     """Rebuild the adapted model: the head alone was kept where the encoder was frozen."""
-    frozen = payload["arm"] in FROZEN_ARMS
-    encoder = arm_encoder(payload, context) if frozen else new_encoder(payload, context)
-    model = TaskModel(encoder, task, frozen=frozen, seed=payload["seed"])
-    folder = context.jobs / payload["adapt"]
+    frozen = spec.arm in FROZEN_ARMS
+    encoder = arm_encoder(spec, context) if frozen else new_encoder(spec, context)
+    model = TaskModel(encoder, task, frozen=frozen, seed=spec.seed)
+    folder = context.jobs / adapt_key
     if frozen:
         load_weights(model.head, folder / "head.safetensors")
     else:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 import torch
 from monai.inferers import sliding_window_inference
@@ -12,35 +11,33 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from mribench.defects import ACTIVE_DROPOUT, ENCODER_CLIPPING
 from mribench.interfaces.encoder import Encoder
-from mribench.interfaces.options import EncoderRef
 from mribench.interfaces.task import Task
 from mribench.jobs.context import Context
+from mribench.results.specification import AdaptSpec, EmbedSpec, EvaluateSpec, JobSpec
 from mribench.seeding import derive_seed
 from mribench.training.weights import load_weights
 
 FROZEN_ARMS = ("frozen", "random-frozen")
 
 
-def new_encoder(payload: Mapping[str, Any], context: Context) -> Encoder:
-    """Build the payload's encoder with the start weights of its seed, the same for every method."""
-    torch.manual_seed(derive_seed("encoder", payload["seed"]))
-    encoder: Encoder = context.make(EncoderRef, payload["encoder"], payload["profile"])
+def new_encoder(spec: JobSpec, context: Context) -> Encoder:
+    """Build a job's encoder with the start weights of its seed, the same for every method."""
+    torch.manual_seed(derive_seed("encoder", spec.seed))
+    encoder: Encoder = context.make(spec.encoder, spec.profile)
     return encoder
 
 
-def arm_encoder(payload: Mapping[str, Any], context: Context) -> Encoder:
-    """Build the encoder that an arm starts from: pretrained where the payload names a pretrain job."""
-    encoder = new_encoder(payload, context)
-    if payload["pretrain"]:
-        load_weights(encoder, context.jobs / payload["pretrain"] / "encoder.safetensors")
+def arm_encoder(spec: AdaptSpec | EvaluateSpec | EmbedSpec, context: Context) -> Encoder:
+    """Build the encoder that an arm starts from: pretrained where the job names a pretrain job."""
+    encoder = new_encoder(spec, context)
+    if spec.pretrain_key:
+        load_weights(encoder, context.jobs / spec.pretrain_key / "encoder.safetensors")
     return encoder
 
 
-def clipped_parameters(defects: Collection[str]) -> Callable[[str], bool] | None:
-    """Return which parameters' gradients are clipped, by name; None for all of them."""
-    if ENCODER_CLIPPING in defects:
-        return lambda name: name.startswith("encoder.")
-    return None
+def is_clipped(parameter: str, defects: Collection[str]) -> bool:
+    """Whether the gradient of a parameter is clipped, by its name."""
+    return ENCODER_CLIPPING not in defects or parameter.startswith("encoder.")
 
 
 class TaskModel(nn.Module):
@@ -51,7 +48,7 @@ class TaskModel(nn.Module):
     """
 
     def __init__(
-        self, encoder: Encoder, task: Task, *, frozen: bool, seed: int, defects: Collection[str] = ()
+        self, encoder: Encoder, task: Task, *, frozen: bool, seed: int | None, defects: Collection[str] = ()
     ) -> None:
         super().__init__()
         self.encoder = encoder

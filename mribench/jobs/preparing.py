@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import functools
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mribench.config import AdaptOptions, PretrainOptions
 from mribench.data.maps import usable_scans
 from mribench.data.prepare import Reader, image_recipe, maps_recipe, reading_identity, task_recipe
 from mribench.data.prepared import Recipe, State, volume_store
 from mribench.data.uses import scans_for
+from mribench.digests import canonical_json
 from mribench.interfaces.dataset import Dataset, Subject
-from mribench.interfaces.options import Component, DatasetRef, TaskRef, ViewsRef
+from mribench.interfaces.options import Component, DatasetRef, TaskRef
+from mribench.interfaces.task import Task
 from mribench.jobs.volumes import label_identity
 from mribench.registry import Registry, Resolved
+from mribench.results.specification import (
+    AdaptSpec,
+    EmbedSpec,
+    EvaluateSpec,
+    JobSpec,
+    PretrainSpec,
+    TrainingOptions,
+)
 
 
 @dataclass(frozen=True)
@@ -58,19 +68,19 @@ class Preparation:
         self._opened = functools.cache(self._open)
         self._tasks = functools.cache(self._task)
 
-    def wanted(self, jobs: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Wanted]:
-        """Return what jobs, each (kind, payload), read, each scan once for each way of reading it.
+    def find_wanted(self, specs: Iterable[JobSpec]) -> list[Wanted]:
+        """Return what jobs read, each scan once for each way of reading it.
 
         Raises:
             DataError: when a subject has not the maps that a job needs.
         """
-        return list(dict.fromkeys(wanted for kind, payload in jobs for wanted in self._of(kind, payload)))
+        return list(dict.fromkeys(wanted for spec in specs for wanted in self._read_by(spec)))
 
     def prepare(self, wanted: Wanted, verify: bool = False) -> list[Made]:
         """Prepare one scan.
 
         Args:
-            wanted: from ``wanted``.
+            wanted: from ``find_wanted``.
             verify: compare the checksums of what is there.
 
         Raises:
@@ -82,48 +92,43 @@ class Preparation:
             made.append(Made(recipe.key, state, content.n_bytes))
         return made
 
-    def _of(self, kind: str, payload: Mapping[str, Any]) -> Iterator[Wanted]:
-        if kind == "pretrain":
-            needs = self._resolve(ViewsRef, payload["views"], payload["profile"]).make().needs
-            spacing_mm = payload["pretrain"]["spacing_mm"]
-            for subject in self._subjects(payload, (*payload["train"], *payload["held_out"])):
-                for scan in usable_scans(subject, needs):
-                    yield self._one(payload, subject, subject.scans.index(scan), spacing_mm, maps=True)
-        elif kind == "embed":
-            sequences = set(payload["sequences"])
-            yield from self._scans(payload, payload["subjects"], sequences, payload["spacing_mm"], None)
-        elif kind == "adapt":
-            people, spacing_mm = (*payload["train"], *payload["validation"]), payload["adapt"]["spacing_mm"]
-            yield from self._scans(payload, people, {payload["sequence"]}, spacing_mm, payload["task"])
-        else:
-            sequences, spacing_mm = {payload["cell"]["test_sequence"]}, payload["adapt_options"]["spacing_mm"]
-            yield from self._scans(payload, payload["subjects"], sequences, spacing_mm, payload["task"])
+    def _read_by(self, spec: JobSpec) -> Iterator[Wanted]:
+        match spec:
+            case PretrainSpec():
+                yield from self._read_to_pretrain(spec)
+            case EmbedSpec():
+                yield from self._scans(spec, spec.subjects, spec.sequences, spec.spacing_mm, None)
+            case AdaptSpec():
+                people, spacing_mm = (*spec.train, *spec.validation), _spacing_mm(spec.adapt)
+                yield from self._scans(spec, people, (spec.sequence,), spacing_mm, spec.task)
+            case EvaluateSpec():
+                sequences, spacing_mm = (spec.cell.test_sequence,), _spacing_mm(spec.adapt)
+                yield from self._scans(spec, spec.subjects, sequences, spacing_mm, spec.task)
+
+    def _read_to_pretrain(self, spec: PretrainSpec) -> Iterator[Wanted]:
+        needs = self._resolve(spec.views, spec.profile).make().needs
+        spacing_mm = PretrainOptions.model_validate(spec.pretrain).spacing_mm
+        data = _to_json(spec.data)
+        for subject in self._subjects(spec, (*spec.train, *spec.held_out)):
+            for scan in usable_scans(subject, needs):
+                place = subject.scans.index(scan)
+                yield Wanted(spec.profile, data, subject.id, place, spacing_mm, maps=True)
 
     def _scans(
         self,
-        payload: Mapping[str, Any],
+        spec: JobSpec,
         ids: Iterable[str],
-        sequences: set[str],
+        sequences: Collection[str],
         spacing_mm: float | None,
-        task: Mapping[str, Any] | None,
+        task: TaskRef | None,
     ) -> Iterator[Wanted]:
-        label = self._tasks(_json(task), payload["profile"])[0].label if task else None
-        for subject in self._subjects(payload, ids):
+        read_for = _to_json(task) if task else ""
+        label = self._tasks(read_for, spec.profile)[0].label if task else None
+        data = _to_json(spec.data)
+        for subject in self._subjects(spec, ids):
             for place, scan in enumerate(subject.scans):
                 if scan.sequence in sequences and scan in scans_for(subject, scan.sequence, label):
-                    yield self._one(payload, subject, place, spacing_mm, task)
-
-    def _one(
-        self,
-        payload: Mapping[str, Any],
-        subject: Subject,
-        place: int,
-        spacing_mm: float | None,
-        task: Mapping[str, Any] | None = None,
-        maps: bool = False,
-    ) -> Wanted:
-        data, of_task = _json(payload["data"]), _json(task) if task else ""
-        return Wanted(payload["profile"], data, subject.id, place, spacing_mm, of_task, maps)
+                    yield Wanted(spec.profile, data, subject.id, place, spacing_mm, read_for)
 
     def _recipes(self, wanted: Wanted) -> Iterator[Recipe]:
         reader, subjects = self._opened(wanted.data, wanted.profile)
@@ -140,24 +145,27 @@ class Preparation:
             if recipe.label is not None:
                 yield recipe.label
 
-    def _subjects(self, payload: Mapping[str, Any], ids: Iterable[str]) -> list[Subject]:
-        _, subjects = self._opened(_json(payload["data"]), payload["profile"])
+    def _subjects(self, spec: JobSpec, ids: Iterable[str]) -> list[Subject]:
+        _, subjects = self._opened(_to_json(spec.data), spec.profile)
         return [subjects[name] for name in ids]  # planned from the same files right before
 
     def _open(self, data: str, profile: str) -> tuple[Reader, dict[str, Subject]]:
-        resolved = self._resolve(DatasetRef, json.loads(data), profile)
+        resolved = self._resolve(DatasetRef.model_validate_json(data), profile)
         dataset: Dataset = resolved.make()
         identity = reading_identity(resolved.identity(), dataset, resolved.options)
         return Reader(dataset, identity), {subject.id: subject for subject in dataset.subjects()}
 
-    def _task(self, task: str, profile: str) -> tuple[Any, dict[str, Any]]:
-        resolved = self._resolve(TaskRef, json.loads(task), profile)
+    def _task(self, task: str, profile: str) -> tuple[Task, dict[str, Any]]:
+        resolved = self._resolve(TaskRef.model_validate_json(task), profile)
         return resolved.make(), label_identity(resolved)
 
-    def _resolve(self, kind: type[Component], component: Mapping[str, Any], profile: str) -> Resolved:
-        where = f"data prepare: {kind.kind}"
-        return self._registry.resolve(kind.model_validate(dict(component)), where, profile)
+    def _resolve(self, component: Component, profile: str) -> Resolved:
+        return self._registry.resolve(component, f"data prepare: {component.kind}", profile)
 
 
-def _json(component: Mapping[str, Any]) -> str:
-    return json.dumps(dict(component), sort_keys=True)
+def _spacing_mm(adapt: TrainingOptions) -> float | None:
+    return AdaptOptions.model_validate(adapt).spacing_mm
+
+
+def _to_json(component: Component) -> str:
+    return canonical_json(component.model_dump(mode="json"))

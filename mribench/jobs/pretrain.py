@@ -16,15 +16,15 @@ from mribench.data.prepare import reading_identity
 from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.objective import Objective
-from mribench.interfaces.options import DatasetRef, ObjectiveRef, ViewsRef
 from mribench.interfaces.views import View, ViewGenerator, ViewRequest
 from mribench.jobs.collapse import MAX_SUBJECTS, CollapseCheck, check_collapse
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
-from mribench.jobs.model import clipped_parameters, new_encoder
+from mribench.jobs.model import is_clipped, new_encoder
 from mribench.jobs.views_example import FILE, views_file
+from mribench.results.specification import PretrainSpec
 from mribench.seeding import Identity, derive_seed, torch_generator
-from mribench.training import Checkpoint, LoopOptions, train
+from mribench.training import LoopOptions, Trainee, train
 from mribench.training.weights import parameters_digest, state_digest
 
 CHECK_ROUNDS = 8
@@ -35,26 +35,13 @@ LOOK_ROUNDS = 2
 """Draws of the checks in between, which are only looked at as a curve."""
 
 
-def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
+def run_pretrain(spec: PretrainSpec, context: Context) -> Outcome:
     """Pretrain an encoder and check that it has not collapsed."""
-    job = Pretraining(payload, context)
+    job = Pretraining(spec, context)
     before, parameters_before = state_digest(job.encoder), parameters_digest(job.encoder)
     untrained = job.check()
     started = time.perf_counter()
-    history = train(
-        job.objective,
-        job.losses,
-        job.loop,
-        identity=("pretrain", payload["seed"]),
-        device=context.device,
-        weights=job.objective.weights,
-        checkpoint=Checkpoint(context.directory / "checkpoint.safetensors", context.checkpoint_every_s),
-        carried=job,
-        after_step=job.after_step,
-        on_step=context.tick,
-        watch=context.watch,
-        clipped=clipped_parameters(job.defects),
-    )
+    history = train(job, job.loop, context.device, context.checkpoint(), context.tick, context.watch)
     trained_s = time.perf_counter() - started
     exported = job.objective.exported_encoder()
     check = job.check().row(untrained, trained=parameters_digest(exported) != parameters_before)
@@ -84,42 +71,44 @@ def run_pretrain(payload: Mapping[str, Any], context: Context) -> Outcome:
     )
 
 
-class Pretraining:
+class Pretraining(Trainee):
     """A pretrain job, set up: its subjects, view generator, encoder and objective.
 
     Args:
-        payload: of the job.
+        spec: what the job is asked.
         context: how to build components, and where to compute.
     """
 
-    def __init__(self, payload: Mapping[str, Any], context: Context) -> None:
-        self.seed = payload["seed"]
+    def __init__(self, spec: PretrainSpec, context: Context) -> None:
+        self.seed = spec.seed
         self.device = context.device
-        self.options = PretrainOptions.model_validate(payload["pretrain"])
-        profile = payload["profile"]
-        resolved = context.resolve(DatasetRef, payload["data"], profile)
+        self.options = PretrainOptions.model_validate(spec.pretrain)
+        resolved = context.resolve(spec.data, spec.profile)
         dataset: Dataset = resolved.make()
         identity = reading_identity(resolved.identity(), dataset, resolved.options)
-        self.generator: ViewGenerator = context.make(ViewsRef, payload["views"], profile)
-        self.encoder: Encoder = new_encoder(payload, context)
+        self.generator: ViewGenerator = context.make(spec.views, spec.profile)
+        self.encoder: Encoder = new_encoder(spec, context)
         torch.manual_seed(derive_seed("objective", self.seed))
-        self.objective: Objective = context.make(ObjectiveRef, payload["objective"], profile, self.encoder)
+        self.objective: Objective = context.make(spec.objective, spec.profile, self.encoder)
+        self.module = self.objective
+        self.identity = ("pretrain", self.seed)
+        self.weights = self.objective.weights
         self.objective.to(self.device, memory_format=torch.channels_last_3d).train()
         spacing, needs = self.options.spacing_mm, self.generator.needs
-        self.source = MapSource(dataset, by_id(dataset, payload["train"]), spacing, needs, identity)
+        self.source = MapSource(dataset, by_id(dataset, spec.train), spacing, needs, identity)
         # Held-out subjects first. Too few could not tell a good encoder from one without information, so
         # pretraining subjects make up the number: an encoder that collapsed tells them apart no better.
-        checked = (*payload["held_out"], *payload["train"])[:MAX_SUBJECTS]
+        checked = (*spec.held_out, *spec.train)[:MAX_SUBJECTS]
         self.checked = MapSource(dataset, by_id(dataset, checked), spacing, needs, identity)
         self.spacing_mm = self.source.spacing_mm()
         self.loop = LoopOptions.of(self.options)
         self.redraws = 0
         self.diversity = Diversity()
-        self.defects = tuple(payload.get("defects", ()))
+        self.defects = spec.defects
         self.checks: list[dict[str, float]] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was counted and checked so far; see ``mribench.training.Carried``."""
+        """Return what was counted and checked so far."""
         return {
             "checks": self.checks,
             "redraws": self.redraws,
@@ -135,6 +124,10 @@ class Pretraining:
         self.source.counts.update(
             {(subject, place): counts for subject, place, counts in state["voxel_counts"]}
         )
+
+    def is_clipped(self, name: str) -> bool:
+        """Whether the gradient of a parameter is clipped, by its name."""
+        return is_clipped(name, self.defects)
 
     def voxels_a_sample(self) -> int:
         """Return the voxels of all views of one sample."""

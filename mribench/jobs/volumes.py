@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mribench.data.maps import by_id
 from mribench.data.prepare import COUNTS, Reader, TaskRecipe, reading_identity, task_recipe
 from mribench.data.uses import scans_for
 from mribench.interfaces.dataset import Dataset, Scan, Subject
-from mribench.interfaces.options import DatasetRef, TaskRef
 from mribench.interfaces.task import Task, TaskVolume
 from mribench.jobs.context import Context
 from mribench.registry import Resolved
+from mribench.results.specification import AdaptSpec, EvaluateSpec
 
 
 def label_identity(task: Resolved) -> dict[str, Any]:
@@ -30,19 +30,19 @@ class TaskScans:
 
     def __init__(
         self,
-        payload: Mapping[str, Any],
+        spec: AdaptSpec | EvaluateSpec,
         context: Context,
         task: Task,
         ids: Sequence[str],
         sequence: str,
         spacing_mm: float | None,
     ) -> None:
-        resolved = context.resolve(DatasetRef, payload["data"], payload["profile"])
+        resolved = context.resolve(spec.data, spec.profile)
         dataset: Dataset = resolved.make()
         identity = reading_identity(resolved.identity(), dataset, resolved.options)
         self._reader = Reader(dataset, identity)
         self._task = task
-        self._task_identity = label_identity(context.resolve(TaskRef, payload["task"], payload["profile"]))
+        self._task_identity = label_identity(context.resolve(spec.task, spec.profile))
         self._spacing_mm = spacing_mm
         self._scans = [
             (subject, scan)

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from mribench import RESULTS_VERSION
-from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedMethod, ResolvedTask
+from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedMethod
 from mribench.data.subsets import label_subset, subset_size
 from mribench.data.uses import scans_for
 from mribench.defects import at
-from mribench.plan.cohorts import Cohort, tested_sequences
-from mribench.plan.job import Job, JobKind, Plan, key_of_job
+from mribench.interfaces.options import ObjectiveRef, ViewsRef
+from mribench.plan.cohorts import Cohort
+from mribench.plan.job import Job, Plan
 from mribench.plan.leakage import split_digest
-from mribench.registry import Resolved
-from mribench.results.cell import EvaluateCell
+from mribench.plan.parts import (
+    Arm,
+    CohortPart,
+    EncoderPart,
+    TaskPart,
+    Training,
+    identity_of,
+    untrained_cell,
+)
+from mribench.results.cell import EmbedCell, EvaluateCell
+from mribench.results.specification import (
+    AdaptSpec,
+    Content,
+    EmbedSpec,
+    EntryIdentity,
+    EvaluateSpec,
+    JobSpec,
+    PretrainSpec,
+    key_of,
+)
 
-_SCORES = ("metric",)
-"""What a task is scored by says nothing about how it is learnt: another metric trains nothing again."""
-
-
-@dataclass(frozen=True)
-class _Arm:
-    """A row of the leaderboard: what the encoder was, and what is done with it."""
-
-    name: str
-    arm: str
-    encoder: Resolved
-    method: ResolvedMethod | None = None
+IDENTITY = "identity"
+"""The reference arm that returns the image as it is; nothing is trained for it."""
 
 
 def build_plan(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort], base: Plan | None = None) -> Plan:
@@ -52,14 +61,21 @@ class _Builder:
     ) -> None:
         self.resolved = resolved
         self.config = resolved.config
-        self.cohorts = cohorts
         self.notes: list[str] = []
-        self._known: dict[Hashable, Any] = {}
-        self.known = set(base.runnable()) if base else set()
+        self._in_base = set(base.runnable()) if base else set()
+        self._cohorts = {name: CohortPart(cohort) for name, cohort in cohorts.items()}
+        self._tasks = [
+            TaskPart.of(name, task, self._cohorts[task.spec.data]) for name, task in resolved.tasks.items()
+        ]
+        self._reference = EncoderPart.of(resolved.reference_encoder)
+        self._encoders = {name: EncoderPart.of(method.encoder) for name, method in resolved.methods.items()}
+        # Thousands of jobs are about few groups of people: what is found of a group is found once.
+        self._eligible = functools.cache(self._find_eligible)
+        self._fingerprints = functools.cache(self._find_fingerprints)
 
     def jobs(self) -> Iterator[Job]:
         """Yield the jobs, dependencies first; none that the base plan has."""
-        return (job for job in self._all() if job.key is None or job.key not in self.known)
+        return (job for job in self._all() if job.key is None or job.key not in self._in_base)
 
     def _all(self) -> Iterator[Job]:
         pretrained: dict[tuple[str, int], Job] = {}
@@ -69,296 +85,227 @@ class _Builder:
         yield from pretrained.values()
         if not self.resolved.measured:
             yield from self._embeddings(pretrained)
-        for task_name, task in self.resolved.tasks.items():
+        for task in self._tasks:
             for arm in self._arms():
                 for seed in self.config.seeds:
-                    yield from self._adapted(task_name, task, arm, seed, pretrained.get((arm.name, seed)))
-            identity = "identity" in self.config.reference_arms and not self.resolved.measured
-            if identity and task.task.make().has_identity:
-                yield from self._identity(task_name, task)
+                    yield from self._adapted(task, arm, seed, pretrained.get((arm.name, seed)))
+            if IDENTITY in self.config.reference_arms and not self.resolved.measured and task.has_identity:
+                yield from self._identity(task)
 
-    def _arms(self) -> Iterator[_Arm]:
+    def _arms(self) -> Iterator[Arm]:
         for arm in self.config.arms:
             for name, method in self.resolved.methods.items():
-                yield _Arm(name, arm, method.encoder, method)
+                yield Arm(name, arm, self._encoders[name], method)
         for reference in self.config.reference_arms:
-            if reference != "identity":
-                yield _Arm(reference, reference, self.resolved.reference_encoder)
+            if reference != IDENTITY:
+                yield Arm(reference, reference, self._reference)
 
     def _pretrain(self, name: str, method: ResolvedMethod, seed: int) -> Job:
-        cohort = self.cohorts[method.pretrain.data]
+        cohort = self._cohorts[method.pretrain.data]
         split = cohort.split
         train, held_out = (split.train, split.validation) if split else ((), ())
-        payload = {
-            "profile": self.config.profile,
-            "data": self._component(cohort.resolved),
-            "train": train,
-            "held_out": held_out,
-            "views": method.views.component(),
-            "objective": method.objective.component(),
-            "encoder": method.encoder.component(),
-            "pretrain": method.pretrain.model_dump(mode="json"),
-            "seed": seed,
-            "split_digest": split_digest({"train": train, "held out": held_out}),
-        }
-        parts = [part.identity() for part in (method.views, method.objective, method.encoder)]
-        return self._job(
-            f"{name}/pretrain/seed{seed}", "pretrain", payload, cohort, parts, (*train, *held_out)
+        spec = PretrainSpec(
+            profile=self.config.profile,
+            cohort=cohort.name,
+            data=cohort.data,
+            encoder=self._encoders[name].reference,
+            split_digest=split_digest({"train": train, "held out": held_out}),
+            defects=self._defects("pretrain"),
+            views=ViewsRef.model_validate(method.views.component()),
+            objective=ObjectiveRef.model_validate(method.objective.component()),
+            train=train,
+            held_out=held_out,
+            pretrain=method.pretrain.model_dump(mode="json"),
+            seed=seed,
         )
+        entries = [identity_of(part) for part in (method.views, method.objective, method.encoder)]
+        job = self._job(f"{name}/pretrain/seed{seed}", spec, cohort, entries, (*train, *held_out))
+        return replace(job, method=name)
 
     def _embeddings(self, pretrained: Mapping[tuple[str, int], Job]) -> Iterator[Job]:
         """Yield the jobs that measure the invariance of each encoder: the methods', and the random one."""
         arms = [
-            _Arm(name, "frozen", method.encoder, method) for name, method in self.resolved.methods.items()
+            Arm(name, "frozen", self._encoders[name], method)
+            for name, method in self.resolved.methods.items()
         ]
         if "random-frozen" in self.config.reference_arms:
-            arms.append(_Arm("random-frozen", "random-frozen", self.resolved.reference_encoder))
-        for cohort_name, spec in self.config.invariance.items():
+            arms.append(Arm("random-frozen", "random-frozen", self._reference))
+        for cohort_name, asked in self.config.invariance.items():
             for arm in arms:
                 for seed in self.config.seeds:
-                    yield self._embed(cohort_name, spec, arm, seed, pretrained.get((arm.name, seed)))
+                    yield self._embed(cohort_name, asked, arm, seed, pretrained.get((arm.name, seed)))
 
     def _embed(
-        self, cohort_name: str, spec: InvarianceSpec, arm: _Arm, seed: int, pretrain: Job | None
+        self, cohort_name: str, asked: InvarianceSpec, arm: Arm, seed: int, pretrain: Job | None
     ) -> Job:
-        cohort = self.cohorts[cohort_name]
-        ids = tuple(i for people in cohort.split.test.values() for i in people) if cohort.split else ()
-        cell = {
-            "benchmark": self.config.benchmark,
-            "profile": self.resolved.label,
-            "method": arm.name,
-            "views": arm.method.views.name if arm.method else None,
-            "objective": arm.method.objective.name if arm.method else None,
-            "encoder": arm.encoder.name,
-            "arm": arm.arm,
-            "dataset": cohort_name,
-            "seed": seed,
-        }
-        payload = {
-            "profile": self.config.profile,
-            "data": self._component(cohort.resolved),
-            "subjects": ids,
-            "sequences": list(spec.sequences),
-            "encoder": self._component(arm.encoder),
-            "pretrain": pretrain.key if pretrain else None,
-            "seed": seed,
-            "patch_vox": spec.patch_vox,
-            "spacing_mm": spec.spacing_mm,
-            "cell": cell,
-            "split_digest": split_digest({"test": ids}),
-        }
+        cohort = self._cohorts[cohort_name]
+        tested = cohort.split.test.values() if cohort.split else ()
+        ids = tuple(subject for people in tested for subject in people)
+        cell = EmbedCell(
+            benchmark=self.config.benchmark,
+            profile=self.resolved.label,
+            method=arm.name,
+            views=arm.views,
+            objective=arm.objective,
+            encoder=arm.encoder.name,
+            arm=arm.arm,
+            dataset=cohort_name,
+            seed=seed,
+        )
+        spec = EmbedSpec(
+            profile=self.config.profile,
+            cohort=cohort.name,
+            data=cohort.data,
+            encoder=arm.encoder.reference,
+            split_digest=split_digest({"test": ids}),
+            defects=self._defects("embed"),
+            subjects=ids,
+            sequences=tuple(asked.sequences),
+            patch_vox=asked.patch_vox,
+            spacing_mm=asked.spacing_mm,
+            cell=cell,
+            pretrain_key=pretrain.key if pretrain else None,
+        )
         name = f"{arm.name}/invariance/{cohort_name}/seed{seed}"
-        job = self._job(name, "embed", payload, cohort, [arm.encoder.identity()], ids)
-        return _after(replace(job, cell=cell), pretrain, pretrain)
+        job = self._job(name, spec, cohort, [arm.encoder.identity], ids)
+        return _after(replace(job, method=arm.name), pretrain)
 
-    def _adapted(
-        self, task_name: str, task: ResolvedTask, arm: _Arm, seed: int, pretrain: Job | None
-    ) -> Iterator[Job]:
-        cohort = self.cohorts[task.spec.data]
-        label = self._label(task)
+    def _adapted(self, task: TaskPart, arm: Arm, seed: int, pretrain: Job | None) -> Iterator[Job]:
+        split = task.cohort.split
         for sequence in task.spec.train_sequences:
-            train = self._eligible(cohort, cohort.split.train if cohort.split else (), sequence, label)
+            train = self._eligible(task.cohort.name, split.train if split else (), sequence, task.label)
             validation = self._eligible(
-                cohort, cohort.split.validation if cohort.split else (), sequence, label
+                task.cohort.name, split.validation if split else (), sequence, task.label
             )
-            if cohort.split:
-                self.notes.append(_counted(f"{task_name} {sequence}", len(train), task.spec.fractions))
+            if split:
+                self.notes.append(_counted(f"{task.name} {sequence}", len(train), task.spec.fractions))
             for fraction in task.spec.fractions:
                 for subset_seed in self.config.subset_seeds_at(fraction):
                     draw = seed if subset_seed is None else subset_seed
-                    subset = label_subset(train, fraction, draw) if train else ()
-                    cell = self._cell(task_name, task, arm, seed) | {
-                        "train_sequence": sequence,
-                        "fraction": fraction,
-                        "n_train_subjects": len(subset) if cohort.split else None,
-                        "subset_seed": subset_seed,
-                    }
-                    adapt = self._adapt(task, arm, cell, subset, validation, pretrain)
-                    yield adapt
-                    if adapt.key not in self.known or at("evaluate", self.resolved.defects):
-                        yield from self._evaluations(task, arm, cell, adapt, pretrain)
+                    training = Training(
+                        task, arm, seed, sequence, fraction, subset_seed,
+                        label_subset(train, fraction, draw) if train else (),
+                    )  # fmt: skip
+                    yield from self._trained(training, validation, pretrain)
 
-    def _adapt(
-        self,
-        task: ResolvedTask,
-        arm: _Arm,
-        cell: Mapping[str, Any],
-        train: Sequence[str],
-        validation: Sequence[str],
-        pretrain: Job | None,
-    ) -> Job:
-        cohort = self.cohorts[task.spec.data]
-        payload = {
-            "profile": self.config.profile,
-            "data": self._component(cohort.resolved),
-            "train": train,
-            "validation": validation,
-            "task": self._component(task.task, _SCORES),
-            "encoder": self._component(arm.encoder),
-            "arm": arm.arm,
-            "sequence": cell["train_sequence"],
-            "adapt": self._adapt_options(task),
-            "seed": cell["seed"],
-            "pretrain": pretrain.key if pretrain else None,
-            "split_digest": split_digest({"train": train, "validation": validation}),
-        }
-        people = (*train, *validation)
-        parts = [self._identity_of(task.task, _SCORES), self._identity_of(arm.encoder)]
-        job = self._job(_cell_id(cell), "adapt", payload, cohort, parts, people)
-        return _after(job, pretrain, pretrain)
-
-    def _evaluations(
-        self, task: ResolvedTask, arm: _Arm, cell: Mapping[str, Any], adapt: Job, pretrain: Job | None
+    def _trained(
+        self, training: Training, validation: tuple[str, ...], pretrain: Job | None
     ) -> Iterator[Job]:
-        for site in self.cohorts[task.spec.data].sites:
-            for sequence in task.spec.tested_on(cell["train_sequence"], self._there(task)):
-                here = {**cell, "test_site": site, "test_sequence": sequence}
-                job = self._evaluate(task, arm, here, adapt.key, pretrain)
+        """Yield an adapt job, and the evaluations of it."""
+        adapt = self._adapt(training, validation, pretrain)
+        yield adapt
+        if adapt.key in self._in_base and not at("evaluate", self.resolved.defects):
+            return
+        task = training.task
+        for site in task.cohort.sites:
+            for sequence in task.spec.tested_on(training.sequence, task.sequences_there):
+                cell = training.cell(self.config.benchmark, self.resolved.label, site, sequence)
+                job = self._evaluate(training.id, task, training.arm, cell, adapt.key, pretrain)
                 if job is not None:
-                    yield _after(job, adapt, pretrain)
+                    yield _after(job, adapt)
 
-    def _identity(self, task_name: str, task: ResolvedTask) -> Iterator[Job]:
-        arm = _Arm("identity", "identity", self.resolved.reference_encoder)
-        cell = self._cell(task_name, task, arm, None)
-        for site in self.cohorts[task.spec.data].sites:
-            for sequence in task.spec.all_tested_on(self._there(task)):
-                here = {**cell, "test_site": site, "test_sequence": sequence}
-                job = self._evaluate(task, arm, here, None, None)
+    def _adapt(self, training: Training, validation: tuple[str, ...], pretrain: Job | None) -> Job:
+        task, arm = training.task, training.arm
+        spec = AdaptSpec(
+            profile=self.config.profile,
+            cohort=task.cohort.name,
+            data=task.cohort.data,
+            encoder=arm.encoder.reference,
+            split_digest=split_digest({"train": training.train, "validation": validation}),
+            defects=self._defects("adapt", arm.arm),
+            task=task.learnt,
+            arm=arm.arm,
+            train=training.train,
+            validation=validation,
+            sequence=training.sequence,
+            adapt=task.adapt,
+            seed=training.seed,
+            pretrain_key=pretrain.key if pretrain else None,
+        )
+        people = (*training.train, *validation)
+        entries = [task.learnt_identity, arm.encoder.identity]
+        job = self._job(training.id, spec, task.cohort, entries, people)
+        return _after(replace(job, method=arm.name), pretrain)
+
+    def _identity(self, task: TaskPart) -> Iterator[Job]:
+        arm = Arm(IDENTITY, IDENTITY, self._reference)
+        for site in task.cohort.sites:
+            for sequence in task.spec.all_tested_on(task.sequences_there):
+                cell = untrained_cell(task, arm, self.config.benchmark, self.resolved.label, site, sequence)
+                job = self._evaluate(f"{IDENTITY}/{task.name}", task, arm, cell, None, None)
                 if job is not None:
                     yield job
 
     def _evaluate(
-        self, task: ResolvedTask, arm: _Arm, cell: Mapping[str, Any], adapt: str | None, pretrain: Job | None
+        self,
+        trained: str,
+        task: TaskPart,
+        arm: Arm,
+        cell: EvaluateCell,
+        adapt_key: str | None,
+        pretrain: Job | None,
     ) -> Job | None:
-        cohort = self.cohorts[task.spec.data]
-        cell = EvaluateCell(**cell).model_dump()
-        site, sequence = cell["test_site"], cell["test_sequence"]
-        ids = cohort.split.test[site] if cohort.split else ()
-        ids = self._eligible(cohort, ids, sequence, self._label(task))
-        if cohort.split and not ids:
-            self.notes.append(f"{cell['task']}: no {sequence} test scan at {site}, so no such cell")
+        split, site, sequence = task.cohort.split, cell.test_site, cell.test_sequence
+        there = split.test[site] if split else ()
+        ids = self._eligible(task.cohort.name, there, sequence, task.label)
+        if split and not ids:
+            self.notes.append(f"{task.name}: no {sequence} test scan at {site}, so no such cell")
             return None
-        payload = {
-            "profile": self.config.profile,
-            "data": self._component(cohort.resolved),
-            "subjects": ids,
-            "task": self._component(task.task),
-            "encoder": self._component(arm.encoder),
-            "arm": arm.arm,
-            "adapt_options": self._adapt_options(task),
-            "adapt": adapt,
-            "pretrain": pretrain.key if pretrain else None,
-            "seed": cell["seed"],
-            "cell": dict(cell),
-            "split_digest": split_digest({"test": ids}),
-        }
-        name = f"{_cell_id(cell)}/test/{site}/{sequence}"
-        used = (task.task,) if arm.arm == "identity" else (task.task, arm.encoder)
-        parts = [self._identity_of(part) for part in used]
-        return replace(self._job(name, "evaluate", payload, cohort, parts, ids), cell=dict(cell))
+        spec = EvaluateSpec(
+            profile=self.config.profile,
+            cohort=task.cohort.name,
+            data=task.cohort.data,
+            encoder=arm.encoder.reference,
+            split_digest=split_digest({"test": ids}),
+            defects=self._defects("evaluate", arm.arm),
+            task=task.scored,
+            subjects=ids,
+            adapt=task.adapt,
+            cell=cell,
+            adapt_key=adapt_key,
+            pretrain_key=pretrain.key if pretrain else None,
+        )
+        entries = [task.scored_identity, *([] if arm.arm == IDENTITY else [arm.encoder.identity])]
+        job = self._job(f"{trained}/test/{site}/{sequence}", spec, task.cohort, entries, ids)
+        return replace(job, method=arm.name)
+
+    def _defects(self, stage: str, arm: str | None = None) -> tuple[str, ...]:
+        return tuple(at(stage, self.resolved.defects, arm))
 
     def _job(
         self,
         name: str,
-        kind: JobKind,
-        payload: Mapping[str, Any],
-        cohort: Cohort,
-        parts: Sequence[Mapping[str, Any]],
-        people: Sequence[str],
+        spec: JobSpec,
+        cohort: CohortPart,
+        entries: Sequence[EntryIdentity],
+        people: tuple[str, ...],
     ) -> Job:
-        payload = {**payload, "cohort": cohort.name}
-        defects = at(kind, self.resolved.defects, payload.get("arm"))
-        if defects:
-            payload = {**payload, "defects": defects}
-        name = f"+{self.resolved.measured}/{name}" if self.resolved.measured else name
+        measures = self.resolved.measured
+        name = f"+{measures}/{name}" if measures else name
         if cohort.missing:
-            return Job(name, kind, None, payload=payload, waiting_for=(cohort.name,))
-        content = {
-            "results": RESULTS_VERSION,
-            "entries": list(parts),
-            "data": cohort.identity,
-            "fingerprints": self._fingerprints_of(cohort, tuple(people)),
-        }
-        key = key_of_job(kind, payload, content)
-        return Job(name, kind, key, payload=payload, content=content)
-
-    def _fingerprints_of(self, cohort: Cohort, people: tuple[str, ...]) -> Mapping[str, str]:
-        """Return the fingerprints of some subjects, one mapping for all jobs on the same ones."""
-        key = ("fingerprints", cohort.name, people)
-        found: Mapping[str, str] = self._once(key, lambda: cohort.fingerprints_of(people))
-        return found
-
-    def _cell(self, task_name: str, task: ResolvedTask, arm: _Arm, seed: int | None) -> dict[str, Any]:
-        cohort = self.cohorts[task.spec.data]
-        return {
-            "benchmark": self.config.benchmark,
-            "profile": self.resolved.label,
-            "method": arm.name,
-            "views": arm.method.views.name if arm.method else None,
-            "objective": arm.method.objective.name if arm.method else None,
-            "encoder": None if arm.arm == "identity" else arm.encoder.name,
-            "arm": arm.arm,
-            "task": task_name,
-            "dataset": cohort.name,
-            "train_site": None if arm.arm == "identity" else cohort.sites[0],
-            "seed": seed,
-        }
-
-    def _once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
-        """Return what a key stands for, computed once: thousands of jobs are made of few parts."""
-        if key not in self._known:
-            self._known[key] = compute()
-        return self._known[key]
-
-    def _component(self, part: Resolved, without: tuple[str, ...] = ()) -> dict[str, Any]:
-        found: dict[str, Any] = self._once(("component", id(part), without), lambda: part.component(without))
-        return found
-
-    def _identity_of(self, part: Resolved, without: tuple[str, ...] = ()) -> dict[str, Any]:
-        found: dict[str, Any] = self._once(("identity", id(part), without), lambda: part.identity(without))
-        return found
-
-    def _adapt_options(self, task: ResolvedTask) -> dict[str, Any]:
-        found: dict[str, Any] = self._once(
-            ("adapt", id(task)), lambda: task.spec.adapt.model_dump(mode="json")
+            return Job(id=name, spec=spec, key=None, measures=measures, waiting_for=(cohort.name,))
+        content = Content(
+            results=RESULTS_VERSION,
+            entries=tuple(entries),
+            data=cohort.identity,
+            fingerprints=self._fingerprints(cohort.name, people),
         )
-        return found
+        return Job(id=name, spec=spec, key=key_of(spec, content), content=content, measures=measures)
 
-    def _label(self, task: ResolvedTask) -> str | None:
-        label: str | None = self._once(("label", id(task)), lambda: task.task.make().label)
-        return label
-
-    def _there(self, task: ResolvedTask) -> tuple[str, ...]:
-        """Return the sequences that a task's test subjects have."""
-        cohort, label = self.cohorts[task.spec.data], self._label(task)
-        found: tuple[str, ...] = self._once(("there", id(task)), lambda: tested_sequences(cohort, label))
-        return found
-
-    def _eligible(
-        self, cohort: Cohort, ids: Sequence[str], sequence: str, label: str | None
-    ) -> tuple[str, ...]:
-        """Return the subjects that have a scan of the sequence, and the label where one is needed."""
-        key = ("eligible", cohort.name, tuple(ids), sequence, label)
-        kept: tuple[str, ...] = self._once(key, lambda: self._find_eligible(cohort, ids, sequence, label))
-        return kept
+    def _find_fingerprints(self, cohort_name: str, people: tuple[str, ...]) -> Mapping[str, str]:
+        """Return the fingerprints of some subjects, one mapping for all jobs on the same ones."""
+        return self._cohorts[cohort_name].cohort.fingerprints_of(people)
 
     def _find_eligible(
-        self, cohort: Cohort, ids: Sequence[str], sequence: str, label: str | None
+        self, cohort_name: str, ids: tuple[str, ...], sequence: str, label: str | None
     ) -> tuple[str, ...]:
-        kept = tuple(i for i in ids if scans_for(cohort.subjects[i], sequence, label))
+        """Return the subjects that have a scan of the sequence, and the label where one is needed."""
+        subjects = self._cohorts[cohort_name].cohort.subjects
+        kept = tuple(subject for subject in ids if scans_for(subjects[subject], sequence, label))
         if len(kept) < len(ids):
             what = f"{sequence} scan" + (f" with a {label} label" if label else "")
-            self.notes.append(f"{cohort.name}: {len(ids) - len(kept)} of {len(ids)} subjects have no {what}")
+            self.notes.append(f"{cohort_name}: {len(ids) - len(kept)} of {len(ids)} subjects have no {what}")
         return kept
-
-
-def _cell_id(cell: Mapping[str, Any]) -> str:
-    if cell["arm"] == "identity":
-        return f"identity/{cell['task']}"
-    name = cell["method"] if cell["method"] == cell["arm"] else f"{cell['method']}/{cell['arm']}"
-    subset = "" if cell["subset_seed"] is None else f"/subset{cell['subset_seed']}"
-    training = f"{cell['train_sequence']}/{100 * cell['fraction']:g}%{subset}"
-    return f"{name}/{cell['task']}/{training}/seed{cell['seed']}"
 
 
 def _counted(what: str, n_subjects: int, fractions: Sequence[float]) -> str:
@@ -367,13 +314,9 @@ def _counted(what: str, n_subjects: int, fractions: Sequence[float]) -> str:
     return f"{what}: {n_subjects} training subjects{'; ' if parts else ''}{', '.join(parts)}"
 
 
-def _after(job: Job, dependency: Job | None, pretrain: Job | None) -> Job:
+def _after(job: Job, dependency: Job | None) -> Job:
     """Return ``job`` as one that needs ``dependency``; without that one's data it has no key either."""
     if dependency is None:
         return job
     waiting = tuple(dict.fromkeys((*job.waiting_for, *dependency.waiting_for)))
-    if dependency.key is None:
-        return replace(job, key=None, waiting_for=waiting)
-    # A frozen arm keeps its head alone: its evaluation reads the pretrained encoder too.
-    needs = dict.fromkeys(found.key for found in (dependency, pretrain) if found and found.key)
-    return replace(job, needs=tuple(needs), pretrain=pretrain.key if pretrain else None, waiting_for=waiting)
+    return replace(job, key=job.key if dependency.key else None, waiting_for=waiting)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mribench.interfaces.input_file import is_input_file
+from mribench.results.specification import Content, DataIdentity, EntryIdentity, JobSpec
+from mribench.wording import list_some
 
-REFERENCES = ("pretrain", "adapt")
-"""Parts of a payload that may name the job before by its key, which says nothing to people."""
 _DERIVED = ("cell", "split_digest")
-"""Parts of a payload that follow from others."""
-_SHOWN = 3
+"""What of a job follows from the rest."""
 _LONGEST = 60
+_MOST_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -30,51 +30,27 @@ class Change:
     text: str
 
 
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
-    """Return how two specifications of a job differ by themselves, the jobs that they build on apart.
+def find_changes(before: tuple[JobSpec, Content], after: tuple[JobSpec, Content]) -> tuple[Change, ...]:
+    """Return how two jobs of one name differ by themselves, the jobs that they build on apart.
 
     Args:
-        before: ``payload`` and, unless an older mribench wrote it, ``content``, as ``job.json`` has them.
+        before: what the job was asked, and what else its key was made of.
         after: the same of the job as it is wanted now.
 
     Returns:
         Nothing where what is recorded is the same.
     """
-    old, new = plain(before["payload"]), plain(after["payload"])
-    was, now = plain(before.get("content") or {}), plain(after.get("content") or {})
-    left_out = {*references(new), *_DERIVED, *(("data",) if was and now else ())}
-    names = sorted({*old, *new} - left_out)
+    old, new = before[0].to_json(), after[0].to_json()
+    apart = {*before[0].builds_on(), *after[0].builds_on(), *_DERIVED, "data"}
     found = [
-        change for name in names for change in _between(name, old.get(name, _GONE), new.get(name, _GONE))
+        change
+        for name in sorted({*old, *new} - apart)
+        for change in _between(name, old.get(name, _GONE), new.get(name, _GONE))
     ]
-    if was and now:
-        found += _content(was, now)
-    if not found and not differing_references(old, new):
+    found += _between_contents(before[1], after[1])
+    if not found and before[0].builds_on() == after[0].builds_on():
         found = [change for name in _DERIVED for change in _between(name, old.get(name), new.get(name))]
     return tuple(found)
-
-
-def references(payload: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return the keys of the jobs that a payload builds on, by their place in it."""
-    return {
-        name: payload[name]
-        for name in REFERENCES
-        if name in payload and not isinstance(payload[name], Mapping)
-    }
-
-
-def differing_references(
-    before: Mapping[str, Any], after: Mapping[str, Any]
-) -> dict[str, tuple[str | None, str | None]]:
-    """Return the keys before and after of the jobs that two payloads build on, where they differ."""
-    old = references(before)
-    return {name: (old.get(name), key) for name, key in references(after).items() if old.get(name) != key}
-
-
-def plain(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping as it comes back from its file: tuples are lists."""
-    made: dict[str, Any] = json.loads(json.dumps(dict(value)))
-    return made
 
 
 class _Gone:
@@ -112,17 +88,11 @@ def _are_names(value: Any) -> bool:
 
 def _members(old: Sequence[str], new: Sequence[str]) -> str:
     parts = [
-        f"{word} {some(sorted(names))}"
+        f"{word} {list_some(sorted(names), _MOST_NAMES)}"
         for word, names in (("with", set(new) - set(old)), ("without", set(old) - set(new)))
         if names
     ]
     return ", ".join(parts) or "in another order"
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first few of a list of names, and how many more there are."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 def _shown(value: Any) -> str:
@@ -130,51 +100,42 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def _content(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
-    found: list[Change] = []
-    if old.get("results") != new.get("results"):
-        versions = f"{_shown(old.get('results'))} → {_shown(new.get('results'))}"
-        found.append(Change("the harness", f"the harness: version of its results {versions}"))
-    found += _sources(old.get("entries", []), new.get("entries", []))
-    found += _data(old.get("data", {}), new.get("data", {}))
-    was, now = old.get("fingerprints", {}), new.get("fingerprints", {})
-    changed = sorted(name for name in was.keys() & now.keys() if was[name] != now[name])
+def _between_contents(old: Content, new: Content) -> Iterator[Change]:
+    if old.results != new.results:
+        versions = f"{old.results} → {new.results}"
+        yield Change("the harness", f"the harness: version of its results {versions}")
+    yield from _between_entries(old.used(), new.used())
+    yield from _between_data(old.data, new.data)
+    both = old.fingerprints.keys() & new.fingerprints.keys()
+    changed = sorted(name for name in both if old.fingerprints[name] != new.fingerprints[name])
     if changed:
-        text = f"files of subject{'s' if len(changed) > 1 else ''} {some(changed)}"
-        found.append(Change("the files of subjects", text))
-    return found
+        text = f"files of subject{'s' if len(changed) > 1 else ''} {list_some(changed, _MOST_NAMES)}"
+        yield Change("the files of subjects", text)
 
 
-def _sources(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
-    """Yield the entries whose source or distribution changed; other names and options are in the payload."""
-    was, now = entries_by_name(old), entries_by_name(new)
-    for kind, name in sorted(was.keys() & now.keys()):
-        yield from _source(f"{kind} '{name}'", was[kind, name], now[kind, name])
+_Entries = Mapping[tuple[str, str], EntryIdentity]
 
 
-def _source(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    if old["distribution"] != new["distribution"]:
-        text = f"the distribution of {what}: {old['distribution']} → {new['distribution']}"
+def _between_entries(old: _Entries, new: _Entries) -> Iterator[Change]:
+    """Yield the entries whose source or distribution changed; other names and options are in the job."""
+    for kind, name in sorted(old.keys() & new.keys()):
+        yield from _between_sources(f"{kind} '{name}'", old[kind, name], new[kind, name])
+
+
+def _between_sources(
+    what: str, old: EntryIdentity | DataIdentity, new: EntryIdentity | DataIdentity
+) -> Iterator[Change]:
+    if old.distribution != new.distribution:
+        text = f"the distribution of {what}: {old.distribution} → {new.distribution}"
         yield Change(f"the distribution of {what}", text)
-    elif old["source"] != new["source"]:
-        text = f"the source of {what} (distribution {new['distribution']})"
+    elif old.source != new.source:
+        text = f"the source of {what} (distribution {new.distribution})"
         yield Change(f"the source of {what}", text)
 
 
-def entries_by_name(entries: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """Return identities of entries, and of the parts in their options, by (kind, name)."""
-    found: dict[tuple[str, str], Mapping[str, Any]] = {}
-    for entry in entries:
-        found[entry["kind"], entry["name"]] = entry
-        found |= entries_by_name(list(entry.get("parts", {}).values()))
-    return found
-
-
-def _data(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    if old == new or not old or not new:
+def _between_data(old: DataIdentity, new: DataIdentity) -> Iterator[Change]:
+    if old.name != new.name:
+        yield Change("data", f"data {old.name} → {new.name}")
         return
-    if old["name"] != new["name"]:
-        yield Change("data", f"data {old['name']} → {new['name']}")
-        return
-    yield from _source(f"dataset '{new['name']}'", old, new)
-    yield from _between("data", old["options"], new["options"])
+    yield from _between_sources(f"dataset '{new.name}'", old, new)
+    yield from _between("data", old.options, new.options)

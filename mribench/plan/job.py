@@ -1,47 +1,51 @@
-"""Jobs, plans, content keys."""
+"""Jobs and plans."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
 
-from mribench import RESULTS_VERSION
-from mribench.interfaces.input_file import by_content
-from mribench.results import SCHEMA
-
-JobKind = Literal["pretrain", "adapt", "evaluate", "embed"]
+from mribench.results.cell import EmbedCell, EvaluateCell
+from mribench.results.specification import Content, JobKind, JobSpec, cell_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One node of the DAG.
 
     Attributes:
         id: for people: ``seqinv/frozen/tissue/T1w/10%/seed1/test/HH/T2w``.
-        kind: ``pretrain``, ``adapt`` or ``evaluate``.
+        spec: what it is asked.
         key: content key; None while data are missing.
-        needs: keys of the jobs that must be done first.
-        payload: everything that ``run`` needs to do it, paths included.
-        content: what else its key is made of: identities of the entries and of the data, fingerprints of
-            the subjects, version of the harness's results. Jobs on the same subjects share one mapping.
-        cell: identity columns of the rows that an evaluate job writes.
-        pretrain: key of the pretrain job behind it.
+        content: what else its key is made of; None while data are missing.
+        method: that it is for, by name; a reference arm where no method stands behind it.
+        measures: the known defect that it is there to measure, by name; empty for the benchmark's own jobs.
         waiting_for: names of the cohorts that are missing.
     """
 
     id: str
-    kind: JobKind
+    spec: JobSpec
     key: str | None
-    needs: tuple[str, ...] = ()
-    payload: Mapping[str, Any] = field(default_factory=dict)
-    content: Mapping[str, Any] = field(default_factory=dict)
-    cell: Mapping[str, Any] | None = None
-    pretrain: str | None = None
+    content: Content | None = None
+    method: str = ""
+    measures: str = ""
     waiting_for: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> JobKind:
+        """Kind of the job."""
+        return self.spec.kind
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Keys of the jobs that must be done first."""
+        return tuple(key for key in self.spec.builds_on().values() if key)
+
+    @property
+    def cell(self) -> EvaluateCell | EmbedCell | None:
+        """What its rows are about; None of a job that trains."""
+        return cell_of(self.spec)
 
 
 @dataclass(frozen=True)
@@ -65,35 +69,3 @@ class Plan:
     def runnable(self) -> dict[str, Job]:
         """Return the jobs that have a key, by key, each once, dependencies first."""
         return {job.key: job for job in self.jobs if job.key is not None}
-
-
-def content_key(kind: JobKind, content: Mapping[str, Any]) -> str:
-    """Return the key of a job: SHA-256 of canonical JSON over everything that may change its result.
-
-    Files that are given as options count by their content, wherever they lie.
-    """
-    known = {**content, "payload": by_content(content["payload"])}
-    text = json.dumps(
-        {"schema": SCHEMA, "results": RESULTS_VERSION, "kind": kind, **known},
-        sort_keys=True,
-        separators=(",", ":"),
-        allow_nan=False,
-    )
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def key_of_specification(specification: Mapping[str, Any]) -> str | None:
-    """Return the key that a ``job.json`` has by its own content; None where it does not record it."""
-    content = specification.get("content")
-    if not content:
-        return None
-    return key_of_job(specification["kind"], specification["payload"], content)
-
-
-def key_of_job(kind: JobKind, payload: Mapping[str, Any], content: Mapping[str, Any]) -> str:
-    """Return the content key of a job; where its cohort lies, and what a file calls it, are no part of it."""
-    return content_key(kind, {"payload": _keyed(payload), **content})
-
-
-def _keyed(payload: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in payload.items() if name not in ("data", "cohort")}

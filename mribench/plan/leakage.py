@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from mribench.config import ResolvedBenchmark
+from mribench.digests import digest_of
 from mribench.errors import LeakageError
 from mribench.plan.cohorts import Cohort
+from mribench.wording import count, list_some
+
+_SHOWN = 5
+"""People that a sentence names."""
 
 
 def split_digest(groups: Mapping[str, Iterable[str]]) -> str:
     """Return a digest of who is in which group."""
-    text = json.dumps({name: sorted(ids) for name, ids in groups.items()}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return digest_of({name: sorted(ids) for name, ids in groups.items()}, length=16)
 
 
 def check_leakage(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> list[str]:
@@ -70,7 +72,7 @@ def _same_names(
     """Say who is learnt from and tested by any of their names, or nothing."""
     seen = {name for i in learnt for name in _names(cohort, i)}
     both = sorted(i for i in ids if seen.intersection(_names(tested, i)))
-    return f"{len(both)} subject(s) of {where} are also in {test}: {_some(both)}" if both else ""
+    return f"{_count(both, where)} also in {test}: {list_some(both, _SHOWN)}" if both else ""
 
 
 def _same_voxels(
@@ -86,11 +88,11 @@ def _same_voxels(
             both.append(f"{i} is {other} (the same image: {tested.voxels[i][shared[0]]}, {path})")
     if not both:
         return ""
-    return f"{len(both)} subject(s) of {where} are also in {test}, under another name: {_some(both)}"
+    return f"{_count(both, where)} also in {test}, under another name: {list_some(both, _SHOWN)}"
 
 
-def _some(ids: list[str]) -> str:
-    return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+def _count(people: Sequence[str], where: str) -> str:
+    return f"{count(len(people), 'subject')} of {where} {'is' if len(people) == 1 else 'are'}"
 
 
 def _names(cohort: Cohort, subject: str) -> tuple[str, ...]:

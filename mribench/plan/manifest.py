@@ -117,12 +117,13 @@ def _metric(metric: Metric) -> PlannedMetric:
 
 def _jobs(plan: Plan) -> Iterator[PlannedJob]:
     for job in plan.jobs:
+        before = job.spec.builds_on() if job.key else {}
         yield PlannedJob(
             key=job.key,
             id=job.id,
             kind=job.kind,
-            needs=job.needs,
-            pretrain=job.pretrain,
-            adapt=next((need for need in job.needs if need != job.pretrain), None),
+            needs=job.needs if job.key else (),
+            pretrain=before.get("pretrain_key"),
+            adapt=before.get("adapt_key"),
             cell=job.cell,
         )

@@ -14,8 +14,9 @@ from mribench.report.material import Material
 from mribench.report.tables.budget import budget_frame, budget_table
 from mribench.report.tables.defect_effects import TIDY as DEFECTS_TIDY, defects_frame
 from mribench.report.tables.defects import defects_table
+from mribench.report.tables.differences import TIDY as DIFFERENCES_TIDY, pair_frame, pair_table
 from mribench.report.tables.failures import failure_tables
-from mribench.report.tables.gaps import gap_table
+from mribench.report.tables.gaps import TIDY as GAP_TIDY, gap_rows, gap_table
 from mribench.report.tables.grids import (
     TRANSFER,
     declared_grids,
@@ -25,11 +26,11 @@ from mribench.report.tables.grids import (
     transfer,
 )
 from mribench.report.tables.invariance import invariance_frame, invariance_table
-from mribench.report.tables.invariance_ratio import ratio_table
-from mribench.report.tables.labels import label_tables
-from mribench.report.tables.numbers import area_table, pair_table
+from mribench.report.tables.invariance_ratio import TIDY as TRANSFER_TIDY, ratio_rows, ratio_table
+from mribench.report.tables.label_efficiency import TIDY as AREA_TIDY, area_rows, area_table
+from mribench.report.tables.labels import TIDY as LABELS_TIDY, label_rows, label_tables
 from mribench.report.tables.over_identity import TIDY as GAINS_TIDY, over_identity_frame, over_identity_table
-from mribench.report.tables.overview import overview
+from mribench.report.tables.overview import TIDY as OVERVIEW_TIDY, overview, overview_rows
 from mribench.results.cells import LEADERBOARD
 
 Spec = TableSpec[Material]
@@ -44,25 +45,25 @@ def _cells_of(question: Question) -> Callable[[Material], pd.DataFrame]:
 BUILT_IN: tuple[Spec, ...] = (
     TableSpec("leaderboard", "results", lambda it: [leaderboard(it)], _cells_of(LEADERBOARD)),
     TableSpec(
-        "over-identity", "results", lambda it: [over_identity_table(it.run)],
-        lambda it: it.with_cohort(over_identity_frame(it.run)), GAINS_TIDY,
+        "over-identity", "results", lambda it: [over_identity_table(it)],
+        lambda it: it.with_cohort(over_identity_frame(it)), GAINS_TIDY,
     ),
     TableSpec("transfer", "transfer", transfer, _cells_of(TRANSFER)),
     TableSpec(
-        "invariance", "embeddings", lambda it: [invariance_table(it.run)], lambda it: invariance_frame(it.run)
+        "invariance", "embeddings", lambda it: [invariance_table(it)], lambda it: invariance_frame(it.run)
     ),
     TableSpec(
         "defects", "defects", lambda it: [defects_table(it.run)],
         lambda it: defects_frame(it.run).rename(columns={"difference": "mean"}), DEFECTS_TIDY,
     ),
-    TableSpec("budget", "training", lambda it: [budget_table(it.run)], lambda it: budget_frame(it.run)),
-    TableSpec("at-a-glance", "results", overview, on_page=True),
-    TableSpec("differences", "differences", pair_table, on_page=True),
-    TableSpec("label-efficiency", "efficiency", area_table, on_page=True),
-    TableSpec("domain-gap", "domains", gap_table, on_page=True),
-    TableSpec("sequence-transfer", "transfer", ratio_table, on_page=True),
-    TableSpec("labels", "labels", label_tables, on_page=True),
-    TableSpec("failures", "failures", lambda it: failure_tables(it.run), on_page=True),
+    TableSpec("budget", "training", lambda it: [budget_table(it)], budget_frame),
+    TableSpec("at-a-glance", "results", overview, overview_rows, OVERVIEW_TIDY, on_page=True),
+    TableSpec("differences", "differences", pair_table, pair_frame, DIFFERENCES_TIDY, on_page=True),
+    TableSpec("label-efficiency", "efficiency", area_table, area_rows, AREA_TIDY, on_page=True),
+    TableSpec("domain-gap", "domains", gap_table, gap_rows, GAP_TIDY, on_page=True),
+    TableSpec("sequence-transfer", "transfer", ratio_table, ratio_rows, TRANSFER_TIDY, on_page=True),
+    TableSpec("labels", "labels", label_tables, label_rows, LABELS_TIDY, on_page=True),
+    TableSpec("failures", "failures", failure_tables, on_page=True),
 )  # fmt: skip
 """The tables of mribench itself; a page has them in this order."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,7 @@ from mribench.report.sentences import claim
 from mribench.results.cells import (
     LEADERBOARD,
     cell_frame,
-    is_share,
     metric_frame,
-    metric_label,
-    range_of,
     ranges,
     row_labels,
     row_order,
@@ -28,9 +26,10 @@ from mribench.results.cells import (
     shown_metric,
     values_of,
 )
+from mribench.results.flags import Flags, flags
 from mribench.results.load import RunData
 from mribench.results.merged import profile_sentence
-from mribench.statistics.ranges import UNBOUNDED, Range
+from mribench.statistics.ranges import Range
 from mribench.statistics.scores import estimates_of
 
 SITES = Question(in_domain=False, own_sequence=True, average_sequences=True)
@@ -38,30 +37,22 @@ SEQUENCES = Question(in_domain=True, own_sequence=False)
 
 
 @dataclass(frozen=True)
-class Panel:
-    """One task and metric at one fraction.
+class Panel(ShownMetric):
+    """One task and metric at one fraction, and how the metric is shown.
 
     Attributes:
         task: its name.
         metric: id of the metric.
-        label: of the metric with unit and direction.
         fraction: of the training subjects.
-        scale: factor to what is shown, 100 for shares.
-        digits: decimals shown.
         higher_is_better: the direction.
-        unit: of the metric; empty where it has none.
         value_range: of the metric.
     """
 
     task: str
     metric: str
-    label: str
     fraction: float
-    scale: float
-    digits: int
     higher_is_better: bool
-    unit: str = ""
-    value_range: Range = UNBOUNDED
+    value_range: Range
 
     @property
     def title(self) -> str:
@@ -107,8 +98,35 @@ class Material:
         return self._metrics[task, metric]
 
     def cells(self, question: Question) -> pd.DataFrame:
-        """Return ``cell_frame`` of a question, computed once."""
-        return cell_frame(self.run, question)
+        """Return ``cell_frame`` of a question."""
+        return self._cell_frame(question).copy()
+
+    @functools.cached_property
+    def _cell_frame(self) -> Callable[[Question], pd.DataFrame]:
+        return functools.cache(functools.partial(cell_frame, self.run))
+
+    @functools.cached_property
+    def flags(self) -> Flags:
+        """The footnotes of rows."""
+        return flags(self.run)
+
+    @functools.cached_property
+    def planned(self) -> pd.DataFrame:
+        """The planned evaluate jobs, ``run.cells``, with ``row`` (label) and ``row_order``, in its order."""
+        cells, manifest = self.run.cells, self.run.manifest
+        labelled = cells.assign(row=row_labels(cells, manifest).astype(str))
+        if cells.empty:
+            return labelled.assign(row_order=0)
+        labelled["row_order"] = row_order(cells, manifest)
+        return labelled.sort_values("row_order", kind="stable", ignore_index=True)
+
+    @functools.cached_property
+    def train_subjects(self) -> dict[tuple[str, float], list[int]]:
+        """By task and fraction: how many subjects train, ascending; sequences may have different numbers."""
+        known = self.run.cells.dropna(subset=["fraction", "n_train_subjects"])
+        numbers = known.groupby(["task", "fraction"])["n_train_subjects"].unique()
+        places: list[Any] = list(numbers.index)
+        return {place: sorted(map(int, each)) for place, each in zip(places, numbers, strict=True)}
 
     def with_cohort(self, cells: pd.DataFrame) -> pd.DataFrame:
         """Return cells with the cohort of their task in the column ``dataset``."""
@@ -122,52 +140,51 @@ class Material:
     @functools.cached_property
     def in_domain(self) -> pd.DataFrame:
         """Cells of the leaderboard."""
-        return cell_frame(self.run, LEADERBOARD)
+        return self.cells(LEADERBOARD)
 
     @functools.cached_property
     def sites(self) -> pd.DataFrame:
         """Cells of every test site, sequences averaged."""
-        return cell_frame(self.run, SITES)
+        return self.cells(SITES)
 
     @functools.cached_property
     def sequences(self) -> pd.DataFrame:
         """Cells of every pair of sequences, on the site trained on."""
-        return cell_frame(self.run, SEQUENCES)
+        return self.cells(SEQUENCES)
 
     @functools.cached_property
     def rows(self) -> list[str]:
         """Labels of the rows, in the order of the tables."""
-        cells = self.run.cells
-        if cells.empty:
-            return []
-        found = cells.assign(row=row_labels(cells, self.run.manifest), at=row_order(cells, self.run.manifest))
-        return list(dict.fromkeys(found.sort_values("at", kind="stable")["row"].astype(str)))
+        return list(dict.fromkeys(self.planned["row"]))
 
     @functools.cached_property
     def profiles(self) -> dict[str, str]:
         """Profile of each row; rows of two have other settings, and are not compared pair by pair."""
-        cells = self.run.cells
-        labels = row_labels(cells, self.run.manifest).astype(str)
-        return dict(zip(labels, cells["profile"].astype(str), strict=True))
+        return dict(zip(self.planned["row"], self.planned["profile"].astype(str), strict=True))
 
     @functools.cached_property
     def looks(self) -> dict[str, Look]:
         """Colour and marker of each row."""
-        cells = self.run.cells
         references = set(self.run.manifest.reference_arms)
-        known = dict(zip(row_labels(cells, self.run.manifest), cells["method"], strict=True))
-        trained = [row for row in self.rows if known.get(row) not in references]
+        methods = dict(zip(self.planned["row"], self.planned["method"], strict=True))
+        trained = [row for row in self.rows if methods[row] not in references]
         return looks(trained, [row for row in self.rows if row not in trained])
 
     @functools.cached_property
     def panels(self) -> list[Panel]:
         """Tasks and metrics at their largest fraction, as the benchmark file has them."""
-        found = []
-        for task, spec in self.run.manifest.tasks.items():
-            largest = max(spec.fractions, default=math.nan)
-            rows = metric_frame({task: spec})
-            found += [_panel(cell, largest) for cell in rows.itertuples(index=False)]
-        return found
+        return [
+            Panel(
+                **vars(self.metric(name, metric.id)),
+                task=name,
+                metric=metric.id,
+                fraction=max(task.fractions, default=math.nan),
+                higher_is_better=metric.higher_is_better,
+                value_range=metric.bounds,
+            )
+            for name, task in self.run.manifest.tasks.items()
+            for metric in task.metrics
+        ]
 
     @functools.cached_property
     def values(self) -> pd.DataFrame:
@@ -228,12 +245,3 @@ def at_panel(values: pd.DataFrame, panel: Panel) -> pd.DataFrame:
 def _fraction(value: Any) -> float:
     """Return the key of a fraction; rows that were not trained have none."""
     return -1.0 if pd.isna(value) else float(value)
-
-
-def _panel(cell: Any, fraction: float) -> Panel:
-    share = is_share(cell.unit, cell.value_range)
-    return Panel(
-        str(cell.task), str(cell.metric), metric_label(cell), fraction,
-        100.0 if share else 1.0, 1 if share else 2, bool(cell.higher_is_better),
-        str(cell.unit or ""), range_of(cell.value_range),
-    )  # fmt: skip

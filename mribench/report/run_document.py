@@ -15,7 +15,7 @@ from mribench.interfaces.table_source import PLACE, TableSource
 from mribench.report.catalogue import chosen
 from mribench.report.material import Material
 from mribench.report.tables.captions import versions_of
-from mribench.report.tables.flags import BUDGET, CHANGED, COLLAPSED, FEW_VIEWS, ODD, flags
+from mribench.results.flags import BUDGET, CHANGED, COLLAPSED, FEW_VIEWS, ODD
 from mribench.statistics.scores import ESTIMATE_COLUMNS
 from mribench.wording import printable
 
@@ -118,7 +118,7 @@ def with_flags(spec: TableSpec[Material]) -> TableSpec[Material]:
 
     def rows(material: Material) -> pd.DataFrame:
         cells = spec.tidy(material)
-        signs = cells["row"].map(flags(material.run).of).astype(str)
+        signs = cells["row"].map(material.flags.of).astype(str)
         return cells.assign(**{name: signs.str.contains(sign) for name, sign in _FLAGS.items()})
 
     return replace(spec, rows=rows, columns=spec.tidy_columns)
@@ -136,5 +136,5 @@ def _about(material: Material) -> dict[str, Any]:
         "superseded": run.superseded,
         "mixed": list(run.mixed),
         "versions": versions_of(run),
-        "notes": [sentence.text for sentence in flags(run).footnotes],
+        "notes": [sentence.text for sentence in material.flags.footnotes],
     }

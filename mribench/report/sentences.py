@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import pandas as pd
 
@@ -40,3 +40,21 @@ def seeds_sentence(counts: Iterable[int]) -> str:
 def percent(fractions: Iterable[float]) -> str:
     """Return label fractions as ``10 %, 100 %``."""
     return ", ".join(f"{100 * fraction:g} %" for fraction in fractions)
+
+
+def absent_sentence(
+    what: str, tasks: Iterable[str], shown: Collection[str], single: Collection[str], whys: tuple[str, str]
+) -> str:
+    """Return ``No gap of tissue: tested on one site.``; empty where all tasks have one.
+
+    Args:
+        what: ``No gap``.
+        tasks: all of them.
+        shown: those that have it.
+        single: those that the benchmark plans none for.
+        whys: why those have none, and why others have none.
+    """
+    undone = [task for task in tasks if task not in shown and task not in single]
+    groups = zip((single, undone), whys, strict=True)
+    texts = [f"{', '.join(names)}: {why}" for names, why in groups if names]
+    return f"{what} of {'; '.join(texts)}." if texts else ""

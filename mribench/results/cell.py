@@ -25,12 +25,12 @@ class EmbedCell(BaseModel):
     benchmark: str
     profile: str
     method: str
-    views: str | None = None
-    objective: str | None = None
-    encoder: str | None = None
+    views: str | None
+    objective: str | None
+    encoder: str | None
     arm: str
     dataset: str
-    seed: int | None = None
+    seed: int | None
 
 
 class EvaluateCell(EmbedCell):
@@ -48,10 +48,10 @@ class EvaluateCell(EmbedCell):
     """
 
     task: str
-    train_site: str | None = None
+    train_site: str | None
     test_site: str
-    train_sequence: str | None = None
+    train_sequence: str | None
     test_sequence: str
-    fraction: float | None = None
-    n_train_subjects: int | None = None
-    subset_seed: int | None = None
+    fraction: float | None
+    n_train_subjects: int | None
+    subset_seed: int | None

@@ -99,11 +99,6 @@ def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     Where sequences are averaged their columns hold null. ``identity`` rows, which have no training, stand
     in every fraction and training sequence of their task.
     """
-    found: pd.DataFrame = run.once(("cells", question, run.marking), lambda: _cell_frame(run, question))
-    return found.copy()
-
-
-def _cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     planned = selected(run.cells, run.manifest, question)
     scores = selected(run.scores, run.manifest, question)
     parts = []

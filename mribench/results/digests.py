@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import operator
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from mribench.digests import digest_of
 from mribench.results.records import JOB_SCHEMA
 from mribench.results.label_subsets import DRAW, draw_of
 from mribench.results.reading import read_rows
-from mribench.results import read_json
+from mribench.results.specification import find_specification
 
 _SPLIT = "split_digest"
 
@@ -32,13 +30,12 @@ class Recorded:
     """
 
     split: str = ""
-    files: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    files: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @functools.cached_property
     def version(self) -> str:
         """One digest of all files; empty where the result does not record them."""
-        text = json.dumps(self.files, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16] if self.files else ""
+        return digest_of(dict(self.files), length=16) if self.files else ""
 
     def fits(self, other: Recorded) -> bool:
         """Whether the subjects are known to be the same, and no file is known to differ."""
@@ -88,7 +85,7 @@ COMPARISONS = (
 
 
 def of_one_split(
-    cells: pd.DataFrame, identity: Sequence[str], directory: Path, finished: Callable[[str], str]
+    cells: pd.DataFrame, identity: Sequence[str], directory: Path, written: Mapping[str, str]
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Keep, of results that must not be mixed, those made like the newest one.
 
@@ -96,7 +93,7 @@ def of_one_split(
         cells: candidates for the cells of a report, in the order in which they were planned.
         identity: columns that say which cell and seed a row is of.
         directory: ``<results>/<benchmark>``.
-        finished: when a done job was finished, by key.
+        written: when a done job was finished, by key.
 
     Returns:
         The rows that may be shown together; and, for each family of cells that lost some for which there
@@ -112,7 +109,7 @@ def of_one_split(
             made = family[comparison.job].map(made_of)
             if made.nunique() == 1:
                 continue
-            ages = [(finished(key), place) for place, key in enumerate(family["key"])]
+            ages = [(written[key], place) for place, key in enumerate(family["key"])]
             fits = made.map(made.iloc[max(ages)[1]].fits).astype(bool)
             if fits.all():
                 continue
@@ -126,36 +123,24 @@ def of_one_split(
     return cells.drop(columns=DRAW), dict(_sentences(left_out, cells, identity))
 
 
-def specification(folder: Path) -> dict[str, Any]:
-    """Return the ``job.json`` of a job; empty where it is gone.
-
-    Raises:
-        StoreError: where it cannot be read.
-    """
-    path = folder / "job.json"
-    found = read_json(path) if path.exists() else {}
-    return found if isinstance(found, dict) else {}
-
-
-def recorded(folder: Path, split: Any = None) -> Recorded:
+def recorded(folder: Path, split: object = None) -> Recorded:
     """Return what a job's folder says of its subjects and their files.
 
     Args:
         folder: of a done job.
         split: digest in its row of ``job.parquet``, where that was read already. It counts where
-            ``job.json`` is gone or has none.
+            ``job.json`` is gone.
 
     Raises:
         StoreError: where neither file can be read.
     """
-    found = specification(folder)
-    digest = (found.get("payload") or {}).get(_SPLIT) or split
-    if not isinstance(digest, str):
-        digest = _in_row(folder)
-    return Recorded(digest, (found.get("content") or {}).get("fingerprints") or {})
+    said = find_specification(folder)
+    if said is None:
+        return Recorded(split if isinstance(split, str) else _read_split(folder))
+    return Recorded(said.spec.split_digest, said.content.fingerprints)
 
 
-def _in_row(folder: Path) -> str:
+def _read_split(folder: Path) -> str:
     schema = pa.schema([JOB_SCHEMA.field(_SPLIT)])
     (digest,) = read_rows(folder.parent, [folder.name], "job.parquet", schema)[_SPLIT]
     return digest if isinstance(digest, str) else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -17,7 +17,7 @@ def planned_embeds(
     planned: Iterable[PlannedJob],
     status: Mapping[str, str],
     blame: Mapping[str, str],
-    finished: Callable[[str], str],
+    written: Mapping[str, str],
 ) -> pd.DataFrame:
     """Return one row per planned embed job.
 
@@ -29,7 +29,7 @@ def planned_embeds(
         planned: jobs of the manifests, the oldest manifest first.
         status: state of each job by key.
         blame: id of the job that failed, by key.
-        finished: when a job was done, by key.
+        written: when the state of a job was written, by key.
     """
     rows = [
         {
@@ -45,7 +45,6 @@ def planned_embeds(
     frame = pd.DataFrame(rows, columns=[*EMBEDDED_COLUMNS, "key", "pretrain", "state", "blame"])
     frame = frame.drop_duplicates([*IDENTITY, "key"], keep="last", ignore_index=True)
     done = frame["state"].eq("done")
-    ends = [finished(key) if ended else "" for key, ended in zip(frame["key"], done, strict=True)]
-    order = frame.assign(done=done, ends=ends).sort_values(["done", "ends"], kind="stable")
+    order = frame.assign(done=done, ends=frame["key"].map(written).where(done, "")).sort_values(["done", "ends"], kind="stable")
     older = order.duplicated(IDENTITY, keep="last").reindex(frame.index)
     return frame.assign(superseded=older)

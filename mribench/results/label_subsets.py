@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable, Mapping
 
 import pandas as pd
 
@@ -61,12 +61,12 @@ def _meaning(drawn: pd.DataFrame, *, one_seed: bool) -> str:
     )
 
 
-def of_one_choice(cells: pd.DataFrame, finished: Callable[[str], str]) -> tuple[pd.DataFrame, dict[str, int]]:
+def of_one_choice(cells: pd.DataFrame, written: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, int]]:
     """Keep the newest result's kind where some are of each seed's own draw and others of fixed draws.
 
     Args:
         cells: candidates for the cells of a report, in the order in which they were planned.
-        finished: when a done job was finished, by key.
+        written: when a done job was finished, by key.
 
     Returns:
         The rows that may be shown together; and one sentence for each family that lost results, with the
@@ -79,7 +79,7 @@ def of_one_choice(cells: pd.DataFrame, finished: Callable[[str], str]) -> tuple[
         if own.nunique() < 2:
             continue
         done = family["state"].eq("done")
-        ages = [finished(key) if there else "" for key, there in zip(family["key"], done, strict=True)]
+        ages = [written[key] if there else "" for key, there in zip(family["key"], done, strict=True)]
         _, newest = max((age, place) for place, age in enumerate(ages))
         other = own.ne(own.iloc[newest])
         drop.extend(family.index[other])

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import enum
 import errno
-import json
 import os
 import socket
 import time
 import uuid
 from pathlib import Path
-from typing import Any
 
 import psutil
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 STALE_S = 120.0
 """A heartbeat older than this, from another host, means that its holder died."""
@@ -28,6 +27,60 @@ class LeaseState(enum.Enum):
     FREE = "free"
     HELD = "held"
     STALE = "stale"
+
+
+class Holder(BaseModel):
+    """Who holds a lease, since when, and how far the job is.
+
+    Attributes:
+        token: of this one lease.
+        host: name of the holder's host.
+        pid: of its process.
+        pid_namespace: that the pid is of.
+        started: when its process started, in seconds since the epoch.
+        heartbeat: when it was last heard of, in seconds since the epoch.
+        done: steps of the job that are done.
+        total: steps in all; None while it has not said so.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    token: str
+    host: str
+    pid: int
+    pid_namespace: str = ""
+    started: float
+    heartbeat: float
+    done: int = 0
+    total: int | None = None
+
+    @classmethod
+    def here(cls, token: str, done: int = 0, total: int | None = None) -> Holder:
+        """Return this process as a holder, as of now."""
+        return cls(
+            token=token,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            pid_namespace=_pid_namespace(),
+            started=psutil.Process().create_time(),
+            heartbeat=time.time(),
+            done=done,
+            total=total,
+        )
+
+    def is_neighbour(self) -> bool:
+        """Whether it runs where this process can look at it."""
+        return self.host == socket.gethostname() and self.pid_namespace == _pid_namespace()
+
+    def is_alive(self) -> bool:
+        """Whether its process, which is a neighbour, lives; a reused pid has another start time."""
+        try:
+            process = psutil.Process(self.pid)
+            return (
+                abs(process.create_time() - self.started) < 2 and process.status() != psutil.STATUS_ZOMBIE
+            )
+        except psutil.NoSuchProcess:
+            return False
 
 
 class Lease:
@@ -50,30 +103,29 @@ class Lease:
                 return None
             grave.unlink()
         token = uuid.uuid4().hex
-        return cls(path, token) if _create(path, _content(token)) else None
+        return cls(path, token) if _create(path, Holder.here(token)) else None
 
     @staticmethod
     def state(directory: Path) -> LeaseState:
         """Return the state of a job's lease."""
-        content = read_lease(directory)
-        if content is None:
+        holder = read_lease(directory)
+        if holder is None:
             return _state_of_unreadable(directory / _NAME)
-        here = {"host": socket.gethostname(), "pid_namespace": _pid_namespace()}
-        if all(content.get(name) == value for name, value in here.items()):
-            return LeaseState.HELD if _alive(content) else LeaseState.STALE
-        return LeaseState.HELD if time.time() - content["heartbeat"] < STALE_S else LeaseState.STALE
+        if holder.is_neighbour():
+            return LeaseState.HELD if holder.is_alive() else LeaseState.STALE
+        return LeaseState.HELD if time.time() - holder.heartbeat < STALE_S else LeaseState.STALE
 
-    def beat(self, progress: dict[str, Any]) -> None:
-        """Renew the heartbeat; ``progress`` is shown to whoever watches."""
+    def beat(self, done: int = 0, total: int | None = None) -> None:
+        """Renew the heartbeat, with the steps done and those in all, for whoever watches."""
         if self.owned():
             draft = self._path.with_name(f".lease.{self._token[:8]}.beat")
-            draft.write_text(json.dumps({**_content(self._token), **progress}))
+            draft.write_text(Holder.here(self._token, done, total).model_dump_json())
             draft.replace(self._path)
 
     def owned(self) -> bool:
         """Whether the lease is still ours: false when we were taken for dead."""
-        content = read_lease(self._path.parent)
-        return content is not None and content["token"] == self._token
+        holder = read_lease(self._path.parent)
+        return holder is not None and holder.token == self._token
 
     def release(self) -> None:
         """Give the lease back."""
@@ -81,21 +133,18 @@ class Lease:
             self._path.unlink(missing_ok=True)
 
 
-def read_lease(directory: Path) -> dict[str, Any] | None:
-    """Return the content of a job's lease; None where there is none, or none that says whose it is."""
-    path = directory / _NAME
+def read_lease(directory: Path) -> Holder | None:
+    """Return who holds a job; None where nobody does, or the lease does not say who."""
     try:
-        content = json.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return Holder.model_validate_json((directory / _NAME).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
         return None
-    whole = isinstance(content, dict) and content.keys() >= _FIELDS
-    return content if whole else None
 
 
-def _create(path: Path, content: dict[str, Any]) -> bool:
+def _create(path: Path, holder: Holder) -> bool:
     """Write a lease where there is none; whether it was written."""
     draft = path.with_name(f".lease.{uuid.uuid4().hex[:8]}.tmp")
-    draft.write_text(json.dumps(content))
+    draft.write_text(holder.model_dump_json())
     try:
         os.link(draft, path)  # fails when the lease is there: link is atomic, over NFS too
     except FileExistsError:
@@ -140,28 +189,3 @@ def _pid_namespace() -> str:
         return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - no path: its target is a name
     except OSError:  # not on Linux
         return ""
-
-
-_FIELDS = {"token", "host", "pid", "started", "heartbeat"}
-
-
-def _content(token: str) -> dict[str, Any]:
-    return {
-        "token": token,
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "pid_namespace": _pid_namespace(),
-        "started": psutil.Process().create_time(),
-        "heartbeat": time.time(),
-    }
-
-
-def _alive(content: dict[str, Any]) -> bool:
-    """Whether the process of a lease of this host lives; a reused pid has another start time."""
-    try:
-        process = psutil.Process(content["pid"])
-        return (
-            abs(process.create_time() - content["started"]) < 2 and process.status() != psutil.STATUS_ZOMBIE
-        )
-    except psutil.NoSuchProcess:
-        return False

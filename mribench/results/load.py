@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,7 @@ from mribench.results.manifest import Manifest, PlannedJob, read_manifest
 from mribench.results.merged import merge
 from mribench.statistics.marking import Marking
 from mribench.results.reading import read_rows, read_scores
-from mribench.results import Store, read_json
+from mribench.results import Store
 
 DESCRIPTION = ("views", "objective", "encoder", "n_train_subjects")
 IDENTITY = [name for name in CELL_COLUMNS if name not in DESCRIPTION]
@@ -55,7 +54,6 @@ class RunData:
         variants: as ``cells``, of the benchmark with one known defect more; they are in no other attribute.
         variant_scores: as ``scores``, of those.
         marking: which cells are marked.
-        known: what was computed from all that, so that several tables share it.
     """
 
     manifest: Manifest
@@ -67,17 +65,10 @@ class RunData:
     superseded: int = 0
     mixed: tuple[str, ...] = ()
     invariance: pd.DataFrame = field(default_factory=INVARIANCE_SCHEMA.empty_table().to_pandas)
-    embeds: pd.DataFrame = field(default_factory=lambda: planned_embeds((), {}, {}, str))
+    embeds: pd.DataFrame = field(default_factory=lambda: planned_embeds((), {}, {}, {}))
     variants: pd.DataFrame = field(default_factory=lambda: _cells((), {}, {}))
     variant_scores: pd.DataFrame = field(default_factory=SCORE_SCHEMA.empty_table().to_pandas)
     marking: Marking = "ties"
-    known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    def once(self, key: Any, compute: Callable[[], Any]) -> Any:
-        """Return what ``compute`` returned the first time that it was asked for under a key."""
-        if key not in self.known:
-            self.known[key] = compute()
-        return self.known[key]
 
 
 def load_run(directory: Path, digest: str | None = None) -> RunData:
@@ -99,13 +90,16 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
     planned = manifest.jobs
     statuses = {key: store.status(key) for key in {job.key for job in planned if job.key}}
     status, blame = _blocked(planned, {key: found.state for key, found in statuses.items()})
-    cells, superseded, mixed = _newest(_cells(planned, status, blame), directory, len(manifests) > 1)
+    written = {key: found.written for key, found in statuses.items()}
+    cells, superseded, mixed = _newest(
+        _cells(planned, status, blame), directory, written, several_plans=len(manifests) > 1
+    )
     done = {key for key, state in status.items() if state == "done"}
     varied = cells["profile"].isin(manifest.variants)
     finished = cells["key"].isin(done)
     shown, of_variants = cells[finished & ~varied], cells[finished & varied]
     trained = [job.key for job in planned if job.key in done and job.kind != "evaluate"]
-    embeds = planned_embeds(planned, status, blame, lambda key: _finished(directory, key))
+    embeds = planned_embeds(planned, status, blame, written)
     embedded = [key for key in embeds.loc[~embeds["superseded"], "key"].dropna() if key in done]
     jobs = directory / "jobs"
     return RunData(
@@ -196,7 +190,7 @@ def _cells(
 
 
 def _newest(
-    cells: pd.DataFrame, directory: Path, several_plans: bool
+    cells: pd.DataFrame, directory: Path, written: Mapping[str, str], *, several_plans: bool
 ) -> tuple[pd.DataFrame, int, tuple[str, ...]]:
     """Keep one job per cell and seed: the newest that is done, else the last planned; never of two splits.
 
@@ -204,22 +198,16 @@ def _newest(
         The cells, how many done jobs a newer one replaces, and what was left out for its split.
     """
     cells = cells.drop_duplicates([*IDENTITY, "key"], keep="last", ignore_index=True)
-    finished = functools.cache(functools.partial(_finished, directory))
     every = int(cells["state"].eq("done").sum())
     mixed: dict[str, int] = {}
     if several_plans:
-        cells, other_draws = of_one_choice(cells, finished)
-        cells, mixed = of_one_split(cells, IDENTITY, directory, finished)
+        cells, other_draws = of_one_choice(cells, written)
+        cells, mixed = of_one_split(cells, IDENTITY, directory, written)
         mixed = other_draws | mixed
     several = cells.duplicated(IDENTITY, keep=False)
     done = cells["state"].eq("done")
-    when = [finished(key) if ask else "" for key, ask in zip(cells["key"], several & done, strict=True)]
-    order = cells.assign(done=done, finished=when).sort_values(["done", "finished"], kind="stable")
+    when = cells["key"].map(written).where(several & done, "")
+    order = cells.assign(done=done, written=when).sort_values(["done", "written"], kind="stable")
     kept = cells.loc[sorted(order.drop_duplicates(IDENTITY, keep="last").index)]
     superseded = every - sum(mixed.values()) - int(kept["state"].eq("done").sum())
     return kept.reset_index(drop=True), superseded, tuple(mixed)
-
-
-def _finished(directory: Path, key: str) -> str:
-    status = read_json(directory / "jobs" / key / "status.json")
-    return str(status.get("finished") or status.get("written") or "")

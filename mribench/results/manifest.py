@@ -18,12 +18,11 @@ from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.interfaces.table_source import Dimension
 from mribench.results.atomic import read_json, write_json
 from mribench.results.cell import EmbedCell, EvaluateCell
+from mribench.results.specification import JobKind
 from mribench.results.store import SCHEMA
 
 if TYPE_CHECKING:
     from mribench.statistics.ranges import Range
-
-JobKind = Literal["pretrain", "adapt", "evaluate", "embed"]
 
 _LONGEST_VERSION = 40
 """Characters of a schema version as messages show it."""

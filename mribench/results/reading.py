@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mribench.errors import StoreError, hint_for
-from mribench.results.records import CELL_COLUMNS, SCORE_SCHEMA
+from mribench.results.records import CELL_COLUMNS, SCORE_FILE_SCHEMA, SCORE_SCHEMA
 
 _AGAIN = "delete its folder and run the benchmark again"
 _THREADS = 2
-_MEASURED = pa.schema([field for field in SCORE_SCHEMA if field.name not in {*CELL_COLUMNS, "job_key"}])
+_MEASURED = pa.schema([field for field in SCORE_FILE_SCHEMA if field.name != "job_key"])
 
 
 def read_rows(jobs: Path, keys: Iterable[str], name: str, schema: pa.Schema) -> pd.DataFrame:
@@ -36,8 +36,6 @@ def read_rows(jobs: Path, keys: Iterable[str], name: str, schema: pa.Schema) -> 
 
 def read_scores(jobs: Path, cells: pd.DataFrame) -> pd.DataFrame:
     """Read the score rows of evaluate jobs: what was measured from their files, the rest from the plan.
-
-    A file repeats its cell in every row; reading that too would take twice as long.
 
     Args:
         jobs: folder of the jobs.

@@ -51,6 +51,9 @@ SCORE_SCHEMA = pa.schema(
 """One row per subject, session, label and metric. ``value`` is raw; ``status`` is ok, pred-empty,
 ref-empty, both-empty or failed; ``penalty`` is what the default empty-mask policy counts instead."""
 
+SCORE_FILE_SCHEMA = pa.schema([field for field in SCORE_SCHEMA if field.name not in CELL_COLUMNS])
+"""A score row as it lies on disk: the key of its job says what it is about, by the plan's cell of that job."""
+
 JOB_SCHEMA = pa.schema(
     {
         "job_key": pa.string(),

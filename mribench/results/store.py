@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from mribench.errors import StoreError
 from mribench.results.atomic import read_json, write_json
 from mribench.results.lease import Lease, LeaseState
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the layout on disk. Results of another version are refused, never guessed at."""
 
 DIED = "its process died"
@@ -24,11 +23,12 @@ State = Literal["todo", "running", "done", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class JobStatus:
-    """What is known of a job: its state, and why it failed."""
+    """What is known of a job: its state, why it failed, and when that was written, in ISO 8601."""
 
     state: State
     reason: str = ""
     traceback: str = ""
+    written: str = field(default="", compare=False)
 
     @property
     def resumable(self) -> bool:
@@ -92,11 +92,10 @@ class Store:
         """Return the folder of a job."""
         return self.root / "jobs" / key
 
-    def prepare(self, key: str, specification: Mapping[str, Any]) -> Path:
-        """Make the folder of a job and write its ``job.json``; return the folder."""
+    def make_directory(self, key: str) -> Path:
+        """Make the folder of a job; return it."""
         directory = self.directory(key)
         directory.mkdir(exist_ok=True)
-        write_json(directory / "job.json", specification)
         return directory
 
     def status(self, key: str) -> JobStatus:
@@ -112,7 +111,8 @@ class Store:
         content = read_json(path)
         if not isinstance(content, dict) or content.get("state") not in get_args(State):
             raise StoreError(f"{path} is not the status of a job", "delete its folder and run again")
-        status = JobStatus(content["state"], content.get("reason", ""), content.get("traceback", ""))
+        said = {name: str(content.get(name, "")) for name in ("reason", "traceback", "written")}
+        status = JobStatus(content["state"], **said)
         if status.state == "running" and Lease.state(directory) is not LeaseState.HELD:
             return JobStatus("interrupted", DIED)
         return status

@@ -120,8 +120,8 @@ def _check_smallest_batch(objective: Objective) -> None:
     silent = sorted(name for name, gradient in more.items() if gradient and not few.get(name))
     require(
         smallest > 1 or not silent,
-        f"objective: the term(s) {', '.join(silent)} have no gradient at a batch size of {smallest}; set "
-        "'min_batch' to the smallest that they learn from",
+        f"objective: no gradient at a batch size of {smallest} of: {', '.join(silent)}; set 'min_batch' to "
+        "the smallest that it learns from",
     )
 
 

@@ -4,7 +4,8 @@ What is trained, and on what, is handed in by ``jobs``.
 """
 
 from mribench.training.checkpoint import Checkpoint
-from mribench.training.loop import Carried, History, Interrupted, train
+from mribench.training.loop import History, Interrupted, train
 from mribench.training.options import LoopOptions
+from mribench.training.trainee import Trainee
 
-__all__ = ["Carried", "Checkpoint", "History", "Interrupted", "LoopOptions", "train"]
+__all__ = ["Checkpoint", "History", "Interrupted", "LoopOptions", "Trainee", "train"]

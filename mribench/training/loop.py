@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
 
-from mribench.seeding import Identity, derive_seed
+from mribench.seeding import derive_seed
 from mribench.training.checkpoint import Checkpoint
 from mribench.training.options import LoopOptions
 from mribench.training.stepper import Stepper
+from mribench.training.trainee import Trainee
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the job goes on later
@@ -33,69 +32,39 @@ class History:
         return sum(row[name] for row in rows) / len(rows)
 
 
-class Carried(Protocol):
-    """What a job finds out while it trains, kept in the checkpoint: a job that goes on knows all of it."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what is known after the last step: tensors, and what JSON can hold, by name."""
-        ...
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what ``state_dict`` returned."""
-        ...
-
-
 def train(
-    module: nn.Module,
-    losses: Callable[[int], Mapping[str, Tensor]],
+    trainee: Trainee,
     options: LoopOptions,
-    *,
-    identity: tuple[Identity, ...],
     device: torch.device,
-    weights: Mapping[str, float] | None = None,
     checkpoint: Checkpoint | None = None,
-    carried: Carried | None = None,
-    after_step: Callable[[int, int], None] | None = None,
-    on_step: Callable[[int, int], None] | None = None,
-    rates: Callable[[str], float] | None = None,
-    clipped: Callable[[str], bool] | None = None,
-    watch: Callable[[list[dict[str, float]]], None] | None = None,
+    on_step: Callable[[int, int], None] = lambda *_: None,
+    watch: Callable[[list[dict[str, float]]], None] = lambda _: None,
 ) -> History:
-    """Train every parameter of ``module`` that wants a gradient; resume from the checkpoint if there is one.
+    """Train; go on from the checkpoint if there is one.
 
     Args:
-        module: what is trained.
-        losses: the named loss terms of a step.
+        trainee: what is trained.
         options: optimiser and schedule.
-        identity: seeds dropout, step by step.
         device: where the module lies.
-        weights: of the loss terms; 1 where not named.
         checkpoint: where the state is kept while the job runs.
-        carried: what else of the job is kept there.
-        after_step: called with (step, total) after each optimiser step.
         on_step: called with (steps done, total), for progress; may raise ``Interrupted``.
-        rates: peak learning rate of a parameter by its name; ``options.lr`` for all when None.
-        clipped: whether the gradient of a parameter is clipped, by its name; all of them when None.
         watch: called once, with the list that the row of each step is appended to.
 
     Raises:
         JobError: when a loss is not finite.
         Interrupted: from ``on_step``, after a checkpoint was written.
     """
-    stepper = Stepper(module, options, device, weights, rates, clipped)
-    keeper = _Keeper(checkpoint, module, stepper, carried)
+    stepper = Stepper(trainee, options, device)
+    keeper = _Keeper(checkpoint, trainee, stepper)
     done, history = keeper.restore()
-    if watch:
-        watch(history.rows)
+    watch(history.rows)
     for step in range(done, options.steps):
         # Dropout can only draw from torch's own generator: seeded by (job, step), it depends on nothing else.
-        torch.manual_seed(derive_seed("dropout", *identity, step))
-        history.rows.append(stepper.step(step, losses))
-        if after_step:
-            after_step(step, options.steps)
+        torch.manual_seed(derive_seed("dropout", *trainee.identity, step))
+        history.rows.append(stepper.step(step))
+        trainee.after_step(step, options.steps)
         try:
-            if on_step:
-                on_step(step + 1, options.steps)
+            on_step(step + 1, options.steps)
         except Interrupted:
             keeper.save(step + 1, history)
             raise
@@ -108,38 +77,31 @@ class _Keeper:
 
     _CARRIED = "carried."
 
-    def __init__(
-        self, checkpoint: Checkpoint | None, module: nn.Module, stepper: Stepper, carried: Carried | None
-    ) -> None:
-        self._checkpoint, self._module, self._stepper, self._carried = checkpoint, module, stepper, carried
+    def __init__(self, checkpoint: Checkpoint | None, trainee: Trainee, stepper: Stepper) -> None:
+        self._checkpoint, self._trainee, self._stepper = checkpoint, trainee, stepper
         self._saved_at = time.monotonic()
 
     def restore(self) -> tuple[int, History]:
         """Return the steps done and their history; everything else goes where it came from."""
         if self._checkpoint is None:
             return 0, History()
-        done, extra = self._checkpoint.restore(self._module, self._stepper.optimiser)
+        done, extra = self._checkpoint.restore(self._trainee.module, self._stepper.optimiser)
         if not done:
             return 0, History()
         self._stepper.load_state_dict(extra["stepper"])
-        if self._carried:
-            self._carried.load_state_dict(
-                {
-                    name.removeprefix(self._CARRIED): value
-                    for name, value in extra.items()
-                    if name.startswith(self._CARRIED)
-                }
-            )
+        carried = {name: value for name, value in extra.items() if name.startswith(self._CARRIED)}
+        self._trainee.load_state_dict(
+            {name.removeprefix(self._CARRIED): value for name, value in carried.items()}
+        )
         return done, History(extra["history"])
 
     def save(self, done: int, history: History) -> None:
         """Write the state after ``done`` steps."""
         if self._checkpoint is None:
             return
-        state = self._carried.state_dict() if self._carried else {}
         extra = {"history": history.rows, "stepper": self._stepper.state_dict()}
-        extra |= {f"{self._CARRIED}{name}": value for name, value in state.items()}
-        self._checkpoint.save(self._module, self._stepper.optimiser, done, extra)
+        extra |= {f"{self._CARRIED}{name}": value for name, value in self._trainee.state_dict().items()}
+        self._checkpoint.save(self._trainee.module, self._stepper.optimiser, done, extra)
         self._saved_at = time.monotonic()
 
     def save_now_and_then(self, done: int, history: History) -> None:

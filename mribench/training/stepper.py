@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,18 +11,16 @@ from torch import Tensor, nn
 
 from mribench.errors import JobError
 from mribench.training.options import LoopOptions, autocast
+from mribench.training.trainee import Trainee
 
 
 class Stepper:
     """Trains every parameter of a module that wants a gradient, step by step.
 
     Args:
-        module: what is trained.
+        trainee: what is trained.
         options: optimiser and schedule.
         device: where the module lies.
-        weights: of the loss terms; 1 where not named.
-        rates: peak learning rate of a parameter by its name; ``options.lr`` for all when None.
-        clipped: whether the gradient of a parameter is clipped, by its name; all of them when None.
 
     Attributes:
         optimiser: AdamW, one group for each peak learning rate.
@@ -31,31 +29,18 @@ class Stepper:
         JobError: when nothing wants a gradient.
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        options: LoopOptions,
-        device: torch.device,
-        weights: Mapping[str, float] | None = None,
-        rates: Callable[[str], float] | None = None,
-        clipped: Callable[[str], bool] | None = None,
-    ) -> None:
-        self.optimiser = _optimiser(module, options, rates)
-        self._options, self._device, self._weights = options, device, weights or {}
+    def __init__(self, trainee: Trainee, options: LoopOptions, device: torch.device) -> None:
+        self.optimiser = _optimiser(trainee, options)
+        self._trainee, self._options, self._device = trainee, options, device
         self._peaks = [group["lr"] for group in self.optimiser.param_groups]
-        self._clipped = [
-            parameter
-            for name, parameter in module.named_parameters()
-            if parameter.requires_grad and (clipped is None or clipped(name))
-        ]
+        self._clipped = [parameter for name, parameter in _trained(trainee) if trainee.is_clipped(name)]
         self._scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "fp16")
 
-    def step(self, number: int, losses: Callable[[int], Mapping[str, Tensor]]) -> dict[str, float]:
+    def step(self, number: int) -> dict[str, float]:
         """Take a step.
 
         Args:
             number: of the step, from 0.
-            losses: the named loss terms of a step, scalars.
 
         Returns:
             The row of the history: ``step``, the terms, and ``total``, their weighted sum.
@@ -65,7 +50,7 @@ class Stepper:
         """
         self._set_rates(number)
         with autocast(self._options.precision, self._device):
-            terms = losses(number)
+            terms = self._trainee.losses(number)
             total = self._total(terms)
         # Before the gradients: while they are computed on a GPU, the host is free for the next batch.
         row = _finite_row(number, {**terms, "total": total})
@@ -85,7 +70,8 @@ class Stepper:
             group["lr"] = peak * self._options.rate(number)
 
     def _total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        return torch.stack([self._weights.get(name, 1.0) * value for name, value in terms.items()]).sum()
+        weights = self._trainee.weights
+        return torch.stack([weights.get(name, 1.0) * value for name, value in terms.items()]).sum()
 
     def _update(self, total: Tensor) -> None:
         self.optimiser.zero_grad(set_to_none=True)
@@ -96,13 +82,14 @@ class Stepper:
         self._scaler.update()
 
 
-def _optimiser(
-    module: nn.Module, options: LoopOptions, rates: Callable[[str], float] | None
-) -> torch.optim.AdamW:
+def _trained(trainee: Trainee) -> Iterator[tuple[str, nn.Parameter]]:
+    return ((name, each) for name, each in trainee.module.named_parameters() if each.requires_grad)
+
+
+def _optimiser(trainee: Trainee, options: LoopOptions) -> torch.optim.AdamW:
     groups: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in module.named_parameters():
-        if parameter.requires_grad:
-            groups.setdefault(rates(name) if rates else options.lr, []).append(parameter)
+    for name, parameter in _trained(trainee):
+        groups.setdefault(trainee.peak_rate(name, options.lr), []).append(parameter)
     if not groups:
         raise JobError("nothing to train: every parameter is frozen", "check the arm and the task's head")
     return torch.optim.AdamW(

@@ -16,16 +16,16 @@ from torch import Tensor, nn
 
 from mribench.errors import StoreError
 from mribench.interfaces.metric import ScoreStatus
-from mribench.plan.changes import some
-from mribench.plan.job import key_of_specification
 from mribench.results import Store
-from mribench.results.records import CELL_COLUMNS, SCORE_SCHEMA
+from mribench.results.records import SCORE_FILE_SCHEMA
+from mribench.results.specification import EvaluateSpec, Specification, read_specification
 from mribench.training.weights import state_digest
-from mribench.verify.results import Planned, Results
-from mribench.verify.specification import read_specification
+from mribench.verify.results import Results, Verifiable
+from mribench.wording import list_some
 
 _ENCODERS = {"encoder.safetensors": "", "model.safetensors": "encoder."}
 """Files that hold an encoder, and the prefix of its names there."""
+MOST_NAMES = 3
 _NUMBERS = ("value", "penalty")
 _ONE_EMPTY = ("pred-empty", "ref-empty")
 _LEFT_OUT = ("both-empty", "failed")
@@ -45,23 +45,23 @@ def check_integrity(results: Results) -> dict[str, list[str]]:
     return found
 
 
-def _problems(store: Store, job: Planned, unbounded: Collection[str]) -> Iterator[str]:
+def _problems(store: Store, job: Verifiable, unbounded: Collection[str]) -> Iterator[str]:
     folder = store.directory(job.key)
     try:
-        said = read_specification(store, job.key)
+        said = read_specification(folder)
     except StoreError as error:
         yield error.message
         return
-    if said["id"] not in job.ids or said["kind"] != job.kind:
-        yield f"job.json is of {said['kind']} job {said['id']}, the plan of {job.kind} job {job.id}"
-    if job.cell is not None and said["payload"].get("cell") != job.cell.model_dump():
+    if said.id not in job.ids or said.kind != job.kind:
+        yield f"job.json is of {said.kind} job {said.id}, the plan of {job.kind} job {job.id}"
+    elif said.cell != job.cell:
         yield "the cell in job.json is not the plan's"
-    if key_of_specification(said) not in (None, job.key):
+    if said.key != job.key:
         yield "job.json was changed: its content has another key than its folder"
     try:
         yield from _job_row(folder, said)
-        if job.kind == "evaluate":
-            yield from _score_rows(folder, said)
+        if isinstance(said.spec, EvaluateSpec):
+            yield from _score_rows(folder, said.spec)
             yield from _counted(folder, unbounded)
         yield from _weights(folder, job.kind)
     except FileNotFoundError as error:
@@ -80,12 +80,12 @@ def _read(path: Path, columns: Mapping[str, Any]) -> dict[str, list[Any]]:
     return {name: table[name].unique().to_pylist() for name in columns}
 
 
-def _job_row(folder: Path, said: Mapping[str, Any]) -> Iterator[str]:
+def _job_row(folder: Path, said: Specification) -> Iterator[str]:
     expected = {
         "job_key": folder.name,
-        "id": said["id"],
-        "kind": said["kind"],
-        "split_digest": said["payload"].get("split_digest"),
+        "id": said.id,
+        "kind": said.kind,
+        "split_digest": said.spec.split_digest,
     }
     found = _read(folder / "job.parquet", expected)
     if not found["job_key"]:
@@ -93,16 +93,16 @@ def _job_row(folder: Path, said: Mapping[str, Any]) -> Iterator[str]:
     yield from _differing("job.parquet", found, expected)
 
 
-def _score_rows(folder: Path, said: Mapping[str, Any]) -> Iterator[str]:
-    cell = said["payload"].get("cell", {})
-    expected = {name: cell.get(name) for name in CELL_COLUMNS} | {"job_key": folder.name}
-    found = _read(folder / "records.parquet", {**dict.fromkeys(SCORE_SCHEMA.names), **expected})
+def _score_rows(folder: Path, spec: EvaluateSpec) -> Iterator[str]:
+    expected = {"job_key": folder.name}
+    found = _read(folder / "records.parquet", {**dict.fromkeys(SCORE_FILE_SCHEMA.names), **expected})
     yield from _differing("records.parquet", found, expected)
-    there, asked = set(map(str, found["subject"])), set(said["payload"].get("subjects", ()))
+    there, asked = set(map(str, found["subject"])), set(spec.subjects)
     if asked - there:
-        yield f"records.parquet has no row of {some(sorted(asked - there))}"
+        yield f"records.parquet has no row of {list_some(sorted(asked - there), MOST_NAMES)}"
     if there - asked:
-        yield f"records.parquet has rows of {some(sorted(there - asked))}, who was not asked for"
+        others = list_some(sorted(there - asked), MOST_NAMES)
+        yield f"records.parquet has rows of {others}, who was not asked for"
 
 
 def _counted(folder: Path, unbounded: Collection[str]) -> Iterator[str]:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
 from mribench import RESULTS_VERSION
 from mribench.data.inspection import fingerprint
+from mribench.digests import canonical_json
 from mribench.errors import MRIBenchError, StoreError
 from mribench.execute.worker import run_job
 from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.options import DatasetRef
-from mribench.plan.changes import entries_by_name, some
 from mribench.registry import Registry
-from mribench.results import Store, read_json
+from mribench.results import Store
+from mribench.results.environment import Environment, read_environment
+from mribench.results.specification import (
+    DataIdentity,
+    EntryIdentity,
+    Specification,
+    read_specification,
+    write_specification,
+)
 from mribench.verify.compare import compare_folders
-from mribench.verify.results import Planned, Results
-from mribench.verify.specification import read_specification
+from mribench.verify.integrity import MOST_NAMES
+from mribench.verify.results import Results, Verifiable
+from mribench.wording import list_some
 
 Outcome = Literal["same", "differs", "not rerun"]
 
@@ -42,7 +50,7 @@ class Verdict:
         wall_s: time that running it again took.
     """
 
-    job: Planned
+    job: Verifiable
     outcome: Outcome
     largest: float = 0.0
     details: tuple[str, ...] = ()
@@ -80,7 +88,7 @@ class Rerun:
         self._verdicts: dict[str, Verdict] = {}
         self._cohorts: dict[str, tuple[str, dict[str, str]]] = {}
 
-    def verify(self, job: Planned) -> Verdict:
+    def verify(self, job: Verifiable) -> Verdict:
         """Run a job again and compare.
 
         Raises:
@@ -88,61 +96,65 @@ class Rerun:
         """
         started = time.perf_counter()
         try:
-            said = self._moved(read_specification(self._results.store, job.key))
-            reasons = [*self._obstacles(said), *self._link(job)]
-            if not reasons:
-                reasons = self._run(job, said)
-        except MRIBenchError as error:
-            said, reasons = {}, [error.message]
-        wall_s = time.perf_counter() - started
-        if reasons:
-            notes = tuple(self._sources(said))
-            verdict = Verdict(job, "not rerun", math.nan, tuple(reasons), notes, wall_s)
+            said = self._moved(read_specification(self._results.store.directory(job.key)))
+        except StoreError as error:
+            verdict = Verdict(job, "not rerun", math.nan, (error.message,))
         else:
-            verdict = self._compared(job, said, wall_s)
+            reasons = self._run_unless_hindered(job, said)
+            wall_s = time.perf_counter() - started
+            if reasons:
+                notes = tuple(self._sources(said))
+                verdict = Verdict(job, "not rerun", math.nan, tuple(reasons), notes, wall_s)
+            else:
+                verdict = self._compared(job, said, wall_s)
         self._verdicts[job.key] = verdict
         return verdict
 
-    def _moved(self, said: dict[str, Any]) -> dict[str, Any]:
+    def _run_unless_hindered(self, job: Verifiable, said: Specification) -> list[str]:
+        """Run a job again; return why that is not possible, or has failed."""
+        try:
+            return [*self._obstacles(said), *self._link(job)] or self._run(job, said)
+        except MRIBenchError as error:
+            return [error.message]
+
+    def _moved(self, said: Specification) -> Specification:
         """Return the specification with the folder that the cohort has here."""
-        payload = said["payload"]
-        root = self._roots.get(payload["cohort"])
+        root = self._roots.get(said.spec.cohort)
         if root is None:
             return said
-        return {**said, "payload": {**payload, "data": {**payload["data"], "root": root}}}
+        data = said.spec.data.model_copy(update={"options": {**said.spec.data.options, "root": root}})
+        return replace(said, spec=replace(said.spec, data=data))
 
-    def _obstacles(self, said: Mapping[str, Any]) -> Iterator[str]:
+    def _obstacles(self, said: Specification) -> Iterator[str]:
         """Yield why a job cannot be run again as it was."""
-        component, content = said["payload"]["data"], said.get("content") or {}
-        entries = entries_by_name(content.get("entries", []))
-        for (kind, name), entry in entries.items():
+        data = said.spec.data
+        for (kind, name), entry in said.content.used().items():
             if name not in self._registry.names(kind):
-                yield f"{kind} '{name}' of the distribution {entry['distribution']} is not installed"
-        missing, now = self._cohort(component, said["payload"].get("profile", ""))
+                yield f"{kind} '{name}' of the distribution {entry.distribution} is not installed"
+        missing, now = self._cohort(data, said.spec.profile)
         if missing:
-            elsewhere = f"; or give --root {said['payload']['cohort']}=PATH" if "root" in component else ""
-            yield f"data {component['name']}: {missing}{elsewhere}"
+            elsewhere = f"; or give --root {said.spec.cohort}=PATH" if "root" in data.options else ""
+            yield f"data {data.name}: {missing}{elsewhere}"
             return
-        noted = content.get("fingerprints", {})
+        noted = said.content.fingerprints
         gone = sorted(set(noted) - set(now))
         changed = sorted(name for name in noted if name in now and noted[name] != now[name])
         if gone:
-            yield f"subjects are not there any more: {some(gone)}"
+            yield f"subjects are not there any more: {list_some(gone, MOST_NAMES)}"
         if changed:
-            yield f"files are not those that it was computed from: {some(changed)}"
+            yield f"files are not those that it was computed from: {list_some(changed, MOST_NAMES)}"
 
-    def _cohort(self, component: Mapping[str, Any], profile: str) -> tuple[str, dict[str, str]]:
+    def _cohort(self, data: DatasetRef, profile: str) -> tuple[str, dict[str, str]]:
         """Return what is missing of a cohort, and its subjects' fingerprints as they are now."""
-        name = json.dumps(component, sort_keys=True) + profile
+        name = canonical_json([data.model_dump(mode="json"), profile])
         if name not in self._cohorts:
-            reference = DatasetRef.model_validate(dict(component))
-            dataset: Dataset = self._registry.resolve(reference, "job.json: data", profile).make()
+            dataset: Dataset = self._registry.resolve(data, "job.json: data", profile).make()
             missing = dataset.missing()
             prints = {} if missing else {found.id: fingerprint(found) for found in dataset.subjects()}
             self._cohorts[name] = missing, prints
         return self._cohorts[name]
 
-    def _link(self, job: Planned) -> Iterator[str]:
+    def _link(self, job: Verifiable) -> Iterator[str]:
         """Put the stored weights of jobs that were not run again where the job looks for them."""
         for need in job.needs:
             verdict = self._verdicts.get(need)
@@ -160,11 +172,12 @@ class Rerun:
                 if not (here / path.name).exists():
                     _link_or_copy(path.resolve(), here / path.name)
 
-    def _run(self, job: Planned, said: Mapping[str, Any]) -> list[str]:
-        folder = self._again.prepare(job.key, said)
+    def _run(self, job: Verifiable, said: Specification) -> list[str]:
+        folder = self._again.make_directory(job.key)
+        write_specification(folder, said)
         before = torch.get_num_threads()
         try:
-            status = run_job(folder, self._registry, threads=self._environment(job).get("threads", 1))
+            status = run_job(folder, self._registry, threads=self._environment(job).threads or 1)
         finally:
             torch.set_num_threads(before)
         if status is None:
@@ -173,19 +186,10 @@ class Rerun:
             raise KeyboardInterrupt
         return [] if status.state == "done" else [status.reason.partition("\n")[0]]
 
-    def _environment(self, job: Planned) -> dict[str, Any]:
-        path = self._results.store.directory(job.key) / "environment.json"
-        found = read_json(path)
-        if (
-            not isinstance(found, dict)
-            or not isinstance(found.get("versions", {}), dict)
-            or not isinstance(found.get("threads", 1), int)
-            or found.get("threads", 1) < 1
-        ):
-            raise StoreError(f"{path} is damaged", "delete the job's folder, and run the benchmark again")
-        return found
+    def _environment(self, job: Verifiable) -> Environment:
+        return read_environment(self._results.store.directory(job.key))
 
-    def _compared(self, job: Planned, said: Mapping[str, Any], wall_s: float) -> Verdict:
+    def _compared(self, job: Verifiable, said: Specification, wall_s: float) -> Verdict:
         again = self._again.directory(job.key)
         found = compare_folders(self._results.store.directory(job.key), again, self._tolerance)
         largest = max((finding.largest for finding in found), default=0.0)
@@ -198,44 +202,36 @@ class Rerun:
             if need in self._verdicts and self._verdicts[need].outcome == "differs"
         ]
         notes += self._sources(said)
-        notes += _environments(self._environment(job), dict(read_json(again / "environment.json")))
+        notes += _environments(self._environment(job), read_environment(again))
         return Verdict(job, "differs", largest, texts, tuple(notes), wall_s)
 
-    def _sources(self, said: Mapping[str, Any]) -> Iterator[str]:
+    def _sources(self, said: Specification) -> Iterator[str]:
         """Yield which plugins, or the harness, are not those that made a result."""
-        content = said.get("content") or {}
-        if content and content["results"] != RESULTS_VERSION:
-            yield f"the harness's version of results was {content['results']}, is {RESULTS_VERSION}"
-        entries = entries_by_name(content.get("entries", []))
-        data = content.get("data")
-        if data:
-            entries["dataset", data["name"]] = data
+        content = said.content
+        if content.results != RESULTS_VERSION:
+            yield f"the harness's version of results was {content.results}, is {RESULTS_VERSION}"
+        entries: dict[tuple[str, str], EntryIdentity | DataIdentity] = {**content.used()}
+        entries["dataset", content.data.name] = content.data
         for (kind, name), entry in entries.items():
-            if (
-                name in self._registry.names(kind)
-                and self._registry.get(kind, name).digest != entry["source"]
-            ):
-                yield f"the source of {kind} '{name}' ({entry['distribution']}) has changed since"
+            there = name in self._registry.names(kind)
+            if there and self._registry.get(kind, name).digest != entry.source:
+                yield f"the source of {kind} '{name}' ({entry.distribution}) has changed since"
 
     def _name(self, key: str) -> str:
         return self._results.jobs[key].id if key in self._results.jobs else key
 
 
-def _environments(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+def _environments(before: Environment, now: Environment) -> Iterator[str]:
     """Yield what differs between where a result was made and where it was made again."""
-    old, new = dict(before.get("versions", {})), dict(now.get("versions", {}))
-    for package in sorted(old.keys() | new.keys()):
-        if old.get(package) != new.get(package):
-            yield f"{package} was {old.get(package, 'not there')}, is {new.get(package, 'not there')}"
+    for package in sorted(before.versions.keys() | now.versions.keys()):
+        old, new = (made.versions.get(package, "not there") for made in (before, now))
+        if old != new:
+            yield f"{package} was {old}, is {new}"
     for name in ("device", "threads", "python", "platform"):
-        if before.get(name) != now.get(name):
-            yield f"{name} was {before.get(name)}, is {now.get(name)}"
-    if _on_cpu(before) != _on_cpu(now):
+        if getattr(before, name) != getattr(now, name):
+            yield f"{name} was {getattr(before, name)}, is {getattr(now, name)}"
+    if before.on_cpu != now.on_cpu:
         yield "a GPU and a CPU never agree bit for bit; --tolerance says how much is allowed"
-
-
-def _on_cpu(environment: Mapping[str, Any]) -> bool:
-    return str(environment.get("device", "")).startswith("cpu")
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

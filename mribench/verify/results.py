@@ -7,23 +7,20 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import get_args
 
 import torch
 
 from mribench.errors import ConfigError, StoreError
-from mribench.plan.job import JobKind
 from mribench.results import Store
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.load import read_manifests
 from mribench.results.manifest import Manifest
+from mribench.results.specification import KINDS
 from mribench.seeding import torch_generator
-
-KINDS: tuple[str, ...] = get_args(JobKind)
 
 
 @dataclass
-class Planned:
+class Verifiable:
     """A job as the plans name it.
 
     Attributes:
@@ -60,7 +57,7 @@ class Results:
     """
 
     store: Store
-    jobs: dict[str, Planned]
+    jobs: dict[str, Verifiable]
     done: set[str]
     damaged: dict[str, str] = field(default_factory=dict)
     unbounded: frozenset[str] = frozenset()
@@ -79,13 +76,13 @@ def open_results(directory: Path, digest: str | None = None) -> Results:
     """
     store = Store(directory)
     store.check()
-    jobs: dict[str, Planned] = {}
+    jobs: dict[str, Verifiable] = {}
     manifests = read_manifests(directory, digest)
     for manifest in manifests:
         for job in manifest.jobs:
             if job.key is None:
                 continue
-            known = jobs.setdefault(job.key, Planned(job.key, job.kind, [], job.needs, job.cell))
+            known = jobs.setdefault(job.key, Verifiable(job.key, job.kind, [], job.needs, job.cell))
             if job.id not in known.ids:
                 known.ids.append(job.id)
     done, damaged = set(), {}
@@ -113,7 +110,7 @@ def sample(
     seed: int,
     kinds: Collection[str] = KINDS,
     patterns: Collection[str] = (),
-) -> list[Planned]:
+) -> list[Verifiable]:
     """Draw done jobs, each with the jobs behind it.
 
     Drawn are ends of chains: done jobs of the wanted kinds that no other one of those builds on, each with
@@ -156,5 +153,5 @@ def sample(
     return [job for key, job in results.jobs.items() if key in chosen]
 
 
-def _matches(job: Planned, patterns: Collection[str]) -> bool:
+def _matches(job: Verifiable, patterns: Collection[str]) -> bool:
     return any(fnmatch(name, pattern) for name in job.ids for pattern in patterns)

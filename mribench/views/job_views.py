@@ -7,9 +7,7 @@ the job shows.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -17,20 +15,21 @@ from mribench.interfaces.views import View
 from mribench.jobs.context import Context
 from mribench.jobs.pretrain import Pretraining
 from mribench.registry import Registry
+from mribench.results.specification import PretrainSpec
 
 
 class JobViews:
     """The batches of views of a pretrain job, on the CPU.
 
     Args:
-        payload: of the job.
+        spec: what the job is asked.
         registry: all entries.
     """
 
-    def __init__(self, payload: Mapping[str, Any], registry: Registry) -> None:
+    def __init__(self, spec: PretrainSpec, registry: Registry) -> None:
         here = Path("views")  # nothing is written
         context = Context(registry, here, here, torch.device("cpu"), lambda *_: None, math.inf)
-        self._job = Pretraining(payload, context)
+        self._job = Pretraining(spec, context)
         self.requests = tuple(self._job.objective.view_requests)
         self.labels = self._job.generator.labels
 

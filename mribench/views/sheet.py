@@ -137,7 +137,7 @@ def _draw_strip(canvas: Canvas, strip: Strip, plane: Plane, edge_vox: int, top: 
 
 
 def _title(source: Source) -> str:
-    spacing = source.payload["pretrain"]["spacing_mm"]
+    spacing = source.pretrain.spacing_mm
     size = f"{source.patch_vox} voxels" + (f" of {spacing:g} mm" if spacing else "")
     return f"{source.label}   {size}"
 

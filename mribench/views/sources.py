@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import Any
 
-from mribench.config import ResolvedBenchmark
+from mribench.config import PretrainOptions, ResolvedBenchmark
+from mribench.digests import canonical_json
 from mribench.errors import ConfigError, DataError, did_you_mean
 from mribench.interfaces.views import ViewRequest
 from mribench.plan import Job, build_plan, make_missing, open_cohorts
 from mribench.plan.feasibility import check_feasible
 from mribench.registry import Registry
+from mribench.results.specification import PretrainSpec
 from mribench.views.job_views import JobViews
 
 Progress = Callable[[str, int, int], None]
@@ -25,21 +25,26 @@ class Source:
     Attributes:
         methods: of the benchmark file, in its order.
         views: name of the view generator.
-        payload: of a pretrain job.
+        spec: what its pretrain job is asked.
         requests: the views of a sample.
         registry: to make the job's parts.
     """
 
     methods: tuple[str, ...]
     views: str
-    payload: Mapping[str, Any]
+    spec: PretrainSpec
     requests: tuple[ViewRequest, ...]
     registry: Registry
 
     @property
+    def pretrain(self) -> PretrainOptions:
+        """How the job is trained."""
+        return PretrainOptions.model_validate(self.spec.pretrain)
+
+    @property
     def patch_vox(self) -> int:
         """Edge of a global view."""
-        return int(self.payload["pretrain"]["patch_vox"])
+        return self.pretrain.patch_vox
 
     @property
     def label(self) -> str:
@@ -49,10 +54,10 @@ class Source:
 
     def batches(self, patch_vox: int | None = None) -> JobViews:
         """Return what makes the batches of the job, with views of another edge where one is given."""
-        payload = dict(self.payload)
+        spec = self.spec
         if patch_vox is not None:
-            payload["pretrain"] = {**payload["pretrain"], "patch_vox": patch_vox}
-        return JobViews(payload, self.registry)
+            spec = replace(spec, pretrain={**spec.pretrain, "patch_vox": patch_vox})
+        return JobViews(spec, self.registry)
 
 
 def open_sources(
@@ -87,15 +92,14 @@ def open_sources(
     sources: dict[str, Source] = {}
     jobs, missing = _pretrain_jobs(resolved, wanted, progress or (lambda *_: None))
     for job in jobs:
-        if job.payload["seed"] != seed or job.waiting_for:
+        spec = job.spec
+        if not isinstance(spec, PretrainSpec) or spec.seed != seed or job.waiting_for:
             continue
-        method = job.id.partition("/")[0]
-        requests = JobViews(job.payload, registry).requests
-        name = str(job.payload["views"]["name"])
-        source = Source((method,), name, job.payload, requests, registry)
+        requests = JobViews(spec, registry).requests
+        source = Source((job.method,), spec.views.name, spec, requests, registry)
         same = sources.setdefault(_identity(source), source)
         if same is not source:
-            sources[_identity(source)] = replace(same, methods=(*same.methods, method))
+            sources[_identity(source)] = replace(same, methods=(*same.methods, job.method))
     if not sources:
         name, sentence = next(iter(missing.items()))
         raise DataError(f"data.{name}: {sentence}", "`mribench data check FILE` says what is there")
@@ -119,7 +123,7 @@ def _pretrain_jobs(
     opened = open_cohorts(alone, progress)
     check_feasible(alone, opened)
     plan = build_plan(alone, opened)
-    return [job for job in plan.jobs if job.kind == "pretrain"], dict(plan.missing)
+    return list(plan.jobs), dict(plan.missing)
 
 
 def _chosen(resolved: ResolvedBenchmark, methods: Collection[str]) -> list[str]:
@@ -160,13 +164,8 @@ def _check_step(resolved: ResolvedBenchmark, methods: Collection[str], step: int
 
 def _identity(source: Source) -> str:
     """Return what decides which views a network is shown."""
-    payload = source.payload
-    shaping = ("patch_vox", "spacing_mm", "batch_size", "repeat_subjects")
-    return json.dumps(
-        [
-            *(payload[part] for part in ("views", "data", "train")),
-            [payload["pretrain"][part] for part in shaping],
-            [[request.role, request.patch_scale] for request in source.requests],
-        ],
-        sort_keys=True,
-    )
+    spec, options = source.spec, source.pretrain
+    components = [component.model_dump(mode="json") for component in (spec.views, spec.data)]
+    shape = [options.patch_vox, options.spacing_mm, options.batch_size, options.repeat_subjects]
+    requests = [[request.role, request.patch_scale] for request in source.requests]
+    return canonical_json([components, spec.train, shape, requests])

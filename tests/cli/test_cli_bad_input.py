@@ -257,7 +257,7 @@ def test_the_same_people_for_pretraining_and_test(mribench, file, cohorts, resul
     before = contents(results)
     sets = [f"data.again={{name: ixi, root: '{cohorts / 'ixi'}'}}", "defaults.pretrain.data=again"]
     said = mribench("run", file, "--results", results, *(part for text in sets for part in ("--set", text)))
-    refused(said, "1 subject(s) of pretraining (again) are also in the test set of scans", "splits")
+    refused(said, "1 subject of pretraining (again) is also in the test set of scans", "splits")
     assert "ixi:IXI00" in said.message
     assert contents(results) == before
 

@@ -207,14 +207,14 @@ def test_why_says_what_changed_down_to_the_key(mribench: Mribench, finished: tup
         f"{adapt}: adapt.batch_size 2 → 1; a job that it builds on: seqinv/pretrain/seed0"
         " (pretrain.lr 0.001 → 0.005)"
     )
-    assert lines[-1] == "4 job(s) match: 4 stale", "identity is scored with options of adapt too"
+    assert lines[-1] == "4 jobs that match: 4 stale", "identity is scored with options of adapt too"
 
 
 def test_why_of_some_jobs(mribench: Mribench, finished: tuple[Path, Path]) -> None:
     file, results = finished
     options = ("plan", file, "--results", results)
     said = mribench(*options, "--set", "seeds=[0, 1]", "--why", "*/pretrain/*")
-    assert said.out.splitlines()[-1] == "2 job(s) match: 1 done, 1 never run"
+    assert said.out.splitlines()[-1] == "2 jobs that match: 1 done, 1 never run"
     assert "stale" not in said.out
     refused(mribench(*options, "--why", "nothing"), "--why nothing: no job has such a name", None)
 
@@ -224,7 +224,7 @@ def test_why_before_the_file_is_every_job_of_it(mribench: Mribench, finished: tu
     said = mribench("plan", "--why", file, "--results", results)
     assert said.code == 0, said
     assert said.out == mribench("plan", file, "--why", "--results", results).out
-    assert said.out.splitlines()[-1] == f"{COUNT} job(s) match: {COUNT} done"
+    assert said.out.splitlines()[-1] == f"{COUNT} jobs that match: {COUNT} done"
     for arguments in (["--why"], ["--why", "identity/*"], ["--jobs"]):
         said = mribench("plan", *arguments)
         assert said.code == 2

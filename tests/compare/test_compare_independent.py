@@ -21,7 +21,7 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.multitest import multipletests
-from synthetic_results import DICE, HD95, Benchmark, Cell, task
+from synthetic_results import DICE, HD95, Benchmark, Cell, raw_scores, task
 
 from mribench.compare import Paired, comparison_document, of_one, paired
 from mribench.compare.differences import compared
@@ -86,7 +86,7 @@ def found(root: Path) -> Paired:
 
 @functools.cache
 def raw(root: Path) -> pd.DataFrame:
-    return pd.concat([pd.read_parquet(path) for path in sorted(root.glob("jobs/*/records.parquet"))])
+    return raw_scores(root)
 
 
 Counting = Callable[[Any], float]

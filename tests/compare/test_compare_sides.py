@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from specifications import content, keep, spec_of
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
 from mribench.compare import Paired, comparison_document, of_one, of_two, paired
 from mribench.compare.differences import compared
 from mribench.compare.sides import short_names
 from mribench.errors import MRIBenchError, StoreError
+from mribench.interfaces import ViewsRef
 from mribench.report import load_run, render
+from mribench.results.specification import Content, DataIdentity, EntryIdentity
 
 
 def score(cell: Cell, metric: str, subject: str, label: str) -> float:
@@ -35,14 +38,13 @@ def two(old: Path, new: Path, *methods: str) -> Paired:
 
 
 def specify(
-    root: Path, choose: Callable[[str], bool], content: dict[str, Any] | None = None, **payload: Any
+    root: Path, choose: Callable[[str], bool], made_of: Content | None = None, **changes: Any
 ) -> None:
     """Write ``job.json`` of the jobs whose id is chosen, as ``mribench run`` does."""
     for manifest in (root / "plans").glob("*.json"):
         for job in json.loads(manifest.read_text())["jobs"]:
             if choose(job["id"]):
-                found = {"id": job["id"], "kind": job["kind"], "payload": payload, "content": content or {}}
-                (root / "jobs" / job["key"] / "job.json").write_text(json.dumps(found))
+                keep(root / "jobs" / job["key"], spec_of(job["kind"], **changes), job["id"], made_of)
 
 
 @pytest.fixture
@@ -195,7 +197,7 @@ def test_other_subjects_are_refused(
 
 def test_other_files_of_the_same_subjects_are_refused(folders: tuple[Path, Path]) -> None:
     for folder, prints in zip(folders, ({"a": "1", "b": "2"}, {"a": "1", "b": "3"}), strict=True):
-        specify(folder, lambda name: "/test/" in name, {"fingerprints": prints}, split_digest="same")
+        specify(folder, lambda name: "/test/" in name, content(fingerprints=prints), split_digest="same")
     with pytest.raises(MRIBenchError, match="the test files differ for 1 of 2 subjects"):
         two(*folders, "seqinv")
 
@@ -285,9 +287,10 @@ def test_settings_budgets_and_code_that_differ(tmp_path: Path) -> None:
     for method, size in (("base", 24), ("seqinv", 32)):
         specify(
             tmp_path, lambda name, m=method: name.startswith(f"{m}/pretrain"),
-            {"entries": [{"kind": "views", "name": method, "source": method}]},
-            pretrain={"patch_vox": size, "steps": 45}, views={"augment": {"scale": 0.1}},
-            seed=0, train=[method],
+            content(entries=(EntryIdentity("views", method, "mribench", method),)),
+            pretrain={"patch_vox": size, "steps": 45},
+            views=ViewsRef.model_validate({"name": "blur", "augment": {"scale": 0.1}}),
+            seed=0, train=(method,),
         )  # fmt: skip
     found = paired(of_one(load_run(tmp_path), tmp_path, "seqinv", "base"))
     differ = settings(found)
@@ -308,14 +311,14 @@ def test_settings_budgets_and_code_that_differ(tmp_path: Path) -> None:
 def test_settings_of_two_folders(folders: tuple[Path, Path]) -> None:
     for folder, steps in zip(folders, (45, 90), strict=True):
         specify(folder, lambda name: name.startswith("seqinv/pretrain"), pretrain={"steps": steps})
+        made_of = content(data=DataIdentity("folder", "mribench", "", {"spacing_mm": steps / 10}))
         specify(
-            folder, lambda name: "/test/" in name, {"data": {"spacing_mm": steps / 10}},
-            adapt_options={"lr": 1}, split_digest="same",
+            folder, lambda name: "/test/" in name, made_of, adapt={"lr": steps}, split_digest="same",
         )  # fmt: skip
     differ = settings(two(*folders, "seqinv"))
     assert differ == {
         ("pretrain", "pretrain.steps"): ("45", "90"),
-        ("test tissue", "reader.spacing_mm"): ("4.5", "9.0"),
+        ("test tissue", "reader.options.spacing_mm"): ("4.5", "9.0"),
     }
 
 

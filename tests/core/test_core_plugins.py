@@ -124,7 +124,7 @@ def test_unknown_names_mention_what_was_skipped(point, good):
         registry.get("objective", "frist")
     assert caught.value.message == "unknown objective 'frist'"
     hint = caught.value.hint
-    assert hint.startswith("did you mean 'first'?; 1 plugin(s) did not load: plugin 'm-broken'")
+    assert hint.startswith("did you mean 'first'?; 1 plugin did not load: plugin 'm-broken'")
     assert "a_package_that_nobody_has" in hint
     with pytest.raises(ConfigError) as shown:
         registry.resolve(ObjectiveRef(name="frist"), "x.yaml: methods.a.objective", "corrected")

@@ -102,7 +102,7 @@ def test_skipped_plugins_are_mentioned_with_unknown_names(registry):
     with pytest.raises(PluginError) as caught:
         registry.get("metric", "iner")
     assert caught.value.hint == (
-        "did you mean 'inner'?; 2 plugin(s) did not load: plugin 'a' is broken; plugin 'b' is broken"
+        "did you mean 'inner'?; 2 plugins did not load: plugin 'a' is broken; plugin 'b' is broken"
     )
 
 

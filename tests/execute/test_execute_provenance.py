@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from specifications import content, entry
 
 import mribench
 from mribench.execute.provenance import git_commit, plugins_of, versions
 from mribench.execute.worker import run_job
+from mribench.results.specification import (
+    DataIdentity,
+    EntryIdentity,
+    Specification,
+    write_specification,
+)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -47,15 +53,13 @@ def test_a_package_installed_inside_a_checkout_has_not_its_commit(checkout: Path
 
 
 def test_versions_name_the_plugins_of_a_job() -> None:
-    part = {"distribution": "pluggy", "kind": "metric"}
-    content = {
-        "entries": [{"distribution": "mribench", "parts": {"metrics.0": part}}],
-        "data": {"distribution": "click"},
-    }
-    assert plugins_of(content) == ("click", "mribench", "pluggy")
-    names = [text.partition("=")[0] for text in versions(plugins_of(content)).split()]
+    part = EntryIdentity("metric", "m", "pluggy", "")
+    whole = entry(distribution="mribench", parts={"metrics.0": part})
+    used = plugins_of(content(entries=(whole,), data=DataIdentity("d", "click", "")))
+    assert used == ("click", "mribench", "pluggy")
+    names = [text.partition("=")[0] for text in versions(used).split()]
     assert names == ["mribench", "torch", "monai", "numpy", "scipy", "nibabel", "click", "pluggy"]
-    assert plugins_of({}) == ()
+    assert plugins_of(content(entries=(), data=DataIdentity("d", "click", ""))) == ("click",)
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -68,8 +72,8 @@ def test_pictures_are_kept_unless_the_file_says_no(repository: Path, tmp_path: P
     job = next(job for job in planned.plan.jobs if job.id.startswith("identity/denoise"))
     folder = planned.store.directory(str(job.key))
     folder.mkdir(parents=True)
-    said = {"id": job.id, "kind": job.kind, "payload": job.payload, "content": job.content}
-    (folder / "job.json").write_text(json.dumps({**said, "examples": kept}))
+    assert job.content is not None
+    write_specification(folder, Specification(id=job.id, spec=job.spec, content=job.content, examples=kept))
     status = run_job(folder)
     assert status is not None
     assert (status.state, status.reason) == ("done", "")

@@ -19,9 +19,10 @@ import pandas as pd
 import psutil
 import pytest
 from pandas.testing import assert_frame_equal
+from synthetic_results import raw_scores
 
 from mribench import cli
-from mribench.results.records import JOB_SCHEMA, SCORE_SCHEMA, read_tables
+from mribench.results.records import JOB_SCHEMA, read_tables
 
 COUNT = 27  # 1 pretrain; tissue 3 adapt + 12 evaluate; denoise 3 adapt + 6 evaluate + 2 identity
 TINY = Path(__file__).parent.parent / "benchmarks" / "tiny.yaml"
@@ -71,7 +72,7 @@ def executed(result: subprocess.CompletedProcess[str] | str) -> int:
 
 def scores(results: Path) -> pd.DataFrame:
     """Return all score rows, in an order of their own."""
-    frame = read_tables(sorted(results.glob("tiny/jobs/*/records.parquet")), SCORE_SCHEMA)
+    frame = raw_scores(results / "tiny")
     keys = [name for name in frame.columns if name not in ("value", "penalty")]
     return frame.sort_values(keys, ignore_index=True)
 

@@ -11,18 +11,18 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from specifications import adapt_spec, evaluate_cell, evaluate_spec, pretrain_spec
 
 from mribench.errors import ConfigError, PluginError
 from mribench.execute import live, tracking
 from mribench.execute.live import LiveFile, LiveReader
-from mribench.execute.tracked import logged, tracked_jobs
-from mribench.execute.trackers import Named, make_trackers
-from mribench.execute.tracking import Tracking
+from mribench.execute.tracking import Named, Tracking, list_tracked_jobs, log_rows, make_trackers
 from mribench.interfaces import Entry, JobOutcome, Options, TrackedRun, Tracker
 from mribench.plan import Job
 from mribench.registry import Registered, Registry
 from mribench.results import Store
-from mribench.results.records import JOB_SCHEMA, SCORE_SCHEMA, write_table
+from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, write_table
+from mribench.results.specification import EvaluateSpec
 from mribench.results.store import JobStatus, write_status
 
 METHODS = ("run_started", "job_started", "job_logged", "job_ended", "run_ended", "unfinished")
@@ -82,30 +82,30 @@ def store(tmp_path) -> Store:
     return made
 
 
-def cell(**changes: object) -> dict[str, object]:
-    return {"method": "m", "profile": "corrected", "arm": "frozen", "task": "t", "seed": 0, "fraction": 0.5,
-            "test_site": "Guys", **changes}  # fmt: skip
+def evaluation(site: str, arm: str) -> EvaluateSpec:
+    cell = evaluate_cell(seed=0, fraction=0.5, test_site=site, arm=arm)
+    return evaluate_spec(cell=cell, adapt_key="a", pretrain_key="p")
 
 
 JOBS = {
-    "p": Job("m/pretrain", "pretrain", "p", payload={"seed": 0}),
-    "a": Job("m/t/50%", "adapt", "a", needs=("p",), payload={"seed": 0}),
-    "e": Job("m/t/50%/test/Guys", "evaluate", "e", needs=("a", "p"), cell=cell()),
-    "f": Job("m/t/50%/test/HH", "evaluate", "f", needs=("a", "p"), cell=cell(test_site="HH", arm=None)),
+    "p": Job(id="m/pretrain", key="p", spec=pretrain_spec()),
+    "a": Job(id="m/t/50%", key="a", spec=adapt_spec(pretrain_key="p")),
+    "e": Job(id="m/t/50%/test/Guys", key="e", spec=evaluation("Guys", "frozen")),
+    "f": Job(id="m/t/50%/test/HH", key="f", spec=evaluation("HH", "finetune")),
 }
 
 
 def finish(store: Store, key: str, scores: Sequence[float] = ()) -> JobStatus:
     """Leave what a worker leaves for a job that is done."""
-    folder = store.prepare(key, {"id": JOBS[key].id})
+    folder = store.make_directory(key)
     write_table(folder / "job.parquet", [{"job_key": key, "wall_s": 7.5}], JOB_SCHEMA)
     if scores:
         rows = [
             {"subject": f"s{i}", "session": "", "label": "", "metric": "dice", "value": v, "penalty": v,
-             "status": "ok", "seed": 0}
+             "status": "ok"}
             for i, v in enumerate(scores)
         ]  # fmt: skip
-        write_table(folder / "records.parquet", rows, SCORE_SCHEMA)
+        write_table(folder / "records.parquet", rows, SCORE_FILE_SCHEMA)
     write_status(folder, JobStatus("done"))
     return JobStatus("done")
 
@@ -123,7 +123,7 @@ def tracked(
 def run_two(store: Store, watcher: Tracking) -> None:
     """Play the scheduler: one job fails, one is done."""
     watcher.planned(2, 0)
-    store.prepare("p", {})
+    store.make_directory("p")
     watcher.started(JOBS["p"])
     LiveFile(store.directory("p")).watch([])
     watcher.ended(JOBS["p"], JobStatus("failed", "no memory"))
@@ -137,14 +137,14 @@ STORY = [
 ]  # fmt: skip
 
 
-def test_a_tracker_is_told_in_order_in_a_thread_of_its_own(store):
+def test_a_tracker_is_told_in_order_in_a_thread_beside_the_run(store):
     diary = Diary()
     watching, said, watcher = tracked(store, diary)
     with watching:
         run_two(store, watching)
     assert diary.told == STORY
     assert said == []
-    assert diary.threads == {"tracking diary0 (plugin 'p' of d)"}
+    assert diary.threads == {"tracking"}
     assert watcher.calls == ["planned", "started", "ended", "started", "ended"], (
         "the progress hears all of it"
     )
@@ -185,13 +185,14 @@ def test_a_stuck_tracker_is_left_behind(store, monkeypatch):
             release.wait(60)
 
     good = Diary()
-    watching, said, _ = tracked(store, Stuck(), good)
+    watching, said, _ = tracked(store, good, Stuck())
     with watching:
         run_two(store, watching)  # does not wait
     release.set()
-    assert good.told == STORY
-    assert [text for text in said if "stuck" in text]
-    assert [text for text in said if "missed the end of 2 of 2 jobs" in text]
+    assert good.told == STORY[:2], "one thread tells all trackers: who comes after a stuck call hears no more"
+    (warning,) = [text for text in said if "stuck" in text]
+    assert warning.startswith("tracking with diary1")
+    assert sum("missed the end of 2 of 2 jobs" in text for text in said) == 2
 
 
 def test_losses_come_while_a_job_runs_and_once(store, monkeypatch):
@@ -200,7 +201,7 @@ def test_losses_come_while_a_job_runs_and_once(store, monkeypatch):
     watching, _, _ = tracked(store, diary)
     rows: list[dict[str, float]] = []
     with watching:
-        directory = store.prepare("p", {})
+        directory = store.make_directory("p")
         watching.started(JOBS["p"])
         file = LiveFile(directory)
         file.watch(rows)
@@ -223,7 +224,7 @@ def test_a_job_of_another_run_is_not_reported(store, monkeypatch):
     diary = Diary()
     watching, _, _ = tracked(store, diary)
     with watching:
-        directory = store.prepare("p", {})
+        directory = store.make_directory("p")
         watching.started(JOBS["p"])
         with monkeypatch.context() as patch:
             patch.setenv(live.RUN, "another")
@@ -240,7 +241,7 @@ def test_an_interrupted_run_ends_its_jobs(store, monkeypatch):
     finish(store, "e")
     watching, _, _ = tracked(store, diary)
     with pytest.raises(KeyboardInterrupt), watching:  # noqa: PT012 - a run is a block
-        directory = store.prepare("p", {})
+        directory = store.make_directory("p")
         watching.started(JOBS["p"])
         LiveFile(directory)
         write_status(directory, JobStatus("interrupted", "stopped"))
@@ -267,12 +268,12 @@ def test_jobs_done_before_are_told_where_their_record_lacks(store):
 
 
 def test_labels_are_what_the_jobs_behind_have_in_common(store):
-    found = tracked_jobs(JOBS, store)
-    assert found["e"].labels == cell()
-    assert found["a"].labels == {
-        "method": "m", "profile": "corrected", "task": "t", "seed": 0, "fraction": 0.5
-    }  # fmt: skip
-    assert found["p"].labels == {"method": "m", "profile": "corrected", "seed": 0}
+    found = list_tracked_jobs(JOBS, store)
+    common = {"benchmark": "b", "method": "m", "profile": "corrected", "seed": 0}
+    trained = {**common, "task": "t", "dataset": "people", "fraction": 0.5}
+    assert found["e"].labels == {**trained, "arm": "frozen", "test_site": "Guys", "test_sequence": "T1w"}
+    assert found["a"].labels == trained, "not the arm, in which the two differ"
+    assert found["p"].labels == common
     assert found["p"].directory == store.directory("p")
     assert (found["p"].id, found["p"].kind) == ("m/pretrain", "pretrain")
 
@@ -330,7 +331,7 @@ def test_a_file_that_cannot_be_written_is_given_up(tmp_path, monkeypatch, caplog
 
 
 def test_terms_that_a_row_lacks_are_left_out():
-    (row,) = logged([{"step": 3, "total": None, "rank": 2.0}])
+    (row,) = log_rows([{"step": 3, "total": None, "rank": 2.0}])
     assert (row.step, dict(row.values)) == (3, {"rank": 2.0})
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import given, strategies as st
+from specifications import adapt_spec
 
 from mribench.config import AdaptOptions
 from mribench.defects import FROZEN_AUGMENTATION
+from mribench.interfaces import TaskRef
 from mribench.jobs.adapt import _Sampler
 from mribench.jobs.draws import Diversity, draw_identity
 from mribench.seeding import torch_generator
@@ -39,8 +41,8 @@ class _Task:
 
 def sampler(defects: tuple[str, ...], count: int = 2, batch_size: int = 2) -> _Sampler:
     options = AdaptOptions(steps=1, lr=1.0, batch_size=batch_size, patch_vox=5)
-    payload = {"task": {"name": "t"}, "sequence": "T1w", "seed": 0, "defects": defects}
-    return _Sampler(_Task(), _Volumes(count), options, payload)  # type: ignore[arg-type]
+    spec = adapt_spec(task=TaskRef(name="t"), defects=defects)
+    return _Sampler(_Task(), _Volumes(count), options, spec)  # type: ignore[arg-type]
 
 
 def test_twelve_passes_over_two_subjects_replay_four_patches() -> None:
@@ -57,7 +59,7 @@ def test_without_the_defect_no_patch_comes_twice() -> None:
     assert sound.diversity.row() == {"distinct_views": 24, "views_counted": 24}
 
 
-def test_the_sound_draws_are_those_of_a_payload_without_the_key() -> None:
+def test_the_sound_draws_are_those_without_defects() -> None:
     with_key, without = sampler(()), sampler(())
     without._defects = ()
     torch.testing.assert_close(with_key.batch(3)["image"], without.batch(3)["image"], rtol=0, atol=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,23 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from specifications import content, embed_spec, keep
 from torch import Tensor
 
 from mribench.data.prepare import Reader, load_image
 from mribench.errors import DataError
 from mribench.execute.worker import run_job
-from mribench.interfaces import Dataset, DatasetRef, Encoder, Scan
-from mribench.jobs import Context, Outcome, embed as embed_module, run_payload
+from mribench.interfaces import Dataset, DatasetRef, Encoder, EncoderRef, Scan
+from mribench.jobs import Context, Outcome, embed as embed_module, run_spec
 from mribench.jobs.embed import MIN_FOREGROUND, embed, windows
 from mribench.jobs.model import new_encoder
 from mribench.plugins import load_registry
 from mribench.registry import Registry
-from mribench.results import read_json, write_json
+from mribench.results import read_json
+from mribench.results.cell import EmbedCell
 from mribench.results.measures import MEASURES
 from mribench.results.records import EMBEDDING_SCHEMA, INVARIANCE_SCHEMA, JOB_SCHEMA, read_tables, write_table
+from mribench.results.specification import EmbedSpec
 from mribench.seeding import numpy_generator
 from mribench.training.weights import save_weights
 
@@ -59,30 +63,27 @@ def dataset_of(registry: Registry, component: dict[str, Any]) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def payload(registry: Registry, cohort: dict[str, Any]) -> dict[str, Any]:
+def spec(registry: Registry, cohort: dict[str, Any]) -> EmbedSpec:
     subjects = dataset_of(registry, cohort).subjects()
-    return {
-        "profile": "corrected",
-        "data": cohort,
-        "subjects": [subject.id for subject in subjects],
-        "sequences": SEQUENCES,
-        "encoder": {"name": "cnn", "features": [4, 8]},
-        "pretrain": None,
-        "seed": 0,
-        "patch_vox": 8,
-        "spacing_mm": 8,
-        "cell": CELL,
-        "split_digest": "0123456789abcdef",
-    }
+    return embed_spec(
+        data=DatasetRef.model_validate(cohort),
+        subjects=tuple(subject.id for subject in subjects),
+        sequences=tuple(SEQUENCES),
+        encoder=EncoderRef.model_validate({"name": "cnn", "features": [4, 8]}),
+        patch_vox=8,
+        spacing_mm=8,
+        cell=EmbedCell(**CELL),
+        split_digest="0123456789abcdef",
+    )
 
 
 @pytest.fixture
-def run(registry: Registry, payload: dict[str, Any], tmp_path: Path) -> Run:
-    """Runs the job of the payload with some of it changed."""
+def run(registry: Registry, spec: EmbedSpec, tmp_path: Path) -> Run:
+    """Runs the job with some of what it is asked changed."""
 
     def _run(**changes: Any) -> Outcome:
         context = Context(registry, tmp_path / "key", tmp_path, torch.device("cpu"), lambda a, b: None, 60.0)
-        return run_payload("embed", payload | changes, context)
+        return run_spec(replace(spec, **changes), context)
 
     return _run
 
@@ -95,12 +96,12 @@ def table(outcome: Outcome, name: str) -> pd.DataFrame:
 # End to end
 
 
-def test_rows_of_a_whole_cohort(run: Run, payload: dict[str, Any]) -> None:
+def test_rows_of_a_whole_cohort(run: Run, spec: EmbedSpec) -> None:
     outcome = run()
     scans, found = table(outcome, "embeddings"), table(outcome, "invariance")
     assert len(scans) == 6 * 3
     assert set(scans["status"]) == {"ok"}
-    assert list(dict.fromkeys(scans["subject"])) == payload["subjects"]
+    assert tuple(dict.fromkeys(scans["subject"])) == spec.subjects
     assert scans.groupby("site")["subject"].nunique().to_dict() == SITES
     assert {len(embedding) for embedding in scans["embedding"]} == {8}
     assert scans["n_windows"].between(1, 27).all()
@@ -114,7 +115,7 @@ def test_rows_of_a_whole_cohort(run: Run, payload: dict[str, Any]) -> None:
         assert mine["value"].notna().all()
         assert (mine["subject"] == "").sum() == (0 if measure.per_subject else 1)
         if measure.per_subject:
-            assert set(mine["subject"]) == set(payload["subjects"])
+            assert set(mine["subject"]) == set(spec.subjects)
     assert set(found["split_digest"]) == {"0123456789abcdef"}
     assert set(found["patch_vox"]) == {8}
     whole = found[found["subject"] == ""].set_index("measure")
@@ -140,31 +141,32 @@ def test_the_same_bits_again(run: Run) -> None:
         pd.testing.assert_frame_equal(table(first, name), table(again, name), check_exact=True)
 
 
-def test_an_embedding_depends_on_its_scan_alone(run: Run, payload: dict[str, Any]) -> None:
+def test_an_embedding_depends_on_its_scan_alone(run: Run, spec: EmbedSpec) -> None:
     every = table(run(), "embeddings").set_index(["subject", "sequence"])["embedding"]
-    few = table(run(subjects=payload["subjects"][3:0:-1], sequences=["PDw", "T1w"]), "embeddings")
+    few = table(run(subjects=spec.subjects[3:0:-1], sequences=("PDw", "T1w")), "embeddings")
     assert len(few) == 3 * 2
     for row in few.itertuples():
         np.testing.assert_array_equal(row.embedding, every[row.subject, row.sequence])
 
 
 def test_seeds_have_encoders_of_their_own_and_pretrained_weights_are_used(
-    run: Run, registry: Registry, payload: dict[str, Any], tmp_path: Path
+    run: Run, registry: Registry, spec: EmbedSpec, tmp_path: Path
 ) -> None:
-    seed0, seed1 = (np.stack(table(run(seed=seed), "embeddings")["embedding"]) for seed in (0, 1))
+    cells = [EmbedCell(**CELL | {"seed": seed}) for seed in (0, 1)]
+    seed0, seed1 = (np.stack(table(run(cell=cells[seed]), "embeddings")["embedding"]) for seed in (0, 1))
     assert not np.allclose(seed0, seed1)
     context = Context(registry, tmp_path / "key", tmp_path, torch.device("cpu"), lambda a, b: None, 60.0)
-    encoder = new_encoder(payload | {"seed": 1}, context)
+    encoder = new_encoder(replace(spec, cell=cells[1]), context)
     (tmp_path / "pretrained").mkdir()
     save_weights(tmp_path / "pretrained" / "encoder.safetensors", encoder.state_dict())
-    loaded = np.stack(table(run(seed=0, pretrain="pretrained"), "embeddings")["embedding"])
+    loaded = np.stack(table(run(pretrain_key="pretrained"), "embeddings")["embedding"])
     np.testing.assert_array_equal(loaded, seed1)
 
 
-def test_the_worker_writes_the_tables(registry: Registry, payload: dict[str, Any], tmp_path: Path) -> None:
+def test_the_worker_writes_the_tables(registry: Registry, spec: EmbedSpec, tmp_path: Path) -> None:
     folder = tmp_path / "jobs" / "abc"
     folder.mkdir(parents=True)
-    write_json(folder / "job.json", {"id": "random-frozen/embed", "kind": "embed", "payload": payload})
+    keep(folder, spec, "random-frozen/embed", content(entries=()))
     status = run_job(folder, registry)
     assert status is not None
     assert status.state == "done", status
@@ -178,17 +180,17 @@ def test_the_worker_writes_the_tables(registry: Registry, payload: dict[str, Any
 
 
 def test_rows_outside_the_schema_are_an_error(run: Run, tmp_path: Path) -> None:
-    rows, schema = run(cell=CELL | {"fraction": 1.0}).tables["invariance.parquet"]
+    rows, schema = run().tables["invariance.parquet"]
     with pytest.raises(ValueError, match="fraction"):
-        write_table(tmp_path / "x.parquet", rows, schema)
+        write_table(tmp_path / "x.parquet", [{**row, "fraction": 1.0} for row in rows], schema)
 
 
-def test_progress_is_told(registry: Registry, payload: dict[str, Any], tmp_path: Path) -> None:
+def test_progress_is_told(registry: Registry, spec: EmbedSpec, tmp_path: Path) -> None:
     ticks: list[tuple[int, int]] = []
     context = Context(
         registry, tmp_path / "key", tmp_path, torch.device("cpu"), lambda a, b: ticks.append((a, b)), 60.0
     )
-    run_payload("embed", payload | {"subjects": payload["subjects"][:2]}, context)
+    run_spec(replace(spec, subjects=spec.subjects[:2]), context)
     assert ticks == [(n, 6) for n in range(1, 7)]
 
 
@@ -209,8 +211,8 @@ def broken(registry: Registry, cohort: dict[str, Any]) -> Iterator[Callable[[int
         return subject.id
 
     yield _break
-    for path, content in kept.items():
-        path.write_bytes(content)
+    for path, original in kept.items():
+        path.write_bytes(original)
 
 
 def test_a_broken_scan_is_a_failed_row(
@@ -379,7 +381,7 @@ def test_the_embedding_is_the_mean_over_windows_with_the_border_repeated() -> No
 
 def test_embedding_draws_no_randomness(run: Run) -> None:
     torch.manual_seed(1)
-    with_dropout = {"name": "cnn", "features": [4, 8], "dropout": 0.5}
+    with_dropout = EncoderRef.model_validate({"name": "cnn", "features": [4, 8], "dropout": 0.5})
     first = table(run(encoder=with_dropout), "embeddings")["embedding"]
     torch.manual_seed(2)
     again = table(run(encoder=with_dropout), "embeddings")["embedding"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from specifications import evaluate_cell, evaluate_spec
 
 from mribench.errors import DataError
 from mribench.interfaces import Scan, Subject
@@ -64,12 +65,11 @@ def outcome(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
     context = SimpleNamespace(
         directory=tmp_path, tick=lambda *done: ticks.append(done), make=lambda *_: Task()
     )
-    payload = {
-        "arm": "identity", "profile": "corrected", "task": {}, "subjects": [], "defects": [],
-        "cell": {"test_sequence": "T1w"},
-        "adapt_options": {"steps": 1, "lr": 1e-3, "patch_vox": 8},
-    }  # fmt: skip
-    return evaluate.run_evaluate(payload, context)
+    spec = evaluate_spec(
+        cell=evaluate_cell(arm="identity"), adapt={"steps": 1, "lr": 1e-3, "patch_vox": 8},
+        adapt_key=None, pretrain_key=None,
+    )  # fmt: skip
+    return evaluate.run_evaluate(spec, context)
 
 
 def test_what_has_no_score_is_a_failed_row(outcome: Any) -> None:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from mribench.defects import ACTIVE_DROPOUT, ENCODER_CLIPPING
 from mribench.interfaces import Encoder
-from mribench.jobs.model import TaskModel, clipped_parameters
-from mribench.training import LoopOptions, train
+from mribench.jobs.model import TaskModel, is_clipped
+from mribench.training import LoopOptions, Trainee, train
 from mribench.training.weights import state_digest
 
 
@@ -84,17 +84,18 @@ def test_encoder_clipping_leaves_the_heads_gradient_as_it_is(defects: tuple[str,
     trained = model(frozen=False)
     norms: list[float] = []
 
-    def look(step: int, total: int) -> None:
-        del step, total
-        norms.append(sum(float(p.grad.norm()) ** 2 for p in trained.head.parameters() if p.grad is not None))
+    class Looked(Trainee):
+        module, identity = trained, ("test",)
 
-    train(
-        trained,
-        lambda step: {"loss": 1e4 * trained(IMAGE).square().mean() + 0 * step},
-        LoopOptions(steps=1, lr=1e-3, clip_norm=1.0),
-        identity=("test",),
-        device=torch.device("cpu"),
-        after_step=look,
-        clipped=clipped_parameters(defects),
-    )
+        def losses(self, step: int) -> dict[str, Tensor]:
+            return {"loss": 1e4 * trained(IMAGE).square().mean() + 0 * step}
+
+        def is_clipped(self, name: str) -> bool:
+            return is_clipped(name, defects)
+
+        def after_step(self, step: int, total: int) -> None:
+            gradients = [p.grad for p in trained.head.parameters() if p.grad is not None]
+            norms.append(sum(float(gradient.norm()) ** 2 for gradient in gradients))
+
+    train(Looked(), LoopOptions(steps=1, lr=1e-3, clip_norm=1.0), torch.device("cpu"))
     assert (norms[0] ** 0.5 <= 1.0 + 1e-4) is clipped

@@ -7,10 +7,20 @@ from typing import Any
 
 import pytest
 import torch
+from specifications import pretrain_spec
 from torch import Tensor, nn
 
-from mribench.interfaces import DatasetRef, Encoder, Entry, Objective, View
-from mribench.jobs import Context, Outcome, run_payload
+from mribench.interfaces import (
+    DatasetRef,
+    Encoder,
+    EncoderRef,
+    Entry,
+    Objective,
+    ObjectiveRef,
+    View,
+    ViewsRef,
+)
+from mribench.jobs import Context, Outcome, run_spec
 from mribench.plugins import load_registry
 from mribench.registry import Registered, Registry
 from mribench.results.records import JOB_SCHEMA
@@ -71,16 +81,17 @@ def run(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Run:
     subjects = [subject.id for subject in reader.subjects()]
 
     def _run(objective: str, held_out: int = 2, train: int = 4) -> dict[str, Any]:
-        payload = {
-            "profile": "corrected", "seed": 0, "data": data, "views": {"name": "mprage"},
-            "objective": {"name": objective}, "encoder": {"name": "cnn", "features": [4, 8]},
-            "pretrain": {"data": "qmri", "patch_vox": 8, "spacing_mm": 8, "steps": 3, "batch_size": 1,
-                         "lr": 1e-3},
-            "train": subjects[-train:], "held_out": subjects[:held_out],
-        }  # fmt: skip
+        spec = pretrain_spec(
+            data=DatasetRef.model_validate(data), views=ViewsRef(name="mprage"),
+            objective=ObjectiveRef(name=objective),
+            encoder=EncoderRef.model_validate({"name": "cnn", "features": [4, 8]}),
+            pretrain={"data": "qmri", "patch_vox": 8, "spacing_mm": 8, "steps": 3, "batch_size": 1,
+                      "lr": 1e-3},
+            train=tuple(subjects[-train:]), held_out=tuple(subjects[:held_out]),
+        )  # fmt: skip
         place = folder / objective
         context = Context(registry, place, folder, torch.device("cpu"), lambda done, total: None, 60.0)
-        outcome: Outcome = run_payload("pretrain", payload, context)
+        outcome: Outcome = run_spec(spec, context)
         assert set(outcome.job) <= set(JOB_SCHEMA.names)
         return outcome.job
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from specifications import evaluate_cell, spec_of
 from torch import Tensor, nn
 
 from mribench.errors import JobError
-from mribench.interfaces import DatasetRef, Encoder, Entry
-from mribench.jobs import Context, Outcome, run_payload
+from mribench.interfaces import DatasetRef, Encoder, EncoderRef, Entry, TaskRef
+from mribench.jobs import Context, Outcome, run_spec
 from mribench.jobs.still import StillEncoder
 from mribench.plugins import load_registry
 from mribench.registry import Registered, Registry
 from mribench.training.weights import save_weights, state_digest
 
 CPU = torch.device("cpu")
-CELL = {"test_sequence": "T1w"}
 
 
 class Steady(Encoder):
@@ -114,25 +115,26 @@ def run(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Callabl
     registry.resolve(DatasetRef.model_validate(phantom), "test", "corrected").make().write(folder)
     data = {"name": "ixi", "root": str(folder)}
     reader = registry.resolve(DatasetRef.model_validate(data), "test", "corrected").make()
-    subjects = [subject.id for subject in reader.subjects()]
+    subjects = tuple(subject.id for subject in reader.subjects())
     task = {"name": "denoising", "sigma": 0.2}
     options = {"steps": 2, "lr": 1e-3, "patch_vox": 8, "batch_size": 1}
-    common = {
-        "profile": "corrected", "seed": 0, "data": data, "task": task, "pretrain": None,
-        "arm": "random-frozen",
-        "train": subjects, "subjects": subjects, "sequence": "T1w", "sequences": ["T1w"], "adapt": options,
-        "adapt_options": options, "cell": CELL, "patch_vox": 8, "spacing_mm": 8, "split_digest": "",
-    }  # fmt: skip
+    common = {"data": DatasetRef.model_validate(data), "pretrain_key": None}
+    learnt = {"task": TaskRef.model_validate(task), "adapt": options}
+    of_kind: dict[str, dict[str, Any]] = {
+        "adapt": {**learnt, "arm": "random-frozen", "train": subjects},
+        "evaluate": {**learnt, "cell": evaluate_cell(arm="random-frozen", seed=0), "subjects": subjects},
+        "embed": {"patch_vox": 8, "spacing_mm": 8, "subjects": subjects},
+    }
 
     def _run(kind: str, encoder: str, place: Path) -> Outcome:
-        payload = common | {"encoder": {"name": encoder}}
+        asked = {**common, **of_kind[kind], "encoder": EncoderRef(name=encoder)}
         if kind == "evaluate":
             trained = _run("adapt", "steady", place)
             (place / "adapted").mkdir()
             save_weights(place / "adapted" / "head.safetensors", trained.weights["head.safetensors"])
-            payload |= {"adapt": "adapted"}
+            asked |= {"adapt_key": "adapted"}
         context = Context(registry, place / kind, place, CPU, lambda done, total: None, 60.0)
-        return run_payload(kind, payload, context)
+        return run_spec(spec_of(kind, **asked), context)
 
     return _run
 

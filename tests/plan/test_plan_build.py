@@ -11,6 +11,7 @@ from mribench.config import load_benchmark, resolve
 from mribench.plan import Plan, build_plan, make_missing, open_cohorts
 from mribench.plugins import load_registry
 from mribench.registry import Registry
+from mribench.results.specification import AdaptSpec, EvaluateSpec
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_the_quickstart_compares_what_it_promises(repository: Path, registry: Re
     made = plan(repository / "benchmarks" / "quickstart.yaml", registry, make=False)
     count = made.count()
     assert (count["pretrain"], count["adapt"]) == (9, 30)
-    assert {job.cell["method"] for job in made.jobs if job.cell} == {
+    assert {job.cell.method for job in made.jobs if job.cell} == {
         "base", "seqaug", "seqinv", "scratch", "random-frozen", "identity"
     }  # fmt: skip
 
@@ -127,7 +128,7 @@ def test_a_new_test_site_leaves_training_alone(tiny: Path, registry: Registry) -
     before = set(keys(plan(tiny, registry)).values())
     new = [job for job in more.jobs if job.key not in before]
     assert {job.kind for job in new} == {"evaluate"}
-    assert {job.cell["test_site"] for job in new if job.cell} == {"IOP"}
+    assert {job.spec.cell.test_site for job in new if isinstance(job.spec, EvaluateSpec)} == {"IOP"}
 
 
 def test_moving_the_data_changes_no_key(tiny: Path, registry: Registry, tmp_path: Path) -> None:
@@ -151,8 +152,9 @@ def test_all_sequences_are_those_of_the_test_subjects(
     tiny: Path, registry: Registry, given: str, tested: list[str]
 ) -> None:
     made = plan(tiny, registry, f"tasks.tissue.test_sequences={given}")
-    cells = [job.cell for job in made.jobs if job.cell and job.cell["task"] == "tissue"]
-    assert list(dict.fromkeys(cell["test_sequence"] for cell in cells)) == tested
+    specs = [job.spec for job in made.jobs if isinstance(job.spec, EvaluateSpec)]
+    cells = [spec.cell for spec in specs if spec.cell.task == "tissue"]
+    assert list(dict.fromkeys(cell.test_sequence for cell in cells)) == tested
 
 
 def test_label_fractions_are_counted_in_words(tiny: Path, registry: Registry) -> None:
@@ -164,7 +166,7 @@ def test_label_fractions_are_counted_in_words(tiny: Path, registry: Registry) ->
 
 def trained_on(made: Plan) -> dict[str, tuple[str, ...]]:
     """Return the training subjects of every adaptation, by job id."""
-    return {job.id: tuple(job.payload["train"]) for job in made.jobs if job.kind == "adapt"}
+    return {job.id: job.spec.train for job in made.jobs if isinstance(job.spec, AdaptSpec)}
 
 
 SUBSETS = (
@@ -205,9 +207,12 @@ def test_all_subjects_are_one_training_set_whatever_would_draw_them(tiny: Path, 
 
 def test_the_cells_say_what_drew_their_label_subset(tiny: Path, registry: Registry) -> None:
     def drawn(*more: str) -> set[tuple[float, int | None]]:
-        cells = [job.cell for job in plan(tiny, registry, *SUBSETS, *more).jobs if job.kind == "evaluate"]
+        specs = [job.spec for job in plan(tiny, registry, *SUBSETS, *more).jobs]
+        cells = [spec.cell for spec in specs if isinstance(spec, EvaluateSpec)]
         return {
-            (cell["fraction"], cell["subset_seed"]) for cell in cells if cell and cell["seed"] is not None
+            (cell.fraction, cell.subset_seed)
+            for cell in cells
+            if cell.fraction is not None and cell.seed is not None
         }
 
     assert drawn() == drawn("subset_seeds=per-seed") == {(0.1, None), (0.3, None), (1.0, None)}

@@ -45,10 +45,10 @@ def added(file: Path, registry: Registry, defect: str, *sets: str) -> dict[str, 
     assert before <= {job.key for job in after.jobs}, "the benchmark without the defect is still there"
     new = [job for job in after.jobs if job.key not in before]
     assert all(job.id.startswith(f"+{defect}/") for job in new)
-    assert {job.cell["profile"] for job in new if job.cell} <= {f"corrected+{defect}"}
+    assert {job.cell.profile for job in new if job.cell} <= {f"corrected+{defect}"}
     return {
         "kinds": {job.kind for job in new},
-        "arms": {str(job.cell["arm"]) for job in new if job.cell},
+        "arms": {job.cell.arm for job in new if job.cell},
     }
 
 
@@ -93,7 +93,7 @@ def test_no_key_is_shared_between_variants(tiny: Path, registry: Registry) -> No
 def test_leakage_on_request_is_noted(tiny: Path, registry: Registry) -> None:
     made = plan(tiny, registry, "defects=[test-in-training]")
     assert any(note.startswith("leakage, as asked for") for note in made.notes)
-    assert all(job.cell["profile"] == "corrected+test-in-training" for job in made.jobs if job.cell)
+    assert all(job.cell.profile == "corrected+test-in-training" for job in made.jobs if job.cell)
     assert not any("leakage" in note for note in plan(tiny, registry).notes)
 
 
@@ -192,7 +192,7 @@ def test_embeddings_are_planned_for_every_encoder(tiny: Path, registry: Registry
     )
     made = [job for job in plan(tiny, registry, *sets).jobs if job.kind == "embed"]
     assert {job.id for job in made} == {"seqinv/invariance/ixi/seed0", "random-frozen/invariance/ixi/seed0"}
-    by_arm = {str(job.cell["arm"]): job for job in made if job.cell}
-    assert by_arm["frozen"].needs == (by_arm["frozen"].pretrain,)
+    by_arm = {job.cell.arm: job for job in made if job.cell}
+    assert by_arm["frozen"].needs == (by_arm["frozen"].spec.pretrain_key,)
     assert by_arm["random-frozen"].needs == ()
-    assert len(by_arm["frozen"].payload["subjects"]) == 2
+    assert len(by_arm["frozen"].spec.subjects) == 2

@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 from pydantic import Field
+from specifications import keep
 
 from mribench.config import load_benchmark, resolve
 from mribench.errors import ConfigError
 from mribench.interfaces import EncoderRef, Entry, InputFile, Options
 from mribench.interfaces.input_file import by_content
 from mribench.plan import Plan, build_plan, make_missing, open_cohorts
-from mribench.plan.job import key_of_specification
 from mribench.plan.stale import stale_changes
 from mribench.plugins import load_registry
 from mribench.registry import Registered, Registry
 from mribench.results import Store
+from mribench.results.specification import read_specification
 from mribench.results.store import JobStatus, write_status
 from mribench.testing import PyramidEncoder
 
@@ -149,7 +150,7 @@ def test_a_file_that_moves_leaves_keys_as_they_are(
     after = plan(registry, repository, spelled(moved))
     assert [job.key for job in after.jobs] == [job.key for job in before.jobs]
     (one, *_) = after.jobs
-    assert one.payload["encoder"]["weights"]["path"] == str(moved), "jobs know where it is"
+    assert one.spec.encoder.options["weights"]["path"] == str(moved), "jobs know where it is"
 
 
 @pytest.mark.usefixtures("cache")
@@ -160,8 +161,9 @@ def test_a_file_that_is_overwritten_makes_results_stale(
     store = Store(tmp_path / "results")
     store.open()
     for job in before.runnable().values():
-        specification = {"id": job.id, "kind": job.kind, "payload": job.payload, "content": job.content}
-        write_status(store.prepare(str(job.key), specification), JobStatus("done"))
+        folder = store.make_directory(str(job.key))
+        keep(folder, job.spec, job.id, job.content)
+        write_status(folder, JobStatus("done"))
     times = weights.stat()
     weights.write_bytes(b"pubLished")
     os.utime(weights, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -176,11 +178,11 @@ def test_a_file_that_is_overwritten_makes_results_stale(
 
 @pytest.mark.usefixtures("cache")
 def test_the_specification_of_a_job_has_its_own_key(
-    registry: Registry, repository: Path, weights: Path
+    registry: Registry, repository: Path, weights: Path, tmp_path: Path
 ) -> None:
     for job in plan(registry, repository, spelled(weights)).jobs:
-        specification = {"kind": job.kind, "payload": job.payload, "content": job.content}
-        assert key_of_specification(specification) == job.key
+        keep(tmp_path / str(job.key), job.spec, job.id, job.content)
+        assert read_specification(tmp_path / str(job.key)).key == job.key
 
 
 @pytest.mark.usefixtures("cache")
@@ -189,6 +191,5 @@ def test_a_job_does_not_read_another_file_than_was_planned_with(
 ) -> None:
     (job, *_) = plan(registry, repository, spelled(weights)).jobs
     weights.write_bytes(b"another")
-    component = EncoderRef.model_validate(dict(job.payload["encoder"]))
     with pytest.raises(ConfigError, match=r"encoder\.weights: expected a file whose sha256 is "):
-        registry.resolve(component, "job.json: encoder", "corrected")
+        registry.resolve(job.spec.encoder, "job.json: encoder", "corrected")

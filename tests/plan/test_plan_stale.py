@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from specifications import (
+    adapt_spec,
+    content,
+    entry,
+    evaluate_cell,
+    evaluate_spec,
+    keep as keep_file,
+    pretrain_spec,
+)
 
 from mribench.errors import StoreError
-from mribench.plan.job import Job, Plan, content_key, key_of_specification
-from mribench.plan.stale import UNRECORDED, stale_changes, stale_reasons
+from mribench.interfaces.options import DatasetRef, ViewsRef
+from mribench.plan.job import Job, Plan
+from mribench.plan.stale import UNRECORDED, stale_changes
 from mribench.results import Store
+from mribench.results.specification import Content, DataIdentity, JobSpec, key_of, read_specification
 from mribench.results.store import JobStatus, write_status
 
-PRETRAIN = {
-    "profile": "corrected",
-    "train": ("p:1", "p:2"),
-    "views": {"name": "blur", "width": 1},
-    "pretrain": {"steps": 10, "lr": 0.1},
-    "seed": 0,
-    "split_digest": "abc",
-}
-ADAPT = {"train": ("p:1",), "adapt": {"steps": 5}, "pretrain": "a" * 32, "seed": 0, "split_digest": "def"}
-EVALUATE = {
-    "subjects": ("p:3",), "adapt": "b" * 32, "pretrain": "a" * 32, "adapt_options": {"steps": 5},
-    "cell": {"n_train_subjects": 1}, "split_digest": "ghi",
-}  # fmt: skip
-CONTENT = {
-    "results": 1,
-    "entries": [
-        {
-            "kind": "views", "name": "blur", "distribution": "mribench", "source": "1" * 64, "options": {},
-            "parts": {"inner": {"kind": "metric", "name": "far", "distribution": "other", "source": "2" * 64,
-                                "options": {}, "parts": {}}},
-        }
-    ],
-    "data": {"name": "folder", "distribution": "mribench", "source": "3" * 64, "options": {"repair": True}},
-    "fingerprints": {"p:1": "a", "p:2": "b"},
-}  # fmt: skip
+PRETRAIN, ADAPT, EVALUATE = pretrain_spec(), adapt_spec(), evaluate_spec()
+CONTENT = content()
+DATA = CONTENT.data
+
+
+def blur(width: int) -> ViewsRef:
+    return ViewsRef.model_validate({"name": "blur", "width": width})
 
 
 @pytest.fixture
@@ -48,55 +42,65 @@ def store(tmp_path) -> Store:
 
 
 def keep(
-    store: Store, key: str, name: str, payload: dict[str, Any], state: Any = "done", **more: Any
+    store: Store, key: str, name: str, spec: JobSpec, state: Any = "done", made_of: Content = CONTENT
 ) -> None:
-    folder = store.prepare(key, {"id": name, "kind": "pretrain", "payload": payload, **more})
+    folder = store.make_directory(key)
+    keep_file(folder, spec, name, made_of)
     write_status(folder, JobStatus(state))
 
 
-def reasons(store: Store, payload: dict[str, Any], key: str = "new") -> dict[str, str]:
-    return stale_reasons(Plan((Job("a/job", "pretrain", key, payload=payload),), {}), store)
+def job_of(name: str, key: str, spec: JobSpec, made_of: Content = CONTENT) -> Job:
+    return Job(id=name, key=key, spec=spec, content=made_of)
+
+
+def reasons(store: Store, spec: JobSpec) -> dict[str, str]:
+    changes = stale_changes(Plan((job_of("a/job", "new", spec),), {}), store)
+    return {name: ", ".join(dict.fromkeys(change.what for change in why)) for name, why in changes.items()}
 
 
 def test_nothing_was_run(store, tmp_path):
     assert reasons(store, PRETRAIN) == {}
-    assert stale_reasons(Plan((), {}), Store(tmp_path / "never made")) == {}
+    assert stale_changes(Plan((), {}), Store(tmp_path / "never made")) == {}
 
 
 @pytest.mark.parametrize(
     ("before", "change", "reason"),
     [
-        (PRETRAIN, {"views": {"name": "blur", "width": 2}}, "views.width"),
+        (PRETRAIN, {"views": blur(2)}, "views.width"),
         (PRETRAIN, {"pretrain": {"steps": 11, "lr": 0.1}}, "pretrain.steps"),
         (PRETRAIN, {"profile": "paper", "seed": 1}, "profile, seed"),
         (PRETRAIN, {"train": ("p:1",), "split_digest": "other"}, "train"),
-        (PRETRAIN, {"new": 3}, "new"),
-        (PRETRAIN, {"views": {"name": "sharp", "width": 2}}, "views"),
+        (PRETRAIN, {"defects": ("new",)}, "defects"),
+        (PRETRAIN, {"views": ViewsRef.model_validate({"name": "sharp", "width": 2})}, "views"),
         (PRETRAIN, {}, UNRECORDED),
-        (ADAPT, {"pretrain": "c" * 32}, "a job that they build on"),
-        (ADAPT, {"pretrain": "c" * 32, "adapt": {"steps": 6}}, "adapt.steps, a job that they build on"),
-        (ADAPT, {"pretrain": None}, "a job that they build on"),
-        (EVALUATE, {"adapt": "d" * 32, "pretrain": "c" * 32}, "a job that they build on"),
-        (EVALUATE, {"adapt": "d" * 32, "cell": {"n_train_subjects": 2}}, "a job that they build on"),
-        (EVALUATE, {"adapt": None}, "a job that they build on"),
+        (ADAPT, {"pretrain_key": "c" * 32}, "a job that they build on"),
+        (ADAPT, {"pretrain_key": "c" * 32, "adapt": {"steps": 6}}, "adapt.steps, a job that they build on"),
+        (ADAPT, {"pretrain_key": None}, "a job that they build on"),
+        (EVALUATE, {"adapt_key": "d" * 32, "pretrain_key": "c" * 32}, "a job that they build on"),
+        (
+            EVALUATE,
+            {"adapt_key": "d" * 32, "cell": evaluate_cell(n_train_subjects=2)},
+            "a job that they build on",
+        ),
+        (EVALUATE, {"adapt_key": None}, "a job that they build on"),
         (EVALUATE, {"subjects": ("p:3", "p:4"), "split_digest": "x"}, "subjects"),
-        (EVALUATE, {"cell": {"n_train_subjects": 9}}, "cell.n_train_subjects"),
+        (EVALUATE, {"cell": evaluate_cell(n_train_subjects=9)}, "cell.n_train_subjects"),
     ],
 )
 def test_what_differs_is_told_in_the_words_of_the_file(store, before, change, reason):
     keep(store, "old", "a/job", before)
-    assert reasons(store, before | change) == {"a/job": reason}
+    assert reasons(store, replace(before, **change)) == {"a/job": reason}
 
 
 def test_a_removed_option_is_a_difference(store):
-    keep(store, "old", "a/job", PRETRAIN | {"gone": 1})
-    assert reasons(store, PRETRAIN) == {"a/job": "gone"}
+    keep(store, "old", "a/job", replace(PRETRAIN, pretrain={**PRETRAIN.pretrain, "gone": 1}))
+    assert reasons(store, PRETRAIN) == {"a/job": "pretrain.gone"}
 
 
 def test_a_job_that_is_done_is_not_stale(store):
     keep(store, "old", "a/job", PRETRAIN)
-    keep(store, "new", "a/job", PRETRAIN | {"seed": 1})
-    assert reasons(store, PRETRAIN | {"seed": 1}) == {}
+    keep(store, "new", "a/job", replace(PRETRAIN, seed=1))
+    assert reasons(store, replace(PRETRAIN, seed=1)) == {}
 
 
 def test_the_wanted_job_itself_is_not_an_older_one(store):
@@ -107,20 +111,20 @@ def test_the_wanted_job_itself_is_not_an_older_one(store):
 @pytest.mark.parametrize("state", ["failed", "interrupted"])
 def test_only_results_can_be_stale(store, state):
     keep(store, "old", "a/job", PRETRAIN, state)
-    assert reasons(store, PRETRAIN | {"seed": 1}) == {}
+    assert reasons(store, replace(PRETRAIN, seed=1)) == {}
 
 
 def test_other_names_and_stray_files_are_left_alone(store):
     keep(store, "old", "another/job", PRETRAIN)
     (store.root / "jobs" / "notes.txt").write_text("mine")
     (store.root / "jobs" / "empty").mkdir()
-    assert reasons(store, PRETRAIN | {"seed": 1}) == {}
+    assert reasons(store, replace(PRETRAIN, seed=1)) == {}
 
 
 def test_jobs_that_wait_for_data_are_left_out(store):
     keep(store, "old", "a/job", PRETRAIN)
-    plan = Plan((Job("a/job", "pretrain", None, waiting_for=("x",)),), {"x": "missing"})
-    assert stale_reasons(plan, store) == {}
+    plan = Plan((Job(id="a/job", key=None, spec=PRETRAIN, waiting_for=("x",)),), {"x": "missing"})
+    assert stale_changes(plan, store) == {}
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "null", '{"id": "a/job"}', '{"id": "a/job", "payload": 3}'])
@@ -137,10 +141,8 @@ def test_a_damaged_specification_is_named(store, text):
 # down to the key
 
 
-def why(
-    store: Store, payload: dict[str, Any], content: dict[str, Any] | None = None, *others: Job
-) -> list[str]:
-    job = Job("a/job", "pretrain", "new", payload=payload, content=content or {})
+def why(store: Store, spec: JobSpec, made_of: Content = CONTENT, *others: Job) -> list[str]:
+    job = job_of("a/job", "new", spec, made_of)
     return [change.text for change in stale_changes(Plan((*others, job), {}), store)["a/job"]]
 
 
@@ -150,106 +152,107 @@ def why(
         ({"pretrain": {"steps": 10, "lr": 0.05}}, "pretrain.lr 0.1 → 0.05"),
         ({"pretrain": {"steps": 10}}, "pretrain.lr 0.1 → not there"),
         ({"pretrain": {"steps": 10, "lr": None}}, "pretrain.lr 0.1 → null"),
-        ({"views": {"name": "sharp"}}, "views blur → sharp"),
+        ({"views": ViewsRef(name="sharp")}, "views blur → sharp"),
         ({"train": ("p:1", "p:3", "p:4", "p:5", "p:6")}, "train: with p:3, p:4, p:5 and 1 more, without p:2"),
         ({"train": ("p:2", "p:1")}, "train: in another order"),
-        ({"shape": [1, 2]}, "shape not there → [1, 2]"),
-        ({"note": "x" * 99}, f"note not there → {'x' * 59}…"),
+        (
+            {"pretrain": {**PRETRAIN.pretrain, "shape": [1, 2]}},
+            "pretrain.shape not there → [1, 2]",
+        ),
+        (
+            {"pretrain": {**PRETRAIN.pretrain, "note": "x" * 99}},
+            f"pretrain.note not there → {'x' * 59}…",
+        ),
     ],
 )
 def test_values_before_and_after(store, change, text):
     keep(store, "old", "a/job", PRETRAIN)
-    assert why(store, PRETRAIN | change) == [text]
+    assert why(store, replace(PRETRAIN, **change)) == [text]
 
 
-def entry(**change: Any) -> dict[str, Any]:
-    return CONTENT | {"entries": [CONTENT["entries"][0] | change]}
+def content_with(**change: Any) -> Content:
+    return content(entries=(entry(**change),))
 
 
 @pytest.mark.parametrize(
-    ("content", "text"),
+    ("made_of", "text"),
     [
-        (entry(source="9"), "the source of views 'blur' (distribution mribench)"),
-        (entry(distribution="mine"), "the distribution of views 'blur': mribench → mine"),
+        (content_with(source="9"), "the source of views 'blur' (distribution mribench)"),
+        (content_with(distribution="mine"), "the distribution of views 'blur': mribench → mine"),
         (
-            entry(parts={"inner": CONTENT["entries"][0]["parts"]["inner"] | {"source": "9"}}),
+            content_with(parts={"inner": replace(entry().parts["inner"], source="9")}),
             "the source of metric 'far' (distribution other)",
         ),
-        (CONTENT | {"results": 2}, "the harness: version of its results 1 → 2"),
-        (CONTENT | {"fingerprints": {"p:1": "a", "p:2": "x"}}, "files of subject p:2"),
-        (CONTENT | {"fingerprints": {"p:1": "y", "p:2": "x"}}, "files of subjects p:1, p:2"),
+        (content(results=2), "the harness: version of its results 1 → 2"),
+        (content(fingerprints={"p:1": "a", "p:2": "x"}), "files of subject p:2"),
+        (content(fingerprints={"p:1": "y", "p:2": "x"}), "files of subjects p:1, p:2"),
         (
-            CONTENT | {"data": CONTENT["data"] | {"source": "9"}},
+            content(data=replace(DATA, source="9")),
             "the source of dataset 'folder' (distribution mribench)",
         ),
-        (CONTENT | {"data": CONTENT["data"] | {"options": {"repair": False}}}, "data.repair true → false"),
-        (CONTENT | {"data": CONTENT["data"] | {"name": "other"}}, "data folder → other"),
+        (content(data=replace(DATA, options={"repair": False})), "data.repair true → false"),
+        (content(data=DataIdentity("other", "mribench", "")), "data folder → other"),
     ],
-)  # fmt: skip
-def test_what_only_the_content_knows(store, content, text):
-    keep(store, "old", "a/job", PRETRAIN, content=CONTENT)
-    assert why(store, PRETRAIN, content) == [text]
+)
+def test_what_only_the_content_knows(store, made_of, text):
+    keep(store, "old", "a/job", PRETRAIN)
+    assert why(store, PRETRAIN, made_of) == [text]
+
+
+def at(root: str) -> JobSpec:
+    return replace(PRETRAIN, data=DatasetRef.model_validate({"name": "folder", "root": root}))
 
 
 def test_another_path_to_the_same_files_is_not_the_reason(store):
-    keep(store, "old", "a/job", PRETRAIN | {"data": {"name": "folder", "root": "/a"}}, content=CONTENT)
-    after = PRETRAIN | {"data": {"name": "folder", "root": "/b"}}
-    assert why(store, after, CONTENT | {"results": 2}) == ["the harness: version of its results 1 → 2"]
-
-
-def test_results_without_content_are_compared_by_their_payload(store):
-    keep(store, "old", "a/job", PRETRAIN | {"data": {"name": "folder", "root": "/a"}})
-    assert why(store, PRETRAIN | {"data": {"name": "folder", "root": "/b"}}, CONTENT) == ["data.root /a → /b"]
+    keep(store, "old", "a/job", at("/a"))
+    assert why(store, at("/b"), content(results=2)) == ["the harness: version of its results 1 → 2"]
 
 
 def test_the_job_behind_is_named_with_what_changed_in_it(store):
-    keep(store, "a" * 32, "base/pretrain", PRETRAIN, content=CONTENT)
+    keep(store, "a" * 32, "base/pretrain", PRETRAIN)
     keep(store, "old", "a/job", ADAPT)
-    changed = PRETRAIN | {"pretrain": {"steps": 20, "lr": 0.1}}
-    behind = Job("base/pretrain", "pretrain", "c" * 32, payload=changed, content=CONTENT)
-    assert why(store, ADAPT | {"pretrain": "c" * 32}, None, behind) == [
+    behind = job_of("base/pretrain", "c" * 32, replace(PRETRAIN, pretrain={"steps": 20, "lr": 0.1}))
+    assert why(store, replace(ADAPT, pretrain_key="c" * 32), CONTENT, behind) == [
         "a job that it builds on: base/pretrain (pretrain.steps 10 → 20)"
     ]
 
 
 @pytest.mark.parametrize("done_again", [False, True])
 def test_the_root_of_a_chain_is_named_once(store, done_again):
-    keep(store, "a" * 32, "base/pretrain", PRETRAIN, content=CONTENT)
+    keep(store, "a" * 32, "base/pretrain", PRETRAIN)
     keep(store, "b" * 32, "base/adapt", ADAPT)
     keep(store, "old", "a/job", EVALUATE)
-    root = Job("base/pretrain", "pretrain", "c" * 32, payload=PRETRAIN, content=CONTENT | {"results": 2})
-    middle = Job("base/adapt", "adapt", "d" * 32, payload=ADAPT | {"pretrain": "c" * 32})
+    root = job_of("base/pretrain", "c" * 32, PRETRAIN, content(results=2))
+    middle = job_of("base/adapt", "d" * 32, replace(ADAPT, pretrain_key="c" * 32))
     if done_again:
-        keep(store, "c" * 32, root.id, dict(root.payload))
-        keep(store, "d" * 32, middle.id, dict(middle.payload))
-    assert why(store, EVALUATE | {"adapt": "d" * 32, "pretrain": "c" * 32}, None, root, middle) == [
+        keep(store, "c" * 32, root.id, root.spec)
+        keep(store, "d" * 32, middle.id, middle.spec)
+    wanted = replace(EVALUATE, adapt_key="d" * 32, pretrain_key="c" * 32)
+    assert why(store, wanted, CONTENT, root, middle) == [
         "a job that it builds on: base/pretrain (the harness: version of its results 1 → 2)"
     ]
 
 
 def test_a_job_behind_whose_specification_is_gone_is_still_named(store):
     keep(store, "old", "a/job", ADAPT)
-    behind = Job("base/pretrain", "pretrain", "c" * 32, payload=PRETRAIN)
-    assert why(store, ADAPT | {"pretrain": "c" * 32}, None, behind) == [
+    behind = job_of("base/pretrain", "c" * 32, PRETRAIN)
+    assert why(store, replace(ADAPT, pretrain_key="c" * 32), CONTENT, behind) == [
         "a job that it builds on: base/pretrain"
     ]
 
 
 def test_the_newest_of_several_older_results_is_compared(store):
     for key, steps, written in (("x", 5, "2026-01-02"), ("y", 7, "2026-01-03"), ("z", 9, "2026-01-01")):
-        keep(store, key, "a/job", PRETRAIN | {"pretrain": {"steps": steps, "lr": 0.1}})
+        keep(store, key, "a/job", replace(PRETRAIN, pretrain={"steps": steps, "lr": 0.1}))
         path = store.directory(key) / "status.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"written": written}))
     assert why(store, PRETRAIN) == ["pretrain.steps 7 → 10"]
 
 
 def test_the_key_can_be_computed_from_the_file(store):
-    payload = PRETRAIN | {"data": {"name": "folder", "root": "/somewhere"}}
-    without_paths = {name: value for name, value in payload.items() if name != "data"}
-    key = content_key("pretrain", {"payload": without_paths, **CONTENT})
-    keep(store, key, "a/job", payload, content=CONTENT)
-    said = json.loads((store.directory(key) / "job.json").read_text())
-    assert key_of_specification(said) == key
-    assert key_of_specification(said | {"payload": payload | {"seed": 5}}) != key
-    assert key_of_specification(said | {"content": CONTENT | {"results": 2}}) != key
-    assert key_of_specification({"kind": "pretrain", "payload": payload}) is None
+    key = key_of(PRETRAIN, CONTENT)
+    assert key == key_of(at("/somewhere"), CONTENT) == key_of(replace(PRETRAIN, cohort="x"), CONTENT)
+    keep(store, key, "a/job", at("/somewhere"))
+    assert read_specification(store.directory(key)).key == key
+    assert key_of(replace(PRETRAIN, seed=5), CONTENT) != key
+    assert key_of(PRETRAIN, content(results=2)) != key

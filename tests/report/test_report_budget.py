@@ -13,9 +13,9 @@ from report_tables import render_run
 from synthetic_results import DICE, REFERENCES, Benchmark, task
 
 from mribench.interfaces.table import Table
-from mribench.report import load_run
+from mribench.report import Material, load_run
 from mribench.report.tables.budget import budget_frame, budget_table
-from mribench.report.tables.flags import flags
+from mribench.results.flags import flags
 
 
 def shown(table: Table) -> dict[str, dict[tuple[str, ...], str]]:
@@ -48,7 +48,7 @@ def test_means_over_seeds_and_adaptations(tmp_path: Path) -> None:
         adapted=adapted,
     )
     run = load_run(benchmark.write(tmp_path))
-    table = budget_table(run)
+    table = budget_table(Material(run))
     cells = shown(table)
     assert list(cells) == ["base", "seqinv", "scratch", "random-frozen", "identity"]
     base = cells["base"]
@@ -84,14 +84,14 @@ def test_what_is_not_done_or_not_recorded(tmp_path: Path) -> None:
     pretrained = {f"seqinv/pretrain/seed{seed}": {"peak_memory_bytes": None} for seed in (0, 1)}
     states = {"base/pretrain/seed1": "todo", "base/frozen/tissue/T1w/1/subset0/seed0": "failed"}
     run = load_run(Benchmark(flat, pretrained=pretrained, states=states).write(tmp_path / "a"))
-    cells = shown(budget_table(run))
+    cells = shown(budget_table(Material(run)))
     assert cells["base"]["pretraining", "steps"] == "120 (partial 1/2)"
     assert cells["base"]["adaptation", "steps"] == "40 (partial 1/2)"
     markdown = render_run(run, ["budget"], "markdown") or ""
     assert "n/a" in markdown
     assert "Incomplete: 1 rows." in markdown
     nothing = load_run(Benchmark(flat, no_data=True).write(tmp_path / "b"))
-    assert set(budget_frame(nothing)["status"]) == {"missing"}
+    assert set(budget_frame(Material(nothing))["status"]) == {"missing"}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_unequal_pretraining_is_flagged(tmp_path: Path, column: str, value: int,
     methods = ("base", "seqaug", "seqinv")
     pretrained = {f"seqaug/pretrain/seed{seed}": {column: value} for seed in (0, 1)}
     run = load_run(Benchmark(flat, methods=methods, pretrained=pretrained).write(tmp_path))
-    table = budget_table(run)
+    table = budget_table(Material(run))
     assert [row.flags for row in table.rows] == ["", "‡", ""]
     assert f"seqaug: {text}" in note(run, "‡")
     assert note(run, "‡") in table.caption

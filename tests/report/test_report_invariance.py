@@ -21,7 +21,7 @@ from synthetic_results import Benchmark, Cell
 
 from mribench.errors import StoreError
 from mribench.interfaces import table as report_model
-from mribench.report import load_run
+from mribench.report import Material, load_run
 from mribench.report.tables.invariance import invariance_frame, invariance_table
 from mribench.results import SCHEMA
 from mribench.results.measures import MEASURES
@@ -144,7 +144,7 @@ def caption_of(table: report_model.Table) -> str:
 
 
 def test_rows_and_columns(tmp_path: Path) -> None:
-    table = invariance_table(load_run(written(tmp_path, Embeds(cohorts=("ixi", "arc")))))
+    table = invariance_table(Material(load_run(written(tmp_path, Embeds(cohorts=("ixi", "arc"))))))
     assert [row.header for row in table.rows] == [("base",), ("seqinv",), ("random-frozen",)]
     assert [column.header for column in table.columns[: len(MEASURES)]] == [
         ("ixi", "similarity:within ↑"),
@@ -161,7 +161,9 @@ def test_rows_and_columns(tmp_path: Path) -> None:
 
 
 def test_a_measure_of_subjects_has_the_crossed_standard_error(tmp_path: Path) -> None:
-    cell = cells(invariance_table(load_run(written(tmp_path, Embeds()))), "similarity:margin")["seqinv"]
+    cell = cells(invariance_table(Material(load_run(written(tmp_path, Embeds())))), "similarity:margin")[
+        "seqinv"
+    ]
     assert cell is not None
     mean, se, _ = mean_and_se(np.array([[0.5, 0.6, 0.7], [0.52, 0.62, 0.72]]))
     assert (cell.mean, cell.se) == pytest.approx((mean, se))
@@ -171,7 +173,9 @@ def test_a_measure_of_subjects_has_the_crossed_standard_error(tmp_path: Path) ->
 
 
 def test_a_measure_of_the_set_has_the_standard_error_over_seeds(tmp_path: Path) -> None:
-    cell = cells(invariance_table(load_run(written(tmp_path, Embeds()))), "decode:sequence")["seqinv"]
+    cell = cells(invariance_table(Material(load_run(written(tmp_path, Embeds())))), "decode:sequence")[
+        "seqinv"
+    ]
     assert cell is not None
     assert cell.mean == pytest.approx((0.2 + 0.19) / 2)
     assert cell.se == pytest.approx(0.005)
@@ -179,7 +183,7 @@ def test_a_measure_of_the_set_has_the_standard_error_over_seeds(tmp_path: Path) 
 
 
 def test_one_seed_has_no_standard_error_over_seeds(tmp_path: Path) -> None:
-    table = invariance_table(load_run(written(tmp_path, Embeds(seeds=(0,)), seeds=(0,))))
+    table = invariance_table(Material(load_run(written(tmp_path, Embeds(seeds=(0,)), seeds=(0,)))))
     cell = cells(table, "decode:site")["base"]
     assert cell is not None
     assert math.isnan(cell.se)
@@ -189,7 +193,7 @@ def test_one_seed_has_no_standard_error_over_seeds(tmp_path: Path) -> None:
 
 
 def test_marks_follow_the_direction_and_leave_out_what_has_none(tmp_path: Path) -> None:
-    table = invariance_table(load_run(written(tmp_path, Embeds())))
+    table = invariance_table(Material(load_run(written(tmp_path, Embeds()))))
 
     def marks(measure: str) -> list[str]:
         return [cell.mark for cell in cells(table, measure).values() if cell]
@@ -205,7 +209,7 @@ def test_cohorts_are_marked_apart(tmp_path: Path) -> None:
     other = Embeds(
         lambda method, measure, subject, seed: usual(method, measure, subject, seed) * -1, cohorts=("arc",)
     )
-    table = invariance_table(load_run(written(tmp_path, Embeds(), other)))
+    table = invariance_table(Material(load_run(written(tmp_path, Embeds(), other))))
     assert [c.mark for c in cells(table, "similarity:margin", "arc").values() if c] == [
         "second",
         "none",
@@ -215,7 +219,7 @@ def test_cohorts_are_marked_apart(tmp_path: Path) -> None:
 
 
 def test_caption(tmp_path: Path) -> None:
-    table = invariance_table(load_run(written(tmp_path, Embeds())))
+    table = invariance_table(Material(load_run(written(tmp_path, Embeds()))))
     text = caption_of(table)
     assert "Mean ± SE over the test subjects of all sites; ixi: 3 subjects; 2 seeds." in table.caption
     assert "windows of 24 voxels over the head, 3.3 a scan." in text
@@ -234,12 +238,14 @@ def test_caption_names_the_sequences_of_the_benchmark_file(tmp_path: Path) -> No
     manifest = json.loads(path.read_text())
     manifest["cohorts"]["ixi"]["invariance"] = ["T1w", "PDw"]
     path.write_text(json.dumps(manifest))
-    assert "ixi: 3 subjects (T1w, PDw); 2 seeds." in caption_of(invariance_table(load_run(tmp_path)))
+    assert "ixi: 3 subjects (T1w, PDw); 2 seeds." in caption_of(
+        invariance_table(Material(load_run(tmp_path)))
+    )
 
 
 def test_the_collapsed_encoder_has_its_sign(tmp_path: Path) -> None:
     pretrained = {"base/pretrain/seed0": {"collapsed": True, "collapse_reason": "mean cosine 1.000 > 0.95"}}
-    table = invariance_table(load_run(written(tmp_path, Embeds(), pretrained=pretrained)))
+    table = invariance_table(Material(load_run(written(tmp_path, Embeds(), pretrained=pretrained))))
     assert [row.flags for row in table.rows] == ["†", "", ""]
     assert "† Collapsed encoder: base" in caption_of(table)
 
@@ -269,7 +275,7 @@ def test_partial_missing_and_failed_cells(tmp_path: Path) -> None:
         "random-frozen/invariance/ixi/seed0": "todo",
         "random-frozen/invariance/ixi/seed1": "todo",
     }
-    table = invariance_table(load_run(written(tmp_path, Embeds(states=states))))
+    table = invariance_table(Material(load_run(written(tmp_path, Embeds(states=states)))))
     found = cells(table, "similarity:margin")
     assert {name: cell.status for name, cell in found.items() if cell} == {
         "base": "partial", "seqinv": "failed", "random-frozen": "missing",
@@ -282,7 +288,7 @@ def test_partial_missing_and_failed_cells(tmp_path: Path) -> None:
 
 def test_nothing_done_yet(tmp_path: Path) -> None:
     states = {f"{method}/invariance/ixi/seed{seed}": "todo" for method in METHODS for seed in (0, 1)}
-    table = invariance_table(load_run(written(tmp_path, Embeds(states=states))))
+    table = invariance_table(Material(load_run(written(tmp_path, Embeds(states=states)))))
     assert {cell.status for row in table.cells for cell in row if cell} == {"missing"}
     assert "no seeds yet" in caption_of(table)
 
@@ -293,7 +299,7 @@ def test_a_subject_that_failed_leaves_the_table_and_is_counted(tmp_path: Path) -
             return row | {"value": math.nan, "status": "failed", "n_failed": 1, "reason": "1 scan"}
         return row | {"n_failed": 0 if row["subject"] else 1}
 
-    table = invariance_table(load_run(written(tmp_path, Embeds(change=change))))
+    table = invariance_table(Material(load_run(written(tmp_path, Embeds(change=change)))))
     cell = cells(table, "similarity:margin")["seqinv"]
     assert cell is not None
     assert (cell.n_subjects, cell.n_subjects_total, cell.status) == (2, 3, "ok")
@@ -318,7 +324,7 @@ def test_what_is_not_measurable_is_na_with_its_reason(tmp_path: Path) -> None:
         return row
 
     run = load_run(written(tmp_path, Embeds(change=change)))
-    table = invariance_table(run)
+    table = invariance_table(Material(run))
     site, within = cells(table, "decode:site")["base"], cells(table, "similarity:within")["base"]
     assert site is not None
     assert within is not None
@@ -359,7 +365,7 @@ def test_the_newest_result_counts(tmp_path: Path) -> None:
         written="2026-01-02T00:00:00+00:00",
     )
     run = load_run(written(tmp_path, Embeds(), newer))
-    table = invariance_table(run)
+    table = invariance_table(Material(run))
     assert cells(table, "similarity:margin")["base"].mean == pytest.approx(0.9)  # type: ignore[union-attr]
     assert "2 older results of the same cells are not shown; the newest are." in table.caption
     assert len(run.invariance) == 6 * (4 * 3 + 4)
@@ -369,13 +375,13 @@ def test_the_newest_result_counts(tmp_path: Path) -> None:
 def test_a_newer_plan_that_is_not_done_does_not_hide_what_is(tmp_path: Path) -> None:
     states = {f"base/invariance/ixi/seed{seed}": "todo" for seed in (0, 1)}
     newer = Embeds(methods=("base",), salt="b", states=states)
-    table = invariance_table(load_run(written(tmp_path, Embeds(), newer)))
+    table = invariance_table(Material(load_run(written(tmp_path, Embeds(), newer))))
     assert cells(table, "similarity:margin")["base"].status == "ok"  # type: ignore[union-attr]
 
 
 def test_other_test_subjects_are_never_merged(tmp_path: Path) -> None:
     others = Embeds(methods=("base",), seeds=(2,), digest="0ther000", salt="b")
-    table = invariance_table(load_run(written(tmp_path, Embeds(), others)))
+    table = invariance_table(Material(load_run(written(tmp_path, Embeds(), others))))
     cohorts = list(dict.fromkeys(column.header[0] for column in table.columns))
     assert cohorts == ["ixi [d1g3st]", "ixi [0ther0]"]
     assert cells(table, "similarity:margin", "ixi [d1g3st]")["base"].mean == pytest.approx(0.21)  # type: ignore[union-attr]
@@ -392,7 +398,7 @@ def test_profiles_have_rows_of_their_own(tmp_path: Path) -> None:
     )
     Embeds().add(tmp_path)
     Embeds(profile="paper").add(tmp_path, "f" * 16)
-    rows = [row.header[0] for row in invariance_table(load_run(tmp_path)).rows]
+    rows = [row.header[0] for row in invariance_table(Material(load_run(tmp_path))).rows]
     assert sorted(rows) == sorted(f"{m} [{p}]" for m in METHODS for p in ("corrected", "paper"))
 
 

@@ -11,7 +11,7 @@ from report_tables import leaderboard
 from synthetic_results import DICE, Benchmark, Cell, task
 from test_results_digests import NEW, OLD, specify
 
-from mribench.report import load_run
+from mribench.report import Material, load_run
 from mribench.report.tables.over_identity import over_identity_table
 from mribench.results.cells import LEADERBOARD, cell_frame
 from mribench.results.label_subsets import label_subsets
@@ -50,7 +50,7 @@ def test_the_caption_says_what_the_draw_means(tmp_path: Path) -> None:
     assert "averaged over 2 of them, whose spread is in no SE" in several
     whole = {"tissue": task([DICE], fractions=(1.0,))}
     assert "Label subsets" not in caption_of(replace(OWN, tasks=whole), tmp_path / "whole")
-    gain = over_identity_table(load_run(OWN.write(tmp_path / "gain")))
+    gain = over_identity_table(Material(load_run(OWN.write(tmp_path / "gain"))))
     assert "each train seed has its own draw" in " ".join(gain.caption)
 
 

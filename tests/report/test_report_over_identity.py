@@ -15,7 +15,7 @@ from report_tables import render_run
 from scipy import stats
 from synthetic_results import DICE, PSNR, REFERENCES, Benchmark, Cell, task
 
-from mribench.report import load_run
+from mribench.report import Material, load_run
 from mribench.report.tables.over_identity import over_identity_frame, over_identity_table
 
 SUBJECTS = ("a", "b", "c", "d", "e")
@@ -62,7 +62,7 @@ def expected(method: str, fraction: float, seeds: tuple[int, ...] = (0, 1, 2)) -
 
 
 def test_the_mean_is_of_paired_differences_and_its_error_is_free_of_subjects(tmp_path: Path) -> None:
-    frame = over_identity_frame(load_run(benchmark().write(tmp_path)))
+    frame = over_identity_frame(Material(load_run(benchmark().write(tmp_path))))
     assert set(frame["row"]) == {"base", "seqinv", "scratch", "random-frozen"}
     assert set(frame["metric"]) == {"Δ psnr:range"}
     for method in GAIN:
@@ -77,7 +77,7 @@ def test_the_mean_is_of_paired_differences_and_its_error_is_free_of_subjects(tmp
 
 
 def test_one_seed_is_students_paired_t(tmp_path: Path) -> None:
-    frame = over_identity_frame(load_run(benchmark(seeds=(0,)).write(tmp_path)))
+    frame = over_identity_frame(Material(load_run(benchmark(seeds=(0,)).write(tmp_path))))
     table = expected("seqinv", 1.0, (0,))[0]
     known = stats.ttest_1samp(table, 0)
     found = row(frame, "seqinv", 1.0)
@@ -92,7 +92,7 @@ def test_a_subject_without_an_identity_score_is_left_out_and_counted(tmp_path: P
             return (math.nan, "failed", math.nan)
         return psnr(cell, metric, subject, label)
 
-    frame = over_identity_frame(load_run(benchmark_of(partly).write(tmp_path)))
+    frame = over_identity_frame(Material(load_run(benchmark_of(partly).write(tmp_path))))
     found = row(frame, "base", 1.0)
     kept = np.delete(expected("base", 1.0), 1, axis=1)
     assert found["mean"] == pytest.approx(kept.mean(), abs=1e-12)
@@ -108,7 +108,7 @@ def benchmark_of(score: Any) -> Benchmark:
 def test_without_identity_scores_cells_are_missing_and_not_zero(tmp_path: Path) -> None:
     states = {"identity/denoise/test/Guys/T1w": "todo"}
     run = load_run(benchmark(states=states).write(tmp_path))
-    frame = over_identity_frame(run)
+    frame = over_identity_frame(Material(run))
     assert set(frame["status"]) == {"missing"}
     assert frame["mean"].isna().all()
     assert "+" not in "".join(render_run(run, ["over-identity"], "markdown").splitlines()[2:9])
@@ -118,10 +118,10 @@ def test_only_tasks_with_identity_are_shown(tmp_path: Path) -> None:
     both = {"denoise": task([PSNR], (1.0,)), "tissue": task([DICE], (1.0,))}
     made = benchmark(tasks=both, references=("scratch",))
     run = load_run(made.write(tmp_path))
-    table = over_identity_table(run)
+    table = over_identity_table(Material(run))
     assert not table.rows
     assert table.caption == ("Nothing is planned: no task has the reference arm identity.",)
-    assert over_identity_frame(run).empty
+    assert over_identity_frame(Material(run)).empty
 
 
 def test_it_is_shown_with_sign_and_interval_in_the_benchmarks_order(tmp_path: Path) -> None:
@@ -156,6 +156,6 @@ def test_the_export_has_the_interval_and_the_cohort(tmp_path: Path) -> None:
 def test_marks_of_other_tables_do_not_change(tmp_path: Path) -> None:
     run = load_run(benchmark(seeds=(0, 1, 2, 3, 4)).write(tmp_path))
     before = render_run(run, ["leaderboard"], "csv")
-    assert set(over_identity_frame(run)["mark"]) == {"none"}
+    assert set(over_identity_frame(Material(run))["mark"]) == {"none"}
     assert render_run(run, ["leaderboard"], "csv") == before
-    assert set(over_identity_frame(run)["scope"]) == {"methods"}
+    assert set(over_identity_frame(Material(run))["scope"]) == {"methods"}

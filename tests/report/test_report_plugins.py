@@ -30,7 +30,7 @@ from mribench.interfaces import (
 from mribench.plugins import load_tables
 from mribench.report import Material, load_run, render, run_document, taken_names
 from mribench.report.catalogue import specs_of
-from mribench.report.render.html import page
+from mribench.report.page import page
 
 OWN = Question(own_sequence=True)
 MODULE = """

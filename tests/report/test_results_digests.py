@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from report_tables import render_run
+from specifications import content, evaluate_spec, keep, spec_of
 from synthetic_results import DICE, Benchmark, Cell, task
 
 from mribench.errors import StoreError
 from mribench.report import RunData, load_run
-from mribench.results.digests import Recorded, recorded, specification
+from mribench.results.digests import Recorded, recorded
 from mribench.results.records import JOB_SCHEMA, write_table
+from mribench.results.specification import JobSpec
 
 OLD, NEW = "a" * 16, "b" * 16
 
@@ -30,10 +32,8 @@ def specify(root: Path, benchmark: Benchmark, *digests: str, prints: dict[str, s
     """Write what every job of a benchmark was computed from into its ``job.json``."""
     for job in benchmark.jobs():
         if (folder := root / "jobs" / job["key"]).exists():
-            specification: dict[str, Any] = {"payload": {"split_digest": split_of(job, *digests)}}
-            if prints is not None:
-                specification["content"] = {"fingerprints": prints}
-            (folder / "job.json").write_text(json.dumps(specification))
+            spec = spec_of(job["kind"], split_digest=split_of(job, *digests))
+            keep(folder, spec, job["id"], content(fingerprints=prints or {}))
 
 
 def two_plans(
@@ -165,8 +165,7 @@ def test_only_the_sites_that_changed_lose_results(tmp_path: Path) -> None:
         specify(tmp_path, benchmark, "same")
     for job in second.jobs():
         if "/test/HH/" in job["id"]:
-            changed = {"payload": {"split_digest": "changed"}}
-            (tmp_path / "jobs" / job["key"] / "job.json").write_text(json.dumps(changed))
+            keep(tmp_path / "jobs" / job["key"], evaluate_spec(split_digest="changed"), job["id"])
     run = load_run(tmp_path)
     seeds = {site: set(group) for site, group in run.scores.groupby("test_site")["seed"]}
     assert seeds == {"Guys": {0, 1}, "HH": {1}}
@@ -208,48 +207,43 @@ def test_three_splits_are_all_named(tmp_path: Path) -> None:
 # What a job's folder says, for reports and comparisons
 
 
-def job_folder(root: Path, row: str | None, **specification: Any) -> Path:
+def job_folder(root: Path, row: str | None, spec: JobSpec | None, **prints: str) -> Path:
     folder = root / "jobs" / "key"
     folder.mkdir(parents=True)
     write_table(
         folder / "job.parquet", [{"job_key": "key", "kind": "evaluate", "split_digest": row}], JOB_SCHEMA
     )
-    if specification:
-        (folder / "job.json").write_text(json.dumps(specification))
+    if spec:
+        keep(folder, spec, made_of=content(fingerprints=prints))
     return folder
 
 
 @pytest.mark.parametrize(
-    ("specification", "row", "known", "split"),
+    ("specified", "row", "known", "split"),
     [
-        ({"payload": {"split_digest": "spec"}}, "row", "read", "spec"),
-        ({"payload": {}}, "row", None, "row"),
-        ({"payload": None, "content": None}, "row", None, "row"),
-        ({}, "row", None, "row"),
-        ({}, "row", "read", "read"),
-        ({}, "row", float("nan"), "row"),
-        ({}, None, None, ""),
+        (True, "row", "read", "spec"),
+        (False, "row", None, "row"),
+        (False, "row", "read", "read"),
+        (False, "row", float("nan"), "row"),
+        (False, None, None, ""),
     ],
 )
 def test_the_specification_counts_before_the_row(
-    tmp_path: Path, specification: dict[str, Any], row: str | None, known: Any, split: str
+    tmp_path: Path, specified: bool, row: str | None, known: Any, split: str
 ) -> None:
-    assert recorded(job_folder(tmp_path, row, **specification), known) == Recorded(split)
+    spec = evaluate_spec(split_digest="spec") if specified else None
+    assert recorded(job_folder(tmp_path, row, spec), known) == Recorded(split)
 
 
 def test_files_are_read_by_subject(tmp_path: Path) -> None:
-    folder = job_folder(
-        tmp_path, None, payload={"split_digest": "x"}, content={"fingerprints": {"b": "2", "a": "1"}}
-    )
+    folder = job_folder(tmp_path, None, evaluate_spec(split_digest="x"), b="2", a="1")
     found = recorded(folder)
     assert found == Recorded("x", {"a": "1", "b": "2"})
     assert found.version == Recorded("y", {"a": "1", "b": "2"}).version != ""
-    assert specification(folder)["content"] == {"fingerprints": {"b": "2", "a": "1"}}
-    assert specification(tmp_path) == {}
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
-    folder = job_folder(tmp_path, "row", payload={})
+    folder = job_folder(tmp_path, "row", evaluate_spec())
     (folder / "job.json").write_text("{")
     with pytest.raises(StoreError, match=r"cannot read .*job\.json"):
         recorded(folder)

@@ -45,12 +45,12 @@ def test_one_holder_at_a_time(tmp_path: Path) -> None:
 def test_lease_says_who_and_how_far(tmp_path: Path) -> None:
     lease = Lease.acquire(tmp_path)
     assert lease is not None
-    lease.beat({"done": 3, "total": 10})
+    lease.beat(3, 10)
     content = read_lease(tmp_path)
     assert content is not None
-    assert content["pid"] == os.getpid()
-    assert content["host"] == socket.gethostname()
-    assert (content["done"], content["total"]) == (3, 10)
+    assert content.pid == os.getpid()
+    assert content.host == socket.gethostname()
+    assert (content.done, content.total) == (3, 10)
     assert lease.owned()
 
 
@@ -148,7 +148,7 @@ def test_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.Monk
     assert lease is not None
     assert lease.owned()
     assert Lease.acquire(tmp_path) is None
-    lease.beat({"done": 1, "total": 2})
+    lease.beat(1, 2)
     assert lease.owned()
     lease.release()
     assert list(tmp_path.iterdir()) == []
@@ -172,11 +172,11 @@ def test_holder_taken_for_dead_knows_it(tmp_path: Path) -> None:
     assert lease is not None
     _write(tmp_path, host="elsewhere")
     assert not lease.owned()
-    lease.beat({"done": 1, "total": 2})
+    lease.beat(1, 2)
     lease.release()
     content = read_lease(tmp_path)
     assert content is not None
-    assert content["token"] == "foreign"  # noqa: S105
+    assert content.token == "foreign"  # noqa: S105
 
 
 def _no_link(*_: object) -> None:

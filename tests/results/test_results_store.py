@@ -22,7 +22,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_open_twice_keeps_everything(store: Store) -> None:
-    store.prepare("k", {"id": "a"})
+    write_json(store.make_directory("k") / "job.json", {"id": "a"})
     store.open()
     assert read_json(store.directory("k") / "job.json") == {"id": "a"}
 
@@ -41,7 +41,7 @@ def test_unwritable_place_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_status_follows_the_job(store: Store) -> None:
-    directory = store.prepare("k", {})
+    directory = store.make_directory("k")
     assert store.status("k").state == "todo"
     lease = Lease.acquire(directory)
     assert lease is not None
@@ -61,7 +61,7 @@ def test_status_follows_the_job(store: Store) -> None:
 
 
 def test_a_process_that_died_before_its_first_word_is_known_to_have_died(store: Store) -> None:
-    directory = store.prepare("k", {})
+    directory = store.make_directory("k")
     subprocess.run(
         [
             sys.executable,

@@ -159,7 +159,7 @@ def test_texts_of_scores_are_categories_and_change_nothing(tmp_path: Path) -> No
     assert run.scores["subject"].dtype == "category"
     plain = run.scores.astype(dict.fromkeys(run.scores.select_dtypes("category").columns, "str"))
     plain["train_sequence"] = run.scores["train_sequence"].astype(object)
-    other = dataclasses.replace(run, scores=plain, known={})
+    other = dataclasses.replace(run, scores=plain)
     for question in (LEADERBOARD, TRANSFER):
         pd.testing.assert_frame_equal(
             cell_frame(run, question), cell_frame(other, question), check_exact=True, check_dtype=False

@@ -375,7 +375,7 @@ def test_another_missing_attribute_is_the_objectives_own_mistake():
         (InPlace, "changes the views in place"),
         (OwnEncoder, "not the given encoder"),
         (MasksAnything, "a mask is given to an encoder whose 'accepts_mask' is false"),
-        (Contrast, r"the term\(s\) contrast have no gradient at a batch size of 1; set 'min_batch'"),
+        (Contrast, r"no gradient at a batch size of 1 of: contrast; set 'min_batch'"),
         (Spread, "'spread' is not finite at batch size 1; set 'min_batch'"),
         (OtherExport, "do not fit an encoder like the one that was given"),
     ],

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from mribench.errors import JobError, StoreError
 from mribench.seeding import torch_generator
-from mribench.training import Checkpoint, History, Interrupted, LoopOptions, train
+from mribench.training import Checkpoint, History, Interrupted, LoopOptions, Trainee, train
 from mribench.training.weights import load_weights, save_weights, state_digest
 
 CPU = torch.device("cpu")
@@ -31,9 +32,20 @@ class _Net(nn.Module):
         return {"fit": (self.layers(x) - x.sum(1, keepdim=True)).square().mean()}
 
 
-def _train(net: _Net, steps: int = 12, **changes: object) -> History:
-    options = LoopOptions(steps=steps, lr=0.05)
-    return train(net, net.losses, options, identity=("t", 0), device=CPU, **changes)  # type: ignore[arg-type]
+class _Trained(Trainee):
+    """The network of the tests, with losses of a test's own."""
+
+    def __init__(self, net: _Net, losses: Callable[[int], Mapping[str, Tensor]] | None = None) -> None:
+        self.module = net
+        self.identity = ("t", 0)
+        self._losses = losses or net.losses
+
+    def losses(self, step: int) -> Mapping[str, Tensor]:
+        return self._losses(step)
+
+
+def _train(net: _Net, steps: int = 12, **more: Any) -> History:
+    return train(_Trained(net), LoopOptions(steps=steps, lr=0.05), CPU, **more)
 
 
 def test_schedule_rises_then_decays_to_nothing() -> None:
@@ -75,14 +87,15 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, stop_at: i
     assert history.rows == expected.rows
 
 
-class _Counting:
+class _Counting(_Trained):
     """Counts what a job counts beside its training."""
 
     def __init__(self) -> None:
+        super().__init__(_Net())
         self.seen = torch.empty(0, 2)
         self.checks: list[dict[str, float]] = []
 
-    def after_step(self, step: int, _total: int) -> None:
+    def after_step(self, step: int, total: int) -> None:
         self.seen = torch.cat([self.seen, torch.full((1, 2), 0.1 * step)])
         if step % 3 == 0:
             self.checks.append({"step": step, "rank": step / 7, "cosine": math.inf})
@@ -102,12 +115,13 @@ def test_what_a_job_carries_is_as_if_uninterrupted(tmp_path: Path, stop_at: int)
             raise Interrupted
 
     whole, first, second = _Counting(), _Counting(), _Counting()
-    _train(_Net(), carried=whole, after_step=whole.after_step)
+    options = LoopOptions(steps=12, lr=0.05)
+    train(whole, options, CPU)
     checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors")
     with pytest.raises(Interrupted):
-        _train(_Net(), checkpoint=checkpoint, carried=first, after_step=first.after_step, on_step=stop)
+        train(first, options, CPU, checkpoint, stop)
     assert len(first.seen) == stop_at
-    _train(_Net(), checkpoint=checkpoint, carried=second, after_step=second.after_step)
+    train(second, options, CPU, checkpoint)
     assert [row["step"] for row in second.checks] == [0, 3, 6, 9]
     assert second.checks == whole.checks
     assert torch.equal(second.seen, whole.seen)
@@ -122,15 +136,8 @@ def test_the_loss_scale_of_fp16_is_gone_on_with(tmp_path: Path) -> None:
                 raise Interrupted
 
         options = LoopOptions(steps=12, lr=0.05, precision="fp16")
-        return train(
-            net,
-            lambda step: {"fit": 100 * net.losses(step)["fit"]},
-            options,
-            identity=("t", 0),
-            device=CPU,
-            checkpoint=checkpoint,
-            on_step=stop,
-        )
+        large = _Trained(net, lambda step: {"fit": 100 * net.losses(step)["fit"]})
+        return train(large, options, CPU, checkpoint, stop)
 
     whole, resumed = _Net(), _Net()
     before = state_digest(whole.layers[0])
@@ -186,7 +193,7 @@ def test_terms_of_other_types_are_recorded_exactly() -> None:
     def losses(step: int) -> Mapping[str, Tensor]:
         return {**net.losses(step), **values}
 
-    (row,) = train(net, losses, LoopOptions(steps=1, lr=0.1), identity=("t",), device=CPU).rows
+    (row,) = train(_Trained(net, losses), LoopOptions(steps=1, lr=0.1), CPU).rows
     assert {name: row[name] for name in values} == {name: value.item() for name, value in values.items()}
     assert row["step"] == 0
 
@@ -222,8 +229,12 @@ def test_all_frozen_is_an_error() -> None:
 
 
 def test_rates_by_name() -> None:
+    class Slow(_Trained):
+        def peak_rate(self, name: str, usual: float) -> float:
+            return 0.0 if name.startswith("layers.0") else usual
+
     still, moved = _Net(), _Net()
-    _train(still, rates=lambda name: 0.0 if name.startswith("layers.0") else 0.05)
+    train(Slow(still), LoopOptions(steps=12, lr=0.05), CPU)
     _train(moved)
     fresh = _Net()
     assert torch.equal(still.layers[0].weight, fresh.layers[0].weight)
@@ -238,7 +249,7 @@ def test_loss_that_is_not_finite_names_step_and_term(value: float) -> None:
         return {"fit": net.losses(step)["fit"] * (value if step == 2 else 1.0)}
 
     with pytest.raises(JobError, match="step 2: fit"):
-        train(net, losses, LoopOptions(steps=5, lr=0.1), identity=("t",), device=CPU)
+        train(_Trained(net, losses), LoopOptions(steps=5, lr=0.1), CPU)
 
 
 def test_weights_of_terms() -> None:
@@ -247,9 +258,9 @@ def test_weights_of_terms() -> None:
     def losses(step: int) -> Mapping[str, Tensor]:
         return {"fit": net.losses(step)["fit"], "big": torch.tensor(7.0)}
 
-    history = train(
-        net, losses, LoopOptions(steps=1, lr=0.1), identity=("t",), device=CPU, weights={"big": 2.0}
-    )
+    trainee = _Trained(net, losses)
+    trainee.weights = {"big": 2.0}
+    history = train(trainee, LoopOptions(steps=1, lr=0.1), CPU)
     row = history.rows[0]
     assert row["total"] == pytest.approx(row["fit"] + 14.0)
 
@@ -257,7 +268,7 @@ def test_weights_of_terms() -> None:
 def test_bf16_runs() -> None:
     options = LoopOptions(steps=2, lr=0.01, precision="bf16")
     net = _Net()
-    assert len(train(net, net.losses, options, identity=("t",), device=CPU).rows) == 2
+    assert len(train(_Trained(net), options, CPU).rows) == 2
 
 
 def test_weights_round_trip_and_digest(tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def test_a_damaged_job_is_an_outcome_not_a_crash(results: Path, done: Find, veri
     assert "environment.json is damaged" in verdict.details[0]
 
 
-@pytest.mark.parametrize("key", ["data", "encoder", "adapt_options"])
+@pytest.mark.parametrize("key", ["data", "encoder", "adapt"])
 def test_a_payload_that_lacks_a_key_is_not_run(results: Path, done: Find, verify, key: str) -> None:
     done(EVALUATE).edit("job.json", lambda said: said["payload"].pop(key))
     verdict = verify(results, EVALUATE, kinds=("evaluate",))[EVALUATE]

@@ -10,23 +10,23 @@ import pytest
 from mribench.errors import ConfigError, StoreError
 from mribench.results import SCHEMA, Store
 from mribench.verify import Results, open_results, sample
-from mribench.verify.results import Planned
+from mribench.verify.results import Verifiable
 
 
 def made(methods: int = 3, tests: int = 4, done: set[str] | None = None) -> Results:
     """Chains pretrain → adapt → evaluate; all done, or some."""
-    jobs: dict[str, Planned] = {}
+    jobs: dict[str, Verifiable] = {}
     for method in range(methods):
         pretrain, adapt = f"p{method}", f"a{method}"
-        jobs[pretrain] = Planned(pretrain, "pretrain", [f"m{method}/pretrain"])
-        jobs[adapt] = Planned(adapt, "adapt", [f"m{method}/adapt"], (pretrain,))
+        jobs[pretrain] = Verifiable(pretrain, "pretrain", [f"m{method}/pretrain"])
+        jobs[adapt] = Verifiable(adapt, "adapt", [f"m{method}/adapt"], (pretrain,))
         for test in range(tests):
             key = f"e{method}{test}"
-            jobs[key] = Planned(key, "evaluate", [f"m{method}/test{test}"], (adapt, pretrain))
+            jobs[key] = Verifiable(key, "evaluate", [f"m{method}/test{test}"], (adapt, pretrain))
     return Results(Store(Path("somewhere")), jobs, set(jobs) if done is None else done)
 
 
-def keys(jobs: list[Planned]) -> list[str]:
+def keys(jobs: list[Verifiable]) -> list[str]:
     return [job.key for job in jobs]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from mribench_views.labels import LABELS
+from specifications import pretrain_spec
 
 from mribench.interfaces import ViewRequest
 from mribench.views.samples import Made, Sample, Shown
@@ -102,5 +103,6 @@ def made(*views: Shown, redraws: int = 0) -> Made:
 
 def source(*methods: str, views: str = "seqinv", patch_vox: int = 4) -> Source:
     """Return a source that nothing can be made from."""
-    payload = {"pretrain": {"patch_vox": patch_vox, "spacing_mm": 2.0}}
-    return Source(methods, views, payload, (ViewRequest(),), None)  # type: ignore[arg-type]
+    options = {"data": "qmri", "steps": 1, "lr": 0.1, "batch_size": 1}
+    spec = pretrain_spec(pretrain={**options, "patch_vox": patch_vox, "spacing_mm": 2.0})
+    return Source(methods, views, spec, (ViewRequest(),), None)  # type: ignore[arg-type]

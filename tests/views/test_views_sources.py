@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ from mribench.config import load_benchmark, resolve
 from mribench.data.maps import MapSource, batch_indices, by_id
 from mribench.errors import ConfigError, DataError
 from mribench.interfaces import ViewRequest
-from mribench.interfaces.options import DatasetRef, ViewsRef
 from mribench.jobs.context import Context
 from mribench.jobs.pretrain import run_pretrain
 from mribench.plan import build_plan, make_missing, open_cohorts
 from mribench.plugins import load_registry
+from mribench.results.specification import PretrainSpec
 from mribench.seeding import torch_generator
 from mribench.views.job_views import JobViews
 from mribench.views.samples import draw_parameters, make_samples
@@ -41,7 +42,8 @@ def job_batches(file: Path, job_id: str, directory: Path, monkeypatch) -> list[l
 
     monkeypatch.setattr(SimclrRecon, "loss", loss)
     context = Context(registry, directory, directory, torch.device("cpu"), lambda *_: None, math.inf)
-    run_pretrain(job.payload, context)
+    assert isinstance(job.spec, PretrainSpec)
+    run_pretrain(job.spec, context)
     return seen
 
 
@@ -66,10 +68,10 @@ def test_the_steps_of_a_job_that_trains(opened, file, tmp_path, monkeypatch, met
 def test_the_seeds_written_out(sources) -> None:
     """The same again from the documented seeds, without the job."""
     source = sources["seqinv"]
-    payload, registry = source.payload, source.registry
-    dataset = registry.resolve(DatasetRef.model_validate(payload["data"]), "test", "corrected").make()
-    generator = registry.resolve(ViewsRef.model_validate(payload["views"]), "test", "corrected").make()
-    maps = MapSource(dataset, by_id(dataset, payload["train"]), 8.0, generator.needs)
+    spec, registry = source.spec, source.registry
+    dataset = registry.resolve(spec.data, "test", "corrected").make()
+    generator = registry.resolve(spec.views, "test", "corrected").make()
+    maps = MapSource(dataset, by_id(dataset, spec.train), 8.0, generator.needs)
     indices = batch_indices(4, 3, 1, ("pretrain", 3), repeat=False)
     generators = [torch_generator("views", 3, 1, place) for place in range(3)]
     crops = maps.crops(indices, generator.source_vox(20), generators, torch.device("cpu"))
@@ -186,11 +188,11 @@ def test_small_local_views_are_not_drawn_too_small(sources, monkeypatch) -> None
     monkeypatch.setattr("mribench.views.sources.JobViews", Batches)
     monkeypatch.setattr(SimclrRecon, "view_requests", (ViewRequest(), ViewRequest("local", 0.25)))
     base = sources["base"]
-    source = Source(base.methods, base.views, base.payload, SimclrRecon.view_requests, base.registry)
+    source = Source(base.methods, base.views, base.spec, SimclrRecon.view_requests, base.registry)
     assert [view.image.shape[-1] for view in make_samples(source, 1).samples[0].views] == [20, 5]
     draw_parameters(source, 1)
     assert edges == [[20, 5], [20, 5]], "no larger than the job's own"
-    large = {**base.payload, "pretrain": {**base.payload["pretrain"], "patch_vox": 64}}
+    large = replace(base.spec, pretrain={**base.spec.pretrain, "patch_vox": 64})
     draw_parameters(Source(base.methods, base.views, large, source.requests, base.registry), 1)
     assert edges[2] == [32, 8]
 

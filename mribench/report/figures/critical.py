@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -101,11 +102,9 @@ def _names(shown: list[Diagram], scope: str) -> str:
     return ", ".join(each.name for each in shown if each.blocks.scope == scope)
 
 
+@functools.lru_cache(maxsize=1)  # the figure and the notes of the page ask for the same ones
 def _diagrams(material: Material) -> tuple[Diagram, ...]:
-    made: tuple[Diagram, ...] = material.run.once(
-        "critical differences", lambda: tuple(_diagram(material, panel) for panel in material.panels)
-    )
-    return made
+    return tuple(_diagram(material, panel) for panel in material.panels)
 
 
 def _diagram(material: Material, panel: Panel) -> Diagram:

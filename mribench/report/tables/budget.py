@@ -8,11 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.interfaces.table import NOTHING_PLANNED, Cell, Column, Row, Sentence, Table, said
-from mribench.report.tables.flags import flags
-from mribench.results.cells import row_labels, row_order
-from mribench.results.load import RunData
-from mribench.results.merged import profile_sentence
+from mribench.interfaces.table import NOTHING_PLANNED, Cell, Header, Sentence, Table, said, table_of
+from mribench.report.material import Material
 
 NAME = "budget"
 PRETRAINING, ADAPTATION = "pretraining", "adaptation"
@@ -43,6 +40,11 @@ class Cost:
         """As the rows of data have it."""
         return f"{self.stage}: {self.name}"
 
+    @property
+    def header(self) -> Header:
+        """As the table has it."""
+        return (self.stage, f"{self.name} {self.unit}".strip())
+
 
 COSTS = (
     Cost(PRETRAINING, "steps", "steps"),
@@ -71,21 +73,18 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
-def budget_frame(run: RunData) -> pd.DataFrame:
+def budget_frame(material: Material) -> pd.DataFrame:
     """Return one row per row of the leaderboard and cost: the mean over its jobs.
 
     Columns: ``row``, ``method``, ``arm``, ``metric`` (``pretraining: steps``), ``unit``, ``mean``,
     ``n_seeds``, ``jobs_expected``, ``jobs_done``, ``status``, ``row_order``. Rows without such jobs, as those
     that are not pretrained, are not there.
     """
-    planned = run.cells.assign(row=row_labels(run.cells, run.manifest))
-    if planned.empty:
-        return pd.DataFrame(columns=_COLUMNS)
-    planned["row_order"] = row_order(planned, run.manifest)
+    run = material.run
     jobs = run.jobs.drop_duplicates("job_key").set_index("job_key")
     untrained = set(run.manifest.reference_arms)
     rows = []
-    for (label, method, arm, order), cells in planned.groupby(
+    for (label, method, arm, order), cells in material.planned.groupby(
         ["row", "method", "arm", "row_order"], sort=False
     ):
         for stage, column in _JOB.items():
@@ -106,38 +105,33 @@ def budget_frame(run: RunData) -> pd.DataFrame:
                             "status": _status(len(done), len(used)),
                         }
                     )  # fmt: skip
-    frame = pd.DataFrame(rows, columns=_COLUMNS)
-    return frame.sort_values("row_order", kind="stable", ignore_index=True)
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def budget_table(run: RunData) -> Table:
+def budget_table(material: Material) -> Table:
     """Methods as rows, costs of pretraining and adaptation as columns."""
-    frame = budget_frame(run)
-    labels = run.cells.assign(row=row_labels(run.cells, run.manifest))
-    rows: list[str] = []
-    if len(labels):
-        order = labels.assign(order=row_order(labels, run.manifest)).sort_values("order", kind="stable")
-        rows = list(dict.fromkeys(order["row"]))
-    found = flags(run)
-    at = {(cell.row, cell.metric): cell for cell in frame.itertuples(index=False)}
-    return Table(
-        name=NAME,
-        title=f"{run.manifest.benchmark}: budget",
-        row_names=("method",),
-        rows=tuple(Row((row,), found.of(row)) for row in rows),
-        columns=tuple(Column((cost.stage, " ".join((cost.name, cost.unit)).strip())) for cost in COSTS),
-        cells=tuple(tuple(_cell(at.get((row, cost.id)), cost) for cost in COSTS) for row in rows),
-        sentences=_caption(run, frame, found.footnotes) if len(frame) else (NOTHING_PLANNED,),
+    frame = budget_frame(material)
+    costs = {cost.id: cost for cost in COSTS}
+    cells: list[Any] = list(frame.itertuples(index=False))
+    return table_of(
+        NAME,
+        f"{material.benchmark}: budget",
+        ("method",),
+        [((cell.row,), costs[cell.metric].header, _cell(cell, costs[cell.metric])) for cell in cells],
+        _caption(material, frame) if cells else (NOTHING_PLANNED,),
+        rows=[(row,) for row in material.rows],
+        columns=[cost.header for cost in COSTS],
+        flags=material.flags.of,
     )
 
 
 def _status(done: int, expected: int) -> str:
-    return "missing" if done == 0 else "ok" if done == expected else "partial"
+    if done == 0:
+        return "missing"
+    return "ok" if done == expected else "partial"
 
 
-def _cell(cell: Any, cost: Cost) -> Cell | None:
-    if cell is None:
-        return None
+def _cell(cell: Any, cost: Cost) -> Cell:
     counts = {"jobs_done": cell.jobs_done, "jobs_expected": cell.jobs_expected}
     if cell.status == "missing" or math.isnan(cell.mean):
         return Cell(status=cell.status, **counts)
@@ -145,7 +139,7 @@ def _cell(cell: Any, cost: Cost) -> Cell | None:
     return Cell(cell.mean, status=cell.status, text=f"{cell.mean:,.{cost.digits}f}{part}", **counts)
 
 
-def _caption(run: RunData, frame: pd.DataFrame, footnotes: tuple[Sentence, ...]) -> tuple[Sentence, ...]:
+def _caption(material: Material, frame: pd.DataFrame) -> tuple[Sentence, ...]:
     seeds = int(frame["n_seeds"].max())
     unfinished = frame[frame["status"].ne("ok")]["row"].nunique()
     return said(
@@ -155,6 +149,6 @@ def _caption(run: RunData, frame: pd.DataFrame, footnotes: tuple[Sentence, ...])
         ),
         _COMPARED,
         Sentence(f"Incomplete: {unfinished} rows." if unfinished else "", "missing"),
-        profile_sentence(run.manifest.defects_by_profile()),
-        *footnotes,
+        material.profile_sentence(),
+        *material.flags.footnotes,
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
+from mribench.report.material import Material
 from mribench.results.cells import row_labels
 from mribench.results.load import RunData
 
@@ -15,9 +16,13 @@ MOST_ROWS = 300
 STATES = ("done", "failed", "interrupted", "running", "todo")
 
 
-def failure_tables(run: RunData) -> list[Table]:
+def failure_tables(material: Material) -> list[Table]:
     """Return the states of the planned jobs, why some failed, and the scores without value."""
-    return [table for table in (_states(run), _reasons(run), _scores(run)) if table is not None]
+    return [
+        table
+        for table in (_states(material), _reasons(material.run), _scores(material.run))
+        if table is not None
+    ]
 
 
 def counts(run: RunData) -> dict[str, int]:
@@ -49,10 +54,11 @@ def _cell(value: object) -> Cell:
     return Cell(status="ok", text=str(value))
 
 
-def _states(run: RunData) -> Table | None:
-    if run.cells.empty:
+def _states(material: Material) -> Table | None:
+    cells = material.run.cells
+    if cells.empty:
         return None
-    cells = run.cells.assign(row=row_labels(run.cells, run.manifest))
+    cells = cells.assign(row=row_labels(cells, material.run.manifest))
     states = [*STATES, *(name for name in dict.fromkeys(cells["state"]) if name not in STATES)]
     found = cells.groupby(["row", "task"], sort=False)["state"].value_counts().unstack(fill_value=0)
     found = found.reindex(columns=[name for name in states if name in set(cells["state"])], fill_value=0)

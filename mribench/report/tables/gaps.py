@@ -1,23 +1,28 @@
-"""In-domain minus out-of-domain as a table: what a method loses on each site that it never saw."""
+"""The table ``domain-gap``: what a method loses on each site that it never saw."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
-from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
+from mribench.interfaces.document import TidyColumns
+from mribench.interfaces.table import Cell, Header, PlacedCell, Sentence, Table, said, table_of
 from mribench.report.material import Material, Panel, at_panel
-from mribench.report.sentences import seeds_sentence
-from mribench.results.shown import NO_INTERVAL, interval_of, seeds_of
-from mribench.statistics import estimate
+from mribench.report.sentences import absent_sentence, seeds_sentence
+from mribench.results.shown import NO_INTERVAL, difference_cell, mean_cell
+from mribench.statistics import Estimate, estimate
 from mribench.statistics.difference import Difference, difference
 from mribench.statistics.domain_gap import Gap, gap
 from mribench.statistics.tables import SUBJECT
 
+TIDY: TidyColumns = {
+    "home": "string", "pairing": "string", "p": "float64", "mean_home": "float64", "mean_away": "float64",
+}  # fmt: skip
+"""Columns of its tidy rows beside those of every table; ``mean`` is that at home minus that away."""
 Pairing = Literal["others", "same", "some"]
 """Whether the subjects of two sites are others, the same, or some of them the same."""
 
@@ -35,7 +40,7 @@ _HOW = {
 _UNTRAINED = "Rows that need no training show what the sites differ by without a model."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Place:
     """A panel with its sites and the rows of ``subject_means`` by (row, site)."""
 
@@ -45,52 +50,83 @@ class _Place:
     means: dict[tuple[str, str], pd.DataFrame]
 
     @property
-    def columns(self) -> list[Column]:
+    def columns(self) -> list[Header]:
+        """The site trained on, then each other with the gap to it."""
         names = [name for site in self.away for name in (site, f"{self.home} - {site} [95 %]")]
-        return [Column((self.panel.title, self.panel.label, name)) for name in (self.home, *names)]
+        return [self.column(name) for name in (self.home, *names)]
+
+    def column(self, name: str) -> Header:
+        """Return the header of a column."""
+        return (self.panel.title, self.panel.label, name)
+
+    def estimate(self, row: str, site: str) -> Estimate:
+        """Return the mean of a row on a site."""
+        return estimate(self.means[row, site], self.panel.value_range)
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A gap as a cell, and what it rests on."""
+class _Gap:
+    """A gap of one row, and what it rests on; ``found`` is None where there is none."""
 
-    cell: Cell | None
     pairing: Pairing
-    n_seeds: int
+    found: Difference | Gap | None = None
+    mean: float = math.nan
+    n_subjects: int = 0
+    n_seeds: int = 0
+
+
+_Gaps = dict[tuple[_Place, str, str], _Gap]
+"""By place, row and site."""
+
+
+def gap_rows(material: Material) -> pd.DataFrame:
+    """Return the tidy rows: one per row, task, metric and site away."""
+    rows = [
+        {
+            "row": row,
+            "task": place.panel.task,
+            "metric": place.panel.metric,
+            "fraction": place.panel.fraction,
+            "unit": place.panel.unit,
+            "higher_is_better": place.panel.higher_is_better,
+            "test_site": site,
+            "home": place.home,
+            "pairing": each.pairing,
+            "mean": each.mean,
+            "n_seeds": each.n_seeds,
+            "n_subjects": each.n_subjects,
+            "mean_home": place.estimate(row, place.home).mean,
+            "mean_away": place.estimate(row, site).mean,
+            **{name: getattr(each.found, name, math.nan) for name in ("se", "low", "high", "p")},
+        }
+        for (place, row, site), each in _gaps(_places(material)).items()
+    ]
+    return pd.DataFrame(rows, columns=[*rows[0]] if rows else ["row"])
 
 
 def gap_table(material: Material) -> list[Table]:
     """Return the gaps of every row: rows × (task and metric, site); none where no task has several sites."""
-    places = [place for panel in material.panels if (place := _place(material, panel))]
+    places = _places(material)
     rows = [row for row in material.rows if any((row, place.home) in place.means for place in places)]
     if not rows:
         return []
-    gaps = {
-        (row, number, site): _compare(place, row, site)
-        for row in rows
-        for number, place in enumerate(places)
-        for site in place.away
-        if (row, place.home) in place.means and (row, site) in place.means
-    }
-    cells = tuple(
-        tuple(cell for number, place in enumerate(places) for cell in _line(place, row, number, gaps))
-        for row in rows
-    )
+    gaps = _gaps(places)
+    seeds = [each.n_seeds for each in gaps.values()]
     untrained = any(means["seed"].lt(0).any() for place in places for means in place.means.values())
-    sentences = said(
-        Sentence(_WHAT, "what"),
-        _SIGN,
-        *_pairings(places, gaps),
-        seeds_sentence(each.n_seeds for each in gaps.values()),
-        NO_INTERVAL if any(each.n_seeds == 2 for each in gaps.values()) else "",
-        _UNTRAINED if untrained else "",
-        material.claim,
-    )
     return [
-        Table(
-            "domain-gap", "In-domain minus out-of-domain", ("method",), tuple(Row((row,)) for row in rows),
-            tuple(column for place in places for column in place.columns), cells,
-            sentences,
+        table_of(
+            "domain-gap", "In-domain minus out-of-domain", ("method",), _placed(places, gaps),
+            said(
+                Sentence(_WHAT, "what"),
+                _SIGN,
+                *_pairings(gaps),
+                seeds_sentence(seeds),
+                NO_INTERVAL if 2 in seeds else "",
+                _UNTRAINED if untrained else "",
+                material.claim,
+            ),
+            rows=[(row,) for row in rows],
+            columns=[column for place in places for column in place.columns],
         )
     ]  # fmt: skip
 
@@ -98,12 +134,14 @@ def gap_table(material: Material) -> list[Table]:
 def why_no_gap(material: Material) -> str:
     """Return which tasks are in no gap, and why; or an empty string."""
     tasks = material.run.manifest.tasks
-    shown = {place.panel.task for panel in material.panels if (place := _place(material, panel))}
-    single = [task for task, spec in tasks.items() if len(spec.sites) < 2]
-    undone = [task for task in tasks if task not in shown and task not in single]
-    texts = [f"{', '.join(single)}: tested on one site"] if single else []
-    texts += [f"{', '.join(undone)}: not done on two sites"] if undone else []
-    return f"No gap of {'; '.join(texts)}." if texts else ""
+    single = [name for name, task in tasks.items() if len(task.sites) < 2]
+    shown = {place.panel.task for place in _places(material)}
+    return absent_sentence("No gap", tasks, shown, single, ("tested on one site", "not done on two sites"))
+
+
+def _places(material: Material) -> list[_Place]:
+    places = (_place(material, panel) for panel in material.panels)
+    return [place for place in places if place is not None]
 
 
 def _place(material: Material, panel: Panel) -> _Place | None:
@@ -111,63 +149,62 @@ def _place(material: Material, panel: Panel) -> _Place | None:
     home, *others = material.run.manifest.tasks[panel.task].sites or ("",)
     means = at_panel(material.site_values, panel)
     groups = means.groupby(["row", "test_site"], sort=False)
-    found = {(str(row), str(site)): each for (row, site), each in groups if each["value"].notna().any()}
-    there = {site for _, site in found}
+    by_site = {(str(row), str(site)): each for (row, site), each in groups if each["value"].notna().any()}
+    there = {site for _, site in by_site}
     away = tuple(site for site in others if site in there)
-    return _Place(panel, home, away, found) if home in there and away else None
+    return _Place(panel, home, away, by_site) if home in there and away else None
 
 
-def _compare(place: _Place, row: str, site: str) -> _Found:
-    inside, outside = place.means[row, place.home], place.means[row, site]
-    one, other = set(inside[SUBJECT]), set(outside[SUBJECT])
-    pairing: Pairing = "others" if not one & other else "same" if one == other else "some"
-    if pairing == "some":
-        return _Found(None, pairing, 0)
-    if pairing == "same":
-        paired = difference(inside, outside)
-        found: Difference | Gap = paired
-        mean, n = paired.difference, paired.n_subjects
-    else:
+def _gaps(places: Sequence[_Place]) -> _Gaps:
+    """Return the gap of each row that has scores on both sites."""
+    return {
+        (place, row, site): _gap(place.means[row, place.home], place.means[row, site])
+        for place in places
+        for site in place.away
+        for row, there in place.means
+        if there == site and (row, place.home) in place.means
+    }
+
+
+def _gap(inside: pd.DataFrame, outside: pd.DataFrame) -> _Gap:
+    at_home, away = set(inside[SUBJECT]), set(outside[SUBJECT])
+    trained = bool(inside["seed"].ge(0).any())
+    if at_home.isdisjoint(away):
         apart = gap(inside, outside)
-        found, mean, n = apart, apart.gap, apart.n_inside + apart.n_outside
-    if math.isnan(mean):
-        return _Found(None, pairing, 0)
-    cell = Cell(
-        mean, found.se, n, n, status="ok", scale=place.panel.scale, digits=place.panel.digits,
-        low=found.low, high=found.high, seeds=seeds_of(found), signed=True,
-    )  # fmt: skip
-    return _Found(cell, pairing, 0 if inside["seed"].lt(0).all() else found.n_seeds)
+        n_subjects = apart.n_inside + apart.n_outside
+        each = _Gap("others", apart, apart.gap, n_subjects, apart.n_seeds * trained)
+    elif at_home == away:
+        paired = difference(inside, outside)
+        each = _Gap("same", paired, paired.difference, paired.n_subjects, paired.n_seeds * trained)
+    else:
+        return _Gap("some")
+    return _Gap(each.pairing) if math.isnan(each.mean) else each
 
 
-def _line(
-    place: _Place, row: str, number: int, gaps: dict[tuple[str, int, str], _Found]
-) -> Sequence[Cell | None]:
-    cells = [_mean(place, row, place.home)]
-    for site in place.away:
-        found = gaps.get((row, number, site))
-        cells += [_mean(place, row, site), found.cell if found else None]
-    return cells
+def _placed(places: Sequence[_Place], gaps: _Gaps) -> Iterator[PlacedCell]:
+    """Yield the mean on each site, and the gap beside that of each site away."""
+    for place in places:
+        for row, site in place.means:
+            yield (row,), place.column(site), _mean_cell(place, row, site)
+    for (place, row, site), each in gaps.items():
+        if each.found is not None:
+            cell = difference_cell(each.found, each.mean, each.n_subjects, place.panel)
+            yield (row,), place.column(f"{place.home} - {site} [95 %]"), cell
 
 
-def _mean(place: _Place, row: str, site: str) -> Cell | None:
-    means = place.means.get((row, site))
-    if means is None:
-        return None
-    found = estimate(means, place.panel.value_range)
-    return Cell(
-        found.mean, found.se, found.n_subjects, found.n_subjects_total, status="ok",
-        scale=place.panel.scale, digits=place.panel.digits,
-        interval=interval_of(found), seeds=seeds_of(found),
-    )  # fmt: skip
-
-
-def _pairings(places: Sequence[_Place], gaps: dict[tuple[str, int, str], _Found]) -> list[str]:
+def _pairings(gaps: _Gaps) -> list[str]:
+    """Return how the subjects of the sites are compared, each way with its places."""
     sentences = []
     for pairing, sentence in _HOW.items():
         where = dict.fromkeys(
-            f"{places[number].panel.task} ({places[number].home}, {site})"
-            for (_, number, site), found in gaps.items()
-            if found.pairing == pairing
+            f"{place.panel.task} ({place.home}, {site})"
+            for (place, _, site), each in gaps.items()
+            if each.pairing == pairing
         )
         sentences += [sentence.format(", ".join(where))] if where else []
     return sentences
+
+
+def _mean_cell(place: _Place, row: str, site: str) -> Cell:
+    mean = place.estimate(row, site)
+    return mean_cell(mean, place.panel, mean.n_subjects_total)

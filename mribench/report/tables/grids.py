@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from mribench.errors import MRIBenchError, did_you_mean
-from mribench.interfaces.table import NOTHING_PLANNED, Cell, Column, Row, Sentence, Table
+from mribench.interfaces.table import NOTHING_PLANNED, Header, Sentence, Table, table_of
 from mribench.interfaces.table_source import GridSpec, Question
 from mribench.report.material import Material
 from mribench.report.tables.captions import caption
-from mribench.report.tables.flags import Flags, flags
-from mribench.results.cells import LEADERBOARD, metric_label, scale_of
+from mribench.results.cells import LEADERBOARD, metric_label, shown_metric
 from mribench.results.load import RunData
 from mribench.results.manifest import Layout, PlannedTask
-from mribench.results.shown import interval_of, seeds_of
+from mribench.results.shown import cell_of
 
 TRANSFER = Question(own_sequence=False)
-Header = Callable[[Any], tuple[str, ...]]
-Fraction = Callable[[str, float], str]
+HeaderOf = Callable[[Any], Header]
 _COLUMN = {
     "method": "row",
     "task": "task",
@@ -139,32 +136,27 @@ def _with_hidden_rows(
     return (*sentences[:after], Sentence(compared_with, "limit"), *sentences[after:])
 
 
-def _header_of(
-    dimensions: Sequence[str], found: Flags, fraction: Fraction, *, signed_by_table: int
-) -> Callable[[Any], tuple[str, ...]]:
+def _header_of(material: Material, dimensions: Sequence[str], *, signed: bool = True) -> HeaderOf:
     """Return the function that makes the headers of a cell.
 
     Args:
-        dimensions: what they say, outermost first.
-        found: signs of rows.
-        fraction: text of a task's fraction.
-        signed_by_table: the place at which the table itself adds the signs of a method.
+        material: the results.
+        dimensions: what the headers say, outermost first.
+        signed: whether the signs of a method's footnotes stand behind its name.
     """
 
-    def text(place: int, dimension: str, cell: Any) -> str:
+    def text(dimension: str, cell: Any) -> str:
         if dimension == "metric":
             return metric_label(cell)
         if dimension == "fraction":
-            return fraction(cell.task, cell.fraction)
+            return _fraction(material, cell.task, cell.fraction)
         value = str(getattr(cell, _COLUMN[dimension]))
-        return value + found.of(value) if dimension == "method" and place != signed_by_table else value
+        return f"{value}{material.flags.of(value)}" if signed and dimension == "method" else value
 
-    return lambda cell: tuple(text(place, dimension, cell) for place, dimension in enumerate(dimensions))
+    return lambda cell: tuple(text(dimension, cell) for dimension in dimensions)
 
 
-def _in_order(
-    frame: pd.DataFrame, dimensions: Sequence[str], header: Callable[[Any], tuple[str, ...]]
-) -> list[tuple[str, ...]]:
+def _in_order(frame: pd.DataFrame, dimensions: Sequence[str], header: HeaderOf) -> list[Header]:
     """Return the headers in the benchmark file's order of each dimension, the first dimension slowest."""
     ranks = pd.DataFrame(index=frame.index)
     for dimension in dimensions:
@@ -181,21 +173,20 @@ def _in_order(
 
 def leaderboard(material: Material) -> Table:
     """Methods as rows, task × fraction × metric as columns; in-domain, sequences averaged."""
-    run = material.run
     return _grid(
         material, material.cells(LEADERBOARD), LEADERBOARD, "leaderboard",
         f"{material.benchmark}: leaderboard", ("method",), lambda cell: (cell.row,),
-        lambda cell: (cell.task, _fraction(run, cell.task, cell.fraction), metric_label(cell)),
+        lambda cell: (cell.task, _fraction(material, cell.task, cell.fraction), metric_label(cell)),
     )  # fmt: skip
 
 
 def transfer(material: Material) -> list[Table]:
     """For each task and metric, at the largest fraction: (method, trained on) × (site, tested on)."""
-    run, frame = material.run, material.cells(TRANSFER)
+    frame = material.cells(TRANSFER)
     tables = []
     for (task, metric), cells in frame.groupby(["task", "metric"], sort=False):
         largest = cells[cells["fraction"] == cells["fraction"].max()]
-        fraction = _fraction(run, str(task), largest["fraction"].iloc[0])
+        fraction = _fraction(material, str(task), largest["fraction"].iloc[0])
         tables.append(
             _grid(
                 material, largest, TRANSFER, f"transfer-{task}-{metric}",
@@ -214,13 +205,16 @@ def grid_table(material: Material, grid: GridSpec) -> Table:
         MRIBenchError: when several cells would stand in one place.
     """
     frame = grid_frame(material, grid)
-    found = flags(material.run)
-    fraction = functools.partial(_fraction, material.run)
-    row_of = _header_of(grid.rows, found, fraction, signed_by_table=0)
-    column_of = _header_of(grid.columns, found, fraction, signed_by_table=len(grid.columns) - 1)
+    by_method = grid.rows[0] == "method"
+    row_of = _header_of(material, grid.rows[:1], signed=not by_method), _header_of(material, grid.rows[1:])
+    column_of = _header_of(material, grid.columns)
+
+    def header_of_row(cell: Any) -> Header:
+        return (*row_of[0](cell), *row_of[1](cell))
+
     table = _grid(
-        material, frame, grid.question, grid.name, grid.title, grid.rows, row_of, column_of,
-        order=(_in_order(frame, grid.rows, row_of), _in_order(frame, grid.columns, column_of)),
+        material, frame, grid.question, grid.name, grid.title, grid.rows, header_of_row, column_of,
+        rows=_in_order(frame, grid.rows, header_of_row), columns=_in_order(frame, grid.columns, column_of),
     )  # fmt: skip
     return dataclasses.replace(table, sentences=_with_hidden_rows(table.sentences, material, grid, frame))
 
@@ -232,56 +226,33 @@ def _grid(
     name: str,
     title: str,
     row_names: tuple[str, ...],
-    row_of: Header,
-    column_of: Header,
-    order: tuple[list[tuple[str, ...]], list[tuple[str, ...]]] | None = None,
+    row_of: HeaderOf,
+    column_of: HeaderOf,
+    rows: Iterable[Header] | None = None,
+    columns: Iterable[Header] | None = None,
 ) -> Table:
-    found = flags(material.run)
-    sentences: tuple[Sentence, ...] = (NOTHING_PLANNED,)
-    if len(frame):
-        sentences = caption(material.run, frame, question, found.footnotes)
-    at = {(row_of(cell), column_of(cell)): cell for cell in frame.itertuples(index=False)}
-    columns = list(dict.fromkeys(column for _, column in at))
-    by_method = row_names[0] == "method"
-    ordered = frame.sort_values("row_order", kind="stable") if by_method else frame
-    rows = list(dict.fromkeys(row_of(cell) for cell in ordered.itertuples(index=False)))
-    rows, columns = order or (rows, columns)
-    return Table(
-        name=name,
-        title=title,
-        row_names=row_names,
-        rows=tuple(Row(row, found.of(row[0]) if by_method else "") for row in rows),
-        columns=tuple(Column(column if by_method else _signed(column, found)) for column in columns),
-        cells=tuple(tuple(_cell(at.get((row, column))) for column in columns) for row in rows),
-        sentences=sentences,
+    """Return the table of a frame; rows of methods in the benchmark file's order where none is given."""
+    cells: list[Any] = list(frame.itertuples(index=False))
+    footnotes = material.flags.footnotes
+    if rows is None and cells:
+        ordered = frame.sort_values("row_order", kind="stable")
+        rows = dict.fromkeys(map(row_of, ordered.itertuples(index=False)))
+    return table_of(
+        name,
+        title,
+        row_names,
+        [(row_of(cell), column_of(cell), cell_of(cell, shown_metric(cell))) for cell in cells],
+        caption(material.run, frame, question, footnotes) if cells else (NOTHING_PLANNED,),
+        rows=rows,
+        columns=columns,
+        flags=material.flags.of if row_names[0] == "method" else None,
     )
 
 
-def _signed(column: tuple[str, ...], found: Flags) -> tuple[str, ...]:
-    return (*column[:-1], f"{column[-1]}{found.of(column[-1])}")
-
-
-def _cell(cell: Any) -> Cell | None:
-    if cell is None:
-        return None
-    scale, digits = scale_of(cell)
-    return Cell(
-        cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
-        cell.status, cell.mark, scale, digits, interval=interval_of(cell), seeds=seeds_of(cell),
-    )  # fmt: skip
-
-
-def _fraction(run: RunData, task: str, fraction: float) -> str:
+def _fraction(material: Material, task: str, fraction: float) -> str:
     """``10 % (n=23)``, with the number of training subjects, or its range over sequences."""
-    counts = run.once("n_train_subjects", lambda: _train_subjects(run)).get((task, fraction), [])
+    counts = material.train_subjects.get((task, fraction), [])
     text = f"{100 * fraction:g} %"
     if not counts:
         return text
     return f"{text} (n={counts[0]})" if len(counts) == 1 else f"{text} (n={counts[0]}–{counts[-1]})"
-
-
-def _train_subjects(run: RunData) -> dict[tuple[str, float], list[int]]:
-    known = run.cells.dropna(subset=["fraction", "n_train_subjects"])
-    numbers = known.groupby(["task", "fraction"])["n_train_subjects"].unique()
-    places: list[Any] = list(numbers.index)
-    return {place: sorted(map(int, found)) for place, found in zip(places, numbers, strict=True)}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from mribench.interfaces.table import NOTHING_PLANNED, Cell, Column, Row, Table
-from mribench.report.tables.flags import flags
+from mribench.interfaces.table import NOTHING_PLANNED, Cell, Header, Table, table_of
+from mribench.report.material import Material
 from mribench.report.tables.invariance_caption import invariance_caption
 from mribench.results.cells import cell_statuses, row_labels
 from mribench.results.load import RunData
-from mribench.results.measures import MEASURES, Measure
+from mribench.results.measures import MEASURES
 from mribench.statistics import estimates, mark
 from mribench.statistics.scores import ESTIMATE_COLUMNS
 
@@ -21,30 +22,21 @@ _PLACE = ["dataset", "split_digest"]
 _BY = ["row", "method", "arm", *_PLACE]
 
 
-def invariance_table(run: RunData) -> Table:
+def invariance_table(material: Material) -> Table:
     """Encoders as rows, cohort × measure as columns."""
-    frame = invariance_frame(run)
-    found = flags(run)
+    frame = invariance_frame(material.run)
     several = frame.groupby("dataset")["split_digest"].nunique().gt(1).to_dict()
-    places = list(dict.fromkeys(zip(frame["dataset"], frame["split_digest"], frame["metric"], strict=True)))
-    at = {
-        (cell.row, (cell.dataset, cell.split_digest, cell.metric)): cell
-        for cell in frame.itertuples(index=False)
-    }
-    rows = list(dict.fromkeys(frame.sort_values("row_order", kind="stable")["row"]))
     chances = frame.groupby([*_PLACE, "metric"])["chance"].mean().to_dict()
-    columns = tuple(
-        Column((_cohort(place, several), *_header(MEASURES[place[2]], chances.get(place, math.nan))))
-        for place in places
-    )
-    return Table(
-        name=NAME,
-        title=f"{run.manifest.benchmark}: invariance of the embeddings",
-        row_names=("method",),
-        rows=tuple(Row((row,), found.of(row)) for row in rows),
-        columns=columns,
-        cells=tuple(tuple(_cell(at.get((row, place))) for place in places) for row in rows),
-        sentences=invariance_caption(run, frame, found.footnotes) if len(frame) else (NOTHING_PLANNED,),
+    cells: list[Any] = list(frame.itertuples(index=False))
+    placed = [((cell.row,), _header(cell, several, chances), _cell(cell)) for cell in cells]
+    return table_of(
+        NAME,
+        f"{material.benchmark}: invariance of the embeddings",
+        ("method",),
+        placed,
+        invariance_caption(material, frame) if cells else (NOTHING_PLANNED,),
+        rows=[(row,) for row in dict.fromkeys(frame.sort_values("row_order", kind="stable")["row"])],
+        flags=material.flags.of,
     )
 
 
@@ -170,23 +162,19 @@ def _ordered(frame: pd.DataFrame, run: RunData) -> pd.DataFrame:
     return frame.loc[order.index].reset_index(drop=True)
 
 
-def _cohort(place: tuple[str, str, str], several: dict[Any, bool]) -> str:
-    dataset, digest, _ = place
-    return f"{dataset} [{digest[:6]}]" if several.get(dataset) else dataset
-
-
-def _header(measure: Measure, chance: float) -> tuple[str, ...]:
-    """Return the measure with its unit and direction, and its chance where that is known."""
+def _header(cell: Any, several: Mapping[Any, bool], chances: Mapping[Any, float]) -> Header:
+    """Return the cohort, the measure with its unit and direction, and its chance where that is known."""
+    cohort = f"{cell.dataset} [{cell.split_digest[:6]}]" if several[cell.dataset] else cell.dataset
+    measure = MEASURES[cell.metric]
     arrow = {True: "↑", False: "↓", None: ""}[measure.higher_is_better]
-    name = " ".join(part for part in (measure.id, "%" if measure.share else "", arrow) if part)
+    name = " ".join(filter(None, (measure.id, "%" if measure.share else "", arrow)))
+    chance = chances.get((cell.dataset, cell.split_digest, cell.metric), math.nan)
     if math.isnan(chance):
-        return (name,)
-    return (name, f"chance {100 * chance:.1f}" if measure.share else f"chance {chance:g}")
+        return (cohort, name)
+    return (cohort, name, f"chance {100 * chance:.1f}" if measure.share else f"chance {chance:g}")
 
 
-def _cell(cell: Any) -> Cell | None:
-    if cell is None:
-        return None
+def _cell(cell: Any) -> Cell:
     scale, digits = (100.0, 1) if MEASURES[cell.metric].share else (1.0, 2)
     return Cell(
         cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from mribench.interfaces.table import Sentence, said
+from mribench.report.material import Material
 from mribench.report.sentences import claim
 from mribench.report.tables.captions import failed_jobs
 from mribench.results.load import RunData
 from mribench.results.measures import MEASURES
-from mribench.results.merged import profile_sentence
 
 _MARKS = (
     "Bold: best; underlined: second; of all rows, by unrounded means, without incomplete cells; measures "
@@ -21,16 +21,14 @@ _COLLAPSE = (
 )
 
 
-def invariance_caption(
-    run: RunData, frame: pd.DataFrame, footnotes: tuple[Sentence, ...]
-) -> tuple[Sentence, ...]:
+def invariance_caption(material: Material, frame: pd.DataFrame) -> tuple[Sentence, ...]:
     """Return the sentences below the table.
 
     Args:
-        run: the results.
+        material: the results.
         frame: its cells, from ``invariance_frame``; at least one.
-        footnotes: of rows.
     """
+    run = material.run
     older = int(run.embeds["superseded"].sum())
     return said(
         Sentence(_what(run, frame), "what"),
@@ -45,9 +43,9 @@ def invariance_caption(
         failed_jobs(frame, run),
         f"{older} older results of the same cells are not shown; the newest are." if older else "",
         _other_subjects(frame),
-        profile_sentence(run.manifest.defects_by_profile()),
+        material.profile_sentence(),
         claim(frame),
-        *footnotes,
+        *material.flags.footnotes,
     )
 
 

@@ -1,18 +1,24 @@
-"""Sequence transfer in three numbers: the diagonal of a matrix, what is off it, and their ratio."""
+"""The table ``sequence-transfer``: the diagonal of a transfer matrix, what is off it, and their ratio."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import NamedTuple
 
-from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
+import pandas as pd
+
+from mribench.interfaces.document import TidyColumns
+from mribench.interfaces.table import Cell, PlacedCell, Sentence, Table, said, table_of
 from mribench.report.material import Material, Panel, at_panel
-from mribench.report.sentences import seeds_sentence
-from mribench.results.shown import NO_INTERVAL, interval_of, seeds_of
+from mribench.report.sentences import absent_sentence, seeds_sentence
+from mribench.results.shown import NO_INTERVAL, interval_of, mean_cell, seeds_of
 from mribench.statistics.intervals import Interval
 from mribench.statistics.transfer import Transfer, transfer
 
+TIDY: TidyColumns = {"part": "string"}
+"""Columns of its tidy rows beside those of every table."""
 LOGARITHMIC = ("dB",)
 """Units whose 0 is a convention: a ratio of two values in them would change with it."""
 _RATIO_DIGITS = 2
@@ -28,40 +34,56 @@ _RATIO = (
 )
 
 
-@dataclass(frozen=True)
-class _Summary:
+class _Summary(NamedTuple):
     """The transfer of every row of a panel that has a whole matrix, and the rows whose matrix has gaps."""
 
     panel: Panel
-    found: dict[str, Transfer]
+    transfers: dict[str, Transfer]
     gaps: dict[str, int]
+
+
+def ratio_rows(material: Material) -> pd.DataFrame:
+    """Return the tidy rows: one per row, task, metric and part, ``own``, ``other`` and ``ratio``."""
+    rows = [
+        {
+            "row": row,
+            "task": panel.task,
+            "metric": panel.metric,
+            "fraction": panel.fraction,
+            "unit": panel.unit,
+            "higher_is_better": panel.higher_is_better,
+            "part": part,
+            **asdict(interval),
+        }
+        for panel, transfers, _ in _summaries(material)
+        for row, found in transfers.items()
+        for part, interval in _parts(found, panel).items()
+    ]
+    return pd.DataFrame(rows, columns=[*rows[0]] if rows else ["row"])
 
 
 def ratio_table(material: Material) -> list[Table]:
     """Return the transfer of every row: rows × (task and metric; own, other, ratio); none without any."""
-    shown = [each for panel in material.panels if (each := _summary(material, panel)).found]
-    rows = [row for row in material.rows if any(row in each.found for each in shown)]
-    if not rows:
+    summaries = _summaries(material)
+    placed = [cell for summary in summaries for cell in _placed(summary)]
+    if not placed:
         return []
-    columns = [
-        Column((each.panel.title, each.panel.label, name)) for each in shown for name in _names(each.panel)
-    ]
-    cells = tuple(tuple(cell for each in shown for cell in _line(each, row)) for row in rows)
-    seeds = seeds_sentence(found.own.n_seeds for each in shown for found in each.found.values())
-    sentences = said(
-        Sentence(_WHAT, "what"),
-        _RATIO,
-        _sequences(shown),
-        seeds,
-        _two(shown),
-        _no_ratio(shown),
-        Sentence(_gaps(shown), "missing"),
-        material.claim,
-    )
+    there = {row for row, _, _ in placed}
+    seeds = [found.own.n_seeds for summary in summaries for found in summary.transfers.values()]
     return [
-        Table(
-            "sequence-transfer", "Own and other sequences", ("method",), tuple(Row((row,)) for row in rows),
-            tuple(columns), cells, sentences,
+        table_of(
+            "sequence-transfer", "Own and other sequences", ("method",), placed,
+            said(
+                Sentence(_WHAT, "what"),
+                _RATIO,
+                _sequences(summaries),
+                seeds_sentence(seeds),
+                NO_INTERVAL if 2 in seeds else "",
+                _no_ratio(summaries),
+                Sentence(_gaps(summaries), "missing"),
+                material.claim,
+            ),
+            rows=[(row,) for row in material.rows if (row,) in there],
         )
     ]  # fmt: skip
 
@@ -69,50 +91,49 @@ def ratio_table(material: Material) -> list[Table]:
 def why_no_ratio(material: Material) -> str:
     """Return which tasks have no transfer matrix, and why; or an empty string."""
     tasks = material.run.manifest.tasks
-    shown = {panel.task for panel in material.panels if _summary(material, panel).found}
     single = [
-        task for task, spec in tasks.items()
-        if len(set(spec.train_sequences) & set(spec.test_sequences)) < 2
-    ]  # fmt: skip
-    undone = [task for task in tasks if task not in shown and task not in single]
-    texts = []
-    if single:
-        texts.append(f"{', '.join(single)}: fewer than two sequences are both trained and tested on")
-    if undone:
-        texts.append(f"{', '.join(undone)}: no method's matrix of sequences is done")
-    return f"No invariance ratio of {'; '.join(texts)}." if texts else ""
+        name for name, task in tasks.items() if len({*task.train_sequences} & {*task.test_sequences}) < 2
+    ]
+    shown = {summary.panel.task for summary in _summaries(material)}
+    whys = (
+        "fewer than two sequences are both trained and tested on",
+        "no method's matrix of sequences is done",
+    )
+    return absent_sentence("No invariance ratio", tasks, shown, single, whys)
+
+
+def _summaries(material: Material) -> list[_Summary]:
+    """Return the panels with a whole matrix."""
+    summaries = (_summary(material, panel) for panel in material.panels)
+    return [summary for summary in summaries if summary.transfers]
 
 
 def _summary(material: Material, panel: Panel) -> _Summary:
     means = at_panel(material.sequence_values, panel).dropna(subset=["train_sequence"])
-    found, gaps = {}, {}
+    transfers, gaps = {}, {}
     for row, mine in means.groupby("row", sort=False):
         each = transfer(mine, higher_is_better=panel.higher_is_better, value_range=panel.value_range)
         if math.isfinite(each.own.mean):
-            found[str(row)] = each
+            transfers[str(row)] = each
         elif len(each.matrix) > 1:
             gaps[str(row)] = len(each.missing)
-    return _Summary(panel, found, gaps)
+    return _Summary(panel, transfers, gaps)
 
 
-def _names(panel: Panel) -> tuple[str, ...]:
-    return ("own", "other") if panel.unit in LOGARITHMIC else ("own", "other", "ratio [95 %]")
+def _parts(found: Transfer, panel: Panel) -> dict[str, Interval]:
+    """Return the numbers of a transfer matrix by name."""
+    parts = {"own": found.own, "other": found.other}
+    return parts if panel.unit in LOGARITHMIC else {**parts, "ratio": found.ratio}
 
 
-def _line(each: _Summary, row: str) -> Sequence[Cell | None]:
-    found, panel = each.found.get(row), each.panel
-    if found is None:
-        return [None] * len(_names(panel))
-    cells: list[Cell | None] = [_mean(found.own, panel), _mean(found.other, panel)]
-    return cells if panel.unit in LOGARITHMIC else [*cells, _ratio(found.ratio)]
-
-
-def _mean(interval: Interval, panel: Panel) -> Cell:
-    n = interval.n_subjects
-    return Cell(
-        interval.mean, interval.se, n, n, status="ok", scale=panel.scale, digits=panel.digits,
-        interval=interval_of(interval), seeds=seeds_of(interval),
-    )  # fmt: skip
+def _placed(summary: _Summary) -> Iterator[PlacedCell]:
+    panel = summary.panel
+    for row, found in summary.transfers.items():
+        for part, interval in _parts(found, panel).items():
+            ratio = part == "ratio"
+            name = "ratio [95 %]" if ratio else part
+            cell = _ratio(interval) if ratio else mean_cell(interval, panel)
+            yield (row,), (panel.title, panel.label, name), cell
 
 
 def _ratio(interval: Interval) -> Cell | None:
@@ -130,15 +151,10 @@ def _ratio(interval: Interval) -> Cell | None:
     )  # fmt: skip
 
 
-def _two(shown: Sequence[_Summary]) -> str:
-    two = any(found.own.n_seeds == 2 for each in shown for found in each.found.values())
-    return NO_INTERVAL if two else ""
-
-
-def _sequences(shown: Sequence[_Summary]) -> str:
+def _sequences(summaries: Sequence[_Summary]) -> str:
     texts = {}
-    for each in shown:
-        names = list(next(iter(each.found.values())).matrix)
+    for each in summaries:
+        names = list(next(iter(each.transfers.values())).matrix)
         size = len(names)
         texts[each.panel.task] = (
             f"{each.panel.task}: {', '.join(map(str, names))}, {size} cells of its own and "
@@ -147,23 +163,23 @@ def _sequences(shown: Sequence[_Summary]) -> str:
     return f"Sequences: {'; '.join(texts.values())}."
 
 
-def _no_ratio(shown: Sequence[_Summary]) -> str:
-    units = list(dict.fromkeys(each.panel.unit for each in shown if each.panel.unit in LOGARITHMIC))
+def _no_ratio(summaries: Sequence[_Summary]) -> str:
+    units = list(dict.fromkeys(each.panel.unit for each in summaries if each.panel.unit in LOGARITHMIC))
     texts = [f"No ratio of {', '.join(units)}: its 0 is a convention."] if units else []
     without = [
-        row for each in shown if each.panel.unit not in LOGARITHMIC
-        for row, found in each.found.items() if math.isnan(found.ratio.mean)
+        row for each in summaries if each.panel.unit not in LOGARITHMIC
+        for row, found in each.transfers.items() if math.isnan(found.ratio.mean)
     ]  # fmt: skip
     if without:
         texts.append(f"No ratio where a mean is not above 0: {', '.join(dict.fromkeys(without))}.")
     return " ".join(texts)
 
 
-def _gaps(shown: Sequence[_Summary]) -> str:
+def _gaps(summaries: Sequence[_Summary]) -> str:
     texts = [
         f"{each.panel.task} {each.panel.metric}: "
         + ", ".join(f"{row} ({count or 'no shared subjects'})" for row, count in each.gaps.items())
-        for each in shown
+        for each in summaries
         if each.gaps
     ]
     return f"Incomplete: cells of the matrix without a score: {'; '.join(texts)}." if texts else ""

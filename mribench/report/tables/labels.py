@@ -2,77 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
-from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
+from mribench.interfaces.document import TidyColumns
+from mribench.interfaces.table import Sentence, Table, said, table_of
 from mribench.report.material import Material, Panel
 from mribench.results.cells import LEADERBOARD, cell_statuses, selected, values_of
-from mribench.results.shown import interval_of, seeds_of
+from mribench.results.shown import cell_of
 from mribench.statistics.marking import ONE_PROFILE, compared, marks_sentence, out_sentence
 from mribench.statistics.scores import estimates_of
 
+TIDY: TidyColumns = {"label": "string"}
+"""Columns of its tidy rows beside those of every table."""
 _WHAT = (
     "Mean ± SE of each label at the largest fraction of labelled subjects, in-domain, sequences averaged; "
     "only rows with results."
 )
 _BY = ["row", "profile", "metric", "label"]
 _PLANNED = [
-    "row",
-    "arm",
-    "profile",
-    "metric",
-    "higher_is_better",
-    "jobs_expected",
-    "jobs_done",
+    "row", "method", "arm", "profile", "metric", "unit", "higher_is_better", "jobs_expected", "jobs_done",
     "jobs_failed",
-]
+]  # fmt: skip
 _COUNTS = ["n_subjects", "n_subjects_total", "n_seeds", "n_rows", "n_failed"]
+
+
+def label_rows(material: Material) -> pd.DataFrame:
+    """Return the tidy rows: one per row of a table, task, metric and label."""
+    frames = [frame.assign(task=panel.task, fraction=panel.fraction) for panel, frame in _frames(material)]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["row"])
 
 
 def label_tables(material: Material) -> list[Table]:
     """Return a table for each task that is scored by several labels: methods × (metric, label)."""
+    return [_table(material, panel, frame) for panel, frame in _frames(material)]
+
+
+def _frames(material: Material) -> Iterator[tuple[Panel, pd.DataFrame]]:
+    """Yield the first panel of each task that is scored by several labels, and the cells of its labels."""
     scores = selected(material.run.scores, material.run.manifest, LEADERBOARD)
-    tables = []
     for task in material.run.manifest.tasks:
         panels = [panel for panel in material.panels if panel.task == task]
         mine = scores[scores["task"].eq(task)]
         labels = [str(label) for label in dict.fromkeys(mine["label"]) if label]
         if panels and len(labels) > 1:
-            tables.append(_table(material, panels, mine, labels))
-    return tables
+            yield panels[0], _frame(material, panels[0], mine, labels)
 
 
-def _table(material: Material, panels: list[Panel], scores: pd.DataFrame, labels: list[str]) -> Table:
-    frame = _frame(material, panels[0], scores, labels)
-    at: dict[tuple[Any, ...], Any] = {
-        (cell.row, cell.metric, cell.label): cell for cell in frame.itertuples(index=False)
-    }
-    with_results = set(frame.loc[frame["n_rows"].gt(0), "row"])
-    rows = [row for row in material.rows if row in with_results]
-    columns = [(panel, label) for panel in panels for label in labels]
-    task = panels[0].task
+def _table(material: Material, panel: Panel, frame: pd.DataFrame) -> Table:
+    cells: list[Any] = list(frame[frame["n_rows"].gt(0)].itertuples(index=False))
+    every: list[Any] = list(frame.itertuples(index=False))
+    metrics = [each.metric for each in material.panels if each.task == panel.task]
+    labels = dict.fromkeys(cell.label for cell in every)
     signs = marks_sentence(set(frame["mark_style"]))
     several = signs and frame["profile"].nunique() > 1
-    sentences = (
-        Sentence(_WHAT, "what"),
-        Sentence(signs, "marks"),
-        out_sentence(frame),
-        ONE_PROFILE if several else "",
-        material.claim,
-    )
-    return Table(
-        name=f"labels-{task}",
-        title=f"{panels[0].title}: label by label",
-        row_names=("method",),
-        rows=tuple(Row((row,)) for row in rows),
-        columns=tuple(Column((panel.label, label)) for panel, label in columns),
-        cells=tuple(
-            tuple(_cell(at.get((row, panel.metric, label)), panel) for panel, label in columns)
-            for row in rows
+    shown = {metric: material.metric(panel.task, metric) for metric in metrics}
+    return table_of(
+        f"labels-{panel.task}",
+        f"{panel.title}: label by label",
+        ("method",),
+        [
+            ((cell.row,), (shown[cell.metric].label, cell.label), cell_of(cell, shown[cell.metric]))
+            for cell in every
+        ],
+        said(
+            Sentence(_WHAT, "what"),
+            Sentence(signs, "marks"),
+            out_sentence(frame),
+            ONE_PROFILE if several else "",
+            material.claim,
         ),
-        sentences=said(*sentences),
+        rows=[(row,) for row in material.rows if row in {cell.row for cell in cells}],
+        columns=[(shown[metric].label, label) for metric in metrics for label in labels],
     )
 
 
@@ -97,12 +100,3 @@ def _of_labels(scores: pd.DataFrame, panel: Panel, labels: list[str]) -> pd.Data
     whole = scores[~named & scores["status"].eq("failed")].drop(columns="label")
     every = whole.merge(pd.DataFrame({"label": labels}, dtype=object), how="cross")
     return pd.concat([scores[named], every], ignore_index=True) if len(every) else scores[named]
-
-
-def _cell(cell: Any, panel: Panel) -> Cell | None:
-    if cell is None:
-        return None
-    return Cell(
-        cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
-        cell.status, cell.mark, panel.scale, panel.digits, interval=interval_of(cell), seeds=seeds_of(cell),
-    )  # fmt: skip

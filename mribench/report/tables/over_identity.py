@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from collections.abc import Collection
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mribench.interfaces.document import TidyColumns
-from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
+from mribench.interfaces.table import Cell, Header, Sentence, Table, said, table_of
+from mribench.report.material import Material
 from mribench.report.tables.captions import state, whose
-from mribench.report.tables.flags import flags
-from mribench.results.cells import LEADERBOARD, by_policy, cell_frame, metric_label, scale_of, selected
+from mribench.results.cells import LEADERBOARD, by_policy, metric_label, selected, shown_metric
 from mribench.results.load import RunData
-from mribench.results.shown import NO_INTERVAL, seeds_of
+from mribench.results.shown import NO_INTERVAL, difference_cell
 from mribench.statistics import subject_means
 from mribench.statistics.difference import difference_of
 from mribench.statistics.scores import counted
@@ -38,16 +38,16 @@ _WHAT = (
 )
 
 
-def over_identity_frame(run: RunData) -> pd.DataFrame:
+def over_identity_frame(material: Material) -> pd.DataFrame:
     """Return the cells of the leaderboard that have an identity row beside them, as differences to it.
 
     Columns: those of ``cell_frame``, with ``mean``, ``se``, ``df``, ``n_subjects``, ``n_seeds`` and
     ``n_missing_pairs`` of the difference, ``metric`` as ``Δ psnr:range``, no marks, and ``COLUMNS``.
     """
-    cells = cell_frame(run, LEADERBOARD)
+    cells = material.cells(LEADERBOARD)
     arm = cells["arm"].eq(_IDENTITY)
     cells = cells[cells["task"].isin(cells.loc[arm, "task"]) & ~arm].reset_index(drop=True)
-    paired = dict(iter(_paired(run, set(cells["task"])).groupby(["row", *_CELL], sort=False)))
+    paired = dict(iter(_paired(material.run, set(cells["task"])).groupby(["row", *_CELL], sort=False)))
     nothing = pd.DataFrame(columns=["seed", "subject", "value"], dtype=float)
     tables = [
         single_table(paired.get((cell.row, cell.task, cell.fraction, cell.metric), nothing))
@@ -89,42 +89,44 @@ def _replaced(cells: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     return cells
 
 
-def over_identity_table(run: RunData) -> Table:
+def over_identity_table(material: Material) -> Table:
     """Methods as rows, task × fraction × metric as columns."""
-    frame = over_identity_frame(run)
-    found = flags(run)
-    at = {(cell.row, _place(cell)): cell for cell in frame.itertuples(index=False)}
-    places = list(dict.fromkeys(place for _, place in at))
-    rows = list(dict.fromkeys(frame.sort_values("row_order", kind="stable")["row"])) if len(frame) else []
-    return Table(
-        name=NAME,
-        title=f"{run.manifest.benchmark}: gain over identity",
-        row_names=("method",),
-        rows=tuple(Row((row,), found.of(row)) for row in rows),
-        columns=tuple(Column(place) for place in places),
-        cells=tuple(tuple(_cell(at.get((row, place))) for place in places) for row in rows),
-        sentences=_caption(run, frame, found.footnotes),
+    frame = over_identity_frame(material)
+    cells: list[Any] = list(frame.itertuples(index=False))
+    ordered = frame.sort_values("row_order", kind="stable")["row"] if cells else ()
+    return table_of(
+        NAME,
+        f"{material.benchmark}: gain over identity",
+        ("method",),
+        [((cell.row,), _place(cell), _cell(cell)) for cell in cells],
+        _caption(material, frame),
+        rows=[(row,) for row in dict.fromkeys(ordered)],
+        flags=material.flags.of,
     )
 
 
-def _caption(run: RunData, frame: pd.DataFrame, footnotes: Sequence[Sentence]) -> tuple[Sentence, ...]:
+def _caption(material: Material, frame: pd.DataFrame) -> tuple[Sentence, ...]:
     if frame.empty:
         return (Sentence("Nothing is planned: no task has the reference arm identity.", "unplanned"),)
-    what = Sentence(_WHAT.format(whose=whose(frame, run, LEADERBOARD)), "what")
+    whose_scores = whose(frame, material.run, LEADERBOARD)
     two_seeds = NO_INTERVAL if frame["n_seeds"].eq(2).any() else ""
-    return said(what, two_seeds, *state(run, frame, footnotes))
+    return said(
+        Sentence(_WHAT.format(whose=whose_scores), "what"),
+        two_seeds,
+        *state(material.run, frame, material.flags.footnotes),
+    )
 
 
-def _place(cell: Any) -> tuple[str, ...]:
+def _place(cell: Any) -> Header:
     return (cell.task, f"{100 * cell.fraction:g} %", metric_label(cell))
 
 
-def _cell(cell: Any) -> Cell | None:
-    if cell is None:
-        return None
-    scale, digits = scale_of(cell)
-    return Cell(
-        cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
-        cell.status, "none", scale, digits,
-        low=cell.low, high=cell.high, seeds=seeds_of(cell), signed=True,
-    )  # fmt: skip
+def _cell(cell: Any) -> Cell:
+    gain = difference_cell(cell, cell.mean, cell.n_subjects, shown_metric(cell))
+    return replace(
+        gain,
+        n_subjects_total=cell.n_subjects_total,
+        jobs_done=cell.jobs_done,
+        jobs_expected=cell.jobs_expected,
+        status=cell.status,
+    )

@@ -1,16 +1,19 @@
-"""The first table of the page: who leads where, and whether that can be told from chance."""
+"""The table ``at-a-glance``: who leads where, and whether that can be told from chance."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
+from mribench.interfaces.document import TidyColumns
+from mribench.interfaces.table import Cell, Header, Sentence, Table, said, table_of, text_cell
 from mribench.report.material import Material, Panel
-from mribench.results.shown import NO_INTERVAL, interval_of, seeds_of
+from mribench.results.shown import NO_INTERVAL, mean_cell
 from mribench.statistics.marking import TESTED
 
+TIDY: TidyColumns = {"rank": "Int64"}
+"""Columns of its tidy rows beside those of every table."""
 _WHAT = (
     "The best two rows by mean at the largest fraction of labels, on the site and sequence trained on; "
     "mean ± SE; identity and incomplete cells do not compete."
@@ -22,72 +25,84 @@ _TESTED = (
 _UNTESTED = "not tested"
 
 
+class _Ranking(NamedTuple):
+    """The complete cells of a panel and profile, the best first."""
+
+    panel: Panel
+    profile: str
+    cells: pd.DataFrame
+
+    def header(self, *, with_profile: bool) -> Header:
+        """Return the header of its row."""
+        title = f"{self.panel.title} [{self.profile}]" if with_profile else self.panel.title
+        return (title, self.panel.label)
+
+
+def overview_rows(material: Material) -> pd.DataFrame:
+    """Return the tidy rows: all that compete, with their ``rank`` by mean."""
+    frames = [each.cells.assign(rank=range(1, len(each.cells) + 1)) for each in _rankings(material)]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["row"])
+
+
 def overview(material: Material) -> list[Table]:
     """Return a row per task, metric and profile: the best, the next, what is not separated from the best."""
-    found = [
-        (panel, str(profile), mine)
-        for panel in material.panels
-        if len(cells := _competing(material, panel))
-        for profile, mine in cells.groupby("profile", sort=True)
-    ]
-    if not found:
+    rankings = _rankings(material)
+    if not rankings:
         return []
-    tested = any(cells["mark_style"].eq(TESTED).any() for _, _, cells in found)
+    tested = any(each.cells["mark_style"].eq(TESTED).any() for each in rankings)
     several = len(material.run.manifest.profiles) > 1
-    columns = ["best mean", "mean", "next", "its mean"]
-    columns += ["not separated from the best"] if tested else []
-    return [
-        Table(
-            "at-a-glance", "At a glance", ("task", "metric"),
-            tuple(
-                Row((f"{panel.title} [{profile}]" if several else panel.title, panel.label))
-                for panel, profile, _ in found
-            ),
-            tuple(Column((name,)) for name in columns),
-            tuple(_line(panel, cells)[: len(columns)] for panel, _, cells in found),
-            said(Sentence(_WHAT, "what"), _TESTED if tested else "", *_seeds(found), material.claim),
+    placed = [
+        (
+            (f"{each.panel.title} [{each.profile}]" if several else each.panel.title, each.panel.label),
+            (name,),
+            cell,
         )
-    ]  # fmt: skip
+        for each in rankings
+        for name, cell in _cells(each, tested=tested).items()
+    ]
+    of_best = sorted({int(each.cells["n_seeds"].iloc[0]) for each in rankings})
+    two_seeds = any(each.cells["n_seeds"].eq(2).any() for each in rankings)
+    sentences = said(
+        Sentence(_WHAT, "what"),
+        _TESTED if tested else "",
+        f"Train seeds of the best: {' or '.join(map(str, of_best))}.",
+        NO_INTERVAL if two_seeds else "",
+        material.claim,
+    )
+    return [table_of("at-a-glance", "At a glance", ("task", "metric"), placed, sentences)]
 
 
-def _seeds(found: list[tuple[Panel, str, pd.DataFrame]]) -> tuple[str, str]:
-    """Return the sentences on how many seeds there are, and on what two of them do to an interval."""
-    of_best = sorted({int(cells["n_seeds"].iloc[0]) for _, _, cells in found})
-    two = any(cells["n_seeds"].eq(2).any() for _, _, cells in found)
-    return f"Train seeds of the best: {' or '.join(map(str, of_best))}.", NO_INTERVAL if two else ""
+def _rankings(material: Material) -> list[_Ranking]:
+    return [
+        _Ranking(panel, str(profile), cells)
+        for panel in material.panels
+        for profile, cells in _competing(material, panel).groupby("profile", sort=True)
+    ]
 
 
 def _competing(material: Material, panel: Panel) -> pd.DataFrame:
     """Return the complete cells of a panel, the best first."""
     frame = material.in_domain
     if frame.empty:
-        return frame
+        return pd.DataFrame(columns=["profile"])
     here = frame["task"].eq(panel.task) & frame["metric"].eq(panel.metric)
     here &= frame["fraction"].eq(panel.fraction) & frame["arm"].ne("identity") & frame["status"].eq("ok")
     cells = frame[here & frame["mean"].notna() & frame["out"].eq("")]
     return cells.sort_values("mean", ascending=not panel.higher_is_better, kind="stable")
 
 
-def _line(panel: Panel, cells: pd.DataFrame) -> tuple[Cell | None, ...]:
-    ranked: list[Any] = list(cells.itertuples(index=False))
-    first, second = ranked[0], ranked[1] if len(ranked) > 1 else None
-    others = [cell.row for cell in ranked[1:] if cell.mark == "best"]
-    tested = first.mark_style == TESTED
-    return (
-        _text(first.row),
-        _mean(first, panel),
-        _text(second.row) if second else None,
-        _mean(second, panel) if second else None,
-        _text((", ".join(others) or "none") if tested else _UNTESTED),
-    )
-
-
-def _text(text: str) -> Cell:
-    return Cell(status="ok", text=str(text))
-
-
-def _mean(cell: Any, panel: Panel) -> Cell:
-    return Cell(
-        cell.mean, cell.se, int(cell.n_subjects), int(cell.n_subjects_total), status="ok",
-        scale=panel.scale, digits=panel.digits, interval=interval_of(cell), seeds=seeds_of(cell),
-    )  # fmt: skip
+def _cells(ranking: _Ranking, *, tested: bool) -> dict[str, Cell | None]:
+    """Return the cells of a row by their headers."""
+    ranked: list[Any] = list(ranking.cells.itertuples(index=False))
+    best, following = ranked[0], ranked[1] if len(ranked) > 1 else None
+    cells = {
+        "best mean": text_cell(best.row),
+        "mean": mean_cell(best, ranking.panel, best.n_subjects_total),
+        "next": text_cell(following.row) if following else None,
+        "its mean": mean_cell(following, ranking.panel, following.n_subjects_total) if following else None,
+    }
+    if tested:
+        others = [cell.row for cell in ranked[1:] if cell.mark == "best"]
+        shown = ", ".join(others) or "none"
+        cells["not separated from the best"] = text_cell(shown if best.mark_style == TESTED else _UNTESTED)
+    return cells

@@ -20,9 +20,9 @@ from mribench.report import Material, load_run
 from mribench.report.figures import drawings
 from mribench.report.render.formatting import cell_text
 from mribench.report.render.html.tables import Datum, show
-from mribench.report.tables import numbers
+from mribench.report.tables import differences as pair_numbers
+from mribench.report.tables.differences import pair_table
 from mribench.report.tables.labels import label_tables
-from mribench.report.tables.numbers import pair_table
 from mribench.report.tables.overview import overview
 from mribench.results.cells import LEADERBOARD, cell_frame
 from mribench.results.shown import interval_of
@@ -240,7 +240,7 @@ def test_labels_have_plain_marks_below_five_seeds(tmp_path):
 @pytest.mark.parametrize(("marking", "marked"), [("none", 0), ("paper", 4)])
 def test_the_wished_marking_holds_for_labels_too(tmp_path, marking, marked):
     run = made(tmp_path, seeds=tuple(range(5))).run
-    (table,) = label_tables(Material(dataclasses.replace(run, marking=marking, known={})))
+    (table,) = label_tables(Material(dataclasses.replace(run, marking=marking)))
     marks = [cell.mark for cells in by_label(table).values() for cell in cells]
     assert len(marks) - marks.count("none") == marked
     assert ("Bold" in said(table)) == (marking != "none")
@@ -280,7 +280,7 @@ def test_a_subject_that_failed_is_flagged_in_each_label_that_lacks_it(tmp_path, 
     failed = scores["status"].eq("failed")
     gone = scores["method"].eq("base") & scores["seed"].eq(1) & scores["subject"].eq(SUBJECTS[0])
     kept = scores[(whole & failed & gone) | (~whole & ~gone)] if label == "" else scores[~whole]
-    (table,) = label_tables(Material(dataclasses.replace(material.run, scores=kept, known={})))
+    (table,) = label_tables(Material(dataclasses.replace(material.run, scores=kept)))
     found = by_label(table)
     flagged = [cell_text(cell).endswith(f"[{len(SUBJECTS) - 1}/{len(SUBJECTS)}]") for cell in found["base"]]
     assert flagged == [True, label == ""]
@@ -333,7 +333,7 @@ def test_many_subjects_have_no_exact_test_and_it_is_said(tmp_path, monkeypatch):
         return (math.nan, "failed", math.nan) if few else separable(cell, metric, subject, label)
 
     material = made(tmp_path, of, tasks=tasks)
-    monkeypatch.setattr(numbers, "_MOST_SUBJECTS", len(SUBJECTS) - 1)
+    monkeypatch.setattr(pair_numbers, "_MOST_SUBJECTS", len(SUBJECTS) - 1)
     (table,) = pair_table(material)
     at = {
         column.header[0].split()[0]: n
@@ -343,7 +343,7 @@ def test_many_subjects_have_no_exact_test_and_it_is_said(tmp_path, monkeypatch):
     assert {cells[at["tissue"]] for cells in table.cells} == {None}
     assert None not in {cells[at["lesion"]] for cells in table.cells}
     assert f"Left out above {len(SUBJECTS) - 1} subjects." in said(table)
-    monkeypatch.setattr(numbers, "_MOST_SUBJECTS", 3)
+    monkeypatch.setattr(pair_numbers, "_MOST_SUBJECTS", 3)
     (table,) = pair_table(material)
     assert WILCOXON not in {column.header[-1] for column in table.columns}
     assert "Wilcoxon" not in said(table)

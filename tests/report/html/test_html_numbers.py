@@ -20,7 +20,7 @@ from mribench.report.render.markdown import to_markdown
 from mribench.report.sentences import percent, seeds_sentence
 from mribench.report.tables.gaps import gap_table, why_no_gap
 from mribench.report.tables.invariance_ratio import ratio_table, why_no_ratio
-from mribench.report.tables.numbers import area_table, why_no_area
+from mribench.report.tables.label_efficiency import area_table, why_no_area
 from mribench.report.tables.overview import overview
 from mribench.statistics.difference import difference
 from mribench.statistics.domain_gap import gap
@@ -43,7 +43,7 @@ def other_subjects(material: Material, keep=lambda site, number: (site == "Guys"
     scores = material.run.scores
     numbers = scores["subject"].map({name: place for place, name in enumerate(SUBJECTS)})
     kept = [keep(site, number) for site, number in zip(scores["test_site"], numbers, strict=True)]
-    return Material(dataclasses.replace(material.run, scores=scores[kept], known={}))
+    return Material(dataclasses.replace(material.run, scores=scores[kept]))
 
 
 def cell(table: Table, row: str, *header: str) -> Cell | None:

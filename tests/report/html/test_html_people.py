@@ -13,7 +13,7 @@ from report_tables import page, saved_figures
 from support_html import Page
 
 from mribench.report import RunData, load_run
-from mribench.report.render.html.people import data_sentence, warning
+from mribench.report.people import data_sentence, warning
 from mribench.results.manifest import PlannedCohort, read_manifest
 
 SCANNED = PlannedCohort(dataset="ixi", simulated=False, licence="CC BY-SA 3.0")
@@ -21,7 +21,7 @@ DRAWN = PlannedCohort(dataset="phantom", simulated=True, licence="free")
 
 
 def with_manifest(run: RunData, **changes: Any) -> RunData:
-    return dataclasses.replace(run, manifest=run.manifest.model_copy(update=changes), known={})
+    return dataclasses.replace(run, manifest=run.manifest.model_copy(update=changes))
 
 
 @pytest.fixture

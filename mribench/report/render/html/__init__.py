@@ -3,6 +3,6 @@
 Tables and figures are made elsewhere and handed in.
 """
 
-from mribench.report.render.html.page import page
+from mribench.report.render.html.page import PageContent, PageSection, Picture, render_page
 
-__all__ = ["page"]
+__all__ = ["PageContent", "PageSection", "Picture", "render_page"]

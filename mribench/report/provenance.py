@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from mribench.errors import StoreError
-from mribench.results import read_json
+from mribench.results.environment import Environment, read_environment
 from mribench.results.label_subsets import label_subsets
 from mribench.results.load import RunData
 from mribench.results.manifest import Manifest
@@ -51,12 +51,12 @@ def provenance(run: RunData, directory: Path | None) -> Provenance:
         "digest of the settings": _plans(directory),
         "digests of the splits": _known(run.jobs["split_digest"]),
         "versions": _known(run.jobs["versions"]),
-        "commit of mribench": [env.get("mribench_commit") for env in environments],
-        "commit of the benchmark file": [env.get("file_commit") for env in environments],
-        "Python": [env.get("python") for env in environments],
-        "platform": [env.get("platform") for env in environments],
+        "commit of mribench": [env.mribench_commit for env in environments],
+        "commit of the benchmark file": [env.file_commit for env in environments],
+        "Python": [env.python for env in environments],
+        "platform": [env.platform for env in environments],
         "device": _known(run.jobs["device"]),
-        "CPU threads a job": [env.get("threads") for env in environments],
+        "CPU threads a job": [env.threads for env in environments],
         "report made by": [f"mribench {_version()}"],
         "older results left out": [run.superseded] if run.superseded else [],
     }
@@ -93,22 +93,21 @@ def _plans(directory: Path | None) -> list[str]:
     return sorted(path.stem for path in (directory / "plans").glob("*.json")) if directory else []
 
 
-def _environments(run: RunData, directory: Path | None) -> list[dict[str, Any]]:
+def _environments(run: RunData, directory: Path | None) -> list[Environment]:
     if directory is None:
         return []
-    found = []
+    known = []
     for key in run.jobs["job_key"].drop_duplicates().head(_MOST_JOBS):
         try:
-            content = read_json(directory / "jobs" / key / "environment.json")
-        except (OSError, StoreError, ValueError):
+            known.append(read_environment(directory / "jobs" / key))
+        except StoreError:
             continue  # a report does not fail for want of a version number
-        found += [content] if isinstance(content, dict) else []
-    return found
+    return known
 
 
-def _commands(manifest: Manifest, environments: list[dict[str, Any]]) -> tuple[str, ...]:
+def _commands(manifest: Manifest, environments: list[Environment]) -> tuple[str, ...]:
     file = manifest.file or "FILE"
-    sets = {tuple(map(str, env.get("sets") or ())) for env in environments} or {()}
+    sets = {env.sets for env in environments} or {()}
     texts = ["".join(f" --set {text}" for text in given) for given in sorted(sets)]
     runs = [f"mribench run {file}{text}" for text in texts]
     return (*runs, *(f"mribench report {file}{text} --format html --output report.html" for text in texts))

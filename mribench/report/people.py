@@ -37,7 +37,7 @@ def without_names(run: RunData) -> RunData:
     names = {name: f"subject {number:0{digits}}" for number, name in enumerate(ids, start=1)}
     scores = run.scores.assign(subject=run.scores["subject"].astype(str).map(names).astype("category"))
     reasons = {job: _masked(reason, names) for job, reason in run.reasons.items()}
-    return replace(run, scores=scores, reasons=reasons, known={})
+    return replace(run, scores=scores, reasons=reasons)
 
 
 def _masked(text: str, names: Mapping[str, str]) -> str:

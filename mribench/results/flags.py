@@ -44,11 +44,6 @@ class Flags:
 
 def flags(run: RunData) -> Flags:
     """Find the rows whose encoder collapsed, is odd or changed, with few views, or with another budget."""
-    found: Flags = run.once("flags", lambda: _flags(run))
-    return found
-
-
-def _flags(run: RunData) -> Flags:
     pretrained, adapted = _trained(run, "pretrain", []), _trained(run, "adapt", ["arm", *_PLACE])
     found = {
         COLLAPSED: ("Collapsed encoder", _collapsed(pretrained)),

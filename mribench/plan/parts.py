@@ -1,0 +1,232 @@
+"""What the jobs of a plan are made of, each part resolved once: thousands of jobs are made of few."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from mribench.config import ResolvedMethod, ResolvedTask, TaskSpec
+from mribench.interfaces.options import DatasetRef, EncoderRef, TaskRef
+from mribench.interfaces.split import Split
+from mribench.interfaces.task import Task
+from mribench.plan.cohorts import Cohort, tested_sequences
+from mribench.registry import Resolved
+from mribench.results.cell import EvaluateCell
+from mribench.results.specification import DataIdentity, EntryIdentity, TrainingOptions
+
+_SCORES = ("metric",)
+"""What a task is scored by says nothing about how it is learnt: another metric trains nothing again."""
+
+
+def identity_of(part: Resolved, without: Collection[str] = ()) -> EntryIdentity:
+    """Return an entry as it enters a key.
+
+    Args:
+        part: the entry.
+        without: kinds of entry whose references inside its options do not count.
+    """
+    return _identity(part.identity(without))
+
+
+def _identity(found: dict[str, Any]) -> EntryIdentity:
+    parts = {place: _identity(part) for place, part in found["parts"].items()}
+    return EntryIdentity(
+        kind=found["kind"],
+        name=found["name"],
+        distribution=found["distribution"],
+        source=found["source"],
+        options=found["options"],
+        parts=parts,
+    )
+
+
+@dataclass(frozen=True)
+class CohortPart:
+    """A cohort as jobs have it."""
+
+    cohort: Cohort
+
+    @property
+    def name(self) -> str:
+        """Its name in the benchmark file."""
+        return self.cohort.name
+
+    @property
+    def split(self) -> Split | None:
+        """Who trains and who is tested; None while the data are missing."""
+        return self.cohort.split
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Test sites, in-domain first."""
+        return self.cohort.sites
+
+    @property
+    def missing(self) -> str:
+        """One sentence where the data are not there, else empty."""
+        return self.cohort.missing
+
+    @functools.cached_property
+    def data(self) -> DatasetRef:
+        """Its dataset, every default spelled out."""
+        return DatasetRef.model_validate(self.cohort.resolved.component())
+
+    @functools.cached_property
+    def identity(self) -> DataIdentity:
+        """Its dataset as it enters a key."""
+        return DataIdentity(**self.cohort.identity)
+
+
+@dataclass(frozen=True)
+class EncoderPart:
+    """An encoder as jobs have it."""
+
+    name: str
+    reference: EncoderRef
+    identity: EntryIdentity
+
+    @classmethod
+    def of(cls, resolved: Resolved) -> EncoderPart:
+        """Take the parts of a resolved encoder."""
+        return cls(resolved.name, EncoderRef.model_validate(resolved.component()), identity_of(resolved))
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A row of the leaderboard: what the encoder was, and what is done with it."""
+
+    name: str
+    arm: str
+    encoder: EncoderPart
+    method: ResolvedMethod | None = None
+
+    @property
+    def views(self) -> str | None:
+        """Name of the method's view generator."""
+        return self.method.views.name if self.method else None
+
+    @property
+    def objective(self) -> str | None:
+        """Name of the method's objective."""
+        return self.method.objective.name if self.method else None
+
+
+@dataclass(frozen=True)
+class TaskPart:
+    """A task as jobs have it.
+
+    Attributes:
+        name: in the benchmark file.
+        spec: what the file says of it.
+        cohort: it is learnt and tested on.
+        label: that scans need; None where it needs none.
+        has_identity: whether doing nothing is a reference for it.
+        sequences_there: that its test subjects have.
+        learnt: the task without its metrics, and as it enters a key.
+        scored: the whole task, and as it enters a key.
+        adapt: how it is learnt.
+    """
+
+    name: str
+    spec: TaskSpec
+    cohort: CohortPart
+    label: str | None
+    has_identity: bool
+    sequences_there: tuple[str, ...]
+    learnt: TaskRef
+    learnt_identity: EntryIdentity
+    scored: TaskRef
+    scored_identity: EntryIdentity
+    adapt: TrainingOptions
+
+    @classmethod
+    def of(cls, name: str, resolved: ResolvedTask, cohort: CohortPart) -> TaskPart:
+        """Take the parts of a resolved task."""
+        entry = resolved.task
+        task: Task = entry.make()
+        return cls(
+            name=name,
+            spec=resolved.spec,
+            cohort=cohort,
+            label=task.label,
+            has_identity=task.has_identity,
+            sequences_there=tested_sequences(cohort.cohort, task.label),
+            learnt=TaskRef.model_validate(entry.component(_SCORES)),
+            learnt_identity=identity_of(entry, _SCORES),
+            scored=TaskRef.model_validate(entry.component()),
+            scored_identity=identity_of(entry),
+            adapt=resolved.spec.adapt.model_dump(mode="json"),
+        )
+
+
+def untrained_cell(
+    task: TaskPart, arm: Arm, benchmark: str, profile: str, test_site: str, test_sequence: str
+) -> EvaluateCell:
+    """Return what the scores of a test are about for which nothing was trained."""
+    return EvaluateCell(
+        benchmark=benchmark,
+        profile=profile,
+        method=arm.name,
+        views=arm.views,
+        objective=arm.objective,
+        encoder=None,
+        arm=arm.arm,
+        task=task.name,
+        dataset=task.cohort.name,
+        train_site=None,
+        test_site=test_site,
+        train_sequence=None,
+        test_sequence=test_sequence,
+        fraction=None,
+        n_train_subjects=None,
+        subset_seed=None,
+        seed=None,
+    )
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training of a task's head, which an adapt job and its evaluations have in common.
+
+    Attributes:
+        task: that is learnt.
+        arm: what the encoder is, and what is done with it.
+        seed: of the training.
+        sequence: of the training scans.
+        fraction: of the training subjects that are labelled.
+        subset_seed: that drew these; None where the train seed did, or where all are labelled.
+        train: ids of the labelled subjects.
+    """
+
+    task: TaskPart
+    arm: Arm
+    seed: int
+    sequence: str
+    fraction: float
+    subset_seed: int | None
+    train: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """Its name, for people."""
+        row = self.arm.name if self.arm.name == self.arm.arm else f"{self.arm.name}/{self.arm.arm}"
+        subset = "" if self.subset_seed is None else f"/subset{self.subset_seed}"
+        labels = f"{100 * self.fraction:g}%{subset}"
+        return f"{row}/{self.task.name}/{self.sequence}/{labels}/seed{self.seed}"
+
+    def cell(self, benchmark: str, profile: str, test_site: str, test_sequence: str) -> EvaluateCell:
+        """Return what the scores of a test of it are about."""
+        cohort = self.task.cohort
+        return untrained_cell(self.task, self.arm, benchmark, profile, test_site, test_sequence).model_copy(
+            update={
+                "encoder": self.arm.encoder.name,
+                "train_site": cohort.sites[0],
+                "train_sequence": self.sequence,
+                "fraction": self.fraction,
+                "n_train_subjects": len(self.train) if cohort.split else None,
+                "subset_seed": self.subset_seed,
+                "seed": self.seed,
+            }
+        )

@@ -1,0 +1,371 @@
+"""What a job is asked to do: one model for each kind of job, and ``job.json``, which holds one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+
+from mribench.digests import digest_of
+from mribench.errors import StoreError
+from mribench.interfaces.input_file import by_content
+from mribench.interfaces.options import DatasetRef, EncoderRef, ObjectiveRef, TaskRef, ViewsRef
+from mribench.results.atomic import read_json, write_json
+from mribench.results.cell import EmbedCell, EvaluateCell
+from mribench.results.store import SCHEMA
+
+JobKind = Literal["pretrain", "adapt", "evaluate", "embed"]
+KINDS: tuple[JobKind, ...] = get_args(JobKind)
+TrainingOptions = dict[str, JsonValue]
+"""Options of a training as a benchmark file spells them out.
+
+They are validated by whoever trains: results of an older mribench, which had others, can still be compared.
+"""
+
+_FILE = "job.json"
+_PLACES = ("data", "cohort")
+"""Where the data of a job lie, and what a benchmark file calls them: no part of its key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Spec:
+    """What every job is asked.
+
+    Attributes:
+        profile: of the benchmark.
+        cohort: name of the cohort in the benchmark file.
+        data: its dataset.
+        encoder: the encoder.
+        split_digest: of the subjects, by what they are for.
+        defects: known defects of the harness that are switched on.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    kind: ClassVar[JobKind]
+
+    profile: str
+    cohort: str
+    data: DatasetRef
+    encoder: EncoderRef
+    split_digest: str
+    defects: tuple[str, ...] = ()
+
+    def builds_on(self) -> dict[str, str | None]:
+        """Return the keys of the jobs that it builds on, by field; None where there is no such job."""
+        return {}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON, without defects where none is switched on."""
+        dumped: dict[str, Any] = _ADAPTERS[self.kind].dump_python(self, mode="json")
+        return {name: value for name, value in dumped.items() if name != "defects" or value}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainSpec(_Spec):
+    """Pretrain the encoder of a method.
+
+    Attributes:
+        views: the view generator.
+        objective: the objective.
+        train: ids of the subjects to train on.
+        held_out: ids of the subjects to check the encoder on.
+        pretrain: how to train.
+        seed: of the training.
+    """
+
+    kind: ClassVar[JobKind] = "pretrain"
+
+    views: ViewsRef
+    objective: ObjectiveRef
+    train: tuple[str, ...]
+    held_out: tuple[str, ...]
+    pretrain: TrainingOptions
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptSpec(_Spec):
+    """Train a task's head on an encoder, and the encoder too unless the arm freezes it.
+
+    Attributes:
+        task: the task, without its metrics: what it is scored by trains nothing again.
+        arm: what is done with the encoder.
+        train: ids of the subjects to train on.
+        validation: ids of the subjects held out.
+        sequence: of the training scans.
+        adapt: how to train.
+        seed: of the training.
+        pretrain_key: of the job that made the encoder; None for a new one.
+    """
+
+    kind: ClassVar[JobKind] = "adapt"
+
+    task: TaskRef
+    arm: str
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    sequence: str
+    adapt: TrainingOptions
+    seed: int
+    pretrain_key: str | None
+
+    def builds_on(self) -> dict[str, str | None]:
+        """Return the key of the job that made the encoder."""
+        return {"pretrain_key": self.pretrain_key}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSpec(_Spec):
+    """Score a task on the test scans of one site and sequence.
+
+    Attributes:
+        task: the task.
+        subjects: ids of the test subjects.
+        adapt: how the head was trained, and how volumes are cut into windows.
+        cell: what the score rows are about.
+        adapt_key: of the job that trained the head; None where nothing is trained.
+        pretrain_key: of the job that made the encoder; None for a new one.
+    """
+
+    kind: ClassVar[JobKind] = "evaluate"
+
+    task: TaskRef
+    subjects: tuple[str, ...]
+    adapt: TrainingOptions
+    cell: EvaluateCell
+    adapt_key: str | None
+    pretrain_key: str | None
+
+    def builds_on(self) -> dict[str, str | None]:
+        """Return the keys of the jobs that trained the head, and that made the encoder.
+
+        A frozen arm keeps its head alone: its evaluation reads the pretrained encoder too.
+        """
+        return {"adapt_key": self.adapt_key, "pretrain_key": self.pretrain_key}
+
+    @property
+    def arm(self) -> str:
+        """What was done with the encoder."""
+        return self.cell.arm
+
+    @property
+    def seed(self) -> int | None:
+        """Seed of the training; None where nothing is trained."""
+        return self.cell.seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedSpec(_Spec):
+    """Embed the test scans of a cohort, and measure how invariant that is.
+
+    Attributes:
+        subjects: ids of the test subjects.
+        sequences: of the scans.
+        patch_vox: edge of the windows.
+        spacing_mm: of the working grid; None for each scan's own.
+        cell: what the rows are about.
+        pretrain_key: of the job that made the encoder; None for a new one.
+    """
+
+    kind: ClassVar[JobKind] = "embed"
+
+    subjects: tuple[str, ...]
+    sequences: tuple[str, ...]
+    patch_vox: Annotated[int, Field(gt=0)]
+    spacing_mm: float | None
+    cell: EmbedCell
+    pretrain_key: str | None
+
+    def builds_on(self) -> dict[str, str | None]:
+        """Return the key of the job that made the encoder."""
+        return {"pretrain_key": self.pretrain_key}
+
+    @property
+    def seed(self) -> int | None:
+        """Seed of the pretraining, and of a new encoder's weights."""
+        return self.cell.seed
+
+
+JobSpec = PretrainSpec | AdaptSpec | EvaluateSpec | EmbedSpec
+
+
+def cell_of(spec: JobSpec) -> EvaluateCell | EmbedCell | None:
+    """Return what the rows of a job are about; None of a job that trains."""
+    return spec.cell if isinstance(spec, EvaluateSpec | EmbedSpec) else None
+
+
+_ADAPTERS: dict[JobKind, TypeAdapter[Any]] = {
+    "pretrain": TypeAdapter(PretrainSpec),
+    "adapt": TypeAdapter(AdaptSpec),
+    "evaluate": TypeAdapter(EvaluateSpec),
+    "embed": TypeAdapter(EmbedSpec),
+}
+
+
+@dataclass(frozen=True)
+class EntryIdentity:
+    """An entry as it enters a key: its options, the source behind it, and the entries in its options."""
+
+    kind: str
+    name: str
+    distribution: str
+    source: str
+    options: dict[str, JsonValue] = field(default_factory=dict)
+    parts: dict[str, EntryIdentity] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataIdentity:
+    """A dataset as it enters a key: its entry, and the options that decide what is read."""
+
+    name: str
+    distribution: str
+    source: str
+    options: dict[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What a job's key is made of beside what it is asked.
+
+    Attributes:
+        results: version of the results that the harness computes.
+        entries: those that it uses.
+        data: the dataset.
+        fingerprints: of the files of each subject, by id.
+    """
+
+    results: int
+    entries: tuple[EntryIdentity, ...]
+    data: DataIdentity
+    fingerprints: Mapping[str, str]
+
+    def used(self) -> dict[tuple[str, str], EntryIdentity]:
+        """Return its entries, and those in their options, by kind and name."""
+        return _by_name(self.entries)
+
+
+_CONTENTS = TypeAdapter(Content)
+
+
+def key_of(spec: JobSpec, content: Content) -> str:
+    """Return the key of a job: a digest of everything that may change its result.
+
+    Where its cohort lies, and what a benchmark file calls it, are no part of it; files that are given as
+    options count by their content, wherever they lie.
+    """
+    asked = {name: value for name, value in spec.to_json().items() if name not in _PLACES}
+    parts = {"asked": by_content(asked), "content": _CONTENTS.dump_python(content, mode="json")}
+    return digest_of({"schema": SCHEMA, "kind": spec.kind, **parts}, length=32)
+
+
+def _by_name(entries: tuple[EntryIdentity, ...]) -> dict[tuple[str, str], EntryIdentity]:
+    named: dict[tuple[str, str], EntryIdentity] = {}
+    for entry in entries:
+        named[entry.kind, entry.name] = entry
+        named |= _by_name(tuple(entry.parts.values()))
+    return named
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a job comes from, which changes no result.
+
+    Attributes:
+        file: name of the benchmark file.
+        file_commit: of the checkout that keeps it; ``none`` where none does.
+        mribench_commit: of the checkout that mribench runs from.
+        sets: changes of the file on the command line.
+    """
+
+    file: str = ""
+    file_commit: str = "none"
+    mribench_commit: str = "none"
+    sets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Specification:
+    """What ``job.json`` says.
+
+    Attributes:
+        id: of the job, for people.
+        spec: what it is asked.
+        content: what else its key is made of.
+        provenance: where it comes from.
+        examples: whether it keeps pictures of scans.
+    """
+
+    id: str
+    spec: JobSpec
+    content: Content
+    provenance: Provenance = field(default_factory=Provenance)
+    examples: bool = True
+
+    @property
+    def kind(self) -> JobKind:
+        """Kind of the job."""
+        return self.spec.kind
+
+    @property
+    def cell(self) -> EvaluateCell | EmbedCell | None:
+        """What the rows of the job are about; None of a job that trains."""
+        return cell_of(self.spec)
+
+    @property
+    def key(self) -> str:
+        """Key of the job, by what is said here."""
+        return key_of(self.spec, self.content)
+
+
+@dataclass(frozen=True)
+class _File:
+    """``job.json`` but for its payload, whose model depends on the kind."""
+
+    id: str
+    kind: JobKind
+    payload: dict[str, Any]
+    content: Content
+    provenance: Provenance = field(default_factory=Provenance)
+    examples: bool = True
+
+
+_FILES = TypeAdapter(_File)
+
+
+def write_specification(folder: Path, said: Specification) -> None:
+    """Write the ``job.json`` of a job."""
+    file = _File(said.id, said.kind, said.spec.to_json(), said.content, said.provenance, said.examples)
+    write_json(folder / _FILE, _FILES.dump_python(file, mode="json"))
+
+
+def read_specification(folder: Path) -> Specification:
+    """Read the ``job.json`` of a job.
+
+    Raises:
+        StoreError: when it is not there, or not the specification of a job; names the part.
+    """
+    path = folder / _FILE
+    content = read_json(path)
+    place: tuple[str, ...] = ()
+    try:
+        file = _FILES.validate_python(content)
+        place = ("payload",)
+        spec: JobSpec = _ADAPTERS[file.kind].validate_python(file.payload)
+    except ValidationError as error:
+        wrong = ".".join(map(str, (*place, *error.errors()[0]["loc"])))
+        part = f": {wrong} is missing, or of another form" if wrong else ""
+        raise StoreError(
+            f"{path} is not the specification of a job{part}", "restore the file, or delete its folder"
+        ) from error
+    return Specification(
+        id=file.id, spec=spec, content=file.content, provenance=file.provenance, examples=file.examples
+    )
+
+
+def find_specification(folder: Path) -> Specification | None:
+    """Read the ``job.json`` of a job, as ``read_specification``; None where it is gone."""
+    return read_specification(folder) if (folder / _FILE).exists() else None
