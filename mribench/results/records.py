@@ -34,27 +34,21 @@ CELL_COLUMNS = {
 A null ``subset_seed`` of a row with a seed: the labelled subjects are those that the train seed drew, or all.
 """
 
-SCORE_SCHEMA = pa.schema(
-    {
-        **CELL_COLUMNS,
-        "job_key": pa.string(),
-        "subject": pa.string(),
-        "session": pa.string(),
-        "label": pa.string(),
-        "metric": pa.string(),
-        "value": pa.float64(),
-        "unit": pa.string(),
-        "status": pa.string(),
-        "penalty": pa.float64(),
-    }
-)
-"""One row per subject, session, label and metric. ``value`` is raw; ``status`` is ok, pred-empty,
-ref-empty, both-empty or failed; ``penalty`` is what the default empty-mask policy counts instead."""
+_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
+
+def _schema_of(row: type) -> pa.Schema:
+    """Return the columns of a row that is declared as a ``TypedDict``; each may be null."""
+    kinds = {name: get_args(kind) or (kind,) for name, kind in get_type_hints(row).items()}
+    return pa.schema({name: _TYPES[kind[0]] for name, kind in kinds.items()})
 
 
 class ScoreRow(TypedDict):
-    """What an evaluate job measures of one subject, session, label and metric."""
+    """What an evaluate job measures of one subject, session, label and metric.
+
+    ``value`` is raw; ``status`` is ok, pred-empty, ref-empty, both-empty or failed; ``penalty`` is what the
+    default empty-mask policy counts instead. What the row is about is said by the key of its job.
+    """
 
     job_key: str
     subject: str
@@ -67,8 +61,12 @@ class ScoreRow(TypedDict):
     penalty: float
 
 
-SCORE_FILE_SCHEMA = pa.schema([field for field in SCORE_SCHEMA if field.name not in CELL_COLUMNS])
-"""A score row as it lies on disk: the key of its job says what it is about, by the plan's cell of that job."""
+SCORE_FILE_SCHEMA = _schema_of(ScoreRow)
+"""A score row as it lies on disk."""
+
+SCORE_SCHEMA = pa.schema([*pa.schema(CELL_COLUMNS), *SCORE_FILE_SCHEMA])
+"""A score row as it is read: with the cell of its job, by the plan."""
+
 
 class JobRow(TypedDict, total=False):
     """One row per job: cost, digests, checks. Not reproducible bit for bit, as score rows are."""
@@ -115,15 +113,6 @@ class JobRow(TypedDict, total=False):
     label_source: str
     device: str
     versions: str
-
-
-_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
-
-
-def _schema_of(row: type) -> pa.Schema:
-    """Return the columns of a row that is declared as a ``TypedDict``; each may be null."""
-    kinds = {name: get_args(kind) or (kind,) for name, kind in get_type_hints(row).items()}
-    return pa.schema({name: _TYPES[kind[0]] for name, kind in kinds.items()})
 
 
 JOB_SCHEMA = _schema_of(JobRow)
