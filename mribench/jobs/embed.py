@@ -22,7 +22,15 @@ from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.interfaces.encoder import Encoder
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.decoding import decode_sequence, decode_site
-from mribench.jobs.invariance import Embedded, Finding, not_measurable, ordered, retrieval, similarity, spread
+from mribench.jobs.invariance import (
+    Embedded,
+    MeasuredInvariance,
+    not_measurable,
+    ordered,
+    retrieval,
+    similarity,
+    spread,
+)
 from mribench.jobs.model import arm_encoder
 from mribench.jobs.still import StillEncoder
 from mribench.jobs.volumes import voxel_row
@@ -233,7 +241,7 @@ def _measured(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _findings(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
+def _findings(rows: Sequence[Mapping[str, Any]]) -> list[MeasuredInvariance]:
     if not rows:
         sets = [measure.id for measure in MEASURES.values() if not measure.per_subject]
         return [not_measurable(name, "no scan could be embedded") for name in sets]
@@ -257,13 +265,13 @@ def _column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
     return np.array([row[name] for row in rows])
 
 
-def _or_failed(finding: Finding, failed: Mapping[str, int]) -> Finding:
+def _or_failed(finding: MeasuredInvariance, failed: Mapping[str, int]) -> MeasuredInvariance:
     """A subject's value without one of its scans would be of something else: it counts as failed."""
     if not finding.subject or finding.subject not in failed:
         return finding
     if finding.measure in (DECODE_SEQUENCE, DECODE_SITE):
         return finding
-    return Finding(
+    return MeasuredInvariance(
         finding.measure,
         finding.subject,
         math.nan,

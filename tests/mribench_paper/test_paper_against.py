@@ -163,7 +163,7 @@ def test_a_cell_without_a_mean_has_no_difference(tmp_path: Path, paper: Publishe
     states = {
         f"seqinv/frozen/brains/T1w/1/subset0/seed{seed}/test/HH/T1w": "failed" for seed in (0, 1)
     }  # fmt: skip
-    table = against_tables(Material(run_of(tmp_path, states=states)), paper)[0]
+    table = against_tables(run_of(tmp_path, states=states), paper)[0]
     place = ("HH", "T1w", "100 %")
     assert column(table, "dice % ↑", "seqinv", "this run")[place].status == "failed"
     assert column(table, "dice % ↑", "seqinv", "difference")[place].text == "–"
