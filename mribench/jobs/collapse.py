@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.stats import permutation_test, rankdata
 from torch import Tensor
 
 from mribench.jobs.invariance import effective_rank
+from mribench.results.records import JobRow
 
 ALPHA = 0.01
 """Of the test that embeddings say something of the subject."""
@@ -103,7 +103,7 @@ class CollapseCheck:
             remarks.append(f"low rank: {share:.3g} % of the variance along one direction")
         return remarks
 
-    def row(self, untrained: CollapseCheck, *, trained: bool) -> dict[str, Any]:
+    def row(self, untrained: CollapseCheck, *, trained: bool) -> JobRow:
         """Return the columns of the job row.
 
         Args:

@@ -33,6 +33,7 @@ from mribench.jobs.invariance import (
 )
 from mribench.jobs.model import arm_encoder
 from mribench.jobs.still import StillEncoder
+from mribench.jobs.volumes import voxel_row
 from mribench.results.measures import DECODE_SEQUENCE, DECODE_SITE, MEASURES
 from mribench.results.records import EMBEDDING_SCHEMA, INVARIANCE_SCHEMA
 from mribench.results.specification import EmbedSpec
@@ -84,7 +85,7 @@ def run_embed(spec: EmbedSpec, context: Context) -> Outcome:
             "parameters_trained": 0,
             "encoder_digest_before": before,
             "encoder_digest_after": state_digest(encoder),
-            **counts,
+            **voxel_row(counts),
         },
         tables={
             "embeddings.parquet": ([{**common, **row} for row in rows], EMBEDDING_SCHEMA),

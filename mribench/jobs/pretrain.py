@@ -22,6 +22,7 @@ from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
 from mribench.jobs.model import is_clipped, new_encoder
 from mribench.jobs.views_example import FILE, views_file
+from mribench.jobs.volumes import voxel_row
 from mribench.results.specification import PretrainSpec
 from mribench.seeding import Identity, derive_seed, torch_generator
 from mribench.training import LoopOptions, Trainee, train
@@ -62,7 +63,7 @@ def run_pretrain(spec: PretrainSpec, context: Context) -> Outcome:
             "chance_loss": sum(chance.values()) if chance else None,
             **job.diversity.row(),
             "redraws": job.redraws,
-            **voxel_counts(job.source, job.checked),
+            **voxel_row(voxel_counts(job.source, job.checked)),
             **check,
         },
         weights={"encoder.safetensors": exported.state_dict()},
