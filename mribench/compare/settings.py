@@ -12,8 +12,9 @@ import pandas as pd
 from mribench.compare.sides import Pair, Side
 from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.table import Column, Row, Table, said, text_cell
+from mribench.results.content import Content
 from mribench.results.flags import flags
-from mribench.results.specification import Content, Specification, find_specification
+from mribench.results.specification import Specification, find_specification
 
 NAME = "settings"
 COLUMNS: TidyColumns = dict.fromkeys(("stage", "setting", "setting_first", "setting_second"), "string")

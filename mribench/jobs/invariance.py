@@ -167,8 +167,8 @@ def _within(embedded: Embedded, cosines: np.ndarray, subject: str) -> MeasuredIn
     pairs = together if together.any() else crossing
     if not pairs.any():
         return not_measurable(WITHIN, "scans of one sequence only", subject)
-    found = cosines[first[pairs], second[pairs]]
-    return MeasuredInvariance(WITHIN, subject, float(found.mean()), n=len(found))
+    similarities = cosines[first[pairs], second[pairs]]
+    return MeasuredInvariance(WITHIN, subject, float(similarities.mean()), n=len(similarities))
 
 
 def _between(embedded: Embedded, cosines: np.ndarray, subject: str) -> MeasuredInvariance:

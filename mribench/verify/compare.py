@@ -63,8 +63,8 @@ def compare_folders(original: Path, rerun: Path, tolerance: float) -> list[Discr
     weights = {path.name for folder in (original, rerun) for path in folder.glob("*.safetensors")}
     compared = [(name, compare_tables) for name in sorted(names.difference(_NOT_TABLES))]
     compared += [(name, compare_weights) for name in sorted(weights - {"checkpoint.safetensors"})]
-    found = [_compare(name, original, rerun, tolerance, how) for name, how in compared]
-    return [*found, _compare("job.parquet", original, rerun, tolerance, compare_job_rows)]
+    findings = [_compare(name, original, rerun, tolerance, how) for name, how in compared]
+    return [*findings, _compare("job.parquet", original, rerun, tolerance, compare_job_rows)]
 
 
 def _compare(name: str, original: Path, rerun: Path, tolerance: float, how: Any) -> Discrepancy:
@@ -111,9 +111,10 @@ def _summary(
     if differing:
         row, column = np.unravel_index(int(table.argmax()), table.shape)
         places = [str(rows.iloc[row][part]) for part in _WHERE if part in rows and rows.iloc[row][part]]
+        where = ", ".join(places) or f"row {row}"
+        name_of_column = list(apart)[column]
         texts.append(
-            f"{differing} of {len(rows)} rows differ, most by {largest:.3g} ({list(apart)[column]} of"
-            f" {', '.join(places) or f'row {row}'})"
+            f"{differing} of {len(rows)} rows differ, most by {largest:.3g} ({name_of_column} of {where})"
         )
     same = not (lost or added or differing)
     return Discrepancy(

@@ -17,7 +17,7 @@ from rich.table import Table
 from mribench.commands.narrow import print_table
 from mribench.commands.streams import no_room, prepare_streams
 
-PAPER = Path(__file__).parents[2] / "results" / "published" / "paper.csv"
+PAPER = Path(__file__).parents[2] / "plugins" / "mribench_paper" / "paper.csv"
 FULL = Path("/dev/full")
 TERMINAL = ("report", str(PAPER), "--table", "table-2")
 COMMANDS = [

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from task_volumes import load_task_volume
 
 from mribench.data.maps import MapSource, voxel_counts
 from mribench.data.prepare import (
     Reader,
     foreground,
     load_image,
-    load_task_volume,
     maps_recipe,
     reading_identity,
     task_recipe,

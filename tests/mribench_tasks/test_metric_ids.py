@@ -183,7 +183,7 @@ def test_segmentation_is_scored_alike_in_every_profile(registry, name):
 
 
 def test_published_psnr_is_matched_in_every_profile_and_exactly_by_one_id(registry):
-    path = Path(__file__).parents[2] / "results" / "published" / "paper.yaml"
+    path = Path(__file__).parents[2] / "plugins" / "mribench_paper" / "paper.yaml"
     matched = yaml.safe_load(path.read_text(encoding="utf-8"))["match"]["metrics"]["PSNR"]
     emitted = set()
     for profile in PROFILES:

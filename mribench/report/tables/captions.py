@@ -33,7 +33,7 @@ def caption(
         footnotes: of rows.
     """
     return said(
-        Sentence(f"Mean ± SE {whose(frame, run, question)}", "what"),
+        Sentence(f"Mean ± SE {whose(frame, run, question)}.", "what"),
         _standard_error(frame),
         Sentence(marks_sentence(set(frame["mark_style"])), "marks"),
         out_sentence(frame),
@@ -85,7 +85,7 @@ def whose(frame: pd.DataFrame, run: RunData, question: Question) -> str:
             + (f", averaged over {', '.join(sequences)}" if average else "")
         )
     domain = "on the site and sequence trained on" if question.in_domain else "per test site"
-    return f"{domain}; {'; '.join(parts)}; {seeds_of_frame(frame)}."
+    return f"{domain}; {'; '.join(parts)}; {seeds_of_frame(frame)}"
 
 
 def seeds_of_frame(frame: pd.DataFrame) -> str:
