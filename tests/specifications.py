@@ -9,13 +9,11 @@ from typing import Any
 
 from mribench.interfaces.options import DatasetRef, EncoderRef, ObjectiveRef, TaskRef, ViewsRef
 from mribench.results.cell import EmbedCell, EvaluateCell
+from mribench.results.content import Content, DataIdentity, EntryIdentity
 from mribench.results.records import CELL_COLUMNS, EMBEDDED_COLUMNS
 from mribench.results.specification import (
     AdaptSpec,
-    Content,
-    DataIdentity,
     EmbedSpec,
-    EntryIdentity,
     EvaluateSpec,
     JobSpec,
     PretrainSpec,

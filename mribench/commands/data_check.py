@@ -206,7 +206,10 @@ def _people(reason: Reason) -> str:
 
 
 def _sites(counts: Mapping[str, int]) -> str:
-    return f" ({', '.join(f'{name} {count}' for name, count in counts.items())})" if len(counts) > 1 else ""
+    if len(counts) < 2:
+        return ""
+    parts = [f"{name} {count}" for name, count in counts.items()]
+    return f" ({', '.join(parts)})"
 
 
 def _counts(counts: Mapping[str, int], total: int) -> str:

@@ -20,11 +20,11 @@ from mribench.results.places import check_file, check_place, writing
 from mribench.views.canvas import check_path
 from mribench.views.distributions import draw_distributions
 from mribench.views.parameters import redraws_per_100_views, sequence_shares, write_table
-from mribench.views.samples import Made, draw_parameters, make_samples
+from mribench.views.samples import MadeSamples, draw_parameters, make_samples
 from mribench.views.sheet import PLANES, draw_sheet
 from mribench.views.sources import Source, open_sources
 
-Drawn = list[tuple[Source, Made]]
+Drawn = list[tuple[Source, MadeSamples]]
 _SUMMARY: dict[str, Literal["left", "right"]] = {
     "methods": "left", "views": "left", "drawn": "right", "sequences": "left",
     "redraws per 100 views": "right",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mribench.compare.comparison import SPECS, Comparison
+from mribench.compare.comparison import SPECS, ComparedSides
 from mribench.compare.pairing import Paired, paired
 from mribench.compare.sides import Pair, of_one, of_two
 from mribench.errors import MRIBenchError, did_you_mean
@@ -23,7 +23,7 @@ __all__ = ["TABLES", "Pair", "Paired", "comparison_document", "of_one", "of_two"
 
 def comparison_document(
     pair: Pair, names: Sequence[str] = (), fraction: float | None = None
-) -> Document[Comparison]:
+) -> Document[ComparedSides]:
     """Return the tables of a comparison and their tidy rows.
 
     Args:
@@ -42,7 +42,7 @@ def comparison_document(
     _check_fraction(found, fraction)
     return Document(
         title=pair.minus,
-        source=Comparison(found, fraction),
+        source=ComparedSides(found, fraction),
         specs=tuple(spec for spec in SPECS if not names or spec.name in names),
         columns={"table": "string"},
         about=_about(found),

@@ -11,7 +11,7 @@ from mribench.interfaces.document import TableSpec
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class ComparedSides:
     """Two sides at some fraction of the labels.
 
     Attributes:
@@ -28,12 +28,12 @@ class Comparison:
         return differences.compared(self.paired, self.fraction)
 
     @functools.cached_property
-    def sites(self) -> list[where.Part]:
+    def sites(self) -> list[where.LocalDifference]:
         """The difference at each site."""
         return where.by_site(self.paired, self.fraction)
 
     @functools.cached_property
-    def sequences(self) -> list[where.Part]:
+    def sequences(self) -> list[where.LocalDifference]:
         """The difference for each pair of sequences."""
         return where.by_sequence(self.paired, self.fraction)
 
@@ -53,12 +53,12 @@ class Comparison:
         return empty.counts(self.paired, self.fraction)
 
     @functools.cached_property
-    def settings(self) -> list[settings.Setting]:
+    def settings(self) -> list[settings.DifferingSetting]:
         """What else differs."""
         return settings.settings(self.paired.pair)
 
 
-SPECS: tuple[TableSpec[Comparison], ...] = (
+SPECS: tuple[TableSpec[ComparedSides], ...] = (
     TableSpec(
         differences.NAME, "differences", lambda it: [differences.table(it.paired, it.differences)],
         lambda it: differences.frame(it.paired.pair.names, it.differences), differences.COLUMNS,

@@ -12,8 +12,9 @@ import pandas as pd
 from mribench.compare.sides import Pair, Side
 from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.table import Column, Row, Table, said, text_cell
+from mribench.results.content import Content
 from mribench.results.flags import flags
-from mribench.results.specification import Content, Specification, find_specification
+from mribench.results.specification import Specification, find_specification
 
 NAME = "settings"
 COLUMNS: TidyColumns = dict.fromkeys(("stage", "setting", "setting_first", "setting_second"), "string")
@@ -43,7 +44,7 @@ _MANY = 40
 
 
 @dataclass(frozen=True)
-class Setting:
+class DifferingSetting:
     """Something that differs: where, what, and its value on both sides as text."""
 
     stage: str
@@ -52,22 +53,24 @@ class Setting:
     second: str
 
 
-def settings(pair: Pair) -> list[Setting]:
+def settings(pair: Pair) -> list[DifferingSetting]:
     """Return everything recorded that differs: settings, budgets, subjects, code, versions."""
-    found = [Setting("method", *values) for values in _differ(_method(pair.first), _method(pair.second))]
+    found = [
+        DifferingSetting("method", *values) for values in _differ(_method(pair.first), _method(pair.second))
+    ]
     ways = [_stages(side) for side in (pair.first, pair.second)]
     for stage in dict.fromkeys([*ways[0], *ways[1]]):
         jobs = [way.get(stage) for way in ways]
         if jobs[0] is None or jobs[1] is None:
             texts = ["none" if job is None else "done" for job in jobs]
-            found.append(Setting(stage, "jobs", texts[0], texts[1]))
+            found.append(DifferingSetting(stage, "jobs", texts[0], texts[1]))
         else:
             both = _recorded(pair.first, jobs[0]), _recorded(pair.second, jobs[1])
-            found += [Setting(stage, *values) for values in _differ(*both)]
+            found += [DifferingSetting(stage, *values) for values in _differ(*both)]
     return found
 
 
-def frame(rows: Sequence[Setting]) -> pd.DataFrame:
+def frame(rows: Sequence[DifferingSetting]) -> pd.DataFrame:
     """Return the tidy rows; ``first`` and ``second`` are scores in those of ``subjects``."""
     return pd.DataFrame(
         [
@@ -82,7 +85,7 @@ def frame(rows: Sequence[Setting]) -> pd.DataFrame:
     )
 
 
-def table(pair: Pair, rows: Sequence[Setting]) -> Table:
+def table(pair: Pair, rows: Sequence[DifferingSetting]) -> Table:
     """Return a row for everything that differs."""
     shown = rows[:_MANY]
     more = [f"And {len(rows) - _MANY} more: --format csv has all."] if len(rows) > _MANY else []

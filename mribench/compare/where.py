@@ -36,7 +36,7 @@ How = Literal["reference", "same subjects", "other subjects", "not comparable"]
 
 
 @dataclass(frozen=True)
-class Change:
+class ReferenceChange:
     """The difference here minus the difference in the reference.
 
     Attributes:
@@ -53,21 +53,21 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Part:
+class LocalDifference:
     """The difference in one site, or for one pair of sequences."""
 
     place: Place
     here: str
     found: Difference
-    change: Change
+    change: ReferenceChange
 
 
-def by_site(paired: Paired, fraction: float | None) -> list[Part]:
+def by_site(paired: Paired, fraction: float | None) -> list[LocalDifference]:
     """Return the difference at each site; the reference is the site trained on, which comes first."""
     return _parts(_at(paired, BY_SITE, fraction), lambda place: str(place.where["test_site"]), lambda _: "")
 
 
-def by_sequence(paired: Paired, fraction: float | None) -> list[Part]:
+def by_sequence(paired: Paired, fraction: float | None) -> list[LocalDifference]:
     """Return the difference for each pair of sequences, at the site trained on.
 
     The reference of ``A → B`` is ``A → A``; that of other ``B → B`` the first of them.
@@ -83,7 +83,7 @@ def by_sequence(paired: Paired, fraction: float | None) -> list[Part]:
     return _parts(_at(paired, BY_SEQUENCE, fraction), here, reference)
 
 
-def change(here: Scores, reference: Scores) -> Change:
+def change(here: Scores, reference: Scores) -> ReferenceChange:
     """Return how a difference differs from another, over the seeds that both have.
 
     Args:
@@ -95,15 +95,15 @@ def change(here: Scores, reference: Scores) -> Change:
     subjects = here.subjects.intersection(reference.subjects)
     tables = [_frame(scores).loc[seeds] for scores in (here, reference)]
     if not len(seeds):
-        return Change(how="not comparable")
+        return ReferenceChange(how="not comparable")
     if len(subjects):
         found = difference_of((tables[0][subjects] - tables[1][subjects]).to_numpy(float))
-        return Change(found.difference, found.low, found.high, "same subjects")
+        return ReferenceChange(found.difference, found.low, found.high, "same subjects")
     gap = gap_of(tables[0].to_numpy(float), tables[1].to_numpy(float))
-    return Change(gap.gap, gap.low, gap.high, "other subjects")
+    return ReferenceChange(gap.gap, gap.low, gap.high, "other subjects")
 
 
-def frame(parts: Sequence[Part]) -> pd.DataFrame:
+def frame(parts: Sequence[LocalDifference]) -> pd.DataFrame:
     """Return the tidy rows of one of the two tables."""
     return pd.DataFrame(
         [
@@ -121,9 +121,9 @@ def frame(parts: Sequence[Part]) -> pd.DataFrame:
     )
 
 
-def tables(paired: Paired, name: str, parts: Sequence[Part]) -> list[Table]:
+def tables(paired: Paired, name: str, parts: Sequence[LocalDifference]) -> list[Table]:
     """Return one of the two as a table for each task and metric with more than one row."""
-    groups: dict[tuple[str, str], list[Part]] = {}
+    groups: dict[tuple[str, str], list[LocalDifference]] = {}
     for part in parts:
         groups.setdefault((place_text(part.place), part.place.metric), []).append(part)
     what = "test site" if name == SITES else "train → test"
@@ -160,7 +160,7 @@ def _nothing(paired: Paired, name: str, what: str, alone: Sequence[str]) -> Tabl
     )
 
 
-def _cells(part: Part) -> tuple[Cell, ...]:
+def _cells(part: LocalDifference) -> tuple[Cell, ...]:
     found, moved = part.found, part.change
     return (
         difference_cell(part.place, found),
@@ -171,7 +171,7 @@ def _cells(part: Part) -> tuple[Cell, ...]:
     )
 
 
-def _caption(name: str, parts: Sequence[Part]) -> tuple[str, ...]:
+def _caption(name: str, parts: Sequence[LocalDifference]) -> tuple[str, ...]:
     other = any(part.change.how == "other subjects" for part in parts)
     if name == SITES:
         where, reference = "On the sequence trained on, sequences averaged", "the site trained on"
@@ -198,7 +198,7 @@ def _at(paired: Paired, question: Question, fraction: float | None) -> list[Plac
 
 def _parts(
     places: Sequence[Place], here: Callable[[Place], str], reference: Callable[[Place], str]
-) -> list[Part]:
+) -> list[LocalDifference]:
     known: dict[tuple[str, str, str], Scores] = {}
     first: dict[tuple[str, str], str] = {}
     for place in places:
@@ -210,11 +210,15 @@ def _parts(
     for place in places:
         key = (place.where["task"], place.metric)
         other = reference(place) or first.get(key, "")
-        moved = Change()
+        moved = ReferenceChange()
         if other != here(place):
             there = known.get((*key, other))
-            moved = Change(how="not comparable") if there is None else change(known[*key, here(place)], there)
-        parts.append(Part(place, here(place), place.difference(), moved))
+            moved = (
+                ReferenceChange(how="not comparable")
+                if there is None
+                else change(known[*key, here(place)], there)
+            )
+        parts.append(LocalDifference(place, here(place), place.difference(), moved))
     return parts
 
 

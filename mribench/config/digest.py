@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from mribench.config.model import BenchmarkConfig
+from mribench.digests import digest_of
 
 
 def config_digest(config: BenchmarkConfig) -> str:
@@ -26,8 +25,7 @@ def settings_digest(content: Mapping[str, Any]) -> str:
     """
     settings = {name: value for name, value in content.items() if name not in ("report", "data")}
     settings["data"] = {name: _without_root(dataset) for name, dataset in content["data"].items()}
-    text = json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return digest_of(settings, length=16)
 
 
 def _without_root(dataset: Mapping[str, Any]) -> dict[str, Any]:

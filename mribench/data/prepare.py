@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mribench.data.head import foreground, zscore
 from mribench.data.inspection import inspect_file
-from mribench.data.prepared import Content, Recipe, volume_store
+from mribench.data.prepared import PreparedContent, Recipe, volume_store
 from mribench.data.uses import label_owner
 from mribench.errors import DataError
 from mribench.interfaces.dataset import Dataset, Scan, Subject
@@ -59,12 +59,12 @@ class Reader:
 def maps_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Recipe:
     """Return the recipe of all maps of a scan, each ``(I, J, K)`` float32 in RAS, resampled where asked."""
 
-    def build() -> Content:
+    def build() -> PreparedContent:
         volumes = reader.dataset.read_images(scan)
         moved = {name: _on_grid(volume, spacing_mm) for name, volume in volumes.items()}
         spacing = {name: list(volume.spacing_mm) for name, volume in moved.items()}
         arrays = {name: volume.data for name, volume in moved.items()}
-        return Content(arrays, {"spacing_mm": spacing, **_counts(*volumes.values())})
+        return PreparedContent(arrays, {"spacing_mm": spacing, **_counts(*volumes.values())})
 
     return Recipe(_made_of("maps", reader, scan, spacing_mm), build)
 
@@ -196,12 +196,12 @@ def load_image(
 def image_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Recipe:
     """Return the recipe of a scan's image, z-scored, and its foreground, both on the working grid."""
 
-    def build() -> Content:
+    def build() -> PreparedContent:
         native = reader.dataset.read_images(scan)["image"]
         working = _on_grid(native, spacing_mm)
         arrays = {"image": zscore(working.data), "foreground": foreground(working.data)}
         grids = {"native": _grid_facts(native), "working": _grid_facts(working)}
-        return Content(arrays, {**grids, "same_grid": same_grid(native, working), **_counts(native)})
+        return PreparedContent(arrays, {**grids, "same_grid": same_grid(native, working), **_counts(native)})
 
     return Recipe(_made_of("image", reader, scan, spacing_mm), build)
 
@@ -211,7 +211,7 @@ def _label_recipe(
 ) -> Recipe:
     """Return the recipe of a class map on the image's own grid and, where it is another, the working one."""
 
-    def build() -> Content:
+    def build() -> PreparedContent:
         facts = volume_store().read(image).facts
         memberships = reader.dataset.read_labels(owner, label)
         classes = Volume(task.label_map(memberships.data).astype(np.float32), memberships.affine)
@@ -219,7 +219,7 @@ def _label_recipe(
         arrays = {"native": _small(on_native.data)}
         if not facts["same_grid"]:
             arrays["working"] = _small(_moved(on_native, facts["working"]).data)
-        return Content(arrays, _counts(memberships))
+        return PreparedContent(arrays, _counts(memberships))
 
     files = _digests(owner, label)
     if image.made_of is None or task_identity is None or files is None:

@@ -52,7 +52,7 @@ State = Literal["found", "built", "rebuilt", "memory"]
 
 
 @dataclass(frozen=True, eq=False)
-class Content:
+class PreparedContent:
     """Arrays, and what is to be known about them.
 
     Attributes:
@@ -80,7 +80,7 @@ class Recipe:
     """
 
     made_of: Mapping[str, Any] | None
-    build: Callable[[], Content]
+    build: Callable[[], PreparedContent]
 
     @functools.cached_property
     def key(self) -> str:
@@ -110,14 +110,14 @@ class VolumeStore:
         self.limit_bytes = limit_bytes
         self._trusted: dict[Path, tuple[int, int]] = {}
         self._touched: dict[Path, float] = {}
-        self._memory: WeakKeyDictionary[Recipe, Content] = WeakKeyDictionary()
+        self._memory: WeakKeyDictionary[Recipe, PreparedContent] = WeakKeyDictionary()
         self._warned = False
 
-    def read(self, recipe: Recipe) -> Content:
+    def read(self, recipe: Recipe) -> PreparedContent:
         """Return the content of a recipe, made now unless it is there."""
         return self.prepare(recipe)[0]
 
-    def prepare(self, recipe: Recipe, verify: bool = False) -> tuple[Content, State]:
+    def prepare(self, recipe: Recipe, verify: bool = False) -> tuple[PreparedContent, State]:
         """Return the content of a recipe and where it came from.
 
         Args:
@@ -164,13 +164,13 @@ class VolumeStore:
         shutil.rmtree(self.folder, ignore_errors=True)
         return not self.folder.exists()
 
-    def _open(self, key: str, verify: bool) -> Content | None:
+    def _open(self, key: str, verify: bool) -> PreparedContent | None:
         folder = self.place(key)
         entry = read_entry(folder, key, self._trusted, verify)
         if entry is None:
             return None
         self._touch(folder)
-        return Content(*entry)
+        return PreparedContent(*entry)
 
     def _touch(self, folder: Path) -> None:
         now_s = time.monotonic()
@@ -179,7 +179,7 @@ class VolumeStore:
             with contextlib.suppress(OSError):  # a store that is read-only can be used as it is
                 (folder / "used").touch()
 
-    def _store(self, recipe: Recipe, content: Content) -> Content | None:
+    def _store(self, recipe: Recipe, content: PreparedContent) -> PreparedContent | None:
         """Write an entry and open it; None where it cannot be written."""
         folder = self.place(recipe.key)
         temporary = _hidden(folder, "tmp")

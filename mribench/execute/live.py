@@ -80,8 +80,8 @@ class LiveReader:
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
-                found = file.read()
-            whole = found[: found.rfind(b"\n") + 1]
+                new_bytes = file.read()
+            whole = new_bytes[: new_bytes.rfind(b"\n") + 1]
             rows = [json.loads(line) for line in whole.splitlines()]
         except FileNotFoundError:
             return None

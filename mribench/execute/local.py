@@ -79,7 +79,7 @@ class LocalExecutor(Executor):
         from mribench.execute import worker
 
         ended = connection.wait(list(self._running), timeout_s)
-        for sentinel in [found for found in self._running if found in ended]:
+        for sentinel in [known for known in self._running if known in ended]:
             key, gpu, process = self._running.pop(sentinel)
             process.join()
             self._slots.append(gpu)

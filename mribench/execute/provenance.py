@@ -7,7 +7,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from mribench.results.specification import Content
+from mribench.results.content import Content
 
 PACKAGES = ("mribench", "torch", "monai", "numpy", "scipy", "nibabel")
 

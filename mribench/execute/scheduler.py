@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Protocol
 
@@ -193,11 +194,14 @@ class _Run:
         self.watcher.ended(job, status)
 
 
+def matches_any(name: str, patterns: Collection[str]) -> bool:
+    """Whether a name matches one of some shell patterns."""
+    return any(fnmatch(name, pattern) for pattern in patterns)
+
+
 def select(jobs: Mapping[str, Job], patterns: Collection[str]) -> dict[str, Job]:
     """Return the jobs whose id matches one of the shell patterns, and all that they need."""
-    from fnmatch import fnmatch
-
-    wanted = {key for key, job in jobs.items() if any(fnmatch(job.id, pattern) for pattern in patterns)}
+    wanted = {key for key, job in jobs.items() if matches_any(job.id, patterns)}
     for key in reversed(list(jobs)):
         if key in wanted:
             wanted.update(need for need in jobs[key].needs if need in jobs)

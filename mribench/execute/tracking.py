@@ -286,16 +286,21 @@ def _collect_labels(job: Job, cells: Sequence[EmbedCell]) -> dict[str, Any]:
 
 def _take_common(cells: Sequence[EmbedCell], names: Sequence[str]) -> dict[str, Any]:
     """Return those of some fields that all cells agree in."""
-    values = {name: {getattr(cell, name, None) for cell in cells} for name in names}
-    return {name: known.pop() for name, known in values.items() if len(known) == 1}
+    common = {}
+    for name in names:
+        values = {getattr(cell, name, None) for cell in cells}
+        if len(values) == 1:
+            common[name] = values.pop()
+    return common
 
 
 def log_rows(rows: Sequence[Mapping[str, float | None]]) -> list[Logged]:
     """Return rows of a history without the terms that a row lacks."""
-    return [
-        Logged(int(row["step"] or 0), {k: v for k, v in row.items() if k != "step" and v is not None})
-        for row in rows
-    ]
+    return [Logged(int(row["step"] or 0), _take_terms(row)) for row in rows]
+
+
+def _take_terms(row: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if name != "step" and value is not None}
 
 
 def _read_history(directory: Path) -> list[Logged]:
@@ -339,7 +344,7 @@ def make_trackers(wanted: Sequence[str], registry: Registry) -> list[Named]:
     Raises:
         ConfigError: for an unknown tracker or option, and for one that is asked for twice.
     """
-    found = []
+    trackers = []
     for text in wanted:
         name, colon, rest = text.partition(":")
         where = f"--track {name}"
@@ -348,22 +353,22 @@ def make_trackers(wanted: Sequence[str], registry: Registry) -> list[Named]:
         component = {"name": name, **(_parse_options(rest, where) if colon else {})}
         resolved = registry.resolve(TrackerRef.model_validate(component), where, "corrected")
         owner = f"{name} (plugin '{resolved.registered.plugin}' of {resolved.registered.distribution})"
-        found.append(Named(owner, resolved.make()))
-    return found
+        trackers.append(Named(owner, resolved.make()))
+    return trackers
 
 
 def _parse_options(text: str, where: str) -> dict[str, str]:
     """Return ``key=value,key=value`` as a mapping; what would not be read as it was meant is refused."""
-    found: dict[str, str] = {}
+    options: dict[str, str] = {}
     for part in text.split(","):
         key, _, value = (piece.strip() for piece in part.partition("="))
         if not key or not value:
             raise ConfigError(f"{where}: expected key=value, got '{part}'", _LIKE)
         if key == "name":
             raise ConfigError(f"{where}: 'name' is no option of a tracker", "its name goes before the colon")
-        if key in found:
+        if key in options:
             raise ConfigError(f"{where}: the option '{key}' is given twice", "leave one of them out")
         if _NEXT.search(value):
             raise ConfigError(f"{where}: expected a comma between options, got '{part}'", _LIKE)
-        found[key] = value
-    return found
+        options[key] = value
+    return options

@@ -19,10 +19,9 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,7 +37,7 @@ from mribench.registry import Registry
 from mribench.results import Lease, Store, replace_file
 from mribench.results.environment import Environment, write_environment
 from mribench.results.lease import HEARTBEAT_S
-from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, write_table
+from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, JobRow, write_table
 from mribench.results.specification import Specification, read_specification
 from mribench.results.store import JobStatus, write_status
 from mribench.training import Interrupted
@@ -130,9 +129,14 @@ def _commit(directory: Path, job: Specification, outcome: Outcome) -> None:
     if outcome.history:
         history = pa.Table.from_pylist(_aligned(outcome.history))
         replace_file(directory / "history.parquet", lambda path: pq.write_table(history, path))
-    row = {"job_key": directory.name, "id": job.id, "kind": job.kind, **outcome.job}
-    row["split_digest"] = job.spec.split_digest
-    row["versions"] = _versions(job)
+    row: JobRow = {
+        "job_key": directory.name,
+        "id": job.id,
+        "kind": job.kind,
+        **outcome.job,
+        "split_digest": job.spec.split_digest,
+        "versions": _versions(job),
+    }
     _write(directory / "job.parquet", [row], JOB_SCHEMA)
     if job.kind == "evaluate":
         _write(directory / "records.parquet", outcome.scores, SCORE_FILE_SCHEMA)
@@ -145,14 +149,14 @@ def _commit(directory: Path, job: Specification, outcome: Outcome) -> None:
     (directory / "checkpoint.safetensors").unlink(missing_ok=True)
 
 
-def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+def _write(path: Path, rows: Sequence[Mapping[str, object]], schema: pa.Schema) -> None:
     replace_file(path, lambda temporary: write_table(temporary, rows, schema))
 
 
 def _aligned(rows: list[dict[str, float]]) -> list[dict[str, float | None]]:
     """Give every row every column."""
     names = dict.fromkeys(name for row in rows for name in row)
-    return [{name: row.get(name) for name in names} for row in rows]
+    return [dict.fromkeys(names) | row for row in rows]
 
 
 def _environment(job: Specification, outcome: Outcome) -> Environment:
@@ -172,7 +176,7 @@ def _versions(job: Specification) -> str:
     return versions(plugins_of(job.content))
 
 
-def _cost(started: float, device: torch.device) -> dict[str, Any]:
+def _cost(started: float, device: torch.device) -> JobRow:
     if device.type == "cuda":
         return {
             "wall_s": time.perf_counter() - started,

@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import pandas as pd
 
-from mribench.interfaces.table import Section, Table
+from mribench.interfaces.table import Cell, Column, Row, Section, Table
 
 TidyType = Literal["string", "float64", "Int64", "boolean"]
 """The type of a column of tidy rows; all may be missing."""
@@ -101,18 +101,21 @@ class Document(Generic[Source]):
 
 
 def _cells_of(tables: Sequence[Table]) -> pd.DataFrame:
-    rows = [
-        {
-            "row": " · ".join(row.header),
-            "column": " · ".join(filter(None, column.header)),
-            "text": cell.text,
-            "low": cell.interval[0] if cell.interval else cell.low,
-            "high": cell.interval[1] if cell.interval else cell.high,
-            **{name: getattr(cell, name) for name in _OF_CELL},
-        }
-        for table in tables
-        for row, cells in zip(table.rows, table.cells, strict=True)
-        for column, cell in zip(table.columns, cells, strict=True)
-        if cell is not None
-    ]
+    rows = []
+    for table in tables:
+        for row, cells in zip(table.rows, table.cells, strict=True):
+            for column, cell in zip(table.columns, cells, strict=True):
+                if cell is not None:
+                    rows.append(_tidy_cell(row, column, cell))
     return pd.DataFrame(rows, columns=list(CELL_COLUMNS))
+
+
+def _tidy_cell(row: Row, column: Column, cell: Cell) -> dict[str, Any]:
+    return {
+        "row": " · ".join(row.header),
+        "column": " · ".join(filter(None, column.header)),
+        "text": cell.text,
+        "low": cell.interval[0] if cell.interval else cell.low,
+        "high": cell.interval[1] if cell.interval else cell.high,
+        **{name: getattr(cell, name) for name in _OF_CELL},
+    }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.stats import permutation_test, rankdata
 from torch import Tensor
 
 from mribench.jobs.invariance import effective_rank
+from mribench.results.records import JobRow
 
 ALPHA = 0.01
 """Of the test that embeddings say something of the subject."""
@@ -90,18 +90,20 @@ class CollapseCheck:
         collapsed = self.collapsed()
         if collapsed:
             return []
-        found = []
+        remarks = []
         if collapsed is None:
             plural = "s" if self.subjects > 1 else ""
-            found.append(f"not checked: {self.subjects} subject{plural}, at least {MIN_SUBJECTS} are needed")
+            remarks.append(
+                f"not checked: {self.subjects} subject{plural}, at least {MIN_SUBJECTS} are needed"
+            )
         if self.mean_cosine > MAX_COSINE:
-            found.append(f"anisotropic: mean cosine {self.mean_cosine:.3f} between subjects")
+            remarks.append(f"anisotropic: mean cosine {self.mean_cosine:.3f} between subjects")
         if self.direction_share > MAX_DIRECTION_SHARE:
             share = 100 * self.direction_share
-            found.append(f"low rank: {share:.3g} % of the variance along one direction")
-        return found
+            remarks.append(f"low rank: {share:.3g} % of the variance along one direction")
+        return remarks
 
-    def row(self, untrained: CollapseCheck, *, trained: bool) -> dict[str, Any]:
+    def row(self, untrained: CollapseCheck, *, trained: bool) -> JobRow:
         """Return the columns of the job row.
 
         Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mribench.interfaces.options import Component
 from mribench.registry import Registry, Resolved
+from mribench.results.records import JobRow, ScoreRow
 from mribench.training import Checkpoint
 
 
@@ -66,9 +67,9 @@ class Outcome:
             results: keys, scores and ``verify`` do not know them.
     """
 
-    job: dict[str, Any] = field(default_factory=dict)
-    scores: list[dict[str, Any]] = field(default_factory=list)
+    job: JobRow = field(default_factory=JobRow)
+    scores: list[ScoreRow] = field(default_factory=list)
     weights: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
-    tables: dict[str, tuple[list[dict[str, Any]], pa.Schema]] = field(default_factory=dict)
+    tables: dict[str, tuple[Sequence[Mapping[str, object]], pa.Schema]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mribench.jobs.invariance import COINCIDE, Embedded, Finding, not_measurable
+from mribench.jobs.invariance import COINCIDE, Embedded, MeasuredInvariance, not_measurable
 from mribench.results.measures import DECODE_SEQUENCE, DECODE_SITE
 
 MAX_FOLDS = 5
@@ -24,7 +24,7 @@ PENALTY_C = 1.0
 _MAX_ITERATIONS = 10_000
 
 
-def decode_sequence(embedded: Embedded, fold_seed: int) -> list[Finding]:
+def decode_sequence(embedded: Embedded, fold_seed: int) -> list[MeasuredInvariance]:
     """Return ``decode:sequence``: for the whole set, and each subject's share of scans that were read right.
 
     The set's value is the balanced accuracy (mean recall over sequences) over all scans, each predicted by
@@ -45,7 +45,7 @@ def decode_sequence(embedded: Embedded, fold_seed: int) -> list[Finding]:
     return _findings(DECODE_SEQUENCE, scans, predicted == scans.sequence, value, chance)
 
 
-def decode_site(embedded: Embedded, fold_seed: int) -> list[Finding]:
+def decode_site(embedded: Embedded, fold_seed: int) -> list[MeasuredInvariance]:
     """Return ``decode:site``: as ``decode:sequence``, of sites.
 
     Within each sequence apart, and the mean over the sequences: across sequences a classifier could read
@@ -114,11 +114,14 @@ def _fitted(train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.ndarr
 
 def _findings(
     measure: str, scans: Embedded, right: np.ndarray, value: float, chance: float, reason: str = ""
-) -> list[Finding]:
+) -> list[MeasuredInvariance]:
     subjects = np.unique(scans.subject).tolist()
-    whole = Finding(measure, "", value, chance, len(scans), len(subjects), reason=reason)
+    whole = MeasuredInvariance(measure, "", value, chance, len(scans), len(subjects), reason=reason)
     shares = ((subject, right[scans.subject == subject]) for subject in subjects)
     return [
         whole,
-        *(Finding(measure, subject, float(own.mean()), chance, len(own)) for subject, own in shares),
+        *(
+            MeasuredInvariance(measure, subject, float(own.mean()), chance, len(own))
+            for subject, own in shares
+        ),
     ]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mribench.defects import FROZEN_AUGMENTATION
+from mribench.results.records import JobRow
 from mribench.seeding import Identity
 
 LOADERS = 8
@@ -60,7 +61,7 @@ class Diversity:
         """Go on from what ``sums`` returned."""
         self._fetched, self._waiting = [sums], []
 
-    def row(self) -> dict[str, int]:
+    def row(self) -> JobRow:
         """Return the columns of the job row."""
         sums = self.sums().tolist()
         return {"distinct_views": len(set(map(tuple, sums))), "views_counted": len(sums)}

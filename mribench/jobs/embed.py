@@ -22,9 +22,18 @@ from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.interfaces.encoder import Encoder
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.decoding import decode_sequence, decode_site
-from mribench.jobs.invariance import Embedded, Finding, not_measurable, ordered, retrieval, similarity, spread
+from mribench.jobs.invariance import (
+    Embedded,
+    MeasuredInvariance,
+    not_measurable,
+    ordered,
+    retrieval,
+    similarity,
+    spread,
+)
 from mribench.jobs.model import arm_encoder
 from mribench.jobs.still import StillEncoder
+from mribench.jobs.volumes import voxel_row
 from mribench.results.measures import DECODE_SEQUENCE, DECODE_SITE, MEASURES
 from mribench.results.records import EMBEDDING_SCHEMA, INVARIANCE_SCHEMA
 from mribench.results.specification import EmbedSpec
@@ -76,7 +85,7 @@ def run_embed(spec: EmbedSpec, context: Context) -> Outcome:
             "parameters_trained": 0,
             "encoder_digest_before": before,
             "encoder_digest_after": state_digest(encoder),
-            **counts,
+            **voxel_row(counts),
         },
         tables={
             "embeddings.parquet": ([{**common, **row} for row in rows], EMBEDDING_SCHEMA),
@@ -88,16 +97,16 @@ def run_embed(spec: EmbedSpec, context: Context) -> Outcome:
 def _scans(subjects: Sequence[Subject], sequences: Sequence[str]) -> list[tuple[Subject, Scan]]:
     """Return the scans of the sequences, by subject, then sequence; say who lacks which."""
     absent: Counter[str] = Counter()
-    found = []
+    wanted = []
     for subject in subjects:
         for sequence in sequences:
             scans = [scan for scan in subject.scans if scan.sequence == sequence]
             absent[sequence] += not scans
-            found += [(subject, scan) for scan in scans]
+            wanted += [(subject, scan) for scan in scans]
     for sequence, count in absent.items():
         if count:
             logger.info("%d of %d subjects have no %s scan", count, len(subjects), sequence)
-    return found
+    return wanted
 
 
 def _row(
@@ -125,12 +134,12 @@ def _row(
         logger.warning("%s is counted as failed: %s", where, error)
         return row
     counts.update(found_vox)
-    found = windows(foreground.numpy(), spec.patch_vox)
-    embedding = embed(encoder, image, found, spec.patch_vox, device)
+    corners = windows(foreground.numpy(), spec.patch_vox)
+    embedding = embed(encoder, image, corners, spec.patch_vox, device)
     if not bool(embedding.isfinite().all()):
         logger.warning("%s is counted as failed: its embedding is not finite", where)
         return row
-    return row | {"status": "ok", "n_windows": len(found), "embedding": embedding.tolist()}
+    return row | {"status": "ok", "n_windows": len(corners), "embedding": embedding.tolist()}
 
 
 def windows(foreground: np.ndarray, patch_vox: int) -> list[tuple[int, int, int]]:
@@ -206,9 +215,8 @@ def _measured(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     windows_of: Counter[str] = Counter()
     for row in rows:
         windows_of[str(row["subject"])] += row["n_windows"]
-    findings = [
-        _or_failed(finding, failed) for finding in _findings([r for r in rows if r["status"] == "ok"])
-    ]
+    embedded = [row for row in rows if row["status"] == "ok"]
+    findings = [_or_failed(finding, failed) for finding in _findings(embedded)]
     known = {(finding.measure, finding.subject) for finding in findings}
     findings += [
         _or_failed(not_measurable(measure.id, "", subject), failed)
@@ -233,15 +241,15 @@ def _measured(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _findings(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
+def _findings(rows: Sequence[Mapping[str, Any]]) -> list[MeasuredInvariance]:
     if not rows:
         sets = [measure.id for measure in MEASURES.values() if not measure.per_subject]
         return [not_measurable(name, "no scan could be embedded") for name in sets]
-    columns = {
-        name: np.array([row[name] for row in rows]) for name in ("subject", "site", "sequence", "session")
-    }
+    subject, site, sequence, session = (
+        _column(rows, name) for name in ("subject", "site", "sequence", "session")
+    )
     values = np.array([row["embedding"] for row in rows], dtype=np.float64)
-    scans = Embedded(values, **columns)
+    scans = Embedded(values, subject=subject, site=site, sequence=sequence, session=session)
     # The folds depend on nothing but the subjects: every method and seed is asked about the same.
     fold_seed = derive_seed("invariance-folds") % 2**32
     return [
@@ -253,13 +261,17 @@ def _findings(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
     ]
 
 
-def _or_failed(finding: Finding, failed: Mapping[str, int]) -> Finding:
+def _column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+    return np.array([row[name] for row in rows])
+
+
+def _or_failed(finding: MeasuredInvariance, failed: Mapping[str, int]) -> MeasuredInvariance:
     """A subject's value without one of its scans would be of something else: it counts as failed."""
     if not finding.subject or finding.subject not in failed:
         return finding
     if finding.measure in (DECODE_SEQUENCE, DECODE_SITE):
         return finding
-    return Finding(
+    return MeasuredInvariance(
         finding.measure,
         finding.subject,
         math.nan,

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any
 
 from torch import Tensor
 
 from mribench.config import AdaptOptions
 from mribench.defects import UNPAIRED_NOISE
 from mribench.errors import DataError
-from mribench.interfaces.metric import Metric
+from mribench.interfaces.dataset import Scan, Subject
+from mribench.interfaces.metric import Metric, Score
 from mribench.interfaces.task import Task, TaskVolume
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.example import FILE, example_file
 from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, new_encoder
 from mribench.jobs.still import StillEncoder
 from mribench.jobs.volumes import TaskScans
+from mribench.results.records import JobRow, ScoreRow
 from mribench.results.specification import EvaluateSpec
 from mribench.seeding import torch_generator
 from mribench.training.options import autocast
 from mribench.training.weights import load_weights
 
 logger = logging.getLogger(__name__)
+
+_FAILED = Score(math.nan, "failed", math.nan)
 
 
 def run_evaluate(spec: EvaluateSpec, context: Context) -> Outcome:
@@ -34,14 +37,9 @@ def run_evaluate(spec: EvaluateSpec, context: Context) -> Outcome:
     scans = TaskScans(spec, context, task, spec.subjects, spec.cell.test_sequence, options.spacing_mm)
     still = StillEncoder(model.encoder, options.windows_vox(), context.device) if model else None
     unpaired = UNPAIRED_NOISE in spec.defects
-    rows: list[dict[str, Any]] = []
+    rows: list[ScoreRow] = []
     example: bytes | None = None
     for done, (subject, scan) in enumerate(scans.pairs(), start=1):
-        common = {
-            "job_key": context.directory.name,
-            "subject": subject.id,
-            "session": scan.session,
-        }
         seen: list[Tensor] = []
         try:
             volume = scans.read(subject, scan)
@@ -49,38 +47,37 @@ def run_evaluate(spec: EvaluateSpec, context: Context) -> Outcome:
             scores = task.score(prediction, volume)
         except DataError as error:
             logger.warning("%s %s is counted as failed: %s", subject.id, scan.session, error)
-            rows.extend({**common, **_failed(metric)} for metric in task.metrics)
+            rows.extend(_row(context, subject, scan, metric, "", _FAILED) for metric in task.metrics)
             continue
         example = example or example_file(task, volume, seen, prediction)
-        for found in scores:
-            rows.append(
-                {
-                    **common,
-                    "label": found.label,
-                    "metric": found.metric.id,
-                    "value": found.score.value,
-                    "unit": found.metric.unit,
-                    "status": found.score.status,
-                    "penalty": found.score.penalty,
-                }
-            )
+        for scored in scores:
+            rows.append(_row(context, subject, scan, scored.metric, scored.label, scored.score))
         context.tick(done, len(scans))
     if still:
         still.require_unchanged("while scans were evaluated")
     parameters = sum(p.numel() for p in model.parameters()) if model else 0
-    read = {"label_source": scans.label_source(), **scans.voxel_counts()}
     files = {} if example is None else {FILE: example}
-    return Outcome(job={"parameters": parameters, **read}, scores=rows, files=files)
+    job: JobRow = {
+        "parameters": parameters,
+        "label_source": scans.label_source(),
+        **scans.voxel_counts(),
+    }
+    return Outcome(job=job, scores=rows, files=files)
 
 
-def _failed(metric: Metric) -> dict[str, Any]:
+def _row(
+    context: Context, subject: Subject, scan: Scan, metric: Metric, label: str, score: Score
+) -> ScoreRow:
     return {
-        "label": "",
+        "job_key": context.directory.name,
+        "subject": subject.id,
+        "session": scan.session,
+        "label": label,
         "metric": metric.id,
-        "value": math.nan,
+        "value": score.value,
         "unit": metric.unit,
-        "status": "failed",
-        "penalty": math.nan,
+        "status": score.status,
+        "penalty": score.penalty,
     }
 
 

@@ -56,7 +56,8 @@ def _example_file(task: Task, volume: TaskVolume, seen: Sequence[Tensor], predic
     prediction = prediction.detach().cpu()
     if prediction.shape != reference.shape or reference.ndim != 3:
         return None
-    given = (seen[0] if seen else volume.image if classes else prediction[None]).detach().float().cpu()
+    unseen = volume.image if classes else prediction[None]  # where there is no model
+    given = (seen[0] if seen else unseen).detach().float().cpu()
     image, head = (_on_grid(part, reference, volume) for part in (given, volume.foreground[None].float()))
     spacing_mm = volume.native_spacing_mm if classes else volume.spacing_mm
     box = _box((head > 0.5).numpy())
@@ -83,12 +84,12 @@ def _on_grid(image: Tensor, reference: Tensor, volume: TaskVolume) -> Tensor:
 
 def _box(head: np.ndarray) -> tuple[slice, slice, slice]:
     """Return the bounding box of the head and a margin; the whole volume where there is no head."""
-    found = []
+    edges = []
     for axis in range(3):
         inside = np.flatnonzero(head.any(axis=tuple(other for other in range(3) if other != axis)))
         low, high = (int(inside[0]), int(inside[-1])) if len(inside) else (0, head.shape[axis] - 1)
-        found.append(slice(max(0, low - _MARGIN_VOX), high + 1 + _MARGIN_VOX))
-    return found[0], found[1], found[2]
+        edges.append(slice(max(0, low - _MARGIN_VOX), high + 1 + _MARGIN_VOX))
+    return edges[0], edges[1], edges[2]
 
 
 def _place(reference: np.ndarray, classes: bool) -> int:

@@ -36,7 +36,7 @@ Status = Literal["ok", "not-measurable", "failed"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class MeasuredInvariance:
     """One value of one measure.
 
     Attributes:
@@ -61,9 +61,11 @@ class Finding:
     reason: str = ""
 
 
-def not_measurable(measure: str, reason: str, subject: str = "") -> Finding:
+def not_measurable(measure: str, reason: str, subject: str = "") -> MeasuredInvariance:
     """Return the finding of something that cannot be measured."""
-    return Finding(measure, subject, math.nan, n_subjects=0, status="not-measurable", reason=reason)
+    return MeasuredInvariance(
+        measure, subject, math.nan, n_subjects=0, status="not-measurable", reason=reason
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +134,7 @@ class Embedded:
         return np.clip(unit @ unit.T, -1.0, 1.0)
 
 
-def similarity(embedded: Embedded) -> list[Finding]:
+def similarity(embedded: Embedded) -> list[MeasuredInvariance]:
     """Return ``similarity:within``, ``:between`` and ``:margin`` of each subject.
 
     - within: mean cosine over the pairs of the subject's scans of different sequences; of one session only,
@@ -149,7 +151,7 @@ def similarity(embedded: Embedded) -> list[Finding]:
     if embedded.coincide():
         return [not_measurable(name, COINCIDE, s) for s in subjects for name in (WITHIN, BETWEEN, MARGIN)]
     cosines = embedded.cosines()
-    findings: list[Finding] = []
+    findings: list[MeasuredInvariance] = []
     for subject in subjects:
         within = _within(embedded, cosines, subject)
         between = _between(embedded, cosines, subject)
@@ -157,7 +159,7 @@ def similarity(embedded: Embedded) -> list[Finding]:
     return findings
 
 
-def _within(embedded: Embedded, cosines: np.ndarray, subject: str) -> Finding:
+def _within(embedded: Embedded, cosines: np.ndarray, subject: str) -> MeasuredInvariance:
     own = np.flatnonzero(embedded.subject == subject)
     first, second = (own[place] for place in np.triu_indices(len(own), k=1))
     crossing = embedded.sequence[first] != embedded.sequence[second]
@@ -165,11 +167,11 @@ def _within(embedded: Embedded, cosines: np.ndarray, subject: str) -> Finding:
     pairs = together if together.any() else crossing
     if not pairs.any():
         return not_measurable(WITHIN, "scans of one sequence only", subject)
-    found = cosines[first[pairs], second[pairs]]
-    return Finding(WITHIN, subject, float(found.mean()), n=len(found))
+    similarities = cosines[first[pairs], second[pairs]]
+    return MeasuredInvariance(WITHIN, subject, float(similarities.mean()), n=len(similarities))
 
 
-def _between(embedded: Embedded, cosines: np.ndarray, subject: str) -> Finding:
+def _between(embedded: Embedded, cosines: np.ndarray, subject: str) -> MeasuredInvariance:
     means, pairs = [], 0
     others = embedded.subject != subject
     for scan in np.flatnonzero(~others).tolist():
@@ -179,17 +181,17 @@ def _between(embedded: Embedded, cosines: np.ndarray, subject: str) -> Finding:
             pairs += int(alike.sum())
     if not means:
         return not_measurable(BETWEEN, "no other subject with the same sequence at the same site", subject)
-    return Finding(BETWEEN, subject, float(np.mean(means)), n=pairs)
+    return MeasuredInvariance(BETWEEN, subject, float(np.mean(means)), n=pairs)
 
 
-def _margin(within: Finding, between: Finding) -> Finding:
+def _margin(within: MeasuredInvariance, between: MeasuredInvariance) -> MeasuredInvariance:
     unknown = [finding.reason for finding in (within, between) if finding.status != "ok"]
     if unknown:
         return not_measurable(MARGIN, "; ".join(unknown), within.subject)
-    return Finding(MARGIN, within.subject, within.value - between.value, 0.0, within.n + between.n)
+    return MeasuredInvariance(MARGIN, within.subject, within.value - between.value, 0.0, within.n + between.n)
 
 
-def retrieval(embedded: Embedded) -> list[Finding]:
+def retrieval(embedded: Embedded) -> list[MeasuredInvariance]:
     """Return ``retrieval:cross-sequence`` of each subject: the share of its queries that find it.
 
     A query is a scan and another sequence that its subject has too; its gallery are all scans of that other
@@ -207,7 +209,7 @@ def retrieval(embedded: Embedded) -> list[Finding]:
     return [_retrieved(embedded, cosines, subject) for subject in subjects]
 
 
-def _retrieved(embedded: Embedded, cosines: np.ndarray, subject: str) -> Finding:
+def _retrieved(embedded: Embedded, cosines: np.ndarray, subject: str) -> MeasuredInvariance:
     mine = embedded.subject == subject
     hits, chances = [], []
     for scan in np.flatnonzero(mine).tolist():
@@ -222,7 +224,7 @@ def _retrieved(embedded: Embedded, cosines: np.ndarray, subject: str) -> Finding
     if not hits:
         reason = "no other sequence of the subject beside one of another subject at the same site"
         return not_measurable(RETRIEVAL, reason, subject)
-    return Finding(RETRIEVAL, subject, float(np.mean(hits)), float(np.mean(chances)), len(hits))
+    return MeasuredInvariance(RETRIEVAL, subject, float(np.mean(hits)), float(np.mean(chances)), len(hits))
 
 
 def _alike(embedded: Embedded, scan: int, sequence: str) -> np.ndarray:
@@ -231,7 +233,7 @@ def _alike(embedded: Embedded, scan: int, sequence: str) -> np.ndarray:
     return alike
 
 
-def spread(embedded: Embedded) -> list[Finding]:
+def spread(embedded: Embedded) -> list[MeasuredInvariance]:
     """Return ``effective-rank`` and ``embedding-sd`` of all scans.
 
     The effective rank is at most the smaller of N - 1 and D; the standard deviation has the scale of the
@@ -242,8 +244,8 @@ def spread(embedded: Embedded) -> list[Finding]:
         return [not_measurable(name, "fewer than 2 scans") for name in (EFFECTIVE_RANK, EMBEDDING_SD)]
     deviation = float(embedded.values.std(axis=0).mean())
     return [
-        Finding(EFFECTIVE_RANK, "", effective_rank(embedded.values), n=n, n_subjects=people),
-        Finding(EMBEDDING_SD, "", deviation, n=n, n_subjects=people),
+        MeasuredInvariance(EFFECTIVE_RANK, "", effective_rank(embedded.values), n=n, n_subjects=people),
+        MeasuredInvariance(EMBEDDING_SD, "", deviation, n=n, n_subjects=people),
     ]
 
 
@@ -259,7 +261,7 @@ def effective_rank(embeddings: np.ndarray) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def ordered(findings: Iterable[Finding]) -> list[Finding]:
+def ordered(findings: Iterable[MeasuredInvariance]) -> list[MeasuredInvariance]:
     """Return findings in the order of ``MEASURES``, the whole set's before the subjects'."""
     places = {name: place for place, name in enumerate(MEASURES)}
     return sorted(findings, key=lambda finding: (places[finding.measure], finding.subject))

@@ -22,6 +22,7 @@ from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
 from mribench.jobs.model import is_clipped, new_encoder
 from mribench.jobs.views_example import FILE, views_file
+from mribench.jobs.volumes import voxel_row
 from mribench.results.specification import PretrainSpec
 from mribench.seeding import Identity, derive_seed, torch_generator
 from mribench.training import LoopOptions, Trainee, train
@@ -62,7 +63,7 @@ def run_pretrain(spec: PretrainSpec, context: Context) -> Outcome:
             "chance_loss": sum(chance.values()) if chance else None,
             **job.diversity.row(),
             "redraws": job.redraws,
-            **voxel_counts(job.source, job.checked),
+            **voxel_row(voxel_counts(job.source, job.checked)),
             **check,
         },
         weights={"encoder.safetensors": exported.state_dict()},
@@ -176,16 +177,14 @@ class Pretraining(Trainee):
         encoder = self.objective.exported_encoder()
         mode = encoder.training
         encoder.eval()
-        first, second = (
-            torch.stack([self._embedded(encoder, image) for image in draws[:rounds]])
-            for draws in self._check_images
-        )
+        first, second = (self._embed_all(encoder, draws[:rounds]) for draws in self._check_images)
         encoder.train(mode)
         return check_collapse(first, second)
 
-    def _embedded(self, encoder: Encoder, image: Tensor) -> Tensor:
+    def _embed_all(self, encoder: Encoder, images: Sequence[Tensor]) -> Tensor:
         with torch.no_grad():
-            return encoder.embed(image.to(self.device)).float().cpu()
+            embeddings = [encoder.embed(image.to(self.device)).float().cpu() for image in images]
+        return torch.stack(embeddings)
 
     @functools.cached_property
     def _check_images(self) -> tuple[list[Tensor], list[Tensor]]:

@@ -43,19 +43,25 @@ def _views_file(views: Sequence[View], spacing_mm: float) -> bytes:
     slices = [
         view.image[:_SAMPLES, 0, :, :, view.image.shape[4] // 2].detach().cpu().numpy() for view in views
     ]
-    greys = [np.stack([grey(plane, plane).T[::-1, ::-1] for plane in found]) for found in slices]
+    greys = [_turn_upright(planes) for planes in slices]
     samples = len(greys[0])
     about = {
-        "sequences": np.array([[_name(view, sample) for view in views] for sample in range(samples)]),
+        "sequences": np.array([_sequences(views, sample) for sample in range(samples)]),
         "subjects": np.array([str(name) for name in views[0].subjects[:samples]]),
     }
 
     def arrays(stride: int) -> dict[str, np.ndarray]:
-        kept = {f"view{number}": found[:, ::stride, ::stride] for number, found in enumerate(greys)}
+        kept = {f"view{number}": planes[:, ::stride, ::stride] for number, planes in enumerate(greys)}
         return {**kept, "pixel_mm": np.full(len(views), spacing_mm * stride), **about}
 
-    return smallest(arrays, max(found.shape[1] for found in greys))
+    return smallest(arrays, max(planes.shape[1] for planes in greys))
 
 
-def _name(view: View, sample: int) -> str:
-    return str(view.sequences[sample]) if sample < len(view.sequences) else ""
+def _turn_upright(planes: np.ndarray) -> np.ndarray:
+    """Return slices with anterior up and the patient's right on the left, each on its own grey scale."""
+    return np.stack([grey(plane, plane).T[::-1, ::-1] for plane in planes])
+
+
+def _sequences(views: Sequence[View], sample: int) -> list[str]:
+    """Return the sequence of each view of a sample; empty where a view has none."""
+    return [str(view.sequences[sample]) if sample < len(view.sequences) else "" for view in views]

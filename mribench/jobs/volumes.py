@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mribench.data.maps import by_id
@@ -13,12 +13,19 @@ from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.interfaces.task import Task, TaskVolume
 from mribench.jobs.context import Context
 from mribench.registry import Resolved
+from mribench.results.records import JobRow
 from mribench.results.specification import AdaptSpec, EvaluateSpec
 
 
 def label_identity(task: Resolved) -> dict[str, Any]:
     """Return what of a task its label maps depend on: all but its scores and its decoder."""
     return task.identity(without=("metric", "decoder"))
+
+
+def voxel_row(counts: Mapping[str, int]) -> JobRow:
+    """Return counts of clipped and repaired voxels as the job row has them."""
+    clipped, repaired = (counts[name] for name in COUNTS)
+    return {"clipped_vox": clipped, "repaired_vox": repaired}
 
 
 class TaskScans:
@@ -89,9 +96,9 @@ class TaskScans:
         self.label_sources[recipe.source] += 1
         return recipe, volume
 
-    def voxel_counts(self) -> dict[str, int]:
+    def voxel_counts(self) -> JobRow:
         """Return how many voxels of the scans read so far were clipped and repaired, for the job row."""
-        return {name: self._counts[name] for name in COUNTS}
+        return voxel_row(self._counts)
 
     def label_source(self) -> str:
         """Return the label sources as the job row has them: ``own:6 subject:1``."""

@@ -25,11 +25,10 @@ from mribench.plan.parts import (
     untrained_cell,
 )
 from mribench.results.cell import EmbedCell, EvaluateCell
+from mribench.results.content import Content, EntryIdentity
 from mribench.results.specification import (
     AdaptSpec,
-    Content,
     EmbedSpec,
-    EntryIdentity,
     EvaluateSpec,
     JobSpec,
     PretrainSpec,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mribench.interfaces.input_file import is_input_file
-from mribench.results.specification import Content, DataIdentity, EntryIdentity, JobSpec
+from mribench.results.content import Content, DataIdentity, EntryIdentity
+from mribench.results.specification import JobSpec
 from mribench.wording import list_some
 
 _DERIVED = ("cell", "split_digest")
@@ -42,15 +43,15 @@ def find_changes(before: tuple[JobSpec, Content], after: tuple[JobSpec, Content]
     """
     old, new = before[0].to_json(), after[0].to_json()
     apart = {*before[0].builds_on(), *after[0].builds_on(), *_DERIVED, "data"}
-    found = [
+    changes = [
         change
         for name in sorted({*old, *new} - apart)
         for change in _between(name, old.get(name, _GONE), new.get(name, _GONE))
     ]
-    found += _between_contents(before[1], after[1])
-    if not found and before[0].builds_on() == after[0].builds_on():
-        found = [change for name in _DERIVED for change in _between(name, old.get(name), new.get(name))]
-    return tuple(found)
+    changes += _between_contents(before[1], after[1])
+    if not changes and before[0].builds_on() == after[0].builds_on():
+        changes = [change for name in _DERIVED for change in _between(name, old.get(name), new.get(name))]
+    return tuple(changes)
 
 
 class _Gone:
@@ -96,7 +97,8 @@ def _members(old: Sequence[str], new: Sequence[str]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else repr(value) if value is _GONE else json.dumps(value)
+    is_text = isinstance(value, str | _Gone)
+    text = str(value) if is_text else json.dumps(value)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 

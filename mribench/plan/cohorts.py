@@ -69,8 +69,12 @@ def tested_sequences(cohort: Cohort, label: str | None) -> tuple[str, ...]:
     """Return the sequences that any test subject has, with the label where a task needs one, sorted."""
     tested = cohort.split.test.values() if cohort.split else ()
     people = [cohort.subjects[i] for ids in tested for i in ids]
-    found = {scan.sequence for person in people for scan in person.scans}
-    return tuple(sorted(s for s in found if any(scans_for(person, s, label) for person in people)))
+    sequences = {scan.sequence for person in people for scan in person.scans}
+    return tuple(sorted(name for name in sequences if _anybody_has(people, name, label)))
+
+
+def _anybody_has(people: Sequence[Subject], sequence: str, label: str | None) -> bool:
+    return any(scans_for(person, sequence, label) for person in people)
 
 
 def make_missing(resolved: ResolvedBenchmark, progress: Progress) -> None:

@@ -24,6 +24,7 @@ from mribench.interfaces.task import Task
 from mribench.interfaces.views import ViewGenerator
 from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.registry import Resolved
+from mribench.wording import list_some
 
 
 def check_feasible(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
@@ -63,7 +64,7 @@ def _check_pretraining(config: BenchmarkConfig, name: str, method: ResolvedMetho
     if lacking:
         raise ConfigError(
             f"{where}.views: {len(lacking)} of {len(people)} subjects of '{cohort.name}' have no scan with"
-            f" the maps {', '.join(generator.needs)}: {_some(lacking)}",
+            f" the maps {', '.join(generator.needs)}: {list_some(lacking, 3)}",
             "pretrain on a cohort that has them (pretrain.data), or choose other views",
         )
 
@@ -80,7 +81,8 @@ def _check_batch(where: str, options: PretrainOptions, cohort: str, n_subjects: 
 
 
 def _has_maps(cohort: Cohort, subject: str, needs: Iterable[str]) -> bool:
-    return any(all(name in scan.images for name in needs) for scan in cohort.subjects[subject].scans)
+    wanted = set(needs)
+    return any(wanted.issubset(scan.images) for scan in cohort.subjects[subject].scans)
 
 
 def _check_people(where: str, task: ResolvedTask, cohort: Cohort) -> None:
@@ -177,10 +179,10 @@ def _encoders(
     resolved: ResolvedBenchmark, arms: Collection[str] = ("scratch", "random-frozen")
 ) -> list[Resolved]:
     """Return the encoders of the methods and, with one of these reference arms, its own; each once."""
-    found = [method.encoder for method in resolved.methods.values()]
+    used = [method.encoder for method in resolved.methods.values()]
     if set(resolved.config.reference_arms).intersection(arms):
-        found.append(resolved.reference_encoder)
-    return list({str(encoder.component()): encoder for encoder in found}.values())
+        used.append(resolved.reference_encoder)
+    return list({str(encoder.component()): encoder for encoder in used}.values())
 
 
 def _check_windows(where: str, patch_vox: int, encoder: Encoder) -> None:
@@ -218,7 +220,3 @@ def _at(where: str) -> Iterator[None]:
         yield
     except MRIBenchError as error:
         raise ConfigError(f"{where}: {error.message}", error.hint) from error
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mribench.results.cell import EmbedCell, EvaluateCell
-from mribench.results.specification import Content, JobKind, JobSpec, cell_of
+from mribench.results.content import Content
+from mribench.results.specification import JobKind, JobSpec, cell_of
 
 
 @dataclass(frozen=True, kw_only=True)

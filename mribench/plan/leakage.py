@@ -97,8 +97,11 @@ def _count(people: Sequence[str], where: str) -> str:
 
 def _names(cohort: Cohort, subject: str) -> tuple[str, ...]:
     """Return all names of a person, as people mean them: without regard to case and outer spaces."""
-    names = (subject, *cohort.subjects[subject].aliases)
-    return tuple(":".join(part.strip().casefold() for part in name.split(":", 1)) for name in names)
+    names = []
+    for name in (subject, *cohort.subjects[subject].aliases):
+        parts = [part.strip().casefold() for part in name.split(":", 1)]
+        names.append(":".join(parts))
+    return tuple(names)
 
 
 def _pretrained_on(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> _People:

@@ -14,7 +14,8 @@ from mribench.interfaces.task import Task
 from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.registry import Resolved
 from mribench.results.cell import EvaluateCell
-from mribench.results.specification import DataIdentity, EntryIdentity, TrainingOptions
+from mribench.results.content import DataIdentity, EntryIdentity
+from mribench.results.specification import TrainingOptions
 
 _SCORES = ("metric",)
 """What a task is scored by says nothing about how it is learnt: another metric trains nothing again."""
@@ -27,19 +28,12 @@ def identity_of(part: Resolved, without: Collection[str] = ()) -> EntryIdentity:
         part: the entry.
         without: kinds of entry whose references inside its options do not count.
     """
-    return _identity(part.identity(without))
+    return _typed(part.identity(without))
 
 
-def _identity(found: dict[str, Any]) -> EntryIdentity:
-    parts = {place: _identity(part) for place, part in found["parts"].items()}
-    return EntryIdentity(
-        kind=found["kind"],
-        name=found["name"],
-        distribution=found["distribution"],
-        source=found["source"],
-        options=found["options"],
-        parts=parts,
-    )
+def _typed(identity: dict[str, Any]) -> EntryIdentity:
+    parts = {place: _typed(part) for place, part in identity["parts"].items()}
+    return EntryIdentity(**{**identity, "parts": parts})
 
 
 @dataclass(frozen=True)

@@ -47,11 +47,11 @@ def _notes(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> Iterat
 
 def _first_images(cohort: Cohort, ids: Iterable[str], sequence: str | None, label: str | None) -> list[Path]:
     """Return one image of each scan of some subjects: all maps of a set share a grid."""
-    found = []
+    images = []
     for subject in (cohort.subjects[i] for i in ids):
         scans = list(subject.scans) if sequence is None else scans_for(subject, sequence, label)
-        found += [next(iter(scan.images.values())) for scan in scans]
-    return found
+        images += [next(iter(scan.images.values())) for scan in scans]
+    return images
 
 
 def _note(where: str, patch_vox: int, spacing_mm: float | None, images: Iterable[Path]) -> Iterator[str]:

@@ -21,7 +21,7 @@ _MOST_JOBS = 200
 
 
 @dataclass(frozen=True)
-class Provenance:
+class PageProvenance:
     """What a reader needs to make the results again.
 
     Attributes:
@@ -37,7 +37,7 @@ class Provenance:
     configuration: str
 
 
-def provenance(run: RunData, directory: Path | None) -> Provenance:
+def provenance(run: RunData, directory: Path | None) -> PageProvenance:
     """Collect the provenance of a run; what its files do not tell is left out."""
     manifest = run.manifest
     environments = _environments(run, directory)
@@ -61,7 +61,7 @@ def provenance(run: RunData, directory: Path | None) -> Provenance:
         "older results left out": [run.superseded] if run.superseded else [],
     }
     facts = {name: _unique(values) for name, values in found.items()}
-    return Provenance(
+    return PageProvenance(
         tuple((name, values) for name, values in facts.items() if values),
         tuple(
             (profile, name, text)

@@ -15,9 +15,9 @@ from mribench.results.places import writing
 
 def _umask() -> int:
     """Return the process's umask; it can only be read by setting it."""
-    found = os.umask(0o022)
-    os.umask(found)
-    return found
+    umask = os.umask(0o022)
+    os.umask(umask)
+    return umask
 
 
 _UMASK = _umask()

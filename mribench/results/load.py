@@ -88,9 +88,10 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
     manifests = read_manifests(directory, digest)
     manifest = merge(manifests)
     planned = manifest.jobs
-    statuses = {key: store.status(key) for key in {job.key for job in planned if job.key}}
-    status, blame = _blocked(planned, {key: found.state for key, found in statuses.items()})
-    written = {key: found.written for key, found in statuses.items()}
+    keys = {job.key for job in planned if job.key}
+    statuses = {key: store.status(key) for key in keys}
+    status, blame = _blocked(planned, {key: each.state for key, each in statuses.items()})
+    written = {key: each.written for key, each in statuses.items()}
     cells, superseded, mixed = _newest(
         _cells(planned, status, blame), directory, written, several_plans=len(manifests) > 1
     )
@@ -156,17 +157,17 @@ def _blocked(
     planned: Sequence[PlannedJob], states: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the states, and the id of the job to blame; who waits for a failed job is failed itself."""
-    found = dict(states)
+    status = dict(states)
     blame: dict[str, str] = {}
     for job in planned:  # dependencies come first
         if job.key is None:
             continue
-        if found[job.key] == "failed":
+        if status[job.key] == "failed":
             blame.setdefault(job.key, job.id)
-        culprits = [need for need in job.needs if found.get(need) == "failed"]
-        if culprits and found[job.key] in ("todo", "interrupted"):
-            found[job.key], blame[job.key] = "failed", blame[culprits[0]]
-    return found, blame
+        culprits = [need for need in job.needs if status.get(need) == "failed"]
+        if culprits and status[job.key] in ("todo", "interrupted"):
+            status[job.key], blame[job.key] = "failed", blame[culprits[0]]
+    return status, blame
 
 
 def _cells(

@@ -15,12 +15,11 @@ def merge(manifests: Sequence[Manifest]) -> Manifest:
     """Return one manifest for several, oldest first; where they differ, the newest describes."""
     newest = manifests[-1]
     profiles = _union(each.profiles for each in manifests)
+    variants = _union(each.variants for each in manifests)
     return newest.model_copy(
         update={
             "profiles": profiles,
-            "variants": tuple(
-                label for label in _union(each.variants for each in manifests) if label not in profiles
-            ),
+            "variants": tuple(label for label in variants if label not in profiles),
             "shown_defects": _newest_of(each.shown_defects for each in manifests),
             "empty_masks": _newest_of(each.empty_masks for each in manifests),
             "measured_defects": _newest(

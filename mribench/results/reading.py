@@ -52,13 +52,13 @@ def read_scores(jobs: Path, cells: pd.DataFrame) -> pd.DataFrame:
     tables = _tables(jobs, cells["key"], "records.parquet", measured)
     place = np.repeat(np.arange(len(cells)), [table.num_rows for table in tables])
     about = cells[[*CELL_COLUMNS, "key"]].rename(columns={"key": "job_key"}).reset_index(drop=True)
-    found = {}
+    columns = {}
     for field in SCORE_SCHEMA:
         if field.name in about:
             column = about[field.name]
             coded = column.astype("category") if field.type == pa.string() else column
-            found[field.name] = coded.take(place).reset_index(drop=True)
-    return pd.DataFrame(found).join(_frame(tables, measured))[SCORE_SCHEMA.names]
+            columns[field.name] = coded.take(place).reset_index(drop=True)
+    return pd.DataFrame(columns).join(_frame(tables, measured))[SCORE_SCHEMA.names]
 
 
 def _tables(jobs: Path, keys: Iterable[str], name: str, schema: pa.Schema) -> list[pa.Table]:
@@ -106,10 +106,10 @@ def _table(path: Path, schema: pa.Schema) -> pa.Table:
     with opened as file:
         if not set(schema.names) <= set(file.schema_arrow.names):
             raise pa.ArrowInvalid(f"{path} lacks columns")
-        found = file.read(columns=schema.names, use_threads=False)
-    if found.schema.equals(schema):  # as it was written
-        return found.replace_schema_metadata(None)
-    columns = [_cast(found.column(field.name), field.type) for field in schema]
+        table = file.read(columns=schema.names, use_threads=False)
+    if table.schema.equals(schema):  # as it was written
+        return table.replace_schema_metadata(None)
+    columns = [_cast(table.column(field.name), field.type) for field in schema]
     return pa.table(columns, schema=schema)
 
 

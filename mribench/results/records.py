@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, get_args, get_type_hints
 
 import pandas as pd
 import pyarrow as pa
@@ -34,73 +34,89 @@ CELL_COLUMNS = {
 A null ``subset_seed`` of a row with a seed: the labelled subjects are those that the train seed drew, or all.
 """
 
-SCORE_SCHEMA = pa.schema(
-    {
-        **CELL_COLUMNS,
-        "job_key": pa.string(),
-        "subject": pa.string(),
-        "session": pa.string(),
-        "label": pa.string(),
-        "metric": pa.string(),
-        "value": pa.float64(),
-        "unit": pa.string(),
-        "status": pa.string(),
-        "penalty": pa.float64(),
-    }
-)
-"""One row per subject, session, label and metric. ``value`` is raw; ``status`` is ok, pred-empty,
-ref-empty, both-empty or failed; ``penalty`` is what the default empty-mask policy counts instead."""
+_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
-SCORE_FILE_SCHEMA = pa.schema([field for field in SCORE_SCHEMA if field.name not in CELL_COLUMNS])
-"""A score row as it lies on disk: the key of its job says what it is about, by the plan's cell of that job."""
 
-JOB_SCHEMA = pa.schema(
-    {
-        "job_key": pa.string(),
-        "id": pa.string(),
-        "kind": pa.string(),
-        "wall_s": pa.float64(),
-        "device_s": pa.float64(),
-        "steps": pa.int64(),
-        "views_seen": pa.int64(),
-        "voxels_seen": pa.int64(),
-        "parameters": pa.int64(),
-        "parameters_trained": pa.int64(),
-        "peak_memory_bytes": pa.int64(),
-        "split_digest": pa.string(),
-        "encoder_digest_before": pa.string(),
-        "encoder_digest_after": pa.string(),
-        "first_loss": pa.float64(),
-        "last_loss": pa.float64(),
-        "chance_loss": pa.float64(),
-        "subjects_checked": pa.int64(),
-        "retrieval_hits": pa.int64(),
-        "retrieval_queries": pa.int64(),
-        "retrieval_chance": pa.float64(),
-        "retrieval_p": pa.float64(),
-        "mean_cosine": pa.float64(),
-        "effective_rank": pa.float64(),
-        "direction_share": pa.float64(),
-        "embedding_sd": pa.float64(),
-        "untrained_retrieval_hits": pa.int64(),
-        "untrained_retrieval_p": pa.float64(),
-        "untrained_mean_cosine": pa.float64(),
-        "untrained_effective_rank": pa.float64(),
-        "untrained_direction_share": pa.float64(),
-        "collapsed": pa.bool_(),
-        "collapse_reason": pa.string(),
-        "encoder_remarks": pa.string(),
-        "distinct_views": pa.int64(),
-        "views_counted": pa.int64(),
-        "redraws": pa.int64(),
-        "clipped_vox": pa.int64(),
-        "repaired_vox": pa.int64(),
-        "label_source": pa.string(),
-        "device": pa.string(),
-        "versions": pa.string(),
-    }
-)
-"""One row per job: cost, digests, checks. Not reproducible bit for bit, as score rows are."""
+def _schema_of(row: type) -> pa.Schema:
+    """Return the columns of a row that is declared as a ``TypedDict``; each may be null."""
+    kinds = {name: get_args(kind) or (kind,) for name, kind in get_type_hints(row).items()}
+    return pa.schema({name: _TYPES[kind[0]] for name, kind in kinds.items()})
+
+
+class ScoreRow(TypedDict):
+    """What an evaluate job measures of one subject, session, label and metric.
+
+    ``value`` is raw; ``status`` is ok, pred-empty, ref-empty, both-empty or failed; ``penalty`` is what the
+    default empty-mask policy counts instead. What the row is about is said by the key of its job.
+    """
+
+    job_key: str
+    subject: str
+    session: str
+    label: str
+    metric: str
+    value: float
+    unit: str
+    status: str
+    penalty: float
+
+
+SCORE_FILE_SCHEMA = _schema_of(ScoreRow)
+"""A score row as it lies on disk."""
+
+SCORE_SCHEMA = pa.schema([*pa.schema(CELL_COLUMNS), *SCORE_FILE_SCHEMA])
+"""A score row as it is read: with the cell of its job, by the plan."""
+
+
+class JobRow(TypedDict, total=False):
+    """One row per job: cost, digests, checks. Not reproducible bit for bit, as score rows are."""
+
+    job_key: str
+    id: str
+    kind: str
+    wall_s: float
+    device_s: float
+    steps: int
+    views_seen: int
+    voxels_seen: int
+    parameters: int
+    parameters_trained: int
+    peak_memory_bytes: int
+    split_digest: str
+    encoder_digest_before: str
+    encoder_digest_after: str
+    first_loss: float
+    last_loss: float
+    chance_loss: float | None
+    subjects_checked: int
+    retrieval_hits: int | None
+    retrieval_queries: int
+    retrieval_chance: float
+    retrieval_p: float
+    mean_cosine: float
+    effective_rank: float
+    direction_share: float
+    embedding_sd: float
+    untrained_retrieval_hits: int | None
+    untrained_retrieval_p: float
+    untrained_mean_cosine: float
+    untrained_effective_rank: float
+    untrained_direction_share: float
+    collapsed: bool | None
+    collapse_reason: str
+    encoder_remarks: str
+    distinct_views: int
+    views_counted: int
+    redraws: int
+    clipped_vox: int
+    repaired_vox: int
+    label_source: str
+    device: str
+    versions: str
+
+
+JOB_SCHEMA = _schema_of(JobRow)
+"""The columns of ``JobRow``."""
 
 EVALUATED_SCHEMA = pa.schema(
     [
@@ -160,7 +176,7 @@ over (pairs, queries or scans), ``n_failed`` and ``n_windows`` count the scans t
 behind it. ``status`` is ok, not-measurable (``reason`` says why) or failed."""
 
 
-def write_table(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:
+def write_table(path: Path, rows: Iterable[Mapping[str, object]], schema: pa.Schema) -> None:
     """Write rows as Parquet; keys that a row lacks are null, keys outside the schema are an error."""
     rows = list(rows)
     unknown = {key for row in rows for key in row} - set(schema.names)

@@ -15,6 +15,7 @@ from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import DatasetRef, EncoderRef, ObjectiveRef, TaskRef, ViewsRef
 from mribench.results.atomic import read_json, write_json
 from mribench.results.cell import EmbedCell, EvaluateCell
+from mribench.results.content import Content
 from mribench.results.store import SCHEMA
 
 JobKind = Literal["pretrain", "adapt", "evaluate", "embed"]
@@ -205,49 +206,6 @@ _ADAPTERS: dict[JobKind, TypeAdapter[Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class EntryIdentity:
-    """An entry as it enters a key: its options, the source behind it, and the entries in its options."""
-
-    kind: str
-    name: str
-    distribution: str
-    source: str
-    options: dict[str, JsonValue] = field(default_factory=dict)
-    parts: dict[str, EntryIdentity] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class DataIdentity:
-    """A dataset as it enters a key: its entry, and the options that decide what is read."""
-
-    name: str
-    distribution: str
-    source: str
-    options: dict[str, JsonValue] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Content:
-    """What a job's key is made of beside what it is asked.
-
-    Attributes:
-        results: version of the results that the harness computes.
-        entries: those that it uses.
-        data: the dataset.
-        fingerprints: of the files of each subject, by id.
-    """
-
-    results: int
-    entries: tuple[EntryIdentity, ...]
-    data: DataIdentity
-    fingerprints: Mapping[str, str]
-
-    def used(self) -> dict[tuple[str, str], EntryIdentity]:
-        """Return its entries, and those in their options, by kind and name."""
-        return _by_name(self.entries)
-
-
 _CONTENTS = TypeAdapter(Content)
 
 
@@ -260,14 +218,6 @@ def key_of(spec: JobSpec, content: Content) -> str:
     asked = {name: value for name, value in spec.to_json().items() if name not in _PLACES}
     parts = {"asked": by_content(asked), "content": _CONTENTS.dump_python(content, mode="json")}
     return digest_of({"schema": SCHEMA, "kind": spec.kind, **parts}, length=32)
-
-
-def _by_name(entries: tuple[EntryIdentity, ...]) -> dict[tuple[str, str], EntryIdentity]:
-    named: dict[tuple[str, str], EntryIdentity] = {}
-    for entry in entries:
-        named[entry.kind, entry.name] = entry
-        named |= _by_name(tuple(entry.parts.values()))
-    return named
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ _OUTCOMES = ("status", "reason")
 
 
 @dataclass(frozen=True)
-class Finding:
+class Discrepancy:
     """What comparing one file showed.
 
     Attributes:
@@ -51,7 +51,7 @@ class Finding:
     text: str = ""
 
 
-def compare_folders(original: Path, rerun: Path, tolerance: float) -> list[Finding]:
+def compare_folders(original: Path, rerun: Path, tolerance: float) -> list[Discrepancy]:
     """Compare the folders of one job: score rows, other tables, weights, digests.
 
     Args:
@@ -63,28 +63,28 @@ def compare_folders(original: Path, rerun: Path, tolerance: float) -> list[Findi
     weights = {path.name for folder in (original, rerun) for path in folder.glob("*.safetensors")}
     compared = [(name, compare_tables) for name in sorted(names.difference(_NOT_TABLES))]
     compared += [(name, compare_weights) for name in sorted(weights - {"checkpoint.safetensors"})]
-    found = [_compare(name, original, rerun, tolerance, how) for name, how in compared]
-    return [*found, _compare("job.parquet", original, rerun, tolerance, compare_job_rows)]
+    findings = [_compare(name, original, rerun, tolerance, how) for name, how in compared]
+    return [*findings, _compare("job.parquet", original, rerun, tolerance, compare_job_rows)]
 
 
-def _compare(name: str, original: Path, rerun: Path, tolerance: float, how: Any) -> Finding:
+def _compare(name: str, original: Path, rerun: Path, tolerance: float, how: Any) -> Discrepancy:
     for folder, said in ((original, "is not among the results"), (rerun, "was not made again")):
         if not (folder / name).exists():
-            return Finding(False, math.inf, f"{name} {said}")
+            return Discrepancy(False, math.inf, f"{name} {said}")
     try:
-        finding: Finding = how(original / name, rerun / name, tolerance)
+        finding: Discrepancy = how(original / name, rerun / name, tolerance)
     except (OSError, pa.ArrowException, SafetensorError) as error:
-        return Finding(False, math.inf, f"{name} cannot be read: {' '.join(str(error).split())[:120]}")
+        return Discrepancy(False, math.inf, f"{name} cannot be read: {' '.join(str(error).split())[:120]}")
     return finding
 
 
-def compare_tables(original: Path, rerun: Path, tolerance: float) -> Finding:
+def compare_tables(original: Path, rerun: Path, tolerance: float) -> Discrepancy:
     """Compare two tables row by row: rows are found by their text and whole numbers, whatever their order."""
     first, second = (pq.ParquetFile(path).read() for path in (original, rerun))
     columns = [name for name in first.column_names if name not in COSTS]
     if set(columns) != {name for name in second.column_names if name not in COSTS}:
         odd = sorted(set(columns).symmetric_difference(second.column_names).difference(COSTS))
-        return Finding(False, math.inf, f"{original.name}: columns {', '.join(odd)} are on one side only")
+        return Discrepancy(False, math.inf, f"{original.name}: columns {', '.join(odd)} are on one side only")
     numbers = [name for name in columns if _is_number(first.schema.field(name).type)]
     keys = [name for name in columns if name not in numbers and name not in _OUTCOMES]
     old, new = _indexed(first, keys), _indexed(second, keys)
@@ -102,7 +102,7 @@ def compare_tables(original: Path, rerun: Path, tolerance: float) -> Finding:
 
 def _summary(
     name: str, rows: pd.DataFrame, apart: dict[str, np.ndarray], tolerance: float, lost: int, added: int
-) -> Finding:
+) -> Discrepancy:
     table = np.stack(list(apart.values()), axis=1) if apart else np.zeros((len(rows), 0))
     differing = int((table > tolerance).any(axis=1).sum()) if table.size else 0
     largest = float(table.max()) if table.size else 0.0
@@ -111,12 +111,13 @@ def _summary(
     if differing:
         row, column = np.unravel_index(int(table.argmax()), table.shape)
         places = [str(rows.iloc[row][part]) for part in _WHERE if part in rows and rows.iloc[row][part]]
+        where = ", ".join(places) or f"row {row}"
+        name_of_column = list(apart)[column]
         texts.append(
-            f"{differing} of {len(rows)} rows differ, most by {largest:.3g} ({list(apart)[column]} of"
-            f" {', '.join(places) or f'row {row}'})"
+            f"{differing} of {len(rows)} rows differ, most by {largest:.3g} ({name_of_column} of {where})"
         )
     same = not (lost or added or differing)
-    return Finding(
+    return Discrepancy(
         same, math.inf if lost or added else largest, f"{name}: {'; '.join(texts)}" if texts else ""
     )
 
@@ -150,20 +151,22 @@ def _distance(a: Any, b: Any) -> float:
     return float(np.nan_to_num(apart, nan=math.inf, posinf=math.inf).max(initial=0.0))
 
 
-def compare_weights(original: Path, rerun: Path, tolerance: float) -> Finding:
+def compare_weights(original: Path, rerun: Path, tolerance: float) -> Discrepancy:
     """Compare two safetensors files tensor by tensor."""
     first, second = load_file(original), load_file(rerun)
     if first.keys() != second.keys():
         odd = sorted(first.keys() ^ second.keys())
-        return Finding(False, math.inf, f"{original.name}: tensors {', '.join(odd[:3])} are on one side only")
+        return Discrepancy(
+            False, math.inf, f"{original.name}: tensors {', '.join(odd[:3])} are on one side only"
+        )
     apart = {name: _tensors_apart(first[name], second[name]) for name in first}
     worst = max(apart, key=lambda name: apart[name], default="")
     largest = apart.get(worst, 0.0)
     if largest <= tolerance:
-        return Finding(True, largest)
+        return Discrepancy(True, largest)
     count = sum(value > tolerance for value in apart.values())
     text = f"{original.name}: {count} of {len(apart)} tensors differ, most by {largest:.3g} ({worst})"
-    return Finding(False, largest, text)
+    return Discrepancy(False, largest, text)
 
 
 def _tensors_apart(a: Tensor, b: Tensor) -> float:
@@ -174,12 +177,12 @@ def _tensors_apart(a: Tensor, b: Tensor) -> float:
     return _distance(a.double().flatten().numpy(), b.double().flatten().numpy())
 
 
-def compare_job_rows(original: Path, rerun: Path, tolerance: float) -> Finding:
+def compare_job_rows(original: Path, rerun: Path, tolerance: float) -> Discrepancy:
     """Compare the counts and digests of two job rows."""
     old, new = (_first_row(path) for path in (original, rerun))
     names = [*COUNTED, *(() if tolerance else DIGESTS)]
     texts = list(_unequal(names, old, new))
-    return Finding(not texts, 0.0, f"{original.name}: {'; '.join(texts)}" if texts else "")
+    return Discrepancy(not texts, 0.0, f"{original.name}: {'; '.join(texts)}" if texts else "")
 
 
 def _first_row(path: Path) -> dict[str, Any]:

@@ -35,14 +35,14 @@ _WHERE = ("subject", "session", "label", "metric")
 
 def check_integrity(results: Results) -> dict[str, list[str]]:
     """Return, by job id, one sentence for each contradiction in the files of a done job."""
-    found: dict[str, list[str]] = {}
+    problems_of: dict[str, list[str]] = {}
     for key, job in results.jobs.items():
         problems = [results.damaged[key]] if key in results.damaged else []
         if key in results.done:
             problems += _problems(results.store, job, results.unbounded)
         if problems:  # jobs of several plans may share a name
-            found.setdefault(job.id, []).extend(problems)
-    return found
+            problems_of.setdefault(job.id, []).extend(problems)
+    return problems_of
 
 
 def _problems(store: Store, job: Verifiable, unbounded: Collection[str]) -> Iterator[str]:
@@ -87,17 +87,17 @@ def _job_row(folder: Path, said: Specification) -> Iterator[str]:
         "kind": said.kind,
         "split_digest": said.spec.split_digest,
     }
-    found = _read(folder / "job.parquet", expected)
-    if not found["job_key"]:
+    values = _read(folder / "job.parquet", expected)
+    if not values["job_key"]:
         yield "job.parquet has no row"
-    yield from _differing("job.parquet", found, expected)
+    yield from _differing("job.parquet", values, expected)
 
 
 def _score_rows(folder: Path, spec: EvaluateSpec) -> Iterator[str]:
     expected = {"job_key": folder.name}
-    found = _read(folder / "records.parquet", {**dict.fromkeys(SCORE_FILE_SCHEMA.names), **expected})
-    yield from _differing("records.parquet", found, expected)
-    there, asked = set(map(str, found["subject"])), set(spec.subjects)
+    values = _read(folder / "records.parquet", {**dict.fromkeys(SCORE_FILE_SCHEMA.names), **expected})
+    yield from _differing("records.parquet", values, expected)
+    there, asked = set(map(str, values["subject"])), set(spec.subjects)
     if asked - there:
         yield f"records.parquet has no row of {list_some(sorted(asked - there), MOST_NAMES)}"
     if there - asked:
@@ -136,10 +136,11 @@ def _rows(what: str, rows: pd.DataFrame) -> Iterator[str]:
     )
 
 
-def _differing(name: str, found: Mapping[str, list[Any]], expected: Mapping[str, Any]) -> Iterator[str]:
+def _differing(name: str, values: Mapping[str, list[Any]], expected: Mapping[str, Any]) -> Iterator[str]:
     for column, value in expected.items():
-        if any(other != value for other in found[column]):
-            other = next(other for other in found[column] if other != value)
+        others = [other for other in values[column] if other != value]
+        if others:
+            other = others[0]
             yield f"{name} says {column} {other!r}, job.json {value!r}"
 
 

@@ -21,14 +21,9 @@ from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.options import DatasetRef
 from mribench.registry import Registry
 from mribench.results import Store
+from mribench.results.content import DataIdentity, EntryIdentity
 from mribench.results.environment import Environment, read_environment
-from mribench.results.specification import (
-    DataIdentity,
-    EntryIdentity,
-    Specification,
-    read_specification,
-    write_specification,
-)
+from mribench.results.specification import Specification, read_specification, write_specification
 from mribench.verify.compare import compare_folders
 from mribench.verify.integrity import MOST_NAMES
 from mribench.verify.results import Results, Verifiable
@@ -150,7 +145,7 @@ class Rerun:
         if name not in self._cohorts:
             dataset: Dataset = self._registry.resolve(data, "job.json: data", profile).make()
             missing = dataset.missing()
-            prints = {} if missing else {found.id: fingerprint(found) for found in dataset.subjects()}
+            prints = {} if missing else {each.id: fingerprint(each) for each in dataset.subjects()}
             self._cohorts[name] = missing, prints
         return self._cohorts[name]
 
@@ -191,9 +186,9 @@ class Rerun:
 
     def _compared(self, job: Verifiable, said: Specification, wall_s: float) -> Verdict:
         again = self._again.directory(job.key)
-        found = compare_folders(self._results.store.directory(job.key), again, self._tolerance)
-        largest = max((finding.largest for finding in found), default=0.0)
-        texts = tuple(finding.text for finding in found if not finding.same)
+        findings = compare_folders(self._results.store.directory(job.key), again, self._tolerance)
+        largest = max((finding.largest for finding in findings), default=0.0)
+        texts = tuple(finding.text for finding in findings if not finding.same)
         if not texts:
             return Verdict(job, "same", largest, wall_s=wall_s)
         notes = [

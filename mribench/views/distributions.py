@@ -9,9 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from mribench.views.canvas import FONT, Canvas, plain_style
-from mribench.views.histograms import Cell, Column, Part, Row, cell_of, distribution_parts
+from mribench.views.histograms import (
+    HistogramCell,
+    HistogramColumn,
+    HistogramPart,
+    HistogramRow,
+    cell_of,
+    distribution_parts,
+)
 from mribench.views.numbers import number
-from mribench.views.samples import Made
+from mribench.views.samples import MadeSamples
 from mribench.views.sources import Source
 
 CELL, TALL, GAP, MARGIN = 1.15, 0.3, 0.14, 0.2
@@ -22,7 +29,7 @@ _PALETTE = ("#4477aa", "#ee6677", "#228833", "#aa8800", "#66aabb", "#aa3377", "#
 _SIZES = {"title": 10.0, "header": 7.5, "label": 7.5, "tick": 6.0}
 
 
-def draw_distributions(drawn: Sequence[tuple[Source, Made]], note: str) -> Canvas:
+def draw_distributions(drawn: Sequence[tuple[Source, MadeSamples]], note: str) -> Canvas:
     """Draw the distributions of the parameters.
 
     Args:
@@ -43,26 +50,26 @@ def draw_distributions(drawn: Sequence[tuple[Source, Made]], note: str) -> Canva
     return canvas
 
 
-def _colours(parts: Sequence[Part]) -> dict[str, str]:
+def _colours(parts: Sequence[HistogramPart]) -> dict[str, str]:
     names = sorted({row.sequence for part in parts for row in part.rows} - {""})
     return {name: _PALETTE[place % len(_PALETTE)] for place, name in enumerate(names)}
 
 
-def _blocks(part: Part) -> list[str]:
+def _blocks(part: HistogramPart) -> list[str]:
     return list(dict.fromkeys(row.label for row in part.rows))
 
 
-def _left_out(part: Part) -> str:
+def _left_out(part: HistogramPart) -> str:
     names = [column.title for column in part.columns[MOST_COLUMNS:]]
     return f"not drawn: {', '.join(names)}" if names else ""
 
 
-def _height(part: Part) -> float:
+def _height(part: HistogramPart) -> float:
     rows = len(part.rows) * (TALL + 0.04) + len(_blocks(part)) * BLOCK
     return TITLE + HEADER + rows + AXIS + (HEADER if _left_out(part) else 0)
 
 
-def _draw_part(canvas: Canvas, part: Part, colours: dict[str, str], top: float) -> float:
+def _draw_part(canvas: Canvas, part: HistogramPart, colours: dict[str, str], top: float) -> float:
     """Draw a part; return where the next one begins."""
     canvas.text(MARGIN, top, part.title, _SIZES["title"], weight="bold")
     top += TITLE
@@ -94,11 +101,11 @@ def _draw_part(canvas: Canvas, part: Part, colours: dict[str, str], top: float) 
     return top + AXIS + (HEADER if left_out else 0)
 
 
-def _row_label(row: Row) -> str:
+def _row_label(row: HistogramRow) -> str:
     return f"{_short(row.sequence, 16)}  {100 * row.share:.0f} %"
 
 
-def _histogram(axes: Axes, cell: Cell, column: Column, colour: str) -> None:
+def _histogram(axes: Axes, cell: HistogramCell, column: HistogramColumn, colour: str) -> None:
     edges = column.edges
     axes.bar(edges[:-1], cell.counts, np.diff(edges), align="edge", color=colour, linewidth=0)
     if column.log:
@@ -118,7 +125,7 @@ def _histogram(axes: Axes, cell: Cell, column: Column, colour: str) -> None:
         axis.set_minor_locator(NullLocator())
 
 
-def _scale(axes: Axes, column: Column) -> None:
+def _scale(axes: Axes, column: HistogramColumn) -> None:
     """Write the scale under the lowest histogram of a column."""
     axes.xaxis.set_major_locator(FixedLocator(list(column.ticks)))
     axes.xaxis.set_minor_formatter(NullFormatter())

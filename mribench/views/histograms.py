@@ -11,7 +11,7 @@ import numpy as np
 from mribench.interfaces.views import ParameterLabel
 from mribench.views.numbers import unit_of
 from mribench.views.parameters import counted, numbers_of, of_acquisition, sequence_shares
-from mribench.views.samples import Made
+from mribench.views.samples import MadeSamples
 from mribench.views.sources import Source
 
 BINS = 24
@@ -23,7 +23,7 @@ Labels = Mapping[str, ParameterLabel]
 
 
 @dataclass(frozen=True)
-class Row:
+class HistogramRow:
     """A row of histograms: a view generator, and one of its sequences or all.
 
     Attributes:
@@ -40,7 +40,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Column:
+class HistogramColumn:
     """A column of histograms.
 
     Attributes:
@@ -57,7 +57,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Cell:
+class HistogramCell:
     """A histogram, and the one number that is left out of it because it is drawn again and again.
 
     Attributes:
@@ -73,12 +73,12 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Part:
+class HistogramPart:
     """Rows and columns of histograms."""
 
     title: str
-    rows: tuple[Row, ...]
-    columns: tuple[Column, ...]
+    rows: tuple[HistogramRow, ...]
+    columns: tuple[HistogramColumn, ...]
 
 
 @dataclass(frozen=True)
@@ -91,22 +91,24 @@ class _Table:
     labels: Labels
 
     @classmethod
-    def of(cls, source: Source, made: Made) -> _Table:
+    def of(cls, source: Source, made: MadeSamples) -> _Table:
         counts = counted(made)
         views = [(view.sequence, numbers_of(view, counts)) for view in made.views()]
         return cls(source.label, sequence_shares(made), views, made.labels)
 
-    def by_sequence(self, acquisition: frozenset[str]) -> Iterator[Row]:
+    def by_sequence(self, acquisition: frozenset[str]) -> Iterator[HistogramRow]:
         for sequence, share in self.shares.items():
             numbers = (numbers_of_view for name, numbers_of_view in self.views if name == sequence)
-            yield Row(self.label, sequence, share, _gathered(numbers, acquisition, self.labels, within=True))
+            yield HistogramRow(
+                self.label, sequence, share, _gathered(numbers, acquisition, self.labels, within=True)
+            )
 
-    def of_all(self, acquisition: frozenset[str]) -> Row:
+    def of_all(self, acquisition: frozenset[str]) -> HistogramRow:
         numbers = (numbers_of_view for _, numbers_of_view in self.views)
-        return Row(self.label, "", 1.0, _gathered(numbers, acquisition, self.labels, within=False))
+        return HistogramRow(self.label, "", 1.0, _gathered(numbers, acquisition, self.labels, within=False))
 
 
-def distribution_parts(drawn: Sequence[tuple[Source, Made]]) -> list[Part]:
+def distribution_parts(drawn: Sequence[tuple[Source, MadeSamples]]) -> list[HistogramPart]:
     """Return the histograms of the acquisitions, by sequence, and of the augmentations.
 
     Numbered parameters of one kind (``ti1_s``, ``ti2_s``) share a column, and so do the parts of a vector.
@@ -123,8 +125,8 @@ def distribution_parts(drawn: Sequence[tuple[Source, Made]]) -> list[Part]:
     scans = [row for table in tables for row in table.by_sequence(acquisition)]
     augmented = _merged([table.of_all(acquisition) for table in tables])
     parts = [
-        Part("acquisition", tuple(scans), _columns(scans, order)),
-        Part("augmentation", tuple(augmented), _columns(augmented, order)),
+        HistogramPart("acquisition", tuple(scans), _columns(scans, order)),
+        HistogramPart("augmentation", tuple(augmented), _columns(augmented, order)),
     ]
     return [part for part in parts if part.columns]
 
@@ -156,26 +158,26 @@ def _gathered(
     return {title: np.array(values) for title, values in gathered.items()}
 
 
-def _merged(rows: Sequence[Row]) -> list[Row]:
+def _merged(rows: Sequence[HistogramRow]) -> list[HistogramRow]:
     """Return rows of which those with the same numbers are one."""
-    merged: list[Row] = []
+    merged: list[HistogramRow] = []
     for row in rows:
         same = next((place for place, other in enumerate(merged) if _alike(row, other)), None)
         if same is None:
             merged.append(row)
         else:
             other = merged[same]
-            merged[same] = Row(f"{other.label} · {row.label}", "", 1.0, other.values)
+            merged[same] = HistogramRow(f"{other.label} · {row.label}", "", 1.0, other.values)
     return merged
 
 
-def _alike(row: Row, other: Row) -> bool:
+def _alike(row: HistogramRow, other: HistogramRow) -> bool:
     return row.values.keys() == other.values.keys() and all(
         np.array_equal(values, other.values[title]) for title, values in row.values.items()
     )
 
 
-def _columns(rows: Sequence[Row], order: Sequence[str]) -> tuple[Column, ...]:
+def _columns(rows: Sequence[HistogramRow], order: Sequence[str]) -> tuple[HistogramColumn, ...]:
     titles = list(dict.fromkeys(title for row in rows for title in row.values))
     titles = [*(title for title in order if title in titles), *(t for t in titles if t not in order)]
     columns = []
@@ -185,26 +187,28 @@ def _columns(rows: Sequence[Row], order: Sequence[str]) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-def _column(title: str, values: np.ndarray) -> Column:
+def _column(title: str, values: np.ndarray) -> HistogramColumn:
     low, high = float(values.min()), float(values.max())
     if low == high:
         reach = abs(low) / 2 or 0.5
-        return Column(title, np.linspace(low - reach, high + reach, BINS + 2), (low,), False)
+        return HistogramColumn(title, np.linspace(low - reach, high + reach, BINS + 2), (low,), False)
     if bool((values == values.round()).all()) and high - low < BINS:
-        return Column(title, np.arange(low - 0.5, high + 1), (low, high), False)
+        return HistogramColumn(title, np.arange(low - 0.5, high + 1), (low, high), False)
     if low > 0 and high > _WIDE * low:
-        return Column(title, np.geomspace(low, high, BINS + 1), (low, (low * high) ** 0.5, high), True)
+        return HistogramColumn(
+            title, np.geomspace(low, high, BINS + 1), (low, (low * high) ** 0.5, high), True
+        )
     middle = (low + high) / 2
     middle = middle if abs(middle) > (high - low) / 200 else 0.0
-    return Column(title, np.linspace(low, high, BINS + 1), (low, middle, high), False)
+    return HistogramColumn(title, np.linspace(low, high, BINS + 1), (low, middle, high), False)
 
 
-def cell_of(values: np.ndarray, column: Column) -> Cell:
+def cell_of(values: np.ndarray, column: HistogramColumn) -> HistogramCell:
     """Return the histogram of one row in one column."""
     kinds, numbers = np.unique(values, return_counts=True)
     place = int(numbers.argmax())
     share = float(numbers[place] / len(values))
     if len(kinds) > len(column.edges) and share >= OFTEN:
         often = float(kinds[place])
-        return Cell(np.histogram(values[values != often], column.edges)[0], often, share)
-    return Cell(np.histogram(values, column.edges)[0])
+        return HistogramCell(np.histogram(values[values != often], column.edges)[0], often, share)
+    return HistogramCell(np.histogram(values, column.edges)[0])

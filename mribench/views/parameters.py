@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from mribench.interfaces.views import ParameterLabel
 from mribench.views.numbers import is_list, is_number
-from mribench.views.samples import SEQUENCE, Made, Shown
+from mribench.views.samples import SEQUENCE, MadeSamples, Shown
 from mribench.views.sources import Source
 
 COLUMNS = (
@@ -31,7 +31,7 @@ _OF_PATCH = "_vox"
 job's own."""
 
 
-def counted(made: Made) -> frozenset[str]:
+def counted(made: MadeSamples) -> frozenset[str]:
     """Return the parameters that are lists of boxes or the like, of which the number is what counts."""
     return frozenset(
         name
@@ -90,18 +90,18 @@ def of_acquisition(
     return frozenset(names - (everywhere - labelled))
 
 
-def sequence_shares(made: Made) -> dict[str, float]:
+def sequence_shares(made: MadeSamples) -> dict[str, float]:
     """Return the share of the views that show each sequence, by name."""
     counts = Counter(view.sequence for view in made.views())
     return {name: counts[name] / counts.total() for name in sorted(counts)}
 
 
-def redraws_per_100_views(made: Made) -> float:
+def redraws_per_100_views(made: MadeSamples) -> float:
     """Return how many impossible acquisitions were drawn and rejected for a hundred views."""
     return 100 * made.redraws / made.n_views
 
 
-def write_table(file: TextIO, drawn: Iterable[tuple[Source, Made]]) -> int:
+def write_table(file: TextIO, drawn: Iterable[tuple[Source, MadeSamples]]) -> int:
     """Write the tidy table as CSV, one row for each number of each view; return the number of rows."""
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
@@ -113,7 +113,7 @@ def write_table(file: TextIO, drawn: Iterable[tuple[Source, Made]]) -> int:
     return rows
 
 
-def _rows(source: Source, made: Made) -> Iterator[tuple[Any, ...]]:
+def _rows(source: Source, made: MadeSamples) -> Iterator[tuple[Any, ...]]:
     methods, counts = " ".join(source.methods), counted(made)
     for sample in made.samples:
         for place, view in enumerate(sample.views, start=1):

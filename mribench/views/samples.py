@@ -52,7 +52,7 @@ class Sample:
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class MadeSamples:
     """Samples; for the ``n_views`` views of their batches ``redraws`` acquisitions were found impossible.
 
     ``labels`` are those of the view generator.
@@ -73,7 +73,7 @@ class Made:
         return (view for sample in self.samples for view in sample.views)
 
 
-def make_samples(source: Source, count: int, step: int = 0, progress: Progress | None = None) -> Made:
+def make_samples(source: Source, count: int, step: int = 0, progress: Progress | None = None) -> MadeSamples:
     """Return the first samples of a step, and of the steps after it where its batch is too small.
 
     Args:
@@ -89,7 +89,7 @@ def make_samples(source: Source, count: int, step: int = 0, progress: Progress |
     return _made(batches, count, step, f"views of {source.label}", progress, keep=True)
 
 
-def draw_parameters(source: Source, n_views: int, progress: Progress | None = None) -> Made:
+def draw_parameters(source: Source, n_views: int, progress: Progress | None = None) -> MadeSamples:
     """Return what the first steps of a job draw for at least so many views, without their images.
 
     Views are made ``DRAWN_VOX`` voxels wide: what is measured in voxels, or else depends on the size of a
@@ -113,7 +113,7 @@ def _made(
     progress: Progress | None,
     *,
     keep: bool,
-) -> Made:
+) -> MadeSamples:
     """Make whole batches until there are ``count`` samples; with ``keep`` no more than those, with images."""
     samples: list[Sample] = []
     n_views = redraws = 0
@@ -125,7 +125,7 @@ def _made(
         step += 1
         if progress:
             progress(what, min(len(samples), count), count)
-    return Made(tuple(samples[:count] if keep else samples), n_views, redraws, batches.labels)
+    return MadeSamples(tuple(samples[:count] if keep else samples), n_views, redraws, batches.labels)
 
 
 def _samples(views: Sequence[View], step: int, keep: bool) -> Iterator[Sample]:

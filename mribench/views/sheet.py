@@ -11,7 +11,7 @@ import numpy as np
 
 from mribench.views.canvas import Canvas, plain_style
 from mribench.views.captions import Caption, captions
-from mribench.views.samples import Made, Sample
+from mribench.views.samples import MadeSamples, Sample
 from mribench.views.sources import Source
 
 Plane = Literal["axial", "coronal", "sagittal"]
@@ -49,7 +49,7 @@ class Strip:
 
 
 def draw_sheet(
-    drawn: Sequence[tuple[Source, Made]], plane: Plane, note: str, targets: bool = False
+    drawn: Sequence[tuple[Source, MadeSamples]], plane: Plane, note: str, targets: bool = False
 ) -> Canvas:
     """Draw the contact sheet.
 
@@ -92,7 +92,7 @@ def _seen(plane: Plane, targets: bool) -> str:
     )
 
 
-def strips(made: Made) -> list[Strip]:
+def strips(made: MadeSamples) -> list[Strip]:
     """Part samples into strips of about ``ABREAST`` pictures, and write their captions."""
     count = max(1, ABREAST // len(made.samples[0].views))
     parted = []

@@ -11,10 +11,18 @@ import pytest
 from mribench.compare.rows import CELL, COLUMNS, Rows, by_cell
 from mribench.interfaces.table_source import Question
 from mribench.results.cells import LEADERBOARD, selected
+from mribench.results.manifest import Manifest, PlannedTask
 from mribench.statistics.scores import keys
 
-TASK = {"sites": ["Guys", "HH"], "train_sequences": ["T1w", "T2w"]}
-MANIFEST = {"tasks": {"tissue": TASK}, "profiles": ["corrected"]}
+SEQUENCES = ("T1w", "T2w")
+TASK = PlannedTask(
+    task="some-task", dataset="ixi", label="tissues", fractions=(1.0,), train_sequences=SEQUENCES,
+    test_sequences=SEQUENCES, sites=("Guys", "HH"), metrics=(),
+)  # fmt: skip
+MANIFEST = Manifest(
+    benchmark="synthetic", file="", created="", profiles=("corrected",), seeds=(0, 1, 2), methods=(),
+    arms=("frozen",), reference_arms=(), tasks={"tissue": TASK}, jobs=(),
+)  # fmt: skip
 QUESTIONS = (
     LEADERBOARD,
     Question(in_domain=False, own_sequence=True, average_sequences=True),

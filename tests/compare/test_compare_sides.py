@@ -18,7 +18,7 @@ from mribench.compare.sides import short_names
 from mribench.errors import MRIBenchError, StoreError
 from mribench.interfaces import ViewsRef
 from mribench.report import load_run, render
-from mribench.results.specification import Content, DataIdentity, EntryIdentity
+from mribench.results.content import Content, DataIdentity, EntryIdentity
 
 
 def score(cell: Cell, metric: str, subject: str, label: str) -> float:

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from mribench.data import prepared, prepared_entry
-from mribench.data.prepared import Content, Recipe, VolumeStore, volume_store
+from mribench.data.prepared import PreparedContent, Recipe, VolumeStore, volume_store
 from mribench.errors import ConfigError, DataError
 
 SHAPE = (8, 9, 10)
@@ -31,10 +31,12 @@ class Maker:
     def __init__(self, number: float, shape: tuple[int, ...] = SHAPE) -> None:
         self.number, self.shape, self.calls = number, shape, 0
 
-    def __call__(self) -> Content:
+    def __call__(self) -> PreparedContent:
         self.calls += 1
         values = np.arange(np.prod(self.shape), dtype=np.float32).reshape(self.shape) * self.number
-        return Content({"image": values, "head": values > 3}, {"made_vox": 7, "affine": [[0.1, 1 / 3]]})
+        return PreparedContent(
+            {"image": values, "head": values > 3}, {"made_vox": 7, "affine": [[0.1, 1 / 3]]}
+        )
 
 
 def recipe(number: float = 1, shape: tuple[int, ...] = SHAPE) -> Recipe:
@@ -51,7 +53,7 @@ def again(store: VolumeStore) -> VolumeStore:
     return VolumeStore(store.folder, store.limit_bytes)
 
 
-def same(content: Content, number: float = 1, shape: tuple[int, ...] = SHAPE) -> bool:
+def same(content: PreparedContent, number: float = 1, shape: tuple[int, ...] = SHAPE) -> bool:
     expected = Maker(number, shape)()
     return (
         set(content.arrays) == set(expected.arrays)
@@ -123,7 +125,7 @@ def test_writing_into_a_mapped_array_changes_no_file(store):
 
 def test_names_of_arrays_that_are_no_file_names(store):
     awkward = {"../R1": np.zeros((2, 2, 2)), "a/b": np.ones((2, 2, 2)), "a_b": np.full((2, 2, 2), 2.0)}
-    one = Recipe({"x": 1}, lambda: Content(awkward, {}))
+    one = Recipe({"x": 1}, lambda: PreparedContent(awkward, {}))
     store.read(one)
     found = again(store).read(one)
     assert {name: array[0, 0, 0] for name, array in found.arrays.items()} == {"../R1": 0, "a/b": 1, "a_b": 2}
@@ -131,7 +133,7 @@ def test_names_of_arrays_that_are_no_file_names(store):
 
 
 def test_what_cannot_be_made_says_so_and_leaves_nothing(store):
-    def fail() -> Content:
+    def fail() -> PreparedContent:
         raise DataError("x.nii is truncated")
 
     with pytest.raises(DataError, match="truncated"):
@@ -305,7 +307,7 @@ def test_the_first_to_finish_wins(store):
     """Another process stores the same entry while this one is making it."""
     other = again(store)
 
-    def build() -> Content:
+    def build() -> PreparedContent:
         other.read(recipe())
         return Maker(1)()
 
@@ -331,7 +333,7 @@ import sys, time
 from pathlib import Path
 import numpy as np
 from mribench.data import prepared_entry
-from mribench.data.prepared import Content, Recipe, VolumeStore
+from mribench.data.prepared import PreparedContent, Recipe, VolumeStore
 
 real = np.save
 def slowly(stream, array, **options):
@@ -341,7 +343,7 @@ def slowly(stream, array, **options):
     time.sleep(60)
 np.save = slowly
 VolumeStore(Path(sys.argv[1]), 10**9).read(
-    Recipe({"number": 1}, lambda: Content({"image": np.zeros((8, 9, 10))}, {}))
+    Recipe({"number": 1}, lambda: PreparedContent({"image": np.zeros((8, 9, 10))}, {}))
 )
 """
 

@@ -12,12 +12,8 @@ from specifications import content, entry
 import mribench
 from mribench.execute.provenance import git_commit, plugins_of, versions
 from mribench.execute.worker import run_job
-from mribench.results.specification import (
-    DataIdentity,
-    EntryIdentity,
-    Specification,
-    write_specification,
-)
+from mribench.results.content import DataIdentity, EntryIdentity
+from mribench.results.specification import Specification, write_specification
 
 
 def git(folder: Path, *arguments: str) -> str:

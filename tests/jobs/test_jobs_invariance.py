@@ -16,7 +16,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from mribench.jobs.decoding import decode_sequence, decode_site, predict, unfit
 from mribench.jobs.invariance import (
     Embedded,
-    Finding,
+    MeasuredInvariance,
     effective_rank,
     not_measurable,
     ordered,
@@ -70,11 +70,11 @@ def one_hot(place: int, size: int) -> np.ndarray:
     return np.eye(size)[place]
 
 
-def of(findings: list[Finding], measure: str, subject: str | None = None) -> list[float]:
+def of(findings: list[MeasuredInvariance], measure: str, subject: str | None = None) -> list[float]:
     return [f.value for f in findings if f.measure == measure and subject in (None, f.subject)]
 
 
-def everything(embedded: Embedded, seed: int = 0) -> list[Finding]:
+def everything(embedded: Embedded, seed: int = 0) -> list[MeasuredInvariance]:
     return [
         *similarity(embedded), *retrieval(embedded), *decode_sequence(embedded, seed),
         *decode_site(embedded, seed), *spread(embedded),
@@ -464,8 +464,12 @@ def test_every_finding_is_of_a_known_measure_and_kind() -> None:
 
 
 def test_order_of_findings() -> None:
-    shuffled = [Finding(MARGIN, "b", 0.1), not_measurable(DECODE_SITE, "x"), Finding(MARGIN, "a", 0.2)]
-    shuffled.append(Finding(WITHIN, "z", 0.0))
+    shuffled = [
+        MeasuredInvariance(MARGIN, "b", 0.1),
+        not_measurable(DECODE_SITE, "x"),
+        MeasuredInvariance(MARGIN, "a", 0.2),
+    ]
+    shuffled.append(MeasuredInvariance(WITHIN, "z", 0.0))
     assert [(f.measure, f.subject) for f in ordered(shuffled)] == [
         (WITHIN, "z"), (MARGIN, "a"), (MARGIN, "b"), (DECODE_SITE, ""),
     ]  # fmt: skip

@@ -22,7 +22,8 @@ from mribench.interfaces.options import DatasetRef, ViewsRef
 from mribench.plan.job import Job, Plan
 from mribench.plan.stale import UNRECORDED, stale_changes
 from mribench.results import Store
-from mribench.results.specification import Content, DataIdentity, JobSpec, key_of, read_specification
+from mribench.results.content import Content, DataIdentity
+from mribench.results.specification import JobSpec, key_of, read_specification
 from mribench.results.store import JobStatus, write_status
 
 PRETRAIN, ADAPT, EVALUATE = pretrain_spec(), adapt_spec(), evaluate_spec()

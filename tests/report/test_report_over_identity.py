@@ -139,6 +139,14 @@ def test_it_is_shown_with_sign_and_interval_in_the_benchmarks_order(tmp_path: Pa
     assert "3 seeds: too few seeds to tell methods apart." in text
 
 
+def test_no_table_ends_a_sentence_twice(tmp_path: Path) -> None:
+    run = load_run(benchmark().write(tmp_path))
+    text = render_run(run, ["leaderboard", "over-identity", "transfer", "budget", "at-a-glance"], "markdown")
+    assert isinstance(text, str)
+    assert text.count("over seeds × subjects") == 1
+    assert ".." not in text
+
+
 def test_the_export_has_the_interval_and_the_cohort(tmp_path: Path) -> None:
     run = load_run(benchmark().write(tmp_path))
     cells = pd.read_csv(io.StringIO(render_run(run, ["over-identity"], "csv")))

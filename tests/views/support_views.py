@@ -10,7 +10,7 @@ from mribench_views.labels import LABELS
 from specifications import pretrain_spec
 
 from mribench.interfaces import ViewRequest
-from mribench.views.samples import Made, Sample, Shown
+from mribench.views.samples import MadeSamples, Sample, Shown
 from mribench.views.sources import Source
 
 BENCHMARK = """\
@@ -95,10 +95,10 @@ def shown(sequence: str = "fse", edge: int = 4, role: str = "global", **paramete
     return Shown(role, sequence, parameters, "somebody:1", image, -image)
 
 
-def made(*views: Shown, redraws: int = 0) -> Made:
+def made(*views: Shown, redraws: int = 0) -> MadeSamples:
     """Return samples of one view each."""
     samples = tuple(Sample(0, place, (view,)) for place, view in enumerate(views))
-    return Made(samples, len(views), redraws, LABELS)
+    return MadeSamples(samples, len(views), redraws, LABELS)
 
 
 def source(*methods: str, views: str = "seqinv", patch_vox: int = 4) -> Source:

@@ -17,7 +17,7 @@ from mribench.config import load_benchmark, resolve
 from mribench.errors import ConfigError, StoreError
 from mribench.views.canvas import DPI, SUFFIXES, Canvas, check_path, harmless
 from mribench.views.distributions import MOST_COLUMNS, draw_distributions
-from mribench.views.samples import Made, Sample, draw_parameters, make_samples
+from mribench.views.samples import MadeSamples, Sample, draw_parameters, make_samples
 from mribench.views.sheet import GREY, PLANES, central_slice, draw_sheet, strips
 from mribench.views.sources import open_sources
 
@@ -160,18 +160,18 @@ def test_captions_do_not_run_into_the_next_panel(samples) -> None:
 
 def test_many_samples_go_on_below() -> None:
     sample = Sample(0, 0, (shown(), shown()))
-    parts = strips(Made((sample,) * 9, 18, 0))
+    parts = strips(MadeSamples((sample,) * 9, 18, 0))
     assert [(len(strip.samples), strip.first) for strip in parts] == [(4, 0), (4, 4), (1, 8)]
     crowd = Sample(0, 0, (shown(),) * 11)
-    assert [len(strip.samples) for strip in strips(Made((crowd,) * 2, 22, 0))] == [1, 1]
-    canvas = draw_sheet([(source("a"), Made((sample,) * 9, 18, 0))], "axial", "")
+    assert [len(strip.samples) for strip in strips(MadeSamples((crowd,) * 2, 22, 0))] == [1, 1]
+    canvas = draw_sheet([(source("a"), MadeSamples((sample,) * 9, 18, 0))], "axial", "")
     assert len(panels(canvas)) == 18
     assert "sample 9: somebody:1" in texts(canvas)
 
 
 def test_a_local_view_is_drawn_smaller(tmp_path) -> None:
     sample = Sample(0, 0, (shown(edge=8), shown(edge=4, role="local")))
-    canvas = draw_sheet([(source("a", patch_vox=8), Made((sample,), 2, 0))], "axial", "")
+    canvas = draw_sheet([(source("a", patch_vox=8), MadeSamples((sample,), 2, 0))], "axial", "")
     large, small = panels(canvas)
     assert large.get_xlim() == small.get_xlim() == (-4, 4)
     assert small.images[0].get_extent() == [-2, 2, -2, 2]

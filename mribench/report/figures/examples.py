@@ -26,7 +26,7 @@ _ONLY = COLOURS[1]
 
 
 @dataclass(frozen=True)
-class Strip:
+class ExampleStrip:
     """One test scan: the example of each row that predicted it, and the row's score there as text."""
 
     sequence: str
@@ -48,7 +48,7 @@ def example_slices(material: Material) -> list[Drawing]:
     return found
 
 
-def _strips(material: Material, panel: Panel) -> list[Strip]:
+def _strips(material: Material, panel: Panel) -> list[ExampleStrip]:
     run = material.run
     spec = run.manifest.tasks[panel.task]
     cells = run.cells.assign(row=row_labels(run.cells, run.manifest))
@@ -64,7 +64,7 @@ def _strips(material: Material, panel: Panel) -> list[Strip]:
     return [strip for strip in strips if strip.examples]
 
 
-def _strip(material: Material, panel: Panel, sequence: str, keys: dict[str, str]) -> Strip:
+def _strip(material: Material, panel: Panel, sequence: str, keys: dict[str, str]) -> ExampleStrip:
     examples: dict[str, tuple[Example, str]] = {}
     subject = ""
     for row, key in keys.items():
@@ -73,7 +73,7 @@ def _strip(material: Material, panel: Panel, sequence: str, keys: dict[str, str]
         if example is not None and (not subject or example.subject == subject):
             subject = example.subject
             examples[row] = (example, _score(material, panel, key, subject))
-    return Strip(sequence, subject, dict(list(examples.items())[:_MOST_METHODS]))
+    return ExampleStrip(sequence, subject, dict(list(examples.items())[:_MOST_METHODS]))
 
 
 def _score(material: Material, panel: Panel, key: str, subject: str) -> str:
@@ -85,7 +85,7 @@ def _score(material: Material, panel: Panel, key: str, subject: str) -> str:
     return "" if pd.isna(value) else f"{value * panel.scale:.{panel.digits}f}"
 
 
-def _drawing(panel: Panel, strips: list[Strip], number: int) -> Drawing:
+def _drawing(panel: Panel, strips: list[ExampleStrip], number: int) -> Drawing:
     texts = [
         f"{strip.sequence}: "
         + ", ".join(f"{row} {score}" for row, (_, score) in strip.examples.items() if score)
@@ -111,7 +111,7 @@ def _drawing(panel: Panel, strips: list[Strip], number: int) -> Drawing:
     )
 
 
-def _draw(strips: list[Strip]) -> Figure:
+def _draw(strips: list[ExampleStrip]) -> Figure:
     rows = list(dict.fromkeys(row for strip in strips for row in strip.examples))
     across = 2 + len(rows)
     any_example = next(iter(strips[0].examples.values()))[0]

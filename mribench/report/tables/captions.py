@@ -32,7 +32,7 @@ def caption(
         footnotes: of rows.
     """
     return said(
-        Sentence(f"Mean ± SE {whose(frame, run, question)}", "what"),
+        Sentence(f"Mean ± SE {whose(frame, run, question)}.", "what"),
         _standard_error(frame),
         Sentence(marks_sentence(set(frame["mark_style"])), "marks"),
         out_sentence(frame),
@@ -84,7 +84,7 @@ def whose(frame: pd.DataFrame, run: RunData, question: Question) -> str:
             + (f", averaged over {', '.join(sequences)}" if average else "")
         )
     domain = "on the site and sequence trained on" if question.in_domain else "per test site"
-    return f"{domain}; {'; '.join(parts)}; {_seeds(frame)}."
+    return f"{domain}; {'; '.join(parts)}; {_seeds(frame)}"
 
 
 def _seeds(frame: pd.DataFrame) -> str:

@@ -41,7 +41,7 @@ _UNTRAINED = "Rows that need no training show what the sites differ by without a
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
+class _Sites:
     """A panel with its sites and the rows of ``subject_means`` by (row, site)."""
 
     panel: Panel
@@ -75,7 +75,7 @@ class _Gap:
     n_seeds: int = 0
 
 
-_Gaps = dict[tuple[_Place, str, str], _Gap]
+_Gaps = dict[tuple[_Sites, str, str], _Gap]
 """By place, row and site."""
 
 
@@ -99,14 +99,14 @@ def gap_rows(material: Material) -> pd.DataFrame:
             "mean_away": place.estimate(row, site).mean,
             **{name: getattr(each.found, name, math.nan) for name in ("se", "low", "high", "p")},
         }
-        for (place, row, site), each in _gaps(_places(material)).items()
+        for (place, row, site), each in _gaps(_all_sites(material)).items()
     ]
     return pd.DataFrame(rows, columns=[*rows[0]] if rows else ["row"])
 
 
 def gap_table(material: Material) -> list[Table]:
     """Return the gaps of every row: rows × (task and metric, site); none where no task has several sites."""
-    places = _places(material)
+    places = _all_sites(material)
     rows = [row for row in material.rows if any((row, place.home) in place.means for place in places)]
     if not rows:
         return []
@@ -135,16 +135,16 @@ def why_no_gap(material: Material) -> str:
     """Return which tasks are in no gap, and why; or an empty string."""
     tasks = material.run.manifest.tasks
     single = [name for name, task in tasks.items() if len(task.sites) < 2]
-    shown = {place.panel.task for place in _places(material)}
+    shown = {place.panel.task for place in _all_sites(material)}
     return absent_sentence("No gap", tasks, shown, single, ("tested on one site", "not done on two sites"))
 
 
-def _places(material: Material) -> list[_Place]:
-    places = (_place(material, panel) for panel in material.panels)
+def _all_sites(material: Material) -> list[_Sites]:
+    places = (_sites_of(material, panel) for panel in material.panels)
     return [place for place in places if place is not None]
 
 
-def _place(material: Material, panel: Panel) -> _Place | None:
+def _sites_of(material: Material, panel: Panel) -> _Sites | None:
     """Return a panel with what there is to subtract; None where it was done on fewer than two sites."""
     home, *others = material.run.manifest.tasks[panel.task].sites or ("",)
     means = at_panel(material.site_values, panel)
@@ -152,10 +152,10 @@ def _place(material: Material, panel: Panel) -> _Place | None:
     by_site = {(str(row), str(site)): each for (row, site), each in groups if each["value"].notna().any()}
     there = {site for _, site in by_site}
     away = tuple(site for site in others if site in there)
-    return _Place(panel, home, away, by_site) if home in there and away else None
+    return _Sites(panel, home, away, by_site) if home in there and away else None
 
 
-def _gaps(places: Sequence[_Place]) -> _Gaps:
+def _gaps(places: Sequence[_Sites]) -> _Gaps:
     """Return the gap of each row that has scores on both sites."""
     return {
         (place, row, site): _gap(place.means[row, place.home], place.means[row, site])
@@ -181,7 +181,7 @@ def _gap(inside: pd.DataFrame, outside: pd.DataFrame) -> _Gap:
     return _Gap(each.pairing) if math.isnan(each.mean) else each
 
 
-def _placed(places: Sequence[_Place], gaps: _Gaps) -> Iterator[PlacedCell]:
+def _placed(places: Sequence[_Sites], gaps: _Gaps) -> Iterator[PlacedCell]:
     """Yield the mean on each site, and the gap beside that of each site away."""
     for place in places:
         for row, site in place.means:
@@ -205,6 +205,6 @@ def _pairings(gaps: _Gaps) -> list[str]:
     return sentences
 
 
-def _mean_cell(place: _Place, row: str, site: str) -> Cell:
+def _mean_cell(place: _Sites, row: str, site: str) -> Cell:
     mean = place.estimate(row, site)
     return mean_cell(mean, place.panel, mean.n_subjects_total)

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mribench.interfaces.table import Table
 from mribench.report.looks import row_id
-from mribench.report.provenance import Provenance
+from mribench.report.provenance import PageProvenance
 from mribench.report.render.html.tables import show
 
 
@@ -70,7 +70,7 @@ class PageContent:
     sections: tuple[PageSection, ...]
     missing: tuple[tuple[str, str], ...]
     methods: Mapping[str, str]
-    provenance: Provenance
+    provenance: PageProvenance
 
 
 def render_page(content: PageContent) -> str:

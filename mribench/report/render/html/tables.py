@@ -84,7 +84,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownTable:
     """A table.
 
     Attributes:
@@ -108,7 +108,7 @@ class Shown:
     notes: tuple[str, ...]
 
 
-def show(table: Table, methods: Collection[str] = ()) -> Shown:
+def show(table: Table, methods: Collection[str] = ()) -> ShownTable:
     """Return a table for the template.
 
     Args:
@@ -132,7 +132,7 @@ def show(table: Table, methods: Collection[str] = ()) -> Shown:
     )
     said = tuple(sentence.text for sentence in table.sentences if sentence.kind not in _FOLDED)
     below = (_INTERVALS,) if any(datum.interval for line in lines for datum in line.data) else ()
-    return Shown(
+    return ShownTable(
         identifier(table.name),
         re.sub(r"[^A-Za-z0-9._-]+", "-", table.name),
         table.title,
