@@ -28,6 +28,14 @@ def printable(text: str, limit: int = MAX_SENTENCE) -> str:
     return f"{text[: limit - tail - 1]}…{text[-tail:]}"
 
 
+ONE_SEED = "One seed: valid for these checkpoints only."
+
+
+def too_few_seeds(seeds: int) -> str:
+    """Return that so many seeds do not tell methods apart, without a full stop."""
+    return f"{seeds} seeds: too few seeds to tell methods apart"
+
+
 def one_line(text: str) -> str:
     """Return a text of somebody else's for a sentence: on one line, without a full stop at its end."""
     return " ".join(text.split()).removesuffix(".")

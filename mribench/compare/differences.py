@@ -27,6 +27,7 @@ from mribench.statistics.checkpoints import SignedRank, checkpoints_of
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference
 from mribench.statistics.subsets import SubsetComponents
 from mribench.statistics.ties import ALPHA, holm
+from mribench.wording import list_some
 
 NAME = "difference"
 NONE_SHOWN = "no difference shown"
@@ -86,7 +87,8 @@ def compared(paired: Paired, fraction: float | None = None) -> list[Compared]:
     p_of_ranks = [
         math.nan if one.scope == "nothing" else own.p for one, own in zip(found, ranked, strict=True)
     ]
-    adjusted, of_ranks = (list(map(float, holm(p))) for p in ([one.p for one in found], p_of_ranks))
+    adjusted = list(map(float, holm([one.p for one in found])))
+    of_ranks = list(map(float, holm(p_of_ranks)))
     names = paired.pair.names
     return [
         Compared(place, one, p, _means(place), verdict(names, place, one, p), own, p_own, subsets)
@@ -238,17 +240,19 @@ def _verdicts(names: tuple[str, str], rows: Sequence[Compared]) -> list[str]:
         these = [row for row in rows if row.verdict == words]
         if not these:
             continue
-        texts = [
-            f"{place_text(row.place)} {row.place.metric}"
-            + (f" ({text})" if (text := interval_text(row.place, row.found)) else "")
-            for row in these[:_MOST]
-        ]
-        more = f"; and {len(these) - _MOST} more" if len(these) > _MOST else ""
+        # the name of a method keeps its letters, a phrase begins a sentence
+        said_first = words[0].upper() + words[1:] if words in _SHORT else words
         why = _why(words, max(row.found.n_seeds for row in these))
-        sentences.append(
-            f"{words[0].upper() + words[1:] if words in _SHORT else words}{why}: {'; '.join(texts)}{more}."
-        )
+        listed = list_some(list(map(_where, these)), _MOST, "; ")
+        sentences.append(f"{said_first}{why}: {listed}.")
     return sentences
+
+
+def _where(row: Compared) -> str:
+    """Return the place of a difference, with its interval where it has one."""
+    interval = interval_text(row.place, row.found)
+    place = f"{place_text(row.place)} {row.place.metric}"
+    return f"{place} ({interval})" if interval else place
 
 
 def _why(words: str, seeds: int) -> str:

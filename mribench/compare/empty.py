@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import pandas as pd
@@ -25,6 +26,10 @@ STATUSES = ("pred-empty", "ref-empty", "both-empty", "failed")
 def _counted(side: str) -> dict[str, str]:
     """Return the name of the column of each count of a side."""
     return {name: f"n_{name.replace('-', '_')}_{side}" for name in (*STATUSES, "rows")}
+
+
+def _numbers(counts: Mapping[str, int], side: str) -> dict[str, int]:
+    return {column: counts[name] for name, column in _counted(side).items()}
 
 
 COLUMNS: TidyColumns = {
@@ -84,8 +89,8 @@ def frame(rows: Sequence[Counts]) -> pd.DataFrame:
             {
                 **place_record(row.place),
                 **asdict(row.found),
-                **{column: row.first[name] for name, column in _counted("first").items()},
-                **{column: row.second[name] for name, column in _counted("second").items()},
+                **_numbers(row.first, "first"),
+                **_numbers(row.second, "second"),
                 "without": row.without.difference,
                 "without_low": row.without.low,
                 "without_high": row.without.high,
@@ -102,7 +107,8 @@ def table(paired: Paired, rows: Sequence[Counts]) -> Table:
     """Return the places with an empty mask or a failure."""
     first, second = paired.pair.names
     shown = [row for row in rows if row.any]
-    seen = [name for name in STATUSES if any(row.first[name] or row.second[name] for row in shown)]
+    sides = [side for row in shown for side in (row.first, row.second)]
+    seen = [name for name in STATUSES if any(map(operator.itemgetter(name), sides))]
     both = f"{first} | {second}"
     columns = (
         ("without", "empty masks"), ("seeds ×", "subjects"), ("speaks of",),

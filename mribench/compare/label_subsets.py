@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 
 import pandas as pd
@@ -32,8 +33,9 @@ def components(paired: Paired, places: Sequence[Place]) -> list[SubsetComponents
         dict(iter(means.groupby(by, dropna=False, sort=False)))
         for means in paired.subject_means(LEADERBOARD, apart=(SUBSET,))
     ]
-    keys = [(*(place.where[name] for name in LEADERBOARD.keys), place.metric) for place in places]
-    return [_of(sides[0][key], sides[1][key]) for key in keys]
+    key_of = operator.itemgetter(*LEADERBOARD.keys)
+    keys = [(*key_of(place.where), place.metric) for place in places]
+    return [_components(sides[0][key], sides[1][key]) for key in keys]
 
 
 def subset_sd(found: SubsetComponents | None) -> float:
@@ -41,7 +43,7 @@ def subset_sd(found: SubsetComponents | None) -> float:
     return math.nan if found is None else math.sqrt(found.subset)
 
 
-def _of(first: pd.DataFrame, second: pd.DataFrame) -> SubsetComponents | None:
+def _components(first: pd.DataFrame, second: pd.DataFrame) -> SubsetComponents | None:
     shared = sorted(set(first[SUBSET].dropna()) & set(second[SUBSET].dropna()))
     if len(shared) < 2:
         return None

@@ -66,12 +66,12 @@ def _jobs(side: Side) -> dict[Key, dict[str, Recorded]]:
     splits = side.run.jobs.drop_duplicates("job_key").set_index("job_key")["split_digest"].to_dict()
     made = functools.cache(lambda key: recorded(side.directory / "jobs" / key, splits.get(key)))
 
-    def of(job: Any) -> Recorded:
+    def record_of(job: Any) -> Recorded:
         return made(job) if isinstance(job, str) else Recorded()
 
     done = side.cells[side.cells["state"].eq("done")]
-    columns = [done[column] for column in _STAGES.values()]
+    columns = [done[column].map(record_of) for column in _STAGES.values()]
     return {
-        key: {stage: of(job) for stage, job in zip(_STAGES, jobs, strict=True)}
-        for key, *jobs in zip(keys(done, _OF), *columns, strict=True)
+        key: dict(zip(_STAGES, records, strict=True))
+        for key, *records in zip(keys(done, _OF), *columns, strict=True)
     }

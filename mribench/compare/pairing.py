@@ -208,7 +208,7 @@ def paired(pair: Pair) -> Paired:
     for side, its in zip(sides, rows, strict=True):
         if count := len(set(its.cells) - common):
             notes.append(f"{count} cells of {side.name} have no counterpart and are left out.")
-    first, second = (its.kept([cell in common for cell in its.cells]) for its in rows)
+    first, second = (its.of_cells(common) for its in rows)
     return Paired(pair, first, second, metrics, tuple(notes))
 
 
@@ -240,7 +240,7 @@ def _shared_metrics(pair: Pair) -> tuple[pd.DataFrame, list[str]]:
         for side in (pair.first, pair.second)
     )
     both = first.index.intersection(second.index)
-    same = [all(_same(first.loc[key, name], second.loc[key, name]) for name in _METRIC) for key in both]
+    same = [_same(first.loc[key, _METRIC], second.loc[key, _METRIC]) for key in both]
     differ = [f"{task}, {metric}" for (task, metric), ok in zip(both, same, strict=True) if not ok]
     notes = [f"Left out, as unit, range or direction differ: {'; '.join(differ)}."] if differ else []
     return first.loc[both[same]].reset_index(), notes
@@ -253,8 +253,10 @@ def _mixed(pair: Pair) -> list[str]:
     return [f"{side.name}: {text}." for side in (pair.first, pair.second) for text in side.run.mixed]
 
 
-def _same(first: Any, second: Any) -> bool:
-    return bool(first == second) or (first is None and second is None)
+def _same(first: pd.Series, second: pd.Series) -> bool:
+    """Whether two metrics agree in everything; what neither has is the same."""
+    pairs = zip(first, second, strict=True)
+    return all(one == other or (one is None and other is None) for one, other in pairs)
 
 
 def _contrast(rows: list[Rows]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,10 @@ class Rows:
         rows = some[self.place]
         moved = (np.cumsum(some) - 1)[self.place[rows]]
         return Rows(self.heads[some].reset_index(drop=True), moved, self.scores[rows])
+
+    def of_cells(self, cells: Collection[Key]) -> Rows:
+        """Return the rows of some cells."""
+        return self.kept([cell in cells for cell in self.cells])
 
     def asked(self, manifest: Manifest, question: Question) -> Rows:
         """Return the rows that a question is about."""

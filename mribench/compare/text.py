@@ -12,6 +12,7 @@ from mribench.report.render.formatting import cell_text
 from mribench.results.cells import is_share, scale_of
 from mribench.results.shown import NO_INTERVAL, seeds_of
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference
+from mribench.wording import ONE_SEED, too_few_seeds
 
 EXPLORATORY = (
     "Exploratory: all are shown, none is chosen, and nothing is adjusted for their number; of many intervals"
@@ -25,7 +26,7 @@ def scope_text(found: Sequence[Difference]) -> str:
     if not seeds:
         return "Nothing to compare."
     if seeds[-1] == 1:
-        return "One seed: valid for these checkpoints only."
+        return ONE_SEED
     if seeds[0] < ENOUGH_SEEDS <= seeds[-1]:
         return (
             f"{seeds[0]} to {seeds[-1]} seeds, by row: those with fewer than {ENOUGH_SEEDS} do not speak of"
@@ -33,7 +34,7 @@ def scope_text(found: Sequence[Difference]) -> str:
         )
     if seeds[0] < ENOUGH_SEEDS:
         two = f" {NO_INTERVAL}" if 2 in seeds else ""
-        return f"{seeds[0]} seeds: too few seeds to tell methods apart ({ENOUGH_SEEDS} are needed).{two}"
+        return f"{too_few_seeds(seeds[0])} ({ENOUGH_SEEDS} are needed).{two}"
     return f"{seeds[0]} seeds: about the methods, not only these checkpoints."
 
 

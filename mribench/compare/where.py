@@ -127,22 +127,24 @@ def tables(paired: Paired, name: str, parts: Sequence[LocalDifference]) -> list[
     for part in parts:
         groups.setdefault((place_text(part.place), part.place.metric), []).append(part)
     what = "test site" if name == SITES else "train → test"
-    several = {key: group for key, group in groups.items() if len(group) > 1}
-    columns = ((paired.pair.minus, "[95 % interval]"), ("seeds ×", "subjects"), ("against the", "reference"))
-    made = [
-        Table(
-            name=f"{name}-{group[0].place.where['task']}-{metric}",
-            title=f"{title}, {metric_label(group[0].place)}: {paired.pair.minus} by {what}",
-            row_names=(what,),
-            rows=tuple(Row((part.here,)) for part in group),
-            columns=tuple(Column(header) for header in columns),
-            cells=tuple(_cells(part) for part in group),
-            sentences=said(*_caption(name, group)),
-        )
-        for (title, metric), group in several.items()
-    ]
+    made = [_table(paired, name, what, group) for group in groups.values() if len(group) > 1]
     alone = [f"{title}, {metric}" for (title, metric), group in groups.items() if len(group) == 1]
     return made or [_nothing(paired, name, what, alone)]
+
+
+def _table(paired: Paired, name: str, what: str, group: Sequence[LocalDifference]) -> Table:
+    """Return the differences in the parts of one task and metric."""
+    place = group[0].place
+    headers = ((paired.pair.minus, "[95 % interval]"), ("seeds ×", "subjects"), ("against the", "reference"))
+    return Table(
+        name=f"{name}-{place.where['task']}-{place.metric}",
+        title=f"{place_text(place)}, {metric_label(place)}: {paired.pair.minus} by {what}",
+        row_names=(what,),
+        rows=tuple(Row((part.here,)) for part in group),
+        columns=tuple(map(Column, headers)),
+        cells=tuple(map(_cells, group)),
+        sentences=said(*_caption(name, group)),
+    )
 
 
 def _nothing(paired: Paired, name: str, what: str, alone: Sequence[str]) -> Table:

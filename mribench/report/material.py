@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,11 @@ class Material:
     def rows(self) -> list[str]:
         """Labels of the rows, in the order of the tables."""
         return list(dict.fromkeys(self.planned["row"]))
+
+    def in_order(self, rows: Iterable[str]) -> list[str]:
+        """Return some of the rows in the order of the tables."""
+        there = set(rows)
+        return [row for row in self.rows if row in there]
 
     @functools.cached_property
     def profiles(self) -> dict[str, str]:

@@ -42,6 +42,8 @@ _PARTS = {
     "defects": ("Known defects", "What is each known defect worth on this benchmark?"),
     "failures": ("Failures", "What is missing, and why?"),
 }
+TITLES = {section: title for section, (title, _) in _PARTS.items()}
+"""The heading of each section."""
 
 
 def _no_diagram(material: Material) -> str:
@@ -90,7 +92,7 @@ def page(material: Material, tables: Sequence[TableSpec[Material]] = (), views: 
             facts=tuple(_facts(material.run)),
             claim=material.claim.text,
             sections=sections,
-            missing=tuple((_PARTS[name][0], why) for name, why in reasons.items() if name not in there),
+            missing=tuple((TITLES[name], why) for name, why in reasons.items() if name not in there),
             methods=_methods(material),
             provenance=provenance(material.run, material.directory),
         )

@@ -11,12 +11,10 @@ from mribench.results.manifest import PlannedCohort
 
 def data_sentence(cohorts: Mapping[str, PlannedCohort]) -> str:
     """Return whether people were scanned: ``simulated (qmri, ixi)``, ``scans of people (ours)``, or both."""
-    kinds = {"simulated": True, "scans of people": False}
-    named = {
-        kind: ", ".join(name for name, about in cohorts.items() if about.simulated is simulated)
-        for kind, simulated in kinds.items()
-    }
-    return "; ".join(f"{kind} ({names})" for kind, names in named.items() if names)
+    simulated = [name for name, about in cohorts.items() if about.simulated]
+    of_people = [name for name in cohorts if name not in simulated]
+    kinds = {"simulated": simulated, "scans of people": of_people}
+    return "; ".join(f"{kind} ({', '.join(names)})" for kind, names in kinds.items() if names)
 
 
 def warning(cohorts: Mapping[str, PlannedCohort]) -> str:

@@ -107,7 +107,7 @@ def _environments(run: RunData, directory: Path | None) -> list[Environment]:
 
 def _commands(manifest: Manifest, environments: list[Environment]) -> tuple[str, ...]:
     file = manifest.file or "FILE"
-    sets = {env.sets for env in environments} or {()}
-    texts = ["".join(f" --set {text}" for text in given) for given in sorted(sets)]
+    sets = sorted({env.sets for env in environments} or {()})
+    texts = [" --set ".join(["", *given]) for given in sets]
     runs = [f"mribench run {file}{text}" for text in texts]
     return (*runs, *(f"mribench report {file}{text} --format html --output report.html" for text in texts))

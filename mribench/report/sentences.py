@@ -9,6 +9,7 @@ import pandas as pd
 from mribench.interfaces.table import Sentence
 from mribench.statistics.difference import ENOUGH_SEEDS
 from mribench.statistics.marking import PLAIN, TESTED
+from mribench.wording import ONE_SEED, too_few_seeds
 
 
 def claim(frame: pd.DataFrame) -> Sentence:
@@ -19,9 +20,9 @@ def claim(frame: pd.DataFrame) -> Sentence:
 def _claim(frame: pd.DataFrame) -> str:
     seeds = int(frame["n_seeds"].max())
     if seeds == 1:
-        return "One seed: valid for these checkpoints only."
+        return ONE_SEED
     if 1 < seeds < ENOUGH_SEEDS:
-        return f"{seeds} seeds: too few seeds to tell methods apart."
+        return f"{too_few_seeds(seeds)}."
     styles = set(frame["mark_style"]) if "mark_style" in frame else {PLAIN}
     if not seeds or PLAIN not in styles or TESTED in styles:
         return ""  # nothing is marked, or the marks say it

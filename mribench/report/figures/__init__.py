@@ -27,7 +27,7 @@ from mribench.results.load import RunData
 __all__ = ["FILE_FORMATS", "GROUPS", "Drawing", "Material", "drawings", "save_figures"]
 
 FILE_FORMATS = ("svg", "pdf")
-Maker = Callable[[Material], Drawing | list[Drawing] | None]
+Maker = Callable[[Material], Sequence[Drawing]]
 GROUPS: dict[str, tuple[Maker, ...]] = {
     "differences": (forest, rank_stability, critical_differences),
     "efficiency": (label_efficiency,),
@@ -48,11 +48,7 @@ def drawings(material: Material, group: str) -> list[Drawing]:
     """Return the figures of one of ``GROUPS``; none of scans where the benchmark file leaves those out."""
     if group in SHOW_SCANS and not shows_scans(material.run):
         return []
-    found = []
-    for make in GROUPS[group]:
-        made = make(material)
-        found += [] if made is None else made if isinstance(made, list) else [made]
-    return found
+    return [drawing for make in GROUPS[group] for drawing in make(material)]
 
 
 def shows_scans(run: RunData) -> bool:

@@ -67,14 +67,14 @@ class Diagram:
         return f"{self.panel.task} · {self.panel.metric}"
 
 
-def critical_differences(material: Material) -> Drawing | None:
+def critical_differences(material: Material) -> list[Drawing]:
     """Return a diagram per task and metric with enough independent blocks."""
     shown = [each for each in _diagrams(material) if not each.found.reason]
     if not shown:
-        return None
+        return []
     scopes = {each.blocks.scope for each in shown}
     kinds = [("methods", _SEEDS), ("these checkpoints", _SUBJECTS)]
-    return Drawing(
+    drawing = Drawing(
         "critical-difference",
         "Critical differences of ranks",
         "Critical-difference diagrams, one per task and metric: mean ranks on an axis, 1 is best, bars join "
@@ -90,6 +90,7 @@ def critical_differences(material: Material) -> Drawing | None:
         ),
         lambda: _draw(material, shown),
     )  # fmt: skip
+    return [drawing]
 
 
 def why_no_diagram(material: Material) -> str:

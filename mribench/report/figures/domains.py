@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def domain_gap(material: Material) -> Drawing | None:
+def domain_gap(material: Material) -> list[Drawing]:
     """Return dumbbells from the site trained on to each other site, for tasks with several sites."""
     frame = material.sites
     shown = []
@@ -30,8 +30,8 @@ def domain_gap(material: Material) -> Drawing | None:
         if table[sites[0]].notna().any() and len(table):
             shown.append((panel, table))
     if not shown:
-        return None
-    return Drawing(
+        return []
+    drawing = Drawing(
         "domain-gap",
         "From the site trained on to the others",
         "Dumbbell plots, one per task and metric; methods as rows, a filled marker for the site trained on "
@@ -45,19 +45,19 @@ def domain_gap(material: Material) -> Drawing | None:
         ),
         lambda: _draw(material, shown),
     )
+    return [drawing]
 
 
 def _sentence(panel: Panel, table: pd.DataFrame) -> str:
-    texts = [
-        f"{row} "
-        + ", ".join(f"{site} {value:.{panel.digits}f}" for site, value in values.items() if pd.notna(value))
-        for row, values in table.iterrows()
-    ]
+    texts = []
+    for row, values in table.iterrows():
+        means = [f"{site} {value:.{panel.digits}f}" for site, value in values.items() if pd.notna(value)]
+        texts.append(f"{row} {', '.join(means)}")
     return f"{panel.title}, {panel.label}: {'; '.join(texts)}."
 
 
 def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure:
-    rows = [row for row in material.rows if any(row in table.index for _, table in shown)]
+    rows = material.in_order(str(row) for _, table in shown for row in table.index)
     figure, axes = panels(len(shown), 2, 4.4, 1.2 + 0.34 * len(rows))
     for ax, (panel, table) in zip(axes, shown, strict=True):
         for row, values in table.iterrows():

@@ -18,7 +18,7 @@ _SPREAD = 0.012
 """Rows stand side by side, this share of the axis apart, so that their intervals can be told apart."""
 
 
-def label_efficiency(material: Material) -> Drawing | None:
+def label_efficiency(material: Material) -> list[Drawing]:
     """Return curves over the fractions of each task that has several, with 95 % intervals."""
     frame = material.in_domain
     shown = []
@@ -27,8 +27,8 @@ def label_efficiency(material: Material) -> Drawing | None:
         if cells["fraction"].nunique() > 1:
             shown.append((panel, cells))
     if not shown:
-        return None
-    return Drawing(
+        return []
+    drawing = Drawing(
         "label-efficiency",
         "Label efficiency",
         "Line plots, one per task and metric: share of labelled training subjects on a logarithmic axis to "
@@ -42,14 +42,15 @@ def label_efficiency(material: Material) -> Drawing | None:
         ),
         lambda: _draw(material, shown),
     )
+    return [drawing]
 
 
 def _sentence(panel: Panel, cells: pd.DataFrame) -> str:
     ends = cells[cells["fraction"].isin([cells["fraction"].min(), cells["fraction"].max()])]
-    texts = [
-        f"{row} {' to '.join(f'{value * panel.scale:.{panel.digits}f}' for value in found['mean'])}"
-        for row, found in ends.sort_values("fraction").groupby("row", sort=False)
-    ]
+    texts = []
+    for row, mine in ends.sort_values("fraction").groupby("row", sort=False):
+        means = [f"{mean * panel.scale:.{panel.digits}f}" for mean in mine["mean"]]
+        texts.append(f"{row} {' to '.join(means)}")
     return f"{panel.task}, {panel.label}: {', '.join(texts)}."
 
 

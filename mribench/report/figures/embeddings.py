@@ -115,7 +115,7 @@ def _drawings(dataset: str, clouds: list[Cloud], number: int) -> list[Drawing]:
 def _one(dataset: str, clouds: list[Cloud], number: int, by: str) -> Drawing:
     texts = [f"{cloud.row}: {cloud.said[by]}" for cloud in clouds]
     counts = sorted({len(cloud.scans) for cloud in clouds})
-    seeds = ", ".join(str(seed) for seed in sorted({cloud.seed for cloud in clouds}))
+    seeds = ", ".join(map(str, sorted({cloud.seed for cloud in clouds})))
     return Drawing(
         f"embeddings-{number + 1}-{by}",
         f"Embeddings of {short(dataset)} by {by}",

@@ -86,11 +86,10 @@ def _score(material: Material, panel: Panel, key: str, subject: str) -> str:
 
 
 def _drawing(panel: Panel, strips: list[ExampleStrip], number: int) -> Drawing:
-    texts = [
-        f"{strip.sequence}: "
-        + ", ".join(f"{row} {score}" for row, (_, score) in strip.examples.items() if score)
-        for strip in strips
-    ]
+    texts = []
+    for strip in strips:
+        scores = [f"{row} {score}" for row, (_, score) in strip.examples.items() if score]
+        texts.append(f"{strip.sequence}: {', '.join(scores)}")
     classes = next(iter(strips[0].examples.values()))[0].classes
     people = ", ".join(dict.fromkeys(strip.subject for strip in strips))
     return Drawing(

@@ -19,17 +19,17 @@ _WHICH = ", the file's first method"
 Differences = dict[str, Difference]
 
 
-def forest(material: Material) -> Drawing | None:
+def forest(material: Material) -> list[Drawing]:
     """Return the differences of every row to the first one, per task and metric, with 95 % intervals."""
     rows = material.rows
     if len(rows) < 2:
-        return None
+        return []
     bases = _bases(material)
     base = rows[0] if len(set(bases.values())) == 1 else _FIRSTS
     shown = [(panel, found) for panel in material.panels if (found := _differences(material, panel, bases))]
     if not shown:
-        return None
-    return Drawing(
+        return []
+    drawing = Drawing(
         "forest",
         f"Differences to {short(base)}",
         f"Forest plots, one per task and metric: each method minus {base}, with 95 % intervals and a line at "
@@ -45,6 +45,7 @@ def forest(material: Material) -> Drawing | None:
         ),
         lambda: _draw(material, shown, base),
     )
+    return [drawing]
 
 
 def _bases(material: Material) -> dict[str, str]:
@@ -80,7 +81,7 @@ def _sentence(panel: Panel, found: Differences) -> str:
 
 
 def _draw(material: Material, shown: list[tuple[Panel, Differences]], base: str) -> Figure:
-    rows = [row for row in material.rows if any(row in found for _, found in shown)]
+    rows = material.in_order(row for _, found in shown for row in found)
     figure, axes = panels(len(shown), _MOST_ACROSS, 3.1, 1.2 + 0.34 * len(rows))
     for ax, (panel, found) in zip(axes, shown, strict=True):
         ax.axvline(0, color=MUTED, linewidth=1.0, zorder=1)

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 _MOST_ACROSS = 3
 
 
-def rank_stability(material: Material) -> Drawing | None:
+def rank_stability(material: Material) -> list[Drawing]:
     """Return mean ranks with bootstrap intervals, of each task and metric and over all of them.
 
     Rows that nothing was trained for are not ranked.
     """
     shown = _ranks(material)
     if not shown:
-        return None
-    return Drawing(
+        return []
+    drawing = Drawing(
         "ranks",
         "Stability of ranks",
         "Interval plots, one per task and metric and one over all: methods as rows, mean rank to the right, "
@@ -43,6 +43,7 @@ def rank_stability(material: Material) -> Drawing | None:
         ),
         lambda: _draw(material, shown),
     )
+    return [drawing]
 
 
 def _ranks(material: Material) -> dict[str, Ranks]:
@@ -88,7 +89,7 @@ def _sentence(name: str, found: Ranks) -> str:
 
 
 def _draw(material: Material, shown: dict[str, Ranks]) -> Figure:
-    rows = [row for row in material.rows if any(row in set(found.methods["row"]) for found in shown.values())]
+    rows = material.in_order(row for found in shown.values() for row in found.methods["row"])
     figure, axes = panels(len(shown), _MOST_ACROSS, 3.1, 1.0 + 0.34 * len(rows))
     for ax, (name, found) in zip(axes, shown.items(), strict=True):
         methods = found.methods.set_index("row")

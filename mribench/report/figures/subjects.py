@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 _MOST_ACROSS = 3
 
 
-def subject_dots(material: Material) -> Drawing | None:
+def subject_dots(material: Material) -> list[Drawing]:
     """Return a panel per task and metric: a dot per subject and row, mean and 95 % interval over them."""
     shown = [(panel, _per_subject(material, panel)) for panel in material.panels]
     shown = [(panel, table) for panel, table in shown if table.notna().to_numpy().any()]
     if not shown:
-        return None
+        return []
     means = [_sentence(material, panel) for panel, _ in shown]
-    return Drawing(
+    drawing = Drawing(
         "subjects",
         "Per-subject scores",
         f"Dot plots, one per task and metric; methods as rows, score to the right. {' '.join(means)}",
@@ -40,6 +40,7 @@ def subject_dots(material: Material) -> Drawing | None:
         ),
         lambda: _draw(material, shown),
     )
+    return [drawing]
 
 
 def _per_subject(material: Material, panel: Panel) -> pd.DataFrame:
@@ -61,7 +62,7 @@ def _sentence(material: Material, panel: Panel) -> str:
 
 
 def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure:
-    rows = [row for row in material.rows if any(row in table.index for _, table in shown)]
+    rows = material.in_order(str(row) for _, table in shown for row in table.index)
     figure, axes = panels(len(shown), _MOST_ACROSS, 3.1, 0.8 + 0.36 * len(rows))
     for ax, (panel, table) in zip(axes, shown, strict=True):
         places = [rows.index(row) for row in table.index]

@@ -118,10 +118,11 @@ def _mean(curves: list[pd.Series]) -> list[pd.Series]:
 def _ends(shown: Mapping[str, Curves]) -> str:
     texts = []
     for name, curves in shown.items():
-        ends = [
-            f"{row} {np.mean([c.iloc[0] for c in found]):.3g} to {np.mean([c.iloc[-1] for c in found]):.3g}"
-            for row, found in curves.items()
-        ]
+        ends = []
+        for row, of_seeds in curves.items():
+            first = np.mean([curve.iloc[0] for curve in of_seeds])
+            last = np.mean([curve.iloc[-1] for curve in of_seeds])
+            ends.append(f"{row} {first:.3g} to {last:.3g}")
         texts.append(f"{name}: {', '.join(ends)}.")
     return "From the first steps to the last: " + " ".join(texts)
 

@@ -58,10 +58,10 @@ def _tables(
 def _drawing(material: Material, panel: Panel, tables: dict[str, pd.DataFrame], number: int) -> Drawing:
     texts = []
     for name, table in tables.items():
-        lines = [
-            f"{line}: " + ", ".join(f"{c} {v:.{panel.digits}f}" for c, v in values.items() if pd.notna(v))
-            for line, values in table.iterrows()
-        ]
+        lines = []
+        for line, values in table.iterrows():
+            means = [f"{name} {mean:.{panel.digits}f}" for name, mean in values.items() if pd.notna(mean)]
+            lines.append(f"{line}: {', '.join(means)}")
         texts.append(f"{name}: {'; '.join(lines)}.")
     several = len(tables) > 1
     return Drawing(

@@ -16,16 +16,16 @@ _MOST_COLUMNS = 8
 _MOST_METHODS = 12
 
 
-def views_seen(material: Material) -> Drawing | None:
+def views_seen(material: Material) -> list[Drawing]:
     """Return one figure: a line per method, the views of the first samples of its first step side by side."""
     found = _by_method(material)
     if not found:
-        return None
-    texts = [
-        f"{name}: " + "; ".join(" | ".join(row) for row in views.sequences if any(row))
-        for name, views in found.items()
-    ]
-    return Drawing(
+        return []
+    texts = []
+    for name, views in found.items():
+        samples = [" | ".join(sequences) for sequences in views.sequences if any(sequences)]
+        texts.append(f"{name}: {'; '.join(samples)}")
+    drawing = Drawing(
         "views",
         "Views of pretraining",
         "Middle axial slices, a line per method, the views of one subject side by side, below each its "
@@ -36,6 +36,7 @@ def views_seen(material: Material) -> Drawing | None:
         ),
         lambda: _draw(found),
     )
+    return [drawing]
 
 
 def _by_method(material: Material) -> dict[str, Views]:

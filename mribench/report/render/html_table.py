@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 
-from mribench.interfaces.table import Cell, Column, Table
+from mribench.interfaces.table import Cell, Table
 from mribench.report.render.formatting import cell_text, row_header
 from mribench.report.render.headers import groups, levels
 
@@ -87,17 +87,12 @@ def _head(table: Table) -> str:
 
 def _body(table: Table) -> str:
     new_group = set(groups([row.header for row in table.rows]))
-    return "".join(
-        ('<tr class="group">' if place in new_group else "<tr>")
-        + "".join(f'<th scope="row">{escape(text)}</th>' for text in row_header(row))
-        + _cells(cells, table.columns)
-        + "</tr>\n"
-        for place, (row, cells) in enumerate(zip(table.rows, table.cells, strict=True))
-    )
-
-
-def _cells(cells: Sequence[Cell | None], columns: Sequence[Column]) -> str:
-    return "".join(_cell(cell) for cell, _ in zip(cells, columns, strict=True))
+    lines = []
+    for place, (row, cells) in enumerate(zip(table.rows, table.cells, strict=True)):
+        start = '<tr class="group">' if place in new_group else "<tr>"
+        headers = "".join(f'<th scope="row">{escape(text)}</th>' for text in row_header(row))
+        lines.append(f"{start}{headers}{''.join(map(_cell, cells))}</tr>\n")
+    return "".join(lines)
 
 
 def _cell(cell: Cell | None) -> str:

@@ -16,12 +16,12 @@ def to_markdown(table: Table) -> str:
     """Return a table: title, pipe table, caption; the second best is ``<ins>``, which GitHub underlines."""
     head = [*table.row_names, *(" ".join(column.header) for column in table.columns)]
     body = [
-        [*(escape(text) for text in row_header(row)), *(_cell(cell) for cell in cells)]
+        [*map(escape, row_header(row)), *map(_cell, cells)]
         for row, cells in zip(table.rows, table.cells, strict=True)
     ]
     align = ["left"] * len(table.row_names) + ["right"] * len(table.columns)
     lines = tabulate(
-        body, [escape(text) for text in head], tablefmt="pipe", colalign=align if body else None,
+        body, list(map(escape, head)), tablefmt="pipe", colalign=align if body else None,
         disable_numparse=True,
     )  # fmt: skip
     caption = "\n".join(f"- {escape(sentence)}" for sentence in table.caption)

@@ -14,6 +14,7 @@ from mribench.results.label_subsets import subsets_sentence
 from mribench.results.load import RunData
 from mribench.results.merged import profile_sentence
 from mribench.statistics.marking import ONE_PROFILE, marks_sentence, out_sentence
+from mribench.wording import list_some
 
 _MOST_FAILED = 5
 _MOST_MIXED = 6
@@ -84,10 +85,11 @@ def whose(frame: pd.DataFrame, run: RunData, question: Question) -> str:
             + (f", averaged over {', '.join(sequences)}" if average else "")
         )
     domain = "on the site and sequence trained on" if question.in_domain else "per test site"
-    return f"{domain}; {'; '.join(parts)}; {_seeds(frame)}"
+    return f"{domain}; {'; '.join(parts)}; {seeds_of_frame(frame)}"
 
 
-def _seeds(frame: pd.DataFrame) -> str:
+def seeds_of_frame(frame: pd.DataFrame) -> str:
+    """Return how many seeds stand behind cells: ``3 seeds``, ``1–5 seeds``."""
     counts = sorted(set(frame.loc[frame["n_seeds"] > 0, "n_seeds"]))
     if not counts:
         return "no seeds yet"
@@ -125,9 +127,8 @@ def failed_jobs(frame: pd.DataFrame, run: RunData) -> Sentence:
     names = list(dict.fromkeys(name for names in frame["blame"] for name in names))
     if not names:
         return Sentence("")
-    texts = [f"{name}: {run.reasons.get(name) or 'no reason given'}" for name in names[:_MOST_FAILED]]
-    more = f"; and {len(names) - _MOST_FAILED} more" if len(names) > _MOST_FAILED else ""
-    return Sentence(f"Failed jobs: {'; '.join(texts)}{more}.", "missing")
+    texts = [f"{name}: {run.reasons.get(name) or 'no reason given'}" for name in names]
+    return Sentence(f"Failed jobs: {list_some(texts, _MOST_FAILED, '; ')}.", "missing")
 
 
 def _mixed(run: RunData) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.interfaces.table import Cell, Column, Row, Sentence, Table, said
+from mribench.interfaces.table import Cell, Header, Sentence, Table, said, table_of, text_cell
 from mribench.report.material import Material
 from mribench.results.cells import row_labels
 from mribench.results.load import RunData
@@ -33,25 +33,23 @@ def counts(run: RunData) -> dict[str, int]:
 def text_table(
     name: str,
     title: str,
-    row_names: Sequence[str],
+    row_names: tuple[str, ...],
     columns: Sequence[str],
-    rows: Iterable[tuple[tuple[str, ...], tuple[object, ...]]],
+    rows: Iterable[tuple[Header, Sequence[object]]],
     caption: Sequence[str],
 ) -> Table:
     """Return a table of words and counts in the neutral model; a count is sorted as one."""
-    listed = list(rows)
-    return Table(
-        name, title, tuple(row_names), tuple(Row(header) for header, _ in listed),
-        tuple(Column((column,)) for column in columns),
-        tuple(tuple(_cell(value) for value in cells) for _, cells in listed),
-        said(Sentence(caption[0], "what"), *caption[1:]),
-    )  # fmt: skip
+    placed = [
+        (header, (column,), _cell(value))
+        for header, values in rows
+        for column, value in zip(columns, values, strict=True)
+    ]
+    what, *notes = caption
+    return table_of(name, title, row_names, placed, said(Sentence(what, "what"), *notes))
 
 
 def _cell(value: object) -> Cell:
-    if isinstance(value, int):
-        return Cell(float(value), status="ok", digits=0)
-    return Cell(status="ok", text=str(value))
+    return Cell(float(value), status="ok", digits=0) if isinstance(value, int) else text_cell(value)
 
 
 def _states(material: Material) -> Table | None:
@@ -62,9 +60,7 @@ def _states(material: Material) -> Table | None:
     states = [*STATES, *(name for name in dict.fromkeys(cells["state"]) if name not in STATES)]
     found = cells.groupby(["row", "task"], sort=False)["state"].value_counts().unstack(fill_value=0)
     found = found.reindex(columns=[name for name in states if name in set(cells["state"])], fill_value=0)
-    rows = [
-        ((str(row), str(task)), tuple(int(n) for n in found.loc[(row, task)])) for row, task in found.index
-    ]
+    rows = [((str(row), str(task)), list(map(int, found.loc[(row, task)]))) for row, task in found.index]
     waiting = int(cells["key"].isna().sum())
     caption = ["Evaluations planned, by state; each is one model on one site and sequence."]
     caption += [f"{waiting} of those to do wait for data that are not there."] if waiting else []

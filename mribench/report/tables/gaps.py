@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -97,17 +97,22 @@ def gap_rows(material: Material) -> pd.DataFrame:
             "n_subjects": each.n_subjects,
             "mean_home": place.estimate(row, place.home).mean,
             "mean_away": place.estimate(row, site).mean,
-            **{name: getattr(each.found, name, math.nan) for name in ("se", "low", "high", "p")},
+            **(asdict(each.found, dict_factory=_interval) if each.found else {}),
         }
         for (place, row, site), each in _gaps(_all_sites(material)).items()
     ]
-    return pd.DataFrame(rows, columns=[*rows[0]] if rows else ["row"])
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["row"])
+
+
+def _interval(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return what is said of the interval of a gap."""
+    return {name: value for name, value in fields if name in ("se", "low", "high", "p")}
 
 
 def gap_table(material: Material) -> list[Table]:
     """Return the gaps of every row: rows × (task and metric, site); none where no task has several sites."""
     places = _all_sites(material)
-    rows = [row for row in material.rows if any((row, place.home) in place.means for place in places)]
+    rows = material.in_order(row for place in places for row, site in place.means if site == place.home)
     if not rows:
         return []
     gaps = _gaps(places)

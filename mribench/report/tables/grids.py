@@ -17,6 +17,7 @@ from mribench.results.cells import LEADERBOARD, metric_label, shown_metric
 from mribench.results.load import RunData
 from mribench.results.manifest import Layout, PlannedTask
 from mribench.results.shown import cell_of
+from mribench.wording import list_some
 
 TRANSFER = Question(own_sequence=False)
 HeaderOf = Callable[[Any], Header]
@@ -126,10 +127,9 @@ def _with_hidden_rows(
     kinds = [sentence.kind for sentence in sentences]
     if "marks" not in kinds or not hidden:
         return sentences
-    names = ", ".join(hidden[:_MOST_NAMES])
-    more = f" and {len(hidden) - _MOST_NAMES} more" if len(hidden) > _MOST_NAMES else ""
+    names = list_some(hidden, _MOST_NAMES)
     compared_with = (
-        f"Marks are those among all {len(compared)} rows, {len(hidden)} of them not shown ({names}{more}):"
+        f"Marks are those among all {len(compared)} rows, {len(hidden)} of them not shown ({names}):"
         " where only those are best, nothing is bold."
     )
     after = kinds.index("marks") + 1

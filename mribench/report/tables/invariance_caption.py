@@ -7,9 +7,10 @@ import pandas as pd
 from mribench.interfaces.table import Sentence, said
 from mribench.report.material import Material
 from mribench.report.sentences import claim
-from mribench.report.tables.captions import failed_jobs
+from mribench.report.tables.captions import failed_jobs, seeds_of_frame
 from mribench.results.load import RunData
 from mribench.results.measures import MEASURES
+from mribench.wording import count
 
 _MARKS = (
     "Bold: best; underlined: second; of all rows, by unrounded means, without incomplete cells; measures "
@@ -30,10 +31,11 @@ def invariance_caption(material: Material, frame: pd.DataFrame) -> tuple[Sentenc
     """
     run = material.run
     older = int(run.embeds["superseded"].sum())
+    summaries = [f"{measure.id}: {measure.summary}" for measure in MEASURES.values()]
     return said(
         Sentence(_what(run, frame), "what"),
         _windows(run),
-        f"Measures: {'; '.join(f'{measure.id}: {measure.summary}' for measure in MEASURES.values())}.",
+        f"Measures: {'; '.join(summaries)}.",
         "Cosines of embeddings that are centred by their mean over all scans of the cohort.",
         _standard_error(frame),
         Sentence("" if run.marking == "none" else _MARKS, "marks"),
@@ -56,10 +58,7 @@ def _what(run: RunData, frame: pd.DataFrame) -> str:
         sequences = cohort.invariance if cohort else ()
         among = f" ({', '.join(sequences)})" if sequences else ""
         parts.append(f"{name}: {cells['n_subjects_total'].max()} subjects{among}")
-    counts = sorted(set(frame.loc[frame["n_seeds"] > 0, "n_seeds"]))
-    text = "no seeds yet" if not counts else "–".join(dict.fromkeys(str(n) for n in (counts[0], counts[-1])))
-    seeds = text if not counts else f"{text} seed{'' if counts == [1] else 's'}"
-    return f"Mean ± SE over the test subjects of all sites; {'; '.join(parts)}; {seeds}."
+    return f"Mean ± SE over the test subjects of all sites; {'; '.join(parts)}; {seeds_of_frame(frame)}."
 
 
 def _windows(run: RunData) -> str:
@@ -87,9 +86,9 @@ def _not_measured(run: RunData) -> list[str]:
     known = rows[rows["reason"].ne("") & rows["status"].ne("failed") & rows["measure"].isin(MEASURES)]
     for (dataset, measure, reason), found in known.groupby(["dataset", "measure", "reason"], sort=False):
         people = found.loc[found["subject"].ne(""), "subject"].nunique()
-        state = "" if found["status"].eq("ok").all() else "not measurable"
-        whom = f" for {people} subject{'s' if people > 1 else ''}" if people else ""
-        sentences.append(f"{measure} on {dataset}: {state}{whom}{': ' if state else ''}{reason}.")
+        whom = f" for {count(people, 'subject')}" if people else ""
+        state = f"{whom}" if found["status"].eq("ok").all() else f"not measurable{whom}: "
+        sentences.append(f"{measure} on {dataset}: {state}{reason}.")
     return sentences
 
 

@@ -68,7 +68,7 @@ def ratio_table(material: Material) -> list[Table]:
     placed = [cell for summary in summaries for cell in _placed(summary)]
     if not placed:
         return []
-    there = {row for row, _, _ in placed}
+    there = [row for (row,), _, _ in placed]
     seeds = [found.own.n_seeds for summary in summaries for found in summary.transfers.values()]
     return [
         table_of(
@@ -83,7 +83,7 @@ def ratio_table(material: Material) -> list[Table]:
                 Sentence(_gaps(summaries), "missing"),
                 material.claim,
             ),
-            rows=[(row,) for row in material.rows if (row,) in there],
+            rows=[(row,) for row in material.in_order(there)],
         )
     ]  # fmt: skip
 
@@ -176,10 +176,8 @@ def _no_ratio(summaries: Sequence[_Summary]) -> str:
 
 
 def _gaps(summaries: Sequence[_Summary]) -> str:
-    texts = [
-        f"{each.panel.task} {each.panel.metric}: "
-        + ", ".join(f"{row} ({count or 'no shared subjects'})" for row, count in each.gaps.items())
-        for each in summaries
-        if each.gaps
-    ]
+    texts = []
+    for each in summaries:
+        rows = [f"{row} ({count or 'no shared subjects'})" for row, count in each.gaps.items()]
+        texts += [f"{each.panel.task} {each.panel.metric}: {', '.join(rows)}"] if rows else []
     return f"Incomplete: cells of the matrix without a score: {'; '.join(texts)}." if texts else ""

@@ -60,7 +60,7 @@ def area_table(material: Material) -> list[Table]:
                 seeds_sentence(frame["n_seeds"]),
                 material.claim,
             ),
-            rows=[(row,) for row in material.rows if row in set(frame["row"])],
+            rows=[(row,) for row in material.in_order(frame["row"])],
             columns=[(panel.task, panel.label) for panel in material.panels if panel.task in fractions],
         )
     ]  # fmt: skip

@@ -52,7 +52,6 @@ def _frames(material: Material) -> Iterator[tuple[Panel, pd.DataFrame]]:
 
 
 def _table(material: Material, panel: Panel, frame: pd.DataFrame) -> Table:
-    cells: list[Any] = list(frame[frame["n_rows"].gt(0)].itertuples(index=False))
     every: list[Any] = list(frame.itertuples(index=False))
     metrics = [each.metric for each in material.panels if each.task == panel.task]
     labels = dict.fromkeys(cell.label for cell in every)
@@ -74,7 +73,7 @@ def _table(material: Material, panel: Panel, frame: pd.DataFrame) -> Table:
             ONE_PROFILE if several else "",
             material.claim,
         ),
-        rows=[(row,) for row in material.rows if row in {cell.row for cell in cells}],
+        rows=[(row,) for row in material.in_order(frame.loc[frame["n_rows"].gt(0), "row"])],
         columns=[(shown[metric].label, label) for metric in metrics for label in labels],
     )
 

@@ -123,8 +123,8 @@ def show(table: Table, methods: Collection[str] = ()) -> ShownTable:
     starts = set(groups([row.header for row in table.rows]))
     lines = tuple(
         Line(
-            tuple(printable(text) for text in row_header(row)),
-            tuple(_datum(cell, chip) for cell, chip in zip(cells, of_column, strict=True)),
+            tuple(map(printable, row_header(row))),
+            tuple(map(_datum, cells, of_column)),
             number in starts,
             _methods_of(table, row, methods),
         )
