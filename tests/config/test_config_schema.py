@@ -16,7 +16,7 @@ from pydantic import SkipValidation
 from mribench.cli.schema import command
 from mribench.config import BenchmarkConfig
 from mribench.config.schema import DRAFT, benchmark_schema
-from mribench.errors import ConfigError, PluginError
+from mribench.errors import PluginError, StoreError
 from mribench.interfaces.entry import Entry
 from mribench.interfaces.options import Options
 from mribench.plugins import load_registry
@@ -153,7 +153,7 @@ def test_command_prints_and_writes(tmp_path: Path) -> None:
         command, ["--distribution", "mribench", "--output", str(target)], standalone_mode=False
     )
     assert json.loads(target.read_text(encoding="utf-8")) == json.loads(printed.stdout)
-    with pytest.raises(ConfigError, match="cannot be written"):
+    with pytest.raises(StoreError, match="cannot write"):
         command.callback(tmp_path / "new" / "schema.json" / "x.json", None)  # type: ignore[misc]
 
 

@@ -110,7 +110,7 @@ def test_one_person_in_another_layout_and_sequence_is_refused_by_name(tiny: Path
         patch.setenv("AGAIN", str(cohort.folder))
         with pytest.raises(LeakageError) as caught:
             plan(tiny, registry, *sets)
-    assert "pretraining (again) are also in the test set of ixi" in caught.value.message
+    assert "pretraining (again) is also in the test set of ixi" in caught.value.message
     assert "phantom-ixi-1:IXI" in caught.value.message
 
 
