@@ -38,30 +38,30 @@ def comparison_document(
     for name in names:
         if name not in TABLES:
             raise MRIBenchError(f"there is no table '{name}' of a comparison", did_you_mean(name, TABLES))
-    found = paired(pair)
-    _check_fraction(found, fraction)
+    both = paired(pair)
+    _check_fraction(both, fraction)
     return Document(
         title=pair.minus,
-        source=ComparedSides(found, fraction),
+        source=ComparedSides(both, fraction),
         specs=tuple(spec for spec in SPECS if not names or spec.name in names),
         columns={"table": "string"},
-        about=_about(found),
+        about=_about(both),
     )
 
 
-def _check_fraction(found: Paired, fraction: float | None) -> None:
-    first, second = (rows.heads["fraction"].dropna() for rows in (found.first, found.second))
+def _check_fraction(both: Paired, fraction: float | None) -> None:
+    first, second = (rows.heads["fraction"].dropna() for rows in (both.first, both.second))
     known = sorted(set(first) & set(second))
     if fraction is not None and fraction not in known:
         listed = ", ".join(f"{value:g}" for value in known)
         raise MRIBenchError(f"no cell of both has the fraction {fraction:g}", f"known: {listed}")
 
 
-def _about(found: Paired) -> dict[str, Any]:
-    sides = (found.pair.first, found.pair.second)
+def _about(both: Paired) -> dict[str, Any]:
+    sides = (both.pair.first, both.pair.second)
     return {
         "schema": SCHEMA,
-        "comparison": found.pair.minus,
+        "comparison": both.pair.minus,
         **{
             place: {
                 "name": side.name,
@@ -72,5 +72,5 @@ def _about(found: Paired) -> dict[str, Any]:
             }
             for place, side in zip(("first", "second"), sides, strict=True)
         },
-        "notes": list(found.notes),
+        "notes": list(both.notes),
     }

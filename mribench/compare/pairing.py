@@ -147,12 +147,12 @@ class Paired:
             dict(iter(means.groupby(by, dropna=False, sort=False))) for means in self.subject_means(question)
         )
         metrics = {(row.task, row.metric): row for row in self.metrics.itertuples(index=False)}
-        found = [
+        places = [
             _place(dict(zip(by, key, strict=True)), metrics, first[key], second[key])
             for key in first
             if key in second and (str(key[0]), str(key[-1])) in metrics
         ]
-        return sorted(found, key=self._order)
+        return sorted(places, key=self._order)
 
     def _order(self, place: Place) -> tuple[Any, ...]:
         tasks = self.pair.first.run.manifest.tasks
@@ -216,9 +216,9 @@ def _place(
     where: dict[str, Any], metrics: Mapping[Any, Any], first: pd.DataFrame, second: pd.DataFrame
 ) -> Place:
     metric = str(where.pop("metric"))
-    found = metrics[str(where["task"]), metric]
+    known = metrics[str(where["task"]), metric]
     return Place(
-        where, metric, found.unit or "", found.value_range, bool(found.higher_is_better), first, second
+        where, metric, known.unit or "", known.value_range, bool(known.higher_is_better), first, second
     )
 
 
@@ -262,10 +262,10 @@ def _same(first: pd.Series, second: pd.Series) -> bool:
 def _contrast(rows: list[Rows]) -> str:
     texts = []
     for column, what in _CONTRASTS.items():
-        names = [sorted(map(str, found.heads[column].dropna().unique())) for found in rows]
+        names = [sorted(map(str, side.heads[column].dropna().unique())) for side in rows]
         if not set(names[0]) & set(names[1]):
             texts.append(f"{what}: {', '.join(names[0]) or 'none'}; and {', '.join(names[1]) or 'none'}")
-    drawn = [label_subsets(found.heads) for found in rows]
+    drawn = [label_subsets(side.heads) for side in rows]
     if all(drawn) and not set(drawn[0]) & set(drawn[1]):
         texts.append(f"label subsets: {', '.join(drawn[0])}; and {', '.join(drawn[1])}")
     return "; ".join(texts) or "they have results of different cells: mribench report DIR shows which"

@@ -55,7 +55,7 @@ class DifferingSetting:
 
 def settings(pair: Pair) -> list[DifferingSetting]:
     """Return everything recorded that differs: settings, budgets, subjects, code, versions."""
-    found = [
+    differing = [
         DifferingSetting("method", *values) for values in _differ(_method(pair.first), _method(pair.second))
     ]
     ways = [_stages(side) for side in (pair.first, pair.second)]
@@ -63,11 +63,11 @@ def settings(pair: Pair) -> list[DifferingSetting]:
         jobs = [way.get(stage) for way in ways]
         if jobs[0] is None or jobs[1] is None:
             texts = ["none" if job is None else "done" for job in jobs]
-            found.append(DifferingSetting(stage, "jobs", texts[0], texts[1]))
+            differing.append(DifferingSetting(stage, "jobs", texts[0], texts[1]))
         else:
             both = _recorded(pair.first, jobs[0]), _recorded(pair.second, jobs[1])
-            found += [DifferingSetting(stage, *values) for values in _differ(*both)]
-    return found
+            differing += [DifferingSetting(stage, *values) for values in _differ(*both)]
+    return differing
 
 
 def frame(rows: Sequence[DifferingSetting]) -> pd.DataFrame:
@@ -124,7 +124,7 @@ def _stages(side: Side) -> dict[str, list[str]]:
     cells = cells[cells["state"].eq("done")].sort_values(
         ["fraction", "seed"], ascending=[False, True], kind="stable"
     )
-    found: dict[str, dict[str, None]] = {}
+    by_stage: dict[str, dict[str, None]] = {}
     for cell in cells.itertuples(index=False):
         for stage, key in (
             ("pretrain", cell.pretrain),
@@ -132,9 +132,9 @@ def _stages(side: Side) -> dict[str, list[str]]:
             (f"test {cell.task}", cell.key),
         ):
             if isinstance(key, str):
-                found.setdefault(stage, {})[key] = None
-    order = sorted(found, key=lambda stage: ("pretrain", "adapt", "test").index(stage.split()[0]))
-    return {stage: list(found[stage]) for stage in order}
+                by_stage.setdefault(stage, {})[key] = None
+    order = sorted(by_stage, key=lambda stage: ("pretrain", "adapt", "test").index(stage.split()[0]))
+    return {stage: list(by_stage[stage]) for stage in order}
 
 
 def _recorded(side: Side, keys: Sequence[str]) -> dict[str, str]:

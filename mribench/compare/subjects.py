@@ -63,13 +63,13 @@ def people(paired: Paired, fraction: float | None = None) -> list[People]:
     return [_people(place) for place in (places if fraction is not None else paired.largest(places))]
 
 
-def frame(found: Sequence[People]) -> pd.DataFrame:
+def frame(people_of_places: Sequence[People]) -> pd.DataFrame:
     """Return a tidy row for every subject."""
-    parts = [one.rows.assign(**place_record(one.place)) for one in found]
+    parts = [one.rows.assign(**place_record(one.place)) for one in people_of_places]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def one_out_frame(found: Sequence[People]) -> pd.DataFrame:
+def one_out_frame(people_of_places: Sequence[People]) -> pd.DataFrame:
     """Return a tidy row for every place."""
     return pd.DataFrame(
         [
@@ -88,7 +88,7 @@ def one_out_frame(found: Sequence[People]) -> pd.DataFrame:
                 "without_high": one.influence.high,
                 "effect": one.influence.effect,
             }
-            for one in found
+            for one in people_of_places
         ]
     )
 
@@ -99,9 +99,9 @@ def extremes(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([above.head(TOP), below.iloc[::-1].head(TOP)])
 
 
-def tables(paired: Paired, found: Sequence[People]) -> list[Table]:
+def tables(paired: Paired, people_of_places: Sequence[People]) -> list[Table]:
     """Return, for each task and metric, the subjects with the largest differences each way."""
-    return [_table(paired, one) for one in found]
+    return [_table(paired, one) for one in people_of_places]
 
 
 def _table(paired: Paired, one: People) -> Table:
@@ -133,7 +133,7 @@ def _table(paired: Paired, one: People) -> Table:
     )
 
 
-def one_out_table(paired: Paired, found: Sequence[People]) -> Table:
+def one_out_table(paired: Paired, people_of_places: Sequence[People]) -> Table:
     """Return what leaving out one subject after the other does."""
     columns = (
         ("driven by", "one subject?"), ("the one that", "matters most"), ("without it", "[95 % interval]"),
@@ -143,11 +143,11 @@ def one_out_table(paired: Paired, found: Sequence[People]) -> Table:
         name=ONE_OUT,
         title=f"{paired.pair.minus}: does one subject make the difference?",
         row_names=("task", "metric"),
-        rows=tuple(Row((place_text(one.place), metric_label(one.place))) for one in found),
+        rows=tuple(Row((place_text(one.place), metric_label(one.place))) for one in people_of_places),
         columns=tuple(Column(header) for header in columns),
-        cells=tuple(_one_out_cells(one) for one in found),
+        cells=tuple(_one_out_cells(one) for one in people_of_places),
         sentences=said(
-            *_driven(found),
+            *_driven(people_of_places),
             (
                 "Every subject is left out once. 'Rests on it': the 95 % interval (table difference) leaves"
                 " out 0, and no longer does without that subject; 'hidden by it': it does only without;"
@@ -163,7 +163,7 @@ def _people(place: Place) -> People:
     names = [str(name) for name in kept.subjects]
     first, second = kept.cube if len(kept.cube) else np.empty((2, 0, 0))
     table = first - second
-    found = influence(table, names)
+    influential = influence(table, names)
     by_subject = table.mean(axis=0) if table.size else np.empty(0)
     total = by_subject.sum()
     rows = pd.DataFrame(
@@ -173,13 +173,13 @@ def _people(place: Place) -> People:
             "second": second.mean(axis=0) if table.size else by_subject,
             "difference": by_subject,
             "share": by_subject / total if total else math.nan,
-            "without": found.means,
+            "without": influential.means,
             "n_empty_first": _empty(place.first, names),
             "n_empty_second": _empty(place.second, names),
         }
     )
     rows = rows.sort_values(["difference", "subject"], ascending=[False, True], ignore_index=True)
-    return People(place, rows, crossed_interval(table), found)
+    return People(place, rows, crossed_interval(table), influential)
 
 
 def _empty(means: pd.DataFrame, subjects: Iterable[str]) -> list[int]:
@@ -213,14 +213,14 @@ def _one_out_cells(one: People) -> tuple[Cell, ...]:
     )
 
 
-def _driven(found: Sequence[People]) -> list[str]:
+def _driven(people_of_places: Sequence[People]) -> list[str]:
     """Say which rows one subject makes, and which one subject has a large share of."""
     texts = [
         f"{place_text(one.place)} {one.place.metric}: {one.influence.effect} ({one.influence.subject})"
-        for one in found
+        for one in people_of_places
         if one.influence.effect != NO
     ]
-    shares = [text for one in found for text in _large(one)]
+    shares = [text for one in people_of_places for text in _large(one)]
     return [
         f"Driven by one subject: {'; '.join(texts)}." if texts else "No row is driven by one subject.",
         *([f"Much of it in one subject, by size: {'; '.join(shares)}."] if shares else []),

@@ -20,9 +20,9 @@ EXPLORATORY = (
 )
 
 
-def scope_text(found: Sequence[Difference]) -> str:
+def scope_text(differences: Sequence[Difference]) -> str:
     """Return what the seeds behind some differences allow to say."""
-    seeds = sorted({one.n_seeds for one in found} - {0})
+    seeds = sorted({one.n_seeds for one in differences} - {0})
     if not seeds:
         return "Nothing to compare."
     if seeds[-1] == 1:

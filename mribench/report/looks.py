@@ -23,14 +23,14 @@ class Look:
 
 def looks(trained: Sequence[str], references: Sequence[str]) -> dict[str, Look]:
     """Return the look of each row: colours for methods, greys for what they are compared with."""
-    found = {
+    of_trained = {
         row: Look(COLOURS[place % len(COLOURS)], MARKERS[(place + place // len(COLOURS)) % len(MARKERS)])
         for place, row in enumerate(trained)
     }
-    return found | {
+    return of_trained | {
         row: Look(GREYS[place % len(GREYS)], MARKERS[place % len(MARKERS)])
         for place, row in enumerate(references)
-        if row not in found
+        if row not in of_trained
     }
 
 

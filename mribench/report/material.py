@@ -217,10 +217,12 @@ class Material:
 
     @functools.cached_property
     def _intervals(self) -> dict[tuple[Any, ...], Any]:
-        found = estimates_of(self.values, ["row", "task", "metric", "fraction"], ranges(self.run.manifest))
+        estimated = estimates_of(
+            self.values, ["row", "task", "metric", "fraction"], ranges(self.run.manifest)
+        )
         return {
             (one.row, one.task, one.metric, _fraction(one.fraction)): one
-            for one in found.itertuples(index=False)
+            for one in estimated.itertuples(index=False)
         }
 
     def interval(self, row: str, panel: Panel, fraction: float | None = None) -> Any:

@@ -105,11 +105,11 @@ def _tables(material: Material, asked: Sequence[TableSpec[Material]]) -> dict[st
     names = {spec.name for spec in asked}
     always = [spec for spec in known if spec.on_page and spec.name not in names]
     others = asked or [spec for spec in known if not spec.on_page]
-    found: dict[str, list[Table]] = {}
+    by_section: dict[str, list[Table]] = {}
     for spec in (*always, *others):
         made = spec.build(material)
-        found.setdefault(spec.section, []).extend(table for table in made if table.planned or asked)
-    return found
+        by_section.setdefault(spec.section, []).extend(table for table in made if table.planned or asked)
+    return by_section
 
 
 def _sections(

@@ -41,7 +41,7 @@ def provenance(run: RunData, directory: Path | None) -> PageProvenance:
     """Collect the provenance of a run; what its files do not tell is left out."""
     manifest = run.manifest
     environments = _environments(run, directory)
-    found = {
+    values_of = {
         "benchmark": [manifest.benchmark],
         "file": [manifest.file],
         "planned": [manifest.created],
@@ -60,7 +60,7 @@ def provenance(run: RunData, directory: Path | None) -> PageProvenance:
         "report made by": [f"mribench {_version()}"],
         "older results left out": [run.superseded] if run.superseded else [],
     }
-    facts = {name: _unique(values) for name, values in found.items()}
+    facts = {name: _unique(values) for name, values in values_of.items()}
     return PageProvenance(
         tuple((name, values) for name, values in facts.items() if values),
         tuple(

@@ -112,10 +112,10 @@ def _diagram(material: Material, panel: Panel) -> Diagram:
     means = material.of_panel(panel)
     groups = dict(iter(means[means["seed"].ge(0)].groupby("row", sort=False)))
     blocks = independent_blocks({row: groups[row] for row in material.rows if row in groups})
-    found = critical_difference(
+    difference = critical_difference(
         blocks.scores, blocks.rests_on, higher_is_better=panel.higher_is_better, alpha=ALPHA
     )
-    return Diagram(panel, blocks, found)
+    return Diagram(panel, blocks, difference)
 
 
 def _sentence(each: Diagram) -> str:

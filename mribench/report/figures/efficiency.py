@@ -59,8 +59,10 @@ def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure
     for ax, (panel, cells) in zip(axes, shown, strict=True):
         rows = [row for row in material.rows if row in set(cells["row"])]
         places: list[Any] = list(cells.itertuples(index=False))
-        found = [material.interval(cell.row, panel, cell.fraction) for cell in places]
-        ends = [v * panel.scale for each in found if each is not None for v in (each.low, each.high)]
+        intervals_shown = [material.interval(cell.row, panel, cell.fraction) for cell in places]
+        ends = [
+            v * panel.scale for each in intervals_shown if each is not None for v in (each.low, each.high)
+        ]
         ax.set_ylim(focus(cells["mean"] * panel.scale, ends))
         for place, row in enumerate(rows):
             mine = cells[cells["row"].eq(row)].sort_values("fraction")

@@ -56,9 +56,9 @@ def embedding_maps(material: Material) -> list[Drawing]:
         first = jobs.drop_duplicates("row").set_index("row")
         seeds, keys = first["seed"].to_dict(), first["key"].to_dict()
         clouds = [_cloud(material, row, int(seeds[row]), keys[row]) for row in material.rows if row in keys]
-        found = [cloud for cloud in clouds if cloud is not None]
-        if found:
-            drawings += _drawings(str(dataset), found, number)
+        projected = [cloud for cloud in clouds if cloud is not None]
+        if projected:
+            drawings += _drawings(str(dataset), projected, number)
     return drawings
 
 
@@ -85,8 +85,8 @@ def _cloud(material: Material, row: str, seed: int, key: str) -> Cloud | None:
 def _decodable(measures: pd.DataFrame, name: str) -> str:
     if name not in measures.index or measures.loc[name, "status"] != "ok":
         return "decodability not measurable"
-    found: Any = measures.loc[name]
-    return f"decodable {100 * found['value']:.0f} %, chance {100 * found['chance']:.0f} %"
+    measure: Any = measures.loc[name]
+    return f"decodable {100 * measure['value']:.0f} %, chance {100 * measure['chance']:.0f} %"
 
 
 def project(embeddings: np.ndarray) -> np.ndarray | None:

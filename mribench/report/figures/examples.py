@@ -38,14 +38,14 @@ def example_slices(material: Material) -> list[Drawing]:
     """Return a figure per task: a line per sequence with input, reference and every method's prediction."""
     if material.directory is None or material.run.cells.empty:
         return []
-    found = []
+    drawings = []
     first = {panel.task: panel for panel in reversed(material.panels)}
     for number, task in enumerate(material.run.manifest.tasks):
         panel = first.get(task)
         strips = _strips(material, panel) if panel else []
         if panel and strips:
-            found.append(_drawing(panel, strips, number))
-    return found
+            drawings.append(_drawing(panel, strips, number))
+    return drawings
 
 
 def _strips(material: Material, panel: Panel) -> list[ExampleStrip]:

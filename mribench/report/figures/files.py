@@ -44,11 +44,11 @@ def read_example(directory: Path, key: str) -> Example | None:
     """Return the example of a job; None where there is none, or it is damaged: it is only a picture."""
     try:
         content = (directory / "jobs" / key / EXAMPLE).read_bytes()
-        with np.load(io.BytesIO(content), allow_pickle=False) as found:
-            height, width = found["pixel_mm"]
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            height, width = arrays["pixel_mm"]
             example = Example(
-                found["input"], found["reference"], found["prediction"], bool(found["classes"]),
-                float(height / width), str(found["subject"]), str(found["sequence"]),
+                arrays["input"], arrays["reference"], arrays["prediction"], bool(arrays["classes"]),
+                float(height / width), str(arrays["subject"]), str(arrays["sequence"]),
             )  # fmt: skip
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
@@ -75,10 +75,10 @@ def read_views(directory: Path, key: str) -> Views | None:
     """Return the views of a job; None where there are none, or they are damaged: it is only a picture."""
     try:
         content = (directory / "jobs" / key / VIEWS).read_bytes()
-        with np.load(io.BytesIO(content), allow_pickle=False) as found:
-            sequences = tuple(tuple(map(str, row)) for row in found["sequences"])
-            subjects = tuple(map(str, found["subjects"]))
-            planes = tuple(found[f"view{number}"] for number in range(len(found["pixel_mm"])))
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            sequences = tuple(tuple(map(str, row)) for row in arrays["sequences"])
+            subjects = tuple(map(str, arrays["subjects"]))
+            planes = tuple(arrays[f"view{number}"] for number in range(len(arrays["pixel_mm"])))
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
     whole = planes and all(plane.ndim == 3 and plane.size and len(plane) == len(subjects) for plane in planes)

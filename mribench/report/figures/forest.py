@@ -67,13 +67,13 @@ def _differences(material: Material, panel: Panel, bases: dict[str, str]) -> Dif
 
 
 def _claim(shown: list[tuple[Panel, Differences]], material: Material) -> str:
-    seeds = max(each.n_seeds for _, found in shown for each in found.values())
+    seeds = max(each.n_seeds for _, compared in shown for each in compared.values())
     return "" if seeds >= ENOUGH_SEEDS else material.claim.text
 
 
-def _sentence(panel: Panel, found: Differences) -> str:
+def _sentence(panel: Panel, compared: Differences) -> str:
     texts = []
-    for row, each in found.items():
+    for row, each in compared.items():
         low, mean, high = (panel.scale * value for value in (each.low, each.difference, each.high))
         ends = f" ({low:.{panel.digits}f} to {high:.{panel.digits}f})" if math.isfinite(low) else ""
         texts.append(f"{row} {mean:+.{panel.digits}f}{ends}")
@@ -81,13 +81,13 @@ def _sentence(panel: Panel, found: Differences) -> str:
 
 
 def _draw(material: Material, shown: list[tuple[Panel, Differences]], base: str) -> Figure:
-    rows = material.in_order(row for _, found in shown for row in found)
+    rows = material.in_order(row for _, compared in shown for row in compared)
     figure, axes = panels(len(shown), _MOST_ACROSS, 3.1, 1.2 + 0.34 * len(rows))
-    for ax, (panel, found) in zip(axes, shown, strict=True):
+    for ax, (panel, compared) in zip(axes, shown, strict=True):
         ax.axvline(0, color=MUTED, linewidth=1.0, zorder=1)
-        ends = [value * panel.scale for each in found.values() for value in (each.low, each.high)]
-        ax.set_xlim(focus([0.0, *(each.difference * panel.scale for each in found.values())], ends))
-        for row, each in found.items():
+        ends = [value * panel.scale for each in compared.values() for value in (each.low, each.high)]
+        ax.set_xlim(focus([0.0, *(each.difference * panel.scale for each in compared.values())], ends))
+        for row, each in compared.items():
             place, look = rows.index(row), material.looks[row]
             half = (each.high - each.difference) * panel.scale
             clear = each.low > 0 or each.high < 0

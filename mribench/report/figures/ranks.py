@@ -50,8 +50,8 @@ def _ranks(material: Material) -> dict[str, Ranks]:
     """Return the ranks by what they are about."""
     parts = {panel: material.of_panel(panel) for panel in material.panels}
     parts = {panel: rows[rows["seed"].ge(0)] for panel, rows in parts.items()}
-    found = {f"{panel.task} · {panel.metric}": _of(material, rows) for panel, rows in parts.items()}
-    kept = {name: ranks for name, ranks in found.items() if ranks is not None}
+    by_panel = {f"{panel.task} · {panel.metric}": _of(material, rows) for panel, rows in parts.items()}
+    kept = {name: ranks for name, ranks in by_panel.items() if ranks is not None}
     if len(kept) > 1:  # at the largest fraction of each task
         every = _of(material, pd.concat(parts.values()))
         kept |= {"all together": every} if every is not None else {}
@@ -63,36 +63,36 @@ def _of(material: Material, rows: pd.DataFrame) -> Ranks | None:
     if rows["row"].nunique() < 2:
         return None
     cohorts = {task: spec.dataset for task, spec in material.run.manifest.tasks.items()}
-    found = mean_ranks(
+    ranks = mean_ranks(
         rows.assign(cohort=rows["task"].map(cohorts).astype(str)), ["task", "metric"],
         higher_is_better={panel.metric: panel.higher_is_better for panel in material.panels},
         rng=np.random.Generator(np.random.PCG64(0)), cohort="cohort",
     )  # fmt: skip
-    return found if found.n_cells else None
+    return ranks if ranks.n_cells else None
 
 
 def _agreements(shown: dict[str, Ranks]) -> tuple[str, ...]:
     texts = [
-        f"{name} {found.tau_mean:.2f} [{found.tau_low:.2f}, {found.tau_high:.2f}]"
-        for name, found in shown.items()
-        if math.isfinite(found.tau_mean)
+        f"{name} {ranks.tau_mean:.2f} [{ranks.tau_low:.2f}, {ranks.tau_high:.2f}]"
+        for name, ranks in shown.items()
+        if math.isfinite(ranks.tau_mean)
     ]
     return (f"Kendall's τ of the resampled orders with the actual one: {'; '.join(texts)}.",) if texts else ()
 
 
-def _sentence(name: str, found: Ranks) -> str:
+def _sentence(name: str, ranks: Ranks) -> str:
     texts = [
         f"{cell.row} {cell.mean_rank:.2g} ({cell.low:.2g} to {cell.high:.2g})"
-        for cell in found.methods.itertuples(index=False)
+        for cell in ranks.methods.itertuples(index=False)
     ]
     return f"{name}: {', '.join(texts)}."
 
 
 def _draw(material: Material, shown: dict[str, Ranks]) -> Figure:
-    rows = material.in_order(row for found in shown.values() for row in found.methods["row"])
+    rows = material.in_order(row for ranks in shown.values() for row in ranks.methods["row"])
     figure, axes = panels(len(shown), _MOST_ACROSS, 3.1, 1.0 + 0.34 * len(rows))
-    for ax, (name, found) in zip(axes, shown.items(), strict=True):
-        methods = found.methods.set_index("row")
+    for ax, (name, ranks) in zip(axes, shown.items(), strict=True):
+        methods = ranks.methods.set_index("row")
         for place, row in enumerate(rows):
             if row not in methods.index:
                 continue

@@ -117,14 +117,14 @@ def legend_of_rows(figure: Figure, axes: Sequence[Any], order: Sequence[str]) ->
         axes: with artists labelled by whole names of rows.
         order: of the rows.
     """
-    found = {
+    handles = {
         label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
-    rows = [row for row in order if row in found]
+    rows = [row for row in order if row in handles]
     names = [short(row, 18) for row in rows]
     inches = max((0.5 + 0.075 * len(name) for name in names), default=1.0)
     legend = figure.legend(
-        [found[row] for row in rows], names, loc="outside lower center",
+        [handles[row] for row in rows], names, loc="outside lower center",
         ncols=max(1, min(len(rows), int(figure.get_figwidth() / inches))),
     )  # fmt: skip
     for row, handle, text in zip(rows, legend.legend_handles, legend.get_texts(), strict=True):

@@ -46,16 +46,16 @@ def subject_dots(material: Material) -> list[Drawing]:
 def _per_subject(material: Material, panel: Panel) -> pd.DataFrame:
     """Return rows × subjects, in shown units; NaN where a seed has no score of the subject."""
     mine = material.of_panel(panel)
-    found = mine.groupby(["row", "subject"])["value"].agg(lambda values: values.mean(skipna=False))
+    means = mine.groupby(["row", "subject"])["value"].agg(lambda values: values.mean(skipna=False))
     present = [row for row in material.rows if row in set(mine["row"])]
-    return found.unstack("subject").reindex(present) * panel.scale
+    return means.unstack("subject").reindex(present) * panel.scale
 
 
 def _sentence(material: Material, panel: Panel) -> str:
-    found = {row: material.interval(row, panel) for row in material.rows}
+    intervals = {row: material.interval(row, panel) for row in material.rows}
     texts = [
         f"{row} {interval.mean * panel.scale:.{panel.digits}f}"
-        for row, interval in found.items()
+        for row, interval in intervals.items()
         if interval is not None and math.isfinite(interval.mean)
     ]
     return f"{panel.title}, {panel.label}: {', '.join(texts)}."
@@ -67,8 +67,10 @@ def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure
     for ax, (panel, table) in zip(axes, shown, strict=True):
         places = [rows.index(row) for row in table.index]
         ax.plot(table.to_numpy(), places, color=LINE, linewidth=0.8, zorder=1)
-        found = {str(row): material.interval(str(row), panel) for row in table.index}
-        ends = [v * panel.scale for each in found.values() if each is not None for v in (each.low, each.high)]
+        intervals = {str(row): material.interval(str(row), panel) for row in table.index}
+        ends = [
+            v * panel.scale for each in intervals.values() if each is not None for v in (each.low, each.high)
+        ]
         ax.set_xlim(focus(table.to_numpy().ravel(), ends))
         for place, row in zip(places, table.index, strict=True):
             look: Look = material.looks[row]
@@ -77,7 +79,7 @@ def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure
                 values, [place] * len(values), s=13, color=look.colour, alpha=0.6, linewidths=0, zorder=2
             )
             tag(row, dots)
-            interval = found[row]
+            interval = intervals[row]
             if interval is not None and math.isfinite(interval.mean):
                 _mean(ax, row, interval, panel.scale, place, look)
         name_rows(ax, rows)

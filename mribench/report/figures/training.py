@@ -67,14 +67,14 @@ def _adaptation(material: Material, cells: pd.DataFrame) -> Drawing | None:
         )
         mine = mine[mine["train_sequence"].isin(sequences[:1])].drop_duplicates(["row", "adapt"])
         groups = dict(iter(mine.groupby("row", sort=False)))
-        found = {
+        by_row = {
             row: _mean(_curves(material, groups[row].sort_values("seed")["adapt"].head(_MOST_SEEDS)))
             for row in material.rows
             if row in groups
         }
-        found = {row: curves for row, curves in found.items() if curves}
-        if found and panel.task not in shown:
-            shown[panel.task] = found
+        by_row = {row: curves for row, curves in by_row.items() if curves}
+        if by_row and panel.task not in shown:
+            shown[panel.task] = by_row
     if not shown:
         return None
     return Drawing(
@@ -134,8 +134,8 @@ def _known(value: float) -> bool:
 def _draw(material: Material, shown: Mapping[str, Curves], chance: Mapping[str, float]) -> Figure:
     figure, axes = panels(len(shown), 3, 3.1, 2.4)
     for ax, (name, curves) in zip(axes, shown.items(), strict=True):
-        for row, found in curves.items():
-            for number, curve in enumerate(found):
+        for row, of_seeds in curves.items():
+            for number, curve in enumerate(of_seeds):
                 drawn = ax.plot(
                     curve.index, curve, color=material.looks[row].colour, linewidth=1.4, alpha=0.85,
                     label=row if number == 0 else None,

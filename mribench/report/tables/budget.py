@@ -92,14 +92,14 @@ def budget_frame(material: Material) -> pd.DataFrame:
                 continue
             used = cells[[column, "seed"]].drop_duplicates()
             done = used[used[column].isin(jobs.index)]
-            found = jobs.loc[done[column]]
+            done_jobs = jobs.loc[done[column]]
             for cost in COSTS:
                 if cost.stage == stage:
                     rows.append(
                         {
                             "row": label, "method": method, "arm": arm, "row_order": order,
                             "metric": cost.id, "unit": cost.unit,
-                            "mean": found[cost.column].astype(float).mean() / cost.divisor,
+                            "mean": done_jobs[cost.column].astype(float).mean() / cost.divisor,
                             "n_seeds": done["seed"].nunique(),
                             "jobs_expected": len(used), "jobs_done": len(done),
                             "status": _status(len(done), len(used)),

@@ -65,10 +65,10 @@ def versions_of(run: RunData) -> list[str]:
 
 
 def _versions(run: RunData) -> str:
-    found = versions_of(run)
-    if len(found) < 2:
-        return f"Versions: {found[0].replace(' ', ', ').replace('=', ' ')}." if found else ""
-    return f"Jobs of {len(found)} sets of versions: {'; '.join(found[:_MOST_VERSIONS])}."
+    versions = versions_of(run)
+    if len(versions) < 2:
+        return f"Versions: {versions[0].replace(' ', ', ').replace('=', ' ')}." if versions else ""
+    return f"Jobs of {len(versions)} sets of versions: {'; '.join(versions[:_MOST_VERSIONS])}."
 
 
 def whose(frame: pd.DataFrame, run: RunData, question: Question) -> str:

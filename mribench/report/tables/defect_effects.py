@@ -131,8 +131,8 @@ class _Measured:
             theirs = self._metrics.loc[self._metrics["task"] == where["task"], "metric"]
             if other in set(theirs):
                 without, instead = _at(means, where), _at(means, {**where, "metric": other})
-                found = self._row("metric", where, planned, change(without, instead), without)
-                yield found | {"replaced_by": other}
+                row = self._row("metric", where, planned, change(without, instead), without)
+                yield row | {"replaced_by": other}
 
     def _by_policy(self, policy: EmptyMaskPolicy) -> Iterator[dict[str, Any]]:
         default, other = self._means(None), self._means(policy)
@@ -150,27 +150,27 @@ class _Measured:
         rows = self._scores.assign(value=counted(self._scores, self._policy))
         rows = rows[rows["status"].ne("failed")]
         for where, planned in self._places(self._cells):
-            found = false_findings(
+            findings = false_findings(
                 _at(rows, where),
                 ["train_sequence", "test_sequence", "subset_seed"],
                 ["subject", "session", "label"],
             )
-            share = found.significant / found.tests if found.tests else math.nan
+            share = findings.significant / findings.tests if findings.tests else math.nan
             effect = Effect(
                 ALPHA,
                 share,
                 share - ALPHA,
-                low=found.low - ALPHA,
-                high=found.high - ALPHA,
-                n_seeds=found.n_seeds,
+                low=findings.low - ALPHA,
+                high=findings.high - ALPHA,
+                n_seeds=findings.n_seeds,
             )
-            if not found.tests:
+            if not findings.tests:
                 effect = replace(effect, how="needs 2 seeds or more")
             yield self._row("findings", where, planned, effect, None) | {
-                "n_arms": found.n_arms,
-                "n_significant": found.significant,
-                "n_tests": found.tests,
-                "n_test_rows": found.n_rows,
+                "n_arms": findings.n_arms,
+                "n_significant": findings.significant,
+                "n_tests": findings.tests,
+                "n_test_rows": findings.n_rows,
             }
 
     def _means(self, policy: EmptyMaskPolicy | None) -> pd.DataFrame:

@@ -58,9 +58,9 @@ def _states(material: Material) -> Table | None:
         return None
     cells = cells.assign(row=row_labels(cells, material.run.manifest))
     states = [*STATES, *(name for name in dict.fromkeys(cells["state"]) if name not in STATES)]
-    found = cells.groupby(["row", "task"], sort=False)["state"].value_counts().unstack(fill_value=0)
-    found = found.reindex(columns=[name for name in states if name in set(cells["state"])], fill_value=0)
-    rows = [((str(row), str(task)), list(map(int, found.loc[(row, task)]))) for row, task in found.index]
+    counted = cells.groupby(["row", "task"], sort=False)["state"].value_counts().unstack(fill_value=0)
+    counted = counted.reindex(columns=[name for name in states if name in set(cells["state"])], fill_value=0)
+    rows = [((str(row), str(task)), list(map(int, counted.loc[(row, task)]))) for row, task in counted.index]
     waiting = int(cells["key"].isna().sum())
     caption = ["Evaluations planned, by state; each is one model on one site and sequence."]
     caption += [f"{waiting} of those to do wait for data that are not there."] if waiting else []
@@ -68,7 +68,7 @@ def _states(material: Material) -> Table | None:
         "states",
         "Evaluations by state",
         ("method", "task"),
-        [str(name) for name in found.columns],
+        [str(name) for name in counted.columns],
         rows,
         caption,
     )
@@ -97,8 +97,8 @@ def _scores(run: RunData) -> Table | None:
         return None
     odd = odd.assign(row=row_labels(odd, run.manifest))
     by = ["task", "test_site", "test_sequence", "subject", "metric", "status"]
-    found = odd.groupby(by, sort=False).agg(n=("row", "size"), rows=("row", _unique)).reset_index()
-    listed: list[Any] = list(found.head(MOST_ROWS).itertuples(index=False))
+    counted = odd.groupby(by, sort=False).agg(n=("row", "size"), rows=("row", _unique)).reset_index()
+    listed: list[Any] = list(counted.head(MOST_ROWS).itertuples(index=False))
     rows = [
         (
             (str(cell.task), str(cell.subject)),
@@ -106,7 +106,7 @@ def _scores(run: RunData) -> Table | None:
         )
         for cell in listed
     ]
-    left = len(found) - len(rows)
+    left = len(counted) - len(rows)
     caption = ["Scores without a value of their own: a scan that could not be read, or an empty mask."]
     caption += [f"{left} more lines are not listed."] if left else []
     columns = ("site", "sequence", "metric", "status", "scores", "methods")

@@ -58,9 +58,9 @@ def invariance_frame(run: RunData) -> pd.DataFrame:
     rows = run.invariance.assign(row=run.invariance["job_key"].map(labels)).rename(
         columns={"measure": "metric"}
     )
-    found = pd.concat([_of_subjects(rows), _of_sets(rows)], ignore_index=True)
+    estimated = pd.concat([_of_subjects(rows), _of_sets(rows)], ignore_index=True)
     measures = pd.DataFrame({"metric": list(MEASURES)})
-    frame = _progress(planned).merge(measures, how="cross").merge(found, on=[*_BY, "metric"], how="left")
+    frame = _progress(planned).merge(measures, how="cross").merge(estimated, on=[*_BY, "metric"], how="left")
     counts = [name for name in ESTIMATE_COLUMNS if name.startswith("n_")]
     frame[counts] = frame[counts].fillna(0).astype("int64")
     frame["unit"] = ""
@@ -101,9 +101,9 @@ def _of_subjects(rows: pd.DataFrame) -> pd.DataFrame:
     mine = rows[rows["metric"].isin(per_subject) & rows["subject"].ne("")]
     if mine.empty:
         return pd.DataFrame(columns=[*_BY, "metric", *ESTIMATE_COLUMNS, "chance"])
-    found = estimates(mine.assign(session="", penalty=mine["value"]), [*_BY, "metric"])
+    estimated = estimates(mine.assign(session="", penalty=mine["value"]), [*_BY, "metric"])
     chance = mine.groupby([*_BY, "metric"], as_index=False)["chance"].mean()
-    return found.merge(chance, on=[*_BY, "metric"])
+    return estimated.merge(chance, on=[*_BY, "metric"])
 
 
 def _of_sets(rows: pd.DataFrame) -> pd.DataFrame:
@@ -111,13 +111,13 @@ def _of_sets(rows: pd.DataFrame) -> pd.DataFrame:
     people = rows[rows["subject"].ne("")].groupby(_PLACE)["subject"].nunique()
     sets = [measure.id for measure in MEASURES.values() if not measure.per_subject]
     mine = rows[rows["metric"].isin(sets) & rows["subject"].eq("")]
-    found = []
+    estimated = []
     for keys, group in mine.groupby([*_BY, "metric"], sort=False):
         values = group.loc[group["status"].eq("ok"), "value"]
         here = dict(zip([*_BY, "metric"], keys, strict=True))
         behind = group.loc[group["status"].eq("ok"), "n_subjects"].min()
         total = people.get((here["dataset"], here["split_digest"]), 0)
-        found.append(
+        estimated.append(
             here
             | {
                 "mean": values.mean(),
@@ -133,7 +133,7 @@ def _of_sets(rows: pd.DataFrame) -> pd.DataFrame:
                 "chance": group["chance"].mean(),
             }
         )
-    return pd.DataFrame(found, columns=[*_BY, "metric", *ESTIMATE_COLUMNS, "chance"])
+    return pd.DataFrame(estimated, columns=[*_BY, "metric", *ESTIMATE_COLUMNS, "chance"])
 
 
 def _marks(frame: pd.DataFrame) -> pd.Series:
@@ -144,8 +144,8 @@ def _marks(frame: pd.DataFrame) -> pd.Series:
         whole = [family[name].eq(family[name].max()) for name in ("n_seeds", "n_subjects")]
         family = family[whole[0] & whole[1]]
         if higher is not None:
-            found = mark(family["mean"].tolist(), higher_is_better=higher)
-            marks.update(pd.Series(found, index=family.index, dtype=object))
+            marked = mark(family["mean"].tolist(), higher_is_better=higher)
+            marks.update(pd.Series(marked, index=family.index, dtype=object))
     return marks
 
 

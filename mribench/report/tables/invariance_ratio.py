@@ -56,8 +56,8 @@ def ratio_rows(material: Material) -> pd.DataFrame:
             **asdict(interval),
         }
         for panel, transfers, _ in _summaries(material)
-        for row, found in transfers.items()
-        for part, interval in _parts(found, panel).items()
+        for row, matrix in transfers.items()
+        for part, interval in _parts(matrix, panel).items()
     ]
     return pd.DataFrame(rows, columns=[*rows[0]] if rows else ["row"])
 
@@ -69,7 +69,7 @@ def ratio_table(material: Material) -> list[Table]:
     if not placed:
         return []
     there = [row for (row,), _, _ in placed]
-    seeds = [found.own.n_seeds for summary in summaries for found in summary.transfers.values()]
+    seeds = [matrix.own.n_seeds for summary in summaries for matrix in summary.transfers.values()]
     return [
         table_of(
             "sequence-transfer", "Own and other sequences", ("method",), placed,
@@ -120,16 +120,16 @@ def _summary(material: Material, panel: Panel) -> _Summary:
     return _Summary(panel, transfers, gaps)
 
 
-def _parts(found: Transfer, panel: Panel) -> dict[str, Interval]:
+def _parts(matrix: Transfer, panel: Panel) -> dict[str, Interval]:
     """Return the numbers of a transfer matrix by name."""
-    parts = {"own": found.own, "other": found.other}
-    return parts if panel.unit in LOGARITHMIC else {**parts, "ratio": found.ratio}
+    parts = {"own": matrix.own, "other": matrix.other}
+    return parts if panel.unit in LOGARITHMIC else {**parts, "ratio": matrix.ratio}
 
 
 def _placed(summary: _Summary) -> Iterator[PlacedCell]:
     panel = summary.panel
-    for row, found in summary.transfers.items():
-        for part, interval in _parts(found, panel).items():
+    for row, matrix in summary.transfers.items():
+        for part, interval in _parts(matrix, panel).items():
             ratio = part == "ratio"
             name = "ratio [95 %]" if ratio else part
             cell = _ratio(interval) if ratio else mean_cell(interval, panel)
@@ -168,7 +168,7 @@ def _no_ratio(summaries: Sequence[_Summary]) -> str:
     texts = [f"No ratio of {', '.join(units)}: its 0 is a convention."] if units else []
     without = [
         row for each in summaries if each.panel.unit not in LOGARITHMIC
-        for row, found in each.transfers.items() if math.isnan(found.ratio.mean)
+        for row, matrix in each.transfers.items() if math.isnan(matrix.ratio.mean)
     ]  # fmt: skip
     if without:
         texts.append(f"No ratio where a mean is not above 0: {', '.join(dict.fromkeys(without))}.")

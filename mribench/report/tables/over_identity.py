@@ -77,13 +77,13 @@ def _paired(run: RunData, tasks: Collection[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _replaced(cells: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+def _replaced(cells: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
     cells = cells.assign(metric=[f"Δ {name}" for name in cells["metric"]], mark="none", mark_style="")
-    if found.empty:
+    if differences.empty:
         return cells.reindex(columns=[*cells.columns, *COLUMNS])
-    cells["mean"] = found["difference"]
+    cells["mean"] = differences["difference"]
     same = ["se", "df", "n_seeds", "n_subjects", "n_missing_pairs", *COLUMNS]
-    cells[same] = found[same]
+    cells[same] = differences[same]
     nothing = cells["status"].isin(["ok", "partial"]) & cells["n_subjects"].eq(0)
     cells.loc[nothing, "status"] = "missing"
     return cells
