@@ -32,18 +32,18 @@ class Origins:
 
     def sentences(self) -> list[str]:
         """Return one sentence for each place that was left out, and why."""
-        found: dict[str, int] = {}
+        places: dict[str, int] = {}
         for key, why in self._bad.items():
             where = dict(zip(_OF, key, strict=True))
             text = f"{where['task']}, {where['test_site']}, {where['test_sequence']}: {why}"
-            found[text] = found.get(text, 0) + 1
-        return [f"Left out: {text}; {count} results." for text, count in found.items()]
+            places[text] = places.get(text, 0) + 1
+        return [f"Left out: {text}; {count} results." for text, count in places.items()]
 
 
 def _contradictions(
     first: dict[Key, dict[str, Recorded]], second: dict[Key, dict[str, Recorded]]
 ) -> dict[Key, str]:
-    found = {}
+    contradictions = {}
     for key in first.keys() | second.keys():
         jobs = [made.get(key, made.get(_untrained(key))) for made in (first, second)]
         if jobs[0] is None or jobs[1] is None:
@@ -51,9 +51,9 @@ def _contradictions(
         for stage in _STAGES:
             what = jobs[0][stage].contradicts(jobs[1][stage])
             if what:
-                found[key] = f"the {stage} {what}"
+                contradictions[key] = f"the {stage} {what}"
                 break
-    return dict(sorted(found.items(), key=lambda item: str(item)))
+    return dict(sorted(contradictions.items(), key=lambda item: str(item)))
 
 
 def _untrained(key: Key) -> Key:

@@ -152,9 +152,9 @@ def short_names(directories: Sequence[Path]) -> list[str]:
     room = min(len(part) for part in parts) - start
     while end < room and parts[0][-1 - end] == parts[1][-1 - end]:
         end += 1
-    found = ["/".join(part[start : len(part) - end]) for part in parts]
+    names = ["/".join(part[start : len(part) - end]) for part in parts]
     # one inside the other: nothing of the shorter path would be left
-    return found if all(found) else [str(directory) for directory in directories]
+    return names if all(names) else [str(directory) for directory in directories]
 
 
 def _found(run: RunData, directory: Path, label: str) -> str:

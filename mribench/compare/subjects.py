@@ -16,8 +16,8 @@ from mribench.compare.text import place_text, signed_cell, value_cell
 from mribench.compare.tidy import PLACE_COLUMNS, place_record
 from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
-from mribench.report.render.formatting import cell_text
 from mribench.results.cells import LEADERBOARD, metric_label
+from mribench.results.formatting import cell_text
 from mribench.statistics.intervals import Interval, crossed_interval
 
 SUBJECTS, ONE_OUT = "subjects", "one-out"

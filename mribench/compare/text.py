@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from mribench.compare.pairing import Place
 from mribench.interfaces.table import Cell
-from mribench.report.render.formatting import cell_text
 from mribench.results.cells import is_share, scale_of
+from mribench.results.formatting import cell_text
 from mribench.results.shown import NO_INTERVAL, seeds_of
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference
 from mribench.wording import ONE_SEED, too_few_seeds

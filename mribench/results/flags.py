@@ -45,7 +45,7 @@ class Flags:
 def flags(run: RunData) -> Flags:
     """Find the rows whose encoder collapsed, is odd or changed, with few views, or with another budget."""
     pretrained, adapted = _trained(run, "pretrain", []), _trained(run, "adapt", ["arm", *_PLACE])
-    found = {
+    flagged = {
         COLLAPSED: ("Collapsed encoder", _collapsed(pretrained)),
         ODD: ("Encoder", _odd(pretrained)),
         BUDGET: ("Not the budget or settings of the others", _unequal(pretrained, adapted, run.manifest)),
@@ -53,12 +53,12 @@ def flags(run: RunData) -> Flags:
         CHANGED: ("Not frozen, though the arm is", _changed(adapted)),
     }
     signs: dict[str, str] = {}
-    for sign, (_, rows) in found.items():
+    for sign, (_, rows) in flagged.items():
         for row in rows:
             signs[row] = signs.get(row, "") + sign
     footnotes = tuple(
         Sentence(f"{sign} {what}: {_listed(rows)}.", "footnote")
-        for sign, (what, rows) in found.items()
+        for sign, (what, rows) in flagged.items()
         if rows
     )
     return Flags(signs, footnotes)
@@ -83,27 +83,27 @@ def _odd(pretrained: pd.DataFrame) -> dict[str, str]:
 
 def _in_seeds(pretrained: pd.DataFrame, meant: pd.Series, why: str) -> dict[str, str]:
     """Return in how many of its seeds a row is meant, and the distinct texts of a column that say why."""
-    found = {}
+    texts = {}
     for row, jobs in pretrained.assign(meant=meant).groupby("row", sort=False):
         bad = jobs[jobs["meant"]]
         if len(bad):
             reasons = "; ".join(dict.fromkeys(map(one_line, bad[why].dropna())))
-            found[str(row)] = f"in {len(bad)} of {len(jobs)} seeds" + (f" ({reasons})" if reasons else "")
-    return found
+            texts[str(row)] = f"in {len(bad)} of {len(jobs)} seeds" + (f" ({reasons})" if reasons else "")
+    return texts
 
 
 def _unequal(pretrained: pd.DataFrame, adapted: pd.DataFrame, manifest: Manifest) -> dict[str, str]:
-    found: dict[str, list[str]] = {}
+    differing: dict[str, list[str]] = {}
     for column, name in {**_SPENT, "parameters": "parameters"}.items():
-        _compare(pretrained, column, name, found)
+        _compare(pretrained, column, name, differing)
     for (task, *_), jobs in adapted.groupby(_PLACE, sort=False, dropna=False):
         for column, name in _SPENT.items():
-            _compare(jobs, column, f"{name} in {task}", found)
+            _compare(jobs, column, f"{name} in {task}", differing)
     overrides = {method.name: method.overrides for method in manifest.methods if method.overrides}
     for row, method in pretrained[["row", "method"]].drop_duplicates().itertuples(index=False):
         if method in overrides:
-            found.setdefault(row, []).append(f"own {', '.join(overrides[method])}")
-    return {row: ", ".join(dict.fromkeys(texts)) for row, texts in found.items()}
+            differing.setdefault(row, []).append(f"own {', '.join(overrides[method])}")
+    return {row: ", ".join(dict.fromkeys(texts)) for row, texts in differing.items()}
 
 
 def _compare(jobs: pd.DataFrame, column: str, name: str, found: dict[str, list[str]]) -> None:

@@ -15,9 +15,9 @@ from synthetic_results import DICE, HD95, Benchmark, Cell, task
 from mribench.errors import MRIBenchError, StoreError
 from mribench.interfaces.table import Cell as TableCell, Column, Row, Table, said
 from mribench.report import load_run
-from mribench.report.render.formatting import cell_text, digits_for
 from mribench.report.render.markdown import escape
 from mribench.report.render.terminal import print_tables
+from mribench.results.formatting import cell_text, digits_for
 
 SUBJECT = {"a": -0.1, "b": 0.0, "c": 0.1}
 

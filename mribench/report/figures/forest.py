@@ -58,12 +58,12 @@ def _bases(material: Material) -> dict[str, str]:
 
 def _differences(material: Material, panel: Panel, bases: dict[str, str]) -> Differences:
     groups = dict(iter(material.of_panel(panel).groupby("row", sort=False)))
-    found = {
+    compared = {
         row: difference(groups[row], groups[base])
         for row, base in bases.items()
         if row in groups and base in groups and row != base
     }
-    return {row: each for row, each in found.items() if math.isfinite(each.difference)}
+    return {row: each for row, each in compared.items() if math.isfinite(each.difference)}
 
 
 def _claim(shown: list[tuple[Panel, Differences]], material: Material) -> str:

@@ -76,24 +76,24 @@ def _clean(element: ElementTree.Element, name: str) -> None:
 
 
 def _declarations(style: str) -> list[tuple[str, str]]:
-    found = []
+    attributes = []
     for declaration in filter(None, (part.strip() for part in style.split(";"))):
         attribute, _, value = declaration.partition(":")
         attribute, value = attribute.strip(), value.strip()
         if attribute == "font":
-            found += _font(value)
+            attributes += _font(value)
         elif attribute in ("font-family", "stroke-linejoin", "stroke-linecap", "mix-blend-mode"):
             continue
         else:
-            found.append((attribute, _THEME.get(value.lower(), value)))
-    return found
+            attributes.append((attribute, _THEME.get(value.lower(), value)))
+    return attributes
 
 
 def _font(value: str) -> list[tuple[str, str]]:
     """Return size and weight of a ``font`` shorthand; the family is the page's."""
     size = re.search(r"([\d.]+)px", value)
-    found = [("font-size", size.group(1))] if size else []
-    return [*found, ("font-weight", "600")] if re.search(r"\b(bold|[6-9]00)\b", value) else found
+    attributes = [("font-size", size.group(1))] if size else []
+    return [*attributes, ("font-weight", "600")] if re.search(r"\b(bold|[6-9]00)\b", value) else attributes
 
 
 def _named(attribute: str, value: str, name: str) -> str:

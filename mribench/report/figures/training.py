@@ -12,7 +12,6 @@ from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.files import read_parquet
 from mribench.report.figures.style import MUTED, legend_of_rows, panels, short, tag
 from mribench.report.material import Material
-from mribench.results.cells import row_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,8 +27,9 @@ def training_curves(material: Material) -> list[Drawing]:
     """Return the curves of pretraining, a panel per method, and of adaptation, a panel per task."""
     if material.directory is None or material.run.cells.empty:
         return []
-    cells = material.run.cells.assign(row=row_labels(material.run.cells, material.run.manifest))
-    return [found for found in (_pretraining(material, cells), _adaptation(material, cells)) if found]
+    cells = material.planned
+    drawings = (_pretraining(material, cells), _adaptation(material, cells))
+    return [drawing for drawing in drawings if drawing]
 
 
 def _pretraining(material: Material, cells: pd.DataFrame) -> Drawing | None:

@@ -21,15 +21,15 @@ _MOST_ACROSS = 6
 
 def transfer_matrices(material: Material) -> list[Drawing]:
     """Return a heat map per task and metric that was tested on several sequences."""
-    found = []
+    tables_made = []
     for number, panel in enumerate(material.panels):
         spec = material.run.manifest.tasks[panel.task]
         if len(spec.test_sequences) < 2:
             continue
         tables = _tables(material, panel, list(spec.train_sequences), list(spec.test_sequences))
         if tables:
-            found.append(_drawing(material, panel, tables, number))
-    return found
+            tables_made.append(_drawing(material, panel, tables, number))
+    return tables_made
 
 
 def _tables(
@@ -46,13 +46,13 @@ def _tables(
         table = cells.pivot_table(index="row", columns="test_sequence", values="mean", sort=False)
         table = table.reindex(index=rows, columns=tested) * panel.scale
         return {f"trained on {trained[0]}": table} if len(table) and trained else {}
-    found = {}
+    tables_made = {}
     for row in rows:
         mine = cells[cells["row"].eq(row)]
         table = mine.pivot_table(index="train_sequence", columns="test_sequence", values="mean", sort=False)
         order = [name for name in [*trained, "any"] if name in table.index]
-        found[row] = table.reindex(index=order, columns=tested) * panel.scale
-    return found
+        tables_made[row] = table.reindex(index=order, columns=tested) * panel.scale
+    return tables_made
 
 
 def _drawing(material: Material, panel: Panel, tables: dict[str, pd.DataFrame], number: int) -> Drawing:

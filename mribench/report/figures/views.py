@@ -18,11 +18,11 @@ _MOST_METHODS = 12
 
 def views_seen(material: Material) -> list[Drawing]:
     """Return one figure: a line per method, the views of the first samples of its first step side by side."""
-    found = _by_method(material)
-    if not found:
+    by_method = _by_method(material)
+    if not by_method:
         return []
     texts = []
-    for name, views in found.items():
+    for name, views in by_method.items():
         samples = [" | ".join(sequences) for sequences in views.sequences if any(sequences)]
         texts.append(f"{name}: {'; '.join(samples)}")
     drawing = Drawing(
@@ -34,7 +34,7 @@ def views_seen(material: Material) -> list[Drawing]:
             "First step of the first seed: what the networks were given, with augmentation.",
             "Columns are the same subjects and crops for every method. Each slice is on its own grey scale.",
         ),
-        lambda: _draw(found),
+        lambda: _draw(by_method),
     )
     return [drawing]
 
@@ -50,16 +50,16 @@ def _by_method(material: Material) -> dict[str, Views]:
         for method in run.manifest.methods
         if method.name in first.index
     )
-    found = {name: views for name, views in known if views is not None}
-    return dict(list(found.items())[:_MOST_METHODS])
+    by_method = {name: views for name, views in known if views is not None}
+    return dict(list(by_method.items())[:_MOST_METHODS])
 
 
-def _draw(found: dict[str, Views]) -> Figure:
-    most = max(len(views.planes) for views in found.values())
-    samples = max(1, min(min(len(views.subjects) for views in found.values()), _MOST_COLUMNS // most))
+def _draw(by_method: dict[str, Views]) -> Figure:
+    most = max(len(views.planes) for views in by_method.values())
+    samples = max(1, min(min(len(views.subjects) for views in by_method.values()), _MOST_COLUMNS // most))
     across = samples * most
-    figure, axes = panels(across * len(found), across, 1.25, 1.42)
-    for line, (name, views) in enumerate(found.items()):
+    figure, axes = panels(across * len(by_method), across, 1.25, 1.42)
+    for line, (name, views) in enumerate(by_method.items()):
         for place in range(across):
             ax = axes[line * across + place]
             sample, number = divmod(place, most)

@@ -30,7 +30,7 @@ def levels(columns: Sequence[Column]) -> list[list[Span]]:
     """
     depth = max((len(column.header) for column in columns), default=0)
     full = [(*column.header, *[""] * (depth - len(column.header))) for column in columns]
-    found: list[list[Span]] = []
+    by_level: list[list[Span]] = []
     for level in range(depth):
         spans: list[Span] = []
         for place, header in enumerate(full):
@@ -39,8 +39,8 @@ def levels(columns: Sequence[Column]) -> list[list[Span]]:
                 spans[-1] = Span(header[level], spans[-1].start, place + 1)
             else:
                 spans.append(Span(header[level], place, place + 1))
-        found.append(spans)
-    return found
+        by_level.append(spans)
+    return by_level
 
 
 def groups(headers: Sequence[tuple[str, ...]]) -> list[int]:

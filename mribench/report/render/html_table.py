@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from html import escape
 
 from mribench.interfaces.table import Cell, Table
-from mribench.report.render.formatting import cell_text, row_header
 from mribench.report.render.headers import groups, levels
+from mribench.results.formatting import cell_text, row_header
 
 STYLE = """\
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem; color: #1a1a1a; background: #fff; }

@@ -8,8 +8,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from mribench.interfaces.table import Cell, Table
-from mribench.report.render.formatting import cell_text, row_header
 from mribench.report.render.headers import groups, levels
+from mribench.results.formatting import cell_text, row_header
 
 _LINES = 36
 """Rows and lines of notes that go on one page."""

@@ -7,7 +7,7 @@ import re
 from tabulate import tabulate
 
 from mribench.interfaces.table import Cell, Table
-from mribench.report.render.formatting import cell_text, row_header
+from mribench.results.formatting import cell_text, row_header
 
 _SPECIAL = re.compile(r"([\\`*_<>|\[\]])")
 

@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from mribench.interfaces.table import Cell, Table
-from mribench.report.render.formatting import cell_text, row_header
+from mribench.results.formatting import cell_text, row_header
 
 _STYLES = {"best": "bold", "second": "underline", "none": ""}
 _STATUS_STYLES = {"failed": "red", "missing": "dim", "partial": "", "ok": ""}

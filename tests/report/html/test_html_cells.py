@@ -18,13 +18,13 @@ from synthetic_results import DICE, HD95, Benchmark, task
 from mribench.interfaces.table import Cell, Column, Row, Sentence, Table
 from mribench.report import Material, load_run
 from mribench.report.figures import drawings
-from mribench.report.render.formatting import cell_text
 from mribench.report.render.html.tables import Datum, show
 from mribench.report.tables import differences as pair_numbers
 from mribench.report.tables.differences import pair_table
 from mribench.report.tables.labels import label_tables
 from mribench.report.tables.overview import overview
 from mribench.results.cells import LEADERBOARD, cell_frame
+from mribench.results.formatting import cell_text
 from mribench.results.shown import interval_of
 from mribench.statistics.intervals import crossed_interval
 from mribench.statistics.marking import marks_sentence

@@ -14,7 +14,6 @@ from synthetic_results import DICE, PSNR, Benchmark, task
 
 from mribench.interfaces.table import Cell, Table
 from mribench.report import Material, load_run
-from mribench.report.render.formatting import cell_text
 from mribench.report.render.latex import to_latex
 from mribench.report.render.markdown import to_markdown
 from mribench.report.sentences import percent, seeds_sentence
@@ -22,6 +21,7 @@ from mribench.report.tables.gaps import gap_table, why_no_gap
 from mribench.report.tables.invariance_ratio import ratio_table, why_no_ratio
 from mribench.report.tables.label_efficiency import area_table, why_no_area
 from mribench.report.tables.overview import overview
+from mribench.results.formatting import cell_text
 from mribench.statistics.difference import difference
 from mribench.statistics.domain_gap import gap
 from mribench.statistics.transfer import transfer

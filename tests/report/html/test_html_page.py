@@ -18,8 +18,8 @@ from synthetic_results import Benchmark
 from mribench.interfaces.table import Cell, Column, Row, Table, said
 from mribench.report import Material, RunData, load_run
 from mribench.report.looks import row_id
-from mribench.report.render.formatting import cell_text
 from mribench.report.render.html.tables import show
+from mribench.results.formatting import cell_text
 from mribench.statistics.difference import difference
 from mribench.statistics.efficiency import label_efficiency
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from mribench.interfaces.table import Cell, Row, Table
 from mribench.report.looks import row_id
-from mribench.report.render.formatting import cell_text, digits_for, row_header
 from mribench.report.render.headers import groups, levels
+from mribench.results.formatting import cell_text, digits_for, row_header
 from mribench.wording import printable
 
 _FOLDED = ("marks", "note")
@@ -165,14 +165,14 @@ def _heads(
 ) -> tuple[tuple[Head, ...], ...]:
     above = levels(table.columns) or [[]]
     names = len(table.row_names)
-    found = []
+    lines = []
     for level, spans in enumerate(above):
         corner = [
             Head(text, text, height=len(above), column=number, of_words=True)
             for number, text in enumerate(table.row_names)
         ]
         last = level == len(above) - 1
-        found.append(
+        lines.append(
             (
                 *(corner if level == 0 else []),
                 *(
@@ -190,7 +190,7 @@ def _heads(
                 ),
             )
         )
-    return tuple(found)
+    return tuple(lines)
 
 
 def _wordy(table: Table, column: int) -> bool:
@@ -226,7 +226,7 @@ def _beside(cell: Cell) -> dict[str, str]:
     low, high = cell.interval or (cell.low, cell.high)
     counted = cell.n_subjects or cell.n_subjects_total
     partial = cell.status == "partial"
-    found = {
+    attributes = {
         "se": _number(cell.se, cell.scale),
         "low": _number(low, cell.scale),
         "high": _number(high, cell.scale),
@@ -236,7 +236,7 @@ def _beside(cell: Cell) -> dict[str, str]:
         "jobs-done": str(cell.jobs_done) if partial else "",
         "jobs-expected": str(cell.jobs_expected) if partial else "",
     }
-    return {name: text for name, text in found.items() if text}
+    return {name: text for name, text in attributes.items() if text}
 
 
 def _number(value: float, scale: float) -> str:
