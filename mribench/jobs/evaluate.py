@@ -36,14 +36,16 @@ def run_evaluate(spec: EvaluateSpec, context: Context) -> Outcome:
     model = _adapted(spec, spec.adapt_key, context, task) if spec.adapt_key else None
     scans = TaskScans(spec, context, task, spec.subjects, spec.cell.test_sequence, options.spacing_mm)
     still = StillEncoder(model.encoder, options.windows_vox(), context.device) if model else None
-    unpaired = UNPAIRED_NOISE in spec.defects
+    # Test noise depends on the scan alone: every method, seed and fraction is tested on the same. With the
+    # defect it is each row's own.
+    noise_of = (spec.cell.model_dump_json(),) if UNPAIRED_NOISE in spec.defects else ()
     rows: list[ScoreRow] = []
     example: bytes | None = None
     for done, (subject, scan) in enumerate(scans.pairs(), start=1):
         seen: list[Tensor] = []
         try:
             volume = scans.read(subject, scan)
-            prediction = _predict(task, model, volume, options, context, seen, unpaired=unpaired)
+            prediction = _predict(task, model, volume, options, context, seen, noise_of)
             scores = task.score(prediction, volume)
         except DataError as error:
             logger.warning("%s %s is counted as failed: %s", subject.id, scan.session, error)
@@ -101,13 +103,10 @@ def _predict(
     options: AdaptOptions,
     context: Context,
     seen: list[Tensor],
-    *,
-    unpaired: bool,
+    noise_of: tuple[str, ...],
 ) -> Tensor:
-    """Predict; what the model is given goes into ``seen`` too."""
-    # Test noise depends on the scan alone: every method, seed and fraction is tested on the same.
-    drawn = (context.directory.name,) if unpaired else ()
-    generator = torch_generator("test-noise", volume.subject, volume.session, volume.sequence, *drawn)
+    """Predict; what the model is given goes into ``seen`` too, ``noise_of`` into the seed of the noise."""
+    generator = torch_generator("test-noise", volume.subject, volume.session, volume.sequence, *noise_of)
     if model is None:
         unchanged = task.identity(volume, generator)
         if unchanged is None:

@@ -212,8 +212,8 @@ _CONTENTS = TypeAdapter(Content)
 def key_of(spec: JobSpec, content: Content) -> str:
     """Return the key of a job: a digest of everything that may change its result.
 
-    Where its cohort lies, and what a benchmark file calls it, are no part of it; files that are given as
-    options count by their content, wherever they lie.
+    Where its cohort lies is no part of it, nor what a benchmark file calls it, but in the cell of a job that
+    writes rows; files that are given as options count by their content, wherever they lie.
     """
     asked = {name: value for name, value in spec.to_json().items() if name not in _PLACES}
     parts = {"asked": by_content(asked), "content": _CONTENTS.dump_python(content, mode="json")}
