@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from mribench.statistics.failures import share_interval
-from mribench.statistics.families import shared
+from mribench.statistics.failures import estimate_share
+from mribench.statistics.families import find_shared
 from mribench.statistics.marks import mark
-from mribench.statistics.ranges import ends_over
+from mribench.statistics.ranges import place_ends_over
 from mribench.statistics.tables import SeedSubjectTable
 from mribench.statistics.ties import judge_family
 
@@ -123,7 +123,7 @@ def skewed(case: Scenario, repetitions: int, rng: np.random.Generator) -> pd.Dat
     value_range = DISTANCE if case.what == "distance" else SHARE
     kept = ~failed.any(axis=1)
     found_of = zip(*means_and_halves(values, kept), kept.sum(axis=1), strict=True)
-    low, high = np.array([ends_over(mean, half, value_range, n) for mean, half, n in found_of]).T
+    low, high = np.array([place_ends_over(mean, half, value_range, n) for mean, half, n in found_of]).T
     every, equal = means_and_halves(values, np.ones((repetitions, case.n_subjects), bool))
     found = {
         "coverage mribench": _within(low, of_others, high),
@@ -131,7 +131,7 @@ def skewed(case: Scenario, repetitions: int, rng: np.random.Generator) -> pd.Dat
         "coverage equal halves": _within(every - equal, of_all, every + equal),
     }
     if case.failures:
-        shares = np.array([share_interval(one.astype(float))[1:] for one in failed])
+        shares = np.array([estimate_share(one.astype(float))[1:] for one in failed])
         found["coverage of the share"] = _within(shares[:, 0], case.failures, shares[:, 1])
     elif case.what == "distance":
         part = np.exp(equal / every)
@@ -160,7 +160,7 @@ def surviving(case: Scenario, rng: np.random.Generator) -> dict[str, float]:
     if case.what == "a seed":
         cube[0, -1] = np.nan
     tables = _tables(cube)
-    over = shared(tables)
+    over = find_shared(tables)
     kept = {row: over.part_of(tables[row]) for row in over.members}
     found = judge_family(kept, higher_is_better=True)
     own = mark([float(np.nanmean(table)) for table in cube], higher_is_better=True)

@@ -21,7 +21,7 @@ from scipy import special
 from threadpoolctl import threadpool_limits
 
 from mribench.statistics.checkpoints import rank_sum_chances
-from mribench.statistics.intervals import half_width, p_value, spread
+from mribench.statistics.intervals import compute_half_width, compute_p_value, split_variance
 
 ALPHA = 0.05
 SD_SUBJECT = 6.0
@@ -129,7 +129,7 @@ def thresholds(
         return naive | dict.fromkeys(RULES, averaged)
     ms_seed, residual_df = seed_ss / (n_seeds - 1), (n_seeds - 1) * (n_subjects - 1)
     ms_residual = residual_ss / residual_df
-    terms, df = spread(ms_seed, ms_subject, ms_residual, n_seeds, n_subjects)
+    terms, df = split_variance(ms_seed, ms_subject, ms_residual, n_seeds, n_subjects)
     few, rest = terms[..., 0], terms[..., 1]
     squares = [(ms_seed / size, n_seeds - 1), (ms_subject / size, n_subjects - 1)]
     noise = ms_residual / size
@@ -150,7 +150,7 @@ def thresholds(
     seeds_fewer = n_seeds <= n_subjects
     kept = [always, positive[1]] if seeds_fewer else [positive[0], always]
     return naive | {
-        "banerjee": half_width(terms, df, 1 - alpha),
+        "banerjee": compute_half_width(terms, df, 1 - alpha),
         "satterthwaite": by_t(kept, df.min()),
         "untruncated": by_t([always, always], 1e-3, few),
         "truncated": by_t(positive, 1e-3),
@@ -225,7 +225,7 @@ def _best_two_apart(gaps: np.ndarray, pairs: tuple[np.ndarray, ...], shape: tupl
     apart = gaps + FAR * ((first < 2) & (second >= 2))
     df = (n_seeds - 1, n_subjects - 1, (n_seeds - 1) * (n_subjects - 1))
     squares = [part / d for part, d in zip(pairs, df, strict=True)]
-    p = p_value(apart, *spread(squares[0], squares[1], squares[2], n_seeds, n_subjects))
+    p = compute_p_value(apart, *split_variance(squares[0], squares[1], squares[2], n_seeds, n_subjects))
     return holm(p)[:, 0] < ALPHA
 
 

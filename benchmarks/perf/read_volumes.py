@@ -23,8 +23,8 @@ import numpy as np
 import torch
 
 from mribench.data.maps import MapSource
-from mribench.data.prepare import Reader, maps_recipe, task_recipe
-from mribench.data.prepared import Recipe, volume_store
+from mribench.data.prepare import Reader, make_maps_recipe, make_task_recipe
+from mribench.data.prepared import Recipe, get_volume_store
 from mribench.interfaces import Dataset, Scan, Subject, TaskRef
 from mribench.plugins import load_registry
 from mribench.seeding import numpy_generator, torch_generator
@@ -77,10 +77,10 @@ def times_ms(folder: Path, repeats: int) -> dict[str, float]:
     """Return the median time of each way to a volume."""
     dataset = Synthetic(folder, 1, SHAPE_VOX, ".nii.gz")
     subject = dataset.subjects()[0]
-    recipe = maps_recipe(Reader(dataset, IDENTITY), subject.scans[0], SPACING_MM)
+    recipe = make_maps_recipe(Reader(dataset, IDENTITY), subject.scans[0], SPACING_MM)
 
     def first() -> None:
-        store = volume_store()
+        store = get_volume_store()
         store.clean()
         store.read(recipe)
 
@@ -90,7 +90,7 @@ def times_ms(folder: Path, repeats: int) -> dict[str, float]:
     generator = torch_generator("crop")
     source.crops([0], CROP_VOX, [generator], torch.device("cpu"))
     crop = _median_ms(lambda: source.crops([0], CROP_VOX, [generator], torch.device("cpu")), 10 * repeats)
-    opened = _median_ms(lambda: volume_store().read(recipe), 10 * repeats)
+    opened = _median_ms(lambda: get_volume_store().read(recipe), 10 * repeats)
     return {
         "read and resample the .nii.gz": files,
         "prepare it (first read)": built,
@@ -105,7 +105,7 @@ def _sampled(folder: str, count: int, mapped: bool, answers: multiprocessing.Que
     resolved = load_registry().resolve(TaskRef(name="denoising"), "perf", "corrected")
     task, reader = resolved.make(), Reader(dataset, IDENTITY if mapped else None)
     recipes = [
-        task_recipe(reader, subject, subject.scans[0], task, None, resolved.identity())
+        make_task_recipe(reader, subject, subject.scans[0], task, None, resolved.identity())
         for subject in dataset.subjects()
     ]
     _warm_up(recipes[0].image)

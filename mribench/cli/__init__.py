@@ -14,7 +14,7 @@ import click
 from mribench import __version__
 from mribench.cli.lazy import LazyGroup
 from mribench.commands.signals import EndedBySignalError
-from mribench.commands.streams import abandon, finish, no_room, prepare_streams
+from mribench.commands.streams import discard_rest, explain_full_disk, finish, prepare_streams
 from mribench.errors import MRIBenchError
 
 COMMANDS = (
@@ -56,7 +56,7 @@ def main() -> None:
         code = 1
     except OSError as error:  # of the last words, which the buffer held
         code = _unexpected(error)
-    abandon()
+    discard_rest()
     sys.exit(code)
 
 
@@ -86,9 +86,9 @@ def _called() -> int:
 
 
 def _unexpected(error: Exception) -> int:
-    sentence = no_room(error) if isinstance(error, OSError) else ""
+    sentence = explain_full_disk(error) if isinstance(error, OSError) else ""
     if sentence:
-        abandon()  # else the same is tried, and said, again
+        discard_rest()  # else the same is tried, and said, again
         _refuse(sentence, "free some space, or write to another disk")
         return 2
     traceback.print_exception(error)

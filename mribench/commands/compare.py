@@ -27,11 +27,11 @@ def show_comparison(
     if output_format == "parquet" and output is None:
         raise click.UsageError("--format parquet is not text: say where it goes with --output FILE")
     check_output(output, output_format, words)
-    pair = _pair(words, methods, results, sets)
+    pair = _load_pair(words, methods, results, sets)
     show(comparison_document(pair, tables, fraction), output_format, output)
 
 
-def _pair(words: Sequence[str], methods: Sequence[str], results: Path, sets: Sequence[str]) -> Pair:
+def _load_pair(words: Sequence[str], methods: Sequence[str], results: Path, sets: Sequence[str]) -> Pair:
     if len(words) == 3:
         if methods:
             raise click.UsageError("--method goes with two RESULTS; with one, name both methods after it")

@@ -17,7 +17,7 @@ from rich.console import Console
 from mribench.commands import MOST_PREPARING
 from mribench.commands.progress import RunProgress
 from mribench.config import load_benchmark, resolve
-from mribench.data.prepared import VolumeStore, volume_store
+from mribench.data.prepared import VolumeStore, get_volume_store
 from mribench.errors import DataError
 from mribench.execute.processes import begin, process_context
 from mribench.jobs.preparing import Made, Preparation, Wanted
@@ -48,7 +48,7 @@ class _Result:
 
 def prepare_volumes(file: Path, sets: Sequence[str], jobs: int | None, verify: bool) -> int:
     """Prepare every scan that the jobs of FILE read; return 1 where something failed or is missing."""
-    store = volume_store()
+    store = get_volume_store()
     console, result = Console(), _Result()
     with RunProgress(console) as progress:
         wanted, missing = _wanted(file, sets, progress.preparing)
@@ -133,7 +133,7 @@ def _summarise(result: _Result, store: VolumeStore) -> None:
 
 def clean_cache() -> int:
     """Say how large the cache of prepared volumes is, and remove it."""
-    store = volume_store()
+    store = get_volume_store()
     count, n_bytes = store.size()
     click.echo(f"removing {count} prepared volumes, {n_bytes / 1e9:.3f} GB, from {store.folder}")
     if store.clean():

@@ -20,14 +20,14 @@ def list_entries(kind: str | None) -> int:
     registry = load_plugins()
     console = Console()
     if kind == "defects":
-        table, key = _defects(registry, wide=console.width >= WIDE), 0
+        table, key = _tabulate_defects(registry, wide=console.width >= WIDE), 0
     else:
-        table, key = _entries(registry, kind), 1
+        table, key = _tabulate_entries(registry, kind), 1
     print_table(console, table, key)
     return 0
 
 
-def _entries(registry: Registry, kind: str | None) -> Table:
+def _tabulate_entries(registry: Registry, kind: str | None) -> Table:
     table = Table()
     table.add_column("kind", no_wrap=True)
     table.add_column("name", no_wrap=True)
@@ -41,7 +41,7 @@ def _entries(registry: Registry, kind: str | None) -> Table:
     return table
 
 
-def _defects(registry: Registry, *, wide: bool) -> Table:
+def _tabulate_defects(registry: Registry, *, wide: bool) -> Table:
     """Return the known defects; their sources stand below what goes wrong unless there is room."""
     shown_by: dict[str, list[str]] = {
         name: [f"{', '.join(stages)} (mribench)"] for name, (_, stages) in HARNESS.items()

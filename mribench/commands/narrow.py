@@ -23,10 +23,10 @@ def print_table(console: Console, table: Table, key: int = 0) -> None:
         console.print(table)
         return
     if table.title:
-        console.print(_text(table.title), style="bold")
-    headers = [_text(column.header) for column in table.columns]
+        console.print(_make_text(table.title), style="bold")
+    headers = [_make_text(column.header) for column in table.columns]
     for cells in zip(*(column.cells for column in table.columns), strict=True):
-        texts = [_text(cell) for cell in cells]
+        texts = [_make_text(cell) for cell in cells]
         console.print(texts[key], highlight=False, soft_wrap=True)
         for place, (header, text) in enumerate(zip(headers, texts, strict=True)):
             if place != key:
@@ -45,7 +45,7 @@ def _fit(console: Console, table: Table) -> bool:
     options = console.options.update(width=_WIDE)
     least, most = [], []
     for column in table.columns:
-        texts = [_text(cell) for cell in (column.header, *column.cells)]
+        texts = [_make_text(cell) for cell in (column.header, *column.cells)]
         sizes = [Measurement.get(console, options, text) for text in texts]
         most.append(max(size.maximum for size in sizes))
         word = most[-1] if column.no_wrap else max(size.minimum for size in sizes)
@@ -65,5 +65,5 @@ def _fit(console: Console, table: Table) -> bool:
     return True
 
 
-def _text(cell: RenderableType) -> Text:
+def _make_text(cell: RenderableType) -> Text:
     return cell if isinstance(cell, Text) else Text.from_markup(str(cell))

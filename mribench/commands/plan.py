@@ -26,7 +26,7 @@ def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool,
     console = Console()
     with RunProgress(console) as progress:
         planned = plan_file(file, sets, results, make=False, progress=progress.preparing)
-    states = _states(planned)
+    states = _read_states(planned)
     changes = stale_changes(planned.plan, planned.store)
     stale = {name: _name_causes(differing) for name, differing in changes.items()}
     _print_counts(console, planned, states, stale)
@@ -47,7 +47,7 @@ def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool,
         for job in planned.plan.jobs:
             state = states[job.id] if job.id not in stale else f"stale: {stale[job.id]}"
             console.print(f"{state:12} {job.kind:9} {job.id}", markup=False, highlight=False, soft_wrap=True)
-    return 1 if _lost(planned) else 0
+    return 1 if _lacks_named_data(planned) else 0
 
 
 def _name_causes(changes: Iterable[Change]) -> str:
@@ -55,7 +55,7 @@ def _name_causes(changes: Iterable[Change]) -> str:
     return ", ".join(dict.fromkeys(change.what for change in changes))
 
 
-def _lost(planned: Planned) -> bool:
+def _lacks_named_data(planned: Planned) -> bool:
     """Whether a cohort is not there that was said to be somewhere, and that cannot make itself."""
     datasets: list[Dataset] = [planned.resolved.datasets[name].make() for name in planned.plan.missing]
     return any(dataset.where() and type(dataset).make is Dataset.make for dataset in datasets)
@@ -92,7 +92,7 @@ def _say_why(
     )
 
 
-def _states(planned: Planned) -> dict[str, str]:
+def _read_states(planned: Planned) -> dict[str, str]:
     """Return done, failed, interrupted, running, to do, or waiting for data, by job id."""
     states: dict[str, str] = {}
     for job in planned.plan.jobs:
@@ -129,9 +129,9 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
         f"{len(own) / seeds:g} jobs a seed for the methods' own cells; {count(seeds, 'seed')}",
         highlight=False,
     )
-    for text in _tested_sequences(planned):
+    for text in _describe_tested_sequences(planned):
         console.print(text, markup=False, highlight=False, soft_wrap=True)
-    subsets = _label_subsets(planned)
+    subsets = _describe_label_subsets(planned)
     if subsets:
         console.print(f"label subsets: {subsets}", highlight=False, soft_wrap=True)
     shown = planned.resolved.shown_defects()
@@ -139,7 +139,7 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
         console.print(f"known defects switched on: {', '.join(shown)}", highlight=False, soft_wrap=True)
 
 
-def _tested_sequences(planned: Planned) -> Iterator[str]:
+def _describe_tested_sequences(planned: Planned) -> Iterator[str]:
     """Yield, for each task, the sequences that its decoders are trained and tested on."""
     for name, task in planned.resolved.tasks.items():
         specs = [job.spec for job in planned.plan.jobs if isinstance(job.spec, EvaluateSpec)]
@@ -155,7 +155,7 @@ def _tested_sequences(planned: Planned) -> Iterator[str]:
             yield f"{name}: trained on {', '.join(trained_on)}, tested on {', '.join(tested)}"
 
 
-def _label_subsets(planned: Planned) -> str:
+def _describe_label_subsets(planned: Planned) -> str:
     """Return how the subjects of label fractions are drawn; nothing where all are used throughout."""
     config = planned.resolved.config
     if all(fraction == 1 for task in config.tasks.values() for fraction in task.fractions):

@@ -10,7 +10,7 @@ from mribench.commands.problems import load_plugins
 from mribench.commands.tables import check_tables, table_sources
 from mribench.config import (
     ResolvedBenchmark,
-    config_digest,
+    digest_config,
     load_benchmark,
     resolve,
 )
@@ -48,7 +48,7 @@ def plan_file(
     check_tables(config, table_sources())
     store = Store(results / config.benchmark)
     store.check()
-    digest = config_digest(config)
+    digest = digest_config(config)
     if make:
         store.open()
         make_missing(resolved, progress)

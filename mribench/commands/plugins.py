@@ -13,7 +13,7 @@ from mribench.commands.problems import load_plugins
 from mribench.errors import PluginError, close_name
 from mribench.plugins import load_registry
 from mribench.registry import Registered, Registry
-from mribench.testing.survey import Finding, options_of, survey
+from mribench.testing.survey import Finding, parse_options, survey
 
 
 def list_plugins() -> int:
@@ -40,7 +40,7 @@ def check_plugins(name: str | None, settings: Sequence[str], encoder: str | None
         names = {text for one in registry for text in (one.plugin, one.entry.name)}
         hint = close_name(name or "", names) or "`mribench plugins list` names what is installed here"
         raise PluginError(f"no plugin and no entry '{name}' is loaded", hint)
-    given = options_of([*checked, *_select_encoder(registry, encoder)], settings)
+    given = parse_options([*checked, *_select_encoder(registry, encoder)], settings)
     findings = survey(checked, registry, given, encoder, _say_finding)
     for problem in registry.problems:
         click.echo(f"failed  {problem}")

@@ -17,7 +17,7 @@ from mribench.commands import DEFAULT_RESULTS
 from mribench.commands.outputs import check_output, check_save
 from mribench.commands.streams import put
 from mribench.commands.tables import check_tables, table_sources
-from mribench.config import config_digest, load_benchmark
+from mribench.config import digest_config, load_benchmark
 from mribench.errors import ConfigError, MRIBenchError
 from mribench.report import (
     Document,
@@ -62,29 +62,31 @@ def show_report(
         asked = {"--set": sets, "--save": save, "--against": against, "--mark": marking != "ties",
                  "--figures": figures}  # fmt: skip
         show(
-            _published(what, tables, [name for name, given in asked.items() if given]), output_format, output
+            _open_published(what, tables, [name for name, given in asked.items() if given]),
+            output_format,
+            output,
         )
         return
     directory, run = load(what, results, sets)
     if save:
         check_save(directory / "report")
     run = dataclasses.replace(run, marking=marking)
-    document = _of_run(Material(run, directory, table_sources()), tables, against)
+    document = _make_document(Material(run, directory, table_sources()), tables, against)
     # cached: --format html --save shows the page and saves it
-    whole = functools.cache(functools.partial(_page, document, bool(tables or against)))
+    whole = functools.cache(functools.partial(_make_page, document, bool(tables or against)))
     if output_format == "html" or save:
         _say_whose_scans(run)
     if output_format == "html":
         _put(whole(), output)
     else:
         show(document, output_format, output)
-    written = _saved(document, whole, directory / "report") if save else []
+    written = _save_all(document, whole, directory / "report") if save else []
     written += save_figures(document.source, figures) if figures is not None else []
     for path in written:
         _say_wrote(path)
 
 
-def _page(document: Document[Material], chosen: bool) -> str:
+def _make_page(document: Document[Material], chosen: bool) -> str:
     """Return the page of a run; the tables that were asked for, or all that it has."""
     return page(document.source, document.specs if chosen else ())
 
@@ -96,13 +98,13 @@ def _say_whose_scans(run: RunData) -> None:
         click.secho(f"note: {text}", fg="yellow", err=True)
 
 
-def _saved(document: Document[Any], whole: Callable[[], str], folder: Path) -> list[Path]:
+def _save_all(document: Document[Any], whole: Callable[[], str], folder: Path) -> list[Path]:
     written = save_document(document, folder)
     write_file(folder / "report.html", whole().encode(), "check the permissions and the free space")
     return [*written, folder / "report.html"]
 
 
-def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> Document[Any]:
+def _open_published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> Document[Any]:
     if misplaced:
         raise click.UsageError(
             f"{misplaced[0]} goes with a benchmark FILE or DIR, not with published results"
@@ -110,7 +112,7 @@ def _published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> D
     return file_document(path, tables, table_sources())
 
 
-def _of_run(material: Material, tables: Sequence[str], against: str | None) -> Document[Material]:
+def _make_document(material: Material, tables: Sequence[str], against: str | None) -> Document[Material]:
     document = run_document(material, tables)
     if against is None:
         return document
@@ -138,7 +140,7 @@ def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]
     config = load_benchmark(what, list(sets))
     check_tables(config, table_sources())
     directory = results / config.benchmark
-    digest = config_digest(config)
+    digest = digest_config(config)
     if not (directory / "plans" / f"{digest}.json").is_file():
         words = ["mribench", "run", str(what), *(word for text in sets for word in ("--set", text))]
         elsewhere = ["--results", str(results)] if results != DEFAULT_RESULTS else []

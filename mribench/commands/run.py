@@ -46,8 +46,8 @@ def run_file(
 ) -> int:
     """Run what FILE describes and is not done yet, then show the tables."""
     console = Console()
-    make_executor = _executor(executor, jobs, threads, gpus)
-    trackers = _trackers(track)
+    make_executor = _prepare_executor(executor, jobs, threads, gpus)
+    trackers = _make_trackers(track)
     with end_on_signals(), RunProgress(console) as progress:
         planned = plan_file(file, sets, results, make=not dry_run, progress=progress.preparing)
         wanted = planned.plan.runnable()
@@ -67,15 +67,20 @@ def run_file(
         progress.store = planned.store
         running = make_executor()
         keeps_examples = planned.resolved.config.report.examples
-        with _tracking(trackers, planned, wanted, progress, console) as watcher:
+        with _start_tracking(trackers, planned, wanted, progress, console) as watcher:
             summary = execute(
-                wanted, planned.store, running, watcher, _provenance(file, sets), examples=keeps_examples
+                wanted,
+                planned.store,
+                running,
+                watcher,
+                _collect_provenance(file, sets),
+                examples=keeps_examples,
             )
-    _conclude(console, planned, summary)
+    _show_results(console, planned, summary)
     return 1 if summary.failed or planned.plan.missing else 0
 
 
-def _provenance(file: Path, sets: Sequence[str]) -> Provenance:
+def _collect_provenance(file: Path, sets: Sequence[str]) -> Provenance:
     return Provenance(
         file=file.name,
         file_commit=git_commit(file.resolve()),
@@ -99,25 +104,25 @@ def _check_only(patterns: tuple[str, ...], planned: Planned) -> None:
             )
 
 
-def _executor(name: str, jobs: int | None, threads: int, gpus: str) -> Callable[[], Executor]:
+def _prepare_executor(name: str, jobs: int | None, threads: int, gpus: str) -> Callable[[], Executor]:
     """Check what was asked for; return what makes the executor."""
 
     class ExecutorRef(Component):
         kind = "executor"
 
-    visible = _chosen_gpus(gpus) or _visible_gpus()
+    visible = _choose_gpus(gpus) or _list_gpus()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = jobs or (len(visible) if visible else max(1, cores // threads))
     resolved = load_registry().resolve(ExecutorRef(name=name), "--executor", "corrected")
     return partial(resolved.make, Resources(count, threads, visible))
 
 
-def _trackers(track: tuple[str, ...]) -> list[Named]:
+def _make_trackers(track: tuple[str, ...]) -> list[Named]:
     """Build the trackers, so that what is missing for them is said before anything runs."""
     return make_trackers(track, load_registry()) if track else []
 
 
-def _tracking(
+def _start_tracking(
     trackers: list[Named], planned: Planned, wanted: Collection[str], progress: RunProgress, console: Console
 ) -> AbstractContextManager[Watcher]:
     """Return who watches the run: the progress alone, or trackers too."""
@@ -129,10 +134,10 @@ def _tracking(
     return Tracking(run, trackers, planned.plan.runnable(), wanted, store, progress, say)
 
 
-def _chosen_gpus(gpus: str) -> tuple[str, ...]:
+def _choose_gpus(gpus: str) -> tuple[str, ...]:
     """Return the GPUs of ``--gpus``; those that go by a number are checked against what is there."""
     chosen = tuple(part.strip() for part in gpus.split(",") if part.strip())
-    there = _visible_gpus() if chosen else ()
+    there = _list_gpus() if chosen else ()
     for name in chosen:
         if name not in there and not name.startswith(("GPU-", "MIG-")):
             known = f"GPUs here: {', '.join(there)}" if there else "this machine has none: leave --gpus out"
@@ -140,7 +145,7 @@ def _chosen_gpus(gpus: str) -> tuple[str, ...]:
     return chosen
 
 
-def _visible_gpus() -> tuple[str, ...]:
+def _list_gpus() -> tuple[str, ...]:
     return tuple(str(i) for i in range(torch.cuda.device_count()))
 
 
@@ -159,7 +164,7 @@ def _say_defects(console: Console, planned: Planned) -> None:
         console.print(sentence, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
-def _conclude(console: Console, planned: Planned, summary: Summary) -> None:
+def _show_results(console: Console, planned: Planned, summary: Summary) -> None:
     run = load_run(planned.store.root, planned.digest)
     material = Material(run, sources=table_sources())
     render(run_document(material, planned.resolved.config.report.tables), "terminal", console)

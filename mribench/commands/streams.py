@@ -24,7 +24,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def prepare_streams() -> None:
     """Have both streams spell out what their encoding lacks, so that no name or sign stops a command."""
-    codecs.register_error(_HANDLER, _spelled_out)
+    codecs.register_error(_HANDLER, _replace_unencodable)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_HANDLER)
@@ -36,7 +36,7 @@ def put(text: str) -> None:
     click.echo(text if terminal else text.encode("utf-8", "backslashreplace"), nl=False)
 
 
-def no_room(error: OSError) -> str:
+def explain_full_disk(error: OSError) -> str:
     """Return a sentence about a full disk; empty where an error is about something else."""
     if error.errno not in _NO_ROOM:
         return ""
@@ -54,7 +54,7 @@ def finish() -> None:
             stream.flush()
 
 
-def abandon() -> None:
+def discard_rest() -> None:
     """Send what is left to nowhere: the interpreter would try again at its end, and complain."""
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -66,15 +66,15 @@ def abandon() -> None:
             os.close(nowhere)
 
 
-def _spelled_out(error: UnicodeError) -> tuple[str | bytes, int]:
+def _replace_unencodable(error: UnicodeError) -> tuple[str | bytes, int]:
     """Return a plain sign, the letter below an accent, or the number of characters that cannot be encoded."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
-    return "".join(map(_spelling, lacking)), error.end
+    return "".join(map(_spell, lacking)), error.end
 
 
-def _spelling(character: str) -> str:
+def _spell(character: str) -> str:
     if character in _PLAIN:
         return _PLAIN[character]
     if "\N{BOX DRAWINGS LIGHT HORIZONTAL}" <= character <= "\N{BOX DRAWINGS HEAVY LEFT AND LIGHT RIGHT}":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mribench.commands.problems import say_skipped
-from mribench.config import BenchmarkConfig, blaming
+from mribench.config import BenchmarkConfig, blame_settings
 from mribench.errors import ConfigError, did_you_mean
 from mribench.interfaces.table_source import TableSource
 from mribench.plugins import load_tables
@@ -31,7 +31,7 @@ def check_tables(config: BenchmarkConfig, sources: Sequence[TableSource]) -> Non
     """
     taken = taken_names(list(config.tasks), sources)
     known = [*taken, *config.report.layouts]
-    with blaming(config):
+    with blame_settings(config):
         for name in config.report.layouts:
             if name in taken:
                 raise ConfigError(

@@ -15,7 +15,7 @@ from rich.table import Table
 from mribench.commands.narrow import print_table
 from mribench.commands.problems import load_plugins
 from mribench.commands.progress import RunProgress
-from mribench.config import BenchmarkConfig, config_digest, load_benchmark
+from mribench.config import BenchmarkConfig, digest_config, load_benchmark
 from mribench.errors import ConfigError, did_you_mean
 from mribench.validation import readable
 from mribench.verify import KINDS, Rerun, Results, Verdict, check_integrity, open_results, sample
@@ -39,19 +39,19 @@ def verify_results(
     sets: tuple[str, ...],
 ) -> int:
     """Run a sample of the results of a benchmark FILE, or of a results DIR, again, and compare."""
-    config = _config(what, sets)
+    config = _load_config(what, sets)
     directory = results / config.benchmark if config else what
-    opened = open_results(directory, config_digest(config) if config else None)
-    places = {**(_roots_of(config) if config else {}), **_given_roots(roots, opened)}
+    opened = open_results(directory, digest_config(config) if config else None)
+    places = {**(_collect_roots(config) if config else {}), **_parse_roots(roots, opened)}
     with readable():
         drawn = sample(opened, None if everything else count, seed, kinds or KINDS, only)
     console = Console()
     inconsistent = check_integrity(opened)
     for name, sentences in inconsistent.items():
         _say(console, f"inconsistent: {name}: {'; '.join(sentences)}", "red")
-    verdicts = _rerun(console, opened, drawn, tolerance, places)
+    verdicts = _rerun_jobs(console, opened, drawn, tolerance, places)
     _show(console, verdicts)
-    _conclude(console, opened, verdicts, inconsistent, tolerance)
+    _show_conclusion(console, opened, verdicts, inconsistent, tolerance)
     return 0 if not inconsistent and all(verdict.outcome == "same" for verdict in verdicts) else 1
 
 
@@ -62,7 +62,7 @@ def _say(console: Console, text: str, style: str | None = None) -> None:
     )
 
 
-def _config(what: Path, sets: Sequence[str]) -> BenchmarkConfig | None:
+def _load_config(what: Path, sets: Sequence[str]) -> BenchmarkConfig | None:
     """Return the settings of a benchmark FILE; None for a results DIR."""
     if not what.is_dir():
         return load_benchmark(what, list(sets))
@@ -71,13 +71,13 @@ def _config(what: Path, sets: Sequence[str]) -> BenchmarkConfig | None:
     return None
 
 
-def _roots_of(config: BenchmarkConfig) -> dict[str, str]:
+def _collect_roots(config: BenchmarkConfig) -> dict[str, str]:
     """Return the folders that a benchmark file names, by cohort."""
     options = {name: reference.options for name, reference in config.data.items()}
     return {name: str(given["root"]) for name, given in options.items() if given.get("root") is not None}
 
 
-def _given_roots(given: Sequence[str], results: Results) -> dict[str, str]:
+def _parse_roots(given: Sequence[str], results: Results) -> dict[str, str]:
     """Return the folders of ``--root``, by cohort."""
     roots = {}
     for text in given:
@@ -88,14 +88,14 @@ def _given_roots(given: Sequence[str], results: Results) -> dict[str, str]:
             raise ConfigError(
                 f"--root {text}: the results are of no cohort '{name}'", did_you_mean(name, results.cohorts)
             )
-        folder = _home(Path(path))  # no shell does so behind a '='
+        folder = _name_home(Path(path))  # no shell does so behind a '='
         if not folder.is_dir():
             raise ConfigError(f"--root {text}: there is no folder {path}", "check the path")
         roots[name] = str(folder.resolve())
     return roots
 
 
-def _home(path: Path) -> Path:
+def _name_home(path: Path) -> Path:
     """Return a path with the home folder for ~; as it is where nobody has such a one."""
     try:
         return path.expanduser()
@@ -103,7 +103,7 @@ def _home(path: Path) -> Path:
         return path
 
 
-def _rerun(
+def _rerun_jobs(
     console: Console,
     results: Results,
     drawn: Sequence[Verifiable],
@@ -146,7 +146,7 @@ def _show(console: Console, verdicts: Sequence[Verdict]) -> None:
             _say(console, f"  {'; '.join(verdict.notes)}")
 
 
-def _conclude(
+def _show_conclusion(
     console: Console,
     results: Results,
     verdicts: Sequence[Verdict],

@@ -19,7 +19,7 @@ from mribench.errors import ConfigError
 from mribench.results.places import check_file, check_place, writing
 from mribench.views.canvas import check_path
 from mribench.views.distributions import draw_distributions
-from mribench.views.parameters import redraws_per_100_views, sequence_shares, write_table
+from mribench.views.parameters import compute_sequence_shares, count_redraws_per_100_views, write_table
 from mribench.views.samples import MadeSamples, draw_parameters, make_samples
 from mribench.views.sheet import PLANES, draw_sheet
 from mribench.views.sources import Source, open_sources
@@ -49,7 +49,7 @@ def draw_views(
     torch.set_num_threads(1)  # as a job has; small tensors gain nothing from more
     console = Console()
     with RunProgress(console) as progress:
-        sources = _sources(file, sets, methods, seed, step, progress)
+        sources = _open_sources(file, sets, methods, seed, step, progress)
         shown = [(source, make_samples(source, samples, step, progress.preparing)) for source in sources]
         drawn = [(source, draw_parameters(source, draws, progress.preparing)) for source in sources if draws]
     written = _draw(out, shown, drawn, plane, targets, f"{file.name}, training seed {{seed}}, {{what}}", step)
@@ -57,7 +57,7 @@ def draw_views(
         written.append(_write_table(table, drawn))
     _summarise(console, drawn or shown)
     for path in written:
-        console.print(_text(f"wrote {path}"), soft_wrap=True)
+        console.print(_make_text(f"wrote {path}"), soft_wrap=True)
     return 0
 
 
@@ -65,17 +65,17 @@ def _check_paths(out: Path, table: Path | None, draws: int) -> None:
     """Refuse what cannot be written, before anything is made."""
     check_path(out, "--out")
     if draws:
-        check_place(_beside(out), f"--out {out}: beside it")
+        check_place(_name_beside(out), f"--out {out}: beside it")
     if table is None:
         return
     if not draws:
         raise ConfigError("--csv has the parameters that are drawn, and --draws is 0", "leave --draws out")
     check_file(table, "--csv") if table.exists() else check_place(table, "--csv")
-    if table.absolute() in (out.absolute(), _beside(out).absolute()):
+    if table.absolute() in (out.absolute(), _name_beside(out).absolute()):
         raise ConfigError(f"--csv {table}: is the figure's name too", "choose another")
 
 
-def _sources(
+def _open_sources(
     file: Path,
     sets: tuple[str, ...],
     methods: tuple[str, ...],
@@ -106,12 +106,12 @@ def _draw(
     if drawn:
         views = " or ".join(sorted({f"{made.n_shown:,}" for _, made in drawn}))
         note = where.format(seed=seed, what=f"from step 0: {views} views of each generator")
-        draw_distributions(drawn, note).save(_beside(out))
-        written.append(_beside(out))
+        draw_distributions(drawn, note).save(_name_beside(out))
+        written.append(_name_beside(out))
     return written
 
 
-def _beside(out: Path) -> Path:
+def _name_beside(out: Path) -> Path:
     return out.with_name(f"{out.stem}-parameters{out.suffix}")
 
 
@@ -129,15 +129,16 @@ def _summarise(console: Console, drawn: Drawn) -> None:
         table.add_column(name, justify=justify)
     for source, made in drawn:
         shares = ", ".join(
-            f"{name or '–'} {100 * share:.0f} %" for name, share in sequence_shares(made).items()
+            f"{name or '–'} {100 * share:.0f} %" for name, share in compute_sequence_shares(made).items()
         )
         table.add_row(
-            _text(", ".join(source.methods)), _text(source.views), f"{made.n_shown:,}", _text(shares),
-            f"{redraws_per_100_views(made):.1f}",
+            _make_text(", ".join(source.methods)), _make_text(source.views), f"{made.n_shown:,}",
+            _make_text(shares),
+            f"{count_redraws_per_100_views(made):.1f}",
         )  # fmt: skip
     print_table(console, table)
 
 
-def _text(value: str) -> Text:
+def _make_text(value: str) -> Text:
     """Return text whose brackets are no markup and whose control characters are harmless."""
     return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value))

@@ -23,10 +23,10 @@ from mribench.interfaces.document import TidyColumns, columns_of
 from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
 from mribench.results.cells import LEADERBOARD, metric_label
 from mribench.results.label_subsets import subsets_sentence
-from mribench.statistics.checkpoints import SignedRank, checkpoints_of
+from mribench.statistics.checkpoints import SignedRank, compare_checkpoint_table
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference
 from mribench.statistics.subsets import SubsetComponents
-from mribench.statistics.ties import ALPHA, holm
+from mribench.statistics.ties import ALPHA, adjust_holm
 from mribench.wording import list_some
 
 NAME = "difference"
@@ -83,12 +83,12 @@ def compared(paired: Paired, fraction: float | None = None) -> list[Compared]:
     """Return the difference in each cell of the leaderboard, with Holm's correction over all of them."""
     places = paired.places(LEADERBOARD, fraction)
     found = [place.difference() for place in places]
-    ranked = [checkpoints_of(place.pairs.table()) for place in places]
+    ranked = [compare_checkpoint_table(place.pairs.table()) for place in places]
     p_of_ranks = [
         math.nan if one.scope == "nothing" else own.p for one, own in zip(found, ranked, strict=True)
     ]
-    adjusted = list(map(float, holm([one.p for one in found])))
-    of_ranks = list(map(float, holm(p_of_ranks)))
+    adjusted = list(map(float, adjust_holm([one.p for one in found])))
+    of_ranks = list(map(float, adjust_holm(p_of_ranks)))
     names = paired.pair.names
     return [
         Compared(place, one, p, _means(place), verdict(names, place, one, p), own, p_own, subsets)

@@ -16,7 +16,7 @@ from mribench.compare.tidy import PLACE_COLUMNS, place_record
 from mribench.interfaces.document import TidyColumns, columns_of
 from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
 from mribench.results.cells import LEADERBOARD, metric_label
-from mribench.statistics.difference import Difference, difference_of
+from mribench.statistics.difference import Difference, estimate_table_difference
 from mribench.statistics.tables import UNTRAINED
 
 NAME = "empty"
@@ -157,7 +157,7 @@ def _without(place: Place) -> Difference:
     for side in (place.first, place.second):
         counts = side["seed"].isin([UNTRAINED, *kept.seeds]) & side["n_empty"].gt(0)
         empty |= set(side.loc[counts, "subject"])
-    return difference_of(kept.table()[:, ~kept.subjects.isin(empty)])
+    return estimate_table_difference(kept.table()[:, ~kept.subjects.isin(empty)])
 
 
 def _spoken_of(found: Difference) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mribench.statistics.intervals import crossed_interval
+from mribench.statistics.intervals import estimate_interval
 
 RESTS, HIDDEN, TURNS, NO = "rests on it", "hidden by it", "turns round without it", "no"
 ENOUGH = 3
@@ -52,8 +52,8 @@ def influence(table: np.ndarray, subjects: list[str]) -> Influence:
     means = without_each(table)
     if n < ENOUGH:
         return Influence("", math.nan, math.nan, math.nan, math.nan, math.nan, NO, means)
-    whole = crossed_interval(table)
-    kept = [crossed_interval(np.delete(table, k, axis=1)) for k in range(n)]
+    whole = estimate_interval(table)
+    kept = [estimate_interval(np.delete(table, k, axis=1)) for k in range(n)]
     effects = [_effect(whole.mean, whole.low, whole.high, one.mean, one.low, one.high) for one in kept]
     order = (TURNS, RESTS, HIDDEN, NO)
     strongest = min(effects, key=order.index)

@@ -10,8 +10,8 @@ import pandas as pd
 
 from mribench.compare.pairing import Paired, Place
 from mribench.results.cells import LEADERBOARD
-from mribench.statistics.subsets import SubsetComponents, subset_components
-from mribench.statistics.tables import SEED, SUBJECT, VALUE, aligned
+from mribench.statistics.subsets import SubsetComponents, estimate_subset_components
+from mribench.statistics.tables import SEED, SUBJECT, VALUE, align_groups
 
 SUBSET = "subset_seed"
 
@@ -47,12 +47,12 @@ def _components(first: pd.DataFrame, second: pd.DataFrame) -> SubsetComponents |
     shared = sorted(set(first[SUBSET].dropna()) & set(second[SUBSET].dropna()))
     if len(shared) < 2:
         return None
-    return subset_components(pd.concat([_differences(first, second, subset) for subset in shared]))
+    return estimate_subset_components(pd.concat([_differences(first, second, subset) for subset in shared]))
 
 
 def _differences(first: pd.DataFrame, second: pd.DataFrame, subset: float) -> pd.DataFrame:
     """Return first minus second under one subset, a row for each seed and subject."""
     sides = {name: side[side[SUBSET] == subset] for name, side in (("first", first), ("second", second))}
-    found = aligned(sides).difference()
+    found = align_groups(sides).difference()
     places = pd.MultiIndex.from_product([found.seeds, found.subjects], names=[SEED, SUBJECT])
     return pd.DataFrame({VALUE: found.table().ravel()}, index=places).reset_index().assign(**{SUBSET: subset})

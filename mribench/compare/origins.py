@@ -8,7 +8,7 @@ from typing import Any
 from mribench.compare.rows import CELL, Key, Rows
 from mribench.compare.sides import Pair, Side
 from mribench.results.digests import Recorded, recorded
-from mribench.statistics.scores import keys
+from mribench.statistics.scores import list_keys
 
 _STAGES = {"test": "key", "training": "adapt"}
 """What must be of the same subjects, and the column of the cells with the job that says so."""
@@ -28,7 +28,7 @@ class Origins:
 
     def comparable(self, rows: Rows) -> Rows:
         """Return the rows of cells and seeds without a contradiction."""
-        return rows.kept([key not in self._bad for key in keys(rows.heads, _OF)])
+        return rows.kept([key not in self._bad for key in list_keys(rows.heads, _OF)])
 
     def sentences(self) -> list[str]:
         """Return one sentence for each place that was left out, and why."""
@@ -73,5 +73,5 @@ def _jobs(side: Side) -> dict[Key, dict[str, Recorded]]:
     columns = [done[column].map(record_of) for column in _STAGES.values()]
     return {
         key: dict(zip(_STAGES, records, strict=True))
-        for key, *records in zip(keys(done, _OF), *columns, strict=True)
+        for key, *records in zip(list_keys(done, _OF), *columns, strict=True)
     }

@@ -17,9 +17,9 @@ from mribench.errors import MRIBenchError
 from mribench.interfaces.table_source import Question
 from mribench.results.cells import metric_frame
 from mribench.results.label_subsets import label_subsets
-from mribench.statistics.difference import Difference, difference_of
-from mribench.statistics.scores import subject_means
-from mribench.statistics.tables import Scores, aligned
+from mribench.statistics.difference import Difference, estimate_table_difference
+from mribench.statistics.scores import average_subjects
+from mribench.statistics.tables import Scores, align_groups
 
 _CONTRASTS = {
     "task": "tasks",
@@ -57,7 +57,7 @@ class Place:
     @functools.cached_property
     def scores(self) -> Scores:
         """Both over all seeds and subjects of either: ``(2, S, N)``."""
-        return aligned({"first": self.first, "second": self.second})
+        return align_groups({"first": self.first, "second": self.second})
 
     @functools.cached_property
     def both(self) -> Scores:
@@ -76,7 +76,7 @@ class Place:
     def difference(self) -> Difference:
         """Return what the differences say."""
         missing = int(np.isnan(self.scores.difference().cube).sum())
-        return difference_of(self.pairs.table(), n_missing_pairs=missing)
+        return estimate_table_difference(self.pairs.table(), n_missing_pairs=missing)
 
     def better(self, difference: float) -> int:
         """Return 0 where the first side is the better one of a difference, 1 where the second is; else -1."""
@@ -137,7 +137,7 @@ class Paired:
         sides = ((self.pair.first, self.first), (self.pair.second, self.second))
         asked = [(side, rows.asked(side.run.manifest, question)) for side, rows in sides]
         return [
-            subject_means(rows.whole_seeds(question.keys).scores, by, within, side.policy)
+            average_subjects(rows.whole_seeds(question.keys).scores, by, within, side.policy)
             for side, rows in asked
         ]
 

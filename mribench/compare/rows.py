@@ -14,7 +14,7 @@ import pandas as pd
 from mribench.interfaces.table_source import Question
 from mribench.results.cells import selected
 from mribench.results.manifest import Manifest
-from mribench.statistics.scores import keys
+from mribench.statistics.scores import list_keys
 
 TRAINING = ["train_site", "train_sequence", "fraction", "subset_seed"]
 CELL = ["task", "dataset", "test_site", "test_sequence", *TRAINING]
@@ -44,7 +44,7 @@ class Rows:
     @functools.cached_property
     def cells(self) -> list[Key]:
         """The cell of each of ``heads``."""
-        return keys(self.heads, CELL)
+        return list_keys(self.heads, CELL)
 
     def kept(self, keep: Sequence[bool] | np.ndarray) -> Rows:
         """Return the rows of those of ``heads`` for which ``keep`` is true."""
@@ -70,8 +70,8 @@ class Rows:
         Args:
             columns: that tell apart what is averaged.
         """
-        groups = keys(self.heads, columns)
-        seeds = keys(self.heads, [*columns, "seed"])
+        groups = list_keys(self.heads, columns)
+        seeds = list_keys(self.heads, [*columns, "seed"])
         every = Counter(group for group, _ in set(zip(groups, self.cells, strict=True)))
         here = Counter(seeds)
         return self.kept([here[seed] == every[group] for group, seed in zip(groups, seeds, strict=True)])

@@ -18,7 +18,7 @@ from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
 from mribench.results.cells import LEADERBOARD, metric_label
 from mribench.results.formatting import cell_text
-from mribench.statistics.intervals import Interval, crossed_interval
+from mribench.statistics.intervals import Interval, estimate_interval
 
 SUBJECTS, ONE_OUT = "subjects", "one-out"
 SUBJECT_COLUMNS: TidyColumns = {
@@ -179,7 +179,7 @@ def _people(place: Place) -> People:
         }
     )
     rows = rows.sort_values(["difference", "subject"], ascending=[False, True], ignore_index=True)
-    return People(place, rows, crossed_interval(table), influential)
+    return People(place, rows, estimate_interval(table), influential)
 
 
 def _empty(means: pd.DataFrame, subjects: Iterable[str]) -> list[int]:

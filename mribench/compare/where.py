@@ -17,8 +17,8 @@ from mribench.interfaces.document import TidyColumns, columns_of
 from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
 from mribench.interfaces.table_source import Question
 from mribench.results.cells import metric_label
-from mribench.statistics.difference import Difference, difference_of
-from mribench.statistics.domain_gap import gap_of
+from mribench.statistics.difference import Difference, estimate_table_difference
+from mribench.statistics.domain_gap import estimate_table_gap
 from mribench.statistics.tables import Scores
 
 SITES, SEQUENCES = "sites", "sequences"
@@ -97,9 +97,9 @@ def change(here: Scores, reference: Scores) -> ReferenceChange:
     if not len(seeds):
         return ReferenceChange(how="not comparable")
     if len(subjects):
-        found = difference_of((tables[0][subjects] - tables[1][subjects]).to_numpy(float))
+        found = estimate_table_difference((tables[0][subjects] - tables[1][subjects]).to_numpy(float))
         return ReferenceChange(found.difference, found.low, found.high, "same subjects")
-    gap = gap_of(tables[0].to_numpy(float), tables[1].to_numpy(float))
+    gap = estimate_table_gap(tables[0].to_numpy(float), tables[1].to_numpy(float))
     return ReferenceChange(gap.gap, gap.low, gap.high, "other subjects")
 
 

@@ -5,8 +5,8 @@ Which jobs follow from it lies in ``plan``.
 
 from __future__ import annotations
 
-from mribench.config.digest import config_digest, settings_digest
-from mribench.config.loading import blaming, load_benchmark
+from mribench.config.digest import digest_config, digest_settings
+from mribench.config.loading import blame_settings, load_benchmark
 from mribench.config.model import BenchmarkConfig
 from mribench.config.parts import (
     DEFAULT_SPLIT_RULE,
@@ -34,9 +34,9 @@ __all__ = [
     "ResolvedTask",
     "SplitSpec",
     "TaskSpec",
-    "blaming",
-    "config_digest",
+    "blame_settings",
+    "digest_config",
+    "digest_settings",
     "load_benchmark",
     "resolve",
-    "settings_digest",
 ]

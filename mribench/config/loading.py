@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mribench.config.model import BenchmarkConfig, not_set
-from mribench.config.overrides import Applied, apply_setting, apply_size, fill_in, split_settings, unset
+from mribench.config.overrides import Applied, apply_setting, apply_size, fill_in, mark_unset, split_settings
 from mribench.config.reading import read_file
 from mribench.errors import ConfigError
 from mribench.validation import describe, readable
@@ -39,10 +39,10 @@ def load_benchmark(path: Path, sets: Sequence[str] = ()) -> BenchmarkConfig:
     tree = apply_size(tree, path.name)
     applied = tuple(apply_setting(tree, setting) for setting in late)
     name = printable(path.name, _MAX_NAME)
-    return _validated(fill_in(tree, path.name), name, applied, unset(tree))
+    return _validate(fill_in(tree, path.name), name, applied, mark_unset(tree))
 
 
-def _validated(
+def _validate(
     tree: dict[str, Any], name: str, applied: Sequence[Applied], unset: Mapping[str, tuple[str, ...]]
 ) -> BenchmarkConfig:
     try:
@@ -51,22 +51,22 @@ def _validated(
         wrong = describe(error, BenchmarkConfig)
         cohort = wrong.place.removeprefix("data.").partition(".")[0] if wrong.is_null else ""
         sentence = f"{name}: {wrong.message}{not_set(unset.get(cohort, ()))}"
-        raise _blamed(ConfigError(sentence, wrong.hint), name, applied) from None
+        raise _blame(ConfigError(sentence, wrong.hint), name, applied) from None
     config._source, config._applied = name, tuple(applied)
     config._unset = dict(unset)
     return config
 
 
 @contextmanager
-def blaming(config: BenchmarkConfig) -> Iterator[None]:
+def blame_settings(config: BenchmarkConfig) -> Iterator[None]:
     """Make every ``ConfigError`` that passes name the ``--set`` that its value comes from."""
     try:
         yield
     except ConfigError as error:
-        raise _blamed(error, config.source, config._applied) from error.__cause__
+        raise _blame(error, config.source, config._applied) from error.__cause__
 
 
-def _blamed(error: ConfigError, name: str, applied: Sequence[Applied]) -> ConfigError:
+def _blame(error: ConfigError, name: str, applied: Sequence[Applied]) -> ConfigError:
     place = error.message.removeprefix(f"{name}: ").partition(": ")[0]
     guilty = [one for one in applied if one.concerns(place)]
     if not guilty or not error.message.startswith(f"{name}: "):

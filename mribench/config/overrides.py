@@ -79,7 +79,7 @@ def apply_setting(tree: dict[str, Any], setting: Setting) -> Applied:
     """
     current, applied = tree, Applied(setting, setting.key)
     for depth, part in enumerate(setting.path[:-1]):
-        child = _as_mapping(current.get(part), setting.path[: depth + 1])
+        child = _read_as_mapping(current.get(part), setting.path[: depth + 1])
         if child is None:
             place = ".".join(setting.path[: depth + 1])
             raise ConfigError(
@@ -126,19 +126,19 @@ def merge(base: Mapping[str, Any], patch: Mapping[str, Any], path: tuple[str, ..
     merged = dict(base)
     for key, value in patch.items():
         here = (*path, key)
-        below = _as_mapping(merged.get(key), here) if isinstance(value, dict) else None
-        if below is not None and not _renamed(below, value):
+        below = _read_as_mapping(merged.get(key), here) if isinstance(value, dict) else None
+        if below is not None and not _rename(below, value):
             merged[key] = merge(below, value, here)
         else:
             merged[key] = copy.deepcopy(value)
     return merged
 
 
-def _renamed(base: Mapping[str, Any], patch: Mapping[str, Any]) -> bool:
+def _rename(base: Mapping[str, Any], patch: Mapping[str, Any]) -> bool:
     return any(key in base and key in patch and base[key] != patch[key] for key in _SELECTORS)
 
 
-def _as_mapping(value: Any, path: tuple[str, ...]) -> dict[str, Any] | None:
+def _read_as_mapping(value: Any, path: tuple[str, ...]) -> dict[str, Any] | None:
     """Return a mapping for a value that can have keys below it: a component's name becomes one."""
     if value is None:
         return {}
@@ -154,40 +154,42 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\}")
 def fill_in(tree: dict[str, Any], where: str, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """Return the file with ``${VAR}`` and ``${VAR:-default}`` under ``data`` filled in.
 
-    A text with a variable that is not set (or empty) and has no default becomes None; see ``unset``.
+    A text with a variable that is not set (or empty) and has no default becomes None; see ``mark_unset``.
 
     Raises:
         ConfigError: for a ``${`` that is neither, and for ``$VAR`` without braces.
     """
     if "data" not in tree:
         return tree
-    return {**tree, "data": _filled(tree["data"], f"{where}: data", environment)}
+    return {**tree, "data": _fill(tree["data"], f"{where}: data", environment)}
 
 
-def unset(tree: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> dict[str, tuple[str, ...]]:
+def mark_unset(
+    tree: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+) -> dict[str, tuple[str, ...]]:
     """Return the variables under ``data`` that are not set and have no default, by the name of the cohort."""
     data = tree.get("data")
     names = {
-        str(name): tuple(dict.fromkeys(_unset_in(value, environment)))
+        str(name): tuple(dict.fromkeys(_find_unset(value, environment)))
         for name, value in (data.items() if isinstance(data, dict) else ())
     }
     return {name: lacking for name, lacking in names.items() if lacking}
 
 
-def _unset_in(value: Any, environment: Mapping[str, str]) -> Iterator[str]:
+def _find_unset(value: Any, environment: Mapping[str, str]) -> Iterator[str]:
     if isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
-            yield from _unset_in(item, environment)
+            yield from _find_unset(item, environment)
     elif isinstance(value, str):
         given = _VARIABLE.findall(value)
         yield from (name for name, default in given if not (environment.get(name) or default))
 
 
-def _filled(value: Any, place: str, environment: Mapping[str, str]) -> Any:
+def _fill(value: Any, place: str, environment: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
-        return {key: _filled(item, f"{place}.{key}", environment) for key, item in value.items()}
+        return {key: _fill(item, f"{place}.{key}", environment) for key, item in value.items()}
     if isinstance(value, list):
-        return [_filled(item, f"{place}.{i}", environment) for i, item in enumerate(value)]
+        return [_fill(item, f"{place}.{i}", environment) for i, item in enumerate(value)]
     if not isinstance(value, str) or "$" not in value:
         return value
     bare = _BARE.search(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from mribench.config.loading import blaming
+from mribench.config.loading import blame_settings
 from mribench.config.model import BenchmarkConfig
 from mribench.config.parts import MethodSpec, TaskSpec
 from mribench.config.settings import PretrainOptions
@@ -114,24 +114,24 @@ def resolve(config: BenchmarkConfig, registry: Registry, measured: str = "") -> 
     Raises:
         ConfigError: unknown name, unknown key or wrong value, with the file and the key.
     """
-    with blaming(config):
-        return _resolved(config, registry, measured)
+    with blame_settings(config):
+        return _resolve(config, registry, measured)
 
 
-def _resolved(config: BenchmarkConfig, registry: Registry, measured: str) -> ResolvedBenchmark:
+def _resolve(config: BenchmarkConfig, registry: Registry, measured: str) -> ResolvedBenchmark:
     start = f"{config.source}: "
     profile = config.profile
     known = known_defects(registry.defects())
     check_defects(config.defects or (), known, f"{start}defects")
     check_defects(config.measure_defects, known, f"{start}measure_defects")
     by_name = None if config.defects is None and not measured else {*(config.defects or ()), measured}
-    datasets = {name: _dataset(config, registry, name) for name in config.data}
+    datasets = {name: _resolve_dataset(config, registry, name) for name in config.data}
     splits = {
         name: registry.resolve(ref, f"{start}splits.{name}", profile, by_name)
         for name, ref in config.splits.items()
     }
     encoder = registry.resolve(config.defaults.encoder, f"{start}defaults.encoder", profile, by_name)
-    methods = {name: _method(config, registry, name, encoder, by_name) for name in config.methods}
+    methods = {name: _resolve_method(config, registry, name, encoder, by_name) for name in config.methods}
     tasks = {
         name: ResolvedTask(registry.resolve(spec.task, f"{start}tasks.{name}.task", profile, by_name), spec)
         for name, spec in config.tasks.items()
@@ -149,7 +149,7 @@ def _resolved(config: BenchmarkConfig, registry: Registry, measured: str) -> Res
     )  # fmt: skip
 
 
-def _dataset(config: BenchmarkConfig, registry: Registry, name: str) -> Resolved:
+def _resolve_dataset(config: BenchmarkConfig, registry: Registry, name: str) -> Resolved:
     """Resolve a cohort; an option that is wrong may be null for a variable that is not set."""
     try:
         return registry.resolve(config.data[name], f"{config.source}: data.{name}", config.profile)
@@ -158,12 +158,12 @@ def _dataset(config: BenchmarkConfig, registry: Registry, name: str) -> Resolved
         raise ConfigError(f"{error.message}{empty}", error.hint) from None
 
 
-def _method(
+def _resolve_method(
     config: BenchmarkConfig, registry: Registry, name: str, default: Resolved, defects: Collection[str] | None
 ) -> ResolvedMethod:
     spec = config.methods[name]
     where = f"{config.source}: methods.{name}"
-    views, own_augment = _views(config, registry, name, defects)
+    views, own_augment = _resolve_views(config, registry, name, defects)
     objective = registry.resolve(spec.objective, f"{where}.objective", config.profile, defects)
     encoder = default
     if spec.encoder is not None:
@@ -171,19 +171,19 @@ def _method(
     differs = {
         "encoder": encoder.component() != default.component(),
         AUGMENT: own_augment,
-        "pretrain": _own_pretrain(config, spec),
+        "pretrain": _merge_pretrain(config, spec),
     }
     overrides = [key for key, different in differs.items() if different]
     return ResolvedMethod(views, objective, encoder, config.pretrain_of(name), overrides)
 
 
-def _views(
+def _resolve_views(
     config: BenchmarkConfig, registry: Registry, name: str, defects: Collection[str] | None
 ) -> tuple[Resolved, bool]:
     """Resolve a method's view generator with its augmentation; say whether that is not the default one."""
     spec, default = config.methods[name], config.defaults.augment
     where = f"{config.source}: methods.{name}"
-    if not _takes_augment(registry, spec.views):
+    if not _can_take_augment(registry, spec.views):
         if spec.augment:
             raise ConfigError(
                 f"{where}.{AUGMENT}: the views '{spec.views.name}' take no augmentation", f"remove {AUGMENT}"
@@ -199,16 +199,16 @@ def _views(
     try:
         resolved = registry.resolve(views, f"{where}.views", config.profile, defects)
     except ConfigError as error:
-        raise _placed(error, config, name, written) from None
+        raise _place(error, config, name, written) from None
     return resolved, augment != default
 
 
-def _takes_augment(registry: Registry, views: ViewsRef) -> bool:
+def _can_take_augment(registry: Registry, views: ViewsRef) -> bool:
     known = views.name in registry.names(views.kind)
     return known and AUGMENT in registry.get(views.kind, views.name).entry.options.model_fields
 
 
-def _placed(
+def _place(
     error: ConfigError, config: BenchmarkConfig, name: str, written: Mapping[str, object]
 ) -> ConfigError:
     """Return an error about the merged augmentation with the place that the user wrote it in."""
@@ -224,7 +224,7 @@ def _placed(
     return ConfigError(f"{config.source}: {place}{rest}", error.hint)
 
 
-def _own_pretrain(config: BenchmarkConfig, spec: MethodSpec) -> bool:
+def _merge_pretrain(config: BenchmarkConfig, spec: MethodSpec) -> bool:
     """Whether a method's pretraining options change any default one."""
     default = config.defaults.pretrain
     for key in spec.pretrain.model_fields_set:

@@ -35,7 +35,7 @@ _REFERENCES: tuple[type[Component], ...] = (
 Schema = dict[str, Any]
 
 
-def benchmark_schema(registry: Registry, distribution: str | None = None) -> Schema:
+def make_schema(registry: Registry, distribution: str | None = None) -> Schema:
     """Return the JSON Schema of the benchmark file with the entries of a registry.
 
     A component is the name of an entry, or ``{name: …, options…}``. Names that the registry lacks are
@@ -67,13 +67,13 @@ def benchmark_schema(registry: Registry, distribution: str | None = None) -> Sch
         summaries = {
             item.entry.name: item.entry.summary for item in entries if item.entry.kind == reference.kind
         }
-        definitions[names[reference]] = _component(reference, known, summaries)
+        definitions[names[reference]] = _describe_component(reference, known, summaries)
     root = definitions.pop(names[BenchmarkConfig])
     for item in root["properties"].values():
         if "patternProperties" in item:  # pydantic leaves keys of other forms open
             item["additionalProperties"] = False
-    root["properties"]["sizes"] = _sizes(root["properties"])
-    used = _used(root, definitions)
+    root["properties"]["sizes"] = _describe_sizes(root["properties"])
+    used = _list_used(root, definitions)
     return {
         "$schema": DRAFT,
         **root,
@@ -93,12 +93,14 @@ def _check_describable(item: Registered) -> None:
         ) from None
 
 
-def _component(reference: type[Component], known: dict[str, Schema], summaries: dict[str, str]) -> Schema:
+def _describe_component(
+    reference: type[Component], known: dict[str, Schema], summaries: dict[str, str]
+) -> Schema:
     """Return the schema of a reference: a name, an entry with its options, or an entry of another plugin."""
     key = "by" if issubclass(reference, SplitSpec) else "name"
     word: Schema = {"type": "string", "minLength": 1}
     names = sorted(known)
-    branches: list[Schema] = [_spelled_out(key, name, known[name], summaries[name]) for name in names]
+    branches: list[Schema] = [_spell_out(key, name, known[name], summaries[name]) for name in names]
     other = {
         "type": "object",
         "properties": {key: {**word, "not": {"enum": names}} if names else word},
@@ -113,7 +115,7 @@ def _component(reference: type[Component], known: dict[str, Schema], summaries: 
     }
 
 
-def _spelled_out(key: str, name: str, model: Schema, summary: str) -> Schema:
+def _spell_out(key: str, name: str, model: Schema, summary: str) -> Schema:
     fields = {field: item for field, item in model.get("properties", {}).items() if field != key}
     required = [field for field in model.get("required", []) if field != key]
     if (key, name) != ("by", DEFAULT_SPLIT_RULE):
@@ -128,7 +130,7 @@ def _spelled_out(key: str, name: str, model: Schema, summary: str) -> Schema:
     }
 
 
-def _sizes(properties: dict[str, Schema]) -> Schema:
+def _describe_sizes(properties: dict[str, Schema]) -> Schema:
     return {
         "type": "object",
         "title": "Sizes",
@@ -141,22 +143,22 @@ def _sizes(properties: dict[str, Schema]) -> Schema:
     }
 
 
-def _used(root: Schema, definitions: dict[str, Schema]) -> set[str]:
+def _list_used(root: Schema, definitions: dict[str, Schema]) -> set[str]:
     """Return the definitions that the root needs, directly or not."""
     used: set[str] = set()
-    waiting = list(_references(root))
+    waiting = list(_list_references(root))
     while waiting:
         name = waiting.pop()
         if name not in used:
             used.add(name)
-            waiting.extend(_references(definitions[name]))
+            waiting.extend(_list_references(definitions[name]))
     return used
 
 
-def _references(schema: Any) -> list[str]:
+def _list_references(schema: Any) -> list[str]:
     if isinstance(schema, list):
-        return [name for item in schema for name in _references(item)]
+        return [name for item in schema for name in _list_references(item)]
     if not isinstance(schema, dict):
         return []
     own = [schema["$ref"].rpartition("/")[2]] if isinstance(schema.get("$ref"), str) else []
-    return own + [name for item in schema.values() for name in _references(item)]
+    return own + [name for item in schema.values() for name in _list_references(item)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from mribench.data.reading import MapChanges, Progress, Reading, read_cohort
 from mribench.data.twins import SeenImages
-from mribench.data.uses import Use, unmet_needs
+from mribench.data.uses import Use, find_unmet_needs
 from mribench.errors import DataError, MRIBenchError
 from mribench.interfaces.dataset import Dataset, Exclusion, Subject
 from mribench.interfaces.split import Split, SplitRule
@@ -136,7 +136,7 @@ def check_cohort(
     try:
         missing, wrong = dataset.missing(), ""
     except DataError as error:
-        missing, wrong = "", _sentence(error)
+        missing, wrong = "", _make_sentence(error)
     about = {
         "name": name, "dataset": entry or name, "where": dataset.where(), "licence": dataset.licence,
         "source": dataset.source, "archives": dict(dataset.archives), "missing": missing, "read": read,
@@ -144,14 +144,16 @@ def check_cohort(
     if wrong:
         return CohortCheck(**about, problems=(wrong,))  # type: ignore[arg-type]
     if missing:
-        return _of_sources(CohortCheck(**about), dataset, progress)  # type: ignore[arg-type]
+        return _check_sources(CohortCheck(**about), dataset, progress)  # type: ignore[arg-type]
     try:
         people = list(dataset.subjects())
     except DataError as error:
-        left_out = _left_out(dataset)
-        return CohortCheck(**about, problems=(_sentence(error),), **left_out)  # type: ignore[arg-type]
+        left_out = _count_left_out(dataset)
+        return CohortCheck(**about, problems=(_make_sentence(error),), **left_out)  # type: ignore[arg-type]
     split, counts = (None, None) if rule is None else _split(rule, people)
-    unmet = [] if split is None else [text for use in uses for text in unmet_needs(name, use, split, people)]
+    unmet = (
+        [] if split is None else [text for use in uses for text in find_unmet_needs(name, use, split, people)]
+    )
     ids = Counter(person.id for person in people)
     needed = {sequence for use in uses for sequence in (*use.trained_on, *use.tested_on)}
     reading = read_cohort(name, dataset, people, reader, progress) if read else Reading()
@@ -161,11 +163,11 @@ def check_cohort(
     twice = [person for person, count in ids.items() if count > 1]
     return CohortCheck(
         **about,  # type: ignore[arg-type]
-        **_left_out(dataset, odd),  # type: ignore[arg-type]
+        **_count_left_out(dataset, odd),  # type: ignore[arg-type]
         subjects=len(people),
         scans=sum(len(person.scans) for person in people),
-        groups=_groups(people),
-        lacking=_lacking(people, needed),
+        groups=_group_people(people),
+        lacking=_find_lacking(people, needed),
         problems=(*(f"{person} is there twice" for person in twice), *problems, *unmet),
         changes=reading.changes(),
         covariates=dict(Counter(key for person in people for key in person.covariates).most_common()),
@@ -174,7 +176,7 @@ def check_cohort(
     )
 
 
-def grouped(entries: Iterable[Exclusion]) -> tuple[Reason, ...]:
+def group_reasons(entries: Iterable[Exclusion]) -> tuple[Reason, ...]:
     """Group what is said about subjects by its kind, the most frequent first."""
     by_kind: dict[str, list[Exclusion]] = defaultdict(list)
     for entry in entries:
@@ -184,23 +186,23 @@ def grouped(entries: Iterable[Exclusion]) -> tuple[Reason, ...]:
 
 
 def _summed(kind: str, entries: Sequence[Exclusion]) -> Reason:
-    subjects = _names(entry.subject for entry in entries)
+    subjects = _sort_names(entry.subject for entry in entries)
     return Reason(kind, len(entries), subjects, tuple(entry.reason for entry in entries))
 
 
-def _left_out(dataset: Dataset, more: Sequence[Exclusion] = ()) -> dict[str, object]:
+def _count_left_out(dataset: Dataset, more: Sequence[Exclusion] = ()) -> dict[str, object]:
     """Return the part of a check that a cohort without usable scans has too."""
     try:
         return {
-            "excluded": grouped(dataset.excluded()),
-            "remarks": grouped([*dataset.remarks(), *more]),
+            "excluded": group_reasons(dataset.excluded()),
+            "remarks": group_reasons([*dataset.remarks(), *more]),
             "ignored": dict(dataset.ignored()),
         }
     except DataError:  # said by the subjects already
         return {}
 
 
-def _groups(people: Sequence[Subject]) -> tuple[Group, ...]:
+def _group_people(people: Sequence[Subject]) -> tuple[Group, ...]:
     rows = [(person.site, scan.sequence, person.id, scan) for person in people for scan in person.scans]
     groups = []
     for site, sequence in sorted({(row[0], row[1]) for row in rows}):
@@ -212,7 +214,7 @@ def _groups(people: Sequence[Subject]) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def _lacking(people: Sequence[Subject], needed: Iterable[str]) -> tuple[Reason, ...]:
+def _find_lacking(people: Sequence[Subject], needed: Iterable[str]) -> tuple[Reason, ...]:
     has: dict[str, set[str]] = defaultdict(set)
     for person in people:
         has[person.name].update(scan.sequence for scan in person.scans)
@@ -224,7 +226,7 @@ def _lacking(people: Sequence[Subject], needed: Iterable[str]) -> tuple[Reason, 
     return tuple(reasons)
 
 
-def _of_sources(check: CohortCheck, dataset: Dataset, progress: Progress | None) -> CohortCheck:
+def _check_sources(check: CohortCheck, dataset: Dataset, progress: Progress | None) -> CohortCheck:
     """Look at what a cohort that is not made yet would be made of."""
     if not check.read:
         return check
@@ -239,7 +241,7 @@ def _of_sources(check: CohortCheck, dataset: Dataset, progress: Progress | None)
     return replace(check, missing="not made yet, and cannot be made as it is", problems=problems)
 
 
-def _sentence(error: MRIBenchError) -> str:
+def _make_sentence(error: MRIBenchError) -> str:
     return f"{error.message} ({error.hint})" if error.hint else error.message
 
 
@@ -247,7 +249,7 @@ def _split(rule: SplitRule, people: Sequence[Subject]) -> tuple[Split | None, Sp
     try:
         split = rule.split(people)
     except MRIBenchError as error:
-        return None, SplitCounts(problem=_sentence(error).removeprefix("split: "))
+        return None, SplitCounts(problem=_make_sentence(error).removeprefix("split: "))
     site_of = {person.id: person.site for person in people}
 
     def count(ids: Iterable[str]) -> dict[str, int]:
@@ -257,5 +259,5 @@ def _split(rule: SplitRule, people: Sequence[Subject]) -> tuple[Split | None, Sp
     return split, SplitCounts(count(split.train), count(split.validation), tested)
 
 
-def _names(names: Iterable[str]) -> tuple[str, ...]:
+def _sort_names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({name for name in names if name}))

@@ -16,7 +16,7 @@ def zscore(image: np.ndarray) -> np.ndarray:
     return ((clipped - clipped.mean()) / max(float(clipped.std()), 1e-8)).astype(np.float32)
 
 
-def foreground(image: np.ndarray) -> np.ndarray:
+def find_foreground(image: np.ndarray) -> np.ndarray:
     """Return the head as a boolean ``(I, J, K)``: the largest part above the mean, holes filled."""
     bright = ndimage.binary_closing(image > image.mean(), iterations=2)
     parts, count = ndimage.label(bright)

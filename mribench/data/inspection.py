@@ -13,8 +13,8 @@ from mribench.digests import digest_of
 from mribench.errors import DataError
 from mribench.interfaces.dataset import ScanValues
 from mribench.volumes import read_volume
-from mribench.volumes.cache import file_state, remembered
-from mribench.volumes.nifti_file import check_file, shown
+from mribench.volumes.cache import read_file_state, remember_by_file
+from mribench.volumes.nifti_file import check_file, shorten_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,14 +51,14 @@ def inspect_file(path: Path, is_label: bool = False, repair: bool = False) -> In
     usual = "map" if repair else "image"
     what = "label" if is_label else usual
     try:
-        return Inspection(**remembered(path, what, partial(_inspect, is_label=is_label, repair=repair)))
+        return Inspection(**remember_by_file(path, what, partial(_inspect, is_label=is_label, repair=repair)))
     except OSError as error:
-        return Inspection("", f"{shown(path)} cannot be opened: {error.strerror}")
+        return Inspection("", f"{shorten_path(path)} cannot be opened: {error.strerror}")
     except ValueError:  # no path to ask the system about
-        return Inspection("", f"{shown(path)} cannot be opened: its name is not UTF-8 text")
+        return Inspection("", f"{shorten_path(path)} cannot be opened: its name is not UTF-8 text")
 
 
-def fingerprint(subject: Subject) -> str:
+def compute_fingerprint(subject: Subject) -> str:
     """Return a digest of a subject's scans from contents and roles, never from paths.
 
     Copies of a cohort in different folders, under different file names, have the same fingerprints as long
@@ -66,28 +66,30 @@ def fingerprint(subject: Subject) -> str:
     """
     parts = sorted(
         (*role, inspect_file(path, is_label, is_maps).digest)
-        for role, path, is_label, is_maps in _roles(subject)
+        for role, path, is_label, is_maps in _list_roles(subject)
     )
     return digest_of([subject.id, subject.site, parts])
 
 
-def voxel_digests(subject: Subject) -> dict[str, Path]:
+def digest_voxels(subject: Subject) -> dict[str, Path]:
     """Return the images and maps of a subject by the digest of their voxels."""
     found: dict[str, Path] = {}
-    for _, path, is_label, is_maps in _roles(subject):
+    for _, path, is_label, is_maps in _list_roles(subject):
         digest = "" if is_label else inspect_file(path, repair=is_maps).voxels
         if digest:
             found.setdefault(digest, path)
     return found
 
 
-def problems(subject: Subject) -> list[str]:
+def find_problems(subject: Subject) -> list[str]:
     """Return one sentence for each file of a subject that cannot be used, sorted."""
-    found = (inspect_file(path, is_label, is_maps).problem for _, path, is_label, is_maps in _roles(subject))
+    found = (
+        inspect_file(path, is_label, is_maps).problem for _, path, is_label, is_maps in _list_roles(subject)
+    )
     return sorted({problem for problem in found if problem})
 
 
-def unusable(dataset: Dataset, subject: Subject, reader: str) -> list[str]:
+def find_unusable(dataset: Dataset, subject: Subject, reader: str) -> list[str]:
     """Return one sentence for everything that keeps a subject's scans from being used: files, grids, values.
 
     Args:
@@ -95,12 +97,12 @@ def unusable(dataset: Dataset, subject: Subject, reader: str) -> list[str]:
         subject: whose scans.
         reader: tells versions of the dataset's code apart.
     """
-    return [text for scan in subject.scans for text in unusable_scan(dataset, subject, scan, reader)]
+    return [text for scan in subject.scans for text in find_unusable_scan(dataset, subject, scan, reader)]
 
 
-def unusable_scan(dataset: Dataset, subject: Subject, scan: Scan, reader: str) -> list[str]:
+def find_unusable_scan(dataset: Dataset, subject: Subject, scan: Scan, reader: str) -> list[str]:
     """Return why a scan cannot be used: its files, else their grids, else their values."""
-    wrong = problems(replace(subject, scans=(scan,)))
+    wrong = find_problems(replace(subject, scans=(scan,)))
     if not wrong and (text := dataset.check_scan(scan)):
         wrong = [text]
     if not wrong and (text := inspect_values(dataset, scan, reader).problem):
@@ -113,27 +115,27 @@ def inspect_values(dataset: Dataset, scan: Scan, reader: str) -> ScanValues:
 
     Args:
         dataset: reads the scan.
-        scan: whose files can be read (see ``problems``).
+        scan: whose files can be read (see ``find_problems``).
         reader: tells versions of the dataset's code apart.
     """
     try:
-        states = [[str(path), *file_state(path)] for path in scan.files()]
+        states = [[str(path), *read_file_state(path)] for path in scan.files()]
         if not states:
             return dataset.check_values(scan)
         key = [reader, dict(dataset.reading_options() or {}), sorted(scan.images), states]
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()
-        compute = partial(_values, dataset, scan)
-        return ScanValues(**remembered(scan.files()[0], f"values:{digest}", compute))
+        compute = partial(_measure_values, dataset, scan)
+        return ScanValues(**remember_by_file(scan.files()[0], f"values:{digest}", compute))
     except OSError as error:
         return ScanValues(f"{error.filename} cannot be opened: {error.strerror}")
 
 
-def _values(dataset: Dataset, scan: Scan, _: Path) -> tuple[dict[str, Any], bool]:
+def _measure_values(dataset: Dataset, scan: Scan, _: Path) -> tuple[dict[str, Any], bool]:
     found = dataset.check_values(scan)
     return asdict(found), not found.problem
 
 
-def _roles(subject: Subject) -> Iterator[tuple[tuple[str, str, str, int], Path, bool, bool]]:
+def _list_roles(subject: Subject) -> Iterator[tuple[tuple[str, str, str, int], Path, bool, bool]]:
     """Yield (sequence, session, name, place), path, whether it is a label and of maps, for every file."""
     for scan in subject.scans:
         for name, path in scan.images.items():
@@ -155,10 +157,10 @@ def _inspect(path: Path, is_label: bool, repair: bool) -> tuple[dict[str, Any], 
     except DataError as error:
         passing = isinstance(error.__cause__, MemoryError)
         return {"digest": digest, "problem": error.message}, not passing
-    return {"digest": digest, "problem": "", "voxels": "" if is_label else _voxels(volume.data)}, True
+    return {"digest": digest, "problem": "", "voxels": "" if is_label else _digest_voxels(volume.data)}, True
 
 
-def _voxels(data: np.ndarray) -> str:
+def _digest_voxels(data: np.ndarray) -> str:
     digest = hashlib.sha256(str(data.shape).encode())
     digest.update(data.data)
     return digest.hexdigest()

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mribench.data.prepare import COUNTS, Reader, load_maps, maps_recipe, sum_counts
-from mribench.data.prepared import Recipe, volume_store
+from mribench.data.prepare import COUNTS, Reader, load_maps, make_maps_recipe, sum_counts
+from mribench.data.prepared import Recipe, get_volume_store
 from mribench.errors import DataError, JobError
 from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.seeding import Identity, numpy_generator
@@ -49,7 +49,11 @@ class MapSource:
         if self._spacing_mm is not None:
             return self._spacing_mm
         subject = self.subjects[0]
-        facts = volume_store().read(self._recipe(subject, 0, usable_scans(subject, self._needs)[0])).facts
+        facts = (
+            get_volume_store()
+            .read(self._recipe(subject, 0, select_usable_scans(subject, self._needs)[0]))
+            .facts
+        )
         edges_mm: Sequence[float] = next(iter(facts["spacing_mm"].values()))
         return float(sum(edges_mm) / 3)
 
@@ -73,30 +77,30 @@ class MapSource:
         return stacked
 
     def _crop(self, subject: Subject, edge_vox: int, generator: torch.Generator) -> dict[str, Tensor]:
-        scans = usable_scans(subject, self._needs)
+        scans = select_usable_scans(subject, self._needs)
         chosen = int(torch.randint(len(scans), (), generator=generator))
         maps = self._maps(subject, chosen, scans[chosen])
         shape = next(iter(maps.values())).shape
         corner = [int(torch.randint(max(0, n - edge_vox) + 1, (), generator=generator)) for n in shape]
         window = tuple(slice(c, c + edge_vox) for c in corner)
-        return {name: _padded(volume[window], edge_vox) for name, volume in maps.items()}
+        return {name: _pad(volume[window], edge_vox) for name, volume in maps.items()}
 
     def _maps(self, subject: Subject, index: int, scan: Scan) -> dict[str, Tensor]:
         recipe = self._recipe(subject, index, scan)
         maps = load_maps(recipe, scan, self._needs)
         if (subject.id, index) not in self.counts:
-            facts = volume_store().read(recipe).facts
+            facts = get_volume_store().read(recipe).facts
             self.counts[subject.id, index] = {name: int(facts[name]) for name in COUNTS}
         return maps
 
     def _recipe(self, subject: Subject, index: int, scan: Scan) -> Recipe:
         key = (subject.id, index)
         if key not in self._recipes:
-            self._recipes[key] = maps_recipe(self._reader, scan, self._spacing_mm)
+            self._recipes[key] = make_maps_recipe(self._reader, scan, self._spacing_mm)
         return self._recipes[key]
 
 
-def usable_scans(subject: Subject, needs: Sequence[str]) -> list[Scan]:
+def select_usable_scans(subject: Subject, needs: Sequence[str]) -> list[Scan]:
     """Return the scans that have the maps ``needs``.
 
     Raises:
@@ -111,13 +115,13 @@ def usable_scans(subject: Subject, needs: Sequence[str]) -> list[Scan]:
     return scans
 
 
-def voxel_counts(*sources: MapSource) -> dict[str, int]:
+def count_voxels(*sources: MapSource) -> dict[str, int]:
     """Return how many voxels were clipped and repaired in the scans that were read, each counted once."""
     by_scan = {scan: counts for source in sources for scan, counts in source.counts.items()}
     return sum_counts(by_scan.values())
 
 
-def batch_indices(
+def draw_batch_indices(
     n_subjects: int, batch_size: int, step: int, identity: tuple[Identity, ...], *, repeat: bool
 ) -> list[int]:
     """Return which subjects make up the batch of a step.
@@ -144,7 +148,7 @@ def batch_indices(
     return [int(i) for i in order[place * batch_size : (place + 1) * batch_size]]
 
 
-def _padded(crop: Tensor, edge_vox: int) -> Tensor:
+def _pad(crop: Tensor, edge_vox: int) -> Tensor:
     missing = [edge_vox - n for n in crop.shape]
     if not any(missing):
         return crop
@@ -152,7 +156,7 @@ def _padded(crop: Tensor, edge_vox: int) -> Tensor:
     return F.pad(crop, pads)
 
 
-def by_id(dataset: Dataset, ids: Sequence[str]) -> list[Subject]:
+def select_by_id(dataset: Dataset, ids: Sequence[str]) -> list[Subject]:
     """Return the subjects of a job, in its order.
 
     Raises:

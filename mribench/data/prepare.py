@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mribench.data.head import foreground, zscore
+from mribench.data.head import find_foreground, zscore
 from mribench.data.inspection import inspect_file
-from mribench.data.prepared import PreparedContent, Recipe, volume_store
-from mribench.data.uses import label_owner
+from mribench.data.prepared import PreparedContent, Recipe, get_volume_store
+from mribench.data.uses import find_label_owner
 from mribench.errors import DataError
 from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.interfaces.input_file import by_content
@@ -33,7 +33,7 @@ COUNTS = ("clipped_vox", "repaired_vox")
 Identity = Mapping[str, Any]
 
 
-def reading_identity(entry: Identity, dataset: Dataset, options: Options) -> dict[str, Any]:
+def identify_reading(entry: Identity, dataset: Dataset, options: Options) -> dict[str, Any]:
     """Return what decides, besides the files, what a dataset reads: its source and options, without paths.
 
     Args:
@@ -50,37 +50,37 @@ def reading_identity(entry: Identity, dataset: Dataset, options: Options) -> dic
 
 @dataclass(frozen=True)
 class Reader:
-    """A dataset, and its ``reading_identity``: without that, nothing that it reads is stored."""
+    """A dataset, and its ``identify_reading``: without that, nothing that it reads is stored."""
 
     dataset: Dataset
     identity: Identity | None = None
 
 
-def maps_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Recipe:
+def make_maps_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Recipe:
     """Return the recipe of all maps of a scan, each ``(I, J, K)`` float32 in RAS, resampled where asked."""
 
     def build() -> PreparedContent:
         volumes = reader.dataset.read_images(scan)
-        moved = {name: _on_grid(volume, spacing_mm) for name, volume in volumes.items()}
+        moved = {name: _put_on_grid(volume, spacing_mm) for name, volume in volumes.items()}
         spacing = {name: list(volume.spacing_mm) for name, volume in moved.items()}
         arrays = {name: volume.data for name, volume in moved.items()}
-        return PreparedContent(arrays, {"spacing_mm": spacing, **_counts(*volumes.values())})
+        return PreparedContent(arrays, {"spacing_mm": spacing, **_count_repairs(*volumes.values())})
 
-    return Recipe(_made_of("maps", reader, scan, spacing_mm), build)
+    return Recipe(_describe_origin("maps", reader, scan, spacing_mm), build)
 
 
 def load_maps(recipe: Recipe, scan: Scan, needs: Sequence[str]) -> dict[str, Tensor]:
     """Return the maps of a scan, each ``(I, J, K)`` float32, memory-mapped.
 
     Args:
-        recipe: from ``maps_recipe``.
+        recipe: from ``make_maps_recipe``.
         scan: a set of maps, or an image.
         needs: maps that the view generator cannot do without.
 
     Raises:
         DataError: when a map is missing.
     """
-    arrays = volume_store().read(recipe).arrays
+    arrays = get_volume_store().read(recipe).arrays
     absent = [name for name in needs if name not in arrays]
     if absent:
         files = ", ".join(str(path) for path in scan.images.values())
@@ -111,7 +111,7 @@ class TaskRecipe:
 
     def load(self) -> TaskVolume:
         """Return the scan, memory-mapped."""
-        store = volume_store()
+        store = get_volume_store()
         image = store.read(self.image)
         classes = store.read(self.label).arrays if self.label else {}
         on_working = classes.get("working", classes.get("native"))
@@ -132,10 +132,10 @@ class TaskRecipe:
     def counts(self) -> dict[str, int]:
         """Return how many voxels were clipped and repaired when the files were read."""
         recipes = [recipe for recipe in (self.image, self.label) if recipe]
-        return sum_counts(volume_store().read(recipe).facts for recipe in recipes)
+        return sum_counts(get_volume_store().read(recipe).facts for recipe in recipes)
 
 
-def task_recipe(
+def make_task_recipe(
     reader: Reader,
     subject: Subject,
     scan: Scan,
@@ -156,10 +156,10 @@ def task_recipe(
     Raises:
         DataError: when the task needs a label and the subject has none.
     """
-    image = image_recipe(reader, scan, spacing_mm)
+    image = make_image_recipe(reader, scan, spacing_mm)
     if task.label is None:
         return TaskRecipe(image, None, "none", subject, scan)
-    owner = label_owner(subject, scan, task.label)
+    owner = find_label_owner(subject, scan, task.label)
     if owner is None:
         of_session = f" of session '{scan.session}'" if scan.session else ""
         raise DataError(
@@ -188,22 +188,24 @@ def load_image(
             f"subject {subject.id}: {scan.sequence} is a set of maps, expected one image",
             "name sequences of images",
         )
-    content = volume_store().read(image_recipe(reader, scan, spacing_mm))
+    content = get_volume_store().read(make_image_recipe(reader, scan, spacing_mm))
     image, head = (torch.from_numpy(content.arrays[name]) for name in ("image", "foreground"))
     return image[None], head, {name: int(content.facts[name]) for name in COUNTS}
 
 
-def image_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Recipe:
+def make_image_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Recipe:
     """Return the recipe of a scan's image, z-scored, and its foreground, both on the working grid."""
 
     def build() -> PreparedContent:
         native = reader.dataset.read_images(scan)["image"]
-        working = _on_grid(native, spacing_mm)
-        arrays = {"image": zscore(working.data), "foreground": foreground(working.data)}
-        grids = {"native": _grid_facts(native), "working": _grid_facts(working)}
-        return PreparedContent(arrays, {**grids, "same_grid": same_grid(native, working), **_counts(native)})
+        working = _put_on_grid(native, spacing_mm)
+        arrays = {"image": zscore(working.data), "foreground": find_foreground(working.data)}
+        grids = {"native": _describe_grid(native), "working": _describe_grid(working)}
+        return PreparedContent(
+            arrays, {**grids, "same_grid": same_grid(native, working), **_count_repairs(native)}
+        )
 
-    return Recipe(_made_of("image", reader, scan, spacing_mm), build)
+    return Recipe(_describe_origin("image", reader, scan, spacing_mm), build)
 
 
 def _label_recipe(
@@ -212,28 +214,30 @@ def _label_recipe(
     """Return the recipe of a class map on the image's own grid and, where it is another, the working one."""
 
     def build() -> PreparedContent:
-        facts = volume_store().read(image).facts
+        facts = get_volume_store().read(image).facts
         memberships = reader.dataset.read_labels(owner, label)
         classes = Volume(task.label_map(memberships.data).astype(np.float32), memberships.affine)
-        on_native = _moved(classes, facts["native"])
-        arrays = {"native": _small(on_native.data)}
+        on_native = _move_to(classes, facts["native"])
+        arrays = {"native": _shrink_dtype(on_native.data)}
         if not facts["same_grid"]:
-            arrays["working"] = _small(_moved(on_native, facts["working"]).data)
-        return PreparedContent(arrays, _counts(memberships))
+            arrays["working"] = _shrink_dtype(_move_to(on_native, facts["working"]).data)
+        return PreparedContent(arrays, _count_repairs(memberships))
 
-    files = _digests(owner, label)
+    files = _digest_scan(owner, label)
     if image.made_of is None or task_identity is None or files is None:
         return Recipe(None, build)
     made_of = {"what": "label", "image": image.made_of, "label": label, "files": files, "task": task_identity}
     return Recipe({**made_of, "sequence": owner.sequence}, build)
 
 
-def _moved(classes: Volume, grid: Mapping[str, Any]) -> Volume:
+def _move_to(classes: Volume, grid: Mapping[str, Any]) -> Volume:
     return resample_to(classes, np.array(grid["affine"]), grid["shape_vox"], order=0)
 
 
-def _made_of(what: str, reader: Reader, scan: Scan, spacing_mm: float | None) -> dict[str, Any] | None:
-    files = _digests(scan) if reader.identity is not None else None
+def _describe_origin(
+    what: str, reader: Reader, scan: Scan, spacing_mm: float | None
+) -> dict[str, Any] | None:
+    files = _digest_scan(scan) if reader.identity is not None else None
     if files is None:
         return None
     spacing = None if spacing_mm is None else float(spacing_mm)
@@ -241,7 +245,7 @@ def _made_of(what: str, reader: Reader, scan: Scan, spacing_mm: float | None) ->
     return {"what": what, "files": files, "spacing_mm": spacing, **reading}
 
 
-def _digests(scan: Scan, label: str | None = None) -> list[list[Any]] | None:
+def _digest_scan(scan: Scan, label: str | None = None) -> list[list[Any]] | None:
     """Return role, file name and digest of each image, or of each file of a label; None if one is not there.
 
     The name is there because a dataset may tell a map's unit by it.
@@ -257,14 +261,14 @@ def _digests(scan: Scan, label: str | None = None) -> list[list[Any]] | None:
     return found if all(digest for *_, digest in found) else None
 
 
-def _on_grid(volume: Volume, spacing_mm: float | None) -> Volume:
+def _put_on_grid(volume: Volume, spacing_mm: float | None) -> Volume:
     if spacing_mm is None or np.allclose(volume.spacing_mm, spacing_mm, atol=1e-3):
         return volume
     affine, shape = target_grid(volume, spacing_mm)
     return resample_to(volume, affine, shape, order=1)
 
 
-def _small(classes: np.ndarray) -> np.ndarray:
+def _shrink_dtype(classes: np.ndarray) -> np.ndarray:
     """Return whole numbers in the smallest of uint8, int16, int32 and int64 that holds them."""
     low, high = int(classes.min()), int(classes.max())
     for dtype in (np.uint8, np.int16, np.int32):
@@ -273,7 +277,7 @@ def _small(classes: np.ndarray) -> np.ndarray:
     return classes.astype(np.int64)
 
 
-def _counts(*volumes: Volume) -> dict[str, int]:
+def _count_repairs(*volumes: Volume) -> dict[str, int]:
     return sum_counts(vars(volume) for volume in volumes)
 
 
@@ -285,7 +289,7 @@ def sum_counts(parts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return dict(total)
 
 
-def _grid_facts(volume: Volume) -> dict[str, Any]:
+def _describe_grid(volume: Volume) -> dict[str, Any]:
     shape, spacing = list(volume.shape_vox), list(volume.spacing_mm)
     return {"affine": volume.affine.tolist(), "shape_vox": shape, "spacing_mm": spacing}
 

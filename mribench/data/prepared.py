@@ -182,7 +182,7 @@ class VolumeStore:
     def _store(self, recipe: Recipe, content: PreparedContent) -> PreparedContent | None:
         """Write an entry and open it; None where it cannot be written."""
         folder = self.place(recipe.key)
-        temporary = _hidden(folder, "tmp")
+        temporary = _name_hidden(folder, "tmp")
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             self._make_room(content.n_bytes)
@@ -228,9 +228,9 @@ class VolumeStore:
         entries: list[_Entry] = []
         for folder in self.folder.glob("??/*"):
             if not folder.name.startswith("."):
-                entry = _measured(folder)
+                entry = _measure(folder)
                 entries += [entry] if entry else []
-            elif _age_s(folder) > SWEEP_S:
+            elif _compute_age_s(folder) > SWEEP_S:
                 shutil.rmtree(folder, ignore_errors=True)
         return entries
 
@@ -241,13 +241,13 @@ class VolumeStore:
             logger.warning("prepared volumes stay in memory: %s cannot take them: %s", self.folder, reason)
 
 
-def volume_store() -> VolumeStore:
+def get_volume_store() -> VolumeStore:
     """Return the store in mribench's cache folder.
 
     Raises:
         ConfigError: when ``MRIBENCH_CACHE_GB`` is not a size.
     """
-    return _store_in(cache_dir() / "volumes", _limit_bytes(os.environ.get("MRIBENCH_CACHE_GB")))
+    return _store_in(cache_dir() / "volumes", _parse_limit_bytes(os.environ.get("MRIBENCH_CACHE_GB")))
 
 
 @functools.cache
@@ -255,7 +255,7 @@ def _store_in(folder: Path, limit_bytes: int) -> VolumeStore:
     return VolumeStore(folder, limit_bytes)
 
 
-def _limit_bytes(given: str | None) -> int:
+def _parse_limit_bytes(given: str | None) -> int:
     try:
         limit_gb = float(given) if given else DEFAULT_LIMIT_GB
     except ValueError:
@@ -268,13 +268,13 @@ def _limit_bytes(given: str | None) -> int:
     return round(limit_gb * 1e9)
 
 
-def _hidden(folder: Path, suffix: str) -> Path:
+def _name_hidden(folder: Path, suffix: str) -> Path:
     return folder.with_name(f".{folder.name[:12]}-{uuid.uuid4().hex[:8]}.{suffix}")
 
 
 def _remove(folder: Path) -> bool:
     """Remove an entry in one step; False where the system keeps it because it is open or not ours."""
-    grave = _hidden(folder, "old")
+    grave = _name_hidden(folder, "old")
     try:
         folder.rename(grave)
     except FileNotFoundError:
@@ -285,7 +285,7 @@ def _remove(folder: Path) -> bool:
     return True
 
 
-def _measured(folder: Path) -> _Entry | None:
+def _measure(folder: Path) -> _Entry | None:
     """Return an entry's size and last use; None when it is removed at this moment."""
     try:
         files = {path.name: path.stat() for path in folder.iterdir()}
@@ -295,7 +295,7 @@ def _measured(folder: Path) -> _Entry | None:
     return _Entry(folder, sum(status.st_size for status in files.values()), used_s)
 
 
-def _age_s(folder: Path) -> float:
+def _compute_age_s(folder: Path) -> float:
     try:
         return time.time() - folder.stat().st_mtime
     except FileNotFoundError:

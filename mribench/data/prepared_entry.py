@@ -55,11 +55,11 @@ def write_entry(
             "dtype": array.dtype.str,
             "bytes": status.st_size,
             "mtime_ns": status.st_mtime_ns,
-            "crc32": _crc32(path),
+            "crc32": _compute_crc32(path),
         }
     body = {"schema": SCHEMA, "key": key, "made_of": made_of, "arrays": written, "facts": facts}
     body = json.loads(json.dumps(body, allow_nan=False))  # as it will be read
-    meta = {"body": body, "crc32": _body_crc32(body)}
+    meta = {"body": body, "crc32": _compute_body_crc32(body)}
     with (folder / "meta.json").open("w", encoding="utf-8") as stream:
         json.dump(meta, stream, indent=1)
         stream.flush()
@@ -106,7 +106,7 @@ def _read_meta(folder: Path, key: str) -> dict[str, Any]:
     try:
         meta = json.loads(text)
         body, crc32 = meta["body"], meta["crc32"]
-        sound = crc32 == _body_crc32(body) and body["schema"] == SCHEMA and body["key"] == key
+        sound = crc32 == _compute_body_crc32(body) and body["schema"] == SCHEMA and body["key"] == key
     except (ValueError, KeyError, TypeError) as error:
         raise Damaged("meta.json is not what was written") from error
     if not sound:
@@ -124,7 +124,7 @@ def _read_array(
         raise Damaged(f"{path.name} has {status.st_size} bytes instead of {about['bytes']}")
     untouched = version in (trusted.get(path), (about["bytes"], about["mtime_ns"]))
     if verify or not untouched:
-        if _crc32(path) != about["crc32"]:
+        if _compute_crc32(path) != about["crc32"]:
             raise Damaged(f"{path.name} has another checksum")
         trusted[path] = version
     try:
@@ -136,11 +136,11 @@ def _read_array(
     return array
 
 
-def _body_crc32(body: Mapping[str, Any]) -> int:
+def _compute_body_crc32(body: Mapping[str, Any]) -> int:
     return zlib.crc32(json.dumps(body, sort_keys=True, separators=(",", ":")).encode())
 
 
-def _crc32(path: Path) -> int:
+def _compute_crc32(path: Path) -> int:
     checksum = 0
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK_BYTES):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from mribench.data.inspection import inspect_values, unusable
+from mribench.data.inspection import find_unusable, inspect_values
 from mribench.data.remarks import scan_remarks
 from mribench.interfaces.dataset import Dataset, Exclusion, ScanValues, Subject
 
@@ -80,7 +80,7 @@ def read_cohort(
     """
     reading = Reading()
     for done, person in enumerate(people, start=1):
-        wrong = unusable(dataset, person, reader)
+        wrong = find_unusable(dataset, person, reader)
         reading.problems += wrong
         for scan in () if wrong else person.scans:
             reading.odd += scan_remarks(dataset, person, scan, reader)

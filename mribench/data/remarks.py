@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mribench.data.inspection import inspect_values
-from mribench.data.uses import label_owner
+from mribench.data.uses import find_label_owner
 from mribench.interfaces.dataset import Dataset, Exclusion, Scan, Subject
-from mribench.volumes.grids import grid_remarks
+from mribench.volumes.grids import find_grid_remarks
 
 
 def scan_remarks(dataset: Dataset, subject: Subject, scan: Scan, reader: str) -> list[Exclusion]:
@@ -21,7 +21,7 @@ def scan_remarks(dataset: Dataset, subject: Subject, scan: Scan, reader: str) ->
     own = set(labels)
     others = [path for other in subject.scans if own & set(other.files()) for path in other.images.values()]
     sentences = {
-        **grid_remarks(list(scan.images.values()), labels, others),
+        **find_grid_remarks(list(scan.images.values()), labels, others),
         **inspect_values(dataset, scan, reader).remarks,
     }
     sentences |= _label_of_another_session(subject, scan)
@@ -32,7 +32,7 @@ def _label_of_another_session(subject: Subject, scan: Scan) -> dict[str, str]:
     labelled = {label: other.session for other in subject.scans for label in other.labels}
     sentences = {}
     for label, session in labelled.items():
-        if label_owner(subject, scan, label) is None:
+        if find_label_owner(subject, scan, label) is None:
             image = next(iter(scan.images.values()))
             sentences["scan without label, of a subject with one"] = (
                 f"{image}: session '{scan.session}' has no '{label}' label; that of session '{session}' is"

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from mribench.seeding import numpy_generator
 
 
-def subset_size(n_subjects: int, fraction: float) -> int:
+def compute_subset_size(n_subjects: int, fraction: float) -> int:
     """Return how many of n training subjects a label fraction has: at least one."""
     return max(1, round(fraction * n_subjects)) if n_subjects else 0
 
 
-def label_subset(subjects: Sequence[str], fraction: float, draw: int) -> tuple[str, ...]:
-    """Return the ``subset_size`` first subjects of one order per draw, sorted.
+def draw_label_subset(subjects: Sequence[str], fraction: float, draw: int) -> tuple[str, ...]:
+    """Return the ``compute_subset_size`` first subjects of one order per draw, sorted.
 
     Sorted, so that the same subjects are the same training set, whatever drew them.
 
@@ -24,4 +24,4 @@ def label_subset(subjects: Sequence[str], fraction: float, draw: int) -> tuple[s
     """
     ordered = sorted(subjects)
     numpy_generator("label-subset", draw).shuffle(ordered)
-    return tuple(sorted(ordered[: subset_size(len(ordered), fraction)]))
+    return tuple(sorted(ordered[: compute_subset_size(len(ordered), fraction)]))

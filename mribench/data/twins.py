@@ -33,14 +33,14 @@ class SeenImages:
         """
         remarks = []
         for person in people:
-            for path, digest in _images(person):
+            for path, digest in _list_images(person):
                 here = _Place(cohort, person.id, path)
                 first = self._seen.setdefault(digest, here)
-                remarks += [_remark(person, here, first)] if _tells(here, first) else []
+                remarks += [_remark(person, here, first)] if _is_worth_telling(here, first) else []
         return remarks
 
 
-def _images(person: Subject) -> Iterator[tuple[Path, str]]:
+def _list_images(person: Subject) -> Iterator[tuple[Path, str]]:
     for scan in person.scans:
         for path in scan.images.values():
             digest = inspect_file(path, repair=scan.is_maps).voxels
@@ -48,7 +48,7 @@ def _images(person: Subject) -> Iterator[tuple[Path, str]]:
                 yield path, digest
 
 
-def _tells(here: _Place, first: _Place) -> bool:
+def _is_worth_telling(here: _Place, first: _Place) -> bool:
     return here.subject != first.subject or (here.cohort == first.cohort and here.path != first.path)
 
 

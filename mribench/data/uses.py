@@ -26,7 +26,7 @@ class Use:
     tested_on: tuple[str, ...]
 
 
-def label_owner(subject: Subject, scan: Scan, label: str) -> Scan | None:
+def find_label_owner(subject: Subject, scan: Scan, label: str) -> Scan | None:
     """Return the scan whose label is that of ``scan``: itself, else another one of the same session.
 
     The head lies elsewhere in another session, so a label of that one is no label. A dataset whose sessions
@@ -38,13 +38,13 @@ def label_owner(subject: Subject, scan: Scan, label: str) -> Scan | None:
     return next(others, None)
 
 
-def scans_for(subject: Subject, sequence: str, label: str | None) -> list[Scan]:
+def select_scans(subject: Subject, sequence: str, label: str | None) -> list[Scan]:
     """Return the subject's scans of one sequence that a task can use: those that have its label, if any."""
     scans = [scan for scan in subject.scans if scan.sequence == sequence]
-    return [scan for scan in scans if label is None or label_owner(subject, scan, label)]
+    return [scan for scan in scans if label is None or find_label_owner(subject, scan, label)]
 
 
-def unmet_needs(name: str, use: Use, split: Split, people: Sequence[Subject]) -> Iterator[str]:
+def find_unmet_needs(name: str, use: Use, split: Split, people: Sequence[Subject]) -> Iterator[str]:
     """Yield a sentence for each sequence that nobody has whom a task could be trained or tested on."""
     by_id = {person.id: person for person in people}
     tested = tuple(i for ids in split.test.values() for i in ids)
@@ -58,7 +58,7 @@ def unmet_needs(name: str, use: Use, split: Split, people: Sequence[Subject]) ->
             scan.sequence
             for i in ids
             for scan in by_id[i].scans
-            if use.label is None or label_owner(by_id[i], scan, use.label)
+            if use.label is None or find_label_owner(by_id[i], scan, use.label)
         }
         label = f" with a '{use.label}' label" if use.label else ""
         for sequence in sequences:

@@ -33,7 +33,7 @@ from mribench.results import Store
 from mribench.results.cell import EmbedCell
 from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, read_tables
 from mribench.results.store import JobStatus
-from mribench.statistics.scores import estimates
+from mribench.statistics.scores import estimate_groups
 
 logger = logging.getLogger("mribench")
 
@@ -330,7 +330,7 @@ def _read_scores(path: Path) -> dict[str, float]:
     if rows is None or rows.empty:
         return {}
     of_one_seed = rows.assign(seed=0)
-    means = estimates(of_one_seed, ["metric"]).dropna(subset="mean")
+    means = estimate_groups(of_one_seed, ["metric"]).dropna(subset="mean")
     return {str(name): float(mean) for name, mean in zip(means["metric"], means["mean"], strict=True)}
 
 

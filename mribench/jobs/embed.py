@@ -15,8 +15,8 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from mribench.data.maps import by_id
-from mribench.data.prepare import COUNTS, Reader, load_image, reading_identity
+from mribench.data.maps import select_by_id
+from mribench.data.prepare import COUNTS, Reader, identify_reading, load_image
 from mribench.errors import DataError
 from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.interfaces.encoder import Encoder
@@ -61,8 +61,8 @@ def run_embed(spec: EmbedSpec, context: Context) -> Outcome:
     before = state_digest(encoder)
     resolved = context.resolve(spec.data, spec.profile)
     dataset: Dataset = resolved.make()
-    reader = Reader(dataset, reading_identity(resolved.identity(), dataset, resolved.options))
-    scans = _scans(by_id(dataset, spec.subjects), spec.sequences)
+    reader = Reader(dataset, identify_reading(resolved.identity(), dataset, resolved.options))
+    scans = _scans(select_by_id(dataset, spec.subjects), spec.sequences)
     started = time.perf_counter()
     rows = []
     counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))

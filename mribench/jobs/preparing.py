@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from mribench.config import AdaptOptions, PretrainOptions
-from mribench.data.maps import usable_scans
-from mribench.data.prepare import Reader, image_recipe, maps_recipe, reading_identity, task_recipe
-from mribench.data.prepared import Recipe, State, volume_store
-from mribench.data.uses import scans_for
+from mribench.data.maps import select_usable_scans
+from mribench.data.prepare import (
+    Reader,
+    identify_reading,
+    make_image_recipe,
+    make_maps_recipe,
+    make_task_recipe,
+)
+from mribench.data.prepared import Recipe, State, get_volume_store
+from mribench.data.uses import select_scans
 from mribench.digests import canonical_json
 from mribench.interfaces.dataset import Dataset, Subject
 from mribench.interfaces.options import Component, DatasetRef, TaskRef
@@ -86,7 +92,7 @@ class Preparation:
         Raises:
             DataError: when it cannot be read.
         """
-        store, made = volume_store(), []
+        store, made = get_volume_store(), []
         for recipe in self._recipes(wanted):
             content, state = store.prepare(recipe, verify)
             made.append(Made(recipe.key, state, content.n_bytes))
@@ -110,7 +116,7 @@ class Preparation:
         spacing_mm = PretrainOptions.model_validate(spec.pretrain).spacing_mm
         data = _to_json(spec.data)
         for subject in self._subjects(spec, (*spec.train, *spec.held_out)):
-            for scan in usable_scans(subject, needs):
+            for scan in select_usable_scans(subject, needs):
                 place = subject.scans.index(scan)
                 yield Wanted(spec.profile, data, subject.id, place, spacing_mm, maps=True)
 
@@ -127,7 +133,7 @@ class Preparation:
         data = _to_json(spec.data)
         for subject in self._subjects(spec, ids):
             for place, scan in enumerate(subject.scans):
-                if scan.sequence in sequences and scan in scans_for(subject, scan.sequence, label):
+                if scan.sequence in sequences and scan in select_scans(subject, scan.sequence, label):
                     yield Wanted(spec.profile, data, subject.id, place, spacing_mm, read_for)
 
     def _recipes(self, wanted: Wanted) -> Iterator[Recipe]:
@@ -135,12 +141,12 @@ class Preparation:
         subject = subjects[wanted.subject]
         scan = subject.scans[wanted.place]
         if wanted.maps:
-            yield maps_recipe(reader, scan, wanted.spacing_mm)
+            yield make_maps_recipe(reader, scan, wanted.spacing_mm)
         elif not wanted.task:
-            yield image_recipe(reader, scan, wanted.spacing_mm)
+            yield make_image_recipe(reader, scan, wanted.spacing_mm)
         else:
             task, identity = self._tasks(wanted.task, wanted.profile)
-            recipe = task_recipe(reader, subject, scan, task, wanted.spacing_mm, identity)
+            recipe = make_task_recipe(reader, subject, scan, task, wanted.spacing_mm, identity)
             yield recipe.image
             if recipe.label is not None:
                 yield recipe.label
@@ -152,7 +158,7 @@ class Preparation:
     def _open(self, data: str, profile: str) -> tuple[Reader, dict[str, Subject]]:
         resolved = self._resolve(DatasetRef.model_validate_json(data), profile)
         dataset: Dataset = resolved.make()
-        identity = reading_identity(resolved.identity(), dataset, resolved.options)
+        identity = identify_reading(resolved.identity(), dataset, resolved.options)
         return Reader(dataset, identity), {subject.id: subject for subject in dataset.subjects()}
 
     def _task(self, task: str, profile: str) -> tuple[Task, dict[str, Any]]:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from mribench.config import PretrainOptions
-from mribench.data.maps import MapSource, batch_indices, by_id, voxel_counts
-from mribench.data.prepare import reading_identity
+from mribench.data.maps import MapSource, count_voxels, draw_batch_indices, select_by_id
+from mribench.data.prepare import identify_reading
 from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.objective import Objective
@@ -63,7 +63,7 @@ def run_pretrain(spec: PretrainSpec, context: Context) -> Outcome:
             "chance_loss": sum(chance.values()) if chance else None,
             **job.diversity.row(),
             "redraws": job.redraws,
-            **voxel_row(voxel_counts(job.source, job.checked)),
+            **voxel_row(count_voxels(job.source, job.checked)),
             **check,
         },
         weights={"encoder.safetensors": exported.state_dict()},
@@ -86,7 +86,7 @@ class Pretraining(Trainee):
         self.options = PretrainOptions.model_validate(spec.pretrain)
         resolved = context.resolve(spec.data, spec.profile)
         dataset: Dataset = resolved.make()
-        identity = reading_identity(resolved.identity(), dataset, resolved.options)
+        identity = identify_reading(resolved.identity(), dataset, resolved.options)
         self.generator: ViewGenerator = context.make(spec.views, spec.profile)
         self.encoder: Encoder = new_encoder(spec, context)
         torch.manual_seed(derive_seed("objective", self.seed))
@@ -96,11 +96,11 @@ class Pretraining(Trainee):
         self.weights = self.objective.weights
         self.objective.to(self.device, memory_format=torch.channels_last_3d).train()
         spacing, needs = self.options.spacing_mm, self.generator.needs
-        self.source = MapSource(dataset, by_id(dataset, spec.train), spacing, needs, identity)
+        self.source = MapSource(dataset, select_by_id(dataset, spec.train), spacing, needs, identity)
         # Held-out subjects first. Too few could not tell a good encoder from one without information, so
         # pretraining subjects make up the number: an encoder that collapsed tells them apart no better.
         checked = (*spec.held_out, *spec.train)[:MAX_SUBJECTS]
-        self.checked = MapSource(dataset, by_id(dataset, checked), spacing, needs, identity)
+        self.checked = MapSource(dataset, select_by_id(dataset, checked), spacing, needs, identity)
         self.spacing_mm = self.source.spacing_mm()
         self.loop = LoopOptions.of(self.options)
         self.redraws = 0
@@ -147,7 +147,7 @@ class Pretraining(Trainee):
 
     def views(self, step: int) -> list[View]:
         """Return what the objective gets in a step, one ``View`` for each of its requests."""
-        indices = batch_indices(
+        indices = draw_batch_indices(
             len(self.source.subjects),
             self.options.batch_size,
             step,

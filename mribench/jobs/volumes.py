@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mribench.data.maps import by_id
-from mribench.data.prepare import COUNTS, Reader, TaskRecipe, reading_identity, task_recipe
-from mribench.data.uses import scans_for
+from mribench.data.maps import select_by_id
+from mribench.data.prepare import COUNTS, Reader, TaskRecipe, identify_reading, make_task_recipe
+from mribench.data.uses import select_scans
 from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.interfaces.task import Task, TaskVolume
 from mribench.jobs.context import Context
@@ -46,15 +46,15 @@ class TaskScans:
     ) -> None:
         resolved = context.resolve(spec.data, spec.profile)
         dataset: Dataset = resolved.make()
-        identity = reading_identity(resolved.identity(), dataset, resolved.options)
+        identity = identify_reading(resolved.identity(), dataset, resolved.options)
         self._reader = Reader(dataset, identity)
         self._task = task
         self._task_identity = label_identity(context.resolve(spec.task, spec.profile))
         self._spacing_mm = spacing_mm
         self._scans = [
             (subject, scan)
-            for subject in by_id(dataset, ids)
-            for scan in scans_for(subject, sequence, task.label)
+            for subject in select_by_id(dataset, ids)
+            for scan in select_scans(subject, sequence, task.label)
         ]
         self._recipes: list[TaskRecipe] = []
         self._counts: Counter[str] = Counter()
@@ -90,7 +90,9 @@ class TaskScans:
         return self._read(subject, scan)[1]
 
     def _read(self, subject: Subject, scan: Scan) -> tuple[TaskRecipe, TaskVolume]:
-        recipe = task_recipe(self._reader, subject, scan, self._task, self._spacing_mm, self._task_identity)
+        recipe = make_task_recipe(
+            self._reader, subject, scan, self._task, self._spacing_mm, self._task_identity
+        )
         volume = recipe.load()
         self._counts.update(recipe.counts())
         self.label_sources[recipe.source] += 1

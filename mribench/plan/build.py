@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from mribench import RESULTS_VERSION
 from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedMethod
-from mribench.data.subsets import label_subset, subset_size
-from mribench.data.uses import scans_for
+from mribench.data.subsets import compute_subset_size, draw_label_subset
+from mribench.data.uses import select_scans
 from mribench.defects import at
 from mribench.interfaces.options import ObjectiveRef, ViewsRef
 from mribench.plan.cohorts import Cohort
@@ -183,7 +183,7 @@ class _Builder:
                     draw = seed if subset_seed is None else subset_seed
                     training = Training(
                         task, arm, seed, sequence, fraction, subset_seed,
-                        label_subset(train, fraction, draw) if train else (),
+                        draw_label_subset(train, fraction, draw) if train else (),
                     )  # fmt: skip
                     yield from self._trained(training, validation, pretrain)
 
@@ -300,7 +300,7 @@ class _Builder:
     ) -> tuple[str, ...]:
         """Return the subjects that have a scan of the sequence, and the label where one is needed."""
         subjects = self._cohorts[cohort_name].cohort.subjects
-        kept = tuple(subject for subject in ids if scans_for(subjects[subject], sequence, label))
+        kept = tuple(subject for subject in ids if select_scans(subjects[subject], sequence, label))
         if len(kept) < len(ids):
             what = f"{sequence} scan" + (f" with a {label} label" if label else "")
             self.notes.append(f"{cohort_name}: {len(ids) - len(kept)} of {len(ids)} subjects have no {what}")
@@ -309,7 +309,7 @@ class _Builder:
 
 def _counted(what: str, n_subjects: int, fractions: Sequence[float]) -> str:
     """Return how many training subjects there are, and how many each label fraction has."""
-    parts = [f"{100 * f:g} % is {subset_size(n_subjects, f)}" for f in fractions if f < 1]
+    parts = [f"{100 * f:g} % is {compute_subset_size(n_subjects, f)}" for f in fractions if f < 1]
     return f"{what}: {n_subjects} training subjects{'; ' if parts else ''}{', '.join(parts)}"
 
 

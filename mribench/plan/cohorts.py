@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mribench.config import ResolvedBenchmark
-from mribench.data.check import grouped
-from mribench.data.inspection import fingerprint, unusable_scan, voxel_digests
-from mribench.data.prepare import reading_identity
+from mribench.data.check import group_reasons
+from mribench.data.inspection import compute_fingerprint, digest_voxels, find_unusable_scan
+from mribench.data.prepare import identify_reading
 from mribench.data.remarks import scan_remarks
 from mribench.data.twins import SeenImages
-from mribench.data.uses import scans_for
+from mribench.data.uses import select_scans
 from mribench.errors import DataError
 from mribench.interfaces.dataset import Dataset, Exclusion, Scan, Subject
 from mribench.interfaces.split import Split, SplitRule
@@ -58,7 +58,7 @@ class Cohort:
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
         """What enters a content key besides the subjects: the reader, without paths."""
-        return reading_identity(self.resolved.identity(), self.resolved.make(), self.resolved.options)
+        return identify_reading(self.resolved.identity(), self.resolved.make(), self.resolved.options)
 
     def fingerprints_of(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the fingerprints of some subjects."""
@@ -74,7 +74,7 @@ def tested_sequences(cohort: Cohort, label: str | None) -> tuple[str, ...]:
 
 
 def _anybody_has(people: Sequence[Subject], sequence: str, label: str | None) -> bool:
-    return any(scans_for(person, sequence, label) for person in people)
+    return any(select_scans(person, sequence, label) for person in people)
 
 
 def make_missing(resolved: ResolvedBenchmark, progress: Progress) -> None:
@@ -134,8 +134,9 @@ def _open(name: str, resolved: ResolvedBenchmark, progress: Progress | None) -> 
             hint = "repair the files, or divide those who are left; nothing was run and nothing is lost"
             raise _refusal(name, left_out, hint, f"; without these scans {error.message}") from error
     return Cohort(
-        name, component, "", {s.id: s for s in subjects}, {s.id: fingerprint(s) for s in subjects}, split,
-        tuple(split.test), {s.id: voxel_digests(s) for s in subjects}, left_out,
+        name, component, "", {s.id: s for s in subjects}, {s.id: compute_fingerprint(s) for s in subjects},
+        split,
+        tuple(split.test), {s.id: digest_voxels(s) for s in subjects}, left_out,
         tuple(_odd(component, subjects)),
     )  # fmt: skip
 
@@ -210,7 +211,7 @@ def _unusable(
     wrong = []
     for done, subject in enumerate(subjects, start=1):
         for scan in subject.scans:
-            for sentence in unusable_scan(dataset, subject, scan, reader):
+            for sentence in find_unusable_scan(dataset, subject, scan, reader):
                 wrong.append((Exclusion(subject.name, sentence, "scan that cannot be used"), scan))
         if progress:
             progress(f"reading {name}", done, len(subjects))
@@ -238,6 +239,6 @@ def cohort_notes(cohorts: Mapping[str, Cohort]) -> list[str]:
             f"data.{name}: {entry.subject}: a scan is left out, it cannot be used: {entry.reason}"
             for entry in cohort.left_out
         ]
-        for reason in grouped(cohort.remarks):
+        for reason in group_reasons(cohort.remarks):
             notes.append(f"data.{name}: {reason.count} × {reason.kind}, e.g. {reason.sentences[0]}")
     return notes

@@ -13,9 +13,9 @@ from mribench.config import (
     ResolvedBenchmark,
     ResolvedMethod,
     ResolvedTask,
-    blaming,
+    blame_settings,
 )
-from mribench.data.uses import scans_for
+from mribench.data.uses import select_scans
 from mribench.errors import ConfigError, MRIBenchError
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.metric import SetMetric
@@ -35,7 +35,7 @@ def check_feasible(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -
     Raises:
         ConfigError: naming the key, what does not fit, and what there is.
     """
-    with blaming(resolved.config):
+    with blame_settings(resolved.config):
         _check(resolved, cohorts)
 
 
@@ -117,7 +117,7 @@ def _check_scans(
     where: str, role: str, label: str | None, cohort: Cohort, ids: tuple[str, ...], sequences: Iterable[str]
 ) -> None:
     for sequence in sequences:
-        if not any(scans_for(cohort.subjects[i], sequence, label) for i in ids):
+        if not any(select_scans(cohort.subjects[i], sequence, label) for i in ids):
             scans = [scan for i in ids for scan in cohort.subjects[i].scans]
             there = ", ".join(sorted({scan.sequence for scan in scans}))
             labels = ", ".join(sorted({name for scan in scans for name in scan.labels})) or "none"

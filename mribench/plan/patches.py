@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from mribench.config import ResolvedBenchmark
-from mribench.data.uses import scans_for
+from mribench.data.uses import select_scans
 from mribench.plan.cohorts import Cohort
-from mribench.volumes.grids import canonical, grid_of
+from mribench.volumes.grids import make_canonical, read_grid
 
 Shape = tuple[int, int, int]
 
@@ -49,7 +49,7 @@ def _first_images(cohort: Cohort, ids: Iterable[str], sequence: str | None, labe
     """Return one image of each scan of some subjects: all maps of a set share a grid."""
     images = []
     for subject in (cohort.subjects[i] for i in ids):
-        scans = list(subject.scans) if sequence is None else scans_for(subject, sequence, label)
+        scans = list(subject.scans) if sequence is None else select_scans(subject, sequence, label)
         images += [next(iter(scan.images.values())) for scan in scans]
     return images
 
@@ -67,10 +67,10 @@ def _note(where: str, patch_vox: int, spacing_mm: float | None, images: Iterable
 
 def _working_shape(path: Path, spacing_mm: float | None) -> Shape | None:
     """Return the voxels along each axis on the working grid; None for a file that cannot be read."""
-    grid = grid_of(path)
+    grid = read_grid(path)
     if isinstance(grid, str):
         return None
-    turned = canonical(grid)
+    turned = make_canonical(grid)
     shape = np.array(turned.shape_vox)
     if spacing_mm is not None:
         edges_mm = np.linalg.norm(turned.affine[:3, :3], axis=0)

@@ -30,7 +30,7 @@ from mribench.results.flags import Flags, flags
 from mribench.results.load import RunData
 from mribench.results.merged import profile_sentence
 from mribench.statistics.ranges import Range
-from mribench.statistics.scores import estimates_of
+from mribench.statistics.scores import estimate_means
 
 SITES = Question(in_domain=False, own_sequence=True, average_sequences=True)
 SEQUENCES = Question(in_domain=True, own_sequence=False)
@@ -217,7 +217,7 @@ class Material:
 
     @functools.cached_property
     def _intervals(self) -> dict[tuple[Any, ...], Any]:
-        estimated = estimates_of(
+        estimated = estimate_means(
             self.values, ["row", "task", "metric", "fraction"], ranges(self.run.manifest)
         )
         return {

@@ -16,10 +16,10 @@ from mribench.interfaces.table_source import PLACE, Question, ShownMetric
 from mribench.results.load import RunData
 from mribench.results.manifest import Manifest, PlannedTask
 from mribench.results.merged import policy_of
-from mribench.statistics.marking import compared
-from mribench.statistics import subject_means
+from mribench.statistics.marking import compare_rows
+from mribench.statistics import average_subjects
 from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf
-from mribench.statistics.scores import ESTIMATE_COLUMNS, estimates_of
+from mribench.statistics.scores import ESTIMATE_COLUMNS, estimate_means
 
 _TRAINING = ("fraction", "train_sequence")
 _FAILURES = ["failure_share", "failure_low", "failure_high"]
@@ -121,7 +121,7 @@ def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     frame = pd.concat(parts, ignore_index=True)
     frame["status"] = _statuses(frame)
     keys = ["profile", *question.keys]
-    frame = compared(frame, keys, of_trained, run.marking, ranges(run.manifest))
+    frame = compare_rows(frame, keys, of_trained, run.marking, ranges(run.manifest))
     # a score of an image has no mask that could be empty
     images = [name for name, task in run.manifest.tasks.items() if task.label is None]
     frame.loc[frame["task"].isin(images), _FAILURES] = math.nan
@@ -177,7 +177,7 @@ def _part(
     cells = progress.reset_index().merge(metric_frame(run.manifest.tasks), on="task")
     by += ["metric"]
     means = values_of(run, scores, by, question)
-    return cells.merge(estimates_of(means, by, ranges(run.manifest)), on=by, how="left"), means
+    return cells.merge(estimate_means(means, by, ranges(run.manifest)), on=by, how="left"), means
 
 
 def values_of(
@@ -193,7 +193,7 @@ def values_of(
         across: as for ``subject_means``.
     """
     parts = [
-        subject_means(rows, by, question.within, policy, across) for policy, rows in by_policy(run, scores)
+        average_subjects(rows, by, question.within, policy, across) for policy, rows in by_policy(run, scores)
     ]
     return pd.concat(parts, ignore_index=True)
 

@@ -5,17 +5,17 @@ No file is read and no table is laid out here.
 
 from __future__ import annotations
 
-from mribench.statistics.crossed import Components, components, mean_and_se
+from mribench.statistics.crossed import Components, estimate_components, estimate_mean_and_se
 from mribench.statistics.marks import mark
-from mribench.statistics.scores import Estimate, estimate, estimates, subject_means
+from mribench.statistics.scores import Estimate, average_subjects, estimate, estimate_groups
 
 __all__ = [
     "Components",
     "Estimate",
-    "components",
+    "average_subjects",
     "estimate",
-    "estimates",
+    "estimate_components",
+    "estimate_groups",
+    "estimate_mean_and_se",
     "mark",
-    "mean_and_se",
-    "subject_means",
 ]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mribench.statistics.difference import ENOUGH_SEEDS, Scope, scope_of
-from mribench.statistics.tables import Scores, aligned
+from mribench.statistics.difference import ENOUGH_SEEDS, Scope, judge_scope
+from mribench.statistics.tables import Scores, align_groups
 from mribench.wording import list_some
 
 ALPHA = 0.05
@@ -27,7 +27,7 @@ class Blocks:
 
     Attributes:
         scores: blocks × methods.
-        rests_on: what each block rests on, as ``critical_difference`` takes it.
+        rests_on: what each block rests on, as ``compute_critical_difference`` takes it.
         scope: what ranks over them speak of: ``methods``, ``these checkpoints`` or ``nothing``.
         n_seeds: train seeds behind them.
         n_subjects: subjects behind them.
@@ -63,7 +63,7 @@ class CriticalDifference:
     reason: str
 
 
-def why_dependent(rests_on: Mapping[Hashable, Collection[Hashable]]) -> str:
+def explain_dependence(rests_on: Mapping[Hashable, Collection[Hashable]]) -> str:
     """Return why blocks are not independent of each other, or an empty string.
 
     Args:
@@ -82,7 +82,7 @@ def why_dependent(rests_on: Mapping[Hashable, Collection[Hashable]]) -> str:
     return ""
 
 
-def independent_blocks(groups: Mapping[str, pd.DataFrame]) -> Blocks:
+def form_independent_blocks(groups: Mapping[str, pd.DataFrame]) -> Blocks:
     """Return the independent blocks of methods in one place and metric.
 
     With ``ENOUGH_SEEDS`` seeds and as many subjects a block is a train seed and its own share of the
@@ -93,11 +93,11 @@ def independent_blocks(groups: Mapping[str, pd.DataFrame]) -> Blocks:
     Args:
         groups: rows of ``subject_means`` by method. Seeds and subjects that all methods have count.
     """
-    kept = aligned(groups).complete()
+    kept = align_groups(groups).complete()
     n_seeds, n_subjects = kept.cube.shape[1:]
     if ENOUGH_SEEDS <= n_seeds <= n_subjects:
-        return _by_seed(kept)
-    scope: Scope = "these checkpoints" if scope_of(n_seeds, n_subjects) != "nothing" else "nothing"
+        return _form_blocks_by_seed(kept)
+    scope: Scope = "these checkpoints" if judge_scope(n_seeds, n_subjects) != "nothing" else "nothing"
     names = [str(name) for name in kept.subjects]
     scores = pd.DataFrame(
         kept.cube.mean(axis=1).T if kept.cube.size else np.empty((0, len(kept.names))), names, kept.names
@@ -105,7 +105,7 @@ def independent_blocks(groups: Mapping[str, pd.DataFrame]) -> Blocks:
     return Blocks(scores, {name: (name,) for name in names}, scope, n_seeds, n_subjects)
 
 
-def _by_seed(kept: Scores) -> Blocks:
+def _form_blocks_by_seed(kept: Scores) -> Blocks:
     order = sorted(range(len(kept.subjects)), key=lambda place: str(kept.subjects[place]))
     n_seeds = len(kept.seeds)
     shares = {f"seed {seed}": order[place::n_seeds] for place, seed in enumerate(kept.seeds)}
@@ -119,7 +119,7 @@ def _by_seed(kept: Scores) -> Blocks:
     return Blocks(scores, rests_on, "methods", n_seeds, len(order))
 
 
-def not_separated(ranking: CriticalDifference, alpha: float = ALPHA) -> list[tuple[str, ...]]:
+def group_not_separated(ranking: CriticalDifference, alpha: float = ALPHA) -> list[tuple[str, ...]]:
     """Return the largest sets of methods within one critical difference, each best first.
 
     All methods are one set where Friedman's test is not significant, as Demšar 2006 (Journal of Machine
@@ -127,7 +127,7 @@ def not_separated(ranking: CriticalDifference, alpha: float = ALPHA) -> list[tup
     more than ``alpha`` of equal methods, from five blocks on.
 
     Args:
-        ranking: of ``critical_difference``; nothing is in no set where it has a reason.
+        ranking: of ``compute_critical_difference``; nothing is in no set where it has a reason.
         alpha: level of Friedman's test.
     """
     if ranking.reason:
@@ -145,7 +145,7 @@ def not_separated(ranking: CriticalDifference, alpha: float = ALPHA) -> list[tup
     return sets
 
 
-def critical_difference(
+def compute_critical_difference(
     scores: pd.DataFrame,
     rests_on: Mapping[Hashable, Collection[Hashable]],
     *,
@@ -159,7 +159,7 @@ def critical_difference(
 
     Args:
         scores: blocks × methods, one direction for all.
-        rests_on: what each block of ``scores`` rests on, as ``why_dependent`` takes it.
+        rests_on: what each block of ``scores`` rests on, as ``explain_dependence`` takes it.
         higher_is_better: the direction.
         alpha: level of the critical difference.
 
@@ -170,7 +170,9 @@ def critical_difference(
     if unknown:
         raise ValueError(f"expected what each block rests on, got nothing for {unknown[0]}")
     n, k = scores.shape
-    reason = _why_not(scores, n, k) or why_dependent({block: rests_on[block] for block in scores.index})
+    reason = _explain_refusal(scores, n, k) or explain_dependence(
+        {block: rests_on[block] for block in scores.index}
+    )
     if reason:
         nothing = pd.Series(math.nan, index=scores.columns)
         empty = pd.DataFrame(math.nan, index=scores.columns, columns=scores.columns)
@@ -194,7 +196,7 @@ def critical_difference(
     )
 
 
-def _why_not(scores: pd.DataFrame, n: int, k: int) -> str:
+def _explain_refusal(scores: pd.DataFrame, n: int, k: int) -> str:
     if k < _LEAST_METHODS:
         return f"{k} methods, Friedman's test needs {_LEAST_METHODS}"
     if n < LEAST_BLOCKS:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from mribench.statistics.tables import aligned
+from mribench.statistics.tables import align_groups
 
 LARGEST_EXACT = 1000
 """Subjects above which the normal approximation is used."""
@@ -50,15 +50,15 @@ def compare_checkpoints(first: pd.DataFrame, second: pd.DataFrame) -> SignedRank
         first: rows of ``subject_means`` of one method.
         second: those of the other; complete (seed, subject) pairs count.
     """
-    return checkpoints_of(aligned({"a": first, "b": second}).difference().complete().table())
+    return compare_checkpoint_table(align_groups({"a": first, "b": second}).difference().complete().table())
 
 
-def checkpoints_of(table: np.ndarray) -> SignedRank:
+def compare_checkpoint_table(table: np.ndarray) -> SignedRank:
     """As ``compare_checkpoints``, of a table ``(S, N)`` of differences without NaN, seeds along the rows."""
-    return signed_rank(table.mean(axis=0) if table.size else np.empty(0))
+    return rank_signed_differences(table.mean(axis=0) if table.size else np.empty(0))
 
 
-def signed_rank(differences: np.ndarray) -> SignedRank:
+def rank_signed_differences(differences: np.ndarray) -> SignedRank:
     """Return Wilcoxon's signed-rank test (Wilcoxon 1945, doi:10.2307/3001968) of differences ``(N,)``.
 
     Zeros are left out; ties share their mean rank. The null distribution is that of all 2ⁿ signs of these
@@ -69,7 +69,7 @@ def signed_rank(differences: np.ndarray) -> SignedRank:
     some = differences[differences != 0]
     if not len(some):
         return SignedRank(math.nan, 1.0 if n else math.nan, math.nan, n, n)
-    ranks = shared_ranks(np.abs(some))
+    ranks = rank_with_ties(np.abs(some))
     total, positive = float(ranks.sum()), float(ranks[some > 0].sum())
     statistic = min(positive, total - positive)
     exact = len(some) <= LARGEST_EXACT
@@ -82,7 +82,7 @@ def signed_rank(differences: np.ndarray) -> SignedRank:
     return SignedRank(statistic, min(p, 1.0), biserial, n, n - len(some), "exact" if exact else "normal")
 
 
-def shared_ranks(values: np.ndarray) -> np.ndarray:
+def rank_with_ties(values: np.ndarray) -> np.ndarray:
     """Return the ranks of values ``(N,)``, 1 for the smallest; ties share their mean rank."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2)[place]

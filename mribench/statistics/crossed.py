@@ -23,7 +23,7 @@ class Components:
     residual: float
 
 
-def mean_squares(table: np.ndarray) -> tuple[float, float, float]:
+def compute_mean_squares(table: np.ndarray) -> tuple[float, float, float]:
     """Return the mean squares of seeds, subjects and residual.
 
     Args:
@@ -40,9 +40,9 @@ def mean_squares(table: np.ndarray) -> tuple[float, float, float]:
     )
 
 
-def components(table: np.ndarray) -> Components:
+def estimate_components(table: np.ndarray) -> Components:
     """Return the variance components of a table ``(S, N)``; negative ones are set to 0."""
-    ms_seed, ms_subject, ms_residual = mean_squares(table)
+    ms_seed, ms_subject, ms_residual = compute_mean_squares(table)
     n_seeds, n_subjects = table.shape
     return Components(
         seed=max(0.0, (ms_seed - ms_residual) / n_subjects),
@@ -51,7 +51,7 @@ def components(table: np.ndarray) -> Components:
     )
 
 
-def mean_and_se(table: np.ndarray) -> tuple[float, float, float]:
+def estimate_mean_and_se(table: np.ndarray) -> tuple[float, float, float]:
     """Return mean, standard error and its degrees of freedom.
 
     SE² = σ²_seed/S + σ²_subject/N + σ²_residual/(S N), degrees of freedom after Satterthwaite 1946
@@ -72,15 +72,15 @@ def mean_and_se(table: np.ndarray) -> tuple[float, float, float]:
         return mean, math.nan, math.nan
     if n_seeds == 1:
         return mean, float(table.std(ddof=1)) / math.sqrt(n_subjects), n_subjects - 1.0
-    parts = components(table)
+    parts = estimate_components(table)
     variance = parts.seed / n_seeds + parts.subject / n_subjects + parts.residual / table.size
-    return mean, math.sqrt(variance), _degrees_of_freedom(table, parts, variance)
+    return mean, math.sqrt(variance), _compute_degrees_of_freedom(table, parts, variance)
 
 
-def _degrees_of_freedom(table: np.ndarray, parts: Components, variance: float) -> float:
+def _compute_degrees_of_freedom(table: np.ndarray, parts: Components, variance: float) -> float:
     """Satterthwaite's, over the mean squares that are left once components were truncated."""
     n_seeds, n_subjects = table.shape
-    ms_seed, ms_subject, ms_residual = mean_squares(table)
+    ms_seed, ms_subject, ms_residual = compute_mean_squares(table)
     terms = (
         (ms_seed if parts.seed > 0 else 0.0, n_seeds - 1),
         (ms_subject if parts.subject > 0 else 0.0, n_subjects - 1),

@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from mribench.statistics.crossed import components
-from mribench.statistics.intervals import LEVEL, crossed_interval, p_value, table_spread
-from mribench.statistics.tables import aligned
+from mribench.statistics.crossed import estimate_components
+from mribench.statistics.intervals import LEVEL, compute_p_value, estimate_interval, split_table_variance
+from mribench.statistics.tables import align_groups
 
 ENOUGH_SEEDS = 5
 """Below this many seeds nothing is claimed about methods."""
@@ -65,7 +65,7 @@ class Difference:
 DIFFERENCE_COLUMNS = [field.name for field in fields(Difference)]
 
 
-def difference(first: pd.DataFrame, second: pd.DataFrame, level: float = LEVEL) -> Difference:
+def estimate_difference(first: pd.DataFrame, second: pd.DataFrame, level: float = LEVEL) -> Difference:
     """Return method A minus method B.
 
     Args:
@@ -73,34 +73,36 @@ def difference(first: pd.DataFrame, second: pd.DataFrame, level: float = LEVEL) 
         second: those of B. A method that nothing was trained for stands at every seed of the other.
         level: confidence level.
     """
-    table = aligned({"a": first, "b": second}).difference()
+    table = align_groups({"a": first, "b": second}).difference()
     missing = int(np.isnan(table.cube).sum())
-    return difference_of(table.complete().table(), level, n_missing_pairs=missing)
+    return estimate_table_difference(table.complete().table(), level, n_missing_pairs=missing)
 
 
-def difference_of(table: np.ndarray, level: float = LEVEL, *, n_missing_pairs: int = 0) -> Difference:
+def estimate_table_difference(
+    table: np.ndarray, level: float = LEVEL, *, n_missing_pairs: int = 0
+) -> Difference:
     """Return what a table ``(S, N)`` of differences without NaN says, seeds along the rows."""
-    interval = crossed_interval(table, level)
+    interval = estimate_interval(table, level)
     return Difference(
         difference=interval.mean,
         se=interval.se,
         df=interval.df,
         low=interval.low,
         high=interval.high,
-        p=float(p_value(interval.mean, *table_spread(table))),
-        d_z=_standardised(table),
+        p=float(compute_p_value(interval.mean, *split_table_variance(table))),
+        d_z=_standardise(table),
         p_above=float((np.sign(table).mean() + 1) / 2) if table.size else math.nan,
         n_seeds=interval.n_seeds,
         n_subjects=interval.n_subjects,
         n_pairs=table.size,
         n_missing_pairs=n_missing_pairs,
-        scope=scope_of(interval.n_seeds, interval.n_subjects),
+        scope=judge_scope(interval.n_seeds, interval.n_subjects),
         seed_low=interval.seed_low,
         seed_high=interval.seed_high,
     )
 
 
-def differences(
+def estimate_differences(
     means: pd.DataFrame, by: Sequence[str], row: str = "row", level: float = LEVEL
 ) -> pd.DataFrame:
     """Return every pair of methods in each group.
@@ -120,12 +122,12 @@ def differences(
     for key, group in groups:
         methods = dict(iter(group.groupby(row, sort=False)))
         for first, second in itertools.combinations(methods, 2):
-            pair = difference(methods[first], methods[second], level)
+            pair = estimate_difference(methods[first], methods[second], level)
             rows.append({**dict(zip(by, key, strict=True)), "first": first, "second": second, **asdict(pair)})
     return pd.DataFrame(rows, columns=columns)
 
 
-def scope_of(n_seeds: int, n_subjects: int) -> Scope:
+def judge_scope(n_seeds: int, n_subjects: int) -> Scope:
     """Return what a comparison over this many seeds and subjects may be said about."""
     if n_seeds < 1 or n_subjects < 2:
         return "nothing"
@@ -134,13 +136,13 @@ def scope_of(n_seeds: int, n_subjects: int) -> Scope:
     return "methods" if n_seeds >= ENOUGH_SEEDS else "too few seeds"
 
 
-def _standardised(table: np.ndarray) -> float:
+def _standardise(table: np.ndarray) -> float:
     n_seeds, n_subjects = table.shape
     if n_seeds < 1 or n_subjects < 2:
         return math.nan
     if n_seeds == 1:
         spread = float(table.std(ddof=1))
     else:
-        parts = components(table)
+        parts = estimate_components(table)
         spread = math.sqrt(parts.seed + parts.subject + parts.residual)
     return float(table.mean()) / spread if spread > 0 else math.nan

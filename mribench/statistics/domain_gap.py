@@ -8,9 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mribench.statistics.crossed import mean_squares
-from mribench.statistics.intervals import LEVEL, half_width, p_value, seed_range, tells
-from mribench.statistics.tables import complete, seed_subject_table
+from mribench.statistics.crossed import compute_mean_squares
+from mribench.statistics.intervals import (
+    LEVEL,
+    compute_half_width,
+    compute_p_value,
+    find_seed_range,
+    has_interval,
+)
+from mribench.statistics.tables import make_frame, take_complete
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Gap:
     seed_high: float = math.nan
 
 
-def gap(inside: pd.DataFrame, outside: pd.DataFrame, level: float = LEVEL) -> Gap:
+def estimate_gap(inside: pd.DataFrame, outside: pd.DataFrame, level: float = LEVEL) -> Gap:
     """Return the gap of one method between two sites.
 
     Args:
@@ -58,7 +64,7 @@ def gap(inside: pd.DataFrame, outside: pd.DataFrame, level: float = LEVEL) -> Ga
     Raises:
         ValueError: for a subject on both sides: their scores are paired, which ``difference`` is for.
     """
-    tables = [seed_subject_table(means) for means in (inside, outside)]
+    tables = [make_frame(means) for means in (inside, outside)]
     both = set(tables[0].columns) & set(tables[1].columns)
     if both:
         raise ValueError(
@@ -66,11 +72,11 @@ def gap(inside: pd.DataFrame, outside: pd.DataFrame, level: float = LEVEL) -> Ga
         )
     tables = [table.dropna(how="all") for table in tables]
     seeds = tables[0].index.intersection(tables[1].index)
-    first, second = (complete(table.loc[seeds].to_numpy(float)) for table in tables)
-    return gap_of(first, second, level)
+    first, second = (take_complete(table.loc[seeds].to_numpy(float)) for table in tables)
+    return estimate_table_gap(first, second, level)
 
 
-def gap_of(first: np.ndarray, second: np.ndarray, level: float = LEVEL) -> Gap:
+def estimate_table_gap(first: np.ndarray, second: np.ndarray, level: float = LEVEL) -> Gap:
     """Return the gap between two tables ``(S, N₁)`` and ``(S, N₂)`` of the same seeds and other subjects.
 
     Seeds are shared: seed s has the gap d_s = mean of its row in the first - in the second, and the variance
@@ -81,18 +87,18 @@ def gap_of(first: np.ndarray, second: np.ndarray, level: float = LEVEL) -> Gap:
     """
     inside, outside = (float(table.mean()) if table.size else math.nan for table in (first, second))
     difference = inside - outside
-    terms, df = gap_spread(first, second)
-    told = tells(min(len(first), len(second)), first.shape[1], second.shape[1])
-    half = float(half_width(terms, df, level)) if told else math.nan
+    terms, df = split_gap_variance(first, second)
+    told = has_interval(min(len(first), len(second)), first.shape[1], second.shape[1])
+    half = float(compute_half_width(terms, df, level)) if told else math.nan
     same = len(first) == len(second) and min(first.size, second.size)
     by_seed = first.mean(axis=1) - second.mean(axis=1) if same else np.empty(0)
-    seed_low, seed_high = seed_range(by_seed)
+    seed_low, seed_high = find_seed_range(by_seed)
     return Gap(
         gap=difference,
         se=math.sqrt(terms.sum()),
         low=difference - half,
         high=difference + half,
-        p=float(p_value(difference, terms, df)),
+        p=float(compute_p_value(difference, terms, df)),
         inside=inside,
         outside=outside,
         n_seeds=min(len(first), len(second)),
@@ -103,7 +109,7 @@ def gap_of(first: np.ndarray, second: np.ndarray, level: float = LEVEL) -> Gap:
     )
 
 
-def gap_spread(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def split_gap_variance(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the terms of the variance of a gap and their degrees of freedom; NaN where there are too few."""
     n_seeds = len(first)
     if not n_seeds or len(second) != n_seeds or min(first.shape[1], second.shape[1]) < 2:
@@ -114,6 +120,6 @@ def gap_spread(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.nd
     by_seed = first.mean(axis=1) - second.mean(axis=1)
     subjects = []
     for table in (first, second):
-        _, ms_subject, ms_residual = mean_squares(table)
+        _, ms_subject, ms_residual = compute_mean_squares(table)
         subjects.append(max(0.0, ms_subject - ms_residual) / table.size)
     return np.array([by_seed.var(ddof=1) / n_seeds, *subjects]), np.array([n_seeds - 1.0, *df])

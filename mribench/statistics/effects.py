@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from mribench.statistics.domain_gap import gap_of
-from mribench.statistics.intervals import LEVEL, crossed_interval
+from mribench.statistics.domain_gap import estimate_table_gap
+from mribench.statistics.intervals import LEVEL, estimate_interval
 
 RESAMPLES = 2000
 """Resamples of subjects of a bootstrap."""
@@ -66,29 +66,29 @@ class GapChange:
     with_defect: float
 
 
-def change(without: pd.DataFrame, with_defect: pd.DataFrame) -> Effect:
+def estimate_change(without: pd.DataFrame, with_defect: pd.DataFrame) -> Effect:
     """Return what a defect changes, averaged over the arms that have scores on both sides.
 
     With the same subjects on both sides: the crossed mean over seeds and subjects of the paired
-    differences (``intervals.crossed_interval``). Otherwise only seeds are paired, and each side has its own
-    subjects, as between two sites (``domain_gap.gap_of``); subjects of both sides count as two, which makes
-    the interval too long rather than too short.
+    differences (``intervals.estimate_interval``). Otherwise only seeds are paired, and each side has its own
+    subjects, as between two sites (``domain_gap.estimate_table_gap``); subjects of both sides count as two,
+    which makes the interval too long rather than too short.
 
     Args:
         without: rows of ``subject_means`` by ``row``, the arm, of one task and metric.
         with_defect: the same with the defect.
     """
-    arms = [arm for arm in _scored(without) if arm in set(_scored(with_defect))]
+    arms = [arm for arm in _select_scored(without) if arm in set(_select_scored(with_defect))]
     left, right = (frame[frame["row"].isin(arms)] for frame in (without, with_defect))
     seeds = list(dict.fromkeys([*left["seed"], *right["seed"]]))
     sides = [list(dict.fromkeys(side["subject"])) for side in (left, right)]
     paired = set(sides[0]) == set(sides[1])
-    first = _cube(left, arms, seeds, sides[0])
-    second = _cube(right, arms, seeds, sides[0] if paired else sides[1])
-    return (_paired if paired else _unpaired)(first, second, arms)
+    first = _make_cube(left, arms, seeds, sides[0])
+    second = _make_cube(right, arms, seeds, sides[0] if paired else sides[1])
+    return (_compare_paired if paired else _compare_unpaired)(first, second, arms)
 
 
-def policy_change(
+def estimate_policy_change(
     default: pd.DataFrame, policy: pd.DataFrame, *, touched: bool, rng: np.random.Generator
 ) -> Effect:
     """Return what another policy on empty masks changes, with a percentile bootstrap over subjects.
@@ -105,7 +105,7 @@ def policy_change(
     """
     arms = list(dict.fromkeys(default["row"]))
     seeds, subjects = (list(dict.fromkeys(default[name])) for name in ("seed", "subject"))
-    before, after = _cube(default, arms, seeds, subjects), _cube(policy, arms, seeds, subjects)
+    before, after = _make_cube(default, arms, seeds, subjects), _make_cube(policy, arms, seeds, subjects)
     scored, left = (np.isfinite(cube).any(axis=(1, 2)) for cube in (before, after))
     kept = scored & left
     gone = tuple(arm for arm, there, stays in zip(arms, scored, left, strict=True) if there and not stays)
@@ -117,7 +117,9 @@ def policy_change(
     means = first.of(everyone), second.of(everyone)
     low = high = math.nan
     if touched:
-        low, high = _bootstrap(lambda index: _mean_change(first.of(index), second.of(index)), everyone, rng)
+        low, high = _resample(
+            lambda index: _compute_mean_change(first.of(index), second.of(index)), everyone, rng
+        )
     return replace(
         counted,
         without=float(means[0].mean()),
@@ -126,13 +128,13 @@ def policy_change(
         low=low,
         high=high,
         how="bootstrap" if touched else "no empty mask",
-        arms=_by_arm([arm for arm, there in zip(arms, kept, strict=True) if there], *means),
-        n_subjects=_subjects(before[kept]),
-        n_subjects_with=_subjects(after[kept]),
+        arms=_split_by_arm([arm for arm, there in zip(arms, kept, strict=True) if there], *means),
+        n_subjects=_list_subjects(before[kept]),
+        n_subjects_with=_list_subjects(after[kept]),
     )
 
 
-def largest_gap_change(arms: Mapping[str, tuple[float, float]]) -> GapChange | None:
+def estimate_largest_gap_change(arms: Mapping[str, tuple[float, float]]) -> GapChange | None:
     """Return the difference between two arms that a defect changes most; None with fewer than two.
 
     Args:
@@ -146,11 +148,11 @@ def largest_gap_change(arms: Mapping[str, tuple[float, float]]) -> GapChange | N
     return GapChange(first, second, before, after)
 
 
-def _scored(means: pd.DataFrame) -> list[str]:
+def _select_scored(means: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(means.loc[np.isfinite(means["value"]), "row"]))
 
 
-def _cube(
+def _make_cube(
     means: pd.DataFrame, arms: Sequence[str], seeds: Sequence[int], subjects: Sequence[str]
 ) -> np.ndarray:
     """Return the values as ``(A, S, N)``, NaN where there is none."""
@@ -163,16 +165,16 @@ def _cube(
     return cube
 
 
-def _paired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effect:
+def _compare_paired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effect:
     with np.errstate(invalid="ignore"):  # of two infinite scores
-        table = _finite((right - left).mean(axis=0) if arms else np.empty((0, left.shape[2])))
+        table = _take_finite((right - left).mean(axis=0) if arms else np.empty((0, left.shape[2])))
     seeds = ~np.isnan(table).all(axis=1)
-    people = _under_all(table, seeds)
-    interval = crossed_interval(table[seeds][:, people])
+    people = _take_under_all(table, seeds)
+    interval = estimate_interval(table[seeds][:, people])
     before, after = (_Pooled(cube[:, seeds][:, :, people]).whole() for cube in (left, right))
     return Effect(
-        without=_mean(before),
-        with_defect=_mean(after),
+        without=_compute_mean(before),
+        with_defect=_compute_mean(after),
         difference=interval.mean,
         se=interval.se,
         low=interval.low,
@@ -180,7 +182,7 @@ def _paired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effect:
         seed_low=interval.seed_low,
         seed_high=interval.seed_high,
         how="paired",
-        arms=_by_arm(arms, before, after),
+        arms=_split_by_arm(arms, before, after),
         n_seeds=interval.n_seeds,
         n_subjects=interval.n_subjects,
         n_subjects_with=interval.n_subjects,
@@ -188,12 +190,12 @@ def _paired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effect:
     )
 
 
-def _unpaired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effect:
-    tables = [_finite(cube.mean(axis=0)) for cube in (left, right)]
+def _compare_unpaired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effect:
+    tables = [_take_finite(cube.mean(axis=0)) for cube in (left, right)]
     seeds = np.logical_and(*(~np.isnan(table).all(axis=1) for table in tables))
-    people = [_under_all(table, seeds) for table in tables]
+    people = [_take_under_all(table, seeds) for table in tables]
     first, second = (table[seeds][:, who] for table, who in zip(tables, people, strict=True))
-    gap = gap_of(second, first)
+    gap = estimate_table_gap(second, first)
     sides = [_Pooled(cube[:, seeds][:, :, who]) for cube, who in zip((left, right), people, strict=True)]
     return Effect(
         without=gap.outside,
@@ -205,7 +207,7 @@ def _unpaired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effec
         seed_low=gap.seed_low,
         seed_high=gap.seed_high,
         how="unpaired",
-        arms=_by_arm(arms, *(side.whole() for side in sides)),
+        arms=_split_by_arm(arms, *(side.whole() for side in sides)),
         n_seeds=gap.n_seeds,
         n_subjects=gap.n_outside,
         n_subjects_with=gap.n_inside,
@@ -213,27 +215,27 @@ def _unpaired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) -> Effec
     )
 
 
-def _finite(table: np.ndarray) -> np.ndarray:
+def _take_finite(table: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(table), table, np.nan)
 
 
-def _under_all(table: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+def _take_under_all(table: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     """Return which subjects of a table ``(S, N)`` have a value under all of some seeds; none without one."""
     everywhere: np.ndarray = ~np.isnan(table[seeds]).any(axis=0) & seeds.any()
     return everywhere
 
 
-def _by_arm(
+def _split_by_arm(
     arms: Sequence[str], without: np.ndarray, with_defect: np.ndarray
 ) -> dict[str, tuple[float, float]]:
     return {arm: (float(a), float(b)) for arm, a, b in zip(arms, without, with_defect, strict=True)}
 
 
-def _mean(values: np.ndarray) -> float:
+def _compute_mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else math.nan
 
 
-def _subjects(cube: np.ndarray) -> int:
+def _list_subjects(cube: np.ndarray) -> int:
     return int(np.isfinite(cube).any(axis=(0, 1)).sum())
 
 
@@ -255,7 +257,7 @@ class _Pooled:
         return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
 
 
-def _mean_change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def _compute_mean_change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Return the mean over arms ``(A, …)`` of the changes, of those arms that have both."""
     difference = after - before
     there = np.isfinite(difference)
@@ -264,7 +266,7 @@ def _mean_change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.divide(total, counts, out=np.full(np.shape(total), np.nan), where=counts > 0)
 
 
-def _bootstrap(
+def _resample(
     statistic: Callable[[np.ndarray], np.ndarray], places: np.ndarray, rng: np.random.Generator
 ) -> tuple[float, float]:
     if len(places) < 2:

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy import integrate
 
-from mribench.statistics.intervals import LEVEL, Interval, crossed_interval
-from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf, unbounded
-from mribench.statistics.tables import SEED, SUBJECT, VALUE, complete, seed_subject_table
+from mribench.statistics.intervals import LEVEL, Interval, estimate_interval
+from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf, give_no_range
+from mribench.statistics.tables import SEED, SUBJECT, VALUE, make_frame, take_complete
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Area(Interval):
         return self.mean
 
 
-def areas(means: pd.DataFrame) -> pd.DataFrame:
+def compute_areas(means: pd.DataFrame) -> pd.DataFrame:
     """Return the area of each seed and subject, as rows that ``difference`` and the others take.
 
     Trapezoids over log(fraction), divided by log(largest) - log(smallest). The area is linear in the scores,
@@ -68,9 +68,9 @@ def label_efficiency(means: pd.DataFrame, level: float = LEVEL, value_range: Ran
         level: confidence level.
         value_range: of the metric.
     """
-    by_pair = areas(means)
-    table = seed_subject_table(by_pair).to_numpy()
-    interval = crossed_interval(complete(table), level, value_range)
+    by_pair = compute_areas(means)
+    table = make_frame(by_pair).to_numpy()
+    interval = estimate_interval(take_complete(table), level, value_range)
     return Area(
         **asdict(interval),
         n_missing_pairs=int(np.isnan(table).sum()),
@@ -79,7 +79,7 @@ def label_efficiency(means: pd.DataFrame, level: float = LEVEL, value_range: Ran
 
 
 def label_efficiencies(
-    means: pd.DataFrame, by: Sequence[str], level: float = LEVEL, range_of: RangeOf = unbounded
+    means: pd.DataFrame, by: Sequence[str], level: float = LEVEL, range_of: RangeOf = give_no_range
 ) -> pd.DataFrame:
     """Return one row per group: the columns ``by`` and the fields of ``Area``, its ``mean`` as ``area``.
 

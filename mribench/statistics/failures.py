@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from mribench.statistics.crossed import mean_squares
-from mribench.statistics.intervals import LEVEL, crossed_interval, tells
+from mribench.statistics.crossed import compute_mean_squares
+from mribench.statistics.intervals import LEVEL, estimate_interval, has_interval
 from mribench.statistics.ranges import UNBOUNDED, Range
-from mribench.statistics.tables import complete
+from mribench.statistics.tables import take_complete
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Parts:
     n_subjects_without: int = 0
 
 
-def share_interval(failed: np.ndarray, level: float = LEVEL) -> tuple[float, float, float]:
+def estimate_share(failed: np.ndarray, level: float = LEVEL) -> tuple[float, float, float]:
     """Return the share of failures in a table ``(S, N)`` of 0 and 1, and the ends of its interval.
 
     Clopper and Pearson's (1934, doi:10.1093/biomet/26.4.404) over subjects: each counts as the share of seeds
@@ -61,7 +61,7 @@ def share_interval(failed: np.ndarray, level: float = LEVEL) -> tuple[float, flo
     if not failed.size:
         return math.nan, math.nan, math.nan
     share = float(failed.mean())
-    if not tells(n_seeds, n_subjects):
+    if not has_interval(n_seeds, n_subjects):
         return share, math.nan, math.nan
     count, tail = share * n_subjects, (1 - level) / 2
     low = float(special.betaincinv(count, n_subjects - count + 1, tail)) if count > 0 else 0.0
@@ -69,12 +69,12 @@ def share_interval(failed: np.ndarray, level: float = LEVEL) -> tuple[float, flo
     if n_seeds == 1:
         return share, low, high
     t = special.stdtrit(n_seeds - 1, 1 - tail)
-    of_seeds = t * math.sqrt(mean_squares(failed)[0] / failed.size)
+    of_seeds = t * math.sqrt(compute_mean_squares(failed)[0] / failed.size)
     low, high = share - math.hypot(share - low, of_seeds), share + math.hypot(high - share, of_seeds)
     return share, max(low, 0.0), min(high, 1.0)
 
 
-def parts_of(values: np.ndarray, failed: np.ndarray, value_range: Range = UNBOUNDED) -> Parts:
+def estimate_parts(values: np.ndarray, failed: np.ndarray, value_range: Range = UNBOUNDED) -> Parts:
     """Return the two parts of a table.
 
     Args:
@@ -82,9 +82,9 @@ def parts_of(values: np.ndarray, failed: np.ndarray, value_range: Range = UNBOUN
         failed: ``(S, N)``, 1 where a mask was empty, 0 where none was, NaN where there is nothing.
         value_range: of the score.
     """
-    share, low, high = share_interval(complete(failed))
+    share, low, high = estimate_share(take_complete(failed))
     scored, empty = ~np.isnan(values), failed == 1
     seeds = (scored | empty).any(axis=1)
     left = values[seeds][:, (scored & ~empty)[seeds].all(axis=0)] if seeds.any() else np.empty((0, 0))
-    without = crossed_interval(left, value_range=value_range)
+    without = estimate_interval(left, value_range=value_range)
     return Parts(share, low, high, without.mean, without.low, without.high, left.shape[1])

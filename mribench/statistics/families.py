@@ -37,22 +37,22 @@ class Shared:
         return SeedSubjectTable(table.values[np.ix_(rows, columns)], self.seeds, self.subjects)
 
 
-def shared(tables: Mapping[str, SeedSubjectTable]) -> Shared:
+def find_shared(tables: Mapping[str, SeedSubjectTable]) -> Shared:
     """Return what the rows of a column are compared over.
 
     Args:
         tables: the scores of each row; rows whose jobs are not done are not among them.
     """
-    if _alike(list(tables.values())):
+    if _are_alike(list(tables.values())):
         one = next(iter(tables.values()))
         return Shared(one.seeds, one.subjects, tuple(tables))
     scored = {row: pd.DataFrame(table.values, table.seeds, table.subjects) for row, table in tables.items()}
-    seeds = _of_half(table.dropna(how="all").index for table in scored.values())
+    seeds = _find_in_half(table.dropna(how="all").index for table in scored.values())
     whole = {
         row: table.columns[table.reindex(seeds).notna().all()] if len(seeds) else table.columns[:0]
         for row, table in scored.items()
     }
-    subjects = _of_half(whole.values())
+    subjects = _find_in_half(whole.values())
     out = {}
     for row, table in scored.items():
         own = table.dropna(how="all").index
@@ -64,7 +64,7 @@ def shared(tables: Mapping[str, SeedSubjectTable]) -> Shared:
     return Shared(seeds, subjects, members, out)
 
 
-def _alike(tables: Sequence[SeedSubjectTable]) -> bool:
+def _are_alike(tables: Sequence[SeedSubjectTable]) -> bool:
     """Return whether all have the same seeds and subjects, and lack nothing: the usual case, quickly."""
     return bool(tables) and all(
         table.seeds.equals(tables[0].seeds)
@@ -74,7 +74,7 @@ def _alike(tables: Sequence[SeedSubjectTable]) -> bool:
     )
 
 
-def _of_half(owned: Iterable[pd.Index]) -> pd.Index:
+def _find_in_half(owned: Iterable[pd.Index]) -> pd.Index:
     """Return what is in at least half of the indices, sorted."""
     indices = list(owned)
     counts = pd.Series([item for index in indices for item in index], dtype=object).value_counts()

@@ -40,7 +40,7 @@ class FalseFindings:
     n_seeds: int
 
 
-def false_findings(rows: pd.DataFrame, cell: Sequence[str], pair: Sequence[str]) -> FalseFindings:
+def count_false_findings(rows: pd.DataFrame, cell: Sequence[str], pair: Sequence[str]) -> FalseFindings:
     """Test every two seeds of each arm against each other, row by row, as if they were two methods.
 
     Wilcoxon's signed-rank test over all rows of a cell that both seeds have (Wilcoxon 1945,
@@ -63,15 +63,15 @@ def false_findings(rows: pd.DataFrame, cell: Sequence[str], pair: Sequence[str])
             if len(difference):
                 sizes.append(len(difference))
                 arms.add(str(arm))
-                significant += _significant(difference)
+                significant += _is_significant(difference)
     low = high = math.nan
     if sizes:
-        low, high = exact_interval(significant, len(sizes))
+        low, high = compute_exact_interval(significant, len(sizes))
     seeds = 0 if rows.empty else int(rows.groupby("row")["seed"].nunique().max())
     return FalseFindings(significant, len(sizes), low, high, min(sizes, default=0), len(arms), seeds)
 
 
-def exact_interval(count: int, total: int, level: float = LEVEL) -> tuple[float, float]:
+def compute_exact_interval(count: int, total: int, level: float = LEVEL) -> tuple[float, float]:
     """Return the exact interval of a share, of Clopper & Pearson 1934 (doi:10.1093/biomet/26.4.404).
 
     Args:
@@ -85,7 +85,7 @@ def exact_interval(count: int, total: int, level: float = LEVEL) -> tuple[float,
     return low, high
 
 
-def _significant(difference: np.ndarray) -> bool:
+def _is_significant(difference: np.ndarray) -> bool:
     """Whether a signed-rank test of the differences, zeros left out, has p below ``ALPHA``."""
     from scipy import stats  # slow to import, and few reports need it
 

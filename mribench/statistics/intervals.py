@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from mribench.statistics.crossed import mean_and_se, mean_squares
-from mribench.statistics.ranges import UNBOUNDED, Range, ends_over
+from mribench.statistics.crossed import compute_mean_squares, estimate_mean_and_se
+from mribench.statistics.ranges import UNBOUNDED, Range, place_ends_over
 
 LEVEL = 0.95
 """Confidence level of the intervals."""
@@ -35,9 +35,9 @@ class Interval:
 
     Attributes:
         mean: over the table; NaN where it is empty.
-        se: standard error as tables show it (``crossed.mean_and_se``); NaN where there is none.
+        se: standard error as tables show it (``crossed.estimate_mean_and_se``); NaN where there is none.
         df: Satterthwaite's degrees of freedom of ``se``. The interval does not rest on them.
-        low: lower end of the interval; NaN where there is none (``tells``).
+        low: lower end of the interval; NaN where there is none (``has_interval``).
         high: its upper end.
         n_seeds: seeds in the table.
         n_subjects: subjects in the table.
@@ -56,7 +56,7 @@ class Interval:
     seed_high: float = math.nan
 
 
-def tells(n_seeds: int, *n_subjects: int) -> bool:
+def has_interval(n_seeds: int, *n_subjects: int) -> bool:
     """Whether an interval over so many seeds and subjects says anything.
 
     Two seeds or two subjects leave one degree of freedom, at which Student's t is 12.7: there is no interval,
@@ -65,18 +65,18 @@ def tells(n_seeds: int, *n_subjects: int) -> bool:
     return n_seeds != 2 and min(n_subjects) > 2
 
 
-def seed_range(by_seed: np.ndarray) -> Range:
+def find_seed_range(by_seed: np.ndarray) -> Range:
     """Return the lowest and the highest of the means ``(S,)`` of single seeds; NaN without two."""
     return (float(by_seed.min()), float(by_seed.max())) if len(by_seed) > 1 else (math.nan, math.nan)
 
 
-def spread(
+def split_variance(
     ms_seed: np.ndarray, ms_subject: np.ndarray, ms_residual: np.ndarray, n_seeds: int, n_subjects: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the two terms of the variance of a crossed mean, and their degrees of freedom.
 
     Args:
-        ms_seed: mean squares ``(…)`` of seeds (``crossed.mean_squares``).
+        ms_seed: mean squares ``(…)`` of seeds (``crossed.compute_mean_squares``).
         ms_subject: those of subjects.
         ms_residual: those of the residual.
         n_seeds: at least 2.
@@ -92,7 +92,7 @@ def spread(
     return terms, np.array([few - 1.0, many - 1.0])
 
 
-def table_spread(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def split_table_variance(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the terms of the variance of the mean of a table ``(S, N)``, and their degrees of freedom.
 
     With one seed it is the variance over subjects alone, which says nothing about other seeds.
@@ -102,11 +102,11 @@ def table_spread(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.array([math.nan]), np.array([math.nan])
     if n_seeds == 1:
         return np.array([table.var(ddof=1) / n_subjects]), np.array([n_subjects - 1.0])
-    seed, subject, residual = (np.asarray(square) for square in mean_squares(table))
-    return spread(seed, subject, residual, n_seeds, n_subjects)
+    seed, subject, residual = (np.asarray(square) for square in compute_mean_squares(table))
+    return split_variance(seed, subject, residual, n_seeds, n_subjects)
 
 
-def half_width(terms: np.ndarray, df: np.ndarray, level: float = LEVEL) -> np.ndarray:
+def compute_half_width(terms: np.ndarray, df: np.ndarray, level: float = LEVEL) -> np.ndarray:
     """Return half the length of the interval, sqrt(Σ tᵢ² sᵢ²) (Banerjee 1960).
 
     Args:
@@ -118,12 +118,12 @@ def half_width(terms: np.ndarray, df: np.ndarray, level: float = LEVEL) -> np.nd
     return np.sqrt(np.sum(terms * quantiles**2, axis=-1))
 
 
-def p_value(mean: np.ndarray | float, terms: np.ndarray, df: np.ndarray) -> np.ndarray:
+def compute_p_value(mean: np.ndarray | float, terms: np.ndarray, df: np.ndarray) -> np.ndarray:
     """Return the two-sided p of a mean against 0: 1 - the level of the interval that just reaches 0.
 
     Args:
         mean: ``(…)``.
-        terms: ``(…, K)`` as in ``half_width``.
+        terms: ``(…, K)`` as in ``compute_half_width``.
         df: ``(K,)``.
 
     Returns:
@@ -147,7 +147,7 @@ def p_value(mean: np.ndarray | float, terms: np.ndarray, df: np.ndarray) -> np.n
     return np.where(known, p, np.nan)
 
 
-def crossed_interval(table: np.ndarray, level: float = LEVEL, value_range: Range = UNBOUNDED) -> Interval:
+def estimate_interval(table: np.ndarray, level: float = LEVEL, value_range: Range = UNBOUNDED) -> Interval:
     """Return the mean of a table ``(S, N)``, seeds along the rows, with its interval.
 
     With one seed the interval is Student's over subjects: valid for these checkpoints only.
@@ -157,11 +157,11 @@ def crossed_interval(table: np.ndarray, level: float = LEVEL, value_range: Range
         level: confidence level.
         value_range: of the scores, in which the interval stays (``ranges``).
     """
-    mean, se, df = mean_and_se(table)
+    mean, se, df = estimate_mean_and_se(table)
     n_seeds, n_subjects = table.shape
     low = high = math.nan
-    if tells(n_seeds, n_subjects):
-        half = float(half_width(*table_spread(table), level))
-        low, high = ends_over(mean, half, value_range, n_subjects)
+    if has_interval(n_seeds, n_subjects):
+        half = float(compute_half_width(*split_table_variance(table), level))
+        low, high = place_ends_over(mean, half, value_range, n_subjects)
     by_seed = table.mean(axis=1) if n_subjects else np.empty(0)
-    return Interval(mean, se, df, low, high, n_seeds, n_subjects, *seed_range(by_seed))
+    return Interval(mean, se, df, low, high, n_seeds, n_subjects, *find_seed_range(by_seed))

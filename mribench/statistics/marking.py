@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from mribench.statistics.difference import ENOUGH_SEEDS
-from mribench.statistics.families import Shared, shared
+from mribench.statistics.families import Shared, find_shared
 from mribench.statistics.marks import Mark, mark
 from mribench.statistics.ranges import Range, RangeOf
-from mribench.statistics.scores import estimate, keys as keys_of, numbered
-from mribench.statistics.tables import SEED, SUBJECT, SeedSubjectTable, complete, split_tables
+from mribench.statistics.scores import estimate, list_keys as keys_of, number_groups
+from mribench.statistics.tables import SEED, SUBJECT, SeedSubjectTable, split_tables, take_complete
 from mribench.statistics.ties import ALPHA, judge_family
 from mribench.wording import list_some
 
@@ -42,7 +42,7 @@ ONE_PROFILE = "Marks are among the rows of one profile."
 _FEWER = f"Where they share fewer than {ENOUGH_SEEDS} seeds: plain best and second, which claim nothing."
 
 
-def compared(
+def compare_rows(
     frame: pd.DataFrame, keys: Sequence[str], means: pd.DataFrame, marking: Marking, range_of: RangeOf
 ) -> pd.DataFrame:
     """Compare the trained rows of the same place and metric: over the same seeds and subjects.
@@ -55,38 +55,38 @@ def compared(
         range_of: the value range of a cell.
 
     Returns:
-        The cells, the estimates of those that are compared over what ``families.shared`` says; with ``out``,
-        why a row is not compared though its jobs are done; ``mark``; and ``mark_style``: ``paper`` or
-        ``tested``, empty where nothing is compared.
+        The cells, the estimates of those that are compared over what ``families.find_shared`` says; with
+        ``out``, why a row is not compared though its jobs are done; ``mark``; and ``mark_style``: ``paper``
+        or ``tested``, empty where nothing is compared.
     """
     frame = frame.assign(out="", mark="none", mark_style="")
     ranked = frame[(frame["arm"] != "identity") & (frame["status"] == "ok")]
     if ranked.empty:
         return frame
     place = [*keys, "metric"]
-    heads, number = numbered(ranked, place)
-    cells = _by_cell(means, place)
+    heads, number = number_groups(ranked, place)
+    cells = _split_by_cell(means, place)
     for family, where in enumerate(keys_of(heads, place)):
         rows = ranked[number == family]
         known = {row: cells[where, row] for row in rows["row"] if (where, row) in cells}
-        over = shared({row: table for row, (table, _) in known.items()})
+        over = find_shared({row: table for row, (table, _) in known.items()})
         frame.loc[rows.index, "out"] = [over.out.get(row, "") for row in rows["row"]]
         inside = rows[rows["row"].isin(over.members)]
         for at, row in inside["row"].items():
-            again = _again(means, *known[row], over, range_of(rows.loc[at].to_dict()))
+            again = _estimate_again(means, *known[row], over, range_of(rows.loc[at].to_dict()))
             frame.loc[at, list(again)] = list(again.values())
         if marking != "none" and len(inside):
             tables = {row: over.part_of(known[row][0]) for row in inside["row"]}
-            style, marks = _family(frame.loc[inside.index], tables, tested=marking == "ties")
+            style, marks = _form_family(frame.loc[inside.index], tables, tested=marking == "ties")
             frame.loc[inside.index, "mark"], frame.loc[inside.index, "mark_style"] = marks, style
     return frame
 
 
-def _again(
+def _estimate_again(
     means: pd.DataFrame, table: SeedSubjectTable, group: np.ndarray, over: Shared, value_range: Range
 ) -> dict[str, float]:
     """Return what is other in the estimate of a cell over what is compared; nothing where that is all."""
-    if complete(table.values).shape == (len(over.seeds), len(over.subjects)):
+    if take_complete(table.values).shape == (len(over.seeds), len(over.subjects)):
         return {}
     mine = means.take(group)
     kept = mine[mine[SEED].isin(over.seeds) & mine[SUBJECT].isin(over.subjects)]
@@ -95,7 +95,7 @@ def _again(
     }
 
 
-def _family(
+def _form_family(
     cells: pd.DataFrame, tables: dict[str, SeedSubjectTable], *, tested: bool
 ) -> tuple[str, list[Mark]]:
     """Return the style and the marks of the rows that are compared; tested where they have the seeds."""
@@ -109,14 +109,14 @@ def _family(
     return PLAIN, mark(cells["mean"].tolist(), higher_is_better=higher)
 
 
-def marks_sentence(styles: Collection[str]) -> str:
+def describe_marks(styles: Collection[str]) -> str:
     """Return what the marks of a table mean, by the styles in it."""
     if TESTED in styles:
         return f"{_TESTED} {_FEWER}" if PLAIN in styles else _TESTED
     return _PLAIN if PLAIN in styles else ""
 
 
-def out_sentence(frame: pd.DataFrame) -> str:
+def describe_left_out(frame: pd.DataFrame) -> str:
     """Return which rows are not compared though their jobs are done, and why."""
     out = frame[frame["out"].ne("")]
     if out.empty:
@@ -127,11 +127,11 @@ def out_sentence(frame: pd.DataFrame) -> str:
     return f"Not compared, for what they lack and others have: {list_some(list(texts), _MOST_OUT, '; ')}."
 
 
-def _by_cell(
+def _split_by_cell(
     means: pd.DataFrame, place: Sequence[str]
 ) -> dict[tuple[Hashable, str], tuple[SeedSubjectTable, np.ndarray]]:
     """Return the table of each cell, and the positions of its rows."""
-    heads, number = numbered(means, [*place, "row"])
+    heads, number = number_groups(means, [*place, "row"])
     cells = zip(keys_of(heads, place), heads["row"], strict=True)
     groups = np.split(
         np.argsort(number, kind="stable"), np.searchsorted(np.sort(number), range(1, len(heads)))

@@ -23,25 +23,26 @@ RangeOf = Callable[[Mapping[str, Any]], Range]
 """Gives the value range of a group of scores, by the columns that make it up."""
 
 
-def unbounded(_: Mapping[str, Any]) -> Range:
+def give_no_range(_: Mapping[str, Any]) -> Range:
     """Return ``UNBOUNDED``, whatever the group."""
     return UNBOUNDED
 
 
-def ends_over(mean: float, half: float, value_range: Range, n_subjects: int) -> Range:
-    """Return ``ends`` of a mean over n subjects.
+def place_ends_over(mean: float, half: float, value_range: Range, n_subjects: int) -> Range:
+    """Return ``place_ends`` of a mean over n subjects.
 
     The spread of few skew scores mostly comes out too small: with a bound, half is longer by its n-th part.
     """
-    return ends(mean, half if value_range == UNBOUNDED else half * (1 + 1 / n_subjects), value_range)
+    return place_ends(mean, half if value_range == UNBOUNDED else half * (1 + 1 / n_subjects), value_range)
 
 
-def ends(mean: float, half: float, value_range: Range = UNBOUNDED) -> Range:
+def place_ends(mean: float, half: float, value_range: Range = UNBOUNDED) -> Range:
     """Return the ends of the interval of a mean.
 
     Args:
         mean: of the scores.
-        half: half the length that the interval has on the scale of the scores (``intervals.half_width``).
+        half: half the length that the interval has on the scale of the scores
+            (``intervals.compute_half_width``).
         value_range: of the score. A mean at an end of it, or beyond, has equal halves.
 
     Returns:
@@ -52,7 +53,7 @@ def ends(mean: float, half: float, value_range: Range = UNBOUNDED) -> Range:
     if not math.isfinite(half) or not inside or value_range == UNBOUNDED:
         return mean - half, mean + half
     if math.isinf(low):
-        first, last = ends(-mean, half, (-high, math.inf))
+        first, last = place_ends(-mean, half, (-high, math.inf))
         return -last, -first
     if math.isinf(high):
         share = half / (mean - low)
@@ -61,13 +62,13 @@ def ends(mean: float, half: float, value_range: Range = UNBOUNDED) -> Range:
     share = (mean - low) / width
     at = 1 / (1 - share) - 1 / share
     half *= (1 / (1 - share) ** 2 + 1 / share**2) / width
-    return low + width * _back(at - half), low + width * _back(at + half)
+    return low + width * _transform_back(at - half), low + width * _transform_back(at + half)
 
 
 _NONE = (math.nan, math.nan)
 
 
-def _back(value: float) -> float:
+def _transform_back(value: float) -> float:
     """Return the x in (0, 1) with 1/(1 - x) - 1/x = value."""
     near_zero = 2 / (2 + abs(value) + math.hypot(value, 2.0))
     return near_zero if value < 0 else 1 - near_zero

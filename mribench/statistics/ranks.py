@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mribench.statistics.intervals import LEVEL
-from mribench.statistics.tables import SUBJECT, VALUE, aligned
+from mribench.statistics.tables import SUBJECT, VALUE, align_groups
 
 RESAMPLES = 1000
 """Bootstrap resamples, as in challengeR."""
@@ -54,7 +54,7 @@ class _Cell:
     subjects: np.ndarray
 
 
-def mean_ranks(
+def compute_mean_ranks(
     means: pd.DataFrame,
     by: Sequence[str],
     *,
@@ -93,7 +93,7 @@ def mean_ranks(
     cells, left_out = [], []
     for key, group in placed.groupby(list(by), dropna=False, sort=False):
         sign = 1.0 if higher_is_better[group[metric].iloc[0]] else -1.0
-        cell = _cell(group.assign(**{VALUE: sign * group[VALUE]}), names, row)
+        cell = _rank_cell(group.assign(**{VALUE: sign * group[VALUE]}), names, row)
         if cell is None:
             left_out.append(key)
         else:
@@ -104,13 +104,13 @@ def mean_ranks(
         )
         return Ranks(empty, np.empty(0), math.nan, math.nan, math.nan, 0, 0, 0, tuple(left_out))
     observed = _average([cell.scores.mean(axis=(1, 2))[None] for cell in cells])[0]
-    drawn = _average(_resampled(cells, len(names), resamples, rng))
-    return _summary(names, observed, drawn, cells, tuple(left_out))
+    drawn = _average(_resample_ranks(cells, len(names), resamples, rng))
+    return _summarise(names, observed, drawn, cells, tuple(left_out))
 
 
-def _cell(group: pd.DataFrame, names: Sequence[str], row: str) -> _Cell | None:
+def _rank_cell(group: pd.DataFrame, names: Sequence[str], row: str) -> _Cell | None:
     methods = dict(iter(group.groupby(row, sort=False)))
-    scores = aligned({name: methods[name] for name in names if name in methods})
+    scores = align_groups({name: methods[name] for name in names if name in methods})
     kept = scores.complete()
     if len(scores.names) < len(names) or not kept.cube.size:
         return None
@@ -124,15 +124,17 @@ def _average(scores: Sequence[np.ndarray]) -> np.ndarray:
     return np.mean([stats.rankdata(-found, axis=1) for found in scores], axis=0)
 
 
-def _resampled(
+def _resample_ranks(
     cells: Sequence[_Cell], n_methods: int, resamples: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
     """Return the mean scores ``(B, M)`` of every cell under the same resamples of subjects and seeds."""
     people = np.unique(np.concatenate([cell.subjects for cell in cells]))
     seeds = np.unique(np.concatenate([cell.seeds for cell in cells]))
-    subject_weights = _multiplicities(rng, resamples, len(people))
+    subject_weights = _draw_multiplicities(rng, resamples, len(people))
     # the seeds of two methods have nothing in common but their number: each method has its own draw
-    seed_weights = np.stack([_multiplicities(rng, resamples, len(seeds)) for _ in range(n_methods)], axis=1)
+    seed_weights = np.stack(
+        [_draw_multiplicities(rng, resamples, len(seeds)) for _ in range(n_methods)], axis=1
+    )
     means = []
     for cell in cells:
         by_subject = subject_weights[:, np.searchsorted(people, cell.subjects)]
@@ -145,11 +147,11 @@ def _resampled(
     return means
 
 
-def _multiplicities(rng: np.random.Generator, resamples: int, n: int) -> np.ndarray:
+def _draw_multiplicities(rng: np.random.Generator, resamples: int, n: int) -> np.ndarray:
     return rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
 
 
-def _summary(
+def _summarise(
     names: Sequence[str],
     observed: np.ndarray,
     drawn: np.ndarray,
@@ -168,7 +170,7 @@ def _summary(
             "p_first": (first / first.sum(axis=1, keepdims=True)).mean(axis=0),
         }
     )
-    tau = kendall_tau(observed, drawn)
+    tau = compute_kendall_tau(observed, drawn)
     known = tau[np.isfinite(tau)]
     limits = np.quantile(known, ends) if len(known) else (math.nan, math.nan)
     return Ranks(
@@ -184,7 +186,7 @@ def _summary(
     )
 
 
-def kendall_tau(order: np.ndarray, others: np.ndarray) -> np.ndarray:
+def compute_kendall_tau(order: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return Kendall's τ-b of one order with each of several, all pairs of all orders at once.
 
     τ-b = (concordant - discordant) / sqrt((P - tied in one)(P - tied in the other)), P = M (M - 1) / 2

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from mribench.interfaces.entry import EmptyMaskPolicy
-from mribench.statistics.failures import Parts, parts_of
-from mribench.statistics.intervals import crossed_interval
-from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf, unbounded
-from mribench.statistics.tables import UNTRAINED, VALUE, SeedSubjectTable, complete, split_tables
+from mribench.statistics.failures import Parts, estimate_parts
+from mribench.statistics.intervals import estimate_interval
+from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf, give_no_range
+from mribench.statistics.tables import UNTRAINED, VALUE, SeedSubjectTable, split_tables, take_complete
 
 _COUNTS = ("n_rows", "n_failed", "n_empty", "n_both_empty")
 _ONE_EMPTY = ("pred-empty", "ref-empty")
@@ -64,7 +64,7 @@ _PARTS = [field.name for field in fields(Parts)]
 ESTIMATE_COLUMNS = [field.name for field in fields(Estimate) if field.name not in _PARTS] + _PARTS
 
 
-def counted(scores: pd.DataFrame, policy: EmptyMaskPolicy | None = None) -> pd.Series:
+def count_values(scores: pd.DataFrame, policy: EmptyMaskPolicy | None = None) -> pd.Series:
     """Return what each row counts under a policy on empty masks; NaN where it is left out.
 
     Args:
@@ -81,7 +81,7 @@ def counted(scores: pd.DataFrame, policy: EmptyMaskPolicy | None = None) -> pd.S
     return value
 
 
-def subject_means(
+def average_subjects(
     scores: pd.DataFrame,
     by: Sequence[str],
     within: Sequence[str] = (),
@@ -107,14 +107,14 @@ def subject_means(
         ``n_empty``, ``n_both_empty``.
     """
     failed = scores["status"].eq("failed")
-    heads, number = numbered(scores, by)
+    heads, number = number_groups(scores, by)
     seed = scores["seed"].fillna(UNTRAINED).astype(np.int64)
     codes = pd.DataFrame({name: pd.factorize(scores[name])[0] for name in (*within, "session")})
     who = pd.factorize(scores["subject"])[0]
-    codes["pair"] = _joint([number, pd.factorize(seed)[0], who])
+    codes["pair"] = _join_codes([number, pd.factorize(seed)[0], who])
     rows = pd.DataFrame(
         {
-            "value": counted(scores, policy).mask(failed),
+            "value": count_values(scores, policy).mask(failed),
             "n_rows": 1,
             "n_failed": failed.astype(np.int64),
             "n_empty": scores["status"].isin(_ONE_EMPTY).astype(np.int64),
@@ -123,28 +123,28 @@ def subject_means(
     ).reset_index(drop=True)
     origin = np.arange(len(rows))
     for level in (["pair", *within, "session"], ["pair", *within]):
-        rows, first = _averaged(rows, _joint([codes[name].to_numpy() for name in level]))
+        rows, first = _average(rows, _join_codes([codes[name].to_numpy() for name in level]))
         codes, origin = codes.take(first), origin[first]
     compared = [name for name in by if name not in across]
-    scope = numbered(scores, compared)[1] if across else number
-    cells = _joint([np.zeros(len(codes), dtype=np.int64), *(codes[name].to_numpy() for name in within)])
-    person = _joint([scope[origin], who[origin]])
-    whole = _whole(codes["pair"].to_numpy(), person, cells)
-    rows, first = _averaged(rows, codes["pair"].to_numpy())
+    scope = number_groups(scores, compared)[1] if across else number
+    cells = _join_codes([np.zeros(len(codes), dtype=np.int64), *(codes[name].to_numpy() for name in within)])
+    person = _join_codes([scope[origin], who[origin]])
+    whole = _find_whole(codes["pair"].to_numpy(), person, cells)
+    rows, first = _average(rows, codes["pair"].to_numpy())
     origin = origin[first]
     rows["value"] = rows["value"].mask((rows["n_failed"] > 0) | ~whole[first])
     # texts may come as categories, which group faster; what is made of few rows has plain ones
-    subject = scores["subject"].astype(_plain(scores["subject"])).take(origin)
-    means = heads.astype({name: _plain(heads[name]) for name in heads}).take(number[origin])
+    subject = scores["subject"].astype(_find_plain_dtype(scores["subject"])).take(origin)
+    means = heads.astype({name: _find_plain_dtype(heads[name]) for name in heads}).take(number[origin])
     means = means.assign(seed=seed.to_numpy()[origin], subject=subject.to_numpy())
     return means.reset_index(drop=True).join(rows)
 
 
-def _plain(column: pd.Series) -> Any:
+def _find_plain_dtype(column: pd.Series) -> Any:
     return column.cat.categories.dtype if isinstance(column.dtype, pd.CategoricalDtype) else column.dtype
 
 
-def _joint(codes: Sequence[np.ndarray]) -> np.ndarray:
+def _join_codes(codes: Sequence[np.ndarray]) -> np.ndarray:
     """Return one code for several, by first appearance; a code of -1 is a null."""
     joint = codes[0]
     for code in codes[1:]:
@@ -152,7 +152,7 @@ def _joint(codes: Sequence[np.ndarray]) -> np.ndarray:
     return joint
 
 
-def _whole(pair: np.ndarray, person: np.ndarray, cell: np.ndarray) -> np.ndarray:
+def _find_whole(pair: np.ndarray, person: np.ndarray, cell: np.ndarray) -> np.ndarray:
     """Return for each row whether its pair has all cells that there are of the person.
 
     Args:
@@ -160,13 +160,13 @@ def _whole(pair: np.ndarray, person: np.ndarray, cell: np.ndarray) -> np.ndarray
         person: ``(rows,)`` code of the subject among what is compared.
         cell: ``(rows,)`` code of what is averaged; each once in a pair.
     """
-    known = ~pd.Series(_joint([person, cell])).duplicated().to_numpy()
+    known = ~pd.Series(_join_codes([person, cell])).duplicated().to_numpy()
     every = np.bincount(person[known], minlength=int(person.max(initial=-1)) + 1)
     here = np.bincount(pair, minlength=int(pair.max(initial=-1)) + 1)
     return here[pair] == every[person]
 
 
-def _averaged(rows: pd.DataFrame, group: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+def _average(rows: pd.DataFrame, group: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
     """Return one row per group, and the place of its first row; values are averaged and counts added."""
     first = np.flatnonzero(~pd.Series(group).duplicated())
     if len(first) == len(rows):
@@ -177,15 +177,15 @@ def _averaged(rows: pd.DataFrame, group: np.ndarray) -> tuple[pd.DataFrame, np.n
 
 
 def estimate(means: pd.DataFrame, value_range: Range = UNBOUNDED) -> Estimate:
-    """Return the estimate of one group of ``subject_means``.
+    """Return the estimate of one group of ``average_subjects``.
 
     Seeds without any score are dropped; of the others, only subjects scored under every seed count.
     """
-    (row,) = estimates_of(means, [], lambda _: value_range).to_dict("records")
+    (row,) = estimate_means(means, [], lambda _: value_range).to_dict("records")
     return Estimate(**{str(name): value for name, value in row.items()})
 
 
-def estimates(
+def estimate_groups(
     scores: pd.DataFrame,
     by: Sequence[str],
     within: Sequence[str] = (),
@@ -199,31 +199,31 @@ def estimates(
         within: columns averaged within a subject.
         policy: what an empty mask counts.
     """
-    return estimates_of(subject_means(scores, by, within, policy), by)
+    return estimate_means(average_subjects(scores, by, within, policy), by)
 
 
-def estimates_of(means: pd.DataFrame, by: Sequence[str], range_of: RangeOf = unbounded) -> pd.DataFrame:
-    """Return one row per group of ``subject_means``: the columns ``by`` and the fields of ``Estimate``.
+def estimate_means(means: pd.DataFrame, by: Sequence[str], range_of: RangeOf = give_no_range) -> pd.DataFrame:
+    """Return one row per group of ``average_subjects``: the columns ``by`` and the fields of ``Estimate``.
 
     Args:
-        means: rows of ``subject_means``.
+        means: rows of ``average_subjects``.
         by: columns that make up a group.
         range_of: the value range of a group, in which its intervals stay.
     """
-    heads, number = numbered(means, by)
+    heads, number = number_groups(means, by)
     counts = means[list(_COUNTS)].groupby(number).sum().reindex(heads.index, fill_value=0)
     tables = split_tables(means, number, len(heads))
-    failed = split_tables(means.assign(**{VALUE: _failures(means)}), number, len(heads))
+    failed = split_tables(means.assign(**{VALUE: _mark_failures(means)}), number, len(heads))
     heads_of: list[Any] = heads.to_dict("records") if by else [{}]
     rows = [
-        _of_table(table, empty.values, range_of(head))
+        _estimate_table(table, empty.values, range_of(head))
         for table, empty, head in zip(tables, failed, heads_of, strict=True)
     ]
     estimated = pd.DataFrame(rows, index=heads.index).join(counts)
     return heads.join(estimated.reindex(columns=ESTIMATE_COLUMNS))
 
 
-def numbered(means: pd.DataFrame, by: Sequence[str]) -> tuple[pd.DataFrame, np.ndarray]:
+def number_groups(means: pd.DataFrame, by: Sequence[str]) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the columns ``by`` of each group, and the group's number of each row, by first appearance."""
     if not by:
         return pd.DataFrame(index=range(1)), np.zeros(len(means), dtype=int)
@@ -232,23 +232,23 @@ def numbered(means: pd.DataFrame, by: Sequence[str]) -> tuple[pd.DataFrame, np.n
     return means.loc[first, list(by)].reset_index(drop=True), number
 
 
-def keys(frame: pd.DataFrame, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+def list_keys(frame: pd.DataFrame, columns: Sequence[str]) -> list[tuple[Any, ...]]:
     """Return a key per row; what is not there is None, which unlike NaN equals itself."""
     rows = frame[list(columns)].itertuples(index=False)
     return [tuple(None if pd.isna(value) else value for value in row) for row in rows]
 
 
-def _failures(means: pd.DataFrame) -> np.ndarray:
+def _mark_failures(means: pd.DataFrame) -> np.ndarray:
     """Return 1 for each (seed, subject) pair with an empty mask, 0 for the others; NaN without a score."""
     unscored = means[VALUE].isna() | means["n_failed"].gt(0)
     empty = means["n_empty"].gt(0) & means["n_failed"].eq(0)
     return np.where(empty, 1.0, np.where(unscored, np.nan, 0.0))
 
 
-def _of_table(table: SeedSubjectTable, failed: np.ndarray, value_range: Range) -> dict[str, float]:
-    kept = complete(table.values)
-    interval = crossed_interval(kept, value_range=value_range)
-    parts = parts_of(table.values, failed, value_range)
+def _estimate_table(table: SeedSubjectTable, failed: np.ndarray, value_range: Range) -> dict[str, float]:
+    kept = take_complete(table.values)
+    interval = estimate_interval(kept, value_range=value_range)
+    parts = estimate_parts(table.values, failed, value_range)
     counted = {name: getattr(interval, name) for name in ("mean", "se", "df", "low", "high")}
     if parts.failure_share > 0:
         counted |= {"low": math.nan, "high": math.nan}

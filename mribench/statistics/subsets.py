@@ -45,7 +45,7 @@ class SubsetComponents:
     n_subjects: int
 
 
-def subset_components(means: pd.DataFrame) -> SubsetComponents:
+def estimate_subset_components(means: pd.DataFrame) -> SubsetComponents:
     """Return the components of one method, place and metric.
 
     Args:
@@ -60,18 +60,18 @@ def subset_components(means: pd.DataFrame) -> SubsetComponents:
     full = wide.reindex(pd.MultiIndex.from_product([subsets, seeds]))
     cube = full.to_numpy(float).reshape(len(subsets), len(seeds), wide.shape[1])
     everywhere = np.isfinite(cube).all(axis=(0, 1)) & bool(len(wide))
-    return three_way(cube[:, :, everywhere])
+    return estimate_three_way(cube[:, :, everywhere])
 
 
-def three_way(cube: np.ndarray) -> SubsetComponents:
+def estimate_three_way(cube: np.ndarray) -> SubsetComponents:
     """Return the components of a cube ``(U, S, N)`` without NaN: subsets, seeds, subjects.
 
     From the mean squares of the balanced three-way layout without replication, every factor random (Searle,
     Casella & McCulloch 1992, Variance Components, doi:10.1002/9780470316856, ch. 4).
     """
     if min(cube.shape) < 2:
-        return _name_components(dict.fromkeys(_effects(), math.nan), math.nan, cube)
-    squares = _mean_squares(cube)
+        return _name_components(dict.fromkeys(_list_effects(), math.nan), math.nan, cube)
+    squares = _compute_mean_squares(cube)
     components = {}
     for effect in squares:
         # E[MS] of an effect sums the components of all effects that hold it: undone by signs of the supersets
@@ -104,15 +104,15 @@ def _name_components(
     )
 
 
-def _effects() -> list[tuple[int, ...]]:
+def _list_effects() -> list[tuple[int, ...]]:
     """Return the axes of each effect: main effects, then interactions."""
     axes = range(3)
     return [effect for size in (1, 2, 3) for effect in itertools.combinations(axes, size)]
 
 
-def _mean_squares(cube: np.ndarray) -> dict[tuple[int, ...], float]:
+def _compute_mean_squares(cube: np.ndarray) -> dict[tuple[int, ...], float]:
     squares = {}
-    for effect in _effects():
+    for effect in _list_effects():
         part = cube
         for axis in range(cube.ndim):
             mean = part.mean(axis=axis, keepdims=True)

@@ -37,14 +37,14 @@ class SeedSubjectTable:
         return list(self.seeds) == [UNTRAINED]
 
 
-def complete(table: np.ndarray) -> np.ndarray:
+def take_complete(table: np.ndarray) -> np.ndarray:
     """Return the part of a table ``(S, N)`` without NaN: seeds with any score, subjects with all of those."""
     there = ~np.isnan(table)
     seeds = there.any(axis=1)
     return table[seeds][:, there[seeds].all(axis=0)] if seeds.any() else np.empty((0, 0))
 
 
-def seed_subject_table(means: pd.DataFrame) -> pd.DataFrame:
+def make_frame(means: pd.DataFrame) -> pd.DataFrame:
     """Return the values as seeds × subjects, NaN where there is none or it is infinite.
 
     Args:
@@ -53,12 +53,12 @@ def seed_subject_table(means: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: for two values of one (seed, subject) pair.
     """
-    table = single_table(means)
+    table = make_table(means)
     seeds, subjects = (index.rename(name) for index, name in ((table.seeds, SEED), (table.subjects, SUBJECT)))
     return pd.DataFrame(table.finite(), seeds, subjects)
 
 
-def single_table(means: pd.DataFrame) -> SeedSubjectTable:
+def make_table(means: pd.DataFrame) -> SeedSubjectTable:
     """Return the table of rows of ``subject_means`` of one group.
 
     Raises:
@@ -86,11 +86,11 @@ def split_tables(means: pd.DataFrame, number: np.ndarray, groups: int) -> list[S
     order = np.argsort(number, kind="stable")
     ends = np.searchsorted(number[order], np.arange(1, groups))
     # groups mostly share their seeds and subjects: an index is made once
-    part_of = {SEED: _parts(seeds), SUBJECT: _parts(subjects)}
-    return [_filled(seed[rows], subject[rows], value[rows], part_of) for rows in np.split(order, ends)]
+    part_of = {SEED: _make_part_of(seeds), SUBJECT: _make_part_of(subjects)}
+    return [_fill(seed[rows], subject[rows], value[rows], part_of) for rows in np.split(order, ends)]
 
 
-def _parts(index: pd.Index) -> Callable[[np.ndarray], pd.Index]:
+def _make_part_of(index: pd.Index) -> Callable[[np.ndarray], pd.Index]:
     """Return what takes places of an index, and gives the same object for the same ones."""
     known: dict[bytes, pd.Index] = {}
 
@@ -103,7 +103,7 @@ def _parts(index: pd.Index) -> Callable[[np.ndarray], pd.Index]:
     return part
 
 
-def _filled(
+def _fill(
     seed: np.ndarray,
     subject: np.ndarray,
     value: np.ndarray,
@@ -159,7 +159,7 @@ class Scores:
         return self.cube[0] if self.names else np.empty((0, 0))
 
 
-def aligned(groups: Mapping[str, pd.DataFrame]) -> Scores:
+def align_groups(groups: Mapping[str, pd.DataFrame]) -> Scores:
     """Return the scores of those methods that have any, over all their seeds and subjects.
 
     A method that nothing was trained for (seed -1 alone) has one value per subject: it stands at every seed
@@ -168,17 +168,17 @@ def aligned(groups: Mapping[str, pd.DataFrame]) -> Scores:
     Args:
         groups: rows of ``subject_means`` by method.
     """
-    return aligned_tables({name: single_table(group) for name, group in groups.items()})
+    return align_tables({name: make_table(group) for name, group in groups.items()})
 
 
-def aligned_tables(tables: Mapping[str, SeedSubjectTable]) -> Scores:
-    """As ``aligned``, of tables."""
+def align_tables(tables: Mapping[str, SeedSubjectTable]) -> Scores:
+    """As ``align_groups``, of tables."""
     tables = {name: table for name, table in tables.items() if np.isfinite(table.values).any()}
     if not tables:
         return Scores([], np.empty((0, 0, 0)), pd.Index([]), pd.Index([]))
     trained = [table for table in tables.values() if not table.untrained] or list(tables.values())
-    seeds = _union([table.seeds for table in trained])
-    subjects = _union([table.subjects for table in tables.values()])
+    seeds = _unite([table.seeds for table in trained])
+    subjects = _unite([table.subjects for table in tables.values()])
     cube = np.full((len(tables), len(seeds), len(subjects)), np.nan)
     for layer, table in zip(cube, tables.values(), strict=True):
         everywhere = table.untrained and UNTRAINED not in seeds
@@ -187,7 +187,7 @@ def aligned_tables(tables: Mapping[str, SeedSubjectTable]) -> Scores:
     return Scores(list(tables), cube, seeds, subjects)
 
 
-def _union(indices: Sequence[pd.Index]) -> pd.Index:
+def _unite(indices: Sequence[pd.Index]) -> pd.Index:
     """Return the values of several indices, in the order in which they come first."""
     if all(index is indices[0] or index.equals(indices[0]) for index in indices[1:]):
         return indices[0]

@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 
 from mribench.statistics.difference import ENOUGH_SEEDS
-from mribench.statistics.intervals import p_value, table_spread
+from mribench.statistics.intervals import compute_p_value, split_table_variance
 from mribench.statistics.marks import Mark, mark
-from mribench.statistics.tables import SeedSubjectTable, aligned_tables
+from mribench.statistics.tables import SeedSubjectTable, align_tables
 
 ALPHA = 0.05
 """Level of the familywise error of the marks."""
@@ -55,26 +55,26 @@ def judge_family(
     paper's and claim nothing.
 
     Args:
-        tables: the table of each method (``tables.single_table``), in one place and metric.
+        tables: the table of each method (``tables.make_table``), in one place and metric.
         higher_is_better: the direction of the metric.
         alpha: level of the familywise error.
     """
-    everything = aligned_tables(tables)
+    everything = align_tables(tables)
     names, cube = everything.names, everything.complete().cube
     n, n_seeds, n_subjects = cube.shape
     means = [float(table.mean()) if table.size else math.nan for table in cube]
     sign = -1.0 if higher_is_better else 1.0
-    order = sorted(range(n), key=lambda k: (_last_if_nan(sign * means[k]), names[k]))
+    order = sorted(range(n), key=lambda k: (_place_nan_last(sign * means[k]), names[k]))
     names, means, cube = [names[k] for k in order], [means[k] for k in order], cube[order]
     pairs = list(itertools.combinations(range(n), 2))
     adjusted, separated = np.full(len(pairs), math.nan), np.zeros((n, n), dtype=bool)
     tested = n_seeds >= ENOUGH_SEEDS and n_subjects > 1
     if tested and pairs:
         first, second = np.array(pairs).T
-        adjusted = holm(_p_values(cube[first] - cube[second]))
+        adjusted = adjust_holm(_compute_p_values(cube[first] - cube[second]))
         separated[first, second] = separated[second, first] = adjusted < alpha
     marks = (
-        claimed_marks(means, separated, higher_is_better=higher_is_better)
+        claim_marks(means, separated, higher_is_better=higher_is_better)
         if tested
         else mark(means, higher_is_better=higher_is_better)
     )
@@ -82,13 +82,13 @@ def judge_family(
     return JudgedFamily(names, cube, missing, "tested" if tested else "paper", marks, adjusted, separated)
 
 
-def _p_values(differences: np.ndarray) -> np.ndarray:
+def _compute_p_values(differences: np.ndarray) -> np.ndarray:
     """Return the p of each table of differences ``(P, S, N)``, as ``difference_of`` has it."""
-    terms, df = zip(*(table_spread(table) for table in differences), strict=True)
-    return p_value(differences.mean(axis=(1, 2)), np.stack(terms), df[0])
+    terms, df = zip(*(split_table_variance(table) for table in differences), strict=True)
+    return compute_p_value(differences.mean(axis=(1, 2)), np.stack(terms), df[0])
 
 
-def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+def adjust_holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return p values adjusted for their number (Holm 1979, Scandinavian Journal of Statistics 6, 65-70).
 
     NaN stays NaN and counts as a comparison that was made.
@@ -102,7 +102,7 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     return np.where(np.isnan(p), math.nan, adjusted)
 
 
-def claimed_marks(means: Sequence[float], separated: np.ndarray, *, higher_is_better: bool) -> list[Mark]:
+def claim_marks(means: Sequence[float], separated: np.ndarray, *, higher_is_better: bool) -> list[Mark]:
     """Mark the best and all not separated from it; then the next, if it is separated from the rest.
 
     Args:
@@ -129,5 +129,5 @@ def claimed_marks(means: Sequence[float], separated: np.ndarray, *, higher_is_be
     return marks
 
 
-def _last_if_nan(value: float) -> float:
+def _place_nan_last(value: float) -> float:
     return math.inf if math.isnan(value) else value

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mribench.statistics.intervals import LEVEL, Interval, crossed_interval, seed_range
-from mribench.statistics.ranges import UNBOUNDED, Range, ends
-from mribench.statistics.tables import aligned
+from mribench.statistics.intervals import LEVEL, Interval, estimate_interval, find_seed_range
+from mribench.statistics.ranges import UNBOUNDED, Range, place_ends
+from mribench.statistics.tables import align_groups
 
 TRAIN, TEST = "train_sequence", "test_sequence"
 _EMPTY = Interval(math.nan, math.nan, math.nan, math.nan, math.nan, 0, 0)
@@ -37,7 +37,7 @@ class Transfer:
     missing: tuple[tuple[str, str], ...]
 
 
-def transfer(
+def estimate_transfer(
     means: pd.DataFrame, *, higher_is_better: bool, level: float = LEVEL, value_range: Range = UNBOUNDED
 ) -> Transfer:
     """Return the summary of one method's transfer matrix over the sequences it was trained and tested on.
@@ -60,7 +60,7 @@ def transfer(
     groups = {
         key: inside[inside[TRAIN].eq(train) & inside[TEST].eq(test)] for key, (train, test) in keyed.items()
     }
-    scores = aligned(groups)
+    scores = align_groups(groups)
     places = [keyed[name] for name in scores.names]
     missing = tuple(place for place in keyed.values() if place not in places)
     kept = scores.complete().cube
@@ -73,21 +73,21 @@ def transfer(
     own, other = kept[diagonal].mean(axis=0), kept[~diagonal].mean(axis=0)
     upper, lower = (other, own) if higher_is_better else (own, other)
     return Transfer(
-        own=crossed_interval(own, level, value_range),
-        other=crossed_interval(other, level, value_range),
-        ratio=ratio_of(upper, lower, level),
+        own=estimate_interval(own, level, value_range),
+        other=estimate_interval(other, level, value_range),
+        ratio=estimate_ratio(upper, lower, level),
         matrix=matrix,
         missing=missing,
     )
 
 
-def ratio_of(upper: np.ndarray, lower: np.ndarray, level: float = LEVEL) -> Interval:
+def estimate_ratio(upper: np.ndarray, lower: np.ndarray, level: float = LEVEL) -> Interval:
     """Return the ratio of two means over the same ``(S, N)`` pairs, its interval by the delta method."""
     if not upper.size or not (upper.mean() > 0 and lower.mean() > 0):
         return _EMPTY
     ratio = float(upper.mean() / lower.mean())
-    linear = crossed_interval((upper - ratio * lower) / lower.mean(), level)
-    low, high = ends(ratio, linear.high - linear.mean, (0.0, math.inf))
+    linear = estimate_interval((upper - ratio * lower) / lower.mean(), level)
+    low, high = place_ends(ratio, linear.high - linear.mean, (0.0, math.inf))
     with np.errstate(divide="ignore", invalid="ignore"):
-        by_seed = seed_range(upper.mean(axis=1) / lower.mean(axis=1))
+        by_seed = find_seed_range(upper.mean(axis=1) / lower.mean(axis=1))
     return Interval(ratio, linear.se, linear.df, low, high, linear.n_seeds, linear.n_subjects, *by_seed)

@@ -18,7 +18,7 @@ TOLERANCE = 1e-3
 M = TypeVar("M", bound=nn.Module)
 
 
-def channels_last(network: M) -> M:
+def use_channels_last(network: M) -> M:
     """Put a network into the memory format of jobs."""
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     return network

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mribench.interfaces import Encoder
-from mribench.testing.as_jobs import channels_last, close, require_restored, step
-from mribench.testing.problems import has_gradient, own_randomness, require, require_tensor
+from mribench.testing.as_jobs import close, require_restored, step, use_channels_last
+from mribench.testing.problems import has_gradient, isolate_randomness, require, require_tensor
 from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder
 from mribench.training.weights import state_digest
 
@@ -27,9 +27,9 @@ def check_encoder(encoder: Encoder) -> None:
     require(isinstance(encoder, Encoder), f"expected an Encoder, got {type(encoder).__name__}")
     _check_attributes(encoder)
     coarsest = max(encoder.strides)
-    edges = (_edge(coarsest), _edge(coarsest) + coarsest, _edge(coarsest))
+    edges = (_find_edge(coarsest), _find_edge(coarsest) + coarsest, _find_edge(coarsest))
     encoder = copy.deepcopy(encoder).eval()
-    with own_randomness():
+    with isolate_randomness():
         images = torch.randn(2, 1, *edges)
         _check_evaluation(encoder, images)
         _check_gradients(encoder, images)
@@ -45,7 +45,7 @@ def check_decoder(make: Callable[[Encoder, int], nn.Module]) -> None:
     Raises:
         ConformanceError: at the first encoder that it does not fit.
     """
-    with own_randomness():
+    with isolate_randomness():
         for encoder in (
             PyramidEncoder((4, 6, 8), (1, 2, 4)),
             PyramidEncoder((4, 8), (2, 8)),
@@ -69,7 +69,7 @@ def _check_decoder_of(make: Callable[[Encoder, int], nn.Module], encoder: Encode
     with torch.no_grad():
         alone = decoder.eval()(encoder.feature_maps(image[:1]))
     require_tensor(alone, (1, 3, edge, edge, 2 * edge), f"{what}, in evaluation mode for a batch of 1")
-    trained, fresh = channels_last(decoder), channels_last(make(encoder, 3))
+    trained, fresh = use_channels_last(decoder), use_channels_last(make(encoder, 3))
     maps = [level.detach() for level in encoder.feature_maps(image)]
     step(trained, lambda: [trained(maps)])
     require_restored(trained, fresh, lambda network: [network.eval()(maps)], what, "output")
@@ -87,7 +87,7 @@ def _check_attributes(encoder: Encoder) -> None:
     require(strides == sorted(strides), f"encoder: strides go from fine to coarse, got {strides}")
 
 
-def _edge(coarsest: int) -> int:
+def _find_edge(coarsest: int) -> int:
     """Return an edge of a test image: two voxels of the coarsest map or more, 16 or more."""
     return coarsest * max(2, -(-16 // coarsest))
 
@@ -101,7 +101,7 @@ def _check_evaluation(encoder: Encoder, images: Tensor) -> None:
         len(maps) == len(encoder.strides), f"encoder: {len(maps)} maps for {len(encoder.strides)} strides"
     )
     for level, (features, stride) in enumerate(zip(maps, encoder.strides, strict=True)):
-        expected = (2, encoder.channels[level], *_divided(images.shape[2:], stride))
+        expected = (2, encoder.channels[level], *_check_divided(images.shape[2:], stride))
         require_tensor(features, expected, f"encoder: feature map {level} (stride {stride})")
         require(
             torch.equal(features, again[level]),
@@ -143,24 +143,24 @@ def _check_gradients(encoder: Encoder, images: Tensor) -> None:
 def _check_a_job(encoder: Encoder, images: Tensor) -> None:
     """Do what jobs do: digest, train, save, load and evaluate, in channels-last memory."""
     encoder.zero_grad()
-    trained, restored = channels_last(copy.deepcopy(encoder)), channels_last(copy.deepcopy(encoder))
+    trained, restored = use_channels_last(copy.deepcopy(encoder)), use_channels_last(copy.deepcopy(encoder))
     require(state_digest(trained) == state_digest(encoder), "encoder: it has other weights after a copy")
-    plain, there = _evaluated(encoder, images), _evaluated(trained, images)
+    plain, there = _evaluate(encoder, images), _evaluate(trained, images)
     same = all(close(one, other) for one, other in zip(plain, there, strict=True))
     require(same, "encoder: it gives other maps in channels-last memory")
-    step(trained, lambda: _outputs(trained, images))
-    require_restored(trained, restored, lambda network: _evaluated(network, images), "encoder", "maps")
+    step(trained, lambda: _compute_outputs(trained, images))
+    require_restored(trained, restored, lambda network: _evaluate(network, images), "encoder", "maps")
 
 
-def _outputs(encoder: Encoder, images: Tensor) -> list[Tensor]:
+def _compute_outputs(encoder: Encoder, images: Tensor) -> list[Tensor]:
     maps, embedding = encoder.maps_and_embedding(images)
     return [*maps, embedding]
 
 
-def _evaluated(encoder: Encoder, images: Tensor) -> list[Tensor]:
+def _evaluate(encoder: Encoder, images: Tensor) -> list[Tensor]:
     with torch.no_grad():
-        return _outputs(encoder.eval(), images)
+        return _compute_outputs(encoder.eval(), images)
 
 
-def _divided(edges: Sequence[int], stride: int) -> tuple[int, ...]:
+def _check_divided(edges: Sequence[int], stride: int) -> tuple[int, ...]:
     return tuple(edge // stride for edge in edges)

@@ -107,7 +107,7 @@ def _resolve(
     return registry.resolve(component, f"{entry.kind} '{entry.name}'", profile)
 
 
-def _made(resolved: Resolved) -> Any:
+def _make(resolved: Resolved) -> Any:
     try:
         return resolved.make()
     except MRIBenchError as error:
@@ -126,14 +126,14 @@ def _require_no_option(entry: Entry) -> None:
 
 def _require_files(resolved: Resolved) -> None:
     """Skip a dataset that nobody gave a folder: that its files are elsewhere is no fault of its code."""
-    dataset = _made(resolved)
+    dataset = _make(resolved)
     missing = dataset.missing() if isinstance(dataset, Dataset) else ""
     if missing:
         raise NotCheckable(f"'{resolved.name}' cannot be checked without its files: {missing}")
 
 
 def _check_any_metric(resolved: Resolved) -> None:
-    metric = _made(resolved)
+    metric = _make(resolved)
     require(metric.id == resolved.name, f"metric '{resolved.name}': its id is '{metric.id}'")
     if isinstance(metric, SetMetric):
         check_set_metric(metric)
@@ -175,12 +175,12 @@ def _check_command_line(resolved: Resolved) -> None:
 
 
 _CHECKS: Mapping[str, Callable[[Resolved], None]] = {
-    "dataset": lambda resolved: check_dataset(_made(resolved)),
+    "dataset": lambda resolved: check_dataset(_make(resolved)),
     "decoder": lambda resolved: check_decoder(resolved.make),
-    "encoder": lambda resolved: check_encoder(_made(resolved)),
+    "encoder": lambda resolved: check_encoder(_make(resolved)),
     "metric": _check_any_metric,
-    "sequence": lambda resolved: check_sequence(_made(resolved)),
-    "task": lambda resolved: check_task(_made(resolved)),
+    "sequence": lambda resolved: check_sequence(_make(resolved)),
+    "task": lambda resolved: check_task(_make(resolved)),
     "tracker": _check_any_tracker,
-    "views": lambda resolved: check_views(_made(resolved)),
+    "views": lambda resolved: check_views(_make(resolved)),
 }

@@ -33,7 +33,7 @@ def check_metric(metric: Metric) -> None:
     """
     require(isinstance(metric, Metric), f"expected a Metric, got {type(metric).__name__}")
     _check_attributes(metric)
-    if _takes_images(metric):
+    if _can_take_images(metric):
         _check_images(metric)
         _check_odd_images(metric)
     else:
@@ -67,7 +67,7 @@ def _check_attributes(metric: Metric | SetMetric) -> None:
     require(low < high, f"metric {name}: 'value_range' is {metric.value_range}, expected smallest < largest")
 
 
-def _takes_images(metric: Metric) -> bool:
+def _can_take_images(metric: Metric) -> bool:
     image = numpy_generator("conformance", "image").normal(size=_SHAPE)
     try:
         metric.score(image, image + 0.1, _SPACING_MM)
@@ -79,8 +79,8 @@ def _takes_images(metric: Metric) -> bool:
 def _check_masks(metric: Metric) -> list[float]:
     """Check pairs of masks of which neither is empty; return their values."""
     values = []
-    voxel, full = _box(4, 5), np.ones(_SHAPE, bool)
-    for name, mask in (("box", _box(2, 6)), ("voxel", voxel), ("full mask", full)):
+    voxel, full = _make_box(4, 5), np.ones(_SHAPE, bool)
+    for name, mask in (("box", _make_box(2, 6)), ("voxel", voxel), ("full mask", full)):
         score = _score(metric, mask, mask.copy(), f"a {name} against itself")
         require(score.status == "ok", f"metric {metric.id}: a {name} against itself is '{score.status}'")
         _require_best(metric, score)
@@ -88,7 +88,7 @@ def _check_masks(metric: Metric) -> list[float]:
     first, corner = np.zeros((2, *_SHAPE), bool)
     first[0, 0, 0] = corner[-1, -1, -1] = True
     for one, other, what in (
-        (_box(2, 6), _box(3, 8), "two boxes"),
+        (_make_box(2, 6), _make_box(3, 8), "two boxes"),
         (voxel, corner, "two voxels apart"),
         (voxel, full, "a voxel and a full mask"),
         (first, corner, "two voxels in opposite corners"),
@@ -102,7 +102,7 @@ def _check_masks(metric: Metric) -> list[float]:
 
 
 def _check_spacing(metric: Metric) -> None:
-    one, other = _box(2, 6), _box(3, 8)
+    one, other = _make_box(2, 6), _make_box(3, 8)
     value = _score(metric, one, other, "two boxes").value
     _require_turns(metric, value, one, other)
     if metric.unit == "mm":
@@ -115,7 +115,7 @@ def _check_spacing(metric: Metric) -> None:
 
 def _check_empty(metric: Metric, values: Sequence[float]) -> None:
     """Check what empty masks give; ``values`` are those of pairs on the same grid that are not empty."""
-    mask, empty = _box(2, 6), np.zeros(_SHAPE, bool)
+    mask, empty = _make_box(2, 6), np.zeros(_SHAPE, bool)
     for prediction, target, status in (
         (empty, mask, "pred-empty"),
         (mask, empty, "ref-empty"),
@@ -148,7 +148,7 @@ def _require_penalty(metric: Metric, score: Score, values: Sequence[float]) -> N
 
 
 def _check_refused_masks(metric: Metric) -> None:
-    mask = _box(2, 6)
+    mask = _make_box(2, 6)
     _require_shapes(metric, mask, "masks")
     for value in (1.0, math.nan, math.inf):
         real = np.where(mask, value, 0.0)
@@ -163,7 +163,7 @@ def _check_images(metric: Metric) -> None:
     _require_best(metric, _score(metric, image.copy(), image, "an image against itself"))
     near, far = (_score(metric, other, image, "a noisy image").value for other in (noisy, worse))
     require((near > far) == metric.higher_is_better, f"metric {metric.id}: more noise scores better")
-    masked = _score(metric, noisy, image, "an image inside a mask", _box(2, 8))
+    masked = _score(metric, noisy, image, "an image inside a mask", _make_box(2, 8))
     require(math.isfinite(masked.value), f"metric {metric.id}: no finite value inside a mask")
     _require_turns(metric, near, noisy, image)
     _require_shapes(metric, image, "images")
@@ -181,8 +181,8 @@ def _check_odd_images(metric: Metric) -> None:
     for prediction, target, mask, what in (
         (image, flat, None, "a reference without contrast"),
         (flat, image, None, "a prediction without contrast"),
-        (image, flat + image, _box(4, 5), "a mask of a few voxels"),
-        (image, flat + image, _box(4, 4), "an empty mask"),
+        (image, flat + image, _make_box(4, 5), "a mask of a few voxels"),
+        (image, flat + image, _make_box(4, 4), "an empty mask"),
     ):
         try:
             _score(metric, prediction, target, what, mask)
@@ -191,7 +191,7 @@ def _check_odd_images(metric: Metric) -> None:
         except ConformanceError:
             raise
         except Exception as error:
-            raise _wrong_end(metric, what, error) from error
+            raise _find_wrong_end(metric, what, error) from error
 
 
 def _score(
@@ -268,18 +268,18 @@ def _require_refusal(metric: Metric, prediction: np.ndarray, target: np.ndarray,
     except MRIBenchError:
         return
     except Exception as error:
-        raise _wrong_end(metric, what, error) from error
+        raise _find_wrong_end(metric, what, error) from error
     require(
         score.status == "failed" and math.isnan(score.value),
         f"metric {metric.id}: {what} score {score.value:g}, expected a DataError",
     )
 
 
-def _wrong_end(metric: Metric, what: str, error: Exception) -> ConformanceError:
+def _find_wrong_end(metric: Metric, what: str, error: Exception) -> ConformanceError:
     return ConformanceError(f"metric {metric.id}: {what} end in {type(error).__name__}, expected a DataError")
 
 
-def _box(start: int, stop: int) -> np.ndarray:
+def _make_box(start: int, stop: int) -> np.ndarray:
     mask = np.zeros(_SHAPE, bool)
     mask[start:stop, start:stop, start : stop + (stop > start + 1)] = True
     return mask

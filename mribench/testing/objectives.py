@@ -16,11 +16,11 @@ from mribench.testing.problems import (
     ConformanceError,
     NotCheckable,
     has_gradient,
-    own_randomness,
+    isolate_randomness,
     require,
     require_tensor,
 )
-from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder, random_views
+from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder, draw_views
 
 _PATCH_VOX = 16
 _STEPS = 3
@@ -51,29 +51,29 @@ def check_objective(
         ConformanceError: at the first rule that it breaks.
         NotCheckable: when it can use none of the encoders.
     """
-    refused = [sentence for kind in encoders if (sentence := _refusal_or_check(make, kind))]
+    refused = [sentence for kind in encoders if (sentence := _check_or_refuse(make, kind))]
     if len(refused) == len(encoders):
         raise NotCheckable(f"needs another encoder: {refused[0]}; {_OTHER_ENCODER}")
 
 
-def _refusal_or_check(make: Callable[[Encoder], Objective], kind: Callable[[], Encoder]) -> str:
+def _check_or_refuse(make: Callable[[Encoder], Objective], kind: Callable[[], Encoder]) -> str:
     """Check with one kind of encoder, or return why the objective does not take it."""
-    with own_randomness():
+    with isolate_randomness():
         encoder = kind()
         try:
             objective = make(encoder)
         except MRIBenchError as error:
             return error.message
         except AttributeError as error:
-            raise _needs_another(error) from error
+            raise _find_need(error) from error
         try:
             _check_with(objective, encoder, make, kind)
         except AttributeError as error:
-            raise _needs_another(error) from error
+            raise _find_need(error) from error
     return ""
 
 
-def _needs_another(error: AttributeError) -> Exception:
+def _find_need(error: AttributeError) -> Exception:
     """Return what is wrong when an encoder lacks what it is asked for; any other error as it is."""
     if not isinstance(error.obj, Encoder):
         return error
@@ -116,7 +116,7 @@ def _check_attributes(objective: Objective, encoder: Encoder) -> None:
 def _check_smallest_batch(objective: Objective) -> None:
     """Every term that learns from a larger batch learns from the smallest one too."""
     smallest = objective.min_batch
-    more, few = (_gradients(objective, batch) for batch in (_MORE, smallest))
+    more, few = (_collect_gradients(objective, batch) for batch in (_MORE, smallest))
     silent = sorted(name for name, gradient in more.items() if gradient and not few.get(name))
     require(
         smallest > 1 or not silent,
@@ -125,12 +125,12 @@ def _check_smallest_batch(objective: Objective) -> None:
     )
 
 
-def _gradients(objective: Objective, batch: int) -> dict[str, bool]:
+def _collect_gradients(objective: Objective, batch: int) -> dict[str, bool]:
     """Return which terms have a gradient other than zero at a batch size; the objective stays as it is."""
     trial = copy.deepcopy(objective).train()
     with warnings.catch_warnings():  # of statistics over one subject: what comes of them is checked
         warnings.simplefilter("ignore")
-        terms = trial.loss(random_views(trial.view_requests, _PATCH_VOX, batch), 0, _STEPS)
+        terms = trial.loss(draw_views(trial.view_requests, _PATCH_VOX, batch), 0, _STEPS)
     _check_terms(objective, terms, batch)
     parameters = [parameter for parameter in trial.parameters() if parameter.requires_grad]
     found = {}
@@ -149,14 +149,14 @@ def _check_training(objective: Objective, encoder: Encoder) -> None:
     optimiser = torch.optim.SGD(objective.parameters(), lr=1e-3)
     for step in range(_STEPS):
         batch = 2 + 2 * step
-        views = random_views(objective.view_requests, _PATCH_VOX, batch)
+        views = draw_views(objective.view_requests, _PATCH_VOX, batch)
         images = [view.image.clone() for view in views]
         terms = objective.loss(views, step, _STEPS)
         unchanged = all(torch.equal(view.image, image) for view, image in zip(views, images, strict=True))
         require(unchanged, "objective: loss() changes the views in place")
         _check_terms(objective, terms, batch)
         optimiser.zero_grad()
-        _total(objective, terms).backward()
+        _sum_losses(objective, terms).backward()
         require(has_gradient(encoder), "objective: no finite gradient reaches the encoder")
         optimiser.step()
         objective.after_step(step, _STEPS)
@@ -179,7 +179,7 @@ def _check_terms(objective: Objective, terms: Mapping[str, Tensor], batch: int) 
             require(math.isfinite(value), f"objective: {what} of '{name}' is not finite")
 
 
-def _total(objective: Objective, terms: Mapping[str, Tensor]) -> Tensor:
+def _sum_losses(objective: Objective, terms: Mapping[str, Tensor]) -> Tensor:
     return torch.stack([objective.weights.get(name, 1.0) * term for name, term in terms.items()]).sum()
 
 
@@ -188,9 +188,9 @@ def _check_checkpoint(trained: Objective, fresh: Objective) -> None:
     fresh.load_state_dict(trained.state_dict())
     losses = []
     for objective in (trained, fresh):
-        with own_randomness(1), torch.no_grad():
-            views = random_views(objective.view_requests, _PATCH_VOX, 4)
-            losses.append(_total(objective, objective.loss(views, _STEPS, _STEPS + 1)).item())
+        with isolate_randomness(1), torch.no_grad():
+            views = draw_views(objective.view_requests, _PATCH_VOX, 4)
+            losses.append(_sum_losses(objective, objective.loss(views, _STEPS, _STEPS + 1)).item())
     require(
         math.isclose(*losses, rel_tol=1e-5, abs_tol=1e-6),
         "objective: restored from its state_dict() it gives another loss; keep all state in parameters and "
@@ -206,7 +206,7 @@ def _check_export(objective: Objective, fresh: Encoder) -> None:
         raise ConformanceError(
             "objective: the weights of exported_encoder() do not fit an encoder like the one that was given"
         ) from error
-    image = random_views(objective.view_requests, _PATCH_VOX, 1)[0].image
+    image = draw_views(objective.view_requests, _PATCH_VOX, 1)[0].image
     with torch.no_grad():
         embedding = fresh.eval().embed(image)
     require_tensor(embedding, (1, fresh.embedding_dim), "objective: embedding of the exported encoder")

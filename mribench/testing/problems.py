@@ -41,7 +41,7 @@ def require_tensor(value: object, shape: tuple[int, ...], what: str) -> Tensor:
 
 
 @contextmanager
-def own_randomness(seed: int = 0) -> Iterator[None]:
+def isolate_randomness(seed: int = 0) -> Iterator[None]:
     """Seed torch's global generator inside, and leave it as it was outside."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -54,7 +54,7 @@ def require_no_global_randomness(call: Callable[[], T], what: str) -> T:
     Raises:
         ConformanceError: when it takes random numbers from torch's global generator.
     """
-    with own_randomness():
+    with isolate_randomness():
         before = torch.get_rng_state()
         result = call()
         unchanged = torch.equal(before, torch.get_rng_state())

@@ -87,7 +87,7 @@ class ClassTokenEncoder(Encoder):
         return maps, self.token(maps[-1].flatten(2).amax(-1))
 
 
-def quantitative_maps(needs: Sequence[str], edge_vox: int, batch: int = 2) -> dict[str, Tensor]:
+def make_maps(needs: Sequence[str], edge_vox: int, batch: int = 2) -> dict[str, Tensor]:
     """Return maps ``(B, I, J, K)`` of a ball of three tissues in air; noise where the name is unknown."""
     generator = torch_generator("conformance", "maps")
     axis = torch.linspace(-1, 1, edge_vox)
@@ -103,7 +103,7 @@ def quantitative_maps(needs: Sequence[str], edge_vox: int, batch: int = 2) -> di
     return maps
 
 
-def random_views(requests: Sequence[ViewRequest], patch_vox: int, batch: int) -> list[View]:
+def draw_views(requests: Sequence[ViewRequest], patch_vox: int, batch: int) -> list[View]:
     """Return one view of noise for each request, of as many different subjects as ``batch``."""
     generator = torch_generator("conformance", "views", batch)
     views = []
@@ -117,7 +117,7 @@ def random_views(requests: Sequence[ViewRequest], patch_vox: int, batch: int) ->
     return views
 
 
-def task_volume(memberships: np.ndarray | None, label: np.ndarray | None) -> TaskVolume:
+def make_task_volume(memberships: np.ndarray | None, label: np.ndarray | None) -> TaskVolume:
     """Return a scan of noise in a head that is a box, 24 x 16 x 32 voxels, native grid = working grid.
 
     Args:

@@ -16,7 +16,7 @@ from mribench.testing.problems import (
     require_no_global_randomness,
     require_tensor,
 )
-from mribench.testing.samples import TISSUE_VALUES, quantitative_maps
+from mribench.testing.samples import TISSUE_VALUES, make_maps
 
 _DRAWS = 1000
 
@@ -30,20 +30,22 @@ def check_sequence(sequence: MRISequence) -> None:
     require(isinstance(sequence, MRISequence), f"expected an MRISequence, got {type(sequence).__name__}")
     for name in ("name", "family"):
         require(bool(getattr(sequence, name, "")), f"sequence: the attribute '{name}' is missing")
-    draws = [_valid_draw(sequence, seed) for seed in range(2)]
-    require(draws[0] == _valid_draw(sequence, 0), "sequence: the same generator draws other parameters")
-    maps = quantitative_maps(list(TISSUE_VALUES), 8)
-    signal = require_tensor(sequence.signal(maps, _columns(draws)), (2, 8, 8, 8), "sequence: signal")
+    draws = [_draw_valid(sequence, seed) for seed in range(2)]
+    require(draws[0] == _draw_valid(sequence, 0), "sequence: the same generator draws other parameters")
+    maps = make_maps(list(TISSUE_VALUES), 8)
+    signal = require_tensor(sequence.signal(maps, _split_columns(draws)), (2, 8, 8, 8), "sequence: signal")
     require(float(signal.std()) > 0, "sequence: the signal is the same everywhere")
     for sample, draw in enumerate(draws):
         own = {name: values[sample : sample + 1] for name, values in maps.items()}
         require(
-            torch.allclose(signal[sample], sequence.signal(own, _columns([draw]))[0], rtol=1e-4, atol=1e-5),
+            torch.allclose(
+                signal[sample], sequence.signal(own, _split_columns([draw]))[0], rtol=1e-4, atol=1e-5
+            ),
             "sequence: the signal of a sample depends on the other samples of its batch",
         )
-    _check_without_r2(sequence, maps, _columns(draws))
-    _check_voxelwise(sequence, maps, _columns(draws), signal)
-    _check_transmit(sequence, maps, _columns(draws), signal)
+    _check_without_r2(sequence, maps, _split_columns(draws))
+    _check_voxelwise(sequence, maps, _split_columns(draws), signal)
+    _check_transmit(sequence, maps, _split_columns(draws), signal)
 
 
 def _check_without_r2(
@@ -82,7 +84,7 @@ def _check_transmit(
     )
 
 
-def _valid_draw(sequence: MRISequence, seed: int) -> dict[str, float]:
+def _draw_valid(sequence: MRISequence, seed: int) -> dict[str, float]:
     generator = torch_generator("conformance", "sequence", seed)
     reason = ""
     for _ in range(_DRAWS):
@@ -96,7 +98,7 @@ def _valid_draw(sequence: MRISequence, seed: int) -> dict[str, float]:
     return {}
 
 
-def _columns(draws: list[dict[str, float]]) -> dict[str, Tensor]:
+def _split_columns(draws: list[dict[str, float]]) -> dict[str, Tensor]:
     """Return each parameter as ``(B, 1, 1, 1)``."""
     columns = {}
     for name in draws[0]:

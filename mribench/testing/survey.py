@@ -33,7 +33,7 @@ class Finding:
     why: str = ""
 
 
-def options_of(registered: Sequence[Registered], settings: Sequence[str]) -> dict[str, dict[str, Any]]:
+def parse_options(registered: Sequence[Registered], settings: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the options that settings give to entries, by kind and name.
 
     Args:
@@ -47,7 +47,7 @@ def options_of(registered: Sequence[Registered], settings: Sequence[str]) -> dic
     found: dict[str, dict[str, Any]] = {}
     for text in settings:
         setting = parse_setting(text)
-        meant = _meant(registered, setting)
+        meant = _select_meant(registered, setting)
         if not meant:
             known = {name for one in registered for name in one.entry.options.model_fields}
             hint = did_you_mean(setting.path[-1], known)
@@ -63,7 +63,7 @@ def options_of(registered: Sequence[Registered], settings: Sequence[str]) -> dic
     return found
 
 
-def _meant(registered: Sequence[Registered], setting: Setting) -> list[tuple[str, tuple[str, ...]]]:
+def _select_meant(registered: Sequence[Registered], setting: Setting) -> list[tuple[str, tuple[str, ...]]]:
     """Return the entries that a setting is for, with its path inside their options."""
     named = []
     for one in registered:
@@ -87,7 +87,7 @@ def survey(
     Args:
         registered: the entries.
         registry: where those that their options name are found.
-        options: from ``options_of``.
+        options: from ``parse_options``.
         encoder: name of the encoder that objectives are checked with; sample encoders when None.
         tell: called with each finding as it comes.
 
@@ -95,14 +95,14 @@ def survey(
         ConfigError: when there is no such encoder, or its options are wrong.
     """
     findings = []
-    make = _maker(registry, encoder, options)
+    make = _find_maker(registry, encoder, options)
     for one in registered:
-        findings.append(_checked(one, registry, options.get(_name(one), {}), make))
+        findings.append(_check(one, registry, options.get(_name(one), {}), make))
         tell(findings[-1])
     return findings
 
 
-def _maker(
+def _find_maker(
     registry: Registry, encoder: str | None, options: Mapping[str, Mapping[str, Any]]
 ) -> Callable[[], Encoder] | None:
     if encoder is None:
@@ -111,7 +111,7 @@ def _maker(
     return registry.resolve(reference, f"encoder '{encoder}'", "corrected").make
 
 
-def _checked(
+def _check(
     one: Registered, registry: Registry, options: Mapping[str, Any], encoder: Callable[[], Encoder] | None
 ) -> Finding:
     name = _name(one)
@@ -137,12 +137,12 @@ def _place(error: BaseException, one: Registered) -> str:
     name = getattr(one.entry.factory, "__module__", None) or ""
     top = getattr(sys.modules.get(name.partition(".")[0]), "__file__", None)  # what is built in has none
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if top and Path(frame.filename).is_relative_to(_package(Path(top)))]
+    own = [frame for frame in frames if top and Path(frame.filename).is_relative_to(_name_package(Path(top)))]
     frame = (own or frames)[-1]
     return f"{frame.filename}:{frame.lineno}"
 
 
-def _package(top: Path) -> Path:
+def _name_package(top: Path) -> Path:
     return top.parent if top.name == "__init__.py" else top
 
 

@@ -12,16 +12,16 @@ from torch.utils.data import default_collate
 from mribench.errors import MRIBenchError
 from mribench.interfaces import Encoder, Forward, LabelScore, SetMetric, Task, TaskVolume
 from mribench.seeding import torch_generator
-from mribench.testing.as_jobs import channels_last, require_restored, step
+from mribench.testing.as_jobs import require_restored, step, use_channels_last
 from mribench.testing.problems import (
     ConformanceError,
     has_gradient,
-    own_randomness,
+    isolate_randomness,
     require,
     require_no_global_randomness,
     require_tensor,
 )
-from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder, task_volume
+from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder, make_task_volume
 
 _PATCHES_VOX = (8, 16, 40)
 """Smaller than the scan, as large as its shortest axis, and larger than all of it."""
@@ -42,22 +42,22 @@ def check_task(task: Task) -> None:
             f"task: '{getattr(metric, 'id', metric)}' in 'metrics' is a metric of a whole set of subjects; "
             "those are not computed yet",
         )
-    volume = _volume(task)
+    volume = _make_volume(task)
     for patch_vox in _PATCHES_VOX:
         _check_samples(task, volume, patch_vox)
     for kind in (PyramidEncoder, ClassTokenEncoder):
-        with own_randomness():
+        with isolate_randomness():
             encoder = kind()
             head = task.build_head(encoder)
             require(isinstance(head, nn.Module), "task: build_head() does not return a module")
             _check_loss(task, encoder, head, volume)
-            _check_prediction(task, _forward(task, encoder, head), volume)
+            _check_prediction(task, _make_forward(task, encoder, head), volume)
             _check_a_job(task, encoder, head, volume)
 
 
-def _volume(task: Task) -> TaskVolume:
+def _make_volume(task: Task) -> TaskVolume:
     if task.label is None:
-        return task_volume(None, None)
+        return make_task_volume(None, None)
     tissue = np.zeros((24, 16, 32), np.int64)
     tissue[4:12, 4:12, 4:16], tissue[12:20, 4:12, 4:16], tissue[4:12, 4:12, 16:28] = 1, 2, 3
     for channels in range(1, _MOST_CHANNELS + 1):
@@ -68,7 +68,7 @@ def _volume(task: Task) -> TaskVolume:
             continue
         expected = label.shape == tissue.shape and np.issubdtype(label.dtype, np.integer)
         require(expected, f"task: label_map gives {label.dtype} {label.shape}, expected integers (I, J, K)")
-        return task_volume(memberships, label)
+        return make_task_volume(memberships, label)
     raise ConformanceError(f"task: label_map refuses 1 to {_MOST_CHANNELS} membership maps (C, I, J, K)")
 
 
@@ -100,7 +100,7 @@ def _check_loss(task: Task, encoder: Encoder, head: nn.Module, volume: TaskVolum
     for size in (2, 1):
         head.zero_grad()
         batch = default_collate(samples[:size])
-        loss = task.loss(_output(task, encoder, head, batch["image"]), batch)
+        loss = task.loss(_make_output(task, encoder, head, batch["image"]), batch)
         require_tensor(loss, (), f"task: loss of a batch of {size}")
         loss.backward()
         require(
@@ -113,7 +113,7 @@ def _check_a_job(task: Task, encoder: Encoder, head: nn.Module, volume: TaskVolu
     image = task.training_sample(volume, 16, torch_generator("conformance", "job"))["image"][None]
     with torch.no_grad():
         features = encoder.feature_maps(image) if task.dense else encoder.embed(image)
-    trained, fresh = channels_last(head), channels_last(task.build_head(encoder))
+    trained, fresh = use_channels_last(head), use_channels_last(task.build_head(encoder))
     step(trained, lambda: [trained(features)])
     require_restored(trained, fresh, lambda network: [network.eval()(features)], "task: head", "output")
 
@@ -148,12 +148,12 @@ def _check_scores(task: Task, scores: list[LabelScore]) -> None:
     require(len(set(pairs)) == len(pairs), f"task: a label is scored twice by one metric: {pairs}")
 
 
-def _output(task: Task, encoder: Encoder, head: nn.Module, images: Tensor) -> Tensor:
+def _make_output(task: Task, encoder: Encoder, head: nn.Module, images: Tensor) -> Tensor:
     return head(encoder.feature_maps(images) if task.dense else encoder.embed(images))
 
 
-def _forward(task: Task, encoder: Encoder, head: nn.Module) -> Forward:
+def _make_forward(task: Task, encoder: Encoder, head: nn.Module) -> Forward:
     def forward(image: Tensor) -> Tensor:
-        return _output(task, encoder.eval(), head.eval(), image[None])[0]
+        return _make_output(task, encoder.eval(), head.eval(), image[None])[0]
 
     return forward

@@ -44,45 +44,45 @@ def check_tracker(make: Callable[[], Tracker]) -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the packages behind trackers deprecate is not the tracker's
         run = TrackedRun("mribench-conformance", "corrected", "conformance.yaml", Path(folder))
-        for scenario in (_nothing, _side_by_side, _killed, _untold):
+        for scenario in (_do_nothing, _run_side_by_side, _kill, _find_untold):
             scenario(make, run)
 
 
-def _nothing(make: Callable[[], Tracker], run: TrackedRun) -> None:
+def _do_nothing(make: Callable[[], Tracker], run: TrackedRun) -> None:
     with _Told(make, run, "a run without jobs"):
         pass
 
 
-def _side_by_side(make: Callable[[], Tracker], run: TrackedRun) -> None:
+def _run_side_by_side(make: Callable[[], Tracker], run: TrackedRun) -> None:
     """Two jobs of one id at a time, one that does not train, and one that does not end."""
     with _Told(make, run, "jobs side by side") as told:
-        first, second, scored, left = (_job(run, name) for name in ("a", "b", "c", "d"))
+        first, second, scored, left = (_make_job(run, name) for name in ("a", "b", "c", "d"))
         told.job_started(first)
         told.job_started(second)
-        told.job_logged(first, _rows(0, 4))
-        told.job_logged(second, _rows(0, 2))
+        told.job_logged(first, _make_rows(0, 4))
+        told.job_logged(second, _make_rows(0, 2))
         told.job_started(left)
         told.job_ended(second, JobOutcome("failed", "no memory:\n  50 % of größe (x)", 2.0))
-        told.job_logged(first, [*_rows(4, 5), *_check_rows()])
+        told.job_logged(first, [*_make_rows(4, 5), *_check_rows()])
         told.job_ended(first, JobOutcome("done", "", 3.0))
         told.job_started(scored)
         told.job_ended(scored, JobOutcome("done", "", 1.0, _SCORES))
-        told.job_logged(left, _rows(0, 1))
+        told.job_logged(left, _make_rows(0, 1))
 
 
-def _killed(make: Callable[[], Tracker], run: TrackedRun) -> None:
+def _kill(make: Callable[[], Tracker], run: TrackedRun) -> None:
     """A run that was killed, one that was interrupted, and one that finishes the job: all from step 0."""
-    job = _job(run, "e")
+    job = _make_job(run, "e")
     with _Told(make, run, "a run that is killed", ends=False) as told:
         told.job_started(job)
-        told.job_logged(job, _rows(0, 3))
+        told.job_logged(job, _make_rows(0, 3))
     with _Told(make, run, "a job that is told again after a kill") as told:
         told.job_started(job)
-        told.job_logged(job, _rows(0, 5))
+        told.job_logged(job, _make_rows(0, 5))
         told.job_ended(job, JobOutcome("interrupted", "stopped; it goes on from its checkpoint", 1.0))
     with _Told(make, run, "a job that is told again after an interrupt") as told:
         told.job_started(job)
-        told.job_logged(job, [*_rows(0, 8), *_check_rows()])
+        told.job_logged(job, [*_make_rows(0, 8), *_check_rows()])
         told.job_ended(job, JobOutcome("done", "", 2.0))
     with _Told(make, run, "a run after all is done") as told:
         require(
@@ -91,17 +91,17 @@ def _killed(make: Callable[[], Tracker], run: TrackedRun) -> None:
         )
 
 
-def _untold(make: Callable[[], Tracker], run: TrackedRun) -> None:
+def _find_untold(make: Callable[[], Tracker], run: TrackedRun) -> None:
     """Jobs that were done before: those that the tracker names are told whole, at the end."""
     with _Told(make, run, "jobs that were done before") as told:
-        jobs = [_job(run, name) for name in ("f", "g")]
+        jobs = [_make_job(run, name) for name in ("f", "g")]
         keys = told.unfinished(jobs)
         unknown = sorted(set(keys) - {job.key for job in jobs})
         require(not unknown, f"tracker: unfinished() names keys that it was not given: {unknown}")
         for job in jobs:
             if job.key in keys:
                 told.job_started(job)
-                told.job_logged(job, _rows(0, 2))
+                told.job_logged(job, _make_rows(0, 2))
                 told.job_ended(job, JobOutcome("done"))
         left = sorted({job.key for job in jobs} & set(told.unfinished(jobs)))
         require(not left, "tracker: unfinished() names a job that it was told whole; it would be told anew")
@@ -182,14 +182,14 @@ class _Told:
         require(not printed, f"tracker: {call} prints to the standard output: {printed[:1]}")
 
 
-def _job(run: TrackedRun, letter: str) -> TrackedJob:
+def _make_job(run: TrackedRun, letter: str) -> TrackedJob:
     """Return a job; all have one id, as jobs of several keys may."""
     key = letter * 32
     directory = run.directory / "jobs" / key
     return TrackedJob(key, "mine/frozen/größe/sequence/10%/seed0", "adapt", directory, dict(_LABELS))
 
 
-def _rows(first: int, stop: int) -> list[Logged]:
+def _make_rows(first: int, stop: int) -> list[Logged]:
     """Return rows with odd names; each value is odd somewhere."""
     return [Logged(step, _values_at(step)) for step in range(first, stop)]
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from mribench.interfaces import View, ViewGenerator, ViewRequest
 from mribench.seeding import torch_generator
 from mribench.testing.problems import require, require_no_global_randomness, require_tensor
-from mribench.testing.samples import quantitative_maps
+from mribench.testing.samples import make_maps
 
 _PATCH_VOX = 16
 _SPACING_MM = 2.0
@@ -27,10 +27,10 @@ def check_views(generator: ViewGenerator) -> None:
     require(
         source_vox >= _PATCH_VOX, f"views: source_vox({_PATCH_VOX}) is smaller than the patch: {source_vox}"
     )
-    maps = quantitative_maps(generator.needs, source_vox)
+    maps = make_maps(generator.needs, source_vox)
     require(len(maps) > 0, "views: 'needs' names no map to read")
     before = {name: values.clone() for name, values in maps.items()}
-    views = require_no_global_randomness(lambda: _views(generator, maps, (0, 1)), "views")
+    views = require_no_global_randomness(lambda: _make_views(generator, maps, (0, 1)), "views")
     unchanged = all(torch.equal(maps[name], before[name]) for name in maps)
     require(unchanged, "views: changes the maps that it is given, in place")
     _check_shapes(views)
@@ -39,7 +39,7 @@ def check_views(generator: ViewGenerator) -> None:
     _check_batch(generator, maps, views)
 
 
-def _views(generator: ViewGenerator, maps: dict[str, Tensor], seeds: tuple[int, ...]) -> list[View]:
+def _make_views(generator: ViewGenerator, maps: dict[str, Tensor], seeds: tuple[int, ...]) -> list[View]:
     generators = [torch_generator("conformance", "sample", seed) for seed in seeds]
     return generator.views(maps, _REQUESTS, _PATCH_VOX, _SPACING_MM, generators)
 
@@ -66,17 +66,17 @@ def _check_labels(generator: ViewGenerator, views: list[View]) -> None:
 
 
 def _check_purity(generator: ViewGenerator, maps: dict[str, Tensor], views: list[View]) -> None:
-    for view, again in zip(views, _views(generator, maps, (0, 1)), strict=True):
+    for view, again in zip(views, _make_views(generator, maps, (0, 1)), strict=True):
         equal = torch.equal(view.image, again.image) and torch.equal(view.target, again.target)
         require(equal, "views: the same generators give other views")
         require(view.parameters == again.parameters, "views: the same generators give other parameters")
-    others = _views(generator, maps, (2, 3))
+    others = _make_views(generator, maps, (2, 3))
     differs = any(not torch.equal(view.image, other.image) for view, other in zip(views, others, strict=True))
     require(differs, "views: other generators give the same views, so nothing is random")
 
 
 def _check_batch(generator: ViewGenerator, maps: dict[str, Tensor], views: list[View]) -> None:
     last = {name: values[1:] for name, values in maps.items()}
-    for view, alone in zip(views, _views(generator, last, (1,)), strict=True):
+    for view, alone in zip(views, _make_views(generator, last, (1,)), strict=True):
         equal = torch.allclose(view.image[1:], alone.image, rtol=_TOLERANCE, atol=_TOLERANCE)
         require(equal, "views: a sample's view depends on the other samples of its batch")

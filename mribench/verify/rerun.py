@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 
 from mribench import RESULTS_VERSION
-from mribench.data.inspection import fingerprint
+from mribench.data.inspection import compute_fingerprint
 from mribench.digests import canonical_json
 from mribench.errors import MRIBenchError, StoreError
 from mribench.execute.worker import run_job
@@ -145,7 +145,7 @@ class Rerun:
         if name not in self._cohorts:
             dataset: Dataset = self._registry.resolve(data, "job.json: data", profile).make()
             missing = dataset.missing()
-            prints = {} if missing else {each.id: fingerprint(each) for each in dataset.subjects()}
+            prints = {} if missing else {each.id: compute_fingerprint(each) for each in dataset.subjects()}
             self._cohorts[name] = missing, prints
         return self._cohorts[name]
 

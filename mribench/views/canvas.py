@@ -66,7 +66,7 @@ class Canvas:
         """Write one line; ``top`` is its upper edge, ``size`` in points."""
         style = {"color": self.ink, "va": "top", **look}
         self.figure.text(
-            left / self.width, 1 - top / self.height, harmless(text), fontsize=size, family=FONT,
+            left / self.width, 1 - top / self.height, replace_unprintable(text), fontsize=size, family=FONT,
             parse_math=False, **style,
         )  # fmt: skip
 
@@ -86,7 +86,7 @@ class Canvas:
         """
         suffix = path.suffix.lower()
         try:
-            with writing(path, "choose another place"), plain_style():
+            with writing(path, "choose another place"), use_plain_style():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 replace_file(path, lambda temporary: self._write(temporary, suffix))
         except StoreError as error:
@@ -98,22 +98,22 @@ class Canvas:
 
 
 @contextmanager
-def plain_style() -> Iterator[None]:
+def use_plain_style() -> Iterator[None]:
     """Draw as matplotlib does by default, whatever the user's own settings are."""
     with matplotlib.style.context("default"), matplotlib.rc_context({"svg.hashsalt": "mribench"}):
         yield
 
 
-def harmless(text: str) -> str:
+def replace_unprintable(text: str) -> str:
     """Return text without control characters, and without letters that the font does not have."""
     return "".join(
         letter
-        if ord(letter) in _letters() and unicodedata.category(letter)[0] != "C"
+        if ord(letter) in _list_letters() and unicodedata.category(letter)[0] != "C"
         else "\N{REPLACEMENT CHARACTER}"
         for letter in text
     )
 
 
 @functools.cache
-def _letters() -> frozenset[int]:
+def _list_letters() -> frozenset[int]:
     return frozenset(get_font(findfont(FontProperties(family=FONT))).get_charmap())

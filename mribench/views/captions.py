@@ -26,18 +26,18 @@ class Caption:
     lines: tuple[str, ...]
 
 
-def captions(sample: Sample, labels: Labels, width: int) -> list[Caption]:
+def make_captions(sample: Sample, labels: Labels, width: int) -> list[Caption]:
     """Return the caption of each view of a sample, in lines of at most ``width`` letters."""
     one_role = all(view.role == "global" for view in sample.views)
     written = []
     for place, view in enumerate(sample.views, start=1):
         role = "" if one_role else f" ({view.role})"
         title = f"view {place}{role}: {view.sequence or '–'}"
-        written.append(caption(title, view.parameters, labels, width))
+        written.append(make_caption(title, view.parameters, labels, width))
     return written
 
 
-def caption(title: str, parameters: Mapping[str, Any], labels: Labels, width: int) -> Caption:
+def make_caption(title: str, parameters: Mapping[str, Any], labels: Labels, width: int) -> Caption:
     """Return a caption: what the scanner is set to, then the rest in the order of the record.
 
     Args:
@@ -53,7 +53,7 @@ def caption(title: str, parameters: Mapping[str, Any], labels: Labels, width: in
         if name != SEQUENCE and name not in acquired
     ]
     settings = _describe_acquisition({name: parameters[name] for name in labels if name in acquired}, labels)
-    lines = _wrapped(settings, width) + _wrapped([text for text in others if text], width)
+    lines = _wrap(settings, width) + _wrap([text for text in others if text], width)
     if len(lines) > _MOST_LINES:
         lines = [*lines[: _MOST_LINES - 1], "…"]
     return Caption(cut(title, width), tuple(lines))
@@ -97,7 +97,7 @@ def _describe(name: str, value: Any, label: ParameterLabel | None) -> str:
     return f"{label.word} {several_text([factor * one for one in values], _DIGITS)}{unit}"
 
 
-def _wrapped(parts: Sequence[str], width: int) -> list[str]:
+def _wrap(parts: Sequence[str], width: int) -> list[str]:
     """Return parts in lines, none broken unless it is longer than a line."""
     lines: list[str] = []
     for part in parts:

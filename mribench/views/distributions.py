@@ -8,14 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
-from mribench.views.canvas import FONT, Canvas, plain_style
+from mribench.views.canvas import FONT, Canvas, use_plain_style
 from mribench.views.histograms import (
     HistogramCell,
     HistogramColumn,
     HistogramPart,
     HistogramRow,
-    cell_of,
-    distribution_parts,
+    make_cell,
+    split_distributions,
 )
 from mribench.views.numbers import number
 from mribench.views.samples import MadeSamples
@@ -36,13 +36,13 @@ def draw_distributions(drawn: Sequence[tuple[Source, MadeSamples]], note: str) -
         drawn: what was drawn from each source.
         note: where it comes from, for the foot.
     """
-    parts = distribution_parts(drawn)
-    with plain_style():
+    parts = split_distributions(drawn)
+    with use_plain_style():
         wide = max((min(MOST_COLUMNS, len(part.columns)) for part in parts), default=0)
         width = max(6.0, 2 * MARGIN + LABEL + wide * (CELL + GAP))
-        height = MARGIN + FOOT + MARGIN + sum(map(_height, parts))
+        height = MARGIN + FOOT + MARGIN + sum(map(_compute_height, parts))
         canvas = Canvas(width, height, "white", "#202020")
-        colours = _colours(parts)
+        colours = _pick_colours(parts)
         top = MARGIN
         for part in parts:
             top = _draw_part(canvas, part, colours, top)
@@ -50,23 +50,23 @@ def draw_distributions(drawn: Sequence[tuple[Source, MadeSamples]], note: str) -
     return canvas
 
 
-def _colours(parts: Sequence[HistogramPart]) -> dict[str, str]:
+def _pick_colours(parts: Sequence[HistogramPart]) -> dict[str, str]:
     names = sorted({row.sequence for part in parts for row in part.rows} - {""})
     return {name: _PALETTE[place % len(_PALETTE)] for place, name in enumerate(names)}
 
 
-def _blocks(part: HistogramPart) -> list[str]:
+def _split_blocks(part: HistogramPart) -> list[str]:
     return list(dict.fromkeys(row.label for row in part.rows))
 
 
-def _left_out(part: HistogramPart) -> str:
+def _describe_left_out(part: HistogramPart) -> str:
     names = [column.title for column in part.columns[MOST_COLUMNS:]]
     return f"not drawn: {', '.join(names)}" if names else ""
 
 
-def _height(part: HistogramPart) -> float:
-    rows = len(part.rows) * (TALL + 0.04) + len(_blocks(part)) * BLOCK
-    return TITLE + HEADER + rows + AXIS + (HEADER if _left_out(part) else 0)
+def _compute_height(part: HistogramPart) -> float:
+    rows = len(part.rows) * (TALL + 0.04) + len(_split_blocks(part)) * BLOCK
+    return TITLE + HEADER + rows + AXIS + (HEADER if _describe_left_out(part) else 0)
 
 
 def _draw_part(canvas: Canvas, part: HistogramPart, colours: dict[str, str], top: float) -> float:
@@ -76,36 +76,36 @@ def _draw_part(canvas: Canvas, part: HistogramPart, colours: dict[str, str], top
     columns = part.columns[:MOST_COLUMNS]
     lefts = [MARGIN + LABEL + place * (CELL + GAP) for place in range(len(columns))]
     for left, column in zip(lefts, columns, strict=True):
-        canvas.text(left, top, _short(column.title, 20), _SIZES["header"], weight="bold")
+        canvas.text(left, top, _shorten(column.title, 20), _SIZES["header"], weight="bold")
     top += HEADER
     lowest: dict[str, Axes] = {}
     before = None
     for row in part.rows:
         if row.label != before:
-            canvas.text(MARGIN, top + 0.06, _short(row.label, 120), _SIZES["header"], weight="bold")
+            canvas.text(MARGIN, top + 0.06, _shorten(row.label, 120), _SIZES["header"], weight="bold")
             top, before = top + BLOCK, row.label
         if row.sequence:
-            canvas.text(MARGIN, top + 0.1, _row_label(row), _SIZES["label"])
+            canvas.text(MARGIN, top + 0.1, _make_row_label(row), _SIZES["label"])
         for left, column in zip(lefts, columns, strict=True):
             if column.title in row.values:
                 axes = canvas.axes(left, top, CELL, TALL)
-                cell = cell_of(row.values[column.title], column)
-                _histogram(axes, cell, column, colours.get(row.sequence, "#555555"))
+                cell = make_cell(row.values[column.title], column)
+                _draw_histogram(axes, cell, column, colours.get(row.sequence, "#555555"))
                 lowest[column.title] = axes
         top += TALL + 0.04
     for column in columns:
         _scale(lowest[column.title], column)
-    left_out = _left_out(part)
+    left_out = _describe_left_out(part)
     if left_out:
-        canvas.text(MARGIN, top + AXIS - 0.1, _short(left_out, 150), _SIZES["label"])
+        canvas.text(MARGIN, top + AXIS - 0.1, _shorten(left_out, 150), _SIZES["label"])
     return top + AXIS + (HEADER if left_out else 0)
 
 
-def _row_label(row: HistogramRow) -> str:
-    return f"{_short(row.sequence, 16)}  {100 * row.share:.0f} %"
+def _make_row_label(row: HistogramRow) -> str:
+    return f"{_shorten(row.sequence, 16)}  {100 * row.share:.0f} %"
 
 
-def _histogram(axes: Axes, cell: HistogramCell, column: HistogramColumn, colour: str) -> None:
+def _draw_histogram(axes: Axes, cell: HistogramCell, column: HistogramColumn, colour: str) -> None:
     edges = column.edges
     axes.bar(edges[:-1], cell.counts, np.diff(edges), align="edge", color=colour, linewidth=0)
     if column.log:
@@ -137,5 +137,5 @@ def _scale(axes: Axes, column: HistogramColumn) -> None:
         labels[-1].set_horizontalalignment("right")
 
 
-def _short(text: str, letters: int) -> str:
+def _shorten(text: str, letters: int) -> str:
     return text if len(text) <= letters else text[: letters - 1] + "…"

@@ -10,7 +10,12 @@ import numpy as np
 
 from mribench.interfaces.views import ParameterLabel
 from mribench.views.numbers import unit_of
-from mribench.views.parameters import counted, numbers_of, of_acquisition, sequence_shares
+from mribench.views.parameters import (
+    compute_sequence_shares,
+    count_parameters,
+    is_of_acquisition,
+    list_numbers,
+)
 from mribench.views.samples import MadeSamples
 from mribench.views.sources import Source
 
@@ -92,23 +97,23 @@ class _Table:
 
     @classmethod
     def of(cls, source: Source, made: MadeSamples) -> _Table:
-        counts = counted(made)
-        views = [(view.sequence, numbers_of(view, counts)) for view in made.views()]
-        return cls(source.label, sequence_shares(made), views, made.labels)
+        counts = count_parameters(made)
+        views = [(view.sequence, list_numbers(view, counts)) for view in made.views()]
+        return cls(source.label, compute_sequence_shares(made), views, made.labels)
 
     def by_sequence(self, acquisition: frozenset[str]) -> Iterator[HistogramRow]:
         for sequence, share in self.shares.items():
             numbers = (numbers_of_view for name, numbers_of_view in self.views if name == sequence)
             yield HistogramRow(
-                self.label, sequence, share, _gathered(numbers, acquisition, self.labels, within=True)
+                self.label, sequence, share, _gather(numbers, acquisition, self.labels, within=True)
             )
 
     def of_all(self, acquisition: frozenset[str]) -> HistogramRow:
         numbers = (numbers_of_view for _, numbers_of_view in self.views)
-        return HistogramRow(self.label, "", 1.0, _gathered(numbers, acquisition, self.labels, within=False))
+        return HistogramRow(self.label, "", 1.0, _gather(numbers, acquisition, self.labels, within=False))
 
 
-def distribution_parts(drawn: Sequence[tuple[Source, MadeSamples]]) -> list[HistogramPart]:
+def split_distributions(drawn: Sequence[tuple[Source, MadeSamples]]) -> list[HistogramPart]:
     """Return the histograms of the acquisitions, by sequence, and of the augmentations.
 
     Numbered parameters of one kind (``ti1_s``, ``ti2_s``) share a column, and so do the parts of a vector.
@@ -119,19 +124,19 @@ def distribution_parts(drawn: Sequence[tuple[Source, MadeSamples]]) -> list[Hist
     for _, made in drawn:
         labels.update(made.labels)
     views = itertools.chain.from_iterable(table.views for table in tables)
-    acquisition = of_acquisition(views, labels)
-    titles = {name: title_of(name, labels)[0] for name in labels if name in acquisition}
+    acquisition = is_of_acquisition(views, labels)
+    titles = {name: make_title(name, labels)[0] for name in labels if name in acquisition}
     order = list(dict.fromkeys(titles.values()))
     scans = [row for table in tables for row in table.by_sequence(acquisition)]
-    augmented = _merged([table.of_all(acquisition) for table in tables])
+    augmented = _merge([table.of_all(acquisition) for table in tables])
     parts = [
-        HistogramPart("acquisition", tuple(scans), _columns(scans, order)),
-        HistogramPart("augmentation", tuple(augmented), _columns(augmented, order)),
+        HistogramPart("acquisition", tuple(scans), _make_columns(scans, order)),
+        HistogramPart("augmentation", tuple(augmented), _make_columns(augmented, order)),
     ]
     return [part for part in parts if part.columns]
 
 
-def title_of(name: str, labels: Labels) -> tuple[str, float]:
+def make_title(name: str, labels: Labels) -> tuple[str, float]:
     """Return the title of a parameter's column, unit and all, and the factor that brings it to that unit.
 
     What a scanner is set to is titled by the word of its label.
@@ -142,7 +147,7 @@ def title_of(name: str, labels: Labels) -> tuple[str, float]:
     return (f"{title} ({unit.strip()})" if unit else title), factor
 
 
-def _gathered(
+def _gather(
     numbers: Iterable[Mapping[str, list[float]]],
     acquisition: frozenset[str],
     labels: Labels,
@@ -153,16 +158,16 @@ def _gathered(
     for one in numbers:
         for name, values in one.items():
             if (name in acquisition) is within:
-                title, factor = title_of(name, labels)
+                title, factor = make_title(name, labels)
                 gathered.setdefault(title, []).extend(factor * value for value in values)
     return {title: np.array(values) for title, values in gathered.items()}
 
 
-def _merged(rows: Sequence[HistogramRow]) -> list[HistogramRow]:
+def _merge(rows: Sequence[HistogramRow]) -> list[HistogramRow]:
     """Return rows of which those with the same numbers are one."""
     merged: list[HistogramRow] = []
     for row in rows:
-        same = next((place for place, other in enumerate(merged) if _alike(row, other)), None)
+        same = next((place for place, other in enumerate(merged) if _are_alike(row, other)), None)
         if same is None:
             merged.append(row)
         else:
@@ -171,23 +176,23 @@ def _merged(rows: Sequence[HistogramRow]) -> list[HistogramRow]:
     return merged
 
 
-def _alike(row: HistogramRow, other: HistogramRow) -> bool:
+def _are_alike(row: HistogramRow, other: HistogramRow) -> bool:
     return row.values.keys() == other.values.keys() and all(
         np.array_equal(values, other.values[title]) for title, values in row.values.items()
     )
 
 
-def _columns(rows: Sequence[HistogramRow], order: Sequence[str]) -> tuple[HistogramColumn, ...]:
+def _make_columns(rows: Sequence[HistogramRow], order: Sequence[str]) -> tuple[HistogramColumn, ...]:
     titles = list(dict.fromkeys(title for row in rows for title in row.values))
     titles = [*(title for title in order if title in titles), *(t for t in titles if t not in order)]
     columns = []
     for title in titles:
         values = [row.values[title] for row in rows if title in row.values]
-        columns.append(_column(title, np.concatenate(values)))
+        columns.append(_make_column(title, np.concatenate(values)))
     return tuple(columns)
 
 
-def _column(title: str, values: np.ndarray) -> HistogramColumn:
+def _make_column(title: str, values: np.ndarray) -> HistogramColumn:
     low, high = float(values.min()), float(values.max())
     if low == high:
         reach = abs(low) / 2 or 0.5
@@ -203,7 +208,7 @@ def _column(title: str, values: np.ndarray) -> HistogramColumn:
     return HistogramColumn(title, np.linspace(low, high, BINS + 1), (low, middle, high), False)
 
 
-def cell_of(values: np.ndarray, column: HistogramColumn) -> HistogramCell:
+def make_cell(values: np.ndarray, column: HistogramColumn) -> HistogramCell:
     """Return the histogram of one row in one column."""
     kinds, numbers = np.unique(values, return_counts=True)
     place = int(numbers.argmax())

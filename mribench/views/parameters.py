@@ -31,7 +31,7 @@ _OF_PATCH = "_vox"
 job's own."""
 
 
-def counted(made: MadeSamples) -> frozenset[str]:
+def count_parameters(made: MadeSamples) -> frozenset[str]:
     """Return the parameters that are lists of boxes or the like, of which the number is what counts."""
     return frozenset(
         name
@@ -41,14 +41,14 @@ def counted(made: MadeSamples) -> frozenset[str]:
     )
 
 
-def values_of(view: Shown, counts: frozenset[str]) -> Iterator[tuple[str, Any]]:
+def list_values(view: Shown, counts: frozenset[str]) -> Iterator[tuple[str, Any]]:
     """Yield (name, value) of a view's parameters, vectors part by part.
 
     A list of lists is its length, ``n_<name>``; lengths in voxels are left out.
 
     Args:
         view: what was drawn.
-        counts: from ``counted``.
+        counts: from ``count_parameters``.
     """
     for name, value in view.parameters.items():
         if name == SEQUENCE:
@@ -63,16 +63,16 @@ def values_of(view: Shown, counts: frozenset[str]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def numbers_of(view: Shown, counts: frozenset[str]) -> dict[str, list[float]]:
+def list_numbers(view: Shown, counts: frozenset[str]) -> dict[str, list[float]]:
     """Return the numbers of a view's parameters by name, those of a vector together."""
     found: dict[str, list[float]] = {}
-    for name, value in values_of(view, counts):
+    for name, value in list_values(view, counts):
         if is_number(value):
             found.setdefault(name.partition("[")[0], []).append(float(value))
     return found
 
 
-def of_acquisition(
+def is_of_acquisition(
     drawn: Iterable[tuple[str, Iterable[str]]], labels: Mapping[str, ParameterLabel]
 ) -> frozenset[str]:
     """Return the names of parameters that belong to a sequence: labelled so, or not drawn for all alike.
@@ -90,13 +90,13 @@ def of_acquisition(
     return frozenset(names - (everywhere - labelled))
 
 
-def sequence_shares(made: MadeSamples) -> dict[str, float]:
+def compute_sequence_shares(made: MadeSamples) -> dict[str, float]:
     """Return the share of the views that show each sequence, by name."""
     counts = Counter(view.sequence for view in made.views())
     return {name: counts[name] / counts.total() for name in sorted(counts)}
 
 
-def redraws_per_100_views(made: MadeSamples) -> float:
+def count_redraws_per_100_views(made: MadeSamples) -> float:
     """Return how many impossible acquisitions were drawn and rejected for a hundred views."""
     return 100 * made.redraws / made.n_views
 
@@ -107,16 +107,16 @@ def write_table(file: TextIO, drawn: Iterable[tuple[Source, MadeSamples]]) -> in
     writer.writerow(COLUMNS)
     rows = 0
     for source, made in drawn:
-        for row in _rows(source, made):
+        for row in _make_rows(source, made):
             writer.writerow(row)
             rows += 1
     return rows
 
 
-def _rows(source: Source, made: MadeSamples) -> Iterator[tuple[Any, ...]]:
-    methods, counts = " ".join(source.methods), counted(made)
+def _make_rows(source: Source, made: MadeSamples) -> Iterator[tuple[Any, ...]]:
+    methods, counts = " ".join(source.methods), count_parameters(made)
     for sample in made.samples:
         for place, view in enumerate(sample.views, start=1):
             start = (methods, source.views, sample.step, sample.place, place, view.role, view.subject)
-            for name, value in values_of(view, counts):
+            for name, value in list_values(view, counts):
                 yield (*start, view.sequence, name, int(value) if isinstance(value, bool) else value)

@@ -86,7 +86,7 @@ def make_samples(source: Source, count: int, step: int = 0, progress: Progress |
         DataError: when a subject cannot be read.
     """
     batches = source.batches()
-    return _made(batches, count, step, f"views of {source.label}", progress, keep=True)
+    return _make(batches, count, step, f"views of {source.label}", progress, keep=True)
 
 
 def draw_parameters(source: Source, n_views: int, progress: Progress | None = None) -> MadeSamples:
@@ -102,10 +102,10 @@ def draw_parameters(source: Source, n_views: int, progress: Progress | None = No
     edge_vox = max(DRAWN_VOX, math.ceil(SMALLEST_VOX / smallest))
     batches = source.batches(min(edge_vox, source.patch_vox))
     count = math.ceil(n_views / len(source.requests))
-    return _made(batches, count, 0, f"parameters of {source.label}", progress, keep=False)
+    return _make(batches, count, 0, f"parameters of {source.label}", progress, keep=False)
 
 
-def _made(
+def _make(
     batches: JobViews,
     count: int,
     step: int,
@@ -119,7 +119,7 @@ def _made(
     n_views = redraws = 0
     while len(samples) < count:
         views = batches.batch(step)
-        samples += _samples(views, step, keep)
+        samples += _take_samples(views, step, keep)
         n_views += sum(len(view.image) for view in views)
         redraws += sum(view.redraws for view in views)
         step += 1
@@ -128,14 +128,14 @@ def _made(
     return MadeSamples(tuple(samples[:count] if keep else samples), n_views, redraws, batches.labels)
 
 
-def _samples(views: Sequence[View], step: int, keep: bool) -> Iterator[Sample]:
+def _take_samples(views: Sequence[View], step: int, keep: bool) -> Iterator[Sample]:
     nothing = np.zeros((0, 0, 0), np.float32)
     for place in range(len(views[0].image)):
         shown = [
             Shown(
                 role=view.role,
                 sequence=str(view.sequences[place]) if place < len(view.sequences) else "",
-                parameters=_plain(view.parameters[place]) if place < len(view.parameters) else {},
+                parameters=_make_plain(view.parameters[place]) if place < len(view.parameters) else {},
                 subject=view.subjects[place] if place < len(view.subjects) else "",
                 image=view.image[place, 0].detach().float().numpy() if keep else nothing,
                 target=view.target[place, 0].detach().float().numpy() if keep else nothing,
@@ -145,7 +145,7 @@ def _samples(views: Sequence[View], step: int, keep: bool) -> Iterator[Sample]:
         yield Sample(step, place, tuple(shown))
 
 
-def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _make_plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters in Python's own numbers and lists, whatever arrays they are in."""
     return {
         str(name): value.tolist() if isinstance(value, np.generic | np.ndarray | Tensor) else value

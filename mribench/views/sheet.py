@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from mribench.views.canvas import Canvas, plain_style
-from mribench.views.captions import Caption, captions
+from mribench.views.canvas import Canvas, use_plain_style
+from mribench.views.captions import Caption, make_captions
 from mribench.views.samples import MadeSamples, Sample
 from mribench.views.sources import Source
 
@@ -45,7 +45,7 @@ class Strip:
 
     def width(self) -> float:
         """Return the inches that it takes."""
-        return sum(_wide(sample) + APART for sample in self.samples) - APART
+        return sum(_widen(sample) + APART for sample in self.samples) - APART
 
 
 def draw_sheet(
@@ -59,20 +59,22 @@ def draw_sheet(
         note: where the views come from, for the foot.
         targets: draw the targets, which are free of artefacts, below the views.
     """
-    blocks = [(source, strips(made)) for source, made in drawn]
+    blocks = [(source, make_strips(made)) for source, made in drawn]
     pictures = (2 * PANEL + GAP) if targets else PANEL
     every = [strip for _, block in blocks for strip in block]
     width = max(6.0, *(2 * MARGIN + strip.width() for strip in every))
     foot = [
-        line for text in (_seen(plane, targets), note) for line in textwrap.wrap(text, int(SMALL * width))
+        line
+        for text in (_list_seen(plane, targets), note)
+        for line in textwrap.wrap(text, int(SMALL * width))
     ]
     height = MARGIN + len(blocks) * TITLE + sum(strip.height(pictures) for strip in every)
     height += (len(foot) + 1) * LINE
-    with plain_style():
+    with use_plain_style():
         canvas = Canvas(width, height, "black", "#e4e4e4")
         top = MARGIN
         for source, block in blocks:
-            canvas.text(MARGIN, top, _title(source), _SIZES["title"], weight="bold")
+            canvas.text(MARGIN, top, _make_title(source), _SIZES["title"], weight="bold")
             top += TITLE
             for strip in block:
                 _draw_strip(canvas, strip, plane, source.patch_vox, top, targets)
@@ -83,7 +85,7 @@ def draw_sheet(
     return canvas
 
 
-def _seen(plane: Plane, targets: bool) -> str:
+def _list_seen(plane: Plane, targets: bool) -> str:
     low, high = GREY
     below = " Below each view its target, without artefacts." if targets else ""
     return (
@@ -92,18 +94,18 @@ def _seen(plane: Plane, targets: bool) -> str:
     )
 
 
-def strips(made: MadeSamples) -> list[Strip]:
+def make_strips(made: MadeSamples) -> list[Strip]:
     """Part samples into strips of about ``ABREAST`` pictures, and write their captions."""
     count = max(1, ABREAST // len(made.samples[0].views))
     parted = []
     for first in range(0, len(made.samples), count):
         samples = made.samples[first : first + count]
-        words = tuple(tuple(captions(sample, made.labels, LETTERS)) for sample in samples)
+        words = tuple(tuple(make_captions(sample, made.labels, LETTERS)) for sample in samples)
         parted.append(Strip(samples, words, first))
     return parted
 
 
-def central_slice(volume: np.ndarray, plane: Plane) -> np.ndarray:
+def take_central_slice(volume: np.ndarray, plane: Plane) -> np.ndarray:
     """Return the middle slice of ``(I, J, K)`` in RAS as radiologists look at it.
 
     Anterior (axial) or superior is up; the patient's left is on the right, anterior on the left.
@@ -116,7 +118,7 @@ def central_slice(volume: np.ndarray, plane: Plane) -> np.ndarray:
     return np.asarray(volume[i, ::-1, ::-1].T)
 
 
-def _wide(sample: Sample) -> float:
+def _widen(sample: Sample) -> float:
     return len(sample.views) * (PANEL + GAP) - GAP
 
 
@@ -124,36 +126,36 @@ def _draw_strip(canvas: Canvas, strip: Strip, plane: Plane, edge_vox: int, top: 
     left = MARGIN
     for number, (sample, words) in enumerate(zip(strip.samples, strip.words, strict=True), strip.first + 1):
         header = f"sample {number}: {sample.views[0].subject}"
-        canvas.text(left, top, _fitting(header, _wide(sample)), _SIZES["header"])
-        canvas.line(left, left + _wide(sample), top + HEADER - 0.04)
+        canvas.text(left, top, _fit_text(header, _widen(sample)), _SIZES["header"])
+        canvas.line(left, left + _widen(sample), top + HEADER - 0.04)
         for view, caption in zip(sample.views, words, strict=True):
             below = top + HEADER
             for volume in (view.image, view.target) if targets else (view.image,):
-                _picture(canvas, volume, plane, edge_vox, left, below)
+                _draw_picture(canvas, volume, plane, edge_vox, left, below)
                 below += PANEL + GAP
             _write(canvas, caption, left, below)
             left += PANEL + GAP
         left += APART - GAP
 
 
-def _title(source: Source) -> str:
+def _make_title(source: Source) -> str:
     spacing = source.pretrain.spacing_mm
     size = f"{source.patch_vox} voxels" + (f" of {spacing:g} mm" if spacing else "")
     return f"{source.label}   {size}"
 
 
-def _fitting(text: str, width: float) -> str:
+def _fit_text(text: str, width: float) -> str:
     letters = int(LETTERS * width / PANEL)
     return text if len(text) <= letters else text[: letters - 1] + "…"
 
 
-def _picture(
+def _draw_picture(
     canvas: Canvas, volume: np.ndarray, plane: Plane, edge_vox: int, left: float, top: float
 ) -> None:
     """Draw a slice; a view that is smaller than the patch is as much smaller here."""
     axes = canvas.axes(left, top, PANEL, PANEL)
     axes.set_axis_off()
-    picture = central_slice(volume, plane)
+    picture = take_central_slice(volume, plane)
     rows, columns = picture.shape
     half = (columns / 2, rows / 2)
     axes.imshow(

@@ -86,27 +86,27 @@ def open_sources(
             its parts do not fit together.
         DataError: when no cohort that is pretrained on is there.
     """
-    wanted = _chosen(resolved, methods)
+    wanted = _choose(resolved, methods)
     seed = _seed(resolved, seed)
     _check_step(resolved, wanted, step)
     sources: dict[str, Source] = {}
-    jobs, missing = _pretrain_jobs(resolved, wanted, progress or (lambda *_: None))
+    jobs, missing = _list_pretrain_jobs(resolved, wanted, progress or (lambda *_: None))
     for job in jobs:
         spec = job.spec
         if not isinstance(spec, PretrainSpec) or spec.seed != seed or job.waiting_for:
             continue
         requests = JobViews(spec, registry).requests
         source = Source((job.method,), spec.views.name, spec, requests, registry)
-        same = sources.setdefault(_identity(source), source)
+        same = sources.setdefault(_make_identity(source), source)
         if same is not source:
-            sources[_identity(source)] = replace(same, methods=(*same.methods, job.method))
+            sources[_make_identity(source)] = replace(same, methods=(*same.methods, job.method))
     if not sources:
         name, sentence = next(iter(missing.items()))
         raise DataError(f"data.{name}: {sentence}", "`mribench data check FILE` says what is there")
     return list(sources.values()), missing
 
 
-def _pretrain_jobs(
+def _list_pretrain_jobs(
     resolved: ResolvedBenchmark, methods: Collection[str], progress: Progress
 ) -> tuple[list[Job], dict[str, str]]:
     """Plan the pretraining of a benchmark and nothing else; other cohorts are not looked at."""
@@ -126,7 +126,7 @@ def _pretrain_jobs(
     return list(plan.jobs), dict(plan.missing)
 
 
-def _chosen(resolved: ResolvedBenchmark, methods: Collection[str]) -> list[str]:
+def _choose(resolved: ResolvedBenchmark, methods: Collection[str]) -> list[str]:
     source, known = resolved.config.source, list(resolved.methods)
     if not known:
         raise ConfigError(
@@ -162,7 +162,7 @@ def _check_step(resolved: ResolvedBenchmark, methods: Collection[str], step: int
             )
 
 
-def _identity(source: Source) -> str:
+def _make_identity(source: Source) -> str:
     """Return what decides which views a network is shown."""
     spec, options = source.spec, source.pretrain
     components = [component.model_dump(mode="json") for component in (spec.views, spec.data)]

@@ -30,7 +30,7 @@ def cache_dir() -> Path:
     """
     given = os.environ.get("MRIBENCH_CACHE")
     try:
-        return Path(given).expanduser() if given else _user_cache() / "mribench"
+        return Path(given).expanduser() if given else _find_user_cache() / "mribench"
     except RuntimeError:  # what pathlib raises
         what = f"MRIBENCH_CACHE is '{given}'" if given else "MRIBENCH_CACHE is not set"
         raise ConfigError(
@@ -38,14 +38,14 @@ def cache_dir() -> Path:
         ) from None
 
 
-def remembered(
+def remember_by_file(
     path: Path, what: str, compute: Callable[[Path], tuple[dict[str, Any], bool]]
 ) -> dict[str, Any]:
     """Return what is known about a file, computed once for each version of it.
 
-    A version is path and ``file_state``. Each file has a small record of its own, written by rename, so that
-    any number of processes may look at the same cohort. A file that changes while it is looked at is not
-    remembered.
+    A version is path and ``read_file_state``. Each file has a small record of its own, written by rename, so
+    that any number of processes may look at the same cohort. A file that changes while it is looked at is
+    not remembered.
 
     Args:
         path: the file.
@@ -55,13 +55,13 @@ def remembered(
     Raises:
         OSError: when there is no such file.
     """
-    state = [_VERSION, *file_state(path)]
+    state = [_VERSION, *read_file_state(path)]
     key = hashlib.sha256(f"{path.resolve()}\0{what}".encode()).hexdigest()
     record = cache_dir() / "files" / key[:2] / f"{key[2:]}.json"
     known = _recall(record, state)
     if known is None:
         known, keep = compute(path)
-        if keep and state[1:] == file_state(path):
+        if keep and state[1:] == read_file_state(path):
             try:
                 _remember(record, state, known)
             except OSError as error:
@@ -69,7 +69,7 @@ def remembered(
     return known
 
 
-def file_state(path: Path) -> list[int]:
+def read_file_state(path: Path) -> list[int]:
     """Return what tells versions of a file apart without reading it.
 
     Size and time of modification can be the same for two contents (archives with fixed times, ``cp -p``,
@@ -106,7 +106,7 @@ def _warn(folder: Path, reason: str) -> None:
     logger.warning("files are looked at anew each time: %s cannot be written: %s", folder, reason)
 
 
-def _user_cache() -> Path:
+def _find_user_cache() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches"
     if sys.platform == "win32":

@@ -13,8 +13,8 @@ from nibabel import orientations
 from nibabel.spatialimages import HeaderDataError
 
 from mribench.errors import DataError
-from mribench.volumes.cache import remembered
-from mribench.volumes.nifti_file import Grid, read_header, shown
+from mribench.volumes.cache import remember_by_file
+from mribench.volumes.nifti_file import Grid, read_header, shorten_path
 
 _AFFINE_TOLERANCE_MM = 1e-3
 _SHEAR = 0.01
@@ -33,7 +33,7 @@ def read_grid_of(images: Sequence[Path], labels: Sequence[Path], measured: bool 
     """
     grids: dict[Path, Grid] = {}
     for path in (*images, *labels):
-        grid = grid_of(path)
+        grid = read_grid(path)
         if isinstance(grid, str):
             return grid
         grids[path] = grid
@@ -42,11 +42,12 @@ def read_grid_of(images: Sequence[Path], labels: Sequence[Path], measured: bool 
     first = grids[images[0]]
     skew = sheared(first.affine) if measured else ""
     if skew:
-        return f"{shown(images[0])} has a sheared grid, {skew}: resample it to perpendicular axes"
+        return f"{shorten_path(images[0])} has a sheared grid, {skew}: resample it to perpendicular axes"
     for path in images[1:]:
-        one, other = canonical(first), canonical(grids[path])
+        one, other = make_canonical(first), make_canonical(grids[path])
         if one.shape_vox != other.shape_vox or not close(one.affine, other.affine):
-            return f"{shown(images[0])} and {shown(path)} are not on one grid; resample one to the other"
+            first_name, name = shorten_path(images[0]), shorten_path(path)
+            return f"{first_name} and {name} are not on one grid; resample one to the other"
     for path in labels:
         problem = _label_problem(images[0], first, path, grids[path])
         if problem:
@@ -54,16 +55,18 @@ def read_grid_of(images: Sequence[Path], labels: Sequence[Path], measured: bool 
     return ""
 
 
-def grid_of(path: Path) -> Grid | str:
+def read_grid(path: Path) -> Grid | str:
     """Return the grid that a file claims, or why it cannot be read; remembered by its state."""
-    known = _known(path)
+    known = _recall_grid(path)
     if known["problem"]:
         return str(known["problem"])
     i, j, k = known["shape_vox"]
     return Grid((i, j, k), np.array(known["affine"]))
 
 
-def grid_remarks(images: Sequence[Path], labels: Sequence[Path], others: Sequence[Path]) -> dict[str, str]:
+def find_grid_remarks(
+    images: Sequence[Path], labels: Sequence[Path], others: Sequence[Path]
+) -> dict[str, str]:
     """Return what is odd about where the files of one scan lie: a sentence by its kind; reads headers only.
 
     A label on the grid of another image that it is the label of was drawn on that one; one of the image's
@@ -76,30 +79,31 @@ def grid_remarks(images: Sequence[Path], labels: Sequence[Path], others: Sequenc
     """
     sentences: dict[str, str] = {}
     for path in (*images, *labels):
-        known = _known(path)
+        known = _recall_grid(path)
         if known.get("doubt"):
-            sentences.setdefault(known["kind"], f"{shown(path)} {known['doubt']}")
+            sentences.setdefault(known["kind"], f"{shorten_path(path)} {known['doubt']}")
     for path in labels if images else ():
-        moved_mm = [_moved_mm(path, image) for image in (*images, *others)]
+        moved_mm = [_measure_shift_mm(path, image) for image in (*images, *others)]
         if moved_mm[0] and 0 not in moved_mm:
             sentence = (
-                f"{shown(path)} has the shape of {shown(images[0])}, and lies up to {moved_mm[0]:.1f} mm"
+                f"{shorten_path(path)} has the shape of {shorten_path(images[0])}, and lies up to"
+                f" {moved_mm[0]:.1f} mm"
                 " elsewhere: if it was drawn on these voxels, it is used in the wrong place"
             )
             sentences.setdefault("label that lies elsewhere than its image", sentence)
     return sentences
 
 
-def _moved_mm(label_path: Path, image_path: Path) -> float | None:
+def _measure_shift_mm(label_path: Path, image_path: Path) -> float | None:
     """Return how far a label of an image's shape lies from its voxels; None where the shape is another."""
-    label, image = grid_of(label_path), grid_of(image_path)
+    label, image = read_grid(label_path), read_grid(image_path)
     if isinstance(label, str) or isinstance(image, str) or label.shape_vox != image.shape_vox:
         return None
-    distance_mm = apart_mm(label.shape_vox, label.affine, image.affine)
-    return distance_mm if distance_mm > _MOVED_VOX * _edges_mm(image.affine).min() else 0.0
+    distance_mm = measure_apart_mm(label.shape_vox, label.affine, image.affine)
+    return distance_mm if distance_mm > _MOVED_VOX * _measure_edges_mm(image.affine).min() else 0.0
 
 
-def apart_mm(shape_vox: Sequence[int], one: np.ndarray, other: np.ndarray) -> float:
+def measure_apart_mm(shape_vox: Sequence[int], one: np.ndarray, other: np.ndarray) -> float:
     """Return how far apart two affines bring a voxel of the grid at most, in mm."""
     corners = np.array(list(product(*((0, n - 1) for n in shape_vox))))
     between = (one - other)[:3]
@@ -125,38 +129,38 @@ def share_outside(mask: np.ndarray, affine: np.ndarray, grid: Grid) -> float:
 
 def sheared(affine: np.ndarray) -> str:
     """Return how far the axes of a grid are from perpendicular, in words, or an empty string."""
-    axes = affine[:3, :3] / _edges_mm(affine)
+    axes = affine[:3, :3] / _measure_edges_mm(affine)
     cosine = float(np.abs(axes.T @ axes - np.eye(3)).max())
     if cosine <= _SHEAR:
         return ""
     return f"axes that are {np.degrees(np.arccos(min(cosine, 1.0))):.1f}° apart in place of 90°"
 
 
-def _edges_mm(affine: np.ndarray) -> np.ndarray:
+def _measure_edges_mm(affine: np.ndarray) -> np.ndarray:
     edges: np.ndarray = np.linalg.norm(affine[:3, :3], axis=0)
     return edges
 
 
-def _known(path: Path) -> dict[str, Any]:
+def _recall_grid(path: Path) -> dict[str, Any]:
     try:
-        return remembered(path, "grid", _claimed_grid)
+        return remember_by_file(path, "grid", _read_claimed_grid)
     except OSError as error:
-        return {"problem": f"{shown(path)} cannot be opened: {error.strerror}"}
+        return {"problem": f"{shorten_path(path)} cannot be opened: {error.strerror}"}
     except ValueError:  # no path to ask the system about
-        return {"problem": f"{shown(path)} cannot be opened: its name is not UTF-8 text"}
+        return {"problem": f"{shorten_path(path)} cannot be opened: its name is not UTF-8 text"}
 
 
-def _claimed_grid(path: Path) -> tuple[dict[str, Any], bool]:
+def _read_claimed_grid(path: Path) -> tuple[dict[str, Any], bool]:
     try:
         header, grid = read_header(path)
     except DataError as error:
         return {"problem": error.message}, False
-    kind, doubt = _form_doubt(header, grid)
+    kind, doubt = _find_form_doubt(header, grid)
     about = {"shape_vox": list(grid.shape_vox), "affine": grid.affine.tolist(), "kind": kind, "doubt": doubt}
     return {"problem": "", **about}, True
 
 
-def _form_doubt(header: nib.Nifti1Header, grid: Grid) -> tuple[str, str]:
+def _find_form_doubt(header: nib.Nifti1Header, grid: Grid) -> tuple[str, str]:
     """Return why it is doubtful where voxels lie, by kind and in words; empty where it is not."""
     qform_code, sform_code = int(header["qform_code"]), int(header["sform_code"])
     if qform_code <= 0 and sform_code <= 0:
@@ -171,26 +175,28 @@ def _form_doubt(header: nib.Nifti1Header, grid: Grid) -> tuple[str, str]:
         qform = np.array(header.get_qform(), dtype=np.float64)
     except (ValueError, HeaderDataError):
         return kind, "has a qform that is no rotation: the sform is used"
-    distance_mm = apart_mm(grid.shape_vox, qform, grid.affine)
-    if distance_mm <= _DISAGREE_VOX * _edges_mm(grid.affine).min():
+    distance_mm = measure_apart_mm(grid.shape_vox, qform, grid.affine)
+    if distance_mm <= _DISAGREE_VOX * _measure_edges_mm(grid.affine).min():
         return "", ""
     return kind, f"has a qform and an sform that lie up to {distance_mm:.1f} mm apart: the sform is used"
 
 
 def _label_problem(image_path: Path, image: Grid, label_path: Path, label: Grid) -> str:
-    one, other = canonical(image), canonical(label)
+    one, other = make_canonical(image), make_canonical(label)
     share_affine = close(image.affine, label.affine) or close(one.affine, other.affine)
     if share_affine and one.shape_vox != other.shape_vox:
         return (
-            f"image and label of other shape: {shown(image_path)} {one.shape_vox}, "
-            f"{shown(label_path)} {other.shape_vox}"
+            f"image and label of other shape: {shorten_path(image_path)} {one.shape_vox}, "
+            f"{shorten_path(label_path)} {other.shape_vox}"
         )
-    if not overlap(one, other):
-        return f"the fields of view of {shown(image_path)} and {shown(label_path)} do not overlap"
+    if not do_overlap(one, other):
+        return (
+            f"the fields of view of {shorten_path(image_path)} and {shorten_path(label_path)} do not overlap"
+        )
     return ""
 
 
-def canonical(grid: Grid) -> Grid:
+def make_canonical(grid: Grid) -> Grid:
     """Return the grid with its axes to R, A and S."""
     transform = orientations.io_orientation(grid.affine)
     affine = grid.affine @ orientations.inv_ornt_aff(transform, grid.shape_vox)
@@ -203,12 +209,12 @@ def close(a: np.ndarray, b: np.ndarray) -> bool:
     return bool(np.allclose(a, b, rtol=1e-5, atol=_AFFINE_TOLERANCE_MM))
 
 
-def overlap(a: Grid, b: Grid) -> bool:
+def do_overlap(a: Grid, b: Grid) -> bool:
     """Whether two boxes share some volume; boxes that are turned are taken by their bounds in each other."""
-    return _reaches(a, b) and _reaches(b, a)
+    return _does_reach(a, b) and _does_reach(b, a)
 
 
-def _reaches(a: Grid, b: Grid) -> bool:
+def _does_reach(a: Grid, b: Grid) -> bool:
     corners = np.array(list(product(*((-0.5, n - 0.5) for n in b.shape_vox))))
     matrix = np.linalg.inv(a.affine) @ b.affine
     inside = corners @ matrix[:3, :3].T + matrix[:3, 3]

@@ -59,7 +59,7 @@ class Grid:
     affine: np.ndarray
 
 
-def shown(path: Path | str) -> str:
+def shorten_path(path: Path | str) -> str:
     """Return a path for a message: one line, no control characters, at most 200 characters of its end."""
     text = spell_out(str(path))
     return text if len(text) <= _MAX_PATH_SHOWN else f"…{text[1 - _MAX_PATH_SHOWN :]}"
@@ -75,18 +75,24 @@ def check_file(path: Path) -> None:
         str(path).encode()
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise DataError(f"{shown(path)} does not exist", "check the path in the benchmark file") from None
+        raise DataError(
+            f"{shorten_path(path)} does not exist", "check the path in the benchmark file"
+        ) from None
     except UnicodeEncodeError:
-        raise DataError(f"{shown(path)} has a name that is not UTF-8 text", "rename the file") from None
+        raise DataError(
+            f"{shorten_path(path)} has a name that is not UTF-8 text", "rename the file"
+        ) from None
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise _explain_unreadable(path, error) from error
     if not stat.S_ISREG(status.st_mode):
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
-        raise DataError(f"{shown(path)} is {what}, expected a file", "check the path in the benchmark file")
+        raise DataError(
+            f"{shorten_path(path)} is {what}, expected a file", "check the path in the benchmark file"
+        )
     if not path.name.endswith((".nii", ".nii.gz")):
-        raise DataError(f"{shown(path)} is not a .nii or .nii.gz file", "convert it to NIfTI")
+        raise DataError(f"{shorten_path(path)} is not a .nii or .nii.gz file", "convert it to NIfTI")
     if status.st_size == 0:
-        raise DataError(f"{shown(path)} is empty", _DOWNLOAD_AGAIN)
+        raise DataError(f"{shorten_path(path)} is empty", _DOWNLOAD_AGAIN)
 
 
 def read_header(path: Path) -> tuple[nib.Nifti1Header, Grid]:
@@ -112,8 +118,8 @@ def read_header(path: Path) -> tuple[nib.Nifti1Header, Grid]:
             header.get_data_offset()
             header.get_slope_inter()
     except _UNREADABLE as error:
-        raise _unreadable(path, error) from error
-    grid = Grid(_volume_shape(path, shape), affine)
+        raise _explain_unreadable(path, error) from error
+    grid = Grid(_find_volume_shape(path, shape), affine)
     _check_affine(path, affine)
     _check_claim(path, header, grid)
     return header, grid
@@ -137,7 +143,7 @@ def read_voxels(path: Path, header: nib.Nifti1Header, grid: Grid, orientation: n
     dtype = header.get_data_dtype()
     if dtype.kind not in "iufb":
         raise DataError(
-            f"{shown(path)} has voxels of type {dtype}, expected one real number a voxel",
+            f"{shorten_path(path)} has voxels of type {dtype}, expected one real number a voxel",
             "convert it to float32",
         )
     slope, inter = header.get_slope_inter()
@@ -148,12 +154,12 @@ def read_voxels(path: Path, header: nib.Nifti1Header, grid: Grid, orientation: n
         in_file = orientations.apply_orientation(voxels, back)  # a view in the file's own order
         with _open(path) as stream, np.errstate(over="ignore", invalid="ignore"):
             stream.seek(header.get_data_offset())
-            for piece in _pieces(grid.shape_vox, dtype.itemsize):
+            for piece in _split_pieces(grid.shape_vox, dtype.itemsize):
                 raw = _read_piece(stream, in_file[piece].shape, dtype)
                 in_file[piece] = apply_read_scaling(raw, slope, inter)
             _finish(path, stream)
     except _UNREADABLE as error:
-        raise _unreadable(path, error) from error
+        raise _explain_unreadable(path, error) from error
     return voxels
 
 
@@ -167,11 +173,11 @@ def _parse(path: Path) -> nib.Nifti1Header:
         start = file.read(2)
     if path.suffix == ".gz" and len(start) == 2 and start != _GZIP_MAGIC:
         raise DataError(
-            f"{shown(path)} cannot be read as NIfTI: it is not compressed",
+            f"{shorten_path(path)} cannot be read as NIfTI: it is not compressed",
             "rename it to .nii, if it is NIfTI at all",
         )
     if path.suffix != ".gz" and start == _GZIP_MAGIC:
-        raise DataError(f"{shown(path)} is compressed", "rename it to .nii.gz")
+        raise DataError(f"{shorten_path(path)} is compressed", "rename it to .nii.gz")
     with _open(path) as stream:
         content = stream.read(nib.Nifti2Header.template_dtype.itemsize)
     for kind in (nib.Nifti1Header, nib.Nifti2Header):
@@ -182,33 +188,39 @@ def _parse(path: Path) -> nib.Nifti1Header:
             return header
     if len(content) < nib.Nifti1Header.template_dtype.itemsize:
         raise EOFError(f"{len(content)} bytes of a header")
-    raise DataError(f"{shown(path)} cannot be read as NIfTI: it has no NIfTI header", "convert it to NIfTI")
+    raise DataError(
+        f"{shorten_path(path)} cannot be read as NIfTI: it has no NIfTI header", "convert it to NIfTI"
+    )
 
 
-def _volume_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int]:
+def _find_volume_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int]:
     spatial = shape[:3]
     if len(shape) > 3 and any(n != 1 for n in shape[3:]):
         raise DataError(
-            f"{shown(path)} holds more than one volume, shape {_by(shape)}",
+            f"{shorten_path(path)} holds more than one volume, shape {_join_shape(shape)}",
             "extract the volume that you want",
         )
     if len(spatial) < 3 or min(spatial) < 2:
-        raise DataError(f"{shown(path)} is not 3D, shape {_by(shape)}", "mribench needs 3D volumes")
+        raise DataError(
+            f"{shorten_path(path)} is not 3D, shape {_join_shape(shape)}", "mribench needs 3D volumes"
+        )
     return spatial[0], spatial[1], spatial[2]
 
 
 def _check_affine(path: Path, affine: np.ndarray) -> None:
     hint = "repair the header, e.g. with the scanner's DICOM files"
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
-        raise DataError(f"{shown(path)} has an affine that is not finite", hint)
+        raise DataError(f"{shorten_path(path)} has an affine that is not finite", hint)
     with np.errstate(over="ignore"):
         edges_mm = np.linalg.norm(affine[:3, :3], axis=0)
     if edges_mm.min() < 1e-3 or edges_mm.max() > 1e3:
-        raise DataError(f"{shown(path)} has voxel edges of {_by(edges_mm.round(4))} mm", hint)
+        raise DataError(f"{shorten_path(path)} has voxel edges of {_join_shape(edges_mm.round(4))} mm", hint)
     if abs(np.linalg.det(affine[:3, :3] / edges_mm)) < 1e-2:
-        raise DataError(f"{shown(path)} has an affine whose axes do not span space", hint)
+        raise DataError(f"{shorten_path(path)} has an affine whose axes do not span space", hint)
     if np.abs(affine[:3, 3]).max() > _MAX_ORIGIN_MM:
-        raise DataError(f"{shown(path)} lies at {_by(affine[:3, 3])} mm, outside any scanner", hint)
+        raise DataError(
+            f"{shorten_path(path)} lies at {_join_shape(affine[:3, 3])} mm, outside any scanner", hint
+        )
 
 
 def _check_claim(path: Path, header: nib.Nifti1Header, grid: Grid) -> None:
@@ -217,18 +229,18 @@ def _check_claim(path: Path, header: nib.Nifti1Header, grid: Grid) -> None:
     n_voxels = int(np.prod(np.array(grid.shape_vox, dtype=object)))
     itemsize, offset = header.get_data_dtype().itemsize, header.get_data_offset()
     claimed = offset + n_voxels * itemsize
-    claim = f"it claims {_by(grid.shape_vox)} voxels in a file of {size} bytes"
+    claim = f"it claims {_join_shape(grid.shape_vox)} voxels in a file of {size} bytes"
     possible = claimed <= (size * _MAX_DEFLATE_RATIO if packed else size)
     if n_voxels > MAX_VOXELS or max(grid.shape_vox) > _MAX_EDGE_VOX or not possible or offset < 0:
-        raise DataError(f"{shown(path)} is truncated or its header is wrong: {claim}", _DOWNLOAD_AGAIN)
+        raise DataError(f"{shorten_path(path)} is truncated or its header is wrong: {claim}", _DOWNLOAD_AGAIN)
     unpacked = max(offset, n_voxels * max(itemsize, np.dtype(np.float32).itemsize))
     if packed and unpacked > max(MAX_UNPACKED_BYTES, size * _MAX_SCAN_RATIO):
         raise DataError(
-            f"{shown(path)} is compressed more than any scan: {claim}", "crop it, or save it as .nii"
+            f"{shorten_path(path)} is compressed more than any scan: {claim}", "crop it, or save it as .nii"
         )
 
 
-def _pieces(shape_vox: tuple[int, int, int], itemsize: int) -> Iterator[tuple[slice, slice, slice]]:
+def _split_pieces(shape_vox: tuple[int, int, int], itemsize: int) -> Iterator[tuple[slice, slice, slice]]:
     """Yield parts of a volume in the order of the file: whole planes, or rows of one plane."""
     n_i, n_j, n_k = shape_vox
     rows = min(n_j, max(1, _PIECE_BYTES // (n_i * itemsize)))
@@ -255,31 +267,31 @@ def _finish(path: Path, stream: IO[bytes]) -> None:
         surplus += len(block)
         if surplus > MAX_SURPLUS_BYTES:
             raise DataError(
-                f"{shown(path)} goes on for more than {MAX_SURPLUS_BYTES} bytes after its last voxel",
+                f"{shorten_path(path)} goes on for more than {MAX_SURPLUS_BYTES} bytes after its last voxel",
                 _DOWNLOAD_AGAIN,
             )
 
 
-def _unreadable(path: Path, error: BaseException) -> DataError:
+def _explain_unreadable(path: Path, error: BaseException) -> DataError:
     if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile):
-        return DataError(f"{shown(path)} is truncated or damaged", _DOWNLOAD_AGAIN)
+        return DataError(f"{shorten_path(path)} is truncated or damaged", _DOWNLOAD_AGAIN)
     if isinstance(error, PermissionError):
         return DataError(
-            f"{shown(path)} cannot be opened: permission denied", "ask its owner for read access"
+            f"{shorten_path(path)} cannot be opened: permission denied", "ask its owner for read access"
         )
     if isinstance(error, MemoryError):
         return DataError(
-            f"{shown(path)} does not fit into memory", "use a machine with more, or a coarser volume"
+            f"{shorten_path(path)} does not fit into memory", "use a machine with more, or a coarser volume"
         )
     if isinstance(error, OSError):
         return DataError(
-            f"{shown(path)} cannot be opened: {error.strerror or 'input error'}", "check the path"
+            f"{shorten_path(path)} cannot be opened: {error.strerror or 'input error'}", "check the path"
         )
-    reason = shown(" ".join(str(error).split()))[:120]
+    reason = shorten_path(" ".join(str(error).split()))[:120]
     return DataError(
-        f"{shown(path)} cannot be read as NIfTI ({type(error).__name__}: {reason})", _DOWNLOAD_AGAIN
+        f"{shorten_path(path)} cannot be read as NIfTI ({type(error).__name__}: {reason})", _DOWNLOAD_AGAIN
     )
 
 
-def _by(shape: object) -> str:
+def _join_shape(shape: object) -> str:
     return "x".join(str(n) for n in np.asarray(shape).tolist())

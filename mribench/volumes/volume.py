@@ -19,8 +19,8 @@ from scipy import ndimage
 
 from mribench.errors import DataError
 from mribench.volumes import grids
-from mribench.volumes.grids import canonical, close, overlap
-from mribench.volumes.nifti_file import Grid, read_header, read_voxels, shown
+from mribench.volumes.grids import close, do_overlap, make_canonical
+from mribench.volumes.nifti_file import Grid, read_header, read_voxels, shorten_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,14 +88,15 @@ def read_volume(path: Path | str, allow_constant: bool = False, repair: bool = F
         voxels[bad] = 0
     elif count:
         raise DataError(
-            f"{shown(path)} has {count} voxels that are not finite",
+            f"{shorten_path(path)} has {count} voxels that are not finite",
             "replace NaN and infinity, or leave the scan out",
         )
     if not allow_constant and voxels.min() == voxels.max():
         raise DataError(
-            f"{shown(path)} has the same value in every voxel", "export it again, or leave the scan out"
+            f"{shorten_path(path)} has the same value in every voxel",
+            "export it again, or leave the scan out",
         )
-    return Volume(voxels, canonical(grid).affine, repaired_vox=count)
+    return Volume(voxels, make_canonical(grid).affine, repaired_vox=count)
 
 
 def write_volume(path: Path | str, volume: Volume, dtype: DTypeLike = np.float32) -> None:
@@ -138,7 +139,7 @@ def share_outside(mask: Volume, image: Path) -> float:
         mask: ``(I, J, K)``, above 0 where it is.
         image: a file that can be read; nothing else counts as a field of view.
     """
-    grid = grids.grid_of(image)
+    grid = grids.read_grid(image)
     return grids.share_outside(mask.data > 0, mask.affine, grid) if isinstance(grid, Grid) else 0.0
 
 
@@ -180,19 +181,21 @@ def resample_to(volume: Volume, affine: np.ndarray, shape: Sequence[int], order:
     target = Grid((int(shape[0]), int(shape[1]), int(shape[2])), np.asarray(affine, dtype=np.float64))
     if target.shape_vox == volume.shape_vox and close(target.affine, volume.affine):
         return volume
-    if not overlap(Grid(volume.shape_vox, volume.affine), target):
+    if not do_overlap(Grid(volume.shape_vox, volume.affine), target):
         raise DataError(
             "the fields of view of two volumes do not overlap", "are both of one subject and session?"
         )
     to_source = np.linalg.inv(volume.affine) @ target.affine
-    inside = _inside(to_source, target.shape_vox, volume.shape_vox)
+    inside = _find_inside(to_source, target.shape_vox, volume.shape_vox)
     channels = volume.data if volume.data.ndim == 4 else volume.data[None]
     moved = np.stack([_transform(channel, to_source, target.shape_vox, order) for channel in channels])
     moved *= inside
     return Volume(moved if volume.data.ndim == 4 else moved[0], target.affine)
 
 
-def _inside(to_source: np.ndarray, shape: tuple[int, int, int], source: tuple[int, int, int]) -> np.ndarray:
+def _find_inside(
+    to_source: np.ndarray, shape: tuple[int, int, int], source: tuple[int, int, int]
+) -> np.ndarray:
     """Mask ``shape`` of the voxels whose centres lie in the source's field of view."""
     index = np.ogrid[: shape[0], : shape[1], : shape[2]]
     inside = np.ones(shape, dtype=bool)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from support_cli import Mribench, Said, contents
 
-from mribench.config import config_digest, load_benchmark
+from mribench.config import digest_config, load_benchmark
 
 LAYOUT = {"rows": ["method"], "columns": ["site", "metric"], "title": "A table of mine"}
 Changed = Callable[..., Path]
@@ -53,7 +53,7 @@ def show(mribench: Mribench, what: Path, *options: object) -> list[str]:
 
 
 def test_the_plan_is_named_by_what_was_run(finished: tuple[Path, Path], plan: Path) -> None:
-    assert plan.stem == config_digest(load_benchmark(finished[0]))
+    assert plan.stem == digest_config(load_benchmark(finished[0]))
 
 
 def test_a_file_shows_what_it_says_now(
@@ -111,9 +111,9 @@ def test_other_settings_have_a_plan_of_their_own(
     assert said.code == 2
     assert "no run of" in said.message
     assert executed(mribench("run", other, "--results", results, "--executor", "inline")).startswith("0 jobs")
-    new = plan.with_stem(config_digest(load_benchmark(other)))
+    new = plan.with_stem(digest_config(load_benchmark(other)))
     assert set(plan.parent.iterdir()) == {plan, new}
-    assert plan.stem == config_digest(load_benchmark(finished[0])) != new.stem
+    assert plan.stem == digest_config(load_benchmark(finished[0])) != new.stem
 
 
 def test_verify_finds_the_plan_too(mribench: Mribench, changed: Changed, results: Path) -> None:

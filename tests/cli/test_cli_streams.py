@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mribench.commands.narrow import print_table
-from mribench.commands.streams import no_room, prepare_streams
+from mribench.commands.streams import explain_full_disk, prepare_streams
 
 PAPER = Path(__file__).parents[2] / "plugins" / "mribench_paper" / "paper.csv"
 FULL = Path("/dev/full")
@@ -107,8 +107,8 @@ def test_a_full_disk_below_an_output(mribench) -> None:
 
 
 def test_other_errors_are_no_lack_of_room() -> None:
-    assert no_room(PermissionError(errno.EACCES, "no", "x")) == ""
-    assert no_room(OSError(errno.ENOSPC, "full", "a.pt")) == "cannot write a.pt: full"
+    assert explain_full_disk(PermissionError(errno.EACCES, "no", "x")) == ""
+    assert explain_full_disk(OSError(errno.ENOSPC, "full", "a.pt")) == "cannot write a.pt: full"
 
 
 # ---- control characters --------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from mribench.compare.differences import Compared, compared
 from mribench.compare.text import scope_text
 from mribench.errors import MRIBenchError
 from mribench.report import load_run, render
-from mribench.statistics.difference import difference_of
+from mribench.statistics.difference import estimate_table_difference
 
 SUBJECTS = tuple(f"s{k}" for k in range(9))
 SEEDS, SUBSETS = (0, 1, 2), (0, 1, 4)
@@ -297,7 +297,7 @@ def test_what_nothing_was_trained_for_stands_in_every_subset(tmp_path: Path) -> 
 )
 def test_the_seeds_of_several_rows_in_words(seeds: tuple[int, ...], said: str) -> None:
     rng = np.random.default_rng(0)
-    assert scope_text([difference_of(rng.normal(size=(n, 4))) for n in seeds]) == said
+    assert scope_text([estimate_table_difference(rng.normal(size=(n, 4))) for n in seeds]) == said
 
 
 def test_components_are_of_pairs_that_both_have(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from mribench.compare.rows import CELL, COLUMNS, Rows, by_cell
 from mribench.interfaces.table_source import Question
 from mribench.results.cells import LEADERBOARD, selected
 from mribench.results.manifest import Manifest, PlannedTask
-from mribench.statistics.scores import keys
+from mribench.statistics.scores import list_keys
 
 SEQUENCES = ("T1w", "T2w")
 TASK = PlannedTask(
@@ -51,9 +51,9 @@ def scores(drop: float = 0.0, *, categorical: bool = False) -> pd.DataFrame:
 def test_every_row_points_at_its_own_cell_and_seed(categorical: bool) -> None:
     frame = scores(categorical=categorical)
     rows = by_cell(frame)
-    assert keys(rows.heads.iloc[rows.place], [*CELL, "seed"]) == keys(frame, [*CELL, "seed"])
-    assert len(set(keys(rows.heads, [*CELL, "seed"]))) == len(rows.heads) == 2 * 2 * 2 * 3 + 1
-    assert rows.cells == keys(rows.heads, CELL)
+    assert list_keys(rows.heads.iloc[rows.place], [*CELL, "seed"]) == list_keys(frame, [*CELL, "seed"])
+    assert len(set(list_keys(rows.heads, [*CELL, "seed"]))) == len(rows.heads) == 2 * 2 * 2 * 3 + 1
+    assert rows.cells == list_keys(rows.heads, CELL)
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -64,7 +64,7 @@ def test_a_question_of_the_cells_is_one_of_the_rows(question: Question, drop: fl
     expected = selected(frame, MANIFEST, question)
     assert list(found.scores.index) == list(expected.index)
     assert 0 < len(found.scores) < len(frame)
-    assert keys(found.heads.iloc[found.place], CELL) == keys(found.scores, CELL)
+    assert list_keys(found.heads.iloc[found.place], CELL) == list_keys(found.scores, CELL)
 
 
 def test_keeping_twice_is_keeping_both() -> None:
@@ -87,7 +87,7 @@ def test_keeping_twice_is_keeping_both() -> None:
 def slowly_whole(rows: Rows, columns: list[str]) -> pd.DataFrame:
     """Keep the rows of a seed that has, in its group, every cell that any seed of the group has."""
     frame = rows.scores
-    group, seed, cell = (keys(frame, names) for names in (columns, ["seed"], CELL))
+    group, seed, cell = (list_keys(frame, names) for names in (columns, ["seed"], CELL))
     every, here = {}, {}
     for g, s, c in zip(group, seed, cell, strict=True):
         every.setdefault(g, set()).add(c)

@@ -21,9 +21,9 @@ from mribench.config import (
     BenchmarkConfig,
     PretrainOptions,
     SplitSpec,
-    config_digest,
+    digest_config,
+    digest_settings,
     load_benchmark,
-    settings_digest,
 )
 from mribench.errors import ConfigError
 from mribench.interfaces.options import Component
@@ -213,7 +213,7 @@ def test_refused_with_key_and_hint(
 def test_a_list_of_defects_may_be_left_empty(load: Load, base: str, written: str) -> None:
     config = load(f"{base}measure_defects:{written}\n")
     assert config.measure_defects == []
-    assert config_digest(config) == config_digest(load(base))
+    assert digest_config(config) == digest_config(load(base))
 
 
 @pytest.mark.parametrize("key", ["benchmark", "data", "defaults", "tasks"])
@@ -299,7 +299,7 @@ def test_config_round_trip(load: Load, base: str) -> None:
     config = load(base)
     again = BenchmarkConfig.model_validate(config.model_dump())
     assert again.model_dump() == config.model_dump()
-    assert config_digest(BenchmarkConfig.model_validate_json(config.model_dump_json())) == config_digest(
+    assert digest_config(BenchmarkConfig.model_validate_json(config.model_dump_json())) == digest_config(
         config
     )
 
@@ -310,17 +310,17 @@ def test_frozen(load: Load, base: str) -> None:
 
 
 def test_digest_ignores_layout_and_knows_content(load: Load, base: str) -> None:
-    digest = config_digest(load(base))
+    digest = digest_config(load(base))
     assert len(digest) == 16
     assert set(digest) <= set("0123456789abcdef")
     tree = yaml.safe_load(base)
     tree["defaults"]["pretrain"]["lr"] = 0.001  # 1e-3 is text to YAML 1.1
     shuffled = yaml.safe_dump(dict(sorted(tree.items(), reverse=True)), default_flow_style=False)
-    assert config_digest(load("# comment\n" + shuffled)) == digest
-    assert config_digest(load(base, "profile=corrected", "methods.plain.views={name: blur}")) == digest
+    assert digest_config(load("# comment\n" + shuffled)) == digest
+    assert digest_config(load(base, "profile=corrected", "methods.plain.views={name: blur}")) == digest
     changes = ("seeds=[0]", "profile=paper", "methods.sharp.views.width=3", "tasks.find.adapt.lr=0.02",
                "methods.plain.pretrain.spacing_mm=null", "benchmark=other")  # fmt: skip
-    digests = {config_digest(load(base, change)) for change in changes}
+    digests = {digest_config(load(base, change)) for change in changes}
     assert len(digests | {digest}) == len(changes) + 1
 
 
@@ -328,25 +328,25 @@ def test_digest_ignores_what_is_only_shown(load: Load, base: str) -> None:
     config = load(base)
     shown = load(base, "report.tables=[transfer]", "report.layouts.mine={rows: [method], columns: [site]}")
     assert shown.report != config.report
-    assert config_digest(shown) == config_digest(config)
+    assert digest_config(shown) == digest_config(config)
 
 
 def test_digest_of_a_stored_config(load: Load, base: str) -> None:
     """As it lies in a manifest, also in those of before layouts, or of before a report part."""
     config = load(base)
     stored = json.loads(json.dumps(config.model_dump(mode="json"), indent=1, sort_keys=True))
-    assert settings_digest(stored) == config_digest(config)
-    assert settings_digest(stored | {"report": {"tables": ["budget"]}}) == config_digest(config)
-    assert settings_digest({name: value for name, value in stored.items() if name != "report"}) == (
-        config_digest(config)
+    assert digest_settings(stored) == digest_config(config)
+    assert digest_settings(stored | {"report": {"tables": ["budget"]}}) == digest_config(config)
+    assert digest_settings({name: value for name, value in stored.items() if name != "report"}) == (
+        digest_config(config)
     )
-    assert settings_digest(stored | {"seeds": [77]}) != config_digest(config)
+    assert digest_settings(stored | {"seeds": [77]}) != digest_config(config)
     assert stored["report"]["tables"] == ["leaderboard"], "it is not changed"
 
 
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_digest_is_that_of_any_process(load: Load, base: str, tmp_path: Path, hash_seed: str) -> None:
-    here = config_digest(load(base, "data.maps.root=x"))
+    here = digest_config(load(base, "data.maps.root=x"))
     code = (
         "import sys; from pathlib import Path; from mribench.config import load_benchmark, config_digest;"
         "print(config_digest(load_benchmark(Path(sys.argv[1]), ['data.maps.root=x'])))"

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from mribench.config import BenchmarkConfig, config_digest
-from mribench.config.overrides import fill_in, merge, parse_setting, unset
+from mribench.config import BenchmarkConfig, digest_config
+from mribench.config.overrides import fill_in, mark_unset, merge, parse_setting
 from mribench.errors import ConfigError
 
 Load = Callable[..., BenchmarkConfig]
@@ -58,7 +58,7 @@ def test_set_can_change_a_size(load: Load, base: str) -> None:
 
 def test_sizes_that_are_not_chosen_leave_no_trace(load: Load, base: str) -> None:
     sized = load(base + SIZES, "size=null")
-    assert config_digest(sized) == config_digest(load(base))
+    assert digest_config(sized) == digest_config(load(base))
 
 
 @pytest.mark.parametrize(
@@ -241,8 +241,8 @@ def test_variables_that_are_not_set_are_known_by_cohort():
             "d": 3,
         }
     }
-    assert unset(tree, {"SET": "x", "TWO": ""}) == {"a": ("ONE", "TWO", "THREE")}
-    assert unset({}, {}) == {}
+    assert mark_unset(tree, {"SET": "x", "TWO": ""}) == {"a": ("ONE", "TWO", "THREE")}
+    assert mark_unset({}, {}) == {}
 
 
 @pytest.mark.parametrize("text", ["$ROOT/ixi", "/data/$ROOT", "${SET}/$ROOT"])

@@ -15,7 +15,7 @@ from pydantic import SkipValidation
 
 from mribench.cli.schema import command
 from mribench.config import BenchmarkConfig
-from mribench.config.schema import DRAFT, benchmark_schema
+from mribench.config.schema import DRAFT, make_schema
 from mribench.errors import PluginError, StoreError
 from mribench.interfaces.entry import Entry
 from mribench.interfaces.options import Options
@@ -27,7 +27,7 @@ Apply = Callable[..., str]
 
 @pytest.fixture
 def schema(registry: Registry) -> dict[str, Any]:
-    return benchmark_schema(registry)
+    return make_schema(registry)
 
 
 @pytest.fixture
@@ -114,8 +114,8 @@ def test_refuses(verdict: Apply, old: str, new: str) -> None:
 
 
 def test_entries_of_other_distributions_can_be_left_out(registry: Registry) -> None:
-    text = json.dumps(benchmark_schema(registry, "another"))
-    assert '"const": "blur"' in json.dumps(benchmark_schema(registry, "fake-distribution"))
+    text = json.dumps(make_schema(registry, "another"))
+    assert '"const": "blur"' in json.dumps(make_schema(registry, "fake-distribution"))
     assert '"const": "blur"' not in text
 
 
@@ -127,7 +127,7 @@ def test_options_that_cannot_be_described_are_named(registry: Registry) -> None:
     with pytest.raises(
         PluginError, match="task 'odd' of their-distribution: its options have no JSON schema"
     ):
-        benchmark_schema(registry)
+        make_schema(registry)
 
 
 def test_equal_class_names_do_not_clash(registry: Registry, base: str) -> None:
@@ -136,7 +136,7 @@ def test_equal_class_names_do_not_clash(registry: Registry, base: str) -> None:
 
     for name, kind in (("one", int), ("two", str)):
         registry.add(Registered(Entry("views", name, object, _options(kind)), "p", "d", "1"))
-    validator = jsonschema.Draft202012Validator(benchmark_schema(registry))
+    validator = jsonschema.Draft202012Validator(make_schema(registry))
     tree = yaml.safe_load(base.replace("1e-3", "0.001"))
     for name, good, bad in (("one", 3, "a"), ("two", "a", 3)):
         tree["methods"]["plain"]["views"] = {"name": name, "x": good}
@@ -166,4 +166,4 @@ def test_committed_schema_is_up_to_date(repository: Path) -> None:
     registry = load_registry()
     assert registry.problems == []
     committed = json.loads((repository / "benchmarks/schema/benchmark.json").read_text(encoding="utf-8"))
-    assert committed == json.loads(json.dumps(benchmark_schema(registry, "mribench")))
+    assert committed == json.loads(json.dumps(make_schema(registry, "mribench")))

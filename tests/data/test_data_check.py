@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from mribench.data.check import Reason, SplitCounts, check_cohort, grouped
+from mribench.data.check import Reason, SplitCounts, check_cohort, group_reasons
 from mribench.data.uses import Use
 from mribench.errors import DataError
 from mribench.interfaces import Dataset, Exclusion, Scan, ScanValues, Split, SplitRule, Subject
@@ -108,11 +108,11 @@ def test_who_lacks_a_sequence_is_named_even_if_all_do(made):
 
 def test_reasons_are_grouped_and_counted():
     entries = Made(Path()).excluded()
-    assert grouped(entries) == (
+    assert group_reasons(entries) == (
         Reason("odd", 3, ("d", "e"), ("d.nii is odd", "e.nii is odd", "d2.nii is odd")),
         Reason("is somebody else", 1, ("f",), ("is somebody else",)),
     )
-    assert grouped([]) == ()
+    assert group_reasons([]) == ()
 
 
 def test_what_is_left_out_is_told(made):

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from mribench.data import inspection
-from mribench.data.inspection import fingerprint, inspect_file, problems
+from mribench.data.inspection import compute_fingerprint, find_problems, inspect_file
 from mribench.errors import ConfigError
 from mribench.interfaces import Scan, ScanValues, Subject
 from mribench.volumes import Volume, write_volume
-from mribench.volumes.cache import cache_dir, remembered
+from mribench.volumes.cache import cache_dir, remember_by_file
 
 TICK_S = 0.02
 """File systems tell times apart that are so far from each other."""
@@ -91,8 +91,8 @@ def test_a_file_that_changes_while_it_is_read_is_not_remembered(tmp_path):
         image(found, seed=1)
         return {"n": 1}, True
 
-    assert remembered(path, "x", change) == {"n": 1}
-    assert remembered(path, "x", lambda _: ({"n": 2}, True)) == {"n": 2}
+    assert remember_by_file(path, "x", change) == {"n": 1}
+    assert remember_by_file(path, "x", lambda _: ({"n": 2}, True)) == {"n": 2}
 
 
 def test_values_are_asked_again_for_a_file_of_equal_size_and_time(tmp_path):
@@ -147,9 +147,9 @@ def test_a_damaged_record_is_made_again(tmp_path):
 
 def test_passing_trouble_is_not_remembered(tmp_path):
     path = image(tmp_path / "a.nii.gz")
-    assert remembered(path, "x", lambda _: ({"n": 1}, False)) == {"n": 1}
-    assert remembered(path, "x", lambda _: ({"n": 2}, True)) == {"n": 2}
-    assert remembered(path, "x", lambda _: ({"n": 3}, True)) == {"n": 2}
+    assert remember_by_file(path, "x", lambda _: ({"n": 1}, False)) == {"n": 1}
+    assert remember_by_file(path, "x", lambda _: ({"n": 2}, True)) == {"n": 2}
+    assert remember_by_file(path, "x", lambda _: ({"n": 3}, True)) == {"n": 2}
 
 
 def test_fingerprints_are_of_contents_and_not_of_places(tmp_path):
@@ -158,9 +158,9 @@ def test_fingerprints_are_of_contents_and_not_of_places(tmp_path):
         image(here / f"{name}.nii.gz", seed)
     empty_mask(here / "m.nii.gz")
     shutil.copytree(here, there)
-    assert fingerprint(subject(here)) == fingerprint(subject(there))
+    assert compute_fingerprint(subject(here)) == compute_fingerprint(subject(there))
     reversed_scans = subject(here, scans=subject(here).scans[::-1])
-    assert fingerprint(reversed_scans) == fingerprint(subject(here))
+    assert compute_fingerprint(reversed_scans) == compute_fingerprint(subject(here))
 
 
 def test_fingerprints_know_contents_and_roles(tmp_path):
@@ -178,24 +178,24 @@ def test_fingerprints_know_contents_and_roles(tmp_path):
         Subject("x", "s2", "here", one.scans),
         Subject("x", "s1", "there", one.scans),
     ]
-    assert len({fingerprint(one), *(fingerprint(other) for other in others)}) == 8
-    before = fingerprint(one)
+    assert len({compute_fingerprint(one), *(compute_fingerprint(other) for other in others)}) == 8
+    before = compute_fingerprint(one)
     image(tmp_path / "a.nii.gz", seed=9)
-    assert fingerprint(one) != before
+    assert compute_fingerprint(one) != before
 
 
 def test_the_order_of_a_labels_files_counts(tmp_path):
     a, b = image(tmp_path / "a.nii.gz"), image(tmp_path / "b.nii.gz", 1)
     one = subject(tmp_path, scans=(Scan("T1w", {"image": a}, labels={"tissue": (a, b)}),))
     two = subject(tmp_path, scans=(Scan("T1w", {"image": a}, labels={"tissue": (b, a)}),))
-    assert fingerprint(one) != fingerprint(two)
+    assert compute_fingerprint(one) != compute_fingerprint(two)
 
 
 def test_problems_name_the_files(tmp_path):
     image(tmp_path / "a.nii.gz")
     empty_mask(tmp_path / "m.nii.gz")
     (tmp_path / "b.nii.gz").touch()
-    found = problems(subject(tmp_path))
+    found = find_problems(subject(tmp_path))
     assert len(found) == 1
     assert "b.nii.gz is empty" in found[0]
 

@@ -13,17 +13,17 @@ import pytest
 import torch
 from task_volumes import load_task_volume
 
-from mribench.data.maps import MapSource, voxel_counts
+from mribench.data.maps import MapSource, count_voxels
 from mribench.data.prepare import (
     Reader,
     foreground,
+    identify_reading,
     load_image,
-    maps_recipe,
-    reading_identity,
-    task_recipe,
+    make_maps_recipe,
+    make_task_recipe,
     zscore,
 )
-from mribench.data.prepared import volume_store
+from mribench.data.prepared import get_volume_store
 from mribench.errors import DataError
 from mribench.interfaces import Dataset, Options, Scan, Subject, TaskRef
 from mribench.plugins import load_registry
@@ -156,7 +156,7 @@ def test_a_scan_is_the_same_as_without_the_store(data, tasks, name, sequence, sp
     task, subject = tasks[name].make(), data.subjects()[0]
     scan = next(scan for scan in subject.scans if scan.sequence == sequence)
     reference = expected(data, subject, scan, task, spacing_mm)
-    recipe = task_recipe(Reader(data, IDENTITY), subject, scan, task, spacing_mm, tasks[name].identity())
+    recipe = make_task_recipe(Reader(data, IDENTITY), subject, scan, task, spacing_mm, tasks[name].identity())
     unstored, source = load_task_volume(data, subject, scan, task, spacing_mm)
     assert (
         source == recipe.source == ("none" if not task.label else "own" if sequence == "T1w" else "subject")
@@ -196,7 +196,7 @@ def test_training_samples_are_the_same_bit_for_bit(data, tasks, name):
     task, subject = tasks[name].make(), data.subjects()[1]
     scan = subject.scans[0]
     reference = expected(data, subject, scan, task, 1.4)
-    mapped = task_recipe(Reader(data, IDENTITY), subject, scan, task, 1.4, tasks[name].identity()).load()
+    mapped = make_task_recipe(Reader(data, IDENTITY), subject, scan, task, 1.4, tasks[name].identity()).load()
     wide, _ = load_task_volume(data, subject, scan, task, 1.4)
     wide.image, wide.foreground = reference["image"], reference["foreground"]
     wide.label, wide.native_label = reference["label"], reference["native_label"]
@@ -216,11 +216,11 @@ def test_training_samples_are_the_same_bit_for_bit(data, tasks, name):
 
 def test_arrays_are_mapped_and_labels_small(data, tasks):
     resolved, subject = tasks["tissue-segmentation"], data.subjects()[0]
-    recipe = task_recipe(
+    recipe = make_task_recipe(
         Reader(data, IDENTITY), subject, subject.scans[0], resolved.make(), None, resolved.identity()
     )
     volume = recipe.load()
-    store = volume_store()
+    store = get_volume_store()
     content = store.read(recipe.image)
     assert all(isinstance(array, np.memmap) for array in content.arrays.values())
     assert isinstance(volume.native_label, np.memmap)
@@ -266,7 +266,7 @@ def test_map_crops_are_the_same(data, spacing_mm):
 def test_a_source_keeps_no_volume(data):
     source = MapSource(data, data.subjects(), None, ["PD"], IDENTITY)
     source.crops([0, 1, 2], 8, [torch_generator("x", i) for i in range(3)], torch.device("cpu"))
-    assert len(volume_store()._memory) == 0
+    assert len(get_volume_store()._memory) == 0
 
 
 def test_clipped_and_repaired_voxels_are_counted_once_for_each_scan(data, tasks):
@@ -277,11 +277,11 @@ def test_clipped_and_repaired_voxels_are_counted_once_for_each_scan(data, tasks)
             seeds = [torch_generator("x", i) for i in range(number)]
             here.crops(list(range(number)), 8, seeds, torch.device("cpu"))
     # each scan has two maps with four voxels too bright, and one of them three that are not finite
-    assert voxel_counts(source) == {"clipped_vox": 16, "repaired_vox": 6}
-    assert voxel_counts(source, held_out) == {"clipped_vox": 24, "repaired_vox": 9}
+    assert count_voxels(source) == {"clipped_vox": 16, "repaired_vox": 6}
+    assert count_voxels(source, held_out) == {"clipped_vox": 24, "repaired_vox": 9}
     resolved = tasks["tissue-segmentation"]
     for _ in range(2):
-        recipe = task_recipe(
+        recipe = make_task_recipe(
             Reader(data, IDENTITY),
             subjects[0],
             subjects[0].scans[0],
@@ -304,9 +304,11 @@ def keys(
 ) -> dict[str, str]:
     subject, resolved = data.subjects()[0], tasks["tissue-segmentation"]
     reader = Reader(data, identity)
-    recipe = task_recipe(reader, subject, subject.scans[0], resolved.make(), spacing_mm, resolved.identity())
+    recipe = make_task_recipe(
+        reader, subject, subject.scans[0], resolved.make(), spacing_mm, resolved.identity()
+    )
     assert recipe.label
-    maps = maps_recipe(reader, subject.scans[2], spacing_mm)
+    maps = make_maps_recipe(reader, subject.scans[2], spacing_mm)
     return {"image": recipe.image.key, "label": recipe.label.key, "maps": maps.key}
 
 
@@ -337,7 +339,7 @@ def test_a_changed_file_is_read_again(data, tasks, tmp_path):
     subject, resolved = data.subjects()[0], tasks["denoising"]
 
     def image() -> torch.Tensor:
-        recipe = task_recipe(
+        recipe = make_task_recipe(
             Reader(data, IDENTITY), subject, subject.scans[0], resolved.make(), None, resolved.identity()
         )
         return recipe.load().image
@@ -365,7 +367,7 @@ def test_another_spacing_has_other_keys(data, tasks):
 def test_another_task_has_other_labels_and_the_same_image(data, tasks):
     subject = data.subjects()[0]
     recipes = [
-        task_recipe(
+        make_task_recipe(
             Reader(data, IDENTITY), subject, subject.scans[0], tasks[name].make(), 2.0, tasks[name].identity()
         )
         for name in TASKS
@@ -384,9 +386,9 @@ class Choices(Options):
 def test_what_identifies_reading_leaves_paths_out(data):
     entry = {"kind": "dataset", "name": "n", "distribution": "d", "source": "s", "options": {"root": "x"}}
     common = {"name": "n", "distribution": "d", "source": "s"}
-    assert reading_identity(entry, data, Choices(root=Path("a"))) == {**common, "options": {"unit": "s"}}
+    assert identify_reading(entry, data, Choices(root=Path("a"))) == {**common, "options": {"unit": "s"}}
     data.reading_options = lambda: {"layout": 1}
-    assert reading_identity(entry, data, Choices()) == {**common, "options": {"layout": 1}}
+    assert identify_reading(entry, data, Choices()) == {**common, "options": {"layout": 1}}
 
 
 def test_jobs_and_the_plan_mean_the_same(tmp_path):
@@ -397,7 +399,7 @@ def test_jobs_and_the_plan_mean_the_same(tmp_path):
     ref = DatasetRef.model_validate({"name": "phantom", "layout": "mpm", "subjects": 3, "spacing_mm": 8})
     resolved = load_registry().resolve(ref, "test", "corrected")
     planned = Planned("maps", resolved, "", {}, {}, None, ())
-    assert planned.identity == reading_identity(resolved.identity(), resolved.make(), resolved.options)
+    assert planned.identity == identify_reading(resolved.identity(), resolved.make(), resolved.options)
     assert planned.identity["source"] == resolved.registered.digest
 
 
@@ -407,7 +409,7 @@ def test_jobs_and_the_plan_mean_the_same(tmp_path):
 def test_a_file_that_is_gone_is_told_by_name(data, tasks, tmp_path):
     (tmp_path / "data" / "0" / "t1.nii.gz").unlink()
     subject, resolved = data.subjects()[0], tasks["denoising"]
-    recipe = task_recipe(
+    recipe = make_task_recipe(
         Reader(data, IDENTITY), subject, subject.scans[0], resolved.make(), None, resolved.identity()
     )
     with pytest.raises(DataError, match=r"t1\.nii\.gz does not exist"):
@@ -418,13 +420,13 @@ def test_a_truncated_file_is_told_by_name(data, tasks, tmp_path):
     path = tmp_path / "data" / "0" / "t1.nii.gz"
     path.write_bytes(path.read_bytes()[:-400])
     subject, resolved = data.subjects()[0], tasks["denoising"]
-    recipe = task_recipe(
+    recipe = make_task_recipe(
         Reader(data, IDENTITY), subject, subject.scans[0], resolved.make(), None, resolved.identity()
     )
     for _ in range(2):
         with pytest.raises(DataError, match=r"t1\.nii\.gz is truncated"):
             recipe.load()
-    assert volume_store().size() == (0, 0)
+    assert get_volume_store().size() == (0, 0)
 
 
 def test_a_subject_without_label_is_named(data, tasks):
@@ -437,11 +439,11 @@ def test_a_subject_without_label_is_named(data, tasks):
 def test_without_a_disk_everything_is_the_same(data, tasks, monkeypatch, caplog):
     resolved, subject = tasks["lesion-segmentation"], data.subjects()[0]
     arguments = (subject, subject.scans[0], resolved.make(), 1.5, resolved.identity())
-    stored = task_recipe(Reader(data, IDENTITY), *arguments).load()
+    stored = make_task_recipe(Reader(data, IDENTITY), *arguments).load()
     monkeypatch.setenv("MRIBENCH_CACHE_GB", "0")
     monkeypatch.setenv("MRIBENCH_CACHE", str(Path(__file__) / "no" / "folder"))
     reads = data.reads
-    recipe = task_recipe(Reader(data, IDENTITY), *arguments)
+    recipe = make_task_recipe(Reader(data, IDENTITY), *arguments)
     for _ in range(3):
         volume = recipe.load()
         assert torch.equal(volume.image, stored.image)
@@ -475,7 +477,7 @@ def test_compressing_anew_changes_the_key_and_not_the_values(data, tasks, tmp_pa
     subject, resolved = data.subjects()[0], tasks["denoising"]
 
     def recipe():
-        return task_recipe(
+        return make_task_recipe(
             Reader(data, IDENTITY), subject, subject.scans[0], resolved.make(), None, resolved.identity()
         )
 
@@ -490,6 +492,6 @@ def test_compressing_anew_changes_the_key_and_not_the_values(data, tasks, tmp_pa
 def test_grids_that_are_all_but_the_same_are_not_resampled(data):
     subject = data.subjects()[0]
     native = data.read_images(subject.scans[2])["PD"]
-    maps = volume_store().read(maps_recipe(Reader(data, IDENTITY), subject.scans[2], 2.0005)).arrays
+    maps = get_volume_store().read(make_maps_recipe(Reader(data, IDENTITY), subject.scans[2], 2.0005)).arrays
     assert np.array_equal(maps["PD"], native.data)
     assert same_grid(native, native)

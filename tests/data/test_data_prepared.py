@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from mribench.data import prepared, prepared_entry
-from mribench.data.prepared import PreparedContent, Recipe, VolumeStore, volume_store
+from mribench.data.prepared import PreparedContent, Recipe, VolumeStore, get_volume_store
 from mribench.errors import ConfigError, DataError
 
 SHAPE = (8, 9, 10)
@@ -256,7 +256,7 @@ def test_a_copy_with_other_times_is_checked_once_and_used(store, monkeypatch):
     for path in store.place(one.key).glob("*.npy"):
         os.utime(path, (1, 1))
     checked: list[Path] = []
-    real = prepared_entry._crc32
+    real = prepared_entry._compute_crc32
     monkeypatch.setattr(prepared_entry, "_crc32", lambda path: checked.append(path) or real(path))
     other = again(store)
     for _ in range(3):
@@ -537,18 +537,18 @@ def test_what_cannot_be_removed_is_skipped(store, monkeypatch):
 def test_the_store_is_in_the_cache_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("MRIBENCH_CACHE", str(tmp_path / "here"))
     monkeypatch.delenv("MRIBENCH_CACHE_GB", raising=False)
-    store = volume_store()
+    store = get_volume_store()
     assert store.folder == tmp_path / "here" / "volumes"
     assert store.limit_bytes == 100 * 10**9
-    assert volume_store() is store
+    assert get_volume_store() is store
     monkeypatch.setenv("MRIBENCH_CACHE_GB", "0.5")
-    assert volume_store().limit_bytes == 5 * 10**8
+    assert get_volume_store().limit_bytes == 5 * 10**8
     monkeypatch.setenv("MRIBENCH_CACHE_GB", "0")
-    assert volume_store().prepare(recipe())[1] == "memory"
+    assert get_volume_store().prepare(recipe())[1] == "memory"
 
 
 @pytest.mark.parametrize("given", ["much", "-1", "nan", "inf", "1e400", "10 GB"])
 def test_a_limit_that_is_none(monkeypatch, given):
     monkeypatch.setenv("MRIBENCH_CACHE_GB", given)
     with pytest.raises(ConfigError, match=f"MRIBENCH_CACHE_GB is '{given}'"):
-        volume_store()
+        get_volume_store()

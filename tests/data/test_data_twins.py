@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from mribench.data.inspection import inspect_file, voxel_digests
+from mribench.data.inspection import digest_voxels, inspect_file
 from mribench.data.twins import SeenImages
 from mribench.interfaces import Scan, Subject
 from mribench.volumes import Volume, write_volume
@@ -51,7 +51,7 @@ def test_voxels_are_the_same_whatever_the_file_is_like(tmp_path):
 
 def test_a_subjects_images_by_their_voxels(tmp_path):
     one, two = image(tmp_path / "a.nii"), image(tmp_path / "b.nii", seed=1)
-    digests = voxel_digests(person("x", one, two))
+    digests = digest_voxels(person("x", one, two))
     assert digests == {inspect_file(path).voxels: path for path in (one, two)}
 
 

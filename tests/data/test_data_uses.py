@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mribench.data import remarks
-from mribench.data.uses import Use, label_owner, scans_for, unmet_needs
+from mribench.data.uses import Use, find_label_owner, find_unmet_needs, select_scans
 from mribench.interfaces import Scan, ScanValues, Subject
 from mribench.interfaces.split import Split
 
@@ -25,13 +25,13 @@ PERSON = Subject("x", "p", "here", (FIRST_T1, FIRST_T2, LATER_T2, LATER_PD))
     ids=["own", "of the session", "of another session", "of another session too"],
 )
 def test_a_label_of_another_session_is_no_label(scan, owner):
-    assert label_owner(PERSON, scan, "tissue") is owner
+    assert find_label_owner(PERSON, scan, "tissue") is owner
 
 
 def test_scans_without_a_label_are_none_of_a_task_with_one():
-    assert scans_for(PERSON, "T2w", "tissue") == [FIRST_T2]
-    assert scans_for(PERSON, "T2w", None) == [FIRST_T2, LATER_T2]
-    assert scans_for(PERSON, "PDw", "tissue") == []
+    assert select_scans(PERSON, "T2w", "tissue") == [FIRST_T2]
+    assert select_scans(PERSON, "T2w", None) == [FIRST_T2, LATER_T2]
+    assert select_scans(PERSON, "PDw", "tissue") == []
 
 
 def test_a_scan_whose_session_has_no_label_is_remarked(monkeypatch):
@@ -46,8 +46,8 @@ def test_a_scan_whose_session_has_no_label_is_remarked(monkeypatch):
 
 def test_a_sequence_that_only_sessions_without_label_have_is_unmet():
     split = Split(("x:p",), (), {"here": ("x:p",)})
-    sentences = list(unmet_needs("c", Use("t", "tissue", ("T1w", "T2w"), ("PDw",)), split, [PERSON]))
+    sentences = list(find_unmet_needs("c", Use("t", "tissue", ("T1w", "T2w"), ("PDw",)), split, [PERSON]))
     assert sentences == [
         "none of the 1 test subjects of 'c' has a PDw scan with a 'tissue' label, which task 't' needs"
     ]
-    assert list(unmet_needs("c", Use("t", None, ("PDw",), ("PDw",)), split, [PERSON])) == []
+    assert list(find_unmet_needs("c", Use("t", None, ("PDw",), ("PDw",)), split, [PERSON])) == []

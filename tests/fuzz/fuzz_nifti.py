@@ -26,7 +26,7 @@ from fuzz_running import Defect, check_message, check_refusal, timed
 from mribench.data.inspection import inspect_file
 from mribench.errors import DataError, MRIBenchError
 from mribench.volumes import read_grid_of, read_volume
-from mribench.volumes.nifti_file import read_header, shown
+from mribench.volumes.nifti_file import read_header, shorten_path
 
 DTYPES = ("u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8", "c8")
 FIELDS_1 = nib.Nifti1Header.template_dtype
@@ -377,7 +377,7 @@ def _bind(path: Path) -> None:
 
 def check_path(path: Path) -> str:
     """Read a file in every way that there is; raise when anything but a result or a refusal comes out."""
-    names = (shown(path.name)[-60:],)
+    names = (shorten_path(path.name)[-60:],)
     label = _grid(path, names)
     image = timed(inspect_file, path)
     if image.digest and not label and _n_voxels(path) > 10**6:  # a bomb that is as large as it says

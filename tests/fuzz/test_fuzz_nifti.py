@@ -19,7 +19,7 @@ from fuzz_running import check_message, run
 from mribench.data.inspection import inspect_file
 from mribench.errors import DataError
 from mribench.volumes import nifti_file, read_grid_of, read_volume
-from mribench.volumes.nifti_file import shown
+from mribench.volumes.nifti_file import shorten_path
 
 CORPUS = Path(__file__).parent / "corpus"
 ROWS = {
@@ -32,7 +32,7 @@ ROWS = {
 def refusal(path: Path) -> str:
     with pytest.raises(DataError) as caught:
         read_volume(path)
-    check_message(caught.value.message, shown(path)[-20:])
+    check_message(caught.value.message, shorten_path(path)[-20:])
     assert caught.value.hint
     return caught.value.message
 
@@ -148,7 +148,7 @@ def test_a_name_that_no_file_can_have(tmp_path, name):
     path = tmp_path / name
     refusal(path)
     for problem in (inspect_file(path).problem, read_grid_of([path], [])):
-        check_message(problem, shown(path)[-20:])
+        check_message(problem, shorten_path(path)[-20:])
 
 
 def test_a_folder_that_may_not_be_entered(tmp_path, monkeypatch):
@@ -169,7 +169,7 @@ def test_a_file_name_cannot_colour_the_terminal(tmp_path):
 
 
 def test_a_long_path_is_shown_by_its_end():
-    text = shown(Path("/".join(["folder"] * 100)) / "scan.nii")
+    text = shorten_path(Path("/".join(["folder"] * 100)) / "scan.nii")
     assert len(text) == 200
     assert text.startswith("…")
     assert text.endswith("/scan.nii")

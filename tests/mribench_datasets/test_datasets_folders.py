@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mribench.data.inspection import fingerprint
+from mribench.data.inspection import compute_fingerprint
 from mribench.errors import ConfigError, DataError
 from mribench.interfaces import ScanValues
 
@@ -196,10 +196,10 @@ def test_posteriors_on_other_grids_are_named(build, ixi, put):
 
 
 def test_fingerprints_do_not_depend_on_the_folder(build, ixi):
-    before = [fingerprint(subject) for subject in build("ixi", root=ixi).subjects()]
+    before = [compute_fingerprint(subject) for subject in build("ixi", root=ixi).subjects()]
     (ixi / "IXI-T1").rename(ixi / "t1 images")
     moved = ixi.rename(ixi.parent / "elsewhere")
-    assert [fingerprint(subject) for subject in build("ixi", root=moved).subjects()] == before
+    assert [compute_fingerprint(subject) for subject in build("ixi", root=moved).subjects()] == before
 
 
 # ---- ARC -----------------------------------------------------------------------------------------------

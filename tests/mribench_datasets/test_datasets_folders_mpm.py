@@ -12,7 +12,7 @@ import pytest
 from imitated import HEAD, HMRI, SHAPE, WHITE, head, maps, put_map, quantity
 from mribench_datasets.mpm_names import SUFFIXES, map_of
 
-from mribench.data.inspection import inspect_file, inspect_values, problems, unusable
+from mribench.data.inspection import find_problems, find_unusable, inspect_file, inspect_values
 from mribench.errors import DataError
 from mribench.testing import check_dataset
 
@@ -133,7 +133,7 @@ def test_maps_may_have_holes_and_images_may_not(mpm):
     assert "not finite" in inspect_file(path).problem
     assert inspect_file(path, repair=True).problem == ""
     assert inspect_file(path, repair=True).digest == inspect_file(path).digest
-    assert problems(by_name(mpm)["anna"]) == []
+    assert find_problems(by_name(mpm)["anna"]) == []
 
 
 def test_more_than_half_of_the_head_is_refused(build, tmp_path):
@@ -155,7 +155,7 @@ def test_a_map_without_any_finite_voxel_is_refused(build, tmp_path):
     maps(tmp_path, "s")
     dataset = build("mpm", root=tmp_path)
     put_map(tmp_path / "s_R1.nii", np.full(SHAPE, np.nan))
-    (problem,) = unusable(dataset, dataset.subjects()[0], "reader")
+    (problem,) = find_unusable(dataset, dataset.subjects()[0], "reader")
     assert "s_R1.nii has 2184 voxels that are not finite" in problem
 
 
@@ -175,7 +175,7 @@ def test_other_units_are_found_before_any_job(build, tmp_path, name, scale, word
     maps(tmp_path, "s")
     put_map(tmp_path / f"s_{HMRI[name]}.nii", quantity(name, scale))
     dataset = build("mpm", root=tmp_path)
-    (problem,) = unusable(dataset, dataset.subjects()[0], "reader")
+    (problem,) = find_unusable(dataset, dataset.subjects()[0], "reader")
     assert problem.startswith(f"{tmp_path / f's_{HMRI[name]}.nii'} has a median of")
     assert words in problem
 

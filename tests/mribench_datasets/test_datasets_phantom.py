@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from mribench.data.inspection import fingerprint, problems
+from mribench.data.inspection import compute_fingerprint, find_problems
 from mribench.errors import ConfigError, DataError
 from mribench.testing import check_entry
 from mribench.volumes import read_volume, resample_to, same_grid
@@ -44,7 +44,7 @@ def test_every_file_can_be_used(ixi, arc, mpm):
     for dataset in (ixi, arc, mpm):
         assert dataset.missing() == ""
         for subject in dataset.subjects():
-            assert problems(subject) == []
+            assert find_problems(subject) == []
             assert [dataset.check_scan(scan) for scan in subject.scans] == [""] * len(subject.scans)
 
 
@@ -232,7 +232,9 @@ def test_a_phantom_makes_itself_once(build, tmp_path, monkeypatch):
     phantom.make(lambda done, total: pytest.fail("made again"))
     again = build("phantom", **options)
     assert again.folder == phantom.folder
-    assert [fingerprint(s) for s in again.subjects()] == [fingerprint(s) for s in phantom.subjects()]
+    assert [compute_fingerprint(s) for s in again.subjects()] == [
+        compute_fingerprint(s) for s in phantom.subjects()
+    ]
 
 
 def test_a_cache_that_cannot_be_written_is_named(build, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from report_tables import table_names
 from synthetic_results import Benchmark, Cell
 
 from mribench.cli.report import FORMATS, MARKINGS, command
-from mribench.config import config_digest, load_benchmark
+from mribench.config import digest_config, load_benchmark
 from mribench.errors import ConfigError, MRIBenchError, StoreError
 from mribench.report import FORMATS as REPORT_FORMATS, load_run
 from mribench.statistics import marking
@@ -55,7 +55,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def results(tmp_path: Path, file: Path) -> Path:
-    Benchmark(score).write(tmp_path / "results" / "synthetic", config_digest(load_benchmark(file)))
+    Benchmark(score).write(tmp_path / "results" / "synthetic", digest_config(load_benchmark(file)))
     return tmp_path / "results"
 
 

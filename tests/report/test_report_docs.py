@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from synthetic_results import DICE, PSNR, Benchmark, Cell, task
 
 from mribench.cli.report import command
-from mribench.config import config_digest, load_benchmark
+from mribench.config import digest_config, load_benchmark
 from mribench.config.report import Dimension, LayoutSpec
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +69,7 @@ def output(folder: Path) -> str:
     content = yaml.safe_load(QUICKSTART.read_text(encoding="utf-8"))
     before, file = folder / "before.yaml", folder / "quickstart.yaml"
     before.write_text(yaml.safe_dump(content), encoding="utf-8")
-    BENCHMARK.write(folder / "results" / "quickstart", config_digest(load_benchmark(before)))
+    BENCHMARK.write(folder / "results" / "quickstart", digest_config(load_benchmark(before)))
     file.write_text(yaml.safe_dump(content | layout()), encoding="utf-8")
     arguments = [str(file), "--results", str(folder / "results"), "--table", NAME]
     result = CliRunner(env={"COLUMNS": "110"}).invoke(command, arguments, catch_exceptions=False)

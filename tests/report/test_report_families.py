@@ -16,7 +16,7 @@ from test_results_digests import NEW, OLD
 
 from mribench.report import RunData, load_run
 from mribench.results.cells import LEADERBOARD, cell_frame
-from mribench.statistics.ranges import ends
+from mribench.statistics.ranges import place_ends
 
 SUBJECTS = tuple(f"s{k:02d}" for k in range(20))
 NOISE = np.random.default_rng(3).normal(0, 0.01, (4, 10, 20))
@@ -133,7 +133,7 @@ def test_an_interval_stays_in_the_range_of_its_metric(tmp_path: Path) -> None:
     table = np.array([[far({"seed": s}, "dice", name, "") for name in SUBJECTS] for s in range(3)])
     of_seeds = stats.t.ppf(0.975, 2) * table.mean(axis=1).std(ddof=1) / math.sqrt(3)
     assert dice["mean"] + of_seeds > 1, "where equal halves would leave it"
-    assert ends(dice["mean"], of_seeds, (0.0, 1.0))[1] < 1
+    assert place_ends(dice["mean"], of_seeds, (0.0, 1.0))[1] < 1
 
 
 def test_failures_are_shown_in_two_parts(tmp_path: Path) -> None:

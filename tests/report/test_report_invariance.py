@@ -26,7 +26,7 @@ from mribench.report.tables.invariance import invariance_frame, invariance_table
 from mribench.results import SCHEMA
 from mribench.results.measures import MEASURES
 from mribench.results.records import INVARIANCE_SCHEMA, JOB_SCHEMA, write_table
-from mribench.statistics import mean_and_se
+from mribench.statistics import estimate_mean_and_se
 
 METHODS = ("base", "seqinv", "random-frozen")
 LEVEL = {"base": 0.2, "seqinv": 0.6, "random-frozen": -0.1}
@@ -165,7 +165,7 @@ def test_a_measure_of_subjects_has_the_crossed_standard_error(tmp_path: Path) ->
         "seqinv"
     ]
     assert cell is not None
-    mean, se, _ = mean_and_se(np.array([[0.5, 0.6, 0.7], [0.52, 0.62, 0.72]]))
+    mean, se, _ = estimate_mean_and_se(np.array([[0.5, 0.6, 0.7], [0.52, 0.62, 0.72]]))
     assert (cell.mean, cell.se) == pytest.approx((mean, se))
     assert (cell.mean, cell.se) == pytest.approx((0.61, math.sqrt(0.0004 / 4 + 0.01 / 3)))
     assert (cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected) == (3, 3, 2, 2)

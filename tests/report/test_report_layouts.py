@@ -19,7 +19,7 @@ from rich.console import Console
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
 from mribench.commands.tables import check_tables
-from mribench.config import config_digest, load_benchmark
+from mribench.config import digest_config, load_benchmark
 from mribench.config.model import BenchmarkConfig
 from mribench.config.report import LayoutSpec, ReportSpec
 from mribench.errors import ConfigError, MRIBenchError
@@ -266,7 +266,7 @@ def test_a_file_with_layouts(tmp_path: Path) -> None:
     config = load_benchmark(path)
     assert config.report.layouts["mine"].columns == ["task", "metric"]
     again = BenchmarkConfig.model_validate(config.model_dump(mode="json"))
-    assert config_digest(again) == config_digest(config)
+    assert digest_config(again) == digest_config(config)
 
 
 def test_layouts_are_no_settings() -> None:
@@ -275,8 +275,8 @@ def test_layouts_are_no_settings() -> None:
     with_layout = config.model_copy(
         update={"report": ReportSpec(layouts={"a": LayoutSpec(rows=["method"], columns=["site"])})}
     )
-    assert config_digest(with_layout) == config_digest(config)
-    assert config_digest(config.model_copy(update={"seeds": [7]})) != config_digest(config)
+    assert digest_config(with_layout) == digest_config(config)
+    assert digest_config(config.model_copy(update={"seeds": [7]})) != digest_config(config)
 
 
 @pytest.mark.parametrize(

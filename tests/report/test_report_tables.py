@@ -15,7 +15,7 @@ from mribench.errors import MRIBenchError
 from mribench.interfaces import table as report_model
 from mribench.report import load_run
 from mribench.results.cells import LEADERBOARD, cell_frame, is_share
-from mribench.statistics import mean_and_se
+from mribench.statistics import estimate_mean_and_se
 
 SUBJECT = {"a": -0.1, "b": 0.0, "c": 0.1}
 
@@ -48,7 +48,7 @@ def test_leaderboard_cell_by_hand(tmp_path: Path) -> None:
     cell = table.cells[0][0]
     assert cell is not None
     by_hand = np.array([[0.4, 0.5, 0.6], [0.42, 0.52, 0.62]])
-    mean, se, _ = mean_and_se(by_hand)
+    mean, se, _ = estimate_mean_and_se(by_hand)
     assert (cell.mean, cell.se) == pytest.approx((mean, se))
     assert (cell.mean, cell.se) == pytest.approx((0.51, math.sqrt(0.0004 / 4 + 0.01 / 3)))
     assert (cell.n_subjects, cell.jobs_done, cell.jobs_expected) == (3, 2, 2)

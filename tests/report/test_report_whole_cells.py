@@ -20,8 +20,8 @@ from mribench.report import Material, load_run
 from mribench.report.tables.over_identity import over_identity_frame
 from mribench.results.cells import LEADERBOARD, cell_frame
 from mribench.results.records import JOB_SCHEMA, write_table
-from mribench.statistics.difference import difference
-from mribench.statistics.scores import subject_means
+from mribench.statistics.difference import estimate_difference
+from mribench.statistics.scores import average_subjects
 
 SUBJECTS = ("a", "b", "c", "d")
 SEEDS = (0, 1, 2, 3, 4, 5)
@@ -74,7 +74,7 @@ def test_a_seed_that_lacks_a_sequence_is_left_out_of_the_mean(run) -> None:
 
 def test_the_page_compares_what_both_have(run, tmp_path) -> None:
     values = Material(run, None).values
-    found = difference(values[values["row"].eq("seqinv")], values[values["row"].eq("base")])
+    found = estimate_difference(values[values["row"].eq("seqinv")], values[values["row"].eq("base")])
     assert found.difference == pytest.approx(0.01, abs=1e-12)
     assert (found.n_seeds, found.n_pairs) == (5, 20)
     text = re.sub(r"<[^>]+>", " ", page(run))
@@ -134,9 +134,9 @@ def test_every_cell_of_a_person_is_wanted_of_each_seed(within: list[str]) -> Non
     gone = scores["method"].eq("A") & scores["seed"].eq(1) & scores["sequence"].eq("T2w")
     never = scores["method"].eq("B") & scores["subject"].eq("y") & scores["sequence"].eq("T2w")
     scores = scores[~(gone | never)]
-    own = subject_means(scores, ["method"], within).set_index(["method", "seed", "subject"])["value"]
+    own = average_subjects(scores, ["method"], within).set_index(["method", "seed", "subject"])["value"]
     assert own.isna().to_dict() == {(m, s, p): (m, s) == ("A", 1) for m in "AB" for s in (0, 1) for p in "xy"}
-    compared = subject_means(scores, ["method"], within, across=["method"])
+    compared = average_subjects(scores, ["method"], within, across=["method"])
     assert compared.set_index(["method", "seed", "subject"])["value"].isna().to_dict() == {
         (m, s, p): (m, s) == ("A", 1) or (m, p) == ("B", "y") for m in "AB" for s in (0, 1) for p in "xy"
     }

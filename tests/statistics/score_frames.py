@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from mribench.statistics.tables import single_table
+from mribench.statistics.tables import make_table
 from mribench.statistics.ties import JudgedFamily, judge_family
 
 
@@ -36,7 +36,7 @@ def groups_of(cube: np.ndarray, names: Sequence[str] = "ABCDEFGH") -> Mapping[st
 
 def judge(groups: Mapping[str, pd.DataFrame], *, higher_is_better: bool) -> JudgedFamily:
     """The family of rows by method."""
-    tables = {name: single_table(rows) for name, rows in groups.items()}
+    tables = {name: make_table(rows) for name, rows in groups.items()}
     return judge_family(tables, higher_is_better=higher_is_better)
 
 

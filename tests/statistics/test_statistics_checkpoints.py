@@ -12,7 +12,7 @@ from scipy import stats
 from score_frames import means_of
 
 from mribench.statistics import checkpoints
-from mribench.statistics.checkpoints import compare_checkpoints, rank_sum_chances, signed_rank
+from mribench.statistics.checkpoints import compare_checkpoints, rank_signed_differences, rank_sum_chances
 
 
 @pytest.mark.parametrize("name", ["s0_paired_n20", "s1_paired_n18_ties_zeros"])
@@ -20,7 +20,7 @@ def test_golden_brute_force(golden_dir: Path, name: str) -> None:
     case = json.loads((golden_dir / "metrics.json").read_text())["stats"][name]
     data = np.array(case["data"])
     differences = (data[:, 1] - data[:, 0]).round(2)
-    found = signed_rank(differences)
+    found = rank_signed_differences(differences)
     assert found.p == pytest.approx(case["wilcoxon_bruteforce_p"], abs=1e-9)
     assert found.statistic == case["wilcoxon_exact_wilcox"][0]
     assert found.rank_biserial == pytest.approx(case["rank_biserial"], abs=1e-9)
@@ -32,7 +32,7 @@ def test_golden_brute_force(golden_dir: Path, name: str) -> None:
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
 def test_all_signs_one_by_one(values: list[int]) -> None:
     differences = np.array(values, float)
-    found = signed_rank(differences)
+    found = rank_signed_differences(differences)
     some = differences[differences != 0]
     if not len(some):
         assert (found.p, found.n_zero) == (1.0, len(values))
@@ -48,7 +48,7 @@ def test_all_signs_one_by_one(values: list[int]) -> None:
 def test_without_ties_it_is_scipys_exact_test(n: int) -> None:
     differences = np.random.default_rng(n).normal(0.2, 1, n)
     expected = stats.wilcoxon(differences, method="exact")
-    found = signed_rank(differences)
+    found = rank_signed_differences(differences)
     assert (found.statistic, found.p) == pytest.approx((expected.statistic, expected.pvalue))
 
 
@@ -60,14 +60,14 @@ def test_with_ties_it_is_scipys_permutation_test() -> None:
         return float(stats.rankdata(np.abs(x))[x > 0].sum())
 
     expected = stats.permutation_test((some,), rank_sum, permutation_type="samples", n_resamples=np.inf)
-    assert signed_rank(differences).p == pytest.approx(expected.pvalue)
+    assert rank_signed_differences(differences).p == pytest.approx(expected.pvalue)
 
 
 def test_many_subjects_take_the_normal_approximation(monkeypatch: pytest.MonkeyPatch) -> None:
     differences = np.random.default_rng(9).normal(0.05, 1, 400)
-    exact = signed_rank(differences)
+    exact = rank_signed_differences(differences)
     monkeypatch.setattr(checkpoints, "LARGEST_EXACT", 100)
-    found = signed_rank(differences)
+    found = rank_signed_differences(differences)
     assert (exact.how, found.how) == ("exact", "normal")
     assert found.p == pytest.approx(exact.p, abs=2e-3)
     assert found.p == pytest.approx(stats.wilcoxon(differences, method="approx").pvalue)
@@ -83,7 +83,7 @@ def test_seeds_are_averaged_first_and_only_complete_subjects_count() -> None:
     first, second = rng.normal(size=(2, 3, 12))
     first[1, 4] = math.nan
     found = compare_checkpoints(means_of(first), means_of(second))
-    expected = signed_rank(np.delete(first - second, 4, axis=1).mean(axis=0))
+    expected = rank_signed_differences(np.delete(first - second, 4, axis=1).mean(axis=0))
     assert found == expected
     assert found.n == 11
 

@@ -13,8 +13,13 @@ from hypothesis import given, settings, strategies as st
 from scipy import stats
 from score_frames import draw, groups_of, means_of
 
-from mribench.statistics import mean_and_se
-from mribench.statistics.difference import difference, difference_of, differences, scope_of
+from mribench.statistics import estimate_mean_and_se
+from mribench.statistics.difference import (
+    estimate_difference,
+    estimate_differences,
+    estimate_table_difference,
+    judge_scope,
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +32,7 @@ def golden(golden_dir: Path) -> dict[str, dict[str, object]]:
 def test_one_seed_is_the_paired_t_test_with_golden_effect_sizes(golden: dict, name: str) -> None:
     case = golden[name]
     data = np.array(case["data"])
-    found = difference(means_of(data[None, :, 1]), means_of(data[None, :, 0]))
+    found = estimate_difference(means_of(data[None, :, 1]), means_of(data[None, :, 0]))
     statistic, p = case["ttest_rel"]
     assert found.difference == pytest.approx(case["mean_diff"], abs=1e-9)
     assert found.se == pytest.approx(case["se_diff"], rel=1e-8)
@@ -40,7 +45,7 @@ def test_one_seed_is_the_paired_t_test_with_golden_effect_sizes(golden: dict, na
 
 def test_several_seeds_by_hand() -> None:
     # MS 4, 16, 1 (test_statistics_crossed): components 1.5, 7.5, 1; mean 4
-    found = difference(means_of([[1.5, 4.5], [2.5, 7.5]]), means_of(np.zeros((2, 2))))
+    found = estimate_difference(means_of([[1.5, 4.5], [2.5, 7.5]]), means_of(np.zeros((2, 2))))
     assert (found.difference, found.se) == pytest.approx((4.0, math.sqrt(19 / 4)))
     assert found.d_z == pytest.approx(4 / math.sqrt(1.5 + 7.5 + 1))
     assert (found.p_above, found.scope) == (1.0, "too few seeds")
@@ -56,7 +61,7 @@ def test_the_se_is_that_of_reml(golden: dict) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its optimiser is chatty about step sizes
         fit = smf.mixedlm("value ~ 1", frame, groups="all", re_formula="0", vc_formula=parts).fit()
-    found = difference(means_of(table), means_of(np.zeros_like(table)))
+    found = estimate_difference(means_of(table), means_of(np.zeros_like(table)))
     assert found.difference == pytest.approx(fit.fe_params["Intercept"])
     assert found.se == pytest.approx(fit.bse_fe["Intercept"], rel=1e-3)
     total = float(np.sum(fit.vcomp) + fit.scale)
@@ -67,15 +72,15 @@ def test_only_complete_pairs_count_and_the_others_are_counted() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.normal(size=(2, 3, 6))
     first[1, 2], second[0, 4], second[2, 4] = math.nan, math.nan, math.inf
-    found = difference(means_of(first), means_of(second))
+    found = estimate_difference(means_of(first), means_of(second))
     kept = np.delete(first - second, [2, 4], axis=1)
-    assert (found.difference, found.se) == pytest.approx(mean_and_se(kept)[:2])
+    assert (found.difference, found.se) == pytest.approx(estimate_mean_and_se(kept)[:2])
     assert (found.n_seeds, found.n_subjects, found.n_pairs, found.n_missing_pairs) == (3, 4, 12, 3)
 
 
 def test_a_seed_that_one_method_lacks_is_left_out() -> None:
     first, second = np.random.default_rng(1).normal(size=(2, 3, 5))
-    found = difference(means_of(first), means_of(second[:2]))
+    found = estimate_difference(means_of(first), means_of(second[:2]))
     assert found.n_seeds == 2
     assert found.n_missing_pairs == 5
     assert found.difference == pytest.approx((first - second)[:2].mean())
@@ -83,14 +88,14 @@ def test_a_seed_that_one_method_lacks_is_left_out() -> None:
 
 def test_against_a_reference_that_nothing_was_trained_for() -> None:
     trained, reference = np.random.default_rng(2).normal(size=(5, 7)), np.arange(7.0)
-    found = difference(means_of(trained), means_of(reference[None], seeds=[-1]))
+    found = estimate_difference(means_of(trained), means_of(reference[None], seeds=[-1]))
     assert found.difference == pytest.approx((trained - reference).mean())
     assert (found.n_seeds, found.scope) == (5, "methods")
 
 
 def test_nothing_in_common_is_no_difference() -> None:
     for other in (means_of(np.ones((2, 3)), subjects="xyz"), means_of(np.full((2, 3), math.nan))):
-        found = difference(means_of(np.ones((2, 3))), other)
+        found = estimate_difference(means_of(np.ones((2, 3))), other)
         assert math.isnan(found.difference)
         assert math.isnan(found.p)
         assert (found.n_pairs, found.scope) == (0, "nothing")
@@ -98,16 +103,16 @@ def test_nothing_in_common_is_no_difference() -> None:
 
 def test_equal_scores_do_not_differ() -> None:
     table = np.random.default_rng(3).normal(size=(5, 6))
-    found = difference(means_of(table), means_of(table))
+    found = estimate_difference(means_of(table), means_of(table))
     assert (found.difference, found.p, found.p_above) == (0.0, 1.0, 0.5)
     assert math.isnan(found.d_z)
 
 
 def test_scopes() -> None:
-    found = [scope_of(seeds, 9) for seeds in (0, 1, 2, 4, 5, 10)]
+    found = [judge_scope(seeds, 9) for seeds in (0, 1, 2, 4, 5, 10)]
     few = "too few seeds"
     assert found == ["nothing", "these checkpoints", few, few, "methods", "methods"]
-    assert scope_of(5, 1) == "nothing"
+    assert judge_scope(5, 1) == "nothing"
 
 
 @settings(max_examples=40, deadline=None)
@@ -120,10 +125,10 @@ def test_scopes() -> None:
 def test_order_shift_and_scale(seed: int, shape: tuple[int, int], shift: float, scale: float) -> None:
     rng = np.random.default_rng(seed)
     first, second = rng.standard_normal((2, *shape))
-    found = difference(means_of(first), means_of(second))
-    swapped = difference(means_of(second), means_of(first))
-    moved = difference(means_of(scale * first + shift), means_of(scale * second + shift))
-    shuffled = difference(
+    found = estimate_difference(means_of(first), means_of(second))
+    swapped = estimate_difference(means_of(second), means_of(first))
+    moved = estimate_difference(means_of(scale * first + shift), means_of(scale * second + shift))
+    shuffled = estimate_difference(
         means_of(first).sample(frac=1, random_state=seed), means_of(second).sample(frac=1, random_state=1)
     )
     assert swapped.difference == pytest.approx(-found.difference)
@@ -143,10 +148,10 @@ def test_all_pairs_of_all_places() -> None:
         for place in ("near", None)
         for name, frame in groups_of(cube + (place is None)).items()
     ]
-    found = differences(pd.concat(frames), ["place", "metric"])
+    found = estimate_differences(pd.concat(frames), ["place", "metric"])
     assert list(zip(found["first"], found["second"], strict=True)) == 2 * [("A", "B"), ("A", "C"), ("B", "C")]
     assert found["place"].isna().sum() == 3
     assert found.loc[1, "difference"] == pytest.approx((cube[0] - cube[2]).mean())
-    assert found.loc[1, "p"] == pytest.approx(difference_of(cube[0] - cube[2]).p)
-    nothing = differences(pd.concat(frames).iloc[:0], ["place", "metric"])
+    assert found.loc[1, "p"] == pytest.approx(estimate_table_difference(cube[0] - cube[2]).p)
+    nothing = estimate_differences(pd.concat(frames).iloc[:0], ["place", "metric"])
     assert list(nothing.columns) == list(found.columns)

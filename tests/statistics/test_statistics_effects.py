@@ -12,12 +12,22 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from mribench.interfaces import EmptyMaskPolicy
-from mribench.statistics import mean_and_se, subject_means
-from mribench.statistics.domain_gap import gap_of
-from mribench.statistics.effects import Effect, change, largest_gap_change, policy_change
-from mribench.statistics.findings import false_findings
-from mribench.statistics.intervals import crossed_interval, half_width, p_value, table_spread
-from mribench.statistics.scores import counted
+from mribench.statistics import average_subjects, estimate_mean_and_se
+from mribench.statistics.domain_gap import estimate_table_gap
+from mribench.statistics.effects import (
+    Effect,
+    estimate_change,
+    estimate_largest_gap_change,
+    estimate_policy_change,
+)
+from mribench.statistics.findings import count_false_findings
+from mribench.statistics.intervals import (
+    compute_half_width,
+    compute_p_value,
+    estimate_interval,
+    split_table_variance,
+)
+from mribench.statistics.scores import count_values
 
 NAN = math.nan
 DROPPED = EmptyMaskPolicy("dropped", "mm")
@@ -41,7 +51,7 @@ def rng() -> np.random.Generator:
 
 def test_one_seed_and_arm_is_scipys_paired_t_test() -> None:
     values = np.random.default_rng(1).normal(size=(2, 1, 12))
-    found = change(means({"m": values[0]}), means({"m": values[1]}))
+    found = estimate_change(means({"m": values[0]}), means({"m": values[1]}))
     expected = stats.ttest_rel(values[1][0], values[0][0])
     interval = expected.confidence_interval(0.95)
     assert found.difference / found.se == pytest.approx(expected.statistic)
@@ -54,13 +64,13 @@ def test_several_seeds_by_hand() -> None:
     without = np.array([[1.0, 2.0, 3.0], [2.0, 2.0, 4.0], [0.0, 1.0, 1.0]])
     # no interaction: seed SD and subject SD alone
     shift = np.array([[0.5, 0.7, 0.9], [1.5, 1.7, 1.9], [1.0, 1.2, 1.4]])
-    found = change(means({"m": without}), means({"m": without + shift}))
+    found = estimate_change(means({"m": without}), means({"m": without + shift}))
     # differences: variance of seed means 0.25, of subject means 0.04, none left over
     assert found.difference == pytest.approx(1.2)
     assert found.se == pytest.approx(math.sqrt(0.25 / 3 + 0.04 / 3))
     half = stats.t.ppf(0.975, 2) * math.sqrt(0.25 / 3 + 0.04 / 3)
     assert (found.low, found.high) == pytest.approx((1.2 - half, 1.2 + half))
-    two = change(means({"m": without[:2]}), means({"m": (without + shift)[:2]}))
+    two = estimate_change(means({"m": without[:2]}), means({"m": (without + shift)[:2]}))
     assert math.isnan(two.low), "two seeds leave no interval"
     assert (two.seed_low, two.seed_high) == pytest.approx((0.7, 1.7))
 
@@ -68,7 +78,7 @@ def test_several_seeds_by_hand() -> None:
 def test_arms_are_averaged_within_each_seed_and_subject() -> None:
     zeros = np.zeros((3, 3))
     shifts = {"m": np.array([[1.0, 2, 3]] * 3), "n": np.array([[3.0, 2, 1]] * 3)}
-    found = change(means({"m": zeros, "n": zeros}), means(shifts))
+    found = estimate_change(means({"m": zeros, "n": zeros}), means(shifts))
     assert (found.difference, found.se) == (2.0, 0.0)  # the arms' subject effects cancel
     assert (found.low, found.high) == (2.0, 2.0)
     assert found.arms == {"m": (0.0, 2.0), "n": (0.0, 2.0)}
@@ -76,43 +86,49 @@ def test_arms_are_averaged_within_each_seed_and_subject() -> None:
 
 def test_only_arms_with_scores_on_both_sides_count() -> None:
     table = np.ones((2, 3))
-    found = change(means({"m": table, "only here": 9 * table}), means({"m": 2 * table, "only there": table}))
+    found = estimate_change(
+        means({"m": table, "only here": 9 * table}), means({"m": 2 * table, "only there": table})
+    )
     assert (found.without, found.with_defect, found.difference) == (1.0, 2.0, 1.0)
     assert list(found.arms) == ["m"]
-    failed = change(means({"m": table, "f": table}), means({"m": 2 * table, "f": NAN * table}))
+    failed = estimate_change(means({"m": table, "f": table}), means({"m": 2 * table, "f": NAN * table}))
     assert list(failed.arms) == ["m"]
     assert failed.n_subjects == 3
 
 
 def test_a_missing_pair_takes_its_subject_out_of_both_means() -> None:
     without, with_defect = np.array([[1.0, 2, 30], [1, 2, 30]]), np.array([[2.0, 3, NAN], [2, 3, 31]])
-    found = change(means({"m": without}), means({"m": with_defect}))
+    found = estimate_change(means({"m": without}), means({"m": with_defect}))
     assert (found.without, found.with_defect, found.difference) == (1.5, 2.5, 1.0)
     assert (found.n_subjects, found.n_subjects_total, found.n_seeds) == (2, 3, 2)
 
 
 def test_a_seed_without_scores_does_not_void_the_others() -> None:
     with_defect = np.array([[2.0, 3.0], [NAN, NAN]])
-    found = change(means({"m": np.ones((2, 2))}), means({"m": with_defect}))
+    found = estimate_change(means({"m": np.ones((2, 2))}), means({"m": with_defect}))
     assert (found.difference, found.n_seeds, found.n_subjects) == (1.5, 1, 2)
 
 
 def test_nothing_on_one_side_is_nan_and_no_error() -> None:
     there = means({"m": np.ones((1, 2))})
-    for found in (change(there, there.iloc[:0]), change(there.iloc[:0], there), change(there, there * 1)):
+    for found in (
+        estimate_change(there, there.iloc[:0]),
+        estimate_change(there.iloc[:0], there),
+        estimate_change(there, there * 1),
+    ):
         assert isinstance(found, Effect)
-    empty = change(there, means({"m": np.full((1, 2), NAN)}))
+    empty = estimate_change(there, means({"m": np.full((1, 2), NAN)}))
     assert math.isnan(empty.difference)
     assert empty.arms == {}
 
 
 def test_infinite_scores_are_left_out() -> None:
-    found = change(means({"m": [[math.inf, 1.0, 2.0]]}), means({"m": [[math.inf, 2.0, 3.0]]}))
+    found = estimate_change(means({"m": [[math.inf, 1.0, 2.0]]}), means({"m": [[math.inf, 2.0, 3.0]]}))
     assert (found.difference, found.n_subjects) == (1.0, 2)
 
 
 def test_one_subject_has_a_difference_and_no_interval() -> None:
-    found = change(means({"m": [[1.0]]}), means({"m": [[1.5]]}))
+    found = estimate_change(means({"m": [[1.0]]}), means({"m": [[1.5]]}))
     assert found.difference == 0.5
     assert math.isnan(found.low)
 
@@ -120,7 +136,7 @@ def test_one_subject_has_a_difference_and_no_interval() -> None:
 def test_other_subjects_of_one_seed_have_the_error_of_scipys_welch() -> None:
     generator = np.random.default_rng(2)
     first, second = generator.normal(size=(1, 9)), generator.normal(1.0, 3.0, size=(1, 6))
-    found = change(means({"m": first}), means({"m": second}, "stuvwxyz"))
+    found = estimate_change(means({"m": first}), means({"m": second}, "stuvwxyz"))
     expected = stats.ttest_ind(second[0], first[0], equal_var=False)
     assert found.how == "unpaired"
     assert found.difference / found.se == pytest.approx(expected.statistic)
@@ -130,9 +146,9 @@ def test_other_subjects_of_one_seed_have_the_error_of_scipys_welch() -> None:
     )
     assert found.high - found.difference >= expected.confidence_interval(0.95).high - found.difference
     assert (found.n_subjects, found.n_subjects_with) == (9, 6)
-    partly = change(means({"m": first}), means({"m": first[:, :8]}))
+    partly = estimate_change(means({"m": first}), means({"m": first[:, :8]}))
     assert partly.how == "unpaired"
-    as_many = change(means({"m": first}), means({"m": first}, "bcdefghij"))
+    as_many = estimate_change(means({"m": first}), means({"m": first}, "bcdefghij"))
     assert (as_many.how, as_many.difference) == ("unpaired", 0.0)
 
 
@@ -148,7 +164,7 @@ def test_other_subjects_of_several_seeds_pair_the_seeds_by_hand() -> None:
         {arm: lucky + shift + generator.normal(size=(3, n)) + 2 * generator.normal(size=n) for arm in "mn"}
         for shift, n in ((0.0, 9), (1.0, 6))
     ]
-    found = change(means(cubes[0]), means(cubes[1], "stuvwxyz"))
+    found = estimate_change(means(cubes[0]), means(cubes[1], "stuvwxyz"))
     first, second = ((cube["m"] + cube["n"]) / 2 for cube in cubes)
     gaps = second.mean(1) - first.mean(1)
     terms = [gaps.var(ddof=1) / 3]
@@ -167,20 +183,20 @@ def test_other_subjects_of_several_seeds_pair_the_seeds_by_hand() -> None:
 def test_other_subjects_count_under_the_seeds_of_both_sides() -> None:
     first = np.array([[1.0, 2, 3], [5, 6, 7], [NAN, NAN, NAN]])
     second = np.array([[2.0, 4, NAN], [6, 8, 9], [50, 60, 70]])
-    found = change(means({"m": first}), means({"m": second}, "xyz"))
+    found = estimate_change(means({"m": first}), means({"m": second}, "xyz"))
     assert (found.n_seeds, found.n_subjects, found.n_subjects_with) == (2, 3, 2)
     assert (found.without, found.with_defect, found.difference) == (4.0, 5.0, 1.0)
     assert found.arms == {"m": (4.0, 5.0)}
-    nothing = change(means({"m": first[[2, 1]]}), means({"m": second * [[1], [NAN], [NAN]]}, "xyz"))
+    nothing = estimate_change(means({"m": first[[2, 1]]}), means({"m": second * [[1], [NAN], [NAN]]}, "xyz"))
     assert (nothing.how, nothing.n_seeds) == ("unpaired", 0)
     assert math.isnan(nothing.difference)
-    infinite = change(means({"m": [[1.0, 2, math.inf]]}), means({"m": [[1.0, 2, 3]]}, "xyz"))
+    infinite = estimate_change(means({"m": [[1.0, 2, math.inf]]}), means({"m": [[1.0, 2, 3]]}, "xyz"))
     assert (infinite.difference, infinite.n_subjects) == (0.5, 2)
 
 
 def by_the_old_rule(table: np.ndarray) -> float:
     """Half an interval of the SE of tables, without components below 0, at Satterthwaite's df."""
-    _, se, df = mean_and_se(table)
+    _, se, df = estimate_mean_and_se(table)
     return float(stats.t.ppf(0.975, df)) * se
 
 
@@ -201,12 +217,14 @@ def test_intervals_cover_and_tests_err_as_they_say_with_few_seeds(
     for draw in range(DRAWS):
         table = 0.7 * generator.normal(size=(n_seeds, 1)) + subject_sd * generator.normal(size=n_subjects)
         table += generator.normal(size=(n_seeds, n_subjects))
-        found = crossed_interval(table)
+        found = estimate_interval(table)
         if draw < THROUGH:
-            effect = change(means({"m": without}, names), means({"m": table}, names))
+            effect = estimate_change(means({"m": without}, names), means({"m": table}, names))
             assert (effect.low, effect.high) == pytest.approx((found.low, found.high), nan_ok=True)
-        new += bool(abs(found.mean) <= half_width(*table_spread(table)))  # not shown with two seeds
-        tests += bool(p_value(found.mean, *table_spread(table)) < 0.05)
+        new += bool(
+            abs(found.mean) <= compute_half_width(*split_table_variance(table))
+        )  # not shown with two seeds
+        tests += bool(compute_p_value(found.mean, *split_table_variance(table)) < 0.05)
         old += abs(table.mean()) <= by_the_old_rule(table)
     assert new / DRAWS >= 0.94
     assert tests / DRAWS <= 0.06
@@ -227,9 +245,9 @@ def test_intervals_of_other_subjects_cover_with_three_seeds(shared: float) -> No
             + 0.5 * generator.normal(size=(3, n))
             for n in (20, 8)
         )
-        found = gap_of(second, first)
+        found = estimate_table_gap(second, first)
         if draw < THROUGH:
-            effect = change(means({"m": first}), means({"m": second}, "ABCDEFGH"))
+            effect = estimate_change(means({"m": first}), means({"m": second}, "ABCDEFGH"))
             assert (effect.low, effect.high) == pytest.approx((found.low, found.high))
         inside += found.low <= 0 <= found.high
     assert inside / DRAWS >= 0.94
@@ -238,7 +256,7 @@ def test_intervals_of_other_subjects_cover_with_three_seeds(shared: float) -> No
 def test_largest_gap_change_is_that_of_a_search_over_all_pairs() -> None:
     generator = np.random.default_rng(4)
     arms = {f"m{i}": (float(a), float(b)) for i, (a, b) in enumerate(generator.normal(size=(5, 2)))}
-    found = largest_gap_change(arms)
+    found = estimate_largest_gap_change(arms)
     assert found is not None
     everything = {
         (p, q): (arms[p][1] - arms[q][1]) - (arms[p][0] - arms[q][0])
@@ -248,7 +266,7 @@ def test_largest_gap_change_is_that_of_a_search_over_all_pairs() -> None:
     assert (found.first, found.second) == best
     assert found.with_defect - found.without == pytest.approx(everything[best])
     assert found.without == pytest.approx(arms[best[0]][0] - arms[best[1]][0])
-    assert largest_gap_change({"m": (1.0, 2.0)}) is None
+    assert estimate_largest_gap_change({"m": (1.0, 2.0)}) is None
 
 
 def scores(rows: list[tuple[str, int, str, str, float]]) -> pd.DataFrame:
@@ -259,9 +277,9 @@ def scores(rows: list[tuple[str, int, str, str, float]]) -> pd.DataFrame:
 
 
 def both(frame: pd.DataFrame, policy: EmptyMaskPolicy) -> Effect:
-    touched = not counted(frame, policy).equals(counted(frame))
-    sides = (subject_means(frame, ["row"]), subject_means(frame, ["row"], policy=policy))
-    return policy_change(*sides, touched=touched, rng=rng())
+    touched = not count_values(frame, policy).equals(count_values(frame))
+    sides = (average_subjects(frame, ["row"]), average_subjects(frame, ["row"], policy=policy))
+    return estimate_policy_change(*sides, touched=touched, rng=rng())
 
 
 def test_dropping_failures_and_the_fixed_penalty_by_hand() -> None:
@@ -345,7 +363,7 @@ def test_a_lucky_seed_is_a_false_finding_in_each_of_its_pairs() -> None:
     generator = np.random.default_rng(6)
     table = generator.normal(size=(3, 20))
     table[2] = table[0] + 5 + 0.01 * generator.normal(size=20)
-    found = false_findings(findings_rows({"m": table}), ["cell"], ["subject", "label"])
+    found = count_false_findings(findings_rows({"m": table}), ["cell"], ["subject", "label"])
     by_hand = sum(
         stats.wilcoxon(table[p], table[q]).pvalue < 0.05 for p, q in itertools.combinations(range(3), 2)
     )
@@ -362,29 +380,29 @@ def test_the_signed_rank_test_agrees_with_a_direct_permutation() -> None:
     signs = np.array(list(itertools.product((-1, 1), repeat=8)))
     sums = np.abs(signs @ ranks)
     p = np.mean(sums >= abs(np.sign(difference) @ ranks) - 1e-9)
-    found = false_findings(findings_rows({"m": table}), ["cell"], ["subject", "label"])
+    found = count_false_findings(findings_rows({"m": table}), ["cell"], ["subject", "label"])
     assert p == pytest.approx(4 / 256)
     assert (found.significant, found.tests) == (int(p < 0.05), 1)
 
 
 def test_equal_seeds_missing_rows_and_single_seeds() -> None:
     same = np.ones((2, 12))
-    found = false_findings(findings_rows({"m": same}), ["cell"], ["subject", "label"])
+    found = count_false_findings(findings_rows({"m": same}), ["cell"], ["subject", "label"])
     assert (found.significant, found.tests) == (0, 1)
     table = np.array([[1.0] * 12, [2.0] * 5 + [NAN] * 7])
-    few = false_findings(findings_rows({"m": table}), ["cell"], ["subject", "label"])
+    few = count_false_findings(findings_rows({"m": table}), ["cell"], ["subject", "label"])
     assert (few.significant, few.tests, few.n_rows) == (0, 1, 5)  # 5 rows cannot reach 0.05
-    alone = false_findings(findings_rows({"m": same[:1]}), ["cell"], ["subject", "label"])
+    alone = count_false_findings(findings_rows({"m": same[:1]}), ["cell"], ["subject", "label"])
     assert (alone.tests, alone.n_seeds) == (0, 1)
     assert math.isnan(alone.low)
-    none = false_findings(findings_rows({"m": same}).iloc[:0], ["cell"], ["subject", "label"])
+    none = count_false_findings(findings_rows({"m": same}).iloc[:0], ["cell"], ["subject", "label"])
     assert (none.tests, none.n_seeds, none.n_rows) == (0, 0, 0)
 
 
 def test_cells_are_tested_apart() -> None:
     rows = findings_rows({"m": np.arange(24.0).reshape(2, 12), "n": np.arange(24.0).reshape(2, 12)})
     two = pd.concat([rows, rows.assign(cell="T2w")])
-    found = false_findings(two, ["cell"], ["subject", "label"])
+    found = count_false_findings(two, ["cell"], ["subject", "label"])
     assert (found.tests, found.significant, found.n_arms) == (4, 4, 2)
 
 
@@ -394,7 +412,7 @@ def share_found(generator: np.random.Generator, seed_sd: float, subject_sd: floa
     for _ in range(draws):
         table = seed_sd * generator.normal(size=(3, 1)) + generator.normal(size=(3, 40))
         table += subject_sd * np.repeat(generator.normal(size=(3, 10)), 4, axis=1)
-        found = false_findings(findings_rows({"m": table}, 4), ["cell"], ["subject", "label"])
+        found = count_false_findings(findings_rows({"m": table}, 4), ["cell"], ["subject", "label"])
         significant, tests = significant + found.significant, tests + found.tests
     return significant / tests
 
@@ -414,7 +432,7 @@ def test_chance_alone_seldom_makes_a_verdict_of_false_findings() -> None:
     draws = 80
     for _ in range(draws):
         arms = {name: generator.normal(size=(3, 24)) for name in "mno"}
-        found = false_findings(findings_rows(arms), ["cell"], ["subject", "label"])
+        found = count_false_findings(findings_rows(arms), ["cell"], ["subject", "label"])
         exact += found.low > 0.05
         wilson += proportion_confint(found.significant, found.tests, 0.05, method="wilson")[0] > 0.05
     assert exact / draws <= 0.05

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from mribench.statistics.failures import parts_of, share_interval
-from mribench.statistics.intervals import crossed_interval
+from mribench.statistics.failures import estimate_parts, estimate_share
+from mribench.statistics.intervals import estimate_interval
 from mribench.statistics.scores import estimate
 
 PENALTY = 280.0
@@ -21,7 +21,7 @@ PENALTY = 280.0
 def test_one_seed_is_clopper_and_pearson(count: int) -> None:
     failed = np.zeros((1, 20))
     failed[0, :count] = 1
-    share, low, high = share_interval(failed)
+    share, low, high = estimate_share(failed)
     assert share == count / 20
     assert (low, high) == pytest.approx(proportion_confint(count, 20, method="beta"))
 
@@ -29,7 +29,7 @@ def test_one_seed_is_clopper_and_pearson(count: int) -> None:
 def test_a_subject_that_fails_under_all_seeds_counts_once() -> None:
     failed = np.zeros((5, 20))
     failed[:, :2] = 1
-    assert share_interval(failed)[1:] == pytest.approx(proportion_confint(2, 20, method="beta"))
+    assert estimate_share(failed)[1:] == pytest.approx(proportion_confint(2, 20, method="beta"))
 
 
 def test_the_spread_over_seeds_widens_it() -> None:
@@ -37,15 +37,15 @@ def test_the_spread_over_seeds_widens_it() -> None:
     even[np.arange(10) % 5, np.arange(10)] = 1
     odd[0, :10] = 1
     assert even.mean() == odd.mean() == 0.05
-    share, low, high = share_interval(odd)
+    share, low, high = estimate_share(odd)
     of_seeds = stats.t.ppf(0.975, 4) * odd.mean(axis=1).std(ddof=1) / math.sqrt(5)
-    exact = share_interval(even)
+    exact = estimate_share(even)
     assert high - share == pytest.approx(math.hypot(exact[2] - share, of_seeds))
     assert low == 0.0
 
 
 def test_two_seeds_have_a_share_without_an_interval() -> None:
-    share, low, high = share_interval(np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 1.0]]))
+    share, low, high = estimate_share(np.array([[0.0, 1.0, 0.0], [0.0, 1.0, 1.0]]))
     assert share == 0.5
     assert math.isnan(low)
     assert math.isnan(high)
@@ -56,8 +56,8 @@ def test_parts_by_hand() -> None:
     failed = np.zeros((5, 12))
     failed[2, 3] = failed[4, 3] = failed[0, 7] = 1
     values[failed == 1] = PENALTY
-    found = parts_of(values, failed)
-    rest = crossed_interval(np.delete(values, [3, 7], axis=1))
+    found = estimate_parts(values, failed)
+    rest = estimate_interval(np.delete(values, [3, 7], axis=1))
     assert found.failure_share == 3 / 60
     assert found.n_subjects_without == 10
     assert (found.without_mean, found.without_low, found.without_high) == pytest.approx(
@@ -68,7 +68,7 @@ def test_parts_by_hand() -> None:
 def test_a_seed_under_which_every_subject_fails_leaves_nothing() -> None:
     values, failed = np.full((3, 4), 5.0), np.zeros((3, 4))
     failed[1] = 1
-    found = parts_of(np.where(failed == 1, np.nan, values), failed)
+    found = estimate_parts(np.where(failed == 1, np.nan, values), failed)
     assert found.failure_share == pytest.approx(1 / 3)
     assert found.n_subjects_without == 0
     assert math.isnan(found.without_mean)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mribench.statistics.families import shared
+from mribench.statistics.families import find_shared
 from mribench.statistics.tables import SeedSubjectTable
 
 
@@ -26,7 +26,7 @@ def tables(*lacking: tuple[object, object], shape: tuple[int, int] = (5, 6)) -> 
 
 
 def test_all_of_everything() -> None:
-    found = shared(tables((None, None), (None, None)))
+    found = find_shared(tables((None, None), (None, None)))
     assert (list(found.seeds), list(found.subjects), found.members, found.out) == (
         [0, 1, 2, 3, 4], list("uvwxyz"), ("a", "b"), {},
     )  # fmt: skip
@@ -35,29 +35,29 @@ def test_all_of_everything() -> None:
 @pytest.mark.parametrize("others", [1, 2, 4])
 def test_who_lacks_what_half_of_the_rows_have_is_out(others: int) -> None:
     rest = [(None, None)] * others
-    found = shared(tables((4, None), *rest))
+    found = find_shared(tables((4, None), *rest))
     assert found.out == {"a": "4 of 5 seeds"}
     assert list(found.seeds) == [0, 1, 2, 3, 4]
-    found = shared(tables((None, [0, 1]), *rest))
+    found = find_shared(tables((None, [0, 1]), *rest))
     assert found.out == {"a": "4 of 6 subjects"}
     assert len(found.members) == others
     without = tables(*[(None, None)] * (1 + others))
     without["a"].values[np.arange(6) % 5, np.arange(6)] = np.nan
-    found = shared(without)
+    found = find_shared(without)
     assert found.out == {"a": "0 of 6 subjects"}, "one without a complete subject"
 
 
 def test_what_few_have_does_not_count() -> None:
     """One row with more seeds than the others does not put them out; it is compared over theirs."""
-    found = shared(tables((None, None), (4, None), (4, None)))
+    found = find_shared(tables((None, None), (4, None), (4, None)))
     assert found.out == {}
     assert list(found.seeds) == [0, 1, 2, 3]
     part = found.part_of(tables((None, None))["a"])
     np.testing.assert_array_equal(part.values, np.arange(30.0).reshape(5, 6)[:4])
-    found = shared(tables((None, None), (None, [2]), (None, [2])))
+    found = find_shared(tables((None, None), (None, [2]), (None, [2])))
     assert list(found.subjects) == list("uvxyz")
     assert found.out == {}
 
 
 def test_nothing_to_compare() -> None:
-    assert shared({}).members == ()
+    assert find_shared({}).members == ()

@@ -17,7 +17,7 @@ from synthetic_results import DICE, HD95, Benchmark, Cell, task
 from mribench.report import RunData, load_run
 from mribench.report.tables.grids import TRANSFER
 from mribench.results.cells import LEADERBOARD, cell_frame
-from mribench.statistics import mark, mean_and_se
+from mribench.statistics import estimate_mean_and_se, mark
 
 METHODS = ("a", "b", "c", "d")
 SEEDS = (0, 1, 2, 3, 4)
@@ -59,7 +59,7 @@ def test_the_ties_are_those_of_holms_tests(tmp_path: Path) -> None:
     for i in range(4):
         for k in range(i + 1, 4):
             table = (LEVEL[METHODS[i]] + NOISE[i]) - (LEVEL[METHODS[k]] + NOISE[k])
-            mean, se, df = mean_and_se(table)
+            mean, se, df = estimate_mean_and_se(table)
             p[METHODS[i], METHODS[k]] = 2 * stats.t.sf(abs(mean / se), df)
     adjusted: dict[tuple[str, str], float] = {}
     largest = 0.0

@@ -17,12 +17,12 @@ from score_frames import draw, groups_of, means_of
 from mribench.statistics.blocks import (
     ALPHA,
     CriticalDifference,
-    critical_difference,
-    independent_blocks,
-    not_separated,
-    why_dependent,
+    compute_critical_difference,
+    explain_dependence,
+    form_independent_blocks,
+    group_not_separated,
 )
-from mribench.statistics.ranks import kendall_tau, mean_ranks
+from mribench.statistics.ranks import compute_kendall_tau, compute_mean_ranks
 
 DIRECTIONS = {"dice": True, "hd95": False}
 
@@ -54,7 +54,7 @@ def rng() -> np.random.Generator:
 def test_ranks_by_hand() -> None:
     level = np.array([3.0, 2.0, 1.0])[:, None, None] * np.ones((3, 2, 4))
     frame = frame_of({("x", "dice"): level, ("y", "dice"): level, ("x", "hd95"): level})
-    found = mean_ranks(frame, ["place", "metric"], higher_is_better=DIRECTIONS, rng=rng())
+    found = compute_mean_ranks(frame, ["place", "metric"], higher_is_better=DIRECTIONS, rng=rng())
     # dice: 1 2 3 twice; hd95: 3 2 1
     assert list(found.methods["row"]) == ["A", "B", "C"]
     np.testing.assert_allclose(found.methods["mean_rank"], [5 / 3, 2, 7 / 3])
@@ -67,7 +67,7 @@ def test_ranks_by_hand() -> None:
 def test_resamples_are_weighted_means_of_what_was_drawn() -> None:
     """A slow second way: rows repeated as often as they were drawn, ranked by pandas, τ by SciPy."""
     cells = {("x", "dice"): draw(rng(), (3, 3, 5)), ("y", "hd95"): draw(np.random.default_rng(1), (3, 3, 4))}
-    found = mean_ranks(
+    found = compute_mean_ranks(
         frame_of(cells),
         ["place", "metric"],
         higher_is_better=DIRECTIONS,
@@ -111,8 +111,8 @@ def test_clear_orders_are_stable_and_equal_methods_are_not() -> None:
     apart = draw(rng(), (4, 5, 20)) + np.arange(4)[:, None, None] * 10
     same = draw(rng(), (4, 5, 20))
     by = ["place", "metric"]
-    clear = mean_ranks(frame_of({("x", "dice"): apart}), by, higher_is_better=DIRECTIONS, rng=rng())
-    vague = mean_ranks(frame_of({("x", "dice"): same}), by, higher_is_better=DIRECTIONS, rng=rng())
+    clear = compute_mean_ranks(frame_of({("x", "dice"): apart}), by, higher_is_better=DIRECTIONS, rng=rng())
+    vague = compute_mean_ranks(frame_of({("x", "dice"): same}), by, higher_is_better=DIRECTIONS, rng=rng())
     assert clear.tau_mean > 0.99
     assert clear.tau_low == pytest.approx(1)
     assert vague.tau_mean < 0.8
@@ -124,13 +124,13 @@ def test_a_subject_in_two_cells_is_drawn_for_both() -> None:
     """One cell twice is one cell: were subjects drawn apart, its interval would shrink."""
     cube = draw(rng(), (3, 2, 8), seed=0.1)
     by, names = ["place", "metric"], [f"p{n}" for n in range(8)]
-    one = mean_ranks(
+    one = compute_mean_ranks(
         frame_of({("x", "dice"): cube}, {"x": names}), by, higher_is_better=DIRECTIONS, rng=rng()
     )
     shared = frame_of({("x", "dice"): cube, ("y", "dice"): cube}, {"x": names, "y": names})
-    two = mean_ranks(shared, by, higher_is_better=DIRECTIONS, rng=rng())
+    two = compute_mean_ranks(shared, by, higher_is_better=DIRECTIONS, rng=rng())
     pd.testing.assert_frame_equal(one.methods, two.methods)
-    apart = mean_ranks(shared, by, higher_is_better=DIRECTIONS, rng=rng(), cohort="place")
+    apart = compute_mean_ranks(shared, by, higher_is_better=DIRECTIONS, rng=rng(), cohort="place")
     assert (one.n_subjects, two.n_subjects, apart.n_subjects) == (8, 8, 16)
     assert (apart.methods["high"] - apart.methods["low"]).sum() <= (
         two.methods["high"] - two.methods["low"]
@@ -141,15 +141,17 @@ def test_cells_that_lack_a_method_are_left_out_and_named() -> None:
     frame = frame_of({("x", "dice"): draw(rng(), (3, 2, 5)), ("y", "dice"): draw(rng(), (3, 2, 5))})
     gone = frame["place"].eq("y") & frame["row"].eq("B")
     for holed in (frame[~gone], frame.assign(value=frame["value"].mask(gone))):
-        found = mean_ranks(holed, ["place", "metric"], higher_is_better=DIRECTIONS, rng=rng())
+        found = compute_mean_ranks(holed, ["place", "metric"], higher_is_better=DIRECTIONS, rng=rng())
         assert (found.n_cells, found.left_out) == (1, (("y", "dice"),))
-    nothing = mean_ranks(
+    nothing = compute_mean_ranks(
         frame.assign(value=math.nan), ["place", "metric"], higher_is_better=DIRECTIONS, rng=rng()
     )
     assert nothing.n_cells == 0
     assert nothing.methods["mean_rank"].isna().all()
     with pytest.raises(ValueError, match="at least two methods to rank, got 1"):
-        mean_ranks(frame[frame["row"] == "A"], ["place", "metric"], higher_is_better=DIRECTIONS, rng=rng())
+        compute_mean_ranks(
+            frame[frame["row"] == "A"], ["place", "metric"], higher_is_better=DIRECTIONS, rng=rng()
+        )
 
 
 def test_ranks_do_not_depend_on_the_order_of_rows() -> None:
@@ -157,9 +159,9 @@ def test_ranks_do_not_depend_on_the_order_of_rows() -> None:
         {("x", "dice"): draw(rng(), (4, 3, 6)), ("y", "hd95"): draw(np.random.default_rng(4), (4, 3, 6))}
     )
     by = ["place", "metric"]
-    first = mean_ranks(frame, by, higher_is_better=DIRECTIONS, rng=rng())
+    first = compute_mean_ranks(frame, by, higher_is_better=DIRECTIONS, rng=rng())
     shuffled = frame.sample(frac=1, random_state=3)
-    second = mean_ranks(shuffled, by, higher_is_better=DIRECTIONS, rng=rng())
+    second = compute_mean_ranks(shuffled, by, higher_is_better=DIRECTIONS, rng=rng())
     pd.testing.assert_frame_equal(first.methods, second.methods)
     np.testing.assert_array_equal(first.tau, second.tau)
 
@@ -176,20 +178,20 @@ def test_tau_is_scipys_ties_and_all(order: list[int], seed: int, levels: int) ->
         stats.kendalltau(one, other).statistic if min(len(set(one)), len(set(other))) > 1 else math.nan
         for other in others
     ]
-    np.testing.assert_allclose(kendall_tau(one, others), expected, atol=1e-12)
+    np.testing.assert_allclose(compute_kendall_tau(one, others), expected, atol=1e-12)
 
 
 def test_tau_is_never_beyond_one() -> None:
     one = np.arange(9) / 3
-    assert kendall_tau(one, np.stack([one, -one])).tolist() == [1.0, -1.0]
-    assert kendall_tau(one, np.empty((0, 9))).shape == (0,)
+    assert compute_kendall_tau(one, np.stack([one, -one])).tolist() == [1.0, -1.0]
+    assert compute_kendall_tau(one, np.empty((0, 9))).shape == (0,)
 
 
 # Blocks
 
 
 def blocks_of(cube: np.ndarray):
-    return independent_blocks(groups_of(cube))
+    return form_independent_blocks(groups_of(cube))
 
 
 def test_below_five_seeds_a_block_is_a_subject_and_speaks_of_checkpoints() -> None:
@@ -199,14 +201,14 @@ def test_below_five_seeds_a_block_is_a_subject_and_speaks_of_checkpoints() -> No
     assert list(found.scores.columns) == list("ABC")
     assert found.rests_on["p3"] == ("p3",)
     assert (found.scope, found.n_seeds, found.n_subjects) == ("these checkpoints", 2, 7)
-    assert why_dependent(found.rests_on) == ""
+    assert explain_dependence(found.rests_on) == ""
 
 
 def test_from_five_seeds_on_a_block_has_a_seed_and_subjects_of_its_own() -> None:
     cube = draw(rng(), (3, 5, 12))
     found = blocks_of(cube)
     assert found.scope == "methods"
-    assert why_dependent(found.rests_on) == ""
+    assert explain_dependence(found.rests_on) == ""
     assert list(found.rests_on) == [f"seed {seed}" for seed in range(5)]
     named = sorted((f"p{n}", n) for n in range(12))  # dealt by name: p0, p1, p10, p11, p2, ...
     assert found.rests_on["seed 1"] == ("seed 1", *(f"subject {name}" for name, _ in named[1::5]))
@@ -221,9 +223,9 @@ def test_blocks_take_what_all_methods_share() -> None:
     found = blocks_of(cube)
     assert list(found.scores.index) == ["p0", "p1", "p3", "p4", "p5"]
     apart = groups_of(cube) | {"B": means_of(cube[1], seeds=[7, 8])}
-    nothing = independent_blocks(apart)
+    nothing = form_independent_blocks(apart)
     assert (len(nothing.scores), nothing.scope) == (0, "nothing")
-    assert independent_blocks({}).scope == "nothing"
+    assert form_independent_blocks({}).scope == "nothing"
     few = blocks_of(draw(rng(), (3, 6, 5)))
     assert few.scope == "these checkpoints", "fewer subjects than seeds"
 
@@ -236,18 +238,18 @@ def test_equal_methods_with_lucky_seeds_are_separated_over_subjects_and_not_over
         cube = draw(again, (3, 5, 30))
         found = blocks_of(cube)
         scores = pd.DataFrame(cube.mean(axis=1).T)
-        shared = critical_difference(scores, own(scores), higher_is_better=True)
-        apart = critical_difference(found.scores, found.rests_on, higher_is_better=True)
-        over_subjects += len(not_separated(shared)) != 1 or len(not_separated(shared)[0]) < 3
-        over_seeds += len(not_separated(apart)) != 1 or len(not_separated(apart)[0]) < 3
+        shared = compute_critical_difference(scores, own(scores), higher_is_better=True)
+        apart = compute_critical_difference(found.scores, found.rests_on, higher_is_better=True)
+        over_subjects += len(group_not_separated(shared)) != 1 or len(group_not_separated(shared)[0]) < 3
+        over_seeds += len(group_not_separated(apart)) != 1 or len(group_not_separated(apart)[0]) < 3
     assert over_subjects / tries > 0.3
     assert over_seeds / tries < ALPHA + 0.05
 
 
 def test_sets_of_methods_that_are_not_separated() -> None:
     scores = table(np.arange(4) + np.random.default_rng(5).normal(0, 0.8, (30, 4)))
-    found = critical_difference(scores, own(scores), higher_is_better=True)
-    sets = not_separated(found)
+    found = compute_critical_difference(scores, own(scores), higher_is_better=True)
+    sets = group_not_separated(found)
     ranks = found.mean_ranks
     for names in sets:
         assert ranks[names[-1]] - ranks[names[0]] <= found.critical_difference
@@ -260,10 +262,10 @@ def test_sets_of_methods_that_are_not_separated() -> None:
 def test_overlapping_sets_are_each_the_largest() -> None:
     ranks = pd.Series([1.0, 2.0, 3.0, 5.0], index=list("ABCD"))
     found = CriticalDifference(ranks, 9.0, 0.01, 1.5, pd.DataFrame(), 10, "")
-    assert not_separated(found) == [("A", "B"), ("B", "C")]
-    assert not_separated(replace(found, p=0.2)) == [tuple("ABCD")], "Friedman's test comes first"
-    assert not_separated(replace(found, reason="4 blocks")) == []
-    assert not_separated(replace(found, critical_difference=0.5)) == []
+    assert group_not_separated(found) == [("A", "B"), ("B", "C")]
+    assert group_not_separated(replace(found, p=0.2)) == [tuple("ABCD")], "Friedman's test comes first"
+    assert group_not_separated(replace(found, reason="4 blocks")) == []
+    assert group_not_separated(replace(found, critical_difference=0.5)) == []
 
 
 def table(data: np.ndarray) -> pd.DataFrame:
@@ -279,7 +281,7 @@ def own(scores: pd.DataFrame) -> dict[str, list[str]]:
 def test_golden_friedman_nemenyi_and_critical_difference(golden_dir: Path) -> None:
     case = json.loads((golden_dir / "metrics.json").read_text())["stats"]["s2_four_methods_holm_friedman"]
     scores = table(np.array(case["data"]))
-    found = critical_difference(scores, own(scores), higher_is_better=True)
+    found = compute_critical_difference(scores, own(scores), higher_is_better=True)
     np.testing.assert_allclose(found.mean_ranks[list("ABCD")], case["mean_rank_high_is_best"])
     assert list(found.mean_ranks.index) == list("CBAD")
     assert found.chi2 == pytest.approx(case["friedman_chi2"][0], abs=1e-8)
@@ -293,7 +295,7 @@ def test_golden_friedman_nemenyi_and_critical_difference(golden_dir: Path) -> No
 
 def test_ranks_further_apart_than_the_critical_difference_have_small_p() -> None:
     scores = table(np.random.default_rng(1).normal(size=(25, 4)) + np.array([0, 0.3, 0.9, 1.5]))
-    found = critical_difference(scores, own(scores), higher_is_better=False)
+    found = compute_critical_difference(scores, own(scores), higher_is_better=False)
     assert found.mean_ranks.index[0] == "A"
     for a in "ABCD":
         for b in "ABCD":
@@ -307,15 +309,15 @@ def test_dependent_blocks_are_refused_with_the_reason() -> None:
     scores = table(np.random.default_rng(2).normal(size=(6, 3)))
     rests = own(scores)
     rests["b4"], rests["b2"] = ["p1", "p2", "p9"], ["p2", "p1"]
-    found = critical_difference(scores, rests, higher_is_better=True)
+    found = compute_critical_difference(scores, rests, higher_is_better=True)
     assert found.reason == "blocks b2 and b4 share p1 and 1 more: their ranks are not independent"
     assert math.isnan(found.critical_difference)
     assert found.mean_ranks.isna().all()
-    assert why_dependent({"a": ["p1", "seed 0"], "b": ["p2", "seed 0"]}).startswith(
+    assert explain_dependence({"a": ["p1", "seed 0"], "b": ["p2", "seed 0"]}).startswith(
         "blocks a and b share seed 0:"
     )
-    assert why_dependent({"a": ["p1"], "b": []}) == "nothing is known of what block b rests on"
-    assert why_dependent({"a": ["p1"], "b": ["p2"]}) == ""
+    assert explain_dependence({"a": ["p1"], "b": []}) == "nothing is known of what block b rests on"
+    assert explain_dependence({"a": ["p1"], "b": ["p2"]}) == ""
 
 
 def test_too_little_for_friedman() -> None:
@@ -329,6 +331,6 @@ def test_too_little_for_friedman() -> None:
         (np.ones((6, 3)), "all methods are tied in every block"),
     ):
         scores = table(data)
-        assert critical_difference(scores, own(scores), higher_is_better=True).reason == words
+        assert compute_critical_difference(scores, own(scores), higher_is_better=True).reason == words
     with pytest.raises(ValueError, match="got nothing for b0"):
-        critical_difference(table(full), {}, higher_is_better=True)
+        compute_critical_difference(table(full), {}, higher_is_better=True)

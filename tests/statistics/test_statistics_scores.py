@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from mribench.interfaces import EmptyMaskPolicy
-from mribench.statistics import estimates, mark, mean_and_se, subject_means
-from mribench.statistics.scores import counted
+from mribench.statistics import average_subjects, estimate_groups, estimate_mean_and_se, mark
+from mribench.statistics.scores import count_values
 
 NAN = math.nan
 DROPPED = EmptyMaskPolicy("dropped", "mm")
@@ -28,9 +28,9 @@ def test_labels_are_averaged_before_sessions_and_sessions_before_subjects() -> N
         {"subject": "a", "session": "2", "label": "GM", "penalty": 0.9},  # one label only
         {"subject": "b", "session": "1", "label": "GM", "penalty": 1.0},
     ]
-    means = subject_means(frame(rows), ["method"])
+    means = average_subjects(frame(rows), ["method"])
     assert means.set_index("subject")["value"].to_dict() == pytest.approx({"a": 0.6, "b": 1.0})
-    found = estimates(frame(rows), ["method"]).iloc[0]
+    found = estimate_groups(frame(rows), ["method"]).iloc[0]
     assert found["mean"] == pytest.approx(0.8)
     assert found["se"] == pytest.approx(0.2)
     assert (found["n_subjects"], found["n_seeds"], found["n_rows"]) == (2, 1, 4)
@@ -42,9 +42,9 @@ def test_within_columns_weigh_the_same_whatever_their_number_of_sessions() -> No
         {"train_sequence": "T1w", "session": "2", "penalty": 0.0},
         {"train_sequence": "T2w", "session": "1", "penalty": 1.0},
     ]
-    pooled = subject_means(frame(rows), ["method"], within=["train_sequence"])
+    pooled = average_subjects(frame(rows), ["method"], within=["train_sequence"])
     assert pooled["value"].tolist() == [0.5]
-    apart = estimates(frame(rows), ["method", "train_sequence"])
+    apart = estimate_groups(frame(rows), ["method", "train_sequence"])
     assert apart.set_index("train_sequence")["mean"].to_dict() == {"T1w": 0.0, "T2w": 1.0}
 
 
@@ -54,7 +54,7 @@ def test_the_penalty_counts_and_both_empty_is_left_out() -> None:
         {"subject": "b", "status": "ok", "value": 2.0, "penalty": 2.0},
         {"subject": "c", "status": "both-empty", "value": NAN, "penalty": NAN},
     ]
-    found = estimates(frame(rows), ["method"]).iloc[0]
+    found = estimate_groups(frame(rows), ["method"]).iloc[0]
     assert found["mean"] == 21.0
     assert (found["n_subjects"], found["n_subjects_total"], found["n_both_empty"]) == (2, 3, 1)
 
@@ -80,10 +80,10 @@ def test_policies_on_empty_masks_are_about_millimetres(
         {"subject": "d", "status": "both-empty", "penalty": NAN},
     ]
     scores = frame(rows).assign(unit=unit)
-    assert counted(scores, policy).tolist() == pytest.approx(expected, nan_ok=True)
-    means = subject_means(scores, ["method"], policy=policy)
+    assert count_values(scores, policy).tolist() == pytest.approx(expected, nan_ok=True)
+    means = average_subjects(scores, ["method"], policy=policy)
     assert means["value"].tolist() == pytest.approx(expected, nan_ok=True)
-    found = estimates(scores, ["method"], policy=policy).iloc[0]
+    found = estimate_groups(scores, ["method"], policy=policy).iloc[0]
     assert found["mean"] == pytest.approx(np.nanmean(expected))
     assert (found["n_empty"], found["n_both_empty"]) == (2, 1)
 
@@ -91,8 +91,8 @@ def test_policies_on_empty_masks_are_about_millimetres(
 def test_a_dropped_label_leaves_the_subjects_other_labels() -> None:
     rows = [{"label": "GM", "status": "pred-empty", "penalty": 40.0}, {"label": "WM", "penalty": 2.0}]
     scores = frame(rows).assign(unit="mm")
-    assert subject_means(scores, ["method"], policy=DROPPED)["value"].tolist() == [2.0]
-    assert subject_means(scores, ["method"])["value"].tolist() == [21.0]
+    assert average_subjects(scores, ["method"], policy=DROPPED)["value"].tolist() == [2.0]
+    assert average_subjects(scores, ["method"])["value"].tolist() == [21.0]
 
 
 def test_a_both_empty_label_leaves_the_subjects_other_labels() -> None:
@@ -100,7 +100,7 @@ def test_a_both_empty_label_leaves_the_subjects_other_labels() -> None:
         {"label": "GM", "status": "both-empty", "penalty": NAN},
         {"label": "WM", "penalty": 0.5},
     ]
-    assert subject_means(frame(rows), ["method"])["value"].tolist() == [0.5]
+    assert average_subjects(frame(rows), ["method"])["value"].tolist() == [0.5]
 
 
 def test_a_failed_row_leaves_its_subject_out_and_is_counted() -> None:
@@ -109,7 +109,7 @@ def test_a_failed_row_leaves_its_subject_out_and_is_counted() -> None:
         {"subject": "a", "label": "WM", "penalty": 0.9},
         {"subject": "b", "label": "GM", "penalty": 0.3},
     ]
-    found = estimates(frame(rows), ["method"]).iloc[0]
+    found = estimate_groups(frame(rows), ["method"]).iloc[0]
     assert found["mean"] == 0.3
     assert (found["n_failed"], found["n_subjects"], found["n_subjects_total"]) == (1, 1, 2)
     assert found["n_missing_pairs"] == 1
@@ -117,14 +117,14 @@ def test_a_failed_row_leaves_its_subject_out_and_is_counted() -> None:
 
 def test_a_failed_row_with_a_penalty_is_still_failed() -> None:
     rows = [{"subject": "a", "status": "failed", "penalty": 0.0}, {"subject": "b", "penalty": 0.3}]
-    assert estimates(frame(rows), ["method"])["mean"].tolist() == [0.3]
+    assert estimate_groups(frame(rows), ["method"])["mean"].tolist() == [0.3]
 
 
 def test_only_complete_pairs_count() -> None:
     values = {(0, "a"): 0.1, (0, "b"): 0.2, (0, "c"): 0.9, (1, "a"): 0.3, (1, "b"): 0.4}
     rows = [{"seed": float(seed), "subject": subject, "penalty": v} for (seed, subject), v in values.items()]
-    found = estimates(frame(rows), ["method"]).iloc[0]
-    mean, se, df = mean_and_se(np.array([[0.1, 0.2], [0.3, 0.4]]))
+    found = estimate_groups(frame(rows), ["method"]).iloc[0]
+    mean, se, df = estimate_mean_and_se(np.array([[0.1, 0.2], [0.3, 0.4]]))
     assert (found["mean"], found["se"], found["df"]) == pytest.approx((mean, se, df))
     assert (found["n_subjects"], found["n_subjects_total"], found["n_missing_pairs"]) == (2, 3, 1)
 
@@ -132,7 +132,7 @@ def test_only_complete_pairs_count() -> None:
 def test_a_seed_without_any_score_does_not_void_the_others() -> None:
     rows = [{"seed": 0.0, "subject": s, "penalty": v} for s, v in (("a", 0.1), ("b", 0.3))]
     rows += [{"seed": 1.0, "subject": s, "status": "failed", "penalty": NAN} for s in ("a", "b")]
-    found = estimates(frame(rows), ["method"]).iloc[0]
+    found = estimate_groups(frame(rows), ["method"]).iloc[0]
     assert found["mean"] == pytest.approx(0.2)
     assert (found["n_seeds"], found["n_subjects"], found["n_missing_pairs"], found["n_failed"]) == (
         1,
@@ -143,16 +143,16 @@ def test_a_seed_without_any_score_does_not_void_the_others() -> None:
 
 
 def test_nothing_left_is_nan_not_an_error() -> None:
-    found = estimates(frame([{"status": "failed", "penalty": NAN}]), ["method"]).iloc[0]
+    found = estimate_groups(frame([{"status": "failed", "penalty": NAN}]), ["method"]).iloc[0]
     assert math.isnan(found["mean"])
     assert math.isnan(found["se"])
     assert (found["n_subjects"], found["n_subjects_total"]) == (0, 1)
-    assert estimates(frame([{"penalty": 1.0}]).iloc[:0], ["method"]).empty
+    assert estimate_groups(frame([{"penalty": 1.0}]).iloc[:0], ["method"]).empty
 
 
 def test_rows_without_a_seed_have_none() -> None:
     rows = [{"seed": NAN, "subject": s, "penalty": v} for s, v in (("a", 0.1), ("b", 0.3))]
-    found = estimates(frame(rows), ["method"]).iloc[0]
+    found = estimate_groups(frame(rows), ["method"]).iloc[0]
     assert found["n_seeds"] == 0
     assert found["se"] == pytest.approx(0.1)
 
@@ -161,10 +161,10 @@ def test_groups_with_nulls_are_kept_and_types_survive() -> None:
     rows = [
         {"fraction": f, "subject": s, "penalty": v} for f, v in ((0.1, 1.0), (NAN, 2.0)) for s in ("a", "b")
     ]
-    found = estimates(frame(rows), ["method", "fraction"])
+    found = estimate_groups(frame(rows), ["method", "fraction"])
     assert found["mean"].tolist() == [1.0, 2.0]
     assert found["fraction"].isna().tolist() == [False, True]
-    assert estimates(frame(rows).iloc[:0], ["fraction"])["fraction"].dtype == float
+    assert estimate_groups(frame(rows).iloc[:0], ["fraction"])["fraction"].dtype == float
 
 
 def test_many_groups_agree_with_a_loop() -> None:
@@ -177,9 +177,9 @@ def test_many_groups_agree_with_a_loop() -> None:
         for i in range(10)
     ]
     shuffled = frame(rows).sample(frac=1, random_state=0)
-    found = estimates(shuffled, ["method"]).set_index("method")
+    found = estimate_groups(shuffled, ["method"]).set_index("method")
     for m in range(4):
-        mean, se, df = mean_and_se(values[m])
+        mean, se, df = estimate_mean_and_se(values[m])
         row = found.loc[f"m{m}"]
         assert (row["mean"], row["se"], row["df"]) == pytest.approx((mean, se, df))
 

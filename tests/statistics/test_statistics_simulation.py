@@ -16,14 +16,14 @@ import pytest
 from scipy import stats
 from score_frames import groups_of, judge
 
-from mribench.statistics import mean_and_se
-from mribench.statistics.checkpoints import signed_rank
-from mribench.statistics.crossed import mean_squares
-from mribench.statistics.difference import difference_of
-from mribench.statistics.failures import parts_of
-from mribench.statistics.intervals import crossed_interval, half_width, table_spread
-from mribench.statistics.ranges import ends_over
-from mribench.statistics.ties import holm
+from mribench.statistics import estimate_mean_and_se
+from mribench.statistics.checkpoints import rank_signed_differences
+from mribench.statistics.crossed import compute_mean_squares
+from mribench.statistics.difference import estimate_table_difference
+from mribench.statistics.failures import estimate_parts
+from mribench.statistics.intervals import compute_half_width, estimate_interval, split_table_variance
+from mribench.statistics.ranges import place_ends_over
+from mribench.statistics.ties import adjust_holm
 
 REPOSITORY = Path(__file__).parents[2]
 SCRIPT = REPOSITORY / "benchmarks" / "statistics_simulation.py"
@@ -78,18 +78,18 @@ def test_intervals_and_tests_are_the_products(script: ModuleType, seeds: int, su
     pairs = tuple(script.of_pairs(part) for part in products)
     halves, apart = (script.thresholds(sums, seeds, subjects, 0.05) for sums in (own, pairs))
     for r, cube in enumerate(scores):
-        found = crossed_interval(cube[0])
-        half = half_width(*table_spread(cube[0]))  # shown from three seeds on
+        found = estimate_interval(cube[0])
+        half = compute_half_width(*split_table_variance(cube[0]))  # shown from three seeds on
         assert halves["banerjee"][r] == pytest.approx(float(half))
         assert seeds == 2 or half == pytest.approx(found.high - found.mean)
-        mean, se, df = mean_and_se(cube[0])
+        mean, se, df = estimate_mean_and_se(cube[0])
         assert halves["truncated"][r] == pytest.approx(stats.t.interval(0.95, df, mean, se)[1] - mean)
         rows = cube[0].std(ddof=1) / np.sqrt(cube[0].size)
         assert halves["rows"][r] == pytest.approx(stats.norm.ppf(0.975) * rows)
         averaged = stats.ttest_1samp(cube[0].mean(axis=0), 0).confidence_interval(0.95)
         assert halves["seed-averaged"][r] == pytest.approx(averaged.high - mean)
         for place, (i, k) in enumerate(zip(*np.triu_indices(4, 1), strict=True)):
-            pair = difference_of(cube[i] - cube[k])
+            pair = estimate_table_difference(cube[i] - cube[k])
             assert seeds == 2 or apart["banerjee"][r, place] == pytest.approx(pair.high - pair.difference)
             assert (abs(pair.difference) > apart["banerjee"][r, place]) == (pair.p < 0.05)
 
@@ -99,7 +99,7 @@ def test_the_other_rules_by_their_formulas(script: ModuleType, seeds: int, subje
     table = drawn(script, seeds, subjects, sd_interaction=0.5)
     table = table[:, 0] - table[:, 1]
     for one in table:
-        a, b, e = mean_squares(one)
+        a, b, e = compute_mean_squares(one)
         df = np.array([seeds - 1, subjects - 1, (seeds - 1) * (subjects - 1)], float)
         sums = tuple(np.array([ms * d]) for ms, d in zip((a, b, e), df, strict=True))
         found = script.thresholds(sums, seeds, subjects, 0.01)
@@ -119,10 +119,10 @@ def test_the_other_rules_by_their_formulas(script: ModuleType, seeds: int, subje
 def test_wilcoxon_and_holm_are_the_products(script: ModuleType) -> None:
     rng = np.random.default_rng(1)
     differences = rng.normal(0.2, 1, (8, 30))
-    expected = [signed_rank(row).p for row in differences]
+    expected = [rank_signed_differences(row).p for row in differences]
     np.testing.assert_allclose(script.signed_rank_p(differences), expected)
     p = rng.uniform(0, 0.2, (8, 6))
-    np.testing.assert_allclose(script.holm(p), [holm(row) for row in p])
+    np.testing.assert_allclose(script.holm(p), [adjust_holm(row) for row in p])
 
 
 def test_what_counts_as_a_familywise_error_is_a_separated_pair_of_the_product(script: ModuleType) -> None:
@@ -229,8 +229,8 @@ def test_the_scenarios_are_of_the_product(scenarios: ModuleType) -> None:
     assert failed.any()
     mean, half = scenarios.means_and_halves(values, ~failed.any(axis=1))
     for r, (table, empty) in enumerate(zip(values, failed, strict=True)):
-        found = parts_of(table, empty.astype(float), scenarios.DISTANCE)
-        expected = ends_over(mean[r], half[r], scenarios.DISTANCE, found.n_subjects_without)
+        found = estimate_parts(table, empty.astype(float), scenarios.DISTANCE)
+        expected = place_ends_over(mean[r], half[r], scenarios.DISTANCE, found.n_subjects_without)
         assert (found.without_low, found.without_high) == pytest.approx(expected)
 
 

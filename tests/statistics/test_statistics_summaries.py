@@ -15,12 +15,12 @@ from hypothesis import given, settings, strategies as st
 from scipy import stats
 from score_frames import means_of
 
-from mribench.statistics.difference import difference
-from mribench.statistics.domain_gap import gap, gap_of, gap_spread
-from mribench.statistics.efficiency import areas, label_efficiencies, label_efficiency
-from mribench.statistics.intervals import crossed_interval, half_width
-from mribench.statistics.subsets import subset_components, three_way
-from mribench.statistics.transfer import ratio_of, transfer
+from mribench.statistics.difference import estimate_difference
+from mribench.statistics.domain_gap import estimate_gap, estimate_table_gap, split_gap_variance
+from mribench.statistics.efficiency import compute_areas, label_efficiencies, label_efficiency
+from mribench.statistics.intervals import compute_half_width, estimate_interval
+from mribench.statistics.subsets import estimate_subset_components, estimate_three_way
+from mribench.statistics.transfer import estimate_ratio, estimate_transfer
 
 FRACTIONS = (0.01, 0.1, 1.0)
 
@@ -44,7 +44,7 @@ def test_the_area_of_a_line_over_log_fraction_is_its_middle() -> None:
 def test_the_area_has_the_crossed_error_of_the_pairs_areas() -> None:
     cube = np.random.default_rng(0).normal(size=(3, 4, 9))
     found = label_efficiency(curve(cube).sample(frac=1, random_state=0))
-    expected = crossed_interval(0.25 * cube[0] + 0.5 * cube[1] + 0.25 * cube[2])
+    expected = estimate_interval(0.25 * cube[0] + 0.5 * cube[1] + 0.25 * cube[2])
     assert (found.area, found.se, found.low, found.high) == pytest.approx(
         (expected.mean, expected.se, expected.low, expected.high)
     )
@@ -65,12 +65,12 @@ def test_no_curve_without_two_fractions() -> None:
     found = label_efficiency(curve(np.ones((1, 2, 3)), (1.0,)))
     assert math.isnan(found.area)
     with pytest.raises(ValueError, match="fractions above 0, got 0"):
-        areas(curve(np.ones((2, 2, 3)), (0.0, 1.0)))
+        compute_areas(curve(np.ones((2, 2, 3)), (0.0, 1.0)))
 
 
 def test_areas_of_two_methods_are_compared_like_scores() -> None:
     first, second = np.random.default_rng(2).normal(size=(2, 3, 5, 8))
-    found = difference(areas(curve(first)), areas(curve(second)))
+    found = estimate_difference(compute_areas(curve(first)), compute_areas(curve(second)))
     weighted = np.tensordot([0.25, 0.5, 0.25], first - second, axes=1)
     assert found.difference == pytest.approx(weighted.mean())
     frame = pd.concat([curve(first).assign(row="A"), curve(second).assign(row="B")])
@@ -104,7 +104,7 @@ def test_areas_scale_and_shift_and_do_not_know_the_unit_of_the_fraction(
 def test_one_seed_is_welchs_t() -> None:
     rng = np.random.default_rng(3)
     first, second = rng.normal(2, 1, (1, 12)), rng.normal(0, 3, (1, 20))
-    found = gap_of(first, second)
+    found = estimate_table_gap(first, second)
     expected = stats.ttest_ind(first[0], second[0], equal_var=False)
     assert found.gap / found.se == pytest.approx(expected.statistic)
     low, high = expected.confidence_interval(0.95)
@@ -116,10 +116,10 @@ def test_the_gap_by_hand() -> None:
     # seed gaps 3 and 5; both sides without interaction: subject variance of means 2 and 8, residual 0
     first = np.array([[4.0, 6.0], [8.0, 10.0]])
     second = np.array([[0.0, 4.0], [2.0, 6.0]])
-    terms, df = gap_spread(first, second)
+    terms, df = split_gap_variance(first, second)
     np.testing.assert_allclose(terms, [2 / 2, 2 / 2, 8 / 2])
     np.testing.assert_array_equal(df, [1, 1, 1])
-    found = gap_of(first, second)
+    found = estimate_table_gap(first, second)
     assert (found.gap, found.inside, found.outside) == (4.0, 7.0, 3.0)
     assert found.se == pytest.approx(math.sqrt(6))
 
@@ -136,7 +136,7 @@ def test_the_variance_of_the_gap_is_right_on_average_and_its_interval_covers() -
             + rng.normal(size=(seeds, n))
             for n, own, sd in ((inside, 0.3, 4), (outside, 0.8, 2))
         ]
-        found = gap_of(*tables)
+        found = estimate_table_gap(*tables)
         gaps.append(found.gap)
         variances.append(found.se**2)
         hits += found.low <= 0 <= found.high
@@ -152,22 +152,24 @@ def test_what_the_seeds_share_is_not_in_the_gap() -> None:
     rng = np.random.default_rng(5)
     first, second = rng.normal(size=(4, 6)), rng.normal(size=(4, 9))
     lucky = 100 * rng.normal(size=(4, 1))
-    assert gap_of(first + lucky, second + lucky).se == pytest.approx(gap_of(first, second).se)
-    assert gap_of(second, first).low == pytest.approx(-gap_of(first, second).high)
+    assert estimate_table_gap(first + lucky, second + lucky).se == pytest.approx(
+        estimate_table_gap(first, second).se
+    )
+    assert estimate_table_gap(second, first).low == pytest.approx(-estimate_table_gap(first, second).high)
 
 
 def test_gaps_of_frames_take_shared_seeds_and_refuse_shared_subjects() -> None:
     rng = np.random.default_rng(6)
     first, second = rng.normal(size=(3, 5)), rng.normal(size=(2, 4))
     names = ["q1", "q2", "q3", "q4"]
-    found = gap(means_of(first), means_of(second, seeds=[2, 1], subjects=names))
-    assert found == gap_of(first[[2, 1]], second) or found.gap == pytest.approx(
-        gap_of(first[[2, 1]], second).gap
+    found = estimate_gap(means_of(first), means_of(second, seeds=[2, 1], subjects=names))
+    assert found == estimate_table_gap(first[[2, 1]], second) or found.gap == pytest.approx(
+        estimate_table_gap(first[[2, 1]], second).gap
     )
     assert (found.n_seeds, found.n_inside, found.n_outside) == (2, 5, 4)
     with pytest.raises(ValueError, match="p0 on both sides"):
-        gap(means_of(first), means_of(first))
-    nothing = gap(means_of(first), means_of(second * math.nan, subjects=names))
+        estimate_gap(means_of(first), means_of(first))
+    nothing = estimate_gap(means_of(first), means_of(second * math.nan, subjects=names))
     assert math.isnan(nothing.gap)
     assert math.isnan(nothing.p)
 
@@ -187,33 +189,33 @@ def test_a_transfer_matrix_by_hand() -> None:
         ("T2w", "T1w"): 60 * one,
         ("T2w", "T2w"): 70 * one,
     }
-    found = transfer(matrix_of({**cells, ("T1w", "PDw"): 5 * one}), higher_is_better=True)
+    found = estimate_transfer(matrix_of({**cells, ("T1w", "PDw"): 5 * one}), higher_is_better=True)
     assert (found.own.mean, found.other.mean) == (75.0, 50.0)
     assert found.ratio.mean == pytest.approx(50 / 75)
     assert found.missing == ()
     pd.testing.assert_frame_equal(
         found.matrix, pd.DataFrame([[80.0, 40.0], [60.0, 70.0]], index=["T1w", "T2w"], columns=["T1w", "T2w"])
     )
-    assert transfer(matrix_of(cells), higher_is_better=False).ratio.mean == pytest.approx(75 / 50)
+    assert estimate_transfer(matrix_of(cells), higher_is_better=False).ratio.mean == pytest.approx(75 / 50)
 
 
 def test_off_diagonal_means_have_crossed_intervals_over_shared_pairs() -> None:
     rng = np.random.default_rng(7)
     cells = {pair: rng.normal(50, 5, (5, 6)) for pair in itertools.product("abc", repeat=2)}
     cells["a", "b"][3, 2] = math.nan
-    found = transfer(matrix_of(cells), higher_is_better=True)
+    found = estimate_transfer(matrix_of(cells), higher_is_better=True)
     kept = {pair: np.delete(table, 2, axis=1) for pair, table in cells.items()}
     other = np.mean([table for (a, b), table in kept.items() if a != b], axis=0)
     own = np.mean([table for (a, b), table in kept.items() if a == b], axis=0)
-    assert found.other == crossed_interval(other)
-    assert found.ratio == ratio_of(other, own)
+    assert found.other == estimate_interval(other)
+    assert found.ratio == estimate_ratio(other, own)
 
 
 def test_the_ratios_interval_is_that_of_a_jackknife() -> None:
     rng = np.random.default_rng(8)
     lower = 70 + 5 * rng.normal(size=(1, 400))
     upper = 0.8 * lower + 2 * rng.normal(size=(1, 400))
-    found = ratio_of(upper, lower)
+    found = estimate_ratio(upper, lower)
     left = [np.delete(upper, k).mean() / np.delete(lower, k).mean() for k in range(400)]
     assert found.se == pytest.approx(math.sqrt(399 / 400 * np.sum((left - np.mean(left)) ** 2)), rel=0.01)
     assert found.low < 0.8 < found.high
@@ -221,13 +223,13 @@ def test_the_ratios_interval_is_that_of_a_jackknife() -> None:
 
 def test_no_summary_of_an_incomplete_matrix() -> None:
     cells = {("a", "a"): np.ones((2, 3)), ("a", "b"): np.ones((2, 3)), ("b", "b"): np.ones((2, 3))}
-    found = transfer(matrix_of(cells), higher_is_better=True)
+    found = estimate_transfer(matrix_of(cells), higher_is_better=True)
     assert found.missing == (("b", "a"),)
     assert math.isnan(found.other.mean)
     assert math.isnan(found.matrix.loc["b", "a"])
-    alone = transfer(matrix_of({("a", "a"): np.ones((2, 3))}), higher_is_better=True)
+    alone = estimate_transfer(matrix_of({("a", "a"): np.ones((2, 3))}), higher_is_better=True)
     assert math.isnan(alone.ratio.mean)
-    assert math.isnan(ratio_of(np.ones((1, 3)), -np.ones((1, 3))).mean)
+    assert math.isnan(estimate_ratio(np.ones((1, 3)), -np.ones((1, 3))).mean)
 
 
 # Label subsets
@@ -243,7 +245,7 @@ def test_three_way_mean_squares_are_statsmodels() -> None:
     model = smf.ols("value ~ (C(subset_seed) + C(seed) + C(subject))**2", frame).fit()
     squares = sm.stats.anova_lm(model)["mean_sq"].to_numpy()
     u, s, n, us, un, sn, e = squares
-    found = three_way(cube)
+    found = estimate_three_way(cube)
     assert found.residual == pytest.approx(e)
     assert found.subset == pytest.approx(max(0, (u - us - un + e) / 20))
     assert found.seed == pytest.approx(max(0, (s - us - sn + e) / 15))
@@ -257,7 +259,7 @@ def test_three_way_components_are_those_of_reml() -> None:
     rng = np.random.default_rng(10)
     cube = 3 * rng.normal(size=(4, 1, 1)) + 2 * rng.normal(size=(1, 4, 1)) + rng.normal(size=(4, 4, 5))
     frame = cube_frame(cube + 4 * rng.normal(size=(1, 1, 5))).assign(all=1)
-    found = subset_components(frame)
+    found = estimate_subset_components(frame)
     names = ("subset_seed", "seed", "subject")
     positive = min(found.subset_seed, found.subset_subject, found.seed_subject)
     for first, second in itertools.combinations(names, 2) if positive > 0 else ():
@@ -280,7 +282,7 @@ def test_three_way_components_are_right_on_average() -> None:
     drawn = []
     for _ in range(300):
         cube = 3 * rng.normal(size=(4, 1, 1)) + rng.normal(size=(1, 5, 1)) + 6 * rng.normal(size=(1, 1, 20))
-        drawn.append(three_way(cube + 2 * rng.normal(size=(1, 5, 20)) + rng.normal(size=(4, 5, 20))))
+        drawn.append(estimate_three_way(cube + 2 * rng.normal(size=(1, 5, 20)) + rng.normal(size=(4, 5, 20))))
     assert np.mean([found.subset for found in drawn]) == pytest.approx(9, rel=0.15)
     assert np.mean([found.seed_subject for found in drawn]) == pytest.approx(4, rel=0.05)
     assert np.mean([found.residual for found in drawn]) == pytest.approx(1, rel=0.05)
@@ -291,10 +293,10 @@ def test_three_way_components_are_right_on_average() -> None:
 def test_subsets_of_frames_count_complete_subjects() -> None:
     cube = np.random.default_rng(12).normal(size=(2, 3, 6))
     cube[1, 2, 4] = math.nan
-    found = subset_components(cube_frame(cube).sample(frac=1, random_state=0))
+    found = estimate_subset_components(cube_frame(cube).sample(frac=1, random_state=0))
     assert (found.n_subsets, found.n_seeds, found.n_subjects) == (2, 3, 5)
-    assert found.residual == pytest.approx(three_way(np.delete(cube, 4, axis=2)).residual)
-    one = subset_components(cube_frame(cube[:1]))
+    assert found.residual == pytest.approx(estimate_three_way(np.delete(cube, 4, axis=2)).residual)
+    one = estimate_subset_components(cube_frame(cube[:1]))
     assert math.isnan(one.subset)
     assert one.n_subsets == 1
 
@@ -302,4 +304,4 @@ def test_subsets_of_frames_count_complete_subjects() -> None:
 def test_half_width_of_a_gap_is_the_sum_in_squares() -> None:
     terms, df = np.array([1.0, 2.0, 3.0]), np.array([4.0, 11.0, 29.0])
     expected = math.sqrt(sum(v * stats.t.ppf(0.975, d) ** 2 for v, d in zip(terms, df, strict=True)))
-    assert half_width(terms, df) == pytest.approx(expected)
+    assert compute_half_width(terms, df) == pytest.approx(expected)

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from score_frames import draw, groups_of, judge, means_of
 
-from mribench.statistics.difference import difference_of
+from mribench.statistics.difference import estimate_table_difference
 from mribench.statistics.marks import mark
-from mribench.statistics.scores import estimate, estimates_of, numbered, subject_means
-from mribench.statistics.tables import aligned, aligned_tables, single_table, split_tables
-from mribench.statistics.ties import claimed_marks, holm
+from mribench.statistics.scores import average_subjects, estimate, estimate_means, number_groups
+from mribench.statistics.tables import align_groups, align_tables, make_table, split_tables
+from mribench.statistics.ties import adjust_holm, claim_marks
 
 
 def rows_of_groups(seed: int = 0, groups: int = 7) -> pd.DataFrame:
@@ -37,7 +37,7 @@ def test_each_table_is_what_pandas_makes_of_its_group(seed: int, *, categorical:
     rows = rows_of_groups(seed)
     if categorical:
         rows["subject"] = rows["subject"].astype("category")
-    heads, number = numbered(rows, ["task", "fraction"])
+    heads, number = number_groups(rows, ["task", "fraction"])
     tables = split_tables(rows, number, len(heads))
     assert len(tables) == len(heads) == 7
     for k, (task, fraction) in enumerate(heads.itertuples(index=False, name=None)):
@@ -51,18 +51,18 @@ def test_each_table_is_what_pandas_makes_of_its_group(seed: int, *, categorical:
 
 def test_groups_are_numbered_as_they_come() -> None:
     rows = pd.DataFrame({"task": ["b", "a", "b", None, "a", None]})
-    heads, number = numbered(rows, ["task"])
+    heads, number = number_groups(rows, ["task"])
     assert number.tolist() == [0, 1, 0, 2, 1, 2]
     assert heads["task"].tolist()[:2] == ["b", "a"]
     assert pd.isna(heads["task"][2])
-    every, one = numbered(rows, [])
+    every, one = number_groups(rows, [])
     assert (len(every), one.tolist()) == (1, [0] * 6)
 
 
 def test_doubles_in_any_group_are_refused() -> None:
     rows = rows_of_groups()
     doubled = pd.concat([rows, rows.iloc[[5]]], ignore_index=True)
-    heads, number = numbered(doubled, ["task", "fraction"])
+    heads, number = number_groups(doubled, ["task", "fraction"])
     with pytest.raises(ValueError, match="one value per seed and subject"):
         split_tables(doubled, number, len(heads))
 
@@ -73,8 +73,8 @@ def test_an_infinite_score_stays_in_a_mean_and_counts_as_none_in_a_comparison() 
     )
     assert estimate(rows).mean == math.inf
     assert estimate(rows).n_missing_pairs == 0
-    assert math.isinf(single_table(rows).values[0, 1])
-    found = aligned({"A": rows, "B": means_of([[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]])})
+    assert math.isinf(make_table(rows).values[0, 1])
+    found = align_groups({"A": rows, "B": means_of([[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]])})
     assert np.isnan(found.cube[0, 0, 1])
     assert found.complete().cube.shape == (2, 2, 2)
 
@@ -82,7 +82,7 @@ def test_an_infinite_score_stays_in_a_mean_and_counts_as_none_in_a_comparison() 
 @pytest.mark.parametrize("seed", range(3))
 def test_estimates_of_groups_are_those_of_each_alone(seed: int) -> None:
     rows = rows_of_groups(seed)
-    together = estimates_of(rows, ["task", "fraction"])
+    together = estimate_means(rows, ["task", "fraction"])
     for number, found in together.iterrows():
         same = (
             rows["fraction"].isna() if pd.isna(found["fraction"]) else rows["fraction"].eq(found["fraction"])
@@ -115,10 +115,10 @@ def test_a_family_is_judged_by_the_differences_of_its_pairs(
         order = sorted(range(shape[0]), key=lambda k: -cube[k].mean() if higher_is_better else cube[k].mean())
         assert family.names == ["ABCDEFGH"[k] for k in order]
         pairs = itertools.combinations(order, 2)
-        p_values = [difference_of(cube[i] - cube[k]).p for i, k in pairs]
+        p_values = [estimate_table_difference(cube[i] - cube[k]).p for i, k in pairs]
         if family.style == "tested":
-            np.testing.assert_allclose(family.p_adjusted, holm(p_values), rtol=1e-12)
-            expected = claimed_marks(
+            np.testing.assert_allclose(family.p_adjusted, adjust_holm(p_values), rtol=1e-12)
+            expected = claim_marks(
                 cube[order].mean(axis=(1, 2)), family.separated, higher_is_better=higher_is_better
             )
             assert family.marks == expected
@@ -131,7 +131,7 @@ def test_a_family_is_judged_by_the_differences_of_its_pairs(
 def test_tables_of_other_seeds_and_subjects_are_aligned_as_frames_are() -> None:
     first = means_of([[1.0, 2.0], [3.0, 4.0]], seeds=[4, 2], subjects=["x", "y"])
     second = means_of([[5.0, 6.0, 7.0]], seeds=[2], subjects=["y", "z", "x"])
-    found = aligned_tables({"A": single_table(first), "B": single_table(second)})
+    found = align_tables({"A": make_table(first), "B": make_table(second)})
     assert list(found.seeds) == [2, 4]
     place = {name: k for k, name in enumerate(found.subjects)}
     assert found.cube[0, 0, place["x"]] == 3.0
@@ -169,7 +169,7 @@ def test_subjects_of_unequal_counts_are_averaged_level_by_level(within: list[str
         scores,
         scores.astype(dict.fromkeys(("method", "subject", "sequence", "session"), "category")),
     ):
-        found = subject_means(frame, ["method"], within)
+        found = average_subjects(frame, ["method"], within)
         assert len(found) == len(expected)
         for row in found.itertuples():
             assert row.value == pytest.approx(expected[row.method, row.seed, row.subject], abs=1e-13)

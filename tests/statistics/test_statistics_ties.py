@@ -12,9 +12,9 @@ from hypothesis import given, settings, strategies as st
 from scipy import stats
 from score_frames import draw, groups_of, judge, means_of
 
-from mribench.statistics.checkpoints import signed_rank
-from mribench.statistics.difference import difference_of
-from mribench.statistics.ties import claimed_marks, holm
+from mribench.statistics.checkpoints import rank_signed_differences
+from mribench.statistics.difference import estimate_table_difference
+from mribench.statistics.ties import adjust_holm, claim_marks
 
 
 @pytest.fixture(scope="module")
@@ -35,23 +35,23 @@ def matrix(n: int, separated: set[tuple[int, int]]) -> np.ndarray:
 def test_golden_wilcoxon_and_holm(case: dict) -> None:
     data = np.array(case["data"])
     pairs = list(itertools.combinations(range(4), 2))
-    p = [signed_rank(data[:, i] - data[:, k]).p for i, k in pairs]
+    p = [rank_signed_differences(data[:, i] - data[:, k]).p for i, k in pairs]
     # B and C are equal in one subject: there SciPy's default, the golden value, is the normal approximation
     zero = pairs.index((1, 2))
     np.testing.assert_allclose(np.delete(p, zero), np.delete(case["p_wilcoxon"], zero), atol=1e-9)
     assert p[zero] == pytest.approx(case["p_wilcoxon"][zero], abs=0.02)
-    np.testing.assert_allclose(holm(case["p_wilcoxon"]), case["p_holm"], atol=1e-8)
-    adjusted = holm(p)
+    np.testing.assert_allclose(adjust_holm(case["p_wilcoxon"]), case["p_holm"], atol=1e-8)
+    adjusted = adjust_holm(p)
     separated = matrix(4, {pair for pair, value in zip(pairs, adjusted, strict=True) if value < 0.05})
-    marks = claimed_marks(data.mean(axis=0), separated, higher_is_better=True)
+    marks = claim_marks(data.mean(axis=0), separated, higher_is_better=True)
     assert ["ABCD"[k] for k in range(4) if marks[k] == "best"] == case["best_tie_group_alpha05"]
     assert marks[3] == "second"  # nobody is behind it
 
 
 def test_holm_by_hand() -> None:
-    np.testing.assert_allclose(holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
-    np.testing.assert_allclose(holm([0.01, math.nan]), [0.02, math.nan])
-    assert holm([]).shape == (0,)
+    np.testing.assert_allclose(adjust_holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
+    np.testing.assert_allclose(adjust_holm([0.01, math.nan]), [0.02, math.nan])
+    assert adjust_holm([]).shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_holm_by_hand() -> None:
 )
 def test_marks_by_hand(means: list[float], separated: set[tuple[int, int]], expected: list[str]) -> None:
     found = matrix(len(means), separated)
-    assert claimed_marks(means, found, higher_is_better=True) == expected
-    assert claimed_marks([-m for m in means], found, higher_is_better=False) == expected
+    assert claim_marks(means, found, higher_is_better=True) == expected
+    assert claim_marks([-m for m in means], found, higher_is_better=False) == expected
 
 
 def test_five_seeds_test_all_pairs_on_shared_scores() -> None:
@@ -92,7 +92,9 @@ def test_five_seeds_test_all_pairs_on_shared_scores() -> None:
     assert found.cube.shape[2] == 29
     assert found.n_missing_pairs == 1
     pairs = itertools.combinations(found.cube, 2)
-    np.testing.assert_allclose(found.p_adjusted, holm([difference_of(a - b).p for a, b in pairs]))
+    np.testing.assert_allclose(
+        found.p_adjusted, adjust_holm([estimate_table_difference(a - b).p for a, b in pairs])
+    )
 
 
 @pytest.mark.parametrize("n_seeds", [1, 4])
@@ -158,6 +160,6 @@ def test_marks_do_not_depend_on_order_unit_or_direction(
 def test_two_methods_need_no_correction() -> None:
     cube = draw(np.random.default_rng(3), (2, 6, 10))
     found = judge(groups_of(cube), higher_is_better=True)
-    assert found.p_adjusted == pytest.approx(difference_of(cube[0] - cube[1]).p)
+    assert found.p_adjusted == pytest.approx(estimate_table_difference(cube[0] - cube[1]).p)
     averaged = stats.ttest_1samp((cube[0] - cube[1]).mean(axis=1), 0)
     assert found.p_adjusted[0] >= averaged.pvalue * 0.99  # seeds alone, never less

@@ -10,7 +10,7 @@ from mribench_views.labels import LABELS
 from support_views import shown
 
 from mribench.interfaces import ParameterLabel
-from mribench.views.captions import caption, captions
+from mribench.views.captions import make_caption, make_captions
 from mribench.views.numbers import number, value_text
 from mribench.views.samples import Sample
 
@@ -33,7 +33,7 @@ PLAIN = {
 
 
 def words(parameters: dict, width: int = 29) -> str:
-    return "\n".join(caption("view 1", parameters, LABELS, width).lines)
+    return "\n".join(make_caption("view 1", parameters, LABELS, width).lines)
 
 
 # ---- times and angles ----------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def test_unknown_parameters_are_shown_as_they_are_named() -> None:
 
 
 def test_without_labels_everything_is_shown_as_it_is_named() -> None:
-    assert caption("view 1", {"te_s": 0.1, "flip": "yes", "shear": 0.5}, {}, 80).lines == (
+    assert make_caption("view 1", {"te_s": 0.1, "flip": "yes", "shear": 0.5}, {}, 80).lines == (
         "te_s 0.1 · flip yes · shear 0.5",
     )
 
@@ -96,8 +96,14 @@ def test_labels_are_the_generators_own() -> None:
         "coil": ParameterLabel("coil", write=lambda value: f"coil no. {value}"),
     }
     drawn = {"coil": 3, "delay_s": 0.25, "echo_mm": 2, "spin_lock_hz": 412.34}
-    assert caption("v", drawn, labels, 80).lines == ("SL 412 Hz · echo 2 mm", "coil no. 3 · delay 250 ms")
-    assert caption("v", {"delay_s": "none", "echo_mm": 1}, labels, 80).lines == ("echo 1 mm", "delay_s none")
+    assert make_caption("v", drawn, labels, 80).lines == (
+        "SL 412 Hz · echo 2 mm",
+        "coil no. 3 · delay 250 ms",
+    )
+    assert make_caption("v", {"delay_s": "none", "echo_mm": 1}, labels, 80).lines == (
+        "echo 1 mm",
+        "delay_s none",
+    )
 
 
 # ---- lines ---------------------------------------------------------------------------------------------
@@ -107,24 +113,24 @@ def test_labels_are_the_generators_own() -> None:
     st.floats(), st.integers(), st.text(max_size=90), st.booleans(), st.none(),
     st.lists(st.floats(), max_size=6)), max_size=30), st.integers(12, 60))  # fmt: skip
 def test_no_line_is_too_long_and_there_are_not_too_many(parameters, width) -> None:
-    found = caption("x" * 99, parameters, LABELS, width)
+    found = make_caption("x" * 99, parameters, LABELS, width)
     assert len(found.title) <= width
     assert all(len(line) <= width for line in found.lines)
     assert len(found.lines) <= 9
 
 
 def test_many_unknown_parameters_end_in_an_ellipsis() -> None:
-    found = caption("view", {f"parameter_{i}": i for i in range(99)}, LABELS, 20)
+    found = make_caption("view", {f"parameter_{i}": i for i in range(99)}, LABELS, 20)
     assert found.lines[0] == "parameter_0 0"
     assert found.lines[-1] == "…"
 
 
 def test_views_are_numbered_and_roles_are_said_where_they_differ() -> None:
     alike = Sample(0, 0, (shown("fse", te_s=0.1), shown("", te_s=0.2)))
-    assert [found.title for found in captions(alike, LABELS, 40)] == ["view 1: fse", "view 2: –"]
-    assert [found.lines for found in captions(alike, LABELS, 40)] == [("TE 100 ms",), ("TE 200 ms",)]
+    assert [found.title for found in make_captions(alike, LABELS, 40)] == ["view 1: fse", "view 2: –"]
+    assert [found.lines for found in make_captions(alike, LABELS, 40)] == [("TE 100 ms",), ("TE 200 ms",)]
     mixed = Sample(0, 0, (shown("fse"), shown("gre", role="local")))
-    assert [found.title for found in captions(mixed, LABELS, 40)] == [
+    assert [found.title for found in make_captions(mixed, LABELS, 40)] == [
         "view 1 (global): fse",
         "view 2 (local): gre",
     ]

@@ -15,10 +15,10 @@ from support_views import made, shown, source
 
 from mribench.config import load_benchmark, resolve
 from mribench.errors import ConfigError, StoreError
-from mribench.views.canvas import DPI, SUFFIXES, Canvas, check_path, harmless
+from mribench.views.canvas import DPI, SUFFIXES, Canvas, check_path, replace_unprintable
 from mribench.views.distributions import MOST_COLUMNS, draw_distributions
 from mribench.views.samples import MadeSamples, Sample, draw_parameters, make_samples
-from mribench.views.sheet import GREY, PLANES, central_slice, draw_sheet, strips
+from mribench.views.sheet import GREY, PLANES, draw_sheet, make_strips, take_central_slice
 from mribench.views.sources import open_sources
 
 
@@ -74,7 +74,7 @@ def test_a_panel_shows_the_central_slice_in_the_fixed_window(samples, tmp_path, 
     views = [view for _, drawn in samples for view in drawn.views()]
     low, high = GREY
     for axes, view in zip(panels(canvas), views, strict=True):
-        expected = np.clip((central_slice(view.image, plane) - low) / (high - low), 0, 1)
+        expected = np.clip((take_central_slice(view.image, plane) - low) / (high - low), 0, 1)
         panel = part(picture, axes)
         seen = np.asarray(Image.fromarray(np.uint8(panel * 255)).resize((20, 20), Image.Resampling.BOX)) / 255
         assert np.abs(seen - expected).mean() < 0.06
@@ -86,7 +86,7 @@ def test_planes_lie_as_radiologists_look_at_them() -> None:
     volume = np.zeros((5, 7, 9))
     i, j, k = 2, 3, 4
     volume[0, j, k], volume[i, 6, k], volume[i, j, 8] = 1, 2, 3  # left, anterior, superior
-    axial, coronal, sagittal = (central_slice(volume, plane) for plane in PLANES)
+    axial, coronal, sagittal = (take_central_slice(volume, plane) for plane in PLANES)
     assert (axial.shape, coronal.shape, sagittal.shape) == ((7, 5), (9, 5), (9, 7))
     assert axial[3, 4] == 1
     assert axial[0, 2] == 2
@@ -119,10 +119,10 @@ def test_targets_are_drawn_below_their_views(samples) -> None:
     image, target = panels(more)[:2]
     view = samples[0][1].samples[0].views[0]
     np.testing.assert_allclose(
-        image.images[0].get_array(), np.clip(central_slice(view.image, "axial"), *GREY)
+        image.images[0].get_array(), np.clip(take_central_slice(view.image, "axial"), *GREY)
     )
     np.testing.assert_allclose(
-        target.images[0].get_array(), np.clip(central_slice(view.target, "axial"), *GREY)
+        target.images[0].get_array(), np.clip(take_central_slice(view.target, "axial"), *GREY)
     )
     assert target.get_position().y1 < image.get_position().y0
     assert target.get_position().x0 == pytest.approx(image.get_position().x0)
@@ -160,10 +160,10 @@ def test_captions_do_not_run_into_the_next_panel(samples) -> None:
 
 def test_many_samples_go_on_below() -> None:
     sample = Sample(0, 0, (shown(), shown()))
-    parts = strips(MadeSamples((sample,) * 9, 18, 0))
+    parts = make_strips(MadeSamples((sample,) * 9, 18, 0))
     assert [(len(strip.samples), strip.first) for strip in parts] == [(4, 0), (4, 4), (1, 8)]
     crowd = Sample(0, 0, (shown(),) * 11)
-    assert [len(strip.samples) for strip in strips(MadeSamples((crowd,) * 2, 22, 0))] == [1, 1]
+    assert [len(strip.samples) for strip in make_strips(MadeSamples((crowd,) * 2, 22, 0))] == [1, 1]
     canvas = draw_sheet([(source("a"), MadeSamples((sample,) * 9, 18, 0))], "axial", "")
     assert len(panels(canvas)) == 18
     assert "sample 9: somebody:1" in texts(canvas)
@@ -263,8 +263,8 @@ def test_strange_parameters_are_drawn(file, strange_registry, tmp_path, suffix) 
 
 
 def test_text_is_made_harmless() -> None:
-    assert harmless("α 90° – TE…") == "α 90° – TE…"
-    assert harmless("a\nb\x00\u65e5\ue000\u202e") == "a�b����"
+    assert replace_unprintable("α 90° – TE…") == "α 90° – TE…"
+    assert replace_unprintable("a\nb\x00\u65e5\ue000\u202e") == "a�b����"
 
 
 # ---- files ---------------------------------------------------------------------------------------------

@@ -10,15 +10,15 @@ import pytest
 from mribench_views.labels import LABELS
 from support_views import made, shown, source
 
-from mribench.views.histograms import cell_of, distribution_parts, title_of
+from mribench.views.histograms import make_cell, make_title, split_distributions
 from mribench.views.parameters import (
     COLUMNS,
-    counted,
-    numbers_of,
-    of_acquisition,
-    redraws_per_100_views,
-    sequence_shares,
-    values_of,
+    compute_sequence_shares,
+    count_parameters,
+    count_redraws_per_100_views,
+    is_of_acquisition,
+    list_numbers,
+    list_values,
     write_table,
 )
 from mribench.views.samples import draw_parameters
@@ -57,7 +57,7 @@ def test_one_row_for_each_number() -> None:
 
 def test_lists_of_boxes_are_counted_also_where_there_are_none() -> None:
     drawn = made(shown(**{BOXES: ()}), shown(**{BOXES: (((0, 1),), ((0, 2),))}))
-    assert counted(drawn) == {BOXES}
+    assert count_parameters(drawn) == {BOXES}
     found = table((source("a"), drawn))
     assert found.parameter.tolist() == ["n_dropout_cuboids"] * 2
     assert found.value.tolist() == [0, 2]
@@ -92,8 +92,8 @@ def test_only_numbers_that_can_be_drawn_are_counted() -> None:
     view = shown(
         a=1, b=True, c="x", d=float("nan"), e=float("inf"), f=10**400, g=[1, "x", 2.5], h=None, i=-1e29
     )
-    assert numbers_of(view, frozenset()) == {"a": [1.0], "b": [1.0], "g": [1.0, 2.5], "i": [-1e29]}
-    assert ("f", 10**400) in list(values_of(view, frozenset()))
+    assert list_numbers(view, frozenset()) == {"a": [1.0], "b": [1.0], "g": [1.0, 2.5], "i": [-1e29]}
+    assert ("f", 10**400) in list(list_values(view, frozenset()))
 
 
 def test_what_belongs_to_the_acquisition() -> None:
@@ -101,18 +101,17 @@ def test_what_belongs_to_the_acquisition() -> None:
         ("fse", ["te_s", "tr_s", "rotation_deg", "noise_sigma"]),
         ("gre", ["te_s", "flip_angle_deg", "tr_s", "rotation_deg", "noise_sigma", "spokes"]),
     ]
-    assert of_acquisition(drawn, LABELS) == {"te_s", "tr_s", "flip_angle_deg", "spokes"}
-    assert of_acquisition(drawn[:1], LABELS) == {"te_s", "tr_s"}
-    assert of_acquisition([("a", ["ti1_s", "n_excitations", "inversion_efficiency", "delay_s"])], LABELS) == {
-        "ti1_s", "n_excitations", "inversion_efficiency",
-    }  # fmt: skip
+    assert is_of_acquisition(drawn, LABELS) == {"te_s", "tr_s", "flip_angle_deg", "spokes"}
+    assert is_of_acquisition(drawn[:1], LABELS) == {"te_s", "tr_s"}
+    names = ["ti1_s", "n_excitations", "inversion_efficiency", "delay_s"]
+    assert is_of_acquisition([("a", names)], LABELS) == {"ti1_s", "n_excitations", "inversion_efficiency"}
 
 
 def test_shares_and_redraws() -> None:
     drawn = made(shown("b"), shown("a"), shown("b"), shown("b"), redraws=3)
-    assert sequence_shares(drawn) == {"a": 0.25, "b": 0.75}
-    assert list(sequence_shares(drawn)) == ["a", "b"]
-    assert redraws_per_100_views(drawn) == 75
+    assert compute_sequence_shares(drawn) == {"a": 0.25, "b": 0.75}
+    assert list(compute_sequence_shares(drawn)) == ["a", "b"]
+    assert count_redraws_per_100_views(drawn) == 75
 
 
 # ---- histograms ----------------------------------------------------------------------------------------
@@ -126,7 +125,7 @@ def test_shares_and_redraws() -> None:
      ("_s", "_s", 1), ("spin_lock_hz", "spin_lock (Hz)", 1)],
 )  # fmt: skip
 def test_titles(name, title, factor) -> None:
-    assert title_of(name, LABELS) == (title, factor)
+    assert make_title(name, LABELS) == (title, factor)
 
 
 def spread(count: int) -> list:
@@ -144,7 +143,7 @@ def spread(count: int) -> list:
 
 
 def test_rows_by_sequence_and_columns_by_kind_of_parameter() -> None:
-    acquisition, augmentation = distribution_parts([(source("a"), made(*spread(80)))])
+    acquisition, augmentation = split_distributions([(source("a"), made(*spread(80)))])
     assert [(row.sequence, row.share) for row in acquisition.rows] == [("fse", 0.5), ("mp2rage", 0.5)]
     assert [column.title for column in acquisition.columns] == ["TE (ms)", "TR (ms)", "TI (ms)"]
     assert [column.title for column in augmentation.columns] == ["elastic_sd (mm)", "n_echoes"]
@@ -158,12 +157,12 @@ def test_rows_by_sequence_and_columns_by_kind_of_parameter() -> None:
 
 
 def test_every_number_is_in_one_bin_or_said_apart() -> None:
-    for part in distribution_parts([(source("a"), made(*spread(80)))]):
+    for part in split_distributions([(source("a"), made(*spread(80)))]):
         for row in part.rows:
             for column in part.columns:
                 if column.title in row.values:
                     values = row.values[column.title]
-                    cell = cell_of(values, column)
+                    cell = make_cell(values, column)
                     assert cell.counts.sum() + round(cell.share * len(values)) == len(values)
                     np.testing.assert_array_equal(
                         cell.counts, np.histogram(values[values != cell.often], column.edges)[0]
@@ -171,12 +170,12 @@ def test_every_number_is_in_one_bin_or_said_apart() -> None:
 
 
 def test_what_was_not_applied_is_said_apart() -> None:
-    _, augmentation = distribution_parts([(source("a"), made(*spread(80)))])
+    _, augmentation = split_distributions([(source("a"), made(*spread(80)))])
     elastic, echoes = augmentation.columns
-    cell = cell_of(augmentation.rows[0].values[elastic.title], elastic)
+    cell = make_cell(augmentation.rows[0].values[elastic.title], elastic)
     assert (cell.often, cell.share) == (0.0, 0.5)
     assert cell.counts[0] < 5
-    counts = cell_of(augmentation.rows[0].values[echoes.title], echoes)
+    counts = make_cell(augmentation.rows[0].values[echoes.title], echoes)
     assert counts.often is None
     assert counts.counts.tolist() == [16] * 5, "one bin for each whole number"
     assert echoes.ticks == (0.0, 4.0)
@@ -184,21 +183,21 @@ def test_what_was_not_applied_is_said_apart() -> None:
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -3.5, 1e29, 1e-300])
 def test_a_constant_has_one_bin_and_one_tick(value) -> None:
-    (part,) = distribution_parts([(source("a"), made(*(shown(constant=value) for _ in range(9))))])
+    (part,) = split_distributions([(source("a"), made(*(shown(constant=value) for _ in range(9))))])
     (column,) = part.columns
     assert column.ticks == (value,)
-    assert sorted(cell_of(part.rows[0].values["constant"], column).counts)[-2:] == [0, 9]
+    assert sorted(make_cell(part.rows[0].values["constant"], column).counts)[-2:] == [0, 9]
 
 
 def test_an_axis_about_zero_has_zero_in_its_middle() -> None:
     views = [shown(rotation_deg=angle) for angle in np.linspace(-15, 14.999, 99).tolist()]
-    (part,) = distribution_parts([(source("a"), made(*views))])
+    (part,) = split_distributions([(source("a"), made(*views))])
     assert part.columns[0].ticks == (-15.0, 0.0, pytest.approx(14.999))
 
 
 def test_generators_that_augment_alike_share_a_row(sources) -> None:
     drawn = [(sources[name], draw_parameters(sources[name], 30)) for name in ("base", "seqinv")]
-    acquisition, augmentation = distribution_parts(drawn)
+    acquisition, augmentation = split_distributions(drawn)
     assert [row.label for row in augmentation.rows] == ["base (views: mprage) · seqinv, twin (views: seqinv)"]
     assert {row.label for row in acquisition.rows} == {"base (views: mprage)", "seqinv, twin (views: seqinv)"}
     assert [row.sequence for row in acquisition.rows[1:]] == sorted({v.sequence for v in drawn[1][1].views()})
@@ -206,11 +205,11 @@ def test_generators_that_augment_alike_share_a_row(sources) -> None:
 
 def test_generators_that_augment_otherwise_do_not() -> None:
     drawn = [(source("a"), made(shown(rotation_deg=1.0))), (source("b"), made(shown(rotation_deg=2.0)))]
-    assert [row.label for row in distribution_parts(drawn)[0].rows] == [
+    assert [row.label for row in split_distributions(drawn)[0].rows] == [
         "a (views: seqinv)",
         "b (views: seqinv)",
     ]
 
 
 def test_nothing_to_count() -> None:
-    assert distribution_parts([(source("a"), made(shown(motion="jerky")))]) == []
+    assert split_distributions([(source("a"), made(shown(motion="jerky")))]) == []

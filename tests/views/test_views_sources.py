@@ -13,7 +13,7 @@ import torch
 from mribench_objectives.simclr_recon import SimclrRecon
 
 from mribench.config import load_benchmark, resolve
-from mribench.data.maps import MapSource, batch_indices, by_id
+from mribench.data.maps import MapSource, draw_batch_indices, select_by_id
 from mribench.errors import ConfigError, DataError
 from mribench.interfaces import ViewRequest
 from mribench.jobs.context import Context
@@ -71,8 +71,8 @@ def test_the_seeds_written_out(sources) -> None:
     spec, registry = source.spec, source.registry
     dataset = registry.resolve(spec.data, "test", "corrected").make()
     generator = registry.resolve(spec.views, "test", "corrected").make()
-    maps = MapSource(dataset, by_id(dataset, spec.train), 8.0, generator.needs)
-    indices = batch_indices(4, 3, 1, ("pretrain", 3), repeat=False)
+    maps = MapSource(dataset, select_by_id(dataset, spec.train), 8.0, generator.needs)
+    indices = draw_batch_indices(4, 3, 1, ("pretrain", 3), repeat=False)
     generators = [torch_generator("views", 3, 1, place) for place in range(3)]
     crops = maps.crops(indices, generator.source_vox(20), generators, torch.device("cpu"))
     views = generator.views(crops, (ViewRequest(), ViewRequest()), 20, 8.0, generators)

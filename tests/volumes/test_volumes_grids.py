@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from mribench.volumes.grids import grid_remarks, read_grid_of, share_outside, sheared
+from mribench.volumes.grids import find_grid_remarks, read_grid_of, share_outside, sheared
 from mribench.volumes.nifti_file import Grid
 
 AFFINE = np.array([[-1.0, 0, 0, 20], [0, 1, 0, -22], [0, 0, 2, -18], [0, 0, 0, 1]])
@@ -50,14 +50,14 @@ def put(
 )
 def test_qform_and_sform(tmp_path, codes, qform, words):
     path = put(tmp_path / "a.nii", qform=qform, codes=codes)
-    said = list(grid_remarks([path], [], []).values())
+    said = list(find_grid_remarks([path], [], []).values())
     if not words:
         assert said == []
         return
     (sentence,) = said
     assert sentence.startswith(f"{path} has ")
     assert words in sentence
-    assert sentence in grid_remarks([put(tmp_path / "b.nii")], [path], []).values()
+    assert sentence in find_grid_remarks([put(tmp_path / "b.nii")], [path], []).values()
 
 
 @pytest.mark.parametrize(
@@ -71,18 +71,18 @@ def test_qform_and_sform(tmp_path, codes, qform, words):
 )
 def test_a_label_of_the_images_shape_that_lies_elsewhere(tmp_path, affine, distance):
     image, label = put(tmp_path / "i.nii"), put(tmp_path / "m.nii", affine)
-    (sentence,) = grid_remarks([image], [label], []).values()
+    (sentence,) = find_grid_remarks([image], [label], []).values()
     assert sentence.startswith(f"{label} has the shape of {image}, and lies up to {distance} mm elsewhere")
 
 
 def test_a_label_on_another_images_grid_or_of_another_shape_is_where_it_says(tmp_path):
     image, label = put(tmp_path / "t1.nii"), put(tmp_path / "m.nii", moved(0, 5, 0))
     drawn_on = put(tmp_path / "t2.nii", moved(0, 5, 0))
-    assert grid_remarks([image], [label], [image, drawn_on]) == {}
+    assert find_grid_remarks([image], [label], [image, drawn_on]) == {}
     other = put(tmp_path / "n.nii", moved(0, 5, 0), shape=(8, 9, 5))
-    assert grid_remarks([image], [other], []) == {}
+    assert find_grid_remarks([image], [other], []) == {}
     almost = put(tmp_path / "o.nii", moved(0, 0.1, 0))
-    assert grid_remarks([image], [almost], []) == {}
+    assert find_grid_remarks([image], [almost], []) == {}
 
 
 @pytest.mark.parametrize(("degrees", "refused"), [(90, False), (89.8, False), (89, True), (60, True)])

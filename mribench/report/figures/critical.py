@@ -15,9 +15,9 @@ from mribench.statistics.blocks import (
     LEAST_BLOCKS,
     Blocks,
     CriticalDifference,
-    critical_difference,
-    independent_blocks,
-    not_separated,
+    compute_critical_difference,
+    form_independent_blocks,
+    group_not_separated,
 )
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ def _diagrams(material: Material) -> tuple[Diagram, ...]:
 def _diagram(material: Material, panel: Panel) -> Diagram:
     means = material.of_panel(panel)
     groups = dict(iter(means[means["seed"].ge(0)].groupby("row", sort=False)))
-    blocks = independent_blocks({row: groups[row] for row in material.rows if row in groups})
-    difference = critical_difference(
+    blocks = form_independent_blocks({row: groups[row] for row in material.rows if row in groups})
+    difference = compute_critical_difference(
         blocks.scores, blocks.rests_on, higher_is_better=panel.higher_is_better, alpha=ALPHA
     )
     return Diagram(panel, blocks, difference)
@@ -120,7 +120,7 @@ def _diagram(material: Material, panel: Panel) -> Diagram:
 
 def _sentence(each: Diagram) -> str:
     ranks = ", ".join(f"{row} {rank:.2f}" for row, rank in each.found.mean_ranks.items())
-    sets = "; ".join(", ".join(names) for names in not_separated(each.found)) or "none"
+    sets = "; ".join(", ".join(names) for names in group_not_separated(each.found)) or "none"
     return (
         f"{each.name}, {each.found.n_blocks} blocks: mean ranks {ranks}; critical difference "
         f"{each.found.critical_difference:.2f}; Friedman p {_p(each.found.p)}; not separated: {sets}."
@@ -133,7 +133,7 @@ def _p(p: float) -> str:
 
 def _draw(material: Material, shown: list[Diagram]) -> Figure:
     lines = max(math.ceil(len(each.found.mean_ranks) / 2) for each in shown)
-    bars = max(len(not_separated(each.found)) for each in shown)
+    bars = max(len(group_not_separated(each.found)) for each in shown)
     depth = _FIRST_IN + _BAR_IN * bars + _LINE_IN * lines
     figure, axes = panels(len(shown), 2, 4.4, _ABOVE_IN + depth + 0.45)
     for ax, each in zip(axes, shown, strict=True):
@@ -147,7 +147,7 @@ def _draw(material: Material, shown: list[Diagram]) -> Figure:
         for side in ax.spines.values():
             side.set_visible(False)
         _axis(ax, len(ranks), each.found.critical_difference)
-        for number, names in enumerate(not_separated(each.found)):
+        for number, names in enumerate(group_not_separated(each.found)):
             at = -_BAR_IN * (number + 1)
             ends = [ranks[names[0]] - 0.012 * span, ranks[names[-1]] + 0.012 * span]
             ax.plot(ends, [at, at], color=INK, linewidth=4, solid_capstyle="butt", zorder=3)

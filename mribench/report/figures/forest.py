@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.style import CUT, MUTED, PAPER, cut_ends, focus, name_rows, panels, short, tag
 from mribench.report.material import Material, Panel
-from mribench.statistics.difference import ENOUGH_SEEDS, Difference, difference
+from mribench.statistics.difference import ENOUGH_SEEDS, Difference, estimate_difference
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +59,7 @@ def _bases(material: Material) -> dict[str, str]:
 def _differences(material: Material, panel: Panel, bases: dict[str, str]) -> Differences:
     groups = dict(iter(material.of_panel(panel).groupby("row", sort=False)))
     compared = {
-        row: difference(groups[row], groups[base])
+        row: estimate_difference(groups[row], groups[base])
         for row, base in bases.items()
         if row in groups and base in groups and row != base
     }

@@ -11,7 +11,7 @@ import pandas as pd
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.style import PAPER, name_rows, panels, short, tag
 from mribench.report.material import Material
-from mribench.statistics.ranks import RESAMPLES, Ranks, mean_ranks
+from mribench.statistics.ranks import RESAMPLES, Ranks, compute_mean_ranks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,7 +63,7 @@ def _of(material: Material, rows: pd.DataFrame) -> Ranks | None:
     if rows["row"].nunique() < 2:
         return None
     cohorts = {task: spec.dataset for task, spec in material.run.manifest.tasks.items()}
-    ranks = mean_ranks(
+    ranks = compute_mean_ranks(
         rows.assign(cohort=rows["task"].map(cohorts).astype(str)), ["task", "metric"],
         higher_is_better={panel.metric: panel.higher_is_better for panel in material.panels},
         rng=np.random.Generator(np.random.PCG64(0)), cohort="cohort",

@@ -13,7 +13,7 @@ from mribench.report.tables.empty_masks import failures_sentence, policies_sente
 from mribench.results.label_subsets import subsets_sentence
 from mribench.results.load import RunData
 from mribench.results.merged import profile_sentence
-from mribench.statistics.marking import ONE_PROFILE, marks_sentence, out_sentence
+from mribench.statistics.marking import ONE_PROFILE, describe_left_out, describe_marks
 from mribench.wording import list_some
 
 _MOST_FAILED = 5
@@ -35,8 +35,8 @@ def caption(
     return said(
         Sentence(f"Mean ± SE {whose(frame, run, question)}.", "what"),
         _standard_error(frame),
-        Sentence(marks_sentence(set(frame["mark_style"])), "marks"),
-        out_sentence(frame),
+        Sentence(describe_marks(set(frame["mark_style"])), "marks"),
+        describe_left_out(frame),
         ONE_PROFILE if frame["profile"].nunique() > 1 else "",
         policies_sentence(_once(frame), run),
         failures_sentence(_once(frame)),

@@ -18,9 +18,14 @@ from mribench.results.cells import metric_frame, selected
 from mribench.results.load import RunData
 from mribench.results.manifest import MeasuredDefect
 from mribench.results.merged import policy_of
-from mribench.statistics.effects import Effect, change, largest_gap_change, policy_change
-from mribench.statistics.findings import ALPHA, false_findings
-from mribench.statistics.scores import counted, subject_means
+from mribench.statistics.effects import (
+    Effect,
+    estimate_change,
+    estimate_largest_gap_change,
+    estimate_policy_change,
+)
+from mribench.statistics.findings import ALPHA, count_false_findings
+from mribench.statistics.scores import average_subjects, count_values
 
 ASKED = Question(in_domain=False, own_sequence=True, average_sequences=True)
 """All test sites: a defect of the splits may change which there are."""
@@ -113,13 +118,13 @@ class _Measured:
         finished = self._cells.loc[self._cells["state"].eq("done"), _CELL].drop_duplicates()
         both = done[_CELL].drop_duplicates().merge(finished)
         sides = [
-            subject_means(side.merge(both), ["row", "arm", *_GROUP], ASKED.within, self._policy)
+            average_subjects(side.merge(both), ["row", "arm", *_GROUP], ASKED.within, self._policy)
             for side in (self._scores, self._variant_scores)
         ]
         for where, planned in self._places(self._variants):
             here = [_at(side, where) for side in sides]
             ready = len(both[(both["task"] == where["task"]) & (both["fraction"] == where["fraction"])])
-            yield self._row("jobs", where, planned, change(*here), here[0]) | {
+            yield self._row("jobs", where, planned, estimate_change(*here), here[0]) | {
                 "jobs_done": ready,
                 "jobs_expected": len(planned[_CELL].drop_duplicates()),
             }
@@ -131,7 +136,7 @@ class _Measured:
             theirs = self._metrics.loc[self._metrics["task"] == where["task"], "metric"]
             if other in set(theirs):
                 without, instead = _at(means, where), _at(means, {**where, "metric": other})
-                row = self._row("metric", where, planned, change(without, instead), without)
+                row = self._row("metric", where, planned, estimate_change(without, instead), without)
                 yield row | {"replaced_by": other}
 
     def _by_policy(self, policy: EmptyMaskPolicy) -> Iterator[dict[str, Any]]:
@@ -140,17 +145,17 @@ class _Measured:
             if where["unit"] != policy.unit:
                 continue
             rows = _at(self._scores, where)
-            touched = not counted(rows, policy).equals(counted(rows))
+            touched = not count_values(rows, policy).equals(count_values(rows))
             rng = np.random.default_rng(_BOOTSTRAP_SEED)
             without, instead = _at(default, where), _at(other, where)
-            effect = policy_change(without, instead, touched=touched, rng=rng)
+            effect = estimate_policy_change(without, instead, touched=touched, rng=rng)
             yield self._row("policy", where, planned, effect, without)
 
     def _by_findings(self) -> Iterator[dict[str, Any]]:
-        rows = self._scores.assign(value=counted(self._scores, self._policy))
+        rows = self._scores.assign(value=count_values(self._scores, self._policy))
         rows = rows[rows["status"].ne("failed")]
         for where, planned in self._places(self._cells):
-            findings = false_findings(
+            findings = count_false_findings(
                 _at(rows, where),
                 ["train_sequence", "test_sequence", "subset_seed"],
                 ["subject", "session", "label"],
@@ -174,7 +179,7 @@ class _Measured:
             }
 
     def _means(self, policy: EmptyMaskPolicy | None) -> pd.DataFrame:
-        return subject_means(self._scores, ["row", "arm", *_GROUP], ASKED.within, policy)
+        return average_subjects(self._scores, ["row", "arm", *_GROUP], ASKED.within, policy)
 
     def _places(self, cells: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
         """Yield where an effect is computed, and the cells that are planned there."""
@@ -194,7 +199,9 @@ class _Measured:
         gap = None
         if means is not None:
             frozen = set(means.loc[means["arm"].eq("frozen"), "row"])
-            gap = largest_gap_change({arm: pair for arm, pair in effect.arms.items() if arm in frozen})
+            gap = estimate_largest_gap_change(
+                {arm: pair for arm, pair in effect.arms.items() if arm in frozen}
+            )
         return {
             **where,
             **asdict(effect),

@@ -13,7 +13,7 @@ from mribench.interfaces.table import Cell, PlacedCell, Sentence, Table, said, t
 from mribench.report.material import Material, Panel
 from mribench.results.shown import NO_INTERVAL, difference_cell
 from mribench.statistics.checkpoints import compare_checkpoints
-from mribench.statistics.difference import differences
+from mribench.statistics.difference import estimate_differences
 
 TIDY: TidyColumns = {
     "second": "string", "p": "float64", "d_z": "float64", "p_above": "float64", "n_pairs": "Int64",
@@ -50,7 +50,7 @@ def pair_frame(material: Material) -> pd.DataFrame:
     means = pd.concat(parts) if parts else material.values
     order = {row: place for place, row in enumerate(material.rows)}
     means = means.assign(place=means["row"].map(order), profile=means["row"].map(material.profiles))
-    pairs = differences(means.sort_values("place", kind="stable"), ["profile", "task", "metric"])
+    pairs = estimate_differences(means.sort_values("place", kind="stable"), ["profile", "task", "metric"])
     pairs = pairs[pairs["difference"].notna()]
     fractions = {(panel.task, panel.metric): panel.fraction for panel in material.panels}
     places = zip(pairs["task"], pairs["metric"], strict=True)

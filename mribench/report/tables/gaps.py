@@ -15,8 +15,8 @@ from mribench.report.material import Material, Panel, at_panel
 from mribench.report.sentences import absent_sentence, seeds_sentence
 from mribench.results.shown import NO_INTERVAL, difference_cell, mean_cell
 from mribench.statistics import Estimate, estimate
-from mribench.statistics.difference import Difference, difference
-from mribench.statistics.domain_gap import Gap, gap
+from mribench.statistics.difference import Difference, estimate_difference
+from mribench.statistics.domain_gap import Gap, estimate_gap
 from mribench.statistics.tables import SUBJECT
 
 TIDY: TidyColumns = {
@@ -175,11 +175,11 @@ def _gap(inside: pd.DataFrame, outside: pd.DataFrame) -> _Gap:
     at_home, away = set(inside[SUBJECT]), set(outside[SUBJECT])
     trained = bool(inside["seed"].ge(0).any())
     if at_home.isdisjoint(away):
-        apart = gap(inside, outside)
+        apart = estimate_gap(inside, outside)
         n_subjects = apart.n_inside + apart.n_outside
         each = _Gap("others", apart, apart.gap, n_subjects, apart.n_seeds * trained)
     elif at_home == away:
-        paired = difference(inside, outside)
+        paired = estimate_difference(inside, outside)
         each = _Gap("same", paired, paired.difference, paired.n_subjects, paired.n_seeds * trained)
     else:
         return _Gap("some")

@@ -14,7 +14,7 @@ from mribench.report.tables.invariance_caption import invariance_caption
 from mribench.results.cells import cell_statuses, row_labels
 from mribench.results.load import RunData
 from mribench.results.measures import MEASURES
-from mribench.statistics import estimates, mark
+from mribench.statistics import estimate_groups, mark
 from mribench.statistics.scores import ESTIMATE_COLUMNS
 
 NAME = "invariance"
@@ -101,7 +101,7 @@ def _of_subjects(rows: pd.DataFrame) -> pd.DataFrame:
     mine = rows[rows["metric"].isin(per_subject) & rows["subject"].ne("")]
     if mine.empty:
         return pd.DataFrame(columns=[*_BY, "metric", *ESTIMATE_COLUMNS, "chance"])
-    estimated = estimates(mine.assign(session="", penalty=mine["value"]), [*_BY, "metric"])
+    estimated = estimate_groups(mine.assign(session="", penalty=mine["value"]), [*_BY, "metric"])
     chance = mine.groupby([*_BY, "metric"], as_index=False)["chance"].mean()
     return estimated.merge(chance, on=[*_BY, "metric"])
 

@@ -15,7 +15,7 @@ from mribench.report.material import Material, Panel, at_panel
 from mribench.report.sentences import absent_sentence, seeds_sentence
 from mribench.results.shown import NO_INTERVAL, interval_of, mean_cell, seeds_of
 from mribench.statistics.intervals import Interval
-from mribench.statistics.transfer import Transfer, transfer
+from mribench.statistics.transfer import Transfer, estimate_transfer
 
 TIDY: TidyColumns = {"part": "string"}
 """Columns of its tidy rows beside those of every table."""
@@ -112,7 +112,7 @@ def _summary(material: Material, panel: Panel) -> _Summary:
     means = at_panel(material.sequence_values, panel).dropna(subset=["train_sequence"])
     transfers, gaps = {}, {}
     for row, mine in means.groupby("row", sort=False):
-        each = transfer(mine, higher_is_better=panel.higher_is_better, value_range=panel.value_range)
+        each = estimate_transfer(mine, higher_is_better=panel.higher_is_better, value_range=panel.value_range)
         if math.isfinite(each.own.mean):
             transfers[str(row)] = each
         elif len(each.matrix) > 1:

@@ -12,8 +12,8 @@ from mribench.interfaces.table import Sentence, Table, said, table_of
 from mribench.report.material import Material, Panel
 from mribench.results.cells import LEADERBOARD, cell_statuses, selected, values_of
 from mribench.results.shown import cell_of
-from mribench.statistics.marking import ONE_PROFILE, compared, marks_sentence, out_sentence
-from mribench.statistics.scores import estimates_of
+from mribench.statistics.marking import ONE_PROFILE, compare_rows, describe_left_out, describe_marks
+from mribench.statistics.scores import estimate_means
 
 TIDY: TidyColumns = {"label": "string"}
 """Columns of its tidy rows beside those of every table."""
@@ -55,7 +55,7 @@ def _table(material: Material, panel: Panel, frame: pd.DataFrame) -> Table:
     every: list[Any] = list(frame.itertuples(index=False))
     metrics = [each.metric for each in material.panels if each.task == panel.task]
     labels = dict.fromkeys(cell.label for cell in every)
-    signs = marks_sentence(set(frame["mark_style"]))
+    signs = describe_marks(set(frame["mark_style"]))
     several = signs and frame["profile"].nunique() > 1
     shown = {metric: material.metric(panel.task, metric) for metric in metrics}
     return table_of(
@@ -69,7 +69,7 @@ def _table(material: Material, panel: Panel, frame: pd.DataFrame) -> Table:
         said(
             Sentence(_WHAT, "what"),
             Sentence(signs, "marks"),
-            out_sentence(frame),
+            describe_left_out(frame),
             ONE_PROFILE if several else "",
             material.claim,
         ),
@@ -84,11 +84,11 @@ def _frame(material: Material, panel: Panel, scores: pd.DataFrame, labels: list[
     planned = material.in_domain
     planned = planned[planned["task"].eq(panel.task) & planned["fraction"].eq(panel.fraction)]
     frame = planned[_PLANNED].merge(pd.DataFrame({"label": labels}), how="cross")
-    frame = frame.merge(estimates_of(means, _BY, lambda _: panel.value_range), on=_BY, how="left")
+    frame = frame.merge(estimate_means(means, _BY, lambda _: panel.value_range), on=_BY, how="left")
     frame[_COUNTS] = frame[_COUNTS].fillna(0).astype("int64")
     frame["status"] = cell_statuses(frame)
     keys, marking = ["profile", "label"], material.run.marking
-    return compared(frame, keys, means, marking, lambda _: panel.value_range)
+    return compare_rows(frame, keys, means, marking, lambda _: panel.value_range)
 
 
 def _of_labels(scores: pd.DataFrame, panel: Panel, labels: list[str]) -> pd.DataFrame:

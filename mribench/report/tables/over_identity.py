@@ -16,10 +16,10 @@ from mribench.report.tables.captions import state, whose
 from mribench.results.cells import LEADERBOARD, by_policy, metric_label, selected, shown_metric
 from mribench.results.load import RunData
 from mribench.results.shown import NO_INTERVAL, difference_cell
-from mribench.statistics import subject_means
-from mribench.statistics.difference import difference_of
-from mribench.statistics.scores import counted
-from mribench.statistics.tables import complete, single_table
+from mribench.statistics import average_subjects
+from mribench.statistics.difference import estimate_table_difference
+from mribench.statistics.scores import count_values
+from mribench.statistics.tables import make_table, take_complete
 
 NAME = "over-identity"
 TIDY: TidyColumns = {
@@ -50,11 +50,15 @@ def over_identity_frame(material: Material) -> pd.DataFrame:
     paired = dict(iter(_paired(material.run, set(cells["task"])).groupby(["row", *_CELL], sort=False)))
     nothing = pd.DataFrame(columns=["seed", "subject", "value"], dtype=float)
     tables = [
-        single_table(paired.get((cell.row, cell.task, cell.fraction, cell.metric), nothing))
+        make_table(paired.get((cell.row, cell.task, cell.fraction, cell.metric), nothing))
         for cell in cells.itertuples(index=False)
     ]
     found = [
-        asdict(difference_of(complete(table.finite()), n_missing_pairs=int(np.isnan(table.values).sum())))
+        asdict(
+            estimate_table_difference(
+                take_complete(table.finite()), n_missing_pairs=int(np.isnan(table.values).sum())
+            )
+        )
         for table in tables
     ]
     return _replaced(cells, pd.DataFrame(found, index=cells.index))
@@ -67,13 +71,13 @@ def _paired(run: RunData, tasks: Collection[str]) -> pd.DataFrame:
     identity = scores["arm"].eq(_IDENTITY)
     parts = []
     for policy, rows in by_policy(run, scores):
-        own = rows.assign(penalty=counted(rows, policy))
+        own = rows.assign(penalty=count_values(rows, policy))
         theirs = own.loc[identity[own.index], [*_SCAN, "penalty", "status"]]
         ours = own[~identity[own.index]].merge(theirs, on=_SCAN, how="left", suffixes=("", "_identity"))
         failed = ours["status"].eq("failed") | ours["status_identity"].ne("ok")
         ours["penalty"] = (ours["penalty"] - ours["penalty_identity"]).mask(failed)
         ours["status"] = ours["status"].astype(object).mask(failed, "failed")
-        parts.append(subject_means(ours, ["row", *_CELL], LEADERBOARD.within))
+        parts.append(average_subjects(ours, ["row", *_CELL], LEADERBOARD.within))
     return pd.concat(parts, ignore_index=True)
 
 

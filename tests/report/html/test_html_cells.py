@@ -26,9 +26,9 @@ from mribench.report.tables.overview import overview
 from mribench.results.cells import LEADERBOARD, cell_frame
 from mribench.results.formatting import cell_text
 from mribench.results.shown import interval_of
-from mribench.statistics.intervals import crossed_interval
-from mribench.statistics.marking import marks_sentence
-from mribench.statistics.tables import complete, seed_subject_table
+from mribench.statistics.intervals import estimate_interval
+from mribench.statistics.marking import describe_marks
+from mribench.statistics.tables import make_frame, take_complete
 
 LABELS = ("GM", "WM")
 LEVELS = {"base": 0.5, "seqinv": 0.8, "other": 0.8}
@@ -174,7 +174,7 @@ def test_the_leaderboard_below_five_seeds_shows_the_interval_of_the_statistics(t
     if not {"low", "high"} <= set(frame):
         pytest.skip("the cells have no interval yet")
     values = material.values[material.values["row"].eq("base")]
-    expected = crossed_interval(complete(seed_subject_table(values).to_numpy()))
+    expected = estimate_interval(take_complete(make_frame(values).to_numpy()))
     (cell,) = by_label(leaderboard(material.run))["base"]
     (card,) = Page(page(material.run, ["leaderboard"])).all("div", id="table-leaderboard")
     if seeds == 2:
@@ -223,7 +223,7 @@ def test_labels_are_tested_where_the_leaderboard_is(tmp_path):
     found = by_label(table)
     assert [cell.mark for cell in found["seqinv"]] == ["best", "best"], "equal methods are not separated"
     assert [cell.mark for cell in found["other"]] == ["best", "best"]
-    assert marks_sentence({"tested"}) in table.caption
+    assert describe_marks({"tested"}) in table.caption
     assert "Holm" in said(table)
 
 
@@ -234,7 +234,7 @@ def test_labels_have_plain_marks_below_five_seeds(tmp_path):
         marks = {row: cells[place].mark for row, cells in found.items()}
         ranked = sorted(found, key=lambda row: -found[row][place].mean)
         assert [marks[row] for row in ranked] == ["best", "second", "none"]
-    assert marks_sentence({"paper"}) in table.caption
+    assert describe_marks({"paper"}) in table.caption
 
 
 @pytest.mark.parametrize(("marking", "marked"), [("none", 0), ("paper", 4)])

@@ -25,7 +25,7 @@ from mribench.report.figures.style import INK, focus, panels, plain_style, short
 from mribench.report.figures.svg import inline_svg
 from mribench.report.looks import COLOURS, looks, row_id
 from mribench.results.cells import LEADERBOARD, cell_frame
-from mribench.statistics.difference import difference
+from mribench.statistics.difference import estimate_difference
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -70,7 +70,7 @@ def test_the_forest_shows_the_differences_of_the_statistics(material, made):
     means = material.of_panel(material.panels[0])
     groups = dict(iter(means.groupby("row")))
     for row in ("seqinv", HOSTILE, "scratch"):
-        found = difference(groups[row], groups["base"])
+        found = estimate_difference(groups[row], groups["base"])
         low, mean, high = (100 * value for value in (found.low, found.difference, found.high))
         assert f"{row} {mean:+.1f} ({low:.1f} to {high:.1f})" in made["forest"].alt
 

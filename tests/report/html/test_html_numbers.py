@@ -22,9 +22,9 @@ from mribench.report.tables.invariance_ratio import ratio_table, why_no_ratio
 from mribench.report.tables.label_efficiency import area_table, why_no_area
 from mribench.report.tables.overview import overview
 from mribench.results.formatting import cell_text
-from mribench.statistics.difference import difference
-from mribench.statistics.domain_gap import gap
-from mribench.statistics.transfer import transfer
+from mribench.statistics.difference import estimate_difference
+from mribench.statistics.domain_gap import estimate_gap
+from mribench.statistics.transfer import estimate_transfer
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_subjects_of_one_site_only_are_compared_as_others(tmp_path):
         site: rows(material, material.site_values, "base", "tissue", test_site=site)
         for site in ("Guys", "HH")
     }
-    expected = gap(sites["Guys"], sites["HH"])
+    expected = estimate_gap(sites["Guys"], sites["HH"])
     found = cell(table, "base", "Guys - HH [95 %]")
     assert (found.mean, found.se) == pytest.approx((expected.gap, expected.se))
     assert math.isnan(found.low), "two seeds leave no interval"
@@ -98,14 +98,14 @@ def test_subjects_scanned_on_both_sites_are_paired(material):
     home, away = (
         rows(material, material.site_values, "base", "tissue", test_site=site) for site in ("Guys", "IOP")
     )
-    expected = difference(home, away)
+    expected = estimate_difference(home, away)
     found = cell(table, "base", "tissue · 100 % labels", "dice % ↑", "Guys - IOP [95 %]")
     assert (found.mean, found.low, found.high, found.n_subjects) == pytest.approx(
         (expected.difference, expected.low, expected.high, len(SUBJECTS))
     )
     assert "compared with themselves: tissue (Guys, HH)" in said(table)
     with pytest.raises(ValueError, match="on both sides"):
-        gap(home, away)
+        estimate_gap(home, away)
 
 
 def test_sites_that_share_some_subjects_have_no_gap_and_it_is_said(tmp_path):
@@ -150,7 +150,9 @@ def test_one_seed_speaks_of_these_checkpoints(tmp_path):
 
 def test_transfer_is_that_of_the_statistics(material):
     (table,) = ratio_table(material)
-    expected = transfer(rows(material, material.sequence_values, "seqinv", "tissue"), higher_is_better=True)
+    expected = estimate_transfer(
+        rows(material, material.sequence_values, "seqinv", "tissue"), higher_is_better=True
+    )
     assert cell(table, "seqinv", "own").mean == pytest.approx(expected.own.mean)
     assert cell(table, "seqinv", "own").se == pytest.approx(expected.own.se)
     assert cell(table, "seqinv", "other").mean == pytest.approx(expected.other.mean)

@@ -20,7 +20,7 @@ from mribench.report import Material, RunData, load_run
 from mribench.report.looks import row_id
 from mribench.report.render.html.tables import show
 from mribench.results.formatting import cell_text
-from mribench.statistics.difference import difference
+from mribench.statistics.difference import estimate_difference
 from mribench.statistics.efficiency import label_efficiency
 
 MOST_BYTES = 5_000_000
@@ -200,7 +200,7 @@ def test_each_tissue_has_its_own_column(parsed):
 def test_every_two_methods_are_compared_as_the_statistics_do(parsed, run):
     material = Material(run)
     groups = dict(iter(material.of_panel(material.panels[0]).groupby("row")))
-    found = difference(groups["base"], groups["seqinv"])
+    found = estimate_difference(groups["base"], groups["seqinv"])
     (card,) = parsed.all("div", id="table-differences")
     lines = [line for line in parsed.all("tr", card) if line.text.strip().startswith("baseseqinv")]
     shown, p, d_z, above = [e.text for e in parsed.all("span", lines[0], class_="v")][:4]
