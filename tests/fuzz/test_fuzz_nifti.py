@@ -73,8 +73,9 @@ def test_corpus(name, recwarn, capfd):
 
 
 def test_the_runner_notices_every_kind_of_defect(tmp_path, monkeypatch):
-    monkeypatch.setattr("fuzz_running.HANG_S", 0.2)
-    monkeypatch.setattr("fuzz_running.BLOCKED_S", 0.5)
+    # long enough for a process that waits for its turn on a busy machine
+    monkeypatch.setattr("fuzz_running.HANG_S", 1.0)
+    monkeypatch.setattr("fuzz_running.BLOCKED_S", 5.0)
 
     def check(seed: int, folder: Path) -> str:
         if seed == 1:
