@@ -348,8 +348,8 @@ def test_digest_of_a_stored_config(load: Load, base: str) -> None:
 def test_digest_is_that_of_any_process(load: Load, base: str, tmp_path: Path, hash_seed: str) -> None:
     here = digest_config(load(base, "data.maps.root=x"))
     code = (
-        "import sys; from pathlib import Path; from mribench.config import load_benchmark, config_digest;"
-        "print(config_digest(load_benchmark(Path(sys.argv[1]), ['data.maps.root=x'])))"
+        "import sys; from pathlib import Path; from mribench.config import load_benchmark, digest_config;"
+        "print(digest_config(load_benchmark(Path(sys.argv[1]), ['data.maps.root=x'])))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     done = subprocess.run(
@@ -381,8 +381,8 @@ def test_every_key_is_documented() -> None:
 
 def test_loading_imports_neither_torch_nor_plugins(repository: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from mribench.config import load_benchmark, config_digest;"
-        "config_digest(load_benchmark(Path(sys.argv[1])));"
+        "import sys; from pathlib import Path; from mribench.config import load_benchmark, digest_config;"
+        "digest_config(load_benchmark(Path(sys.argv[1])));"
         "print([m for m in sys.modules if m.partition('.')[0] in ('torch', 'monai', 'pandas') "
         "or m.startswith('mribench_')])"
     )

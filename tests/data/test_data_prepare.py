@@ -16,7 +16,7 @@ from task_volumes import load_task_volume
 from mribench.data.maps import MapSource, count_voxels
 from mribench.data.prepare import (
     Reader,
-    foreground,
+    find_foreground,
     identify_reading,
     load_image,
     make_maps_recipe,
@@ -132,7 +132,7 @@ def expected(
         working = resample_to(native, *target_grid(native, spacing_mm), order=1)
     found: dict[str, Any] = {
         "image": torch.from_numpy(zscore(working.data))[None],
-        "foreground": torch.from_numpy(foreground(working.data)),
+        "foreground": torch.from_numpy(find_foreground(working.data)),
         "label": None,
         "native_label": None,
         "working": working,

@@ -257,7 +257,7 @@ def test_a_copy_with_other_times_is_checked_once_and_used(store, monkeypatch):
         os.utime(path, (1, 1))
     checked: list[Path] = []
     real = prepared_entry._compute_crc32
-    monkeypatch.setattr(prepared_entry, "_crc32", lambda path: checked.append(path) or real(path))
+    monkeypatch.setattr(prepared_entry, "_compute_crc32", lambda path: checked.append(path) or real(path))
     other = again(store)
     for _ in range(3):
         assert other.prepare(one)[1] == "found"
@@ -268,7 +268,7 @@ def test_a_copy_with_other_times_is_checked_once_and_used(store, monkeypatch):
 def test_sound_entries_are_not_read_for_checking(store, monkeypatch):
     one = recipe()
     store.read(one)
-    monkeypatch.setattr(prepared_entry, "_crc32", lambda path: pytest.fail("was read"))
+    monkeypatch.setattr(prepared_entry, "_compute_crc32", lambda path: pytest.fail("was read"))
     assert again(store).prepare(one)[1] == "found"
 
 

@@ -36,7 +36,7 @@ def test_scans_without_a_label_are_none_of_a_task_with_one():
 
 def test_a_scan_whose_session_has_no_label_is_remarked(monkeypatch):
     monkeypatch.setattr(remarks, "inspect_values", lambda *_: ScanValues())
-    monkeypatch.setattr(remarks, "grid_remarks", lambda *_: {})
+    monkeypatch.setattr(remarks, "find_grid_remarks", lambda *_: {})
     assert remarks.scan_remarks(None, PERSON, FIRST_T2, "") == []
     (remark,) = remarks.scan_remarks(None, PERSON, LATER_T2, "")
     assert remark.reason.startswith(

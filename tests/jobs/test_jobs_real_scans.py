@@ -10,7 +10,7 @@ import pytest
 import torch
 from task_volumes import load_task_volume
 
-from mribench.data.prepare import foreground, zscore
+from mribench.data.prepare import find_foreground, zscore
 from mribench.interfaces import Dataset, EncoderRef, Scan, Subject, TaskRef
 from mribench.jobs.model import TaskModel
 from mribench.plugins import load_registry
@@ -101,10 +101,10 @@ def test_foreground_is_the_head_without_holes() -> None:
     image = (radius < 10).astype(np.float32)
     image[radius < 4] = 0  # dark ventricles
     image[0, 0, 0] = 5  # a spike in the air
-    found = foreground(image + 0.01 * numpy_generator("air").random(image.shape))
+    found = find_foreground(image + 0.01 * numpy_generator("air").random(image.shape))
     assert found[radius < 9].all()
     assert not found[radius > 14].any()
 
 
 def test_foreground_of_nothing_is_everything() -> None:
-    assert foreground(np.zeros((5, 5, 5))).all()
+    assert find_foreground(np.zeros((5, 5, 5))).all()
