@@ -50,7 +50,7 @@ class Defect(AssertionError):  # noqa: N818 - of the product, not of the fuzzer
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a case ended; ``peak_mib`` is the most that its process has held so far."""
+    """How a case ended; ``peak_mib`` is the most that its process has come to hold so far."""
 
     seed: int
     said: str
@@ -136,12 +136,17 @@ def _work(check: Check, seeds: Sequence[int], pipe: Connection) -> None:
     signal.signal(signal.SIGALRM, _interrupt)
     signal.signal(signal.SIGPROF, _interrupt)
     warnings.simplefilter("error")
+    held_mib = _peak_mib()  # a child begins with what its parent holds, a whole suite perhaps
     for seed in seeds:
-        pipe.send(_run_case(check, seed, folder, printed))
+        pipe.send(_run_case(check, seed, folder, printed, held_mib))
     shutil.rmtree(folder)
 
 
-def _run_case(check: Check, seed: int, folder: Path, printed: int) -> Outcome:
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _run_case(check: Check, seed: int, folder: Path, printed: int, held_mib: float) -> Outcome:
     place = folder / str(seed)
     place.mkdir()
     os.ftruncate(printed, 0)
@@ -152,7 +157,7 @@ def _run_case(check: Check, seed: int, folder: Path, printed: int) -> Outcome:
     except BaseException:  # noqa: BLE001 - this is what is looked for
         said, defect = traceback.format_exc(limit=-8), True
     seconds = max(_calls_s)
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_mib = _peak_mib() - held_mib
     if not defect:
         n_printed = os.fstat(printed).st_size
         problems = {
