@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from task_volumes import load_task_volume
 
 from mribench.config import load_benchmark, resolve
+from mribench.data.prepare import load_task_volume
 from mribench.plugins import load_registry
 
 REPOSITORY = Path(__file__).parent.parent

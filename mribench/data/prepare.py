@@ -171,6 +171,14 @@ def make_task_recipe(
     return TaskRecipe(image, label, source, subject, scan)
 
 
+def load_task_volume(
+    dataset: Dataset, subject: Subject, scan: Scan, task: Task, spacing_mm: float | None
+) -> tuple[TaskVolume, str]:
+    """Return one scan ready for a task, read anew, and where its label came from; jobs use the store."""
+    recipe = make_task_recipe(Reader(dataset), subject, scan, task, spacing_mm)
+    return recipe.load(), recipe.source
+
+
 def load_image(
     reader: Reader, subject: Subject, scan: Scan, spacing_mm: float | None
 ) -> tuple[Tensor, Tensor, dict[str, int]]:

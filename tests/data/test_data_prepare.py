@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from task_volumes import load_task_volume
 
 from mribench.data.maps import MapSource, count_voxels
 from mribench.data.prepare import (
@@ -19,6 +18,7 @@ from mribench.data.prepare import (
     find_foreground,
     identify_reading,
     load_image,
+    load_task_volume,
     make_maps_recipe,
     make_task_recipe,
     zscore,
