@@ -16,8 +16,8 @@ from mribench.interfaces.table_source import PLACE, Question, ShownMetric
 from mribench.results.load import RunData
 from mribench.results.manifest import Manifest, PlannedTask
 from mribench.results.merged import policy_of
-from mribench.statistics.marking import compare_rows
 from mribench.statistics import average_subjects
+from mribench.statistics.marking import compare_rows
 from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf
 from mribench.statistics.scores import ESTIMATE_COLUMNS, estimate_means
 

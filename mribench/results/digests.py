@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 
 from mribench.digests import digest_of
-from mribench.results.records import JOB_SCHEMA
 from mribench.results.label_subsets import DRAW, draw_of
 from mribench.results.reading import read_rows
+from mribench.results.records import JOB_SCHEMA
 from mribench.results.specification import find_specification
 
 _SPLIT = "split_digest"

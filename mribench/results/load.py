@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 from mribench.errors import StoreError
+from mribench.results import Store
+from mribench.results.digests import of_one_split
+from mribench.results.embedded import list_planned_rows, planned_embeds
+from mribench.results.label_subsets import of_one_choice
+from mribench.results.manifest import Manifest, PlannedJob, read_manifest
+from mribench.results.merged import merge
+from mribench.results.reading import read_rows, read_scores
 from mribench.results.records import (
     CELL_COLUMNS,
     EVALUATED_SCHEMA,
@@ -18,15 +24,8 @@ from mribench.results.records import (
     JOB_SCHEMA,
     SCORE_SCHEMA,
 )
-from mribench.results.digests import of_one_split
-from mribench.results.embedded import planned_embeds
-from mribench.wording import one_line
-from mribench.results.label_subsets import of_one_choice
-from mribench.results.manifest import Manifest, PlannedJob, read_manifest
-from mribench.results.merged import merge
 from mribench.statistics.marking import Marking
-from mribench.results.reading import read_rows, read_scores
-from mribench.results import Store
+from mribench.wording import one_line
 
 DESCRIPTION = ("views", "objective", "encoder", "n_train_subjects")
 IDENTITY = [name for name in CELL_COLUMNS if name not in DESCRIPTION]
@@ -173,18 +172,7 @@ def _blocked(
 def _cells(
     planned: Sequence[PlannedJob], status: Mapping[str, str], blame: Mapping[str, str]
 ) -> pd.DataFrame:
-    rows = [
-        {
-            **dict(job.cell),
-            "key": job.key,
-            "adapt": job.adapt,
-            "pretrain": job.pretrain,
-            "state": status.get(job.key or "", "todo"),
-            "blame": blame.get(job.key or "", ""),
-        }
-        for job in planned
-        if job.cell and job.kind == "evaluate"
-    ]
+    rows = list_planned_rows(planned, "evaluate", status, blame)
     frame = pd.DataFrame(rows, columns=[*CELL_COLUMNS, "key", "adapt", "pretrain", "state", "blame"])
     types = pa.schema(CELL_COLUMNS).empty_table().to_pandas().dtypes.to_dict()
     return frame.astype({name: "float64" if kind.kind in "if" else kind for name, kind in types.items()})

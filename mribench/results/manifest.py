@@ -1,6 +1,6 @@
 """The manifest of a plan: what reading results must know of it, so that it needs neither plugins nor data.
 
-A plan writes one. Those of several plans of one benchmark are merged into one of the same form, by ``merged``.
+A plan writes one. Those of several plans of one benchmark are merged into one of its form by ``merged``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mribench.errors import StoreError
-from mribench.interfaces.table import Section
 from mribench.interfaces.entry import EmptyMaskPolicy
+from mribench.interfaces.table import Section
 from mribench.interfaces.table_source import Dimension
 from mribench.results.atomic import read_json, write_json
 from mribench.results.cell import EmbedCell, EvaluateCell

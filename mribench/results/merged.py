@@ -65,9 +65,7 @@ def _union(lists: Iterable[Iterable[Item]]) -> tuple[Item, ...]:
     return tuple(dict.fromkeys(item for items in lists for item in items))
 
 
-def _newest(
-    lists: Iterable[Iterable[Item]], identify: Callable[[Item], Hashable]
-) -> tuple[Item, ...]:
+def _newest(lists: Iterable[Iterable[Item]], identify: Callable[[Item], Hashable]) -> tuple[Item, ...]:
     """Return each item once, the last one of those with one identity in the place of the first."""
     return tuple({identify(item): item for items in lists for item in items}.values())
 

@@ -11,13 +11,19 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from synthetic_results import Benchmark, Cell, DICE, HD95, REFERENCES, raw_scores, task
+from synthetic_results import DICE, HD95, REFERENCES, Benchmark, Cell, raw_scores, task
 
 from mribench.errors import StoreError
 from mribench.report import load_run
-from mribench.results.reading import read_rows, read_scores
 from mribench.results.cell import EmbedCell, EvaluateCell
-from mribench.results.records import CELL_COLUMNS, EMBEDDED_COLUMNS, EVALUATED_SCHEMA, JOB_SCHEMA, SCORE_SCHEMA
+from mribench.results.reading import read_rows, read_scores
+from mribench.results.records import (
+    CELL_COLUMNS,
+    EMBEDDED_COLUMNS,
+    EVALUATED_SCHEMA,
+    JOB_SCHEMA,
+    SCORE_SCHEMA,
+)
 
 
 def score(cell: Cell, metric: str, subject: str, label: str) -> float | tuple[float, str, float]:

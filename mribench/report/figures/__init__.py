@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mribench.errors import StoreError
 from mribench.report.figures.critical import critical_differences
 from mribench.report.figures.domains import domain_gap
 from mribench.report.figures.drawing import Drawing
@@ -23,6 +22,7 @@ from mribench.report.figures.transfer import transfer_matrices
 from mribench.report.figures.views import views_seen
 from mribench.report.material import Material
 from mribench.results.load import RunData
+from mribench.results.places import writing
 
 __all__ = ["FILE_FORMATS", "GROUPS", "Drawing", "Material", "drawings", "save_figures"]
 
@@ -71,7 +71,7 @@ def save_figures(material: Material, target: Path, formats: Sequence[str] = FILE
     """
     claim = material.claim.text
     written, captions = [], []
-    try:
+    with writing(f"the figures to {target}", "give another --figures"):
         target.mkdir(parents=True, exist_ok=True)
         for drawing in (found for group in GROUPS for found in drawings(material, group)):
             said = [sentence for sentence in drawing.caption if sentence]
@@ -84,8 +84,4 @@ def save_figures(material: Material, target: Path, formats: Sequence[str] = FILE
         if captions:
             (target / "captions.md").write_text("\n".join(captions), encoding="utf-8")
             written.append(target / "captions.md")
-    except OSError as error:
-        raise StoreError(
-            f"cannot write the figures to {target}: {error.strerror}", "give another --figures"
-        ) from error
     return written

@@ -7,13 +7,14 @@ from typing import Any
 
 from rich.console import Console
 
-from mribench.errors import MRIBenchError, StoreError, did_you_mean
+from mribench.errors import MRIBenchError, did_you_mean
 from mribench.interfaces.document import Document
 from mribench.report.render.data import to_csv, to_json, to_parquet
 from mribench.report.render.html_table import html_page
 from mribench.report.render.latex import latex_document, to_latex
 from mribench.report.render.markdown import to_markdown
 from mribench.report.render.terminal import print_tables
+from mribench.results.places import writing
 from mribench.wording import FORMATS
 
 
@@ -73,12 +74,8 @@ def save(document: Document[Any], directory: Path) -> list[Path]:
         "cells.parquet": to_parquet(cells, document.about),
         "cells.json": to_json(cells, document.about),
     }
-    try:
+    with writing(f"the report to {directory}", "check the permissions"):
         directory.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             (directory / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-    except OSError as error:
-        raise StoreError(
-            f"cannot write the report to {directory}: {error.strerror}", "check the permissions"
-        ) from error
     return [directory / name for name in texts]
