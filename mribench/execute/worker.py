@@ -82,8 +82,8 @@ def run_job(
     pulse = _Pulse(lease, LiveFile(directory))
     status = JobStatus("running")
     try:
-        write_status(directory, status)
         with pulse.beating():
+            write_status(directory, status)  # whoever reads it may ask the job to stop
             status = _attempt(directory, registry, pulse, checkpoint_every_s)
         if lease.owned():
             pulse.end_live(status)
