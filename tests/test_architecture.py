@@ -314,7 +314,7 @@ def test_kinds_are_documented():
 
 # (g) and (h) The command line
 
-LIGHT = [["--help"], ["--version"], *([name, "--help"] for name in cli.COMMANDS),
+LIGHT = [["--help"], ["--version"], *([name, "--help"] for name in cli.cli.commands),
          ["data", "make", "--help"], ["plugins", "list", "--help"]]  # fmt: skip
 PROBE = """
 import sys

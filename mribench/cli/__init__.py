@@ -12,27 +12,27 @@ import traceback
 import click
 
 from mribench import __version__
-from mribench.cli.lazy import LazyGroup
+from mribench.cli.benchmarks import plan, run, views
+from mribench.cli.data import data_group
+from mribench.cli.installed import doctor, list_entries, plugins, schema
+from mribench.cli.options import OrderedGroup
+from mribench.cli.results import compare, report, status, verify
 from mribench.commands.signals import EndedBySignalError
 from mribench.commands.streams import discard_rest, explain_full_disk, finish, prepare_streams
 from mribench.errors import MRIBenchError
 
-COMMANDS = (
-    "run", "plan", "views", "report", "compare", "verify", "status",
-    "list", "plugins", "data", "schema", "doctor",
-)  # fmt: skip
-"""In the order of the help text; each is ``mribench.cli.<name>`` with a command ``command``."""
 _GO_ON = "nothing is lost: the same command goes on from here"
 _LONGEST = 4000  # characters of one message
-_MODULES = {name: f"mribench.cli.{'listing' if name == 'list' else name}" for name in COMMANDS}
 
 
 @click.group(
-    cls=LazyGroup,
-    modules=_MODULES,
+    cls=OrderedGroup,
+    commands=[
+        run, plan, views, report, compare, verify, status, list_entries, plugins, data_group, schema, doctor,
+    ],
     context_settings={"max_content_width": 100},
     epilog="Example: mribench run benchmarks/quickstart.yaml",
-)
+)  # fmt: skip
 @click.version_option(__version__, prog_name="mribench")
 def cli() -> None:
     """Compare self-supervised methods on 3D MRI, fairly.

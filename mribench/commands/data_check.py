@@ -11,11 +11,10 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from mribench.commands.narrow import print_table
 from mribench.commands.problems import load_plugins
 from mribench.commands.progress import RunProgress
+from mribench.commands.terminal import make_text, print_table
 from mribench.config import ResolvedBenchmark, load_benchmark, resolve
 from mribench.data.check import CohortCheck, Group, Reason, SplitCounts, check_cohort
 from mribench.data.twins import SeenImages
@@ -91,7 +90,7 @@ def _json(checks: Sequence[CohortCheck]) -> str:
 
 
 def _print(console: Console, check: CohortCheck) -> None:
-    console.rule(_text(f"{check.name} ({check.dataset})", "bold"), align="left", style="dim")
+    console.rule(make_text(f"{check.name} ({check.dataset})", "bold"), align="left", style="dim")
     for label, value in (("folder", check.where), ("licence", check.licence), ("source", check.source)):
         if value:
             _item(console, label, value)
@@ -125,10 +124,10 @@ def _print_table(console: Console, groups: Sequence[Group]) -> None:
     table.add_column("scanned at")
     table.add_column("sequence")
     for column in ("subjects", "scans", "sessions", *(f"with {label}" for label in labels)):
-        table.add_column(_text(column), justify="right")
+        table.add_column(make_text(column), justify="right")
     for group in groups:
         numbers = (group.subjects, group.scans, group.sessions, *(group.labelled.get(n, 0) for n in labels))
-        table.add_row(_text(group.site), _text(group.sequence), *(str(number) for number in numbers))
+        table.add_row(make_text(group.site), make_text(group.sequence), *(str(number) for number in numbers))
     print_table(console, table)
 
 
@@ -138,7 +137,7 @@ def _print_reasons(console: Console, label: str, reasons: Iterable[Reason], fold
         if reason.names:
             _item(console, label, f"{reason.count} × {reason.kind}: {list_some(reason.names, SHOWN)}")
             example = reason.sentences[0].replace(f"{folder}/", "") if folder else reason.sentences[0]
-            console.print(_text(f"{'':13}e.g. {example}", "dim"), soft_wrap=True)
+            console.print(make_text(f"{'':13}e.g. {example}", "dim"), soft_wrap=True)
         else:
             _item(console, label, "; ".join(reason.sentences[:SHOWN]))
 
@@ -175,10 +174,10 @@ def _print_summary(console: Console, checks: Sequence[CohortCheck]) -> None:
     wrong = [check.name for check in checks if not check.usable]
     if wrong:
         text = f"{len(checks) - len(wrong)} of {len(checks)} cohorts can be used; not {', '.join(wrong)}"
-        console.print(_text(text, "yellow"))
+        console.print(make_text(text, "yellow"))
     else:
         console.print(
-            _text(f"all {len(checks)} cohorts can be used" if len(checks) > 1 else "can be used", "green")
+            make_text(f"all {len(checks)} cohorts can be used" if len(checks) > 1 else "can be used", "green")
         )
 
 
@@ -186,19 +185,14 @@ def _item(console: Console, label: str, value: str) -> None:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=12, no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row(_text(label, "dim"), _text(value))
+    grid.add_row(make_text(label, "dim"), make_text(value))
     console.print(grid)
 
 
 def _sentences(console: Console, label: str, sentences: Sequence[str], style: str) -> None:
     """Print sentences with paths in one piece, so that they can be copied."""
     for sentence in sentences:
-        console.print(_text(f"{label:12} {sentence}", style), soft_wrap=True)
-
-
-def _text(value: str, style: str = "") -> Text:
-    """Return text whose brackets are no markup and whose control characters are harmless."""
-    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value), style)
+        console.print(make_text(f"{label:12} {sentence}", style), soft_wrap=True)
 
 
 def _people(reason: Reason) -> str:

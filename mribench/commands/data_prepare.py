@@ -15,7 +15,9 @@ import torch
 from rich.console import Console
 
 from mribench.commands import MOST_PREPARING
+from mribench.commands.problems import say_skipped
 from mribench.commands.progress import RunProgress
+from mribench.commands.terminal import say_missing
 from mribench.config import load_benchmark, resolve
 from mribench.data.prepared import VolumeStore, get_volume_store
 from mribench.errors import DataError
@@ -56,8 +58,7 @@ def prepare_volumes(file: Path, sets: Sequence[str], jobs: int | None, verify: b
         for done, (made, problem) in enumerate(_each(work, wanted, jobs), start=1):
             result.add(made, problem)
             progress.preparing("preparing volumes", done, len(wanted))
-    for name, sentence in missing.items():
-        click.secho(f"waiting for data.{name}: {sentence}", fg="yellow", err=True)
+    say_missing(Console(stderr=True), missing)
     for sentence in list(result.failed)[:_SAID]:
         click.secho(f"failed: {sentence}", fg="red", err=True)
     if len(result.failed) > _SAID:
@@ -80,8 +81,7 @@ def _wanted(
     """Plan a benchmark file; return the scans that its jobs read, and a sentence for each missing cohort."""
     config = load_benchmark(file, sets)
     preparation, registry = _preparation()
-    for problem in registry.problems:
-        click.secho(f"skipped: {problem}", fg="yellow", err=True)
+    say_skipped(registry.problems)
     resolved = resolve(config, registry)
     make_missing(resolved, progress)
     cohorts = open_cohorts(resolved, progress)

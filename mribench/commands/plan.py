@@ -10,9 +10,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mribench.commands.narrow import print_table
 from mribench.commands.planning import Planned, plan_file
 from mribench.commands.progress import RunProgress
+from mribench.commands.terminal import print_table, say, say_missing
 from mribench.errors import ConfigError
 from mribench.interfaces.dataset import Dataset
 from mribench.plan.changes import Change
@@ -30,23 +30,17 @@ def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool,
     changes = stale_changes(planned.plan, planned.store)
     stale = {name: _name_causes(differing) for name, differing in changes.items()}
     _print_counts(console, planned, states, stale)
-    for name, sentence in planned.plan.missing.items():
-        console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False, soft_wrap=True)
+    say_missing(console, planned.plan.missing)
     for note in planned.plan.notes:
-        console.print(f"note: {note}", style="dim", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"note: {note}", "dim")
     for reason, number in Counter(stale.values()).most_common():
-        console.print(
-            f"stale: {count(number, 'job')} with older results that differ in {reason}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        say(console, f"stale: {count(number, 'job')} with older results that differ in {reason}")
     if why is not None:
         _say_why(console, planned, states, changes, why)
     if show_jobs:
         for job in planned.plan.jobs:
             state = states[job.id] if job.id not in stale else f"stale: {stale[job.id]}"
-            console.print(f"{state:12} {job.kind:9} {job.id}", markup=False, highlight=False, soft_wrap=True)
+            say(console, f"{state:12} {job.kind:9} {job.id}")
     return 1 if _lacks_named_data(planned) else 0
 
 
@@ -83,13 +77,11 @@ def _say_why(
             reason = "; ".join(text for text in (f"{states[job.id]} before: {before}", reason) if text)
         counts[states[job.id] if job.id not in changes else "stale"] += 1
         if reason:
-            console.print(f"{job.id}: {reason}", markup=False, highlight=False, soft_wrap=True)
+            say(console, f"{job.id}: {reason}")
     known = ", ".join(
         f"{number} {'never run' if state == 'to do' else state}" for state, number in counts.items()
     )
-    console.print(
-        f"{count(len(matching), 'job')} that match: {known}", markup=False, highlight=False, soft_wrap=True
-    )
+    say(console, f"{count(len(matching), 'job')} that match: {known}")
 
 
 def _read_states(planned: Planned) -> dict[str, str]:
@@ -130,13 +122,13 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
         highlight=False,
     )
     for text in _describe_tested_sequences(planned):
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(console, text)
     subsets = _describe_label_subsets(planned)
     if subsets:
-        console.print(f"label subsets: {subsets}", highlight=False, soft_wrap=True)
+        say(console, f"label subsets: {subsets}")
     shown = planned.resolved.shown_defects()
     if shown:
-        console.print(f"known defects switched on: {', '.join(shown)}", highlight=False, soft_wrap=True)
+        say(console, f"known defects switched on: {', '.join(shown)}")
 
 
 def _describe_tested_sequences(planned: Planned) -> Iterator[str]:

@@ -17,6 +17,7 @@ from mribench.commands.planning import Planned, plan_file
 from mribench.commands.progress import RunProgress
 from mribench.commands.signals import end_on_signals
 from mribench.commands.tables import table_sources
+from mribench.commands.terminal import say, say_missing
 from mribench.errors import ConfigError, DataError
 from mribench.execute.provenance import git_commit
 from mribench.execute.scheduler import Summary, Watcher, execute, select
@@ -47,7 +48,8 @@ def run_file(
     """Run what FILE describes and is not done yet, then show the tables."""
     console = Console()
     make_executor = _prepare_executor(executor, jobs, threads, gpus)
-    trackers = _make_trackers(track)
+    # what is missing for a tracker is said before anything runs
+    trackers = make_trackers(track, load_registry()) if track else []
     with end_on_signals(), RunProgress(console) as progress:
         planned = plan_file(file, sets, results, make=not dry_run, progress=progress.preparing)
         wanted = planned.plan.runnable()
@@ -58,7 +60,9 @@ def run_file(
             wanted = select(wanted, only)
         if limit:
             wanted = dict(list(wanted.items())[:limit])
-        _say_missing(console, planned)
+        say_missing(console, planned.plan.missing)
+        for note in planned.plan.notes:
+            say(console, f"note: {note}", "dim")
         _say_defects(console, planned)
         if dry_run:
             todo = [job.id for key, job in wanted.items() if not planned.store.is_done(key)]
@@ -68,14 +72,8 @@ def run_file(
         running = make_executor()
         keeps_examples = planned.resolved.config.report.examples
         with _start_tracking(trackers, planned, wanted, progress, console) as watcher:
-            summary = execute(
-                wanted,
-                planned.store,
-                running,
-                watcher,
-                _collect_provenance(file, sets),
-                examples=keeps_examples,
-            )
+            provenance = _collect_provenance(file, sets)
+            summary = execute(wanted, planned.store, running, watcher, provenance, examples=keeps_examples)
     _show_results(console, planned, summary)
     return 1 if summary.failed or planned.plan.missing else 0
 
@@ -117,11 +115,6 @@ def _prepare_executor(name: str, jobs: int | None, threads: int, gpus: str) -> C
     return partial(resolved.make, Resources(count, threads, visible))
 
 
-def _make_trackers(track: tuple[str, ...]) -> list[Named]:
-    """Build the trackers, so that what is missing for them is said before anything runs."""
-    return make_trackers(track, load_registry()) if track else []
-
-
 def _start_tracking(
     trackers: list[Named], planned: Planned, wanted: Collection[str], progress: RunProgress, console: Console
 ) -> AbstractContextManager[Watcher]:
@@ -130,8 +123,8 @@ def _start_tracking(
         return nullcontext(progress)
     config, store = planned.resolved.config, planned.store
     run = TrackedRun(config.benchmark, planned.resolved.label, Path(config.source).name, store.root)
-    say = partial(console.print, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    return Tracking(run, trackers, planned.plan.runnable(), wanted, store, progress, say)
+    warn = partial(say, console, style="yellow")
+    return Tracking(run, trackers, planned.plan.runnable(), wanted, store, progress, warn)
 
 
 def _choose_gpus(gpus: str) -> tuple[str, ...]:
@@ -149,19 +142,11 @@ def _list_gpus() -> tuple[str, ...]:
     return tuple(str(i) for i in range(torch.cuda.device_count()))
 
 
-def _say_missing(console: Console, planned: Planned) -> None:
-    for name, sentence in planned.plan.missing.items():
-        console.print(f"waiting for data.{name}: {sentence}", style="yellow", markup=False, soft_wrap=True)
-    for note in planned.plan.notes:
-        console.print(f"note: {note}", style="dim", markup=False, highlight=False, soft_wrap=True)
-
-
 def _say_defects(console: Console, planned: Planned) -> None:
     """Name the known defects that the run reproduces, as the captions of its tables do."""
     shown = planned.resolved.shown_defects()
     if shown:
-        sentence = profile_sentence({planned.resolved.label: list(shown)})
-        console.print(sentence, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        say(console, profile_sentence({planned.resolved.label: list(shown)}), "yellow")
 
 
 def _show_results(console: Console, planned: Planned, summary: Summary) -> None:
@@ -169,17 +154,16 @@ def _show_results(console: Console, planned: Planned, summary: Summary) -> None:
     material = Material(run, sources=table_sources())
     render(run_document(material, planned.resolved.config.report.tables), "terminal", console)
     kinds = ", ".join(f"{count} {kind}" for kind, count in summary.executed.items()) or "0"
-    console.print(
+    say(
+        console,
         f"{sum(summary.executed.values())} jobs executed ({kinds}), {summary.cached} done before,"
         f" {len(summary.failed)} failed, {len(summary.blocked)} not run because of those;"
         f" {summary.wall_s:.0f} s in all",
-        highlight=False,
-        soft_wrap=True,
     )
     _say_times(console, planned)
     for name, reason in summary.failed.items():
-        console.print(f"failed: {name}: {reason}", style="red", markup=False, soft_wrap=True)
-    console.print(f"results: {planned.store.root}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"failed: {name}: {reason}", "red")
+    say(console, f"results: {planned.store.root}")
 
 
 def _say_times(console: Console, planned: Planned) -> None:
@@ -191,4 +175,4 @@ def _say_times(console: Console, planned: Planned) -> None:
         for kind, group in rows.groupby("kind", sort=False)
     ]
     if parts:
-        console.print(f"time in jobs: {', '.join(parts)}", highlight=False, soft_wrap=True)
+        say(console, f"time in jobs: {', '.join(parts)}")

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mribench.commands.narrow import print_table
 from mribench.commands.problems import load_plugins
 from mribench.commands.progress import RunProgress
+from mribench.commands.terminal import print_table, say
 from mribench.config import BenchmarkConfig, digest_config, load_benchmark
 from mribench.errors import ConfigError, did_you_mean
 from mribench.validation import readable
@@ -57,9 +57,7 @@ def verify_results(
 
 def _say(console: Console, text: str, style: str | None = None) -> None:
     """Print one line; names come from files that anybody may have edited."""
-    console.print(
-        printable(text, _LONGEST), style=style, markup=False, highlight=style is not None, soft_wrap=True
-    )
+    say(console, printable(text, _LONGEST), style)
 
 
 def _load_config(what: Path, sets: Sequence[str]) -> BenchmarkConfig | None:
@@ -161,9 +159,8 @@ def _show_conclusion(
     wrong = len(set(inconsistent) - unread)
     consistent = f"{wrong} of them contradict themselves" if wrong else "consistent"
     consistent += f"; jobs whose state cannot be read: {len(results.damaged)}" if unread else ""
-    console.print(
+    say(
+        console,
         f"{len(verdicts)} of {len(results.done)} done jobs verified{outcomes}{within};"
         f" files of all done jobs: {consistent}.",
-        highlight=False,
-        soft_wrap=True,
     )

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import click
 import torch
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from mribench.commands.narrow import print_table
 from mribench.commands.problems import load_plugins
 from mribench.commands.progress import RunProgress
+from mribench.commands.terminal import make_text, print_table, say, say_missing
 from mribench.config import load_benchmark, resolve
 from mribench.errors import ConfigError
 from mribench.results.places import check_file, check_place, writing
@@ -57,7 +55,7 @@ def draw_views(
         written.append(_write_table(table, drawn))
     _summarise(console, drawn or shown)
     for path in written:
-        console.print(_make_text(f"wrote {path}"), soft_wrap=True)
+        say(console, make_text(f"wrote {path}").plain)
     return 0
 
 
@@ -89,8 +87,7 @@ def _open_sources(
     sources, missing = open_sources(
         resolved, registry, seed=seed, step=step, methods=methods, progress=progress.preparing
     )
-    for name, sentence in missing.items():
-        click.secho(f"waiting for data.{name}: {sentence}", fg="yellow", err=True)
+    say_missing(Console(stderr=True), missing)
     return sources
 
 
@@ -132,13 +129,8 @@ def _summarise(console: Console, drawn: Drawn) -> None:
             f"{name or '–'} {100 * share:.0f} %" for name, share in compute_sequence_shares(made).items()
         )
         table.add_row(
-            _make_text(", ".join(source.methods)), _make_text(source.views), f"{made.n_shown:,}",
-            _make_text(shares),
+            make_text(", ".join(source.methods)), make_text(source.views), f"{made.n_shown:,}",
+            make_text(shares),
             f"{count_redraws_per_100_views(made):.1f}",
         )  # fmt: skip
     print_table(console, table)
-
-
-def _make_text(value: str) -> Text:
-    """Return text whose brackets are no markup and whose control characters are harmless."""
-    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value))

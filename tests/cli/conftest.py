@@ -33,7 +33,7 @@ def mribench(monkeypatch, capsys) -> Mribench:
 @pytest.fixture(scope="session")
 def cohorts(tmp_path_factory) -> Path:
     """Real tiny cohorts, written once: ``ixi`` and ``mpm``."""
-    from mribench.cli.data import command
+    from mribench.cli.data import data_group as command
 
     folder = tmp_path_factory.mktemp("cohorts")
     for layout in ("ixi", "mpm"):

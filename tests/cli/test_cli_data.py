@@ -8,7 +8,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from mribench.cli.data import command
+from mribench.cli.data import data_group as command
 from mribench.errors import ConfigError, DataError
 from mribench.interfaces import Dataset, Entry, Exclusion
 from mribench.plugins import load_registry
@@ -27,7 +27,7 @@ def make(name: str, out: object, *arguments: str, **options: object):
 def test_help_has_an_example_and_needs_no_torch():
     assert "mribench data make DATASET folder --set" in invoke("make", "--help").output
     script = (
-        "import sys\nfrom mribench.cli.data import command\n"
+        "import sys\nfrom mribench.cli.data import data_group as command\n"
         "try:\n    command.main(['make', '--help'])\n"
         "except SystemExit:\n    pass\nsys.exit('torch' in sys.modules or 'nibabel' in sys.modules)"
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from mribench.cli.data import command
+from mribench.cli.data import data_group as command
 from mribench.errors import ConfigError
 
 FILE = """\

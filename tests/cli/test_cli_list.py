@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from mribench.cli.listing import command
+from mribench.cli.installed import list_entries as command
 from mribench.defects import HARNESS, at, check_defects, known_defects, only_reported
 from mribench.errors import ConfigError
 from mribench.plugins import load_registry
@@ -75,7 +75,7 @@ def test_an_unknown_defect_names_the_closest(registry: Registry) -> None:
 
 @pytest.mark.parametrize("columns", ["40", "80", "119", "120", "200"])
 def test_names_that_one_must_type_are_never_cut(registry: Registry, columns: str) -> None:
-    from mribench.cli.listing import DEFECTS
+    from mribench.cli.installed import DEFECTS
 
     for arguments, names in (
         ([DEFECTS], set(known_defects(registry.defects()))),

@@ -77,7 +77,7 @@ def test_what_fails_is_named_and_ends_in_1(mribench, monkeypatch):
         Entry("dataset", "empty", lambda options: Empty(), NoOptions, "a dataset"),
     ):
         registry.add(Registered(entry, "broken", "local", "0"))
-    monkeypatch.setattr("mribench.commands.plugins.load_registry", lambda: registry)
+    monkeypatch.setattr("mribench.commands.installed.load_registry", lambda: registry)
     said = mribench("plugins", "check", "broken")
     assert said.code == 1
     assert "failed  metric cheap: metric cheap: the penalty of pred-empty is 1, better than 0" in said.out
@@ -164,7 +164,7 @@ def odd(monkeypatch):
         Entry("objective", "refusing", Refusing, NoOptions, "an objective"),
     ):
         registry.add(Registered(entry, "odd", "local", "0"))
-    monkeypatch.setattr("mribench.commands.plugins.load_registry", lambda: registry)
+    monkeypatch.setattr("mribench.commands.installed.load_registry", lambda: registry)
 
 
 def lines_of(said):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mribench.cli.run import command
+from mribench.cli.benchmarks import run as command
 from mribench.results.merged import profile_sentence
 
 LABEL = "corrected+active-dropout+pooled-rows"

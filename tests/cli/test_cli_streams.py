@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from mribench.commands.narrow import print_table
 from mribench.commands.streams import explain_full_disk, prepare_streams
+from mribench.commands.terminal import print_table
 
 PAPER = Path(__file__).parents[2] / "plugins" / "mribench_paper" / "paper.csv"
 FULL = Path("/dev/full")

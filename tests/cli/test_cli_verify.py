@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from support_cli import Mribench, contents, refused
 
-from mribench.cli.verify import _KINDS
+from mribench.cli.results import _KINDS
 from mribench.results import SCHEMA
 from mribench.verify import KINDS
 

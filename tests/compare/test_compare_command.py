@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
-from mribench.cli.compare import _TABLES, command
+from mribench.cli.results import _TABLES, compare as command
 from mribench.compare import TABLES, comparison_document, of_one
 from mribench.errors import ConfigError, MRIBenchError, StoreError
 from mribench.report import FORMATS, load_run, render

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
-from mribench.cli.compare import command
+from mribench.cli.results import compare as command
 from mribench.compare import TABLES, comparison_document, of_one
 from mribench.report import FORMATS, load_run
 from mribench.report.render.document import Document, save

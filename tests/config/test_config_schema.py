@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner
 from pydantic import SkipValidation
 
-from mribench.cli.schema import command
+from mribench.cli.installed import schema as command
 from mribench.config import BenchmarkConfig
 from mribench.config.schema import DRAFT, make_schema
 from mribench.errors import PluginError, StoreError

@@ -16,7 +16,7 @@ from mribench_paper.published import Published, load_published
 from mribench_paper.tables import NUMBERS, PaperTables
 from synthetic_results import DICE, HD95, PSNR, Benchmark, Cell, task
 
-from mribench.cli.report import command
+from mribench.cli.results import report as command
 from mribench.errors import MRIBenchError
 from mribench.interfaces.table import Table
 from mribench.report import Material, load_run, render, run_document, set_beside

@@ -20,7 +20,7 @@ from mribench_paper.published import Published, load_published, wrong_marks
 from mribench_paper.tables import NUMBERS as PAPER, PaperTables
 from parsing import html_reader, latex_grids, markdown_grids
 
-from mribench.cli.report import command
+from mribench.cli.results import report as command
 from mribench.errors import MRIBenchError, StoreError
 from mribench.interfaces.document import Document
 from mribench.report.render.document import render

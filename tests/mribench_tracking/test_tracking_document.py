@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support_tracking import folders, mribench, run, scores
 
-from mribench.cli.run import command
+from mribench.cli.benchmarks import run as command
 from mribench.errors import PluginError
 from mribench.plugins import load_registry
 from mribench.testing import ConformanceError, check_entry

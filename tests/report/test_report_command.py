@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from report_tables import table_names
 from synthetic_results import Benchmark, Cell
 
-from mribench.cli.report import FORMATS, MARKINGS, command
+from mribench.cli.results import FORMATS, MARKINGS, report as command
 from mribench.config import digest_config, load_benchmark
 from mribench.errors import ConfigError, MRIBenchError, StoreError
 from mribench.report import FORMATS as REPORT_FORMATS, load_run
@@ -248,7 +248,7 @@ def test_help_has_an_example_and_every_format() -> None:
 def test_reporting_imports_no_torch_and_no_plugin(results: Path, file: Path) -> None:
     code = (
         "import sys\n"
-        "from mribench.cli.report import command\n"
+        "from mribench.cli.results import report as command\n"
         "for what in sys.argv[1], sys.argv[2]:\n"
         "    options = ['--results', sys.argv[3], '--format', 'markdown', '--save']\n"
         "    command.main([what, *options], standalone_mode=False)\n"

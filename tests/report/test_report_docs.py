@@ -16,7 +16,7 @@ import yaml
 from click.testing import CliRunner
 from synthetic_results import DICE, PSNR, Benchmark, Cell, task
 
-from mribench.cli.report import command
+from mribench.cli.results import report as command
 from mribench.config import digest_config, load_benchmark
 from mribench.config.report import Dimension, LayoutSpec
 

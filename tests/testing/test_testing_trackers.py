@@ -288,7 +288,7 @@ def test_the_command_says_ok_skipped_and_failed(monkeypatch) -> None:
     for factory, name in ((_of_options, "good"), (_without_package, "absent"), (_imports, "broken")):
         made = Entry("tracker", name, factory, NoOptions, "for tests")
         registry.add(Registered(made, "under-test", "local", "0"))
-    monkeypatch.setattr("mribench.commands.plugins.load_registry", lambda: registry)
+    monkeypatch.setattr("mribench.commands.installed.load_registry", lambda: registry)
     said = CliRunner().invoke(cli, ["plugins", "check", "under-test"], standalone_mode=False)
     assert said.return_value == 1
     absent, broken, good = said.output.splitlines()

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from mribench.cli.report import command
+from mribench.cli.results import report as command
 from mribench.report import Material, load_run, render, run_document
 from mribench.report.catalogue import BUILT_IN
 

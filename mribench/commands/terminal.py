@@ -1,12 +1,30 @@
-"""Tables on terminals of any width: a word is never cut."""
+"""Lines and tables on terminals of any width: a word of a table is never cut."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from rich.console import Console, RenderableType
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """Print one line as it is: names and paths are the user's, and their brackets are no markup."""
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def say_missing(console: Console, missing: Mapping[str, str]) -> None:
+    """Say what each cohort that is not there waits for."""
+    for name, sentence in missing.items():
+        say(console, f"waiting for data.{name}: {sentence}", "yellow")
+
+
+def make_text(value: str, style: str = "") -> Text:
+    """Return text whose brackets are no markup and whose control characters are harmless."""
+    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value), style)
 
 
 def print_table(console: Console, table: Table, key: int = 0) -> None:
@@ -23,10 +41,10 @@ def print_table(console: Console, table: Table, key: int = 0) -> None:
         console.print(table)
         return
     if table.title:
-        console.print(_make_text(table.title), style="bold")
-    headers = [_make_text(column.header) for column in table.columns]
+        console.print(_as_text(table.title), style="bold")
+    headers = [_as_text(column.header) for column in table.columns]
     for cells in zip(*(column.cells for column in table.columns), strict=True):
-        texts = [_make_text(cell) for cell in cells]
+        texts = [_as_text(cell) for cell in cells]
         console.print(texts[key], highlight=False, soft_wrap=True)
         for place, (header, text) in enumerate(zip(headers, texts, strict=True)):
             if place != key:
@@ -45,7 +63,7 @@ def _fit(console: Console, table: Table) -> bool:
     options = console.options.update(width=_WIDE)
     least, most = [], []
     for column in table.columns:
-        texts = [_make_text(cell) for cell in (column.header, *column.cells)]
+        texts = [_as_text(cell) for cell in (column.header, *column.cells)]
         sizes = [Measurement.get(console, options, text) for text in texts]
         most.append(max(size.maximum for size in sizes))
         word = most[-1] if column.no_wrap else max(size.minimum for size in sizes)
@@ -65,5 +83,5 @@ def _fit(console: Console, table: Table) -> bool:
     return True
 
 
-def _make_text(cell: RenderableType) -> Text:
+def _as_text(cell: RenderableType) -> Text:
     return cell if isinstance(cell, Text) else Text.from_markup(str(cell))

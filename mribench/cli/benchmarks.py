@@ -1,0 +1,138 @@
+"""Commands about a benchmark file: ``run``, ``plan``, ``views``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mribench.cli.options import GivenPath, benchmark_file, set_option
+
+
+@click.command(
+    "run",
+    epilog="\b\nExamples:\n  mribench run benchmarks/quickstart.yaml\n"
+    "  mribench run benchmarks/paper.yaml --jobs 4 --gpus 0,1 --only 'METHOD/*'\n"
+    "  mribench run benchmarks/quickstart.yaml --track TRACKER --track OTHER:experiment=mine",
+)
+@benchmark_file
+@click.option(
+    "--executor", default="local", show_default=True, help="Where jobs run: inline, local, or a plugin's."
+)
+@click.option("--jobs", type=click.IntRange(1), help="Jobs at a time; one per GPU, or one per core without.")
+@click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads of each job."
+)
+@click.option(
+    "--gpus", default="", help="GPUs to use, e.g. 0,1; each job sees one. All that are there by default."
+)
+@click.option(
+    "--only", multiple=True, metavar="PATTERN", help="Jobs to run, with what they need. Repeatable."
+)
+@click.option("--limit", type=click.IntRange(1), help="Stop after this many jobs of the plan.")
+@click.option(
+    "--track",
+    multiple=True,
+    metavar="TRACKER",
+    help="Tell a tracker of losses and scores: NAME, or NAME:KEY=VALUE,KEY=VALUE. Results stay the same."
+    " `mribench list tracker` lists them. Repeatable.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
+def run(**options: Any) -> int:
+    """Run what FILE describes and is not done yet, then show the tables.
+
+    Results are kept job by job: a run that is stopped or killed goes on where it was.
+    """
+    from mribench.commands.run import run_file
+
+    return run_file(**options)
+
+
+class _Plan(click.Command):
+    """Takes ``--why FILE`` for what it was meant: every job of FILE."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.MissingParameter:
+            place = given.index("--why") + 1 if "--why" in given else len(given)
+            if place == len(given) or not _is_file(given[place]):
+                raise
+        ctx.params.clear()
+        return super().parse_args(ctx, [*given[:place], "*", *given[place:]])
+
+
+def _is_file(text: str) -> bool:
+    return Path(text).suffix in (".yaml", ".yml") or Path(text).is_file()
+
+
+@click.command(
+    "plan",
+    cls=_Plan,
+    epilog="\b\nExamples:\n  mribench plan benchmarks/paper.yaml\n"
+    "  mribench plan benchmarks/paper.yaml --why 'METHOD/*'",
+)
+@benchmark_file
+@click.option("--jobs", "show_jobs", is_flag=True, help="List every job.")
+@click.option(
+    "--why", is_flag=False, flag_value="*", metavar="[PATTERN]",
+    help="Say job by job what changed since the result that is there, down to the key.",
+)  # fmt: skip
+def plan(**options: Any) -> int:
+    """Say what FILE would run: what is done, what is stale and why, what waits for data.
+
+    Nothing is run, made or written. Exit code 1 when data are not in the folder that was named for them.
+    """
+    from mribench.commands.plan import show_plan
+
+    return show_plan(**options)
+
+
+MOST_SAMPLES, MOST_DRAWS = 32, 100_000
+PLANES = ("axial", "coronal", "sagittal")
+
+
+@click.command(
+    "views",
+    epilog="\b\nExamples:\n  mribench views benchmarks/quickstart.yaml --out views.png\n"
+    "  mribench views benchmarks/quickstart.yaml --method METHOD --plane sagittal --targets --csv views.csv",
+)
+@click.argument("file", type=GivenPath(dir_okay=False))
+@set_option("Change one key of the file.")
+@click.option(
+    "--out", type=GivenPath(), default=Path("views.png"), show_default=True,
+    help="The contact sheet: .png, .pdf or .svg. The distributions go beside it, as <name>-parameters.",
+)  # fmt: skip
+@click.option("--method", "methods", multiple=True, metavar="NAME", help="Show this method only. Repeatable.")
+@click.option(
+    "--samples", type=click.IntRange(1, MOST_SAMPLES), default=4, show_default=True,
+    help="Samples of each view generator.",
+)  # fmt: skip
+@click.option(
+    "--plane", type=click.Choice(PLANES), default="axial", show_default=True, help="Of the central slices."
+)
+@click.option("--targets", is_flag=True, help="Also show the targets, which are free of artefacts.")
+@click.option("--seed", type=click.IntRange(0), help="Train seed; the file's first by default.")
+@click.option(
+    "--step", type=click.IntRange(0), default=0, show_default=True, help="Step of the training to show."
+)
+@click.option(
+    "--draws", type=click.IntRange(0, MOST_DRAWS), default=500, show_default=True,
+    help="Draw the parameters of so many views, or some more; 0 for none.",
+)  # fmt: skip
+@click.option(
+    "--csv", "table", type=GivenPath(), metavar="CSV",
+    help="Also write what was drawn: one row for each number of each view.",
+)  # fmt: skip
+def views(**options: Any) -> int:
+    """Draw what the methods of FILE show a network: views with their sequence and parameters.
+
+    Data, crops, seeds and code are those of the pretrain jobs: step 0 shows the first batch of the job (on
+    the CPU). Cohorts that can make themselves are made. A second figure, and --csv, have the distribution of
+    the parameters over the first steps; what is measured in voxels is left out there. Nothing is trained.
+    """
+    from mribench.commands.views import draw_views
+
+    return draw_views(**options)
