@@ -5,23 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import pandas as pd
 
 from mribench.compare.label_subsets import components, subset_sd
 from mribench.compare.pairing import Paired, Place
 from mribench.compare.text import (
+    PLACE_COLUMNS,
     difference_cell,
     interval_text,
     p_text,
+    place_record,
     place_text,
+    table_by_place,
     value_cell,
-)
-from mribench.compare.tidy import PLACE_COLUMNS, place_record
+)  # fmt: skip
 from mribench.interfaces.document import TidyColumns, columns_of
-from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
-from mribench.results.cells import LEADERBOARD, metric_label
+from mribench.interfaces.table import Cell, Table, text_cell
+from mribench.results.cells import LEADERBOARD
 from mribench.results.label_subsets import subsets_sentence
 from mribench.statistics.checkpoints import SignedRank, compare_checkpoint_table
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference
@@ -91,14 +92,14 @@ def compared(paired: Paired, fraction: float | None = None) -> list[Compared]:
     of_ranks = list(map(float, adjust_holm(p_of_ranks)))
     names = paired.pair.names
     return [
-        Compared(place, one, p, _means(place), verdict(names, place, one, p), own, p_own, subsets)
+        Compared(place, one, p, _average_sides(place), judge(names, place, one, p), own, p_own, subsets)
         for place, one, p, own, p_own, subsets in zip(
             places, found, adjusted, ranked, of_ranks, components(paired, places), strict=True
         )
     ]
 
 
-def verdict(names: tuple[str, str], place: Place, found: Difference, p_adjusted: float) -> str:
+def judge(names: tuple[str, str], place: Place, found: Difference, p_adjusted: float) -> str:
     """Return what a difference allows to say, in words.
 
     Args:
@@ -130,26 +131,19 @@ def frame(names: tuple[str, str], rows: Sequence[Compared]) -> pd.DataFrame:
                 "p_better": row.p_better,
                 "better": "" if (k := row.place.better(row.found.difference)) < 0 else names[k],
                 "verdict": row.verdict,
-                **_more(row),
+                "checkpoints_p": row.checkpoints.p,
+                "checkpoints_p_adjusted": row.p_checkpoints,
+                "checkpoints_statistic": row.checkpoints.statistic,
+                "checkpoints_rank_biserial": row.checkpoints.rank_biserial,
+                "checkpoints_how": row.checkpoints.how,
+                "n_checkpoints_zero": row.checkpoints.n_zero,
+                "n_label_subsets": row.subsets.n_subsets if row.subsets else 1,
+                "label_subset_sd": subset_sd(row.subsets),
+                "se_new_label_subsets": row.subsets.se if row.subsets else math.nan,
             }
             for row in rows
         ]
     )
-
-
-def _more(row: Compared) -> dict[str, Any]:
-    """Return the tidy columns beside the test about methods."""
-    return {
-        "checkpoints_p": row.checkpoints.p,
-        "checkpoints_p_adjusted": row.p_checkpoints,
-        "checkpoints_statistic": row.checkpoints.statistic,
-        "checkpoints_rank_biserial": row.checkpoints.rank_biserial,
-        "checkpoints_how": row.checkpoints.how,
-        "n_checkpoints_zero": row.checkpoints.n_zero,
-        "n_label_subsets": row.subsets.n_subsets if row.subsets else 1,
-        "label_subset_sd": subset_sd(row.subsets),
-        "se_new_label_subsets": row.subsets.se if row.subsets else math.nan,
-    }
 
 
 def table(paired: Paired, rows: Sequence[Compared]) -> Table:
@@ -161,18 +155,12 @@ def table(paired: Paired, rows: Sequence[Compared]) -> Table:
         ("d_z",), ("P(better)", first), ("seeds ×", "subjects"), ("missing", "pairs"), ("mean", first),
         ("mean", second), *([("SD over", "label subsets")] if several else []),
     )  # fmt: skip
-    return Table(
-        name=NAME,
-        title=f"{paired.pair.minus}: the difference",
-        row_names=("task", "metric"),
-        rows=tuple(Row((place_text(row.place), metric_label(row.place))) for row in rows),
-        columns=tuple(Column(header) for header in headers),
-        cells=tuple(_cells(row, subsets=several) for row in rows),
-        sentences=said(*_caption(paired, rows)),
-    )
+    cells = [(row.place, _make_cells(row, subsets=several)) for row in rows]
+    title = f"{paired.pair.minus}: the difference"
+    return table_by_place(NAME, title, headers, cells, *_caption(paired, rows))
 
 
-def _cells(row: Compared, *, subsets: bool) -> tuple[Cell, ...]:
+def _make_cells(row: Compared, *, subsets: bool) -> tuple[Cell, ...]:
     found = row.found
     return (
         difference_cell(row.place, found),
@@ -192,7 +180,7 @@ def _caption(paired: Paired, rows: Sequence[Compared]) -> list[str]:
     first, second = paired.pair.names
     tests = sum(not math.isnan(row.p_adjusted) for row in rows)
     return [
-        *_verdicts(paired.pair.names, rows),
+        *_list_verdicts(paired.pair.names, rows),
         (
             f"{paired.pair.minus}: in the domain trained on, sequences averaged, over the seeds and"
             " subjects that both have; labels and sessions averaged within a subject. Positive is a higher"
@@ -209,7 +197,7 @@ def _caption(paired: Paired, rows: Sequence[Compared]) -> list[str]:
             " methods. Between two equal methods it is, uncorrected, below 0.05 about half of the time, at"
             " any number of seeds; no verdict follows it."
         ),
-        _label_subsets(paired, rows),
+        _describe_subsets(paired, rows),
         (
             "d_z: mean difference / SD of one paired difference. P(better): share of (seed, subject) pairs"
             f" in which {first} is better than {second}, ties half. Missing: pairs without a score on one"
@@ -219,7 +207,7 @@ def _caption(paired: Paired, rows: Sequence[Compared]) -> list[str]:
     ]
 
 
-def _label_subsets(paired: Paired, rows: Sequence[Compared]) -> str:
+def _describe_subsets(paired: Paired, rows: Sequence[Compared]) -> str:
     counts = sorted({row.subsets.n_subsets for row in rows if row.subsets} - {0})
     if not counts:
         shown = [{**row.place.where, "n_seeds": row.found.n_seeds} for row in rows]
@@ -232,7 +220,7 @@ def _label_subsets(paired: Paired, rows: Sequence[Compared]) -> str:
     )
 
 
-def _verdicts(names: tuple[str, str], rows: Sequence[Compared]) -> list[str]:
+def _list_verdicts(names: tuple[str, str], rows: Sequence[Compared]) -> list[str]:
     """Return one sentence for each verdict, with its places."""
     sentences = []
     order = [*(f"{name} better" for name in names), NONE_SHOWN, TOO_FEW, CHECKPOINTS, NOTHING]
@@ -242,27 +230,25 @@ def _verdicts(names: tuple[str, str], rows: Sequence[Compared]) -> list[str]:
             continue
         # the name of a method keeps its letters, a phrase begins a sentence
         said_first = words[0].upper() + words[1:] if words in _SHORT else words
-        why = _why(words, max(row.found.n_seeds for row in these))
-        listed = list_some(list(map(_where, these)), _MOST, "; ")
+        why = _explain(words, max(row.found.n_seeds for row in these))
+        listed = list_some(list(map(_describe_place, these)), _MOST, "; ")
         sentences.append(f"{said_first}{why}: {listed}.")
     return sentences
 
 
-def _where(row: Compared) -> str:
+def _describe_place(row: Compared) -> str:
     """Return the place of a difference, with its interval where it has one."""
     interval = interval_text(row.place, row.found)
     place = f"{place_text(row.place)} {row.place.metric}"
     return f"{place} ({interval})" if interval else place
 
 
-def _why(words: str, seeds: int) -> str:
+def _explain(words: str, seeds: int) -> str:
     if words == TOO_FEW:
         return f" ({seeds} seeds; {ENOUGH_SEEDS} are needed)"
     return " (one seed: another training may turn it round)" if words == CHECKPOINTS else ""
 
 
-def _means(place: Place) -> tuple[float, float]:
-    kept = place.both
-    return (
-        (float(kept.cube[0].mean()), float(kept.cube[1].mean())) if kept.cube.size else (math.nan, math.nan)
-    )
+def _average_sides(place: Place) -> tuple[float, float]:
+    cube = place.both.cube
+    return (float(cube[0].mean()), float(cube[1].mean())) if cube.size else (math.nan, math.nan)

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-import operator
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pandas as pd
 
 from mribench.compare.pairing import Paired, Place
 from mribench.compare.rows import Rows
 from mribench.compare.sides import Side
-from mribench.compare.text import difference_cell, place_text, scope_text
-from mribench.compare.tidy import PLACE_COLUMNS, place_record
+from mribench.compare.text import PLACE_COLUMNS, difference_cell, place_record, scope_text, table_by_place
 from mribench.interfaces.document import TidyColumns, columns_of
-from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
-from mribench.results.cells import LEADERBOARD, metric_label
+from mribench.interfaces.table import Cell, Table, text_cell
+from mribench.results.cells import LEADERBOARD
 from mribench.statistics.difference import Difference, estimate_table_difference
 from mribench.statistics.tables import UNTRAINED
 
 NAME = "empty"
 STATUSES = ("pred-empty", "ref-empty", "both-empty", "failed")
+_PLACE = ["task", "fraction", "test_site"]
+_EXPLANATION = (
+    "Without empty masks: the difference over subjects that have none on either side under any seed; all"
+    " seeds stay. Where it goes away, empty masks make it. Those subjects are not drawn at random: this"
+    " explains, and tests nothing, whatever it speaks of. Failed rows leave their subject out everywhere."
+)
 
 
-def _counted(side: str) -> dict[str, str]:
+def _name_columns(side: str) -> dict[str, str]:
     """Return the name of the column of each count of a side."""
     return {name: f"n_{name.replace('-', '_')}_{side}" for name in (*STATUSES, "rows")}
-
-
-def _numbers(counts: Mapping[str, int], side: str) -> dict[str, int]:
-    return {column: counts[name] for name, column in _counted(side).items()}
 
 
 COLUMNS: TidyColumns = {
     **PLACE_COLUMNS,
     **columns_of(Difference),
-    **dict.fromkeys([*_counted("first").values(), *_counted("second").values()], "Int64"),
+    **dict.fromkeys([*_name_columns("first").values(), *_name_columns("second").values()], "Int64"),
     "without": "float64", "without_low": "float64", "without_high": "float64", "n_seeds_without": "Int64",
     "n_subjects_without": "Int64", "scope_without": "string",
 }  # fmt: skip
@@ -47,7 +49,7 @@ class Counts:
 
     Attributes:
         place: where.
-        first: score rows of the first side by status, with their number as ``rows``.
+        first: score rows of the first side by status, and all of them as ``rows``.
         second: of the second.
         found: the difference.
         without: the difference over the same seeds, and of its subjects those without an empty mask on either
@@ -55,8 +57,8 @@ class Counts:
     """
 
     place: Place
-    first: dict[str, int]
-    second: dict[str, int]
+    first: Counter[str]
+    second: Counter[str]
     found: Difference
     without: Difference
 
@@ -68,18 +70,13 @@ class Counts:
 
 def counts(paired: Paired, fraction: float | None = None) -> list[Counts]:
     """Return the counts of each cell of the leaderboard."""
-    sides = ((paired.pair.first, paired.first), (paired.pair.second, paired.second))
-    known = [_statuses(side, rows) for side, rows in sides]
-    return [
-        Counts(
-            place,
-            _of(known[0], place),
-            _of(known[1], place),
-            place.difference(),
-            _without(place),
-        )
-        for place in paired.places(LEADERBOARD, fraction)
-    ]
+    first = _count_statuses(paired.pair.first, paired.first)
+    second = _count_statuses(paired.pair.second, paired.second)
+    rows = []
+    for place in paired.places(LEADERBOARD, fraction):
+        key = (*(place.where[name] for name in _PLACE), place.metric)
+        rows.append(Counts(place, first[key], second[key], place.difference(), _leave_out_empty(place)))
+    return rows
 
 
 def frame(rows: Sequence[Counts]) -> pd.DataFrame:
@@ -89,8 +86,8 @@ def frame(rows: Sequence[Counts]) -> pd.DataFrame:
             {
                 **place_record(row.place),
                 **asdict(row.found),
-                **_numbers(row.first, "first"),
-                **_numbers(row.second, "second"),
+                **{column: row.first[name] for name, column in _name_columns("first").items()},
+                **{column: row.second[name] for name, column in _name_columns("second").items()},
                 "without": row.without.difference,
                 "without_low": row.without.low,
                 "without_high": row.without.high,
@@ -108,49 +105,35 @@ def table(paired: Paired, rows: Sequence[Counts]) -> Table:
     first, second = paired.pair.names
     shown = [row for row in rows if row.any]
     sides = [side for row in shown for side in (row.first, row.second)]
-    seen = [name for name in STATUSES if any(map(operator.itemgetter(name), sides))]
+    seen = [name for name in STATUSES if any(side[name] for side in sides)]
     both = f"{first} | {second}"
     columns = (
         ("without", "empty masks"), ("seeds ×", "subjects"), ("speaks of",),
         *((name, both) for name in (*seen, "of rows")), (paired.pair.minus, "[95 % interval]"),
     )  # fmt: skip
-    return Table(
-        name=NAME,
-        title=f"{paired.pair.minus}: empty masks and failures",
-        row_names=("task", "metric"),
-        rows=tuple(Row((place_text(row.place), metric_label(row.place))) for row in shown),
-        columns=tuple(Column(header) for header in columns),
-        cells=tuple(_cells(row, seen) for row in shown),
-        sentences=said(
-            *([scope_text([row.found for row in shown])] if shown else []),
-            (
-                "Without empty masks: the difference over subjects that have none on either side under any"
-                " seed; all seeds stay. Where it goes away, empty masks make it. Those subjects are not drawn"
-                " at random: this explains, and tests nothing, whatever it speaks of. Failed rows leave their"
-                " subject out everywhere."
-                if shown
-                else "No empty masks and no failed rows on either side."
-            ),
-            *_unfinished(paired),
-        ),
+    said = [_EXPLANATION] if shown else ["No empty masks and no failed rows on either side."]
+    return table_by_place(
+        NAME,
+        f"{paired.pair.minus}: empty masks and failures",
+        columns,
+        [(row.place, _make_cells(row, seen)) for row in shown],
+        *([scope_text([row.found for row in shown])] if shown else []),
+        *said,
+        *_list_unfinished(paired),
     )
 
 
-def _statuses(side: Side, rows: Rows) -> pd.DataFrame:
-    by = ["task", "fraction", "test_site", "metric", "status"]
+def _count_statuses(side: Side, rows: Rows) -> Mapping[tuple[Any, ...], Counter[str]]:
+    """Return the score rows by status of each place and metric of the leaderboard."""
     scores = rows.asked(side.run.manifest, LEADERBOARD).scores
-    return scores.groupby(by, observed=True).size().rename("n").reset_index()
+    sizes = scores.groupby([*_PLACE, "metric", "status"], observed=True).size().reset_index()
+    counts: defaultdict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+    for *place, status, size in sizes.itertuples(index=False):
+        counts[tuple(place)].update({status: size, "rows": size})
+    return counts
 
 
-def _of(known: pd.DataFrame, place: Place) -> dict[str, int]:
-    here = known["metric"].eq(place.metric)
-    for name in ("task", "fraction", "test_site"):
-        here &= known[name].eq(place.where[name])
-    found = dict(zip(known.loc[here, "status"], known.loc[here, "n"], strict=True))
-    return {**{name: int(found.get(name, 0)) for name in STATUSES}, "rows": int(known.loc[here, "n"].sum())}
-
-
-def _without(place: Place) -> Difference:
+def _leave_out_empty(place: Place) -> Difference:
     """Return the difference over subjects without an empty mask; a seed does not drop out with them."""
     kept = place.pairs
     empty: set[str] = set()
@@ -160,23 +143,23 @@ def _without(place: Place) -> Difference:
     return estimate_table_difference(kept.table()[:, ~kept.subjects.isin(empty)])
 
 
-def _spoken_of(found: Difference) -> str:
+def _say_scope(found: Difference) -> str:
     if found.scope == "nothing":
         return "nothing left" if found.n_subjects == 0 else "one subject left"
     return str(found.scope)
 
 
-def _cells(row: Counts, seen: Sequence[str]) -> tuple[Cell, ...]:
+def _make_cells(row: Counts, seen: Sequence[str]) -> tuple[Cell, ...]:
     return (
         difference_cell(row.place, row.without),
         text_cell(f"{row.without.n_seeds} × {row.without.n_subjects}"),
-        text_cell(_spoken_of(row.without)),
+        text_cell(_say_scope(row.without)),
         *(text_cell(f"{row.first[name]} | {row.second[name]}") for name in (*seen, "rows")),
         difference_cell(row.place, row.found),
     )
 
 
-def _unfinished(paired: Paired) -> list[str]:
+def _list_unfinished(paired: Paired) -> list[str]:
     texts = []
     for side in (paired.pair.first, paired.pair.second):
         states = side.cells["state"]

@@ -1,8 +1,10 @@
-"""Whether the results of two folders are of the same subjects and files."""
+"""Whether the results of two folders are of the same subjects and files, cell by cell and seed by seed."""
 
 from __future__ import annotations
 
 import functools
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from mribench.compare.rows import CELL, Key, Rows
@@ -16,28 +18,19 @@ _OF = [*CELL, "seed"]
 _TESTED = ("task", "dataset", "test_site", "test_sequence")
 
 
-class Origins:
-    """Compares, cell by cell and seed by seed, what two sides were computed from.
+def keep_comparable(pair: Pair, sides: Sequence[Rows]) -> tuple[list[Rows], list[str]]:
+    """Keep the cells and seeds of two results folders that were computed from the same subjects and files.
 
-    Args:
-        pair: of two results folders.
+    Returns:
+        The rows of each side, and one sentence for each place that was left out, and why.
     """
-
-    def __init__(self, pair: Pair) -> None:
-        self._bad = _contradictions(_jobs(pair.first), _jobs(pair.second))
-
-    def comparable(self, rows: Rows) -> Rows:
-        """Return the rows of cells and seeds without a contradiction."""
-        return rows.kept([key not in self._bad for key in list_keys(rows.heads, _OF)])
-
-    def sentences(self) -> list[str]:
-        """Return one sentence for each place that was left out, and why."""
-        places: dict[str, int] = {}
-        for key, why in self._bad.items():
-            where = dict(zip(_OF, key, strict=True))
-            text = f"{where['task']}, {where['test_site']}, {where['test_sequence']}: {why}"
-            places[text] = places.get(text, 0) + 1
-        return [f"Left out: {text}; {count} results." for text, count in places.items()]
+    bad = _contradictions(_jobs(pair.first), _jobs(pair.second))
+    kept = [rows.kept([key not in bad for key in list_keys(rows.heads, _OF)]) for rows in sides]
+    places: Counter[str] = Counter()
+    for key, why in bad.items():
+        where = dict(zip(_OF, key, strict=True))
+        places[f"{where['task']}, {where['test_site']}, {where['test_sequence']}: {why}"] += 1
+    return kept, [f"Left out: {text}; {count} results." for text, count in places.items()]
 
 
 def _contradictions(

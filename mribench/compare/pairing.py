@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mribench.compare.origins import Origins
+from mribench.compare.origins import keep_comparable
 from mribench.compare.rows import COLUMNS, TRAINING, Rows, by_cell
 from mribench.compare.sides import Pair
 from mribench.errors import MRIBenchError
@@ -95,7 +95,6 @@ class Paired:
         second: of the second.
         metrics: per task and metric, ``unit``, ``higher_is_better`` and ``value_range``.
         notes: what was left out, in sentences.
-        known: the places of the questions that were asked.
     """
 
     pair: Pair
@@ -103,7 +102,11 @@ class Paired:
     second: Rows
     metrics: pd.DataFrame
     notes: tuple[str, ...]
-    known: dict[Question, list[Place]] = field(default_factory=dict, repr=False, compare=False)
+
+    @functools.cached_property
+    def _known(self) -> Callable[[Question], list[Place]]:
+        """What finds the places of a question, once for each."""
+        return functools.cache(self._find_places)
 
     def places(self, question: Question, fraction: float | None = None) -> list[Place]:
         """Return the cells that a question tells apart, in the benchmark's order.
@@ -112,11 +115,8 @@ class Paired:
             question: what is averaged and what is kept apart.
             fraction: of the labels; all where None.
         """
-        if question not in self.known:
-            self.known[question] = self._places(question)
-        return [
-            place for place in self.known[question] if fraction is None or place.where["fraction"] == fraction
-        ]
+        known = self._known(question)
+        return [place for place in known if fraction is None or place.where["fraction"] == fraction]
 
     def largest(self, places: list[Place]) -> list[Place]:
         """Return, for each task, the places of its largest fraction."""
@@ -141,17 +141,22 @@ class Paired:
             for side, rows in asked
         ]
 
-    def _places(self, question: Question) -> list[Place]:
+    def _find_places(self, question: Question) -> list[Place]:
         by = [*question.keys, "metric"]
         first, second = (
             dict(iter(means.groupby(by, dropna=False, sort=False))) for means in self.subject_means(question)
         )
         metrics = {(row.task, row.metric): row for row in self.metrics.itertuples(index=False)}
-        places = [
-            _place(dict(zip(by, key, strict=True)), metrics, first[key], second[key])
-            for key in first
-            if key in second and (str(key[0]), str(key[-1])) in metrics
-        ]
+        places = []
+        for key in first:
+            *names, metric = key
+            known = metrics.get((str(names[0]), str(metric)))
+            if known is None or key not in second:
+                continue
+            where = dict(zip(question.keys, names, strict=True))
+            unit, better = str(known.unit or ""), bool(known.higher_is_better)
+            place = Place(where, str(metric), unit, known.value_range, better, first[key], second[key])
+            places.append(place)
         return sorted(places, key=self._order)
 
     def _order(self, place: Place) -> tuple[Any, ...]:
@@ -196,9 +201,8 @@ def paired(pair: Pair) -> Paired:
     if not common:
         raise MRIBenchError(f"{pair.first.name} and {pair.second.name} share no cell", _contrast(rows))
     if pair.separate:
-        origins = Origins(pair)
-        rows = [origins.comparable(its) for its in rows]
-        notes = [*notes, *origins.sentences()]
+        rows, left_out = keep_comparable(pair, rows)
+        notes += left_out
         common = set(rows[0].cells) & set(rows[1].cells)
         if not common:
             raise MRIBenchError(
@@ -210,16 +214,6 @@ def paired(pair: Pair) -> Paired:
             notes.append(f"{count} cells of {side.name} have no counterpart and are left out.")
     first, second = (its.of_cells(common) for its in rows)
     return Paired(pair, first, second, metrics, tuple(notes))
-
-
-def _place(
-    where: dict[str, Any], metrics: Mapping[Any, Any], first: pd.DataFrame, second: pd.DataFrame
-) -> Place:
-    metric = str(where.pop("metric"))
-    known = metrics[str(where["task"]), metric]
-    return Place(
-        where, metric, known.unit or "", known.value_range, bool(known.higher_is_better), first, second
-    )
 
 
 def _position(known: Sequence[Any], name: Any) -> int:

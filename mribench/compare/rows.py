@@ -48,12 +48,12 @@ class Rows:
 
     def kept(self, keep: Sequence[bool] | np.ndarray) -> Rows:
         """Return the rows of those of ``heads`` for which ``keep`` is true."""
-        some = np.asarray(keep, dtype=bool)
-        if some.all():
+        kept = np.asarray(keep, dtype=bool)
+        if kept.all():
             return self
-        rows = some[self.place]
-        moved = (np.cumsum(some) - 1)[self.place[rows]]
-        return Rows(self.heads[some].reset_index(drop=True), moved, self.scores[rows])
+        rows = kept[self.place]
+        moved = (np.cumsum(kept) - 1)[self.place[rows]]
+        return Rows(self.heads[kept].reset_index(drop=True), moved, self.scores[rows])
 
     def of_cells(self, cells: Collection[Key]) -> Rows:
         """Return the rows of some cells."""
@@ -61,8 +61,7 @@ class Rows:
 
     def asked(self, manifest: Manifest, question: Question) -> Rows:
         """Return the rows that a question is about."""
-        found = selected(self.heads, manifest, question)
-        return self.kept(self.heads.index.isin(found.index))
+        return self.kept(self.heads.index.isin(selected(self.heads, manifest, question).index))
 
     def whole_seeds(self, columns: Sequence[str]) -> Rows:
         """Drop the seeds that lack some of the cells averaged: their mean would be of something else.

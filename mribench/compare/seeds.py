@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from mribench.compare.pairing import Paired, Place
-from mribench.compare.text import place_text, signed_cell
-from mribench.compare.tidy import PLACE_COLUMNS, place_record
+from mribench.compare.text import PLACE_COLUMNS, place_record, signed_cell, table_by_place
 from mribench.interfaces.document import TidyColumns
-from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
-from mribench.results.cells import LEADERBOARD, metric_label
+from mribench.interfaces.table import Cell, Table, text_cell
+from mribench.results.cells import LEADERBOARD
 from mribench.results.formatting import cell_text
 
 NAME = "seeds"
@@ -30,25 +29,19 @@ class BySeed:
 
 def by_seed(paired: Paired, fraction: float | None = None) -> list[BySeed]:
     """Return the difference under each seed, in each cell of the leaderboard."""
-    found = []
+    rows = []
     for place in paired.places(LEADERBOARD, fraction):
         kept = place.pairs
         means = kept.table().mean(axis=1) if kept.cube.size else np.empty(0)
-        found.append(
-            BySeed(place, {int(seed): float(mean) for seed, mean in zip(kept.seeds, means, strict=False)})
-        )
-    return found
+        rows.append(BySeed(place, dict(zip(map(int, kept.seeds), map(float, means), strict=False))))
+    return rows
 
 
 def frame(rows: Sequence[BySeed]) -> pd.DataFrame:
     """Return a tidy row per place and seed."""
     return pd.DataFrame(
         [
-            {
-                **place_record(row.place),
-                "seed": seed,
-                "difference": mean,
-            }
+            {**place_record(row.place), "seed": seed, "difference": mean}
             for row in rows
             for seed, mean in row.means.items()
         ]
@@ -59,27 +52,18 @@ def table(paired: Paired, rows: Sequence[BySeed]) -> Table:
     """Return a row per task, fraction and metric; a column per seed."""
     seeds = sorted({seed for row in rows for seed in row.means})
     first = paired.pair.names[0]
-    head = (
-        (("range over seeds",), (f"{first} better", "in seeds")),
-        tuple((f"seed {seed}",) for seed in seeds),
-    )
-    return Table(
-        name=NAME,
-        title=f"{paired.pair.minus}: seed by seed",
-        row_names=("task", "metric"),
-        rows=tuple(Row((place_text(row.place), metric_label(row.place))) for row in rows),
-        columns=tuple(Column(header) for part in head for header in part),
-        cells=tuple(_cells(row, seeds) for row in rows),
-        sentences=said(
-            (
-                "Mean difference over the subjects that both have under every seed. A seed is another"
-                " training of both methods; seeds are paired by number."
-            ),
-        ),
+    headers = [("range over seeds",), (f"{first} better", "in seeds"), *((f"seed {seed}",) for seed in seeds)]
+    return table_by_place(
+        NAME,
+        f"{paired.pair.minus}: seed by seed",
+        headers,
+        [(row.place, _make_cells(row, seeds)) for row in rows],
+        "Mean difference over the subjects that both have under every seed. A seed is another"
+        " training of both methods; seeds are paired by number.",
     )
 
 
-def _cells(row: BySeed, seeds: Sequence[int]) -> tuple[Cell | None, ...]:
+def _make_cells(row: BySeed, seeds: Sequence[int]) -> tuple[Cell | None, ...]:
     values = list(row.means.values())
     if not values:
         return (text_cell("n/a"), text_cell("n/a"), *(None for _ in seeds))

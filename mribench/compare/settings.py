@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -20,18 +20,10 @@ NAME = "settings"
 COLUMNS: TidyColumns = dict.fromkeys(("stage", "setting", "setting_first", "setting_second"), "string")
 _NOT_SETTINGS = frozenset(
     {
-        "adapt_key",
-        "cell",
-        "held_out",
-        "pretrain_key",
-        "seed",
-        "sequence",
-        "split_digest",
-        "subjects",
-        "train",
-        "validation",
+        "adapt_key", "cell", "held_out", "pretrain_key", "seed", "sequence", "split_digest", "subjects",
+        "train", "validation",
     }
-)
+)  # fmt: skip
 """What of a job says which one it is, or lists people; their digests are compared apart."""
 _COSTS = {
     name: name.replace("_", " ")
@@ -72,17 +64,7 @@ def settings(pair: Pair) -> list[DifferingSetting]:
 
 def frame(rows: Sequence[DifferingSetting]) -> pd.DataFrame:
     """Return the tidy rows; ``first`` and ``second`` are scores in those of ``subjects``."""
-    return pd.DataFrame(
-        [
-            {
-                "stage": row.stage,
-                "setting": row.key,
-                "setting_first": row.first,
-                "setting_second": row.second,
-            }
-            for row in rows
-        ]
-    )
+    return pd.DataFrame([astuple(row) for row in rows], columns=list(COLUMNS))
 
 
 def table(pair: Pair, rows: Sequence[DifferingSetting]) -> Table:

@@ -29,14 +29,22 @@ class Side:
         directory: where those are.
         row: its label there, as tables have it.
         name: what it is called in the comparison.
-        profile: of its cells.
     """
 
     run: RunData
     directory: Path
     row: str
     name: str
-    profile: str
+
+    @functools.cached_property
+    def cells(self) -> pd.DataFrame:
+        """Its cells."""
+        return self.run.cells[row_labels(self.run.cells, self.run.manifest).eq(self.row).to_numpy()]
+
+    @property
+    def profile(self) -> str:
+        """The profile of its cells."""
+        return str(self.cells["profile"].iloc[0])
 
     @property
     def policy(self) -> EmptyMaskPolicy | None:
@@ -47,11 +55,6 @@ class Side:
     def defects(self) -> frozenset[str]:
         """The known defects that its profile reproduces."""
         return frozenset(self.run.manifest.shown_defects.get(self.profile, ()))
-
-    @functools.cached_property
-    def cells(self) -> pd.DataFrame:
-        """Its cells."""
-        return _cells(self.run, self.row)
 
     @property
     def scores(self) -> pd.DataFrame:
@@ -95,15 +98,15 @@ def of_one(run: RunData, directory: Path, first: str, second: str) -> Pair:
     Raises:
         MRIBenchError: for an unknown label, the same twice, or rows of two profiles.
     """
-    rows = [_found(run, directory, label) for label in (first, second)]
+    rows = [_find_row(run, directory, label) for label in (first, second)]
     if rows[0] == rows[1]:
         others = [label for label in labels(run) if label != rows[0]]
         raise MRIBenchError(
             f"'{rows[0]}' is given twice: there is nothing to compare",
             f"name another: {', '.join(others)}" if others else "it is the only one there",
         )
-    a, b = (Side(run, directory, row, row, _profile(run, row)) for row in rows)
-    return _checked(Pair(a, b, separate=False))
+    a, b = (Side(run, directory, row, row) for row in rows)
+    return _check(Pair(a, b, separate=False))
 
 
 def of_two(runs: Sequence[RunData], directories: Sequence[Path], methods: Sequence[str]) -> Pair:
@@ -125,14 +128,14 @@ def of_two(runs: Sequence[RunData], directories: Sequence[Path], methods: Sequen
         )
     wanted = list(methods) or [_only_common(runs, directories)]
     rows = [
-        _found(run, directory, label)
+        _find_row(run, directory, label)
         for run, directory, label in zip(runs, directories, [wanted[0], wanted[-1]], strict=True)
     ]
     sides = [
-        Side(run, directory, row, f"{row} @ {where}", _profile(run, row))
+        Side(run, directory, row, f"{row} @ {where}")
         for run, directory, row, where in zip(runs, directories, rows, short_names(directories), strict=True)
     ]
-    return _checked(Pair(sides[0], sides[1], separate=True))
+    return _check(Pair(sides[0], sides[1], separate=True))
 
 
 def labels(run: RunData) -> list[str]:
@@ -157,7 +160,7 @@ def short_names(directories: Sequence[Path]) -> list[str]:
     return names if all(names) else [str(directory) for directory in directories]
 
 
-def _found(run: RunData, directory: Path, label: str) -> str:
+def _find_row(run: RunData, directory: Path, label: str) -> str:
     known = labels(run)
     if label in known:
         return label
@@ -188,15 +191,7 @@ def _only_common(runs: Sequence[RunData], directories: Sequence[Path]) -> str:
     )
 
 
-def _profile(run: RunData, row: str) -> str:
-    return str(_cells(run, row)["profile"].iloc[0])
-
-
-def _cells(run: RunData, row: str) -> pd.DataFrame:
-    return run.cells[row_labels(run.cells, run.manifest).eq(row).to_numpy()]
-
-
-def _checked(pair: Pair) -> Pair:
+def _check(pair: Pair) -> Pair:
     first, second = pair.first, pair.second
     if first.profile != second.profile:
         raise MRIBenchError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,14 @@ import pandas as pd
 
 from mribench.compare.influence import NO, Influence, influence
 from mribench.compare.pairing import Paired, Place
-from mribench.compare.text import place_text, signed_cell, value_cell
-from mribench.compare.tidy import PLACE_COLUMNS, place_record
+from mribench.compare.text import (
+    PLACE_COLUMNS,
+    place_record,
+    place_text,
+    signed_cell,
+    table_by_place,
+    value_cell,
+)  # fmt: skip
 from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
 from mribench.results.cells import LEADERBOARD, metric_label
@@ -60,7 +66,7 @@ class People:
 def people(paired: Paired, fraction: float | None = None) -> list[People]:
     """Return the subjects of each cell of the leaderboard; at the largest fraction where None is named."""
     places = paired.places(LEADERBOARD, fraction)
-    return [_people(place) for place in (places if fraction is not None else paired.largest(places))]
+    return [_find_people(place) for place in (places if fraction is not None else paired.largest(places))]
 
 
 def frame(people_of_places: Sequence[People]) -> pd.DataFrame:
@@ -75,11 +81,8 @@ def one_out_frame(people_of_places: Sequence[People]) -> pd.DataFrame:
         [
             {
                 **place_record(one.place),
+                **asdict(one.whole),
                 "difference": one.whole.mean,
-                "low": one.whole.low,
-                "high": one.whole.high,
-                "n_seeds": one.whole.n_seeds,
-                "n_subjects": one.whole.n_subjects,
                 "without_lowest": one.influence.lowest,
                 "without_highest": one.influence.highest,
                 "subject": one.influence.subject,
@@ -107,6 +110,7 @@ def tables(paired: Paired, people_of_places: Sequence[People]) -> list[Table]:
 def _table(paired: Paired, one: People) -> Table:
     first, second = paired.pair.names
     shown = extremes(one.rows)
+    people_shown = list(shown.itertuples(index=False))
     empty = bool(shown[["n_empty_first", "n_empty_second"]].to_numpy().any())
     columns: list[tuple[str, ...]] = [("difference",), ("better",), ("share",), ("without",)]
     columns += [(first,), (second,)]
@@ -115,9 +119,9 @@ def _table(paired: Paired, one: People) -> Table:
         name=f"{SUBJECTS}-{one.place.where['task']}-{one.place.metric}",
         title=f"{place_text(one.place)}, {metric_label(one.place)}: largest {paired.pair.minus}, each way",
         row_names=("subject",),
-        rows=tuple(Row((str(row.subject),)) for row in shown.itertuples(index=False)),
+        rows=tuple(Row((str(row.subject),)) for row in people_shown),
         columns=tuple(Column(header) for header in columns),
-        cells=tuple(_cells(paired, one.place, row, empty=empty) for row in shown.itertuples(index=False)),
+        cells=tuple(_make_cells(paired, one.place, row, empty=empty) for row in people_shown),
         sentences=said(
             (
                 "In the domain trained on, sequences averaged, mean over the seeds that both have; at the"
@@ -139,26 +143,20 @@ def one_out_table(paired: Paired, people_of_places: Sequence[People]) -> Table:
         ("driven by", "one subject?"), ("the one that", "matters most"), ("without it", "[95 % interval]"),
         ("without", "any one"),
     )  # fmt: skip
-    return Table(
-        name=ONE_OUT,
-        title=f"{paired.pair.minus}: does one subject make the difference?",
-        row_names=("task", "metric"),
-        rows=tuple(Row((place_text(one.place), metric_label(one.place))) for one in people_of_places),
-        columns=tuple(Column(header) for header in columns),
-        cells=tuple(_one_out_cells(one) for one in people_of_places),
-        sentences=said(
-            *_driven(people_of_places),
-            (
-                "Every subject is left out once. 'Rests on it': the 95 % interval (table difference) leaves"
-                " out 0, and no longer does without that subject; 'hidden by it': it does only without;"
-                " 'turns round': the sign changes. An interval that ends near 0 can rest on one subject by"
-                " chance: look at how far it moves."
-            ),
-        ),
+    return table_by_place(
+        ONE_OUT,
+        f"{paired.pair.minus}: does one subject make the difference?",
+        columns,
+        [(one.place, _make_one_out_cells(one)) for one in people_of_places],
+        *_say_driven(people_of_places),
+        "Every subject is left out once. 'Rests on it': the 95 % interval (table difference) leaves"
+        " out 0, and no longer does without that subject; 'hidden by it': it does only without;"
+        " 'turns round': the sign changes. An interval that ends near 0 can rest on one subject by"
+        " chance: look at how far it moves.",
     )
 
 
-def _people(place: Place) -> People:
+def _find_people(place: Place) -> People:
     kept = place.both
     names = [str(name) for name in kept.subjects]
     first, second = kept.cube if len(kept.cube) else np.empty((2, 0, 0))
@@ -174,20 +172,20 @@ def _people(place: Place) -> People:
             "difference": by_subject,
             "share": by_subject / total if total else math.nan,
             "without": influential.means,
-            "n_empty_first": _empty(place.first, names),
-            "n_empty_second": _empty(place.second, names),
+            "n_empty_first": _count_empty(place.first, names),
+            "n_empty_second": _count_empty(place.second, names),
         }
     )
     rows = rows.sort_values(["difference", "subject"], ascending=[False, True], ignore_index=True)
     return People(place, rows, estimate_interval(table), influential)
 
 
-def _empty(means: pd.DataFrame, subjects: Iterable[str]) -> list[int]:
+def _count_empty(means: pd.DataFrame, subjects: Iterable[str]) -> list[int]:
     counts = means.groupby(means["subject"].astype(str))["n_empty"].sum()
     return [int(counts.get(name, 0)) for name in subjects]
 
 
-def _cells(paired: Paired, place: Place, row: Any, *, empty: bool) -> tuple[Cell, ...]:
+def _make_cells(paired: Paired, place: Place, row: Any, *, empty: bool) -> tuple[Cell, ...]:
     better = place.better(row.difference)
     return (
         signed_cell(place, row.difference),
@@ -200,7 +198,7 @@ def _cells(paired: Paired, place: Place, row: Any, *, empty: bool) -> tuple[Cell
     )
 
 
-def _one_out_cells(one: People) -> tuple[Cell, ...]:
+def _make_one_out_cells(one: People) -> tuple[Cell, ...]:
     found, place = one.influence, one.place
     if not found.subject:
         return (text_cell("too few subjects"), *[text_cell("n/a")] * 3)
@@ -213,21 +211,21 @@ def _one_out_cells(one: People) -> tuple[Cell, ...]:
     )
 
 
-def _driven(people_of_places: Sequence[People]) -> list[str]:
+def _say_driven(people_of_places: Sequence[People]) -> list[str]:
     """Say which rows one subject makes, and which one subject has a large share of."""
     texts = [
         f"{place_text(one.place)} {one.place.metric}: {one.influence.effect} ({one.influence.subject})"
         for one in people_of_places
         if one.influence.effect != NO
     ]
-    shares = [text for one in people_of_places for text in _large(one)]
+    shares = [text for one in people_of_places for text in _list_large(one)]
     return [
         f"Driven by one subject: {'; '.join(texts)}." if texts else "No row is driven by one subject.",
         *([f"Much of it in one subject, by size: {'; '.join(shares)}."] if shares else []),
     ]
 
 
-def _large(one: People) -> list[str]:
+def _list_large(one: People) -> list[str]:
     """Name subjects with a large share by size; the signed share has no bounds where signs differ."""
     sizes = one.rows["difference"].abs().to_numpy()
     if len(sizes) < MANY or not sizes.sum():

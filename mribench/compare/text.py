@@ -1,23 +1,55 @@
-"""Cells and phrases that the tables of a comparison share."""
+"""Cells, phrases and tidy columns that the tables of a comparison share."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from mribench.compare.pairing import Place
-from mribench.interfaces.table import Cell
-from mribench.results.cells import is_share, scale_of
+from mribench.interfaces.document import TidyColumns
+from mribench.interfaces.table import Cell, Column, Header, Row, Table, said
+from mribench.results.cells import is_share, metric_label, scale_of
 from mribench.results.formatting import cell_text
 from mribench.results.shown import NO_INTERVAL, seeds_of
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference
 from mribench.wording import ONE_SEED, too_few_seeds
 
+PLACE_COLUMNS: TidyColumns = {
+    "task": "string", "fraction": "float64", "test_site": "string", "metric": "string", "unit": "string",
+    "higher_is_better": "boolean",
+}  # fmt: skip
 EXPLORATORY = (
     "Exploratory: all are shown, none is chosen, and nothing is adjusted for their number; of many intervals"
     " some leave out 0 by chance."
 )
+
+
+def place_record(place: Place) -> dict[str, Any]:
+    """Return the tidy columns of where a place is and how its metric is read."""
+    read = {"metric": place.metric, "unit": place.unit, "higher_is_better": place.higher_is_better}
+    return {**place.where, **read}
+
+
+def table_by_place(
+    name: str,
+    title: str,
+    columns: Sequence[Header],
+    cells_by_place: Iterable[tuple[Place, Sequence[Cell | None]]],
+    *sentences: str,
+) -> Table:
+    """Return a table with a row per task, fraction and metric."""
+    rows = list(cells_by_place)
+    return Table(
+        name,
+        title,
+        row_names=("task", "metric"),
+        rows=tuple(Row((place_text(place), metric_label(place))) for place, _ in rows),
+        columns=tuple(map(Column, columns)),
+        cells=tuple(tuple(cells) for _, cells in rows),
+        sentences=said(*sentences),
+    )
 
 
 def scope_text(differences: Sequence[Difference]) -> str:

@@ -7,12 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from mribench.compare.pairing import Paired, Place
-from mribench.compare.text import EXPLORATORY, difference_cell, place_text, scope_text, value_cell
-from mribench.compare.tidy import PLACE_COLUMNS, place_record
+from mribench.compare.text import (
+    EXPLORATORY,
+    PLACE_COLUMNS,
+    difference_cell,
+    place_record,
+    place_text,
+    scope_text,
+    value_cell,
+)  # fmt: skip
 from mribench.interfaces.document import TidyColumns, columns_of
 from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
 from mribench.interfaces.table_source import Question
@@ -64,7 +70,8 @@ class LocalDifference:
 
 def by_site(paired: Paired, fraction: float | None) -> list[LocalDifference]:
     """Return the difference at each site; the reference is the site trained on, which comes first."""
-    return _parts(_at(paired, BY_SITE, fraction), lambda place: str(place.where["test_site"]), lambda _: "")
+    places = _find_places(paired, BY_SITE, fraction)
+    return _compare_parts(places, lambda place: str(place.where["test_site"]), lambda _: "")
 
 
 def by_sequence(paired: Paired, fraction: float | None) -> list[LocalDifference]:
@@ -80,10 +87,10 @@ def by_sequence(paired: Paired, fraction: float | None) -> list[LocalDifference]
     def here(place: Place) -> str:
         return f"{place.where['train_sequence']} → {place.where['test_sequence']}"
 
-    return _parts(_at(paired, BY_SEQUENCE, fraction), here, reference)
+    return _compare_parts(_find_places(paired, BY_SEQUENCE, fraction), here, reference)
 
 
-def change(here: Scores, reference: Scores) -> ReferenceChange:
+def find_change(here: Scores, reference: Scores) -> ReferenceChange:
     """Return how a difference differs from another, over the seeds that both have.
 
     Args:
@@ -93,9 +100,11 @@ def change(here: Scores, reference: Scores) -> ReferenceChange:
     """
     seeds = here.seeds.intersection(reference.seeds)
     subjects = here.subjects.intersection(reference.subjects)
-    tables = [_frame(scores).loc[seeds] for scores in (here, reference)]
     if not len(seeds):
         return ReferenceChange(how="not comparable")
+    tables = [
+        pd.DataFrame(scores.table(), scores.seeds, scores.subjects).loc[seeds] for scores in (here, reference)
+    ]
     if len(subjects):
         found = estimate_table_difference((tables[0][subjects] - tables[1][subjects]).to_numpy(float))
         return ReferenceChange(found.difference, found.low, found.high, "same subjects")
@@ -127,12 +136,12 @@ def tables(paired: Paired, name: str, parts: Sequence[LocalDifference]) -> list[
     for part in parts:
         groups.setdefault((place_text(part.place), part.place.metric), []).append(part)
     what = "test site" if name == SITES else "train → test"
-    made = [_table(paired, name, what, group) for group in groups.values() if len(group) > 1]
+    made = [_make_table(paired, name, what, group) for group in groups.values() if len(group) > 1]
     alone = [f"{title}, {metric}" for (title, metric), group in groups.items() if len(group) == 1]
-    return made or [_nothing(paired, name, what, alone)]
+    return made or [_make_empty(paired, name, what, alone)]
 
 
-def _table(paired: Paired, name: str, what: str, group: Sequence[LocalDifference]) -> Table:
+def _make_table(paired: Paired, name: str, what: str, group: Sequence[LocalDifference]) -> Table:
     """Return the differences in the parts of one task and metric."""
     place = group[0].place
     headers = ((paired.pair.minus, "[95 % interval]"), ("seeds ×", "subjects"), ("against the", "reference"))
@@ -142,27 +151,18 @@ def _table(paired: Paired, name: str, what: str, group: Sequence[LocalDifference
         row_names=(what,),
         rows=tuple(Row((part.here,)) for part in group),
         columns=tuple(map(Column, headers)),
-        cells=tuple(map(_cells, group)),
+        cells=tuple(map(_make_cells, group)),
         sentences=said(*_caption(name, group)),
     )
 
 
-def _nothing(paired: Paired, name: str, what: str, alone: Sequence[str]) -> Table:
+def _make_empty(paired: Paired, name: str, what: str, alone: Sequence[str]) -> Table:
     only = f"Only one {what} each, so nothing to tell apart: {'; '.join(alone)}."
-    return Table(
-        name,
-        f"{paired.pair.minus}: by {what}",
-        (what,),
-        (),
-        (),
-        (),
-        said(
-            only if alone else "Nothing is shared.",
-        ),
-    )
+    sentence = only if alone else "Nothing is shared."
+    return Table(name, f"{paired.pair.minus}: by {what}", (what,), (), (), (), said(sentence))
 
 
-def _cells(part: LocalDifference) -> tuple[Cell, ...]:
+def _make_cells(part: LocalDifference) -> tuple[Cell, ...]:
     found, moved = part.found, part.change
     return (
         difference_cell(part.place, found),
@@ -193,12 +193,12 @@ def _caption(name: str, parts: Sequence[LocalDifference]) -> tuple[str, ...]:
     )
 
 
-def _at(paired: Paired, question: Question, fraction: float | None) -> list[Place]:
+def _find_places(paired: Paired, question: Question, fraction: float | None) -> list[Place]:
     places = paired.places(question, fraction)
     return places if fraction is not None else paired.largest(places)
 
 
-def _parts(
+def _compare_parts(
     places: Sequence[Place], here: Callable[[Place], str], reference: Callable[[Place], str]
 ) -> list[LocalDifference]:
     known: dict[tuple[str, str, str], Scores] = {}
@@ -212,21 +212,11 @@ def _parts(
     for place in places:
         key = (place.where["task"], place.metric)
         other = reference(place) or first.get(key, "")
-        moved = ReferenceChange()
-        if other != here(place):
-            there = known.get((*key, other))
-            moved = (
-                ReferenceChange(how="not comparable")
-                if there is None
-                else change(known[*key, here(place)], there)
-            )
+        if other == here(place):
+            moved = ReferenceChange()
+        elif (*key, other) in known:
+            moved = find_change(place.pairs, known[*key, other])
+        else:
+            moved = ReferenceChange(how="not comparable")
         parts.append(LocalDifference(place, here(place), place.difference(), moved))
     return parts
-
-
-def _frame(scores: Scores) -> pd.DataFrame:
-    if not scores.names:
-        return pd.DataFrame(
-            np.empty((len(scores.seeds), len(scores.subjects))), scores.seeds, scores.subjects
-        )
-    return pd.DataFrame(scores.table(), scores.seeds, scores.subjects)
