@@ -16,11 +16,10 @@ import pandas as pd
 from scipy import special
 
 from mribench.statistics.failures import estimate_share
-from mribench.statistics.families import find_shared
-from mribench.statistics.marks import mark
+from mribench.statistics.marking import find_shared
 from mribench.statistics.ranges import place_ends_over
 from mribench.statistics.tables import SeedSubjectTable
-from mribench.statistics.ties import judge_family
+from mribench.statistics.ties import judge_family, mark
 
 DISTANCE, SHARE = (0.0, math.inf), (0.0, 1.0)
 PENALTY_MM = 280.0

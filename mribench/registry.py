@@ -145,7 +145,7 @@ class Registry:
 
     def names(self, kind: str) -> list[str]:
         """Return the names of a kind, sorted."""
-        return sorted(name for found, name in self._entries if found == kind)
+        return sorted(name for known, name in self._entries if known == kind)
 
     def defects(self) -> Iterator[Defect]:
         """Yield the known defects of all entries."""

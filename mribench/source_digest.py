@@ -44,16 +44,16 @@ def _is_bare_string(node: ast.AST) -> bool:
 
 @functools.cache
 def _closure(module: str) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    modules: dict[str, Path] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         path = _path_of(name)
-        if name in found or path is None:
+        if name in modules or path is None:
             continue
-        found[name] = path
+        modules[name] = path
         waiting.extend(_own_imports(name, path))
-    return found
+    return modules
 
 
 def _own_imports(name: str, path: Path) -> list[str]:
@@ -69,7 +69,7 @@ def _own_imports(name: str, path: Path) -> list[str]:
             base = importlib.util.resolve_name(parent, package) if node.level else parent
             names.append(base)
             names.extend(f"{base}.{alias.name}" for alias in node.names)
-    return [found for found in names if found.partition(".")[0] == top and top != HARNESS]
+    return [module for module in names if module.partition(".")[0] == top and top != HARNESS]
 
 
 @functools.cache

@@ -31,7 +31,7 @@ from head_maps import IDENTITY, OneHead, write_head
 from views_gpu import gpu_tables
 
 from mribench.data.maps import MapSource
-from mribench.execute.memory import keep_freed_memory
+from mribench.execute.processes import keep_freed_memory
 from mribench.interfaces import MRISequence, SequenceRef, ViewRequest, ViewsRef
 from mribench.plugins import load_registry
 from mribench.seeding import torch_generator

@@ -18,7 +18,7 @@ class _TableOption(click.Option):
     """``--table``, whose help names the tables that there are; they are looked up when it is asked for."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        from mribench.commands.tables import table_words
+        from mribench.commands.plugins import table_words
 
         self.help = f"{table_words()}. Repeatable; default: those the file names."
         return super().get_help_record(ctx)

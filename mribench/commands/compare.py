@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from mribench.commands.outputs import check_output
-from mribench.commands.report import load, show
+from mribench.commands.report import check_output, load, show
 from mribench.compare import Pair, comparison_document, of_one, of_two
 from mribench.errors import MRIBenchError
 

@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from mribench.commands.problems import load_plugins
+from mribench.commands.plugins import load_plugins
 from mribench.commands.progress import RunProgress
 from mribench.commands.terminal import make_text, print_table
 from mribench.config import ResolvedBenchmark, load_benchmark, resolve

@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 
 from mribench.commands import MOST_PREPARING
-from mribench.commands.problems import say_skipped
+from mribench.commands.plugins import say_skipped
 from mribench.commands.progress import RunProgress
 from mribench.commands.terminal import say_missing
 from mribench.config import load_benchmark, resolve

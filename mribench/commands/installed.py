@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mribench.commands.problems import load_plugins
+from mribench.commands.plugins import load_plugins
 from mribench.commands.streams import put
 from mribench.commands.terminal import print_table
 from mribench.config.schema import make_schema
@@ -23,7 +23,7 @@ from mribench.defects import HARNESS, known_defects
 from mribench.errors import PluginError, close_name
 from mribench.execute.provenance import versions
 from mribench.plugins import load_registry
-from mribench.registry import Registered, Registry
+from mribench.registry import Registry
 from mribench.results.places import writing
 from mribench.testing.survey import Finding, parse_options, survey
 from mribench.volumes.cache import cache_dir
@@ -101,7 +101,8 @@ def check_plugins(name: str | None, settings: Sequence[str], encoder: str | None
         names = {text for one in registry for text in (one.plugin, one.entry.name)}
         hint = close_name(name or "", names) or "`mribench plugins list` names what is installed here"
         raise PluginError(f"no plugin and no entry '{name}' is loaded", hint)
-    given = parse_options([*checked, *_select_encoder(registry, encoder)], settings)
+    helping = [one for one in registry if (one.entry.kind, one.entry.name) == ("encoder", encoder)]
+    given = parse_options([*checked, *helping], settings)
     findings = survey(checked, registry, given, encoder, _say_finding)
     for problem in registry.problems:
         click.echo(f"failed  {problem}")
@@ -112,10 +113,6 @@ def check_plugins(name: str | None, settings: Sequence[str], encoder: str | None
 def _say_finding(finding: Finding) -> None:
     why = f": {finding.why}" if finding.why else ""
     click.echo(f"{finding.status:<7} {finding.entry}{why}")
-
-
-def _select_encoder(registry: Registry, encoder: str | None) -> list[Registered]:
-    return [one for one in registry if (one.entry.kind, one.entry.name) == ("encoder", encoder)]
 
 
 def write_schema(output: Path | None, distribution: str | None) -> int:

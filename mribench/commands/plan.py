@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -26,9 +26,14 @@ def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool,
     console = Console()
     with RunProgress(console) as progress:
         planned = plan_file(file, sets, results, make=False, progress=progress.preparing)
-    states = _read_states(planned)
+    states: dict[str, str] = {}
+    for job in planned.plan.jobs:
+        state = planned.store.status(job.key).state if job.key else "waiting"
+        states[job.id] = "to do" if state == "todo" else state
     changes = stale_changes(planned.plan, planned.store)
-    stale = {name: _name_causes(differing) for name, differing in changes.items()}
+    stale = {}
+    for name, differing in changes.items():
+        stale[name] = ", ".join(dict.fromkeys(change.what for change in differing))  # each cause once
     _print_counts(console, planned, states, stale)
     say_missing(console, planned.plan.missing)
     for note in planned.plan.notes:
@@ -39,14 +44,9 @@ def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool,
         _say_why(console, planned, states, changes, why)
     if show_jobs:
         for job in planned.plan.jobs:
-            state = states[job.id] if job.id not in stale else f"stale: {stale[job.id]}"
-            say(console, f"{state:12} {job.kind:9} {job.id}")
+            shown = states[job.id] if job.id not in stale else f"stale: {stale[job.id]}"
+            say(console, f"{shown:12} {job.kind:9} {job.id}")
     return 1 if _lacks_named_data(planned) else 0
-
-
-def _name_causes(changes: Iterable[Change]) -> str:
-    """Return what changed, each cause once."""
-    return ", ".join(dict.fromkeys(change.what for change in changes))
 
 
 def _lacks_named_data(planned: Planned) -> bool:
@@ -82,15 +82,6 @@ def _say_why(
         f"{number} {'never run' if state == 'to do' else state}" for state, number in counts.items()
     )
     say(console, f"{count(len(matching), 'job')} that match: {known}")
-
-
-def _read_states(planned: Planned) -> dict[str, str]:
-    """Return done, failed, interrupted, running, to do, or waiting for data, by job id."""
-    states: dict[str, str] = {}
-    for job in planned.plan.jobs:
-        state = planned.store.status(job.key).state if job.key else "waiting"
-        states[job.id] = "to do" if state == "todo" else state
-    return states
 
 
 def _print_counts(console: Console, planned: Planned, states: dict[str, str], stale: dict[str, str]) -> None:

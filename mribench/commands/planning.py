@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mribench.commands.problems import load_plugins
-from mribench.commands.tables import check_tables, table_sources
+from mribench.commands.plugins import check_tables, load_plugins, table_sources
 from mribench.config import (
     ResolvedBenchmark,
     digest_config,

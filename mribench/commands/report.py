@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ import click
 from rich.console import Console
 
 from mribench.commands import DEFAULT_RESULTS
-from mribench.commands.outputs import check_output, check_save
+from mribench.commands.plugins import check_tables, table_sources
 from mribench.commands.streams import put
-from mribench.commands.tables import check_tables, table_sources
 from mribench.config import digest_config, load_benchmark
 from mribench.errors import ConfigError, MRIBenchError
 from mribench.report import (
@@ -33,7 +31,7 @@ from mribench.report import (
 from mribench.report.figures import save_figures, shows_scans
 from mribench.report.page import page
 from mribench.report.people import warning
-from mribench.results.places import check_folder, writing
+from mribench.results.places import check_file, check_folder, writing
 from mribench.statistics.marking import Marking
 from mribench.wording import printable
 
@@ -72,23 +70,22 @@ def show_report(
         check_save(directory / "report")
     run = dataclasses.replace(run, marking=marking)
     document = _make_document(Material(run, directory, table_sources()), tables, against)
-    # cached: --format html --save shows the page and saves it
-    whole = functools.cache(functools.partial(_make_page, document, bool(tables or against)))
+    whole = ""
     if output_format == "html" or save:
         _say_whose_scans(run)
+        whole = page(document.source, document.specs if tables or against else ())
     if output_format == "html":
-        _put(whole(), output)
+        _put(whole, output)
     else:
         show(document, output_format, output)
-    written = _save_all(document, whole, directory / "report") if save else []
+    written = []
+    if save:
+        written = save_document(document, directory / "report")
+        written.append(directory / "report" / "report.html")
+        write_file(written[-1], whole.encode(), "check the permissions and the free space")
     written += save_figures(document.source, figures) if figures is not None else []
     for path in written:
         _say_wrote(path)
-
-
-def _make_page(document: Document[Material], chosen: bool) -> str:
-    """Return the page of a run; the tables that were asked for, or all that it has."""
-    return page(document.source, document.specs if chosen else ())
 
 
 def _say_whose_scans(run: RunData) -> None:
@@ -96,12 +93,6 @@ def _say_whose_scans(run: RunData) -> None:
     text = warning(run.manifest.cohorts)
     if text and shows_scans(run):
         click.secho(f"note: {text}", fg="yellow", err=True)
-
-
-def _save_all(document: Document[Any], whole: Callable[[], str], folder: Path) -> list[Path]:
-    written = save_document(document, folder)
-    write_file(folder / "report.html", whole().encode(), "check the permissions and the free space")
-    return [*written, folder / "report.html"]
 
 
 def _open_published(path: Path, tables: Sequence[str], misplaced: Sequence[str]) -> Document[Any]:
@@ -190,3 +181,49 @@ def write_file(path: Path, content: bytes, hint: str = "give another --output") 
     """
     with writing(path, hint):
         path.write_bytes(content)
+
+
+FORMAT_OF = {
+    ".md": "markdown", ".markdown": "markdown", ".tex": "latex", ".html": "html", ".htm": "html",
+    ".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".json": "json",
+}  # fmt: skip
+"""Which format the suffix of a file says; others say nothing."""
+
+
+def check_output(output: Path | None, output_format: str, sources: Iterable[Path | str | None] = ()) -> None:
+    """Refuse a file for ``--output`` that cannot be written, or that ought not to be.
+
+    Args:
+        output: the file; None for standard output.
+        output_format: of ``--format``.
+        sources: what the command reads.
+
+    Raises:
+        ConfigError: when it cannot be written, its suffix says another format, or it is a source.
+    """
+    if output is None:
+        return
+    said = FORMAT_OF.get(output.suffix.lower(), output_format)
+    if said != output_format:
+        raise ConfigError(
+            f"--output {output}: the name says {said}, and --format is {output_format}",
+            f"add --format {said}, or choose another name",
+        )
+    for source in sources:
+        if source is not None and output.is_file() and output.resolve() == Path(source).resolve():
+            raise ConfigError(f"--output {output}: is what is read here", "choose another name")
+    check_file(output, "--output")
+
+
+def check_save(folder: Path) -> None:
+    """Refuse a folder for ``--save`` that the files of a report cannot be written to.
+
+    Raises:
+        ConfigError: when it is a file or somebody else's, or has folders where files are to be.
+    """
+    check_folder(folder, "--save")
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix in FORMAT_OF and path.is_dir():
+            raise ConfigError(
+                f"--save {path}: is a folder, and a file of that name is to be written", "move it away"
+            )

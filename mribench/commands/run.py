@@ -14,9 +14,9 @@ from rich.console import Console
 
 import mribench
 from mribench.commands.planning import Planned, plan_file
+from mribench.commands.plugins import table_sources
 from mribench.commands.progress import RunProgress
 from mribench.commands.signals import end_on_signals
-from mribench.commands.tables import table_sources
 from mribench.commands.terminal import say, say_missing
 from mribench.errors import ConfigError, DataError
 from mribench.execute.provenance import git_commit
@@ -54,7 +54,8 @@ def run_file(
         planned = plan_file(file, sets, results, make=not dry_run, progress=progress.preparing)
         wanted = planned.plan.runnable()
         if not wanted and not dry_run:
-            _refuse_nothing(planned)
+            waits = "; ".join(f"data.{name}: {sentence}" for name, sentence in planned.plan.missing.items())
+            raise DataError(f"no job can run: {waits}", "nothing was run; run again when the data are there")
         if only:
             _check_only(only, planned)
             wanted = select(wanted, only)
@@ -85,11 +86,6 @@ def _collect_provenance(file: Path, sets: Sequence[str]) -> Provenance:
         mribench_commit=git_commit(Path(mribench.__file__)),
         sets=tuple(sets),
     )
-
-
-def _refuse_nothing(planned: Planned) -> None:
-    sentences = "; ".join(f"data.{name}: {sentence}" for name, sentence in planned.plan.missing.items())
-    raise DataError(f"no job can run: {sentences}", "nothing was run; run again when the data are there")
 
 
 def _check_only(patterns: tuple[str, ...], planned: Planned) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mribench.commands.problems import load_plugins
+from mribench.commands.plugins import load_plugins
 from mribench.commands.progress import RunProgress
 from mribench.commands.terminal import print_table, say
 from mribench.config import BenchmarkConfig, digest_config, load_benchmark

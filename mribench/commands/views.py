@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mribench.commands.problems import load_plugins
+from mribench.commands.plugins import load_plugins
 from mribench.commands.progress import RunProgress
 from mribench.commands.terminal import make_text, print_table, say, say_missing
 from mribench.config import load_benchmark, resolve
@@ -47,7 +47,12 @@ def draw_views(
     torch.set_num_threads(1)  # as a job has; small tensors gain nothing from more
     console = Console()
     with RunProgress(console) as progress:
-        sources = _open_sources(file, sets, methods, seed, step, progress)
+        registry = load_plugins()
+        resolved = resolve(load_benchmark(file, sets), registry)
+        sources, missing = open_sources(
+            resolved, registry, seed=seed, step=step, methods=methods, progress=progress.preparing
+        )
+        say_missing(Console(stderr=True), missing)
         shown = [(source, make_samples(source, samples, step, progress.preparing)) for source in sources]
         drawn = [(source, draw_parameters(source, draws, progress.preparing)) for source in sources if draws]
     written = _draw(out, shown, drawn, plane, targets, f"{file.name}, training seed {{seed}}, {{what}}", step)
@@ -71,24 +76,6 @@ def _check_paths(out: Path, table: Path | None, draws: int) -> None:
     check_file(table, "--csv") if table.exists() else check_place(table, "--csv")
     if table.absolute() in (out.absolute(), _name_beside(out).absolute()):
         raise ConfigError(f"--csv {table}: is the figure's name too", "choose another")
-
-
-def _open_sources(
-    file: Path,
-    sets: tuple[str, ...],
-    methods: tuple[str, ...],
-    seed: int | None,
-    step: int,
-    progress: RunProgress,
-) -> list[Source]:
-    config = load_benchmark(file, sets)
-    registry = load_plugins()
-    resolved = resolve(config, registry)
-    sources, missing = open_sources(
-        resolved, registry, seed=seed, step=step, methods=methods, progress=progress.preparing
-    )
-    say_missing(Console(stderr=True), missing)
-    return sources
 
 
 def _draw(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from mribench.compare import differences, empty, seeds, settings, subjects, where
+from mribench.compare import differences, empty, settings, subjects, where
 from mribench.compare.pairing import Paired, paired
 from mribench.compare.sides import Pair, Side, of_one, of_two
 from mribench.errors import MRIBenchError, did_you_mean
@@ -42,7 +42,7 @@ class ComparedSides:
     sites = _once(where.by_site)
     sequences = _once(where.by_sequence)
     people = _once(subjects.people)
-    seeds = _once(seeds.by_seed)
+    seeds = _once(where.by_seed)
     empty = _once(empty.counts)
     settings = _once(lambda paired, _: settings.settings(paired.pair))
 
@@ -69,8 +69,8 @@ SPECS: tuple[TableSpec[ComparedSides], ...] = (
         lambda it: subjects.one_out_frame(it.people), subjects.ONE_OUT_COLUMNS,
     ),
     TableSpec(
-        seeds.NAME, "differences", lambda it: [seeds.table(it.paired, it.seeds)],
-        lambda it: seeds.frame(it.seeds), seeds.COLUMNS,
+        where.SEEDS, "differences", lambda it: [where.seeds_table(it.paired, it.seeds)],
+        lambda it: where.seeds_frame(it.seeds), where.SEED_COLUMNS,
     ),
     TableSpec(
         empty.NAME, "failures", lambda it: [empty.table(it.paired, it.empty)],

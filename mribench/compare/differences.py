@@ -19,14 +19,14 @@ from mribench.compare.text import (
     place_text,
     table_by_place,
     value_cell,
-)  # fmt: skip
+)
 from mribench.interfaces.document import TidyColumns, columns_of
 from mribench.interfaces.table import Cell, Table, text_cell
 from mribench.results.cells import LEADERBOARD
 from mribench.results.label_subsets import subsets_sentence
 from mribench.statistics.checkpoints import SignedRank, compare_checkpoint_table
+from mribench.statistics.crossed import SubsetComponents
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference
-from mribench.statistics.subsets import SubsetComponents
 from mribench.statistics.ties import ALPHA, adjust_holm
 from mribench.wording import list_some
 

@@ -34,6 +34,10 @@ def _name_columns(side: str) -> dict[str, str]:
     return {name: f"n_{name.replace('-', '_')}_{side}" for name in (*STATUSES, "rows")}
 
 
+def _number_columns(counts: Counter[str], side: str) -> dict[str, int]:
+    return {column: counts[name] for name, column in _name_columns(side).items()}
+
+
 COLUMNS: TidyColumns = {
     **PLACE_COLUMNS,
     **columns_of(Difference),
@@ -86,8 +90,8 @@ def frame(rows: Sequence[Counts]) -> pd.DataFrame:
             {
                 **place_record(row.place),
                 **asdict(row.found),
-                **{column: row.first[name] for name, column in _name_columns("first").items()},
-                **{column: row.second[name] for name, column in _name_columns("second").items()},
+                **_number_columns(row.first, "first"),
+                **_number_columns(row.second, "second"),
                 "without": row.without.difference,
                 "without_low": row.without.low,
                 "without_high": row.without.high,
@@ -104,21 +108,21 @@ def table(paired: Paired, rows: Sequence[Counts]) -> Table:
     """Return the places with an empty mask or a failure."""
     first, second = paired.pair.names
     shown = [row for row in rows if row.any]
-    sides = [side for row in shown for side in (row.first, row.second)]
-    seen = [name for name in STATUSES if any(side[name] for side in sides)]
+    total = sum((row.first + row.second for row in shown), Counter[str]())
+    seen = [name for name in STATUSES if total[name]]
     both = f"{first} | {second}"
     columns = (
         ("without", "empty masks"), ("seeds ×", "subjects"), ("speaks of",),
         *((name, both) for name in (*seen, "of rows")), (paired.pair.minus, "[95 % interval]"),
     )  # fmt: skip
-    said = [_EXPLANATION] if shown else ["No empty masks and no failed rows on either side."]
+    explanation = _EXPLANATION if shown else "No empty masks and no failed rows on either side."
     return table_by_place(
         NAME,
         f"{paired.pair.minus}: empty masks and failures",
         columns,
         [(row.place, _make_cells(row, seen)) for row in shown],
         *([scope_text([row.found for row in shown])] if shown else []),
-        *said,
+        explanation,
         *_list_unfinished(paired),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mribench.statistics.intervals import estimate_interval
+from mribench.statistics.intervals import Interval, estimate_interval
 
 RESTS, HIDDEN, TURNS, NO = "rests on it", "hidden by it", "turns round without it", "no"
 ENOUGH = 3
@@ -54,7 +54,7 @@ def influence(table: np.ndarray, subjects: list[str]) -> Influence:
         return Influence("", math.nan, math.nan, math.nan, math.nan, math.nan, NO, means)
     whole = estimate_interval(table)
     kept = [estimate_interval(np.delete(table, k, axis=1)) for k in range(n)]
-    effects = [_effect(whole.mean, whole.low, whole.high, one.mean, one.low, one.high) for one in kept]
+    effects = [_find_effect(whole, one) for one in kept]
     order = (TURNS, RESTS, HIDDEN, NO)
     strongest = min(effects, key=order.index)
     k = max((k for k in range(n) if effects[k] == strongest), key=lambda k: abs(means[k] - whole.mean))
@@ -73,9 +73,9 @@ def without_each(table: np.ndarray) -> np.ndarray:
     return (by_subject.sum() - by_subject) / (n - 1)
 
 
-def _effect(mean: float, low: float, high: float, other: float, other_low: float, other_high: float) -> str:
-    clear, still = low > 0 or high < 0, other_low > 0 or other_high < 0
-    if mean * other < 0 and (clear or still):
+def _find_effect(whole: Interval, one: Interval) -> str:
+    clear, still = (part.low > 0 or part.high < 0 for part in (whole, one))
+    if whole.mean * one.mean < 0 and (clear or still):
         return TURNS
     if clear and not still:
         return RESTS

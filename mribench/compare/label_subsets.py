@@ -10,7 +10,7 @@ import pandas as pd
 
 from mribench.compare.pairing import Paired, Place
 from mribench.results.cells import LEADERBOARD
-from mribench.statistics.subsets import SubsetComponents, estimate_subset_components
+from mribench.statistics.crossed import SubsetComponents, estimate_subset_components
 from mribench.statistics.tables import SEED, SUBJECT, VALUE, align_groups
 
 SUBSET = "subset_seed"
@@ -38,9 +38,9 @@ def components(paired: Paired, places: Sequence[Place]) -> list[SubsetComponents
     return [_components(sides[0][key], sides[1][key]) for key in keys]
 
 
-def subset_sd(found: SubsetComponents | None) -> float:
+def subset_sd(components: SubsetComponents | None) -> float:
     """Return the SD over label subsets, in units of the score; NaN where there is none."""
-    return math.nan if found is None else math.sqrt(found.subset)
+    return math.nan if components is None else math.sqrt(components.subset)
 
 
 def _components(first: pd.DataFrame, second: pd.DataFrame) -> SubsetComponents | None:
@@ -53,6 +53,7 @@ def _components(first: pd.DataFrame, second: pd.DataFrame) -> SubsetComponents |
 def _differences(first: pd.DataFrame, second: pd.DataFrame, subset: float) -> pd.DataFrame:
     """Return first minus second under one subset, a row for each seed and subject."""
     sides = {name: side[side[SUBSET] == subset] for name, side in (("first", first), ("second", second))}
-    found = align_groups(sides).difference()
-    places = pd.MultiIndex.from_product([found.seeds, found.subjects], names=[SEED, SUBJECT])
-    return pd.DataFrame({VALUE: found.table().ravel()}, index=places).reset_index().assign(**{SUBSET: subset})
+    scores = align_groups(sides).difference()
+    places = pd.MultiIndex.from_product([scores.seeds, scores.subjects], names=[SEED, SUBJECT])
+    rows = pd.DataFrame({VALUE: scores.table().ravel()}, index=places).reset_index()
+    return rows.assign(**{SUBSET: subset})

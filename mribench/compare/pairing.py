@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mribench.compare.origins import keep_comparable
-from mribench.compare.rows import COLUMNS, TRAINING, Rows, by_cell
+from mribench.compare.rows import COLUMNS, TRAINING, Rows, by_cell, keep_comparable
 from mribench.compare.sides import Pair
 from mribench.errors import MRIBenchError
 from mribench.interfaces.table_source import Question
-from mribench.results.cells import metric_frame
 from mribench.results.label_subsets import label_subsets
+from mribench.results.manifest import PlannedMetric
 from mribench.statistics.difference import Difference, estimate_table_difference
 from mribench.statistics.scores import average_subjects
 from mribench.statistics.tables import Scores, align_groups
@@ -29,7 +28,6 @@ _CONTRASTS = {
     "test_sequence": "test sequences",
 }
 _ORDERED = {"sites": "test_site", "train_sequences": "train_sequence", "test_sequences": "test_sequence"}
-_METRIC = ["unit", "higher_is_better", "value_range"]
 
 
 @dataclass(frozen=True)
@@ -62,11 +60,11 @@ class Place:
     @functools.cached_property
     def both(self) -> Scores:
         """Both over the complete seed × subject table of pairs: ``(2, S, N)``; nothing without two."""
-        found = self.scores
-        if len(found.names) < 2:
+        scores = self.scores
+        if len(scores.names) < 2:
             return Scores([], np.empty((0, 0, 0)), pd.Index([]), pd.Index([]))
-        missing = np.isnan(found.cube).any(axis=0)
-        return replace(found, cube=np.where(missing, np.nan, found.cube)).complete()
+        missing = np.isnan(scores.cube).any(axis=0)
+        return replace(scores, cube=np.where(missing, np.nan, scores.cube)).complete()
 
     @functools.cached_property
     def pairs(self) -> Scores:
@@ -93,14 +91,14 @@ class Paired:
         pair: the sides.
         first: score rows of the first, in shared cells.
         second: of the second.
-        metrics: per task and metric, ``unit``, ``higher_is_better`` and ``value_range``.
+        metrics: those that are the same on both sides, by task and id.
         notes: what was left out, in sentences.
     """
 
     pair: Pair
     first: Rows
     second: Rows
-    metrics: pd.DataFrame
+    metrics: Mapping[tuple[str, str], PlannedMetric]
     notes: tuple[str, ...]
 
     @functools.cached_property
@@ -118,8 +116,9 @@ class Paired:
         known = self._known(question)
         return [place for place in known if fraction is None or place.where["fraction"] == fraction]
 
-    def largest(self, places: list[Place]) -> list[Place]:
-        """Return, for each task, the places of its largest fraction."""
+    def places_at_one(self, question: Question, fraction: float | None) -> list[Place]:
+        """As ``places``, of one fraction of each task: its largest where None is named."""
+        places = self.places(question, fraction)
         most: dict[str, float] = {}
         for place in places:
             most[place.where["task"]] = max(most.get(place.where["task"], 0.0), place.where["fraction"])
@@ -146,17 +145,15 @@ class Paired:
         first, second = (
             dict(iter(means.groupby(by, dropna=False, sort=False))) for means in self.subject_means(question)
         )
-        metrics = {(row.task, row.metric): row for row in self.metrics.itertuples(index=False)}
         places = []
         for key in first:
-            *names, metric = key
-            known = metrics.get((str(names[0]), str(metric)))
-            if known is None or key not in second:
+            *names, _ = key
+            metric = self.metrics.get((str(key[0]), str(key[-1])))
+            if metric is None or key not in second:
                 continue
             where = dict(zip(question.keys, names, strict=True))
-            unit, better = str(known.unit or ""), bool(known.higher_is_better)
-            place = Place(where, str(metric), unit, known.value_range, better, first[key], second[key])
-            places.append(place)
+            read = metric.unit, metric.value_range, metric.higher_is_better
+            places.append(Place(where, metric.id, *read, first[key], second[key]))
         return sorted(places, key=self._order)
 
     def _order(self, place: Place) -> tuple[Any, ...]:
@@ -195,11 +192,13 @@ def paired(pair: Pair) -> Paired:
             "compare one that was trained",
         )
     rows = [by_cell(_trained_like(mine, other)) for mine, other in (scores, scores[::-1])]
-    metrics, notes = _shared_metrics(pair)
-    notes = [*_mixed(pair), *notes]
+    metrics, notes = _find_shared_metrics(pair)
+    notes = [*_list_mixed(pair), *notes]
     common = set(rows[0].cells) & set(rows[1].cells)
     if not common:
-        raise MRIBenchError(f"{pair.first.name} and {pair.second.name} share no cell", _contrast(rows))
+        raise MRIBenchError(
+            f"{pair.first.name} and {pair.second.name} share no cell", _explain_no_overlap(rows)
+        )
     if pair.separate:
         rows, left_out = keep_comparable(pair, rows)
         notes += left_out
@@ -228,32 +227,22 @@ def _trained_like(scores: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
     return scores.drop(columns=TRAINING).astype({"task": "str"}).merge(trainings, on="task")
 
 
-def _shared_metrics(pair: Pair) -> tuple[pd.DataFrame, list[str]]:
-    first, second = (
-        metric_frame(side.run.manifest.tasks).set_index(["task", "metric"])
-        for side in (pair.first, pair.second)
-    )
-    both = first.index.intersection(second.index)
-    same = [_same(first.loc[key, _METRIC], second.loc[key, _METRIC]) for key in both]
-    differ = [f"{task}, {metric}" for (task, metric), ok in zip(both, same, strict=True) if not ok]
+def _find_shared_metrics(pair: Pair) -> tuple[dict[tuple[str, str], PlannedMetric], list[str]]:
+    first, second = (side.run.manifest.metrics() for side in (pair.first, pair.second))
+    both = {place: metric for place, metric in first.items() if place in second}
+    differ = [", ".join(place) for place, metric in both.items() if metric != second[place]]
     notes = [f"Left out, as unit, range or direction differ: {'; '.join(differ)}."] if differ else []
-    return first.loc[both[same]].reset_index(), notes
+    return {place: metric for place, metric in both.items() if metric == second[place]}, notes
 
 
-def _mixed(pair: Pair) -> list[str]:
+def _list_mixed(pair: Pair) -> list[str]:
     """Return what either folder's report leaves out, as it has results of several splits."""
     if not pair.separate:
         return [f"{text}." for text in pair.first.run.mixed]
     return [f"{side.name}: {text}." for side in (pair.first, pair.second) for text in side.run.mixed]
 
 
-def _same(first: pd.Series, second: pd.Series) -> bool:
-    """Whether two metrics agree in everything; what neither has is the same."""
-    pairs = zip(first, second, strict=True)
-    return all(one == other or (one is None and other is None) for one, other in pairs)
-
-
-def _contrast(rows: list[Rows]) -> str:
+def _explain_no_overlap(rows: list[Rows]) -> str:
     texts = []
     for column, what in _CONTRASTS.items():
         names = [sorted(map(str, side.heads[column].dropna().unique())) for side in rows]

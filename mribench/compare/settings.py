@@ -123,17 +123,17 @@ def _recorded(side: Side, keys: Sequence[str]) -> dict[str, str]:
     """Return what is recorded of the jobs of one stage, as texts by dotted key."""
     said = find_specification(side.directory / "jobs" / keys[0])
     test = said is not None and said.kind == "evaluate"
-    found = {**_asked(said), **_content(said.content)} if said else {}
+    texts = {**_asked(said), **_content(said.content)} if said else {}
     jobs = side.run.jobs[side.run.jobs["job_key"].isin(keys)].drop_duplicates("job_key")
     for column, name in _COSTS.items():
         median = jobs[column].median() if len(jobs) else float("nan")
         if not pd.isna(median):
-            found[f"budget: {name}"] = f"{median:,.0f}"
+            texts[f"budget: {name}"] = f"{median:,.0f}"
     for column in ("split_digest", "device", "versions"):
         values = sorted(set(jobs[column].dropna().astype(str)) - {""})
         if values and not test:
-            found[column.replace("_", " ")] = ", ".join(values)
-    return found
+            texts[column.replace("_", " ")] = ", ".join(values)
+    return texts
 
 
 def _asked(said: Specification) -> dict[str, str]:

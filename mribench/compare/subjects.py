@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from mribench.compare.text import (
     signed_cell,
     table_by_place,
     value_cell,
-)  # fmt: skip
+)
 from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
 from mribench.results.cells import LEADERBOARD, metric_label
@@ -65,8 +65,7 @@ class People:
 
 def people(paired: Paired, fraction: float | None = None) -> list[People]:
     """Return the subjects of each cell of the leaderboard; at the largest fraction where None is named."""
-    places = paired.places(LEADERBOARD, fraction)
-    return [_find_people(place) for place in (places if fraction is not None else paired.largest(places))]
+    return [_find_people(place) for place in paired.places_at_one(LEADERBOARD, fraction)]
 
 
 def frame(people_of_places: Sequence[People]) -> pd.DataFrame:
@@ -81,8 +80,11 @@ def one_out_frame(people_of_places: Sequence[People]) -> pd.DataFrame:
         [
             {
                 **place_record(one.place),
-                **asdict(one.whole),
                 "difference": one.whole.mean,
+                "low": one.whole.low,
+                "high": one.whole.high,
+                "n_seeds": one.whole.n_seeds,
+                "n_subjects": one.whole.n_subjects,
                 "without_lowest": one.influence.lowest,
                 "without_highest": one.influence.highest,
                 "subject": one.influence.subject,

@@ -1,4 +1,4 @@
-"""The tables ``sites`` and ``sequences``: the difference in each, and whether it is another one there."""
+"""The tables ``sites``, ``sequences`` and ``seeds``: the difference in each of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from mribench.compare.pairing import Paired, Place
@@ -17,17 +18,20 @@ from mribench.compare.text import (
     place_record,
     place_text,
     scope_text,
+    signed_cell,
+    table_by_place,
     value_cell,
-)  # fmt: skip
+)
 from mribench.interfaces.document import TidyColumns, columns_of
 from mribench.interfaces.table import Cell, Column, Row, Table, said, text_cell
 from mribench.interfaces.table_source import Question
-from mribench.results.cells import metric_label
+from mribench.results.cells import LEADERBOARD, metric_label
+from mribench.results.formatting import cell_text
 from mribench.statistics.difference import Difference, estimate_table_difference
 from mribench.statistics.domain_gap import estimate_table_gap
 from mribench.statistics.tables import Scores
 
-SITES, SEQUENCES = "sites", "sequences"
+SITES, SEQUENCES, SEEDS = "sites", "sequences", "seeds"
 BY_SITE = Question(in_domain=False, own_sequence=True, average_sequences=True)
 BY_SEQUENCE = Question(in_domain=True, own_sequence=False)
 
@@ -38,6 +42,7 @@ COLUMNS: TidyColumns = {
     "change": "float64", "change_low": "float64", "change_high": "float64", "change_how": "string",
 }  # fmt: skip
 SEQUENCE_COLUMNS: TidyColumns = {**COLUMNS, "train_sequence": "string", "test_sequence": "string"}
+SEED_COLUMNS: TidyColumns = {**PLACE_COLUMNS, "seed": "Int64", "difference": "float64"}
 How = Literal["reference", "same subjects", "other subjects", "not comparable"]
 
 
@@ -70,7 +75,7 @@ class LocalDifference:
 
 def by_site(paired: Paired, fraction: float | None) -> list[LocalDifference]:
     """Return the difference at each site; the reference is the site trained on, which comes first."""
-    places = _find_places(paired, BY_SITE, fraction)
+    places = paired.places_at_one(BY_SITE, fraction)
     return _compare_parts(places, lambda place: str(place.where["test_site"]), lambda _: "")
 
 
@@ -87,7 +92,7 @@ def by_sequence(paired: Paired, fraction: float | None) -> list[LocalDifference]
     def here(place: Place) -> str:
         return f"{place.where['train_sequence']} → {place.where['test_sequence']}"
 
-    return _compare_parts(_find_places(paired, BY_SEQUENCE, fraction), here, reference)
+    return _compare_parts(paired.places_at_one(BY_SEQUENCE, fraction), here, reference)
 
 
 def find_change(here: Scores, reference: Scores) -> ReferenceChange:
@@ -106,8 +111,8 @@ def find_change(here: Scores, reference: Scores) -> ReferenceChange:
         pd.DataFrame(scores.table(), scores.seeds, scores.subjects).loc[seeds] for scores in (here, reference)
     ]
     if len(subjects):
-        found = estimate_table_difference((tables[0][subjects] - tables[1][subjects]).to_numpy(float))
-        return ReferenceChange(found.difference, found.low, found.high, "same subjects")
+        moved = estimate_table_difference((tables[0][subjects] - tables[1][subjects]).to_numpy(float))
+        return ReferenceChange(moved.difference, moved.low, moved.high, "same subjects")
     gap = estimate_table_gap(tables[0].to_numpy(float), tables[1].to_numpy(float))
     return ReferenceChange(gap.gap, gap.low, gap.high, "other subjects")
 
@@ -193,11 +198,6 @@ def _caption(name: str, parts: Sequence[LocalDifference]) -> tuple[str, ...]:
     )
 
 
-def _find_places(paired: Paired, question: Question, fraction: float | None) -> list[Place]:
-    places = paired.places(question, fraction)
-    return places if fraction is not None else paired.largest(places)
-
-
 def _compare_parts(
     places: Sequence[Place], here: Callable[[Place], str], reference: Callable[[Place], str]
 ) -> list[LocalDifference]:
@@ -220,3 +220,60 @@ def _compare_parts(
             moved = ReferenceChange(how="not comparable")
         parts.append(LocalDifference(place, here(place), place.difference(), moved))
     return parts
+
+
+@dataclass(frozen=True)
+class BySeed:
+    """The mean difference under each seed, over the complete seed × subject table."""
+
+    place: Place
+    means: dict[int, float]
+
+
+def by_seed(paired: Paired, fraction: float | None = None) -> list[BySeed]:
+    """Return the difference under each seed, in each cell of the leaderboard."""
+    rows = []
+    for place in paired.places(LEADERBOARD, fraction):
+        kept = place.pairs
+        means = kept.table().mean(axis=1) if kept.cube.size else np.empty(0)
+        rows.append(BySeed(place, dict(zip(map(int, kept.seeds), map(float, means), strict=False))))
+    return rows
+
+
+def seeds_frame(rows: Sequence[BySeed]) -> pd.DataFrame:
+    """Return a tidy row per place and seed."""
+    return pd.DataFrame(
+        [
+            {**place_record(row.place), "seed": seed, "difference": mean}
+            for row in rows
+            for seed, mean in row.means.items()
+        ]
+    )
+
+
+def seeds_table(paired: Paired, rows: Sequence[BySeed]) -> Table:
+    """Return a row per task, fraction and metric; a column per seed."""
+    seeds = sorted({seed for row in rows for seed in row.means})
+    first = paired.pair.names[0]
+    headers = [("range over seeds",), (f"{first} better", "in seeds"), *((f"seed {seed}",) for seed in seeds)]
+    return table_by_place(
+        SEEDS,
+        f"{paired.pair.minus}: seed by seed",
+        headers,
+        [(row.place, _make_seed_cells(row, seeds)) for row in rows],
+        "Mean difference over the subjects that both have under every seed. A seed is another"
+        " training of both methods; seeds are paired by number.",
+    )
+
+
+def _make_seed_cells(row: BySeed, seeds: Sequence[int]) -> tuple[Cell | None, ...]:
+    values = list(row.means.values())
+    if not values:
+        return (text_cell("n/a"), text_cell("n/a"), *(None for _ in seeds))
+    ends = [cell_text(signed_cell(row.place, end)) for end in (min(values), max(values))]
+    better = sum(row.place.better(value) == 0 for value in values)
+    return (
+        text_cell(" to ".join(ends)),
+        text_cell(f"{better} of {len(values)}"),
+        *(signed_cell(row.place, row.means[seed]) if seed in row.means else None for seed in seeds),
+    )

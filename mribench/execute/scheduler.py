@@ -73,7 +73,7 @@ def execute(
         provenance: where the jobs come from.
         examples: whether they keep pictures of scans.
     """
-    run = _Run(dict(jobs), store, executor, watcher, provenance, examples=examples)
+    run = _Run(jobs, store, executor, watcher, provenance, examples)
     started = time.perf_counter()
     try:
         run.loop()
@@ -83,29 +83,23 @@ def execute(
     return run.summary
 
 
+@dataclass
 class _Run:
-    def __init__(
-        self,
-        jobs: dict[str, Job],
-        store: Store,
-        executor: Executor,
-        watcher: Watcher,
-        provenance: Provenance,
-        *,
-        examples: bool,
-    ) -> None:
-        self.store, self.executor, self.watcher = store, executor, watcher
-        self.provenance, self.examples = provenance, examples
-        self.jobs = jobs
-        self.done = {key for key in jobs if store.is_done(key)}
-        self.done |= {
-            key for job in jobs.values() for key in job.needs if key not in jobs and store.is_done(key)
-        }
-        self.waiting = [job for key, job in jobs.items() if key not in self.done]
-        self.running: dict[str, Job] = {}
-        self.failed: set[str] = set()
-        self.summary = Summary(cached=len(self.done & set(jobs)))
-        watcher.planned(len(self.waiting), self.summary.cached)
+    jobs: Mapping[str, Job]
+    store: Store
+    executor: Executor
+    watcher: Watcher
+    provenance: Provenance
+    examples: bool
+    running: dict[str, Job] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        needs = {key for job in self.jobs.values() for key in job.needs}
+        self.done = {key for key in self.jobs.keys() | needs if self.store.is_done(key)}
+        self.waiting = [job for key, job in self.jobs.items() if key not in self.done]
+        self.summary = Summary(cached=len(self.jobs.keys() & self.done))
+        self.watcher.planned(len(self.waiting), self.summary.cached)
 
     def loop(self) -> None:
         while self.waiting or self.running:
@@ -148,10 +142,7 @@ class _Run:
                 self.done.add(key)
                 self.summary.cached += 1
                 continue
-            if (
-                self.store.directory(key).exists()
-                and Lease.state(self.store.directory(key)) is LeaseState.HELD
-            ):
+            if Lease.state(self.store.directory(key)) is LeaseState.HELD:
                 elsewhere += 1
                 continue
             self.waiting.remove(job)

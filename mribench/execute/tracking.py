@@ -17,7 +17,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -122,13 +121,11 @@ class Tracking:
         self._calls.put(lambda named: named.tracker.run_started(self._run))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         os.environ.pop(live.RUN)
         if self._outer is not None:
             os.environ[live.RUN] = self._outer
-        self._look()
+        self._look(now=True)
         for key, opened in list(self._open.items()):
             if opened.announced:
                 self._end(opened, self._store.status(key))
@@ -144,21 +141,20 @@ class Tracking:
 
     def started(self, job: Job) -> None:
         """Look out for what the job writes; it is announced when it is seen to be this run's."""
-        tracked = self._jobs[str(job.key)]
-        self._open[tracked.key] = _Open(tracked, live.LiveReader(tracked.directory, self._id))
+        self._open[str(job.key)] = self._make_open(self._jobs[str(job.key)])
         self._watcher.started(job)
-        self._look_now_and_then()
+        self._look()
 
     def ended(self, job: Job, status: JobStatus) -> None:
         """Tell the rest of a job."""
         self._end(self._open[str(job.key)], status)
         self._watcher.ended(job, status)
-        self._look_now_and_then()
+        self._look()
 
     def waiting(self, running: Mapping[str, Job]) -> None:
         """Tell what the running jobs have logged."""
         self._watcher.waiting(running)
-        self._look_now_and_then()
+        self._look()
 
     def _work(self) -> None:
         while call := self._calls.get():
@@ -181,20 +177,18 @@ class Tracking:
         self._moved = time.monotonic()
         while self._thread.is_alive() and time.monotonic() - self._moved < STUCK_S:
             self._thread.join(0.2)
-        if self._thread.is_alive():
+        stuck = self._thread.is_alive()
+        if stuck:
             self._say(f"tracking with {self._told.name} is stuck for {STUCK_S:g} s and is left behind")
         for named in self._trackers:
-            if self._thread.is_alive():
-                named.on = False  # the thread, should it wake up, tells nobody any more
-            if named.ended < self._ended:
-                missed = self._ended - named.ended
+            named.on &= not stuck  # the thread, should it wake up, tells nobody any more
+            if missed := self._ended - named.ended:
                 self._say(f"tracking with {named.name} missed the end of {missed} of {self._ended} jobs")
 
-    def _look_now_and_then(self) -> None:
-        if time.monotonic() - self._looked >= EVERY_S:
-            self._look()
-
-    def _look(self) -> None:
+    def _look(self, *, now: bool = False) -> None:
+        """Pass on what running jobs have logged, every now and then."""
+        if not now and time.monotonic() - self._looked < EVERY_S:
+            return
         for opened in self._open.values():
             rows = opened.reader.read()
             if rows is not None:
@@ -211,15 +205,14 @@ class Tracking:
             opened.rows += len(new)
 
     def _end(self, opened: _Open, status: JobStatus) -> None:
-        job, wall_s, told = opened.job, time.monotonic() - opened.since, opened.rows
-        del self._open[job.key]
+        wall_s = time.monotonic() - opened.since
+        del self._open[opened.job.key]
         self._ended += 1
         if status.state != "done":
             self._pass_on(opened, opened.reader.read() or [])
-        announce = not opened.announced
 
         def finish(named: Named) -> None:
-            self._finish(named, job, status, announce=announce, told=told, wall_s=wall_s)
+            self._finish(named, opened, status, wall_s)
             named.ended += 1
 
         self._calls.put(finish)
@@ -229,22 +222,17 @@ class Tracking:
         keys = set(named.tracker.unfinished(self._before))
         for job in self._before:
             if job.key in keys:
-                self._finish(named, job, JobStatus("done"), announce=True)
+                self._finish(named, self._make_open(job), JobStatus("done"), wall_s=0.0)
 
-    def _finish(
-        self,
-        named: Named,
-        job: TrackedJob,
-        status: JobStatus,
-        *,
-        announce: bool,
-        told: int = 0,
-        wall_s: float = 0.0,
-    ) -> None:
+    def _make_open(self, job: TrackedJob) -> _Open:
+        return _Open(job, live.LiveReader(job.directory, self._id))
+
+    def _finish(self, named: Named, opened: _Open, status: JobStatus, wall_s: float) -> None:
         """Tell what is left of a job that ended; its files are read here, where no scheduler waits."""
-        if announce:
+        job = opened.job
+        if not opened.announced:
             named.tracker.job_started(job)
-        rest = _read_history(job.directory)[told:] if status.state == "done" else []
+        rest = _read_history(job.directory)[opened.rows :] if status.state == "done" else []
         if rest:
             named.tracker.job_logged(job, rest)
         named.tracker.job_ended(job, _read_outcome(job, status, wall_s))
@@ -279,28 +267,21 @@ def _collect_labels(job: Job, cells: Sequence[EmbedCell]) -> dict[str, Any]:
     labels: dict[str, Any] = {"profile": job.spec.profile, "seed": job.spec.seed}
     if job.cell:
         labels |= dict(job.cell)
-    elif cells:
-        labels |= _take_common(cells, _LABELS.get(job.kind, ()))
+    else:
+        for name in _LABELS.get(job.kind, ()):
+            values = {getattr(cell, name, None) for cell in cells}
+            if len(values) == 1:
+                labels[name] = values.pop()
     return {name: value for name, value in labels.items() if value is not None}
-
-
-def _take_common(cells: Sequence[EmbedCell], names: Sequence[str]) -> dict[str, Any]:
-    """Return those of some fields that all cells agree in."""
-    common = {}
-    for name in names:
-        values = {getattr(cell, name, None) for cell in cells}
-        if len(values) == 1:
-            common[name] = values.pop()
-    return common
 
 
 def log_rows(rows: Sequence[Mapping[str, float | None]]) -> list[Logged]:
     """Return rows of a history without the terms that a row lacks."""
-    return [Logged(int(row["step"] or 0), _take_terms(row)) for row in rows]
-
-
-def _take_terms(row: Mapping[str, float | None]) -> dict[str, float]:
-    return {name: value for name, value in row.items() if name != "step" and value is not None}
+    logged = []
+    for row in rows:
+        terms = {name: value for name, value in row.items() if name != "step" and value is not None}
+        logged.append(Logged(int(row["step"] or 0), terms))
+    return logged
 
 
 def _read_history(directory: Path) -> list[Logged]:
@@ -309,14 +290,8 @@ def _read_history(directory: Path) -> list[Logged]:
     return log_rows(pq.read_table(path).to_pylist()) if path.exists() else []
 
 
-def _read_outcome(job: TrackedJob, status: JobStatus, wall_s: float = 0.0) -> JobOutcome:
-    """Return how a job ended.
-
-    Args:
-        job: whose folder is read when it is done.
-        status: as the store has it.
-        wall_s: seconds as the run saw them, for a job that could not write its own.
-    """
+def _read_outcome(job: TrackedJob, status: JobStatus, wall_s: float) -> JobOutcome:
+    """Return how a job ended; its time as the run saw it where it could not write its own."""
     if status.state != "done":
         reason = status.reason or status.state
         return JobOutcome("failed" if status.state == "failed" else "interrupted", reason, wall_s)
@@ -326,10 +301,9 @@ def _read_outcome(job: TrackedJob, status: JobStatus, wall_s: float = 0.0) -> Jo
 
 def _read_scores(path: Path) -> dict[str, float]:
     """Return the mean of each metric over subjects, as the tables count it by default."""
-    rows = read_tables([path], SCORE_FILE_SCHEMA) if path.exists() else None
-    if rows is None or rows.empty:
+    if not path.exists():
         return {}
-    of_one_seed = rows.assign(seed=0)
+    of_one_seed = read_tables([path], SCORE_FILE_SCHEMA).assign(seed=0)
     means = estimate_groups(of_one_seed, ["metric"]).dropna(subset="mean")
     return {str(name): float(mean) for name, mean in zip(means["metric"], means["mean"], strict=True)}
 

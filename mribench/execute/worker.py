@@ -29,7 +29,7 @@ import torch
 
 from mribench.errors import MRIBenchError
 from mribench.execute.live import LiveFile
-from mribench.execute.memory import keep_freed_memory
+from mribench.execute.processes import keep_freed_memory
 from mribench.execute.provenance import plugins_of, versions
 from mribench.jobs import Context, Outcome, run_spec
 from mribench.plugins import load_registry
@@ -86,7 +86,8 @@ def run_job(
             write_status(directory, status)  # whoever reads it may ask the job to stop
             status = _attempt(directory, registry, pulse, checkpoint_every_s)
         if lease.owned():
-            pulse.end_live(status)
+            # what was logged is left to whoever tracks the run, unless the history has it
+            (pulse.live.remove if status.state == "done" else pulse.live.flush)()
             write_status(directory, status)
     finally:
         lease.release()
@@ -178,17 +179,12 @@ def _versions(job: Specification) -> str:
 
 def _cost(started: float, device: torch.device) -> JobRow:
     if device.type == "cuda":
-        return {
-            "wall_s": time.perf_counter() - started,
-            "peak_memory_bytes": torch.cuda.max_memory_allocated(device),
-            "device": torch.cuda.get_device_name(device),
-        }
-    scale = 1 if sys.platform == "darwin" else 1024
-    return {
-        "wall_s": time.perf_counter() - started,
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale,
-        "device": f"cpu {platform.processor() or platform.machine()}",
-    }
+        memory, name = torch.cuda.max_memory_allocated(device), torch.cuda.get_device_name(device)
+    else:
+        scale = 1 if sys.platform == "darwin" else 1024
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+        name = f"cpu {platform.processor() or platform.machine()}"
+    return {"wall_s": time.perf_counter() - started, "peak_memory_bytes": memory, "device": name}
 
 
 class _Pulse:
@@ -211,13 +207,6 @@ class _Pulse:
     def owned(self) -> bool:
         """Whether the lease is still ours."""
         return self._lease.owned()
-
-    def end_live(self, status: JobStatus) -> None:
-        """Leave what was logged to whoever tracks the run, unless the history has it."""
-        if status.state == "done":
-            self.live.remove()
-        else:
-            self.live.flush()
 
     def stop(self, number: int | None = None, frame: FrameType | None = None) -> None:
         """Ask the job to stop after the step in progress; a signal's number is kept."""

@@ -18,8 +18,8 @@ from mribench.results.manifest import Manifest, PlannedTask
 from mribench.results.merged import policy_of
 from mribench.statistics import average_subjects
 from mribench.statistics.marking import compare_rows
-from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf
-from mribench.statistics.scores import ESTIMATE_COLUMNS, estimate_means
+from mribench.statistics.ranges import UNBOUNDED, RangeOf
+from mribench.statistics.scores import ESTIMATE_COLUMNS, estimate_means, number_groups
 
 _TRAINING = ("fraction", "train_sequence")
 _FAILURES = ["failure_share", "failure_low", "failure_high"]
@@ -40,20 +40,10 @@ def is_share(unit: object, value_range: object) -> bool:
     return list(value_range) == [0, 1] if isinstance(value_range, Sequence) else True
 
 
-def range_of(value_range: object) -> Range:
-    """Return the value range of a metric as a manifest has it, with null for no end; older ones have none."""
-    if not isinstance(value_range, Sequence) or len(value_range) != 2:
-        return UNBOUNDED
-    low, high = value_range
-    return (-math.inf if low is None else float(low), math.inf if high is None else float(high))
-
-
 def ranges(manifest: Manifest) -> RangeOf:
     """Return what gives the value range of a group of scores, by its ``task`` and ``metric``."""
-    known = metric_frame(manifest.tasks)
-    places = zip(known["task"], known["metric"], strict=True)
-    found = {place: range_of(each) for place, each in zip(places, known["value_range"], strict=True)}
-    return lambda head: found.get((head["task"], head["metric"]), UNBOUNDED)
+    bounds = {place: metric.bounds for place, metric in manifest.metrics().items()}
+    return lambda head: bounds.get((head["task"], head["metric"]), UNBOUNDED)
 
 
 def scale_of(cell: Any) -> tuple[float, int]:
@@ -77,9 +67,7 @@ def shown_metric(cell: Any) -> ShownMetric:
 
 def row_labels(frame: pd.DataFrame, manifest: Manifest) -> pd.Series:
     """Return the label of each row: the method, its arm unless frozen, its profile where several are."""
-    keys = ["method", "arm", "profile"]
-    number = frame.groupby(keys, dropna=False, sort=False, observed=True).ngroup().to_numpy()
-    each = frame.loc[~pd.Series(number).duplicated().to_numpy(), keys]
+    each, number = number_groups(frame, ["method", "arm", "profile"])
     labels = [_label(*names, several=len(manifest.profiles) > 1) for names in each.itertuples(index=False)]
     return pd.Series(pd.Series(labels, dtype="str").to_numpy(dtype=object)[number], frame.index, dtype="str")
 
@@ -105,13 +93,8 @@ def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     of_trained = pd.DataFrame()
     for trained in (True, False):
         keys = [name for name in question.keys if trained or name not in _TRAINING]
-        part, means = _part(
-            planned[planned["seed"].notna() == trained],
-            scores[scores["seed"].notna() == trained],
-            keys,
-            run,
-            question,
-        )
+        mine, scored = (frame[frame["seed"].notna() == trained] for frame in (planned, scores))
+        part, means = _part(mine, scored, keys, run, question)
         parts.append(part if trained else _everywhere(part, run.manifest, question))
         of_trained = means if trained else of_trained
     parts = [part for part in parts if not part.empty]
@@ -214,20 +197,12 @@ def by_policy(run: RunData, scores: pd.DataFrame) -> Iterator[tuple[EmptyMaskPol
 
 def metric_frame(tasks: Mapping[str, PlannedTask]) -> pd.DataFrame:
     """Return one row per task and metric, with ``unit``, ``higher_is_better`` and ``value_range``."""
-    return pd.DataFrame(
-        [
-            {
-                "task": name,
-                "metric": metric.id,
-                "unit": metric.unit,
-                "higher_is_better": metric.higher_is_better,
-                "value_range": metric.value_range,
-            }
-            for name, task in tasks.items()
-            for metric in task.metrics
-        ],
-        columns=["task", "metric", "unit", "higher_is_better", "value_range"],
-    )
+    rows = [
+        (name, metric.id, metric.unit, metric.higher_is_better, metric.value_range)
+        for name, task in tasks.items()
+        for metric in task.metrics
+    ]
+    return pd.DataFrame(rows, columns=["task", "metric", "unit", "higher_is_better", "value_range"])
 
 
 def _unique(names: pd.Series) -> tuple[str, ...]:
@@ -247,17 +222,7 @@ def _everywhere(cells: pd.DataFrame, manifest: Manifest, question: Question) -> 
 
 
 def _statuses(frame: pd.DataFrame) -> pd.Series:
-    counts = [
-        "n_subjects",
-        "n_subjects_total",
-        "n_seeds",
-        "n_rows",
-        "n_failed",
-        "n_empty",
-        "n_both_empty",
-        "n_missing_pairs",
-        "n_subjects_without",
-    ]
+    counts = [name for name in ESTIMATE_COLUMNS if name.startswith("n_")]
     frame[counts] = frame[counts].fillna(0).astype("int64")
     return cell_statuses(frame)
 

@@ -45,9 +45,12 @@ class Flags:
 def flags(run: RunData) -> Flags:
     """Find the rows whose encoder collapsed, is odd or changed, with few views, or with another budget."""
     pretrained, adapted = _trained(run, "pretrain", []), _trained(run, "adapt", ["arm", *_PLACE])
+    collapsed = pretrained["collapsed"].eq(True)
+    # not trained, or with embeddings that are odd and say something still
+    odd = pretrained["encoder_remarks"].fillna("").ne("")
     flagged = {
-        COLLAPSED: ("Collapsed encoder", _collapsed(pretrained)),
-        ODD: ("Encoder", _odd(pretrained)),
+        COLLAPSED: ("Collapsed encoder", _in_seeds(pretrained, collapsed, "collapse_reason")),
+        ODD: ("Encoder", _in_seeds(pretrained, odd, "encoder_remarks")),
         BUDGET: ("Not the budget or settings of the others", _unequal(pretrained, adapted, run.manifest)),
         FEW_VIEWS: ("Few distinct views", _repeated(pretrained, adapted)),
         CHANGED: ("Not frozen, though the arm is", _changed(adapted)),
@@ -70,15 +73,6 @@ def _trained(run: RunData, kind: str, columns: Sequence[str]) -> pd.DataFrame:
     used = used[["row", "method", "seed", kind, *columns]].drop_duplicates()
     jobs = run.jobs.drop_duplicates("job_key")
     return used.merge(jobs, left_on=kind, right_on="job_key")
-
-
-def _collapsed(pretrained: pd.DataFrame) -> dict[str, str]:
-    return _in_seeds(pretrained, pretrained["collapsed"].eq(True), "collapse_reason")
-
-
-def _odd(pretrained: pd.DataFrame) -> dict[str, str]:
-    """Rows of which some encoder was not trained, or has embeddings that are odd and say something still."""
-    return _in_seeds(pretrained, pretrained["encoder_remarks"].fillna("").ne(""), "encoder_remarks")
 
 
 def _in_seeds(pretrained: pd.DataFrame, meant: pd.Series, why: str) -> dict[str, str]:
@@ -106,31 +100,31 @@ def _unequal(pretrained: pd.DataFrame, adapted: pd.DataFrame, manifest: Manifest
     return {row: ", ".join(dict.fromkeys(texts)) for row, texts in differing.items()}
 
 
-def _compare(jobs: pd.DataFrame, column: str, name: str, found: dict[str, list[str]]) -> None:
-    """Add to ``found`` the rows whose median of a column is not the usual one."""
+def _compare(jobs: pd.DataFrame, column: str, name: str, differing: dict[str, list[str]]) -> None:
+    """Add to ``differing`` the rows whose median of a column is not the usual one."""
     budget = jobs.groupby("row", sort=False)[column].median().dropna()
     usual = budget.mode(dropna=True) if len(budget) else budget
     for row, value in budget.items():
         # several modes: the first row's own, so that two methods that differ flag the second
         reference = budget.iloc[0] if budget.iloc[0] in set(usual) else usual.iloc[0]
         if value != reference:
-            found.setdefault(str(row), []).append(f"{value:,.0f} {name} (others {reference:,.0f})")
+            differing.setdefault(str(row), []).append(f"{value:,.0f} {name} (others {reference:,.0f})")
 
 
 def _repeated(pretrained: pd.DataFrame, adapted: pd.DataFrame) -> dict[str, str]:
     """Rows of which some job saw the same views again; job rows without counts say nothing."""
-    found: dict[str, list[str]] = {}
+    repeating: dict[str, list[str]] = {}
     for stage, trained in (("pretraining", pretrained), ("adaptation", adapted)):
         for row, jobs in trained.groupby("row", sort=False):
             share = jobs["distinct_views"] / jobs["views_counted"].where(jobs["views_counted"] > 0)
             few = share[share < ENOUGH_DISTINCT]
             if len(few):
                 worst = jobs.loc[[few.idxmin()]].iloc[0]
-                found.setdefault(str(row), []).append(
+                repeating.setdefault(str(row), []).append(
                     f"{stage} saw {worst['distinct_views']:,.0f} distinct of {worst['views_counted']:,.0f}"
                     + (f" (the worst of {len(few)} such jobs)" if len(few) > 1 else "")
                 )
-    return {row: ", ".join(texts) for row, texts in found.items()}
+    return {row: ", ".join(texts) for row, texts in repeating.items()}
 
 
 def _changed(adapted: pd.DataFrame) -> dict[str, str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,24 +13,27 @@ import pyarrow as pa
 from mribench.errors import StoreError
 from mribench.results import Store
 from mribench.results.digests import of_one_split
-from mribench.results.embedded import list_planned_rows, planned_embeds
 from mribench.results.label_subsets import of_one_choice
 from mribench.results.manifest import Manifest, PlannedJob, read_manifest
 from mribench.results.merged import merge
 from mribench.results.reading import read_rows, read_scores
 from mribench.results.records import (
     CELL_COLUMNS,
+    EMBEDDED_COLUMNS,
     EVALUATED_SCHEMA,
     INVARIANCE_SCHEMA,
     JOB_SCHEMA,
     SCORE_SCHEMA,
 )
+from mribench.results.specification import JobKind
 from mribench.statistics.marking import Marking
 from mribench.wording import one_line
 
 DESCRIPTION = ("views", "objective", "encoder", "n_train_subjects")
 IDENTITY = [name for name in CELL_COLUMNS if name not in DESCRIPTION]
 """The columns that say which cell a row is of; the others describe it."""
+EMBEDDED_IDENTITY = [name for name in EMBEDDED_COLUMNS if name not in DESCRIPTION]
+"""Those that say which encoder and cohort an embed job is about."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ class RunData:
         mixed: one sentence for each family of cells that has results of several splits, of which only the
             newest result's are shown.
         invariance: rows of ``INVARIANCE_SCHEMA`` of the done embed jobs, each encoder and cohort once.
-        embeds: the planned embed jobs, from ``planned_embeds``.
+        embeds: one row per planned embed job: ``EMBEDDED_COLUMNS``, ``key``, ``pretrain``, ``state``,
+            ``blame``, and ``superseded``, true where a newer result of the same encoder and cohort is there.
         variants: as ``cells``, of the benchmark with one known defect more; they are in no other attribute.
         variant_scores: as ``scores``, of those.
         marking: which cells are marked.
@@ -64,8 +69,8 @@ class RunData:
     superseded: int = 0
     mixed: tuple[str, ...] = ()
     invariance: pd.DataFrame = field(default_factory=INVARIANCE_SCHEMA.empty_table().to_pandas)
-    embeds: pd.DataFrame = field(default_factory=lambda: planned_embeds((), {}, {}, {}))
-    variants: pd.DataFrame = field(default_factory=lambda: _cells((), {}, {}))
+    embeds: pd.DataFrame = field(default_factory=lambda: _list_embeds((), {}, {}, {}))
+    variants: pd.DataFrame = field(default_factory=lambda: _list_cells((), {}, {}))
     variant_scores: pd.DataFrame = field(default_factory=SCORE_SCHEMA.empty_table().to_pandas)
     marking: Marking = "ties"
 
@@ -89,23 +94,26 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
     planned = manifest.jobs
     keys = {job.key for job in planned if job.key}
     statuses = {key: store.status(key) for key in keys}
-    status, blame = _blocked(planned, {key: each.state for key, each in statuses.items()})
+    status, blame = _find_blocked(planned, {key: each.state for key, each in statuses.items()})
     written = {key: each.written for key, each in statuses.items()}
-    cells, superseded, mixed = _newest(
-        _cells(planned, status, blame), directory, written, several_plans=len(manifests) > 1
+    cells, superseded, mixed = _keep_newest(
+        _list_cells(planned, status, blame), directory, written, several_plans=len(manifests) > 1
     )
     done = {key for key, state in status.items() if state == "done"}
     varied = cells["profile"].isin(manifest.variants)
     finished = cells["key"].isin(done)
     shown, of_variants = cells[finished & ~varied], cells[finished & varied]
     trained = [job.key for job in planned if job.key in done and job.kind != "evaluate"]
-    embeds = planned_embeds(planned, status, blame, written)
+    embeds = _list_embeds(planned, status, blame, written)
     embedded = [key for key in embeds.loc[~embeds["superseded"], "key"].dropna() if key in done]
     jobs = directory / "jobs"
+    trained_rows = read_rows(jobs, dict.fromkeys(trained), "job.parquet", JOB_SCHEMA)
+    evaluated_rows = read_rows(jobs, shown["key"], "job.parquet", EVALUATED_SCHEMA)
+    evaluated_rows = evaluated_rows.reindex(columns=JOB_SCHEMA.names)
     return RunData(
         manifest=manifest,
         scores=read_scores(jobs, shown),
-        jobs=_job_rows(jobs, dict.fromkeys(trained), shown["key"]),
+        jobs=pd.concat([trained_rows, evaluated_rows], ignore_index=True),
         cells=cells[~varied].reset_index(drop=True),
         status=status,
         reasons={job.id: one_line(statuses[job.key].reason) for job in planned if job.key in statuses},
@@ -118,24 +126,17 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
     )
 
 
-def _job_rows(jobs: Path, trained: Iterable[str], evaluated: Iterable[str]) -> pd.DataFrame:
-    """Return the rows of ``JOB_SCHEMA`` of jobs that train or embed, then those of evaluate jobs."""
-    first = read_rows(jobs, trained, "job.parquet", JOB_SCHEMA)
-    last = read_rows(jobs, evaluated, "job.parquet", EVALUATED_SCHEMA)
-    return pd.concat([first, last.reindex(columns=JOB_SCHEMA.names)], ignore_index=True)
-
-
 def read_manifests(directory: Path, digest: str | None = None) -> list[Manifest]:
     """Return the manifests of a benchmark's plans, or of one of them, oldest first.
 
     Raises:
         StoreError: as ``load_run``.
     """
-    manifests = [read_manifest(path) for path in _plans(directory, digest)]
+    manifests = [read_manifest(path) for path in _list_plans(directory, digest)]
     return sorted(manifests, key=lambda manifest: manifest.created)
 
 
-def _plans(directory: Path, digest: str | None) -> list[Path]:
+def _list_plans(directory: Path, digest: str | None) -> list[Path]:
     folder = directory / "plans"
     if digest is not None:
         path = folder / f"{digest}.json"
@@ -152,7 +153,7 @@ def _plans(directory: Path, digest: str | None) -> list[Path]:
     return paths
 
 
-def _blocked(
+def _find_blocked(
     planned: Sequence[PlannedJob], states: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the states, and the id of the job to blame; who waits for a failed job is failed itself."""
@@ -169,16 +170,54 @@ def _blocked(
     return status, blame
 
 
-def _cells(
+def _list_rows(
+    planned: Sequence[PlannedJob], kind: JobKind, status: Mapping[str, str], blame: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the cell of each planned job of a kind, with its keys, its state, and whom to blame for that."""
+    return [
+        {
+            **dict(job.cell),
+            "key": job.key,
+            "adapt": job.adapt,
+            "pretrain": job.pretrain,
+            "state": status.get(job.key or "", "todo"),
+            "blame": blame.get(job.key or "", ""),
+        }
+        for job in planned
+        if job.cell and job.kind == kind
+    ]
+
+
+def _list_embeds(
+    planned: Sequence[PlannedJob],
+    status: Mapping[str, str],
+    blame: Mapping[str, str],
+    written: Mapping[str, str],
+) -> pd.DataFrame:
+    rows = _list_rows(planned, "embed", status, blame)
+    frame = pd.DataFrame(rows, columns=[*EMBEDDED_COLUMNS, "key", "pretrain", "state", "blame"])
+    frame = frame.drop_duplicates([*EMBEDDED_IDENTITY, "key"], keep="last", ignore_index=True)
+    return frame.assign(superseded=_find_superseded(frame, EMBEDDED_IDENTITY, written))
+
+
+def _find_superseded(frame: pd.DataFrame, identity: Sequence[str], written: Mapping[str, str]) -> pd.Series:
+    """Return of which jobs there is a newer one: the last that was finished counts, else the last planned."""
+    done = frame["state"].eq("done")
+    ends = frame["key"].map(written).where(done, "")
+    order = frame.assign(done=done, ends=ends).sort_values(["done", "ends"], kind="stable")
+    return order.duplicated(identity, keep="last").reindex(frame.index)
+
+
+def _list_cells(
     planned: Sequence[PlannedJob], status: Mapping[str, str], blame: Mapping[str, str]
 ) -> pd.DataFrame:
-    rows = list_planned_rows(planned, "evaluate", status, blame)
+    rows = _list_rows(planned, "evaluate", status, blame)
     frame = pd.DataFrame(rows, columns=[*CELL_COLUMNS, "key", "adapt", "pretrain", "state", "blame"])
     types = pa.schema(CELL_COLUMNS).empty_table().to_pandas().dtypes.to_dict()
     return frame.astype({name: "float64" if kind.kind in "if" else kind for name, kind in types.items()})
 
 
-def _newest(
+def _keep_newest(
     cells: pd.DataFrame, directory: Path, written: Mapping[str, str], *, several_plans: bool
 ) -> tuple[pd.DataFrame, int, tuple[str, ...]]:
     """Keep one job per cell and seed: the newest that is done, else the last planned; never of two splits.
@@ -193,10 +232,6 @@ def _newest(
         cells, other_draws = of_one_choice(cells, written)
         cells, mixed = of_one_split(cells, IDENTITY, directory, written)
         mixed = other_draws | mixed
-    several = cells.duplicated(IDENTITY, keep=False)
-    done = cells["state"].eq("done")
-    when = cells["key"].map(written).where(several & done, "")
-    order = cells.assign(done=done, written=when).sort_values(["done", "written"], kind="stable")
-    kept = cells.loc[sorted(order.drop_duplicates(IDENTITY, keep="last").index)]
+    kept = cells[~_find_superseded(cells, IDENTITY, written)]
     superseded = every - sum(mixed.values()) - int(kept["state"].eq("done").sum())
     return kept.reset_index(drop=True), superseded, tuple(mixed)

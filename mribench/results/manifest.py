@@ -200,6 +200,11 @@ class Manifest(_Part):
     report: ReportChoice = Field(default_factory=ReportChoice)
     jobs: tuple[PlannedJob, ...] = Field(repr=False)
 
+    def metrics(self) -> dict[tuple[str, str], PlannedMetric]:
+        """Return the metrics by task and id."""
+        planned = ((name, metric) for name, task in self.tasks.items() for metric in task.metrics)
+        return {(name, metric.id): metric for name, metric in planned}
+
     def defects_by_profile(self) -> dict[str, list[str]]:
         """Return, by profile, the names of the known defects that it reproduces."""
         return {profile: list(self.shown_defects.get(profile, {})) for profile in self.profiles}
@@ -224,8 +229,9 @@ def read_manifest(path: Path) -> Manifest:
     content = read_json(path)
     version = content.pop("schema", None) if isinstance(content, dict) else None
     if version != SCHEMA:
+        shown = json.dumps(version)[:_LONGEST_VERSION]
         raise StoreError(
-            f"{path} is of schema version {_shown(version)}, this mribench reads {SCHEMA}",
+            f"{path} is of schema version {shown}, this mribench reads {SCHEMA}",
             "use the mribench that wrote it, or run the benchmark again into another --results",
         )
     try:
@@ -234,7 +240,3 @@ def read_manifest(path: Path) -> Manifest:
         raise StoreError(
             f"{path} is not the manifest of a plan", "delete it and run the benchmark again"
         ) from error
-
-
-def _shown(version: object) -> str:
-    return json.dumps(version)[:_LONGEST_VERSION]

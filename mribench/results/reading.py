@@ -100,7 +100,8 @@ def _with_dictionaries(schema: pa.Schema) -> pa.Schema:
 
 def _table(path: Path, schema: pa.Schema) -> pa.Table:
     try:
-        opened = pq.ParquetFile(path, read_dictionary=_texts(schema))
+        texts = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+        opened = pq.ParquetFile(path, read_dictionary=texts)
     except KeyError as error:  # a text column that is not there
         raise pa.ArrowInvalid(f"{path} lacks the column {error}") from error
     with opened as file:
@@ -111,10 +112,6 @@ def _table(path: Path, schema: pa.Schema) -> pa.Table:
         return table.replace_schema_metadata(None)
     columns = [_cast(table.column(field.name), field.type) for field in schema]
     return pa.table(columns, schema=schema)
-
-
-def _texts(schema: pa.Schema) -> Sequence[str]:
-    return [field.name for field in schema if pa.types.is_dictionary(field.type)]
 
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:

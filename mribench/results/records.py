@@ -10,37 +10,22 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-CELL_COLUMNS = {
-    "benchmark": pa.string(),
-    "profile": pa.string(),
-    "method": pa.string(),
-    "views": pa.string(),
-    "objective": pa.string(),
-    "encoder": pa.string(),
-    "arm": pa.string(),
-    "task": pa.string(),
-    "dataset": pa.string(),
-    "train_site": pa.string(),
-    "test_site": pa.string(),
-    "train_sequence": pa.string(),
-    "test_sequence": pa.string(),
-    "fraction": pa.float64(),
-    "n_train_subjects": pa.int64(),
-    "subset_seed": pa.int64(),
-    "seed": pa.int64(),
-}
-"""What an evaluate job is about. ``identity`` rows have no training: their training columns are null.
-
-A null ``subset_seed`` of a row with a seed: the labelled subjects are those that the train seed drew, or all.
-"""
+from mribench.results.cell import EmbedCell, EvaluateCell
 
 _TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
-def _schema_of(row: type) -> pa.Schema:
-    """Return the columns of a row that is declared as a ``TypedDict``; each may be null."""
+def _columns_of(row: type) -> dict[str, pa.DataType]:
+    """Return the columns of a row that is declared as a model or a ``TypedDict``; each may be null."""
     kinds = {name: get_args(kind) or (kind,) for name, kind in get_type_hints(row).items()}
-    return pa.schema({name: _TYPES[kind[0]] for name, kind in kinds.items()})
+    return {name: _TYPES[kind[0]] for name, kind in kinds.items()}
+
+
+CELL_COLUMNS = _columns_of(EvaluateCell)
+"""What an evaluate job is about. ``identity`` rows have no training: their training columns are null.
+
+A null ``subset_seed`` of a row with a seed: the labelled subjects are those that the train seed drew, or all.
+"""
 
 
 class ScoreRow(TypedDict):
@@ -61,7 +46,7 @@ class ScoreRow(TypedDict):
     penalty: float
 
 
-SCORE_FILE_SCHEMA = _schema_of(ScoreRow)
+SCORE_FILE_SCHEMA = pa.schema(_columns_of(ScoreRow))
 """A score row as it lies on disk."""
 
 SCORE_SCHEMA = pa.schema([*pa.schema(CELL_COLUMNS), *SCORE_FILE_SCHEMA])
@@ -115,7 +100,7 @@ class JobRow(TypedDict, total=False):
     versions: str
 
 
-JOB_SCHEMA = _schema_of(JobRow)
+JOB_SCHEMA = pa.schema(_columns_of(JobRow))
 """The columns of ``JobRow``."""
 
 EVALUATED_SCHEMA = pa.schema(
@@ -129,12 +114,7 @@ EVALUATED_SCHEMA = pa.schema(
 )  # fmt: skip
 """The columns of a job row that an evaluate job fills; it trains nothing, and the others are null."""
 
-EMBEDDED_COLUMNS = {
-    name: CELL_COLUMNS[name]
-    for name in (
-        "benchmark", "profile", "method", "views", "objective", "encoder", "arm", "dataset", "seed",
-    )
-}  # fmt: skip
+EMBEDDED_COLUMNS = _columns_of(EmbedCell)
 """What an embed job is about: an encoder on the test subjects of a cohort."""
 
 EMBEDDING_SCHEMA = pa.schema(

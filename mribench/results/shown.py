@@ -4,80 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Protocol
+from typing import Any
 
-from mribench.interfaces.table import Cell, CellStatus, Mark
+from mribench.interfaces.table import Cell
 from mribench.interfaces.table_source import ShownMetric
+from mribench.statistics.difference import Difference
+from mribench.statistics.domain_gap import Gap
+from mribench.statistics.intervals import Interval
+from mribench.statistics.scores import Estimate
 
 NO_INTERVAL = "Two seeds: no interval; the two seeds' own means stand in its place."
 
 
-class Estimated(Protocol):
-    """An estimate or a row of estimates: what stands behind its interval."""
-
-    @property
-    def low(self) -> float:
-        """Lower end of the 95 % interval; NaN where there is none."""
-
-    @property
-    def high(self) -> float:
-        """Its upper end."""
-
-    @property
-    def n_seeds(self) -> int:
-        """Seeds behind it; 0 where nothing was trained."""
-
-    @property
-    def seed_low(self) -> float:
-        """The lowest value of one seed; NaN without two seeds."""
-
-    @property
-    def seed_high(self) -> float:
-        """The highest."""
-
-
-class WithInterval(Estimated, Protocol):
-    """An estimate with its standard error."""
-
-    @property
-    def se(self) -> float:
-        """Standard error; NaN where there is none."""
-
-
-class Mean(WithInterval, Protocol):
-    """A mean over seeds and subjects."""
-
-    @property
-    def mean(self) -> float:
-        """NaN where there is none."""
-
-    @property
-    def n_subjects(self) -> int:
-        """Subjects behind it."""
-
-
-class PlannedMean(Mean, Protocol):
-    """A row of ``cell_frame``."""
-
-    @property
-    def n_subjects_total(self) -> int:
-        """Subjects that there are scores of."""
-
-    @property
-    def jobs_done(self) -> int:
-        """Evaluate jobs done."""
-
-    @property
-    def jobs_expected(self) -> int:
-        """Evaluate jobs planned."""
-
-    @property
-    def status(self) -> CellStatus:
-        """Whether all of it is there."""
-
-    @property
-    def mark(self) -> Mark:
-        """Best or second of those it competes with."""
+Estimated = Interval | Estimate | Difference | Gap
+"""What has an interval. Rows of data frames with the same columns are taken too; they are of no type."""
 
 
 def interval_of(estimate: Estimated) -> tuple[float, float] | None:
@@ -92,7 +32,7 @@ def seeds_of(estimate: Estimated) -> tuple[float, float] | None:
     return _finite(estimate.seed_low, estimate.seed_high)
 
 
-def mean_cell(found: Mean, metric: ShownMetric, n_subjects_total: int | None = None) -> Cell:
+def mean_cell(found: Interval | Estimate, metric: ShownMetric, n_subjects_total: int | None = None) -> Cell:
     """Return a mean ± SE with its interval.
 
     Args:
@@ -107,7 +47,7 @@ def mean_cell(found: Mean, metric: ShownMetric, n_subjects_total: int | None = N
     )  # fmt: skip
 
 
-def cell_of(row: PlannedMean, metric: ShownMetric) -> Cell:
+def cell_of(row: Any, metric: ShownMetric) -> Cell:
     """Return a row of ``cell_frame`` as a cell: its mean, what is done of it, and its mark."""
     return replace(
         mean_cell(row, metric, row.n_subjects_total),
@@ -118,7 +58,7 @@ def cell_of(row: PlannedMean, metric: ShownMetric) -> Cell:
     )
 
 
-def difference_cell(found: WithInterval, difference: float, n_subjects: int, metric: ShownMetric) -> Cell:
+def difference_cell(found: Difference | Gap, difference: float, n_subjects: int, metric: ShownMetric) -> Cell:
     """Return a difference with its sign and its interval, or the differences of two seeds."""
     return Cell(
         difference, found.se, n_subjects, n_subjects, status="ok", scale=metric.scale, digits=metric.digits,

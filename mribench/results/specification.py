@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -26,6 +26,7 @@ They are validated by whoever trains: results of an older mribench, which had ot
 """
 
 _FILE = "job.json"
+_BUILT_ON = ("adapt_key", "pretrain_key")
 _PLACES = ("data", "cohort")
 """Where the data of a job lie, and what a benchmark file calls them: no part of its key."""
 
@@ -54,8 +55,12 @@ class _Spec:
     defects: tuple[str, ...] = ()
 
     def builds_on(self) -> dict[str, str | None]:
-        """Return the keys of the jobs that it builds on, by field; None where there is no such job."""
-        return {}
+        """Return the keys of the jobs that it builds on, by field; None where there is no such job.
+
+        A frozen arm keeps its head alone: its evaluation reads the pretrained encoder too.
+        """
+        names = {field.name for field in fields(self)}
+        return {name: getattr(self, name) for name in _BUILT_ON if name in names}
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON, without defects where none is switched on."""
@@ -112,10 +117,6 @@ class AdaptSpec(_Spec):
     seed: int
     pretrain_key: str | None
 
-    def builds_on(self) -> dict[str, str | None]:
-        """Return the key of the job that made the encoder."""
-        return {"pretrain_key": self.pretrain_key}
-
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSpec(_Spec):
@@ -138,13 +139,6 @@ class EvaluateSpec(_Spec):
     cell: EvaluateCell
     adapt_key: str | None
     pretrain_key: str | None
-
-    def builds_on(self) -> dict[str, str | None]:
-        """Return the keys of the jobs that trained the head, and that made the encoder.
-
-        A frozen arm keeps its head alone: its evaluation reads the pretrained encoder too.
-        """
-        return {"adapt_key": self.adapt_key, "pretrain_key": self.pretrain_key}
 
     @property
     def arm(self) -> str:
@@ -178,10 +172,6 @@ class EmbedSpec(_Spec):
     spacing_mm: float | None
     cell: EmbedCell
     pretrain_key: str | None
-
-    def builds_on(self) -> dict[str, str | None]:
-        """Return the key of the job that made the encoder."""
-        return {"pretrain_key": self.pretrain_key}
 
     @property
     def seed(self) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -128,11 +128,5 @@ class Store:
 
 def write_status(directory: Path, status: JobStatus) -> None:
     """Write a job's ``status.json`` in one step."""
-    content = {
-        "schema": SCHEMA,
-        "state": status.state,
-        "reason": status.reason,
-        "traceback": status.traceback,
-        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
-    write_json(directory / "status.json", content)
+    written = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    write_json(directory / "status.json", {"schema": SCHEMA, **asdict(status), "written": written})

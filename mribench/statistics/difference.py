@@ -82,23 +82,17 @@ def estimate_table_difference(
     table: np.ndarray, level: float = LEVEL, *, n_missing_pairs: int = 0
 ) -> Difference:
     """Return what a table ``(S, N)`` of differences without NaN says, seeds along the rows."""
-    interval = estimate_interval(table, level)
+    estimated = asdict(estimate_interval(table, level))
+    difference = estimated.pop("mean")
     return Difference(
-        difference=interval.mean,
-        se=interval.se,
-        df=interval.df,
-        low=interval.low,
-        high=interval.high,
-        p=float(compute_p_value(interval.mean, *split_table_variance(table))),
+        difference=difference,
+        p=float(compute_p_value(difference, *split_table_variance(table))),
         d_z=_standardise(table),
         p_above=float((np.sign(table).mean() + 1) / 2) if table.size else math.nan,
-        n_seeds=interval.n_seeds,
-        n_subjects=interval.n_subjects,
         n_pairs=table.size,
         n_missing_pairs=n_missing_pairs,
-        scope=judge_scope(interval.n_seeds, interval.n_subjects),
-        seed_low=interval.seed_low,
-        seed_high=interval.seed_high,
+        scope=judge_scope(*table.shape),
+        **estimated,
     )
 
 

@@ -6,12 +6,13 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mribench.statistics.domain_gap import estimate_table_gap
-from mribench.statistics.intervals import LEVEL, estimate_interval
+from mribench.statistics.domain_gap import Gap, estimate_table_gap
+from mribench.statistics.intervals import LEVEL, Interval, estimate_interval
 
 RESAMPLES = 2000
 """Resamples of subjects of a bootstrap."""
@@ -176,17 +177,13 @@ def _compare_paired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) ->
         without=_compute_mean(before),
         with_defect=_compute_mean(after),
         difference=interval.mean,
-        se=interval.se,
-        low=interval.low,
-        high=interval.high,
-        seed_low=interval.seed_low,
-        seed_high=interval.seed_high,
         how="paired",
         arms=_split_by_arm(arms, before, after),
         n_seeds=interval.n_seeds,
         n_subjects=interval.n_subjects,
         n_subjects_with=interval.n_subjects,
         n_subjects_total=left.shape[2],
+        **_take_interval(interval),
     )
 
 
@@ -201,18 +198,18 @@ def _compare_unpaired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) 
         without=gap.outside,
         with_defect=gap.inside,
         difference=gap.gap,
-        se=gap.se,
-        low=gap.low,
-        high=gap.high,
-        seed_low=gap.seed_low,
-        seed_high=gap.seed_high,
         how="unpaired",
         arms=_split_by_arm(arms, *(side.whole() for side in sides)),
         n_seeds=gap.n_seeds,
         n_subjects=gap.n_outside,
         n_subjects_with=gap.n_inside,
         n_subjects_total=left.shape[2],
+        **_take_interval(gap),
     )
+
+
+def _take_interval(estimated: Interval | Gap) -> dict[str, Any]:
+    return {name: getattr(estimated, name) for name in ("se", "low", "high", "seed_low", "seed_high")}
 
 
 def _take_finite(table: np.ndarray) -> np.ndarray:

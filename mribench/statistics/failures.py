@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 
 from mribench.statistics.crossed import compute_mean_squares
-from mribench.statistics.intervals import LEVEL, estimate_interval, has_interval
+from mribench.statistics.intervals import LEVEL, compute_exact_interval, estimate_interval, has_interval
 from mribench.statistics.ranges import UNBOUNDED, Range
 from mribench.statistics.tables import take_complete
 
@@ -63,12 +63,10 @@ def estimate_share(failed: np.ndarray, level: float = LEVEL) -> tuple[float, flo
     share = float(failed.mean())
     if not has_interval(n_seeds, n_subjects):
         return share, math.nan, math.nan
-    count, tail = share * n_subjects, (1 - level) / 2
-    low = float(special.betaincinv(count, n_subjects - count + 1, tail)) if count > 0 else 0.0
-    high = float(special.betaincinv(count + 1, n_subjects - count, 1 - tail)) if share < 1 else 1.0
+    low, high = compute_exact_interval(share * n_subjects, n_subjects, level)
     if n_seeds == 1:
         return share, low, high
-    t = special.stdtrit(n_seeds - 1, 1 - tail)
+    t = special.stdtrit(n_seeds - 1, (1 + level) / 2)
     of_seeds = t * math.sqrt(compute_mean_squares(failed)[0] / failed.size)
     low, high = share - math.hypot(share - low, of_seeds), share + math.hypot(high - share, of_seeds)
     return share, max(low, 0.0), min(high, 1.0)

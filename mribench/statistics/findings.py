@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
-from mribench.statistics.intervals import LEVEL
+from mribench.statistics.intervals import compute_exact_interval
 
 ALPHA = 0.05
 """Below this a single-seed test is read as a difference between methods."""
@@ -69,20 +68,6 @@ def count_false_findings(rows: pd.DataFrame, cell: Sequence[str], pair: Sequence
         low, high = compute_exact_interval(significant, len(sizes))
     seeds = 0 if rows.empty else int(rows.groupby("row")["seed"].nunique().max())
     return FalseFindings(significant, len(sizes), low, high, min(sizes, default=0), len(arms), seeds)
-
-
-def compute_exact_interval(count: int, total: int, level: float = LEVEL) -> tuple[float, float]:
-    """Return the exact interval of a share, of Clopper & Pearson 1934 (doi:10.1093/biomet/26.4.404).
-
-    Args:
-        count: how many have something.
-        total: of how many, at least 1.
-        level: confidence level.
-    """
-    tail = (1 - level) / 2
-    low = 0.0 if count == 0 else float(special.betaincinv(count, total - count + 1, tail))
-    high = 1.0 if count == total else float(special.betaincinv(count + 1, total - count, 1 - tail))
-    return low, high
 
 
 def _is_significant(difference: np.ndarray) -> bool:

@@ -147,6 +147,20 @@ def compute_p_value(mean: np.ndarray | float, terms: np.ndarray, df: np.ndarray)
     return np.where(known, p, np.nan)
 
 
+def compute_exact_interval(count: float, total: int, level: float = LEVEL) -> Range:
+    """Return the exact interval of a share, of Clopper & Pearson 1934 (doi:10.1093/biomet/26.4.404).
+
+    Args:
+        count: how many have something; a fraction of one counts as it is.
+        total: of how many, at least 1.
+        level: confidence level.
+    """
+    tail = (1 - level) / 2
+    low = 0.0 if count <= 0 else float(special.betaincinv(count, total - count + 1, tail))
+    high = 1.0 if count >= total else float(special.betaincinv(count + 1, total - count, 1 - tail))
+    return low, high
+
+
 def estimate_interval(table: np.ndarray, level: float = LEVEL, value_range: Range = UNBOUNDED) -> Interval:
     """Return the mean of a table ``(S, N)``, seeds along the rows, with its interval.
 

@@ -1,21 +1,20 @@
-"""Which cells of a table are marked best and second, and what the marks claim."""
+"""Which cells of a table are compared and marked best and second, and what the marks claim."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
+from mribench.interfaces.table import Mark
 from mribench.statistics.difference import ENOUGH_SEEDS
-from mribench.statistics.families import Shared, find_shared
-from mribench.statistics.marks import Mark, mark
 from mribench.statistics.ranges import Range, RangeOf
 from mribench.statistics.scores import estimate, list_keys as keys_of, number_groups
 from mribench.statistics.tables import SEED, SUBJECT, SeedSubjectTable, split_tables, take_complete
-from mribench.statistics.ties import ALPHA, judge_family
+from mribench.statistics.ties import ALPHA, judge_family, mark
 from mribench.wording import list_some
 
 Marking = Literal["ties", "paper", "none"]
@@ -138,3 +137,73 @@ def _split_by_cell(
     )
     tables = split_tables(means, number, len(heads))
     return dict(zip(cells, zip(tables, groups, strict=True), strict=True))
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the rows of a column are compared over.
+
+    A seed counts that at least half of the rows have, and a subject that at least half of the rows scored
+    under all those seeds. A row that lacks one that counts is out: over fewer seeds or without the subjects
+    that it could not score, it would be compared on what suits it. So no row decides alone what counts.
+
+    Attributes:
+        seeds: that count.
+        subjects: that count.
+        members: the rows that have all of them.
+        out: why each other row is out, such as ``16 of 20 subjects``.
+    """
+
+    seeds: pd.Index = field(default_factory=lambda: pd.Index([]))
+    subjects: pd.Index = field(default_factory=lambda: pd.Index([]))
+    members: tuple[str, ...] = ()
+    out: Mapping[str, str] = field(default_factory=dict)
+
+    def part_of(self, table: SeedSubjectTable) -> SeedSubjectTable:
+        """Return the part of a member's table that is compared."""
+        rows, columns = table.seeds.get_indexer(self.seeds), table.subjects.get_indexer(self.subjects)
+        return SeedSubjectTable(table.values[np.ix_(rows, columns)], self.seeds, self.subjects)
+
+
+def find_shared(tables: Mapping[str, SeedSubjectTable]) -> Shared:
+    """Return what the rows of a column are compared over.
+
+    Args:
+        tables: the scores of each row; rows whose jobs are not done are not among them.
+    """
+    if _are_alike(list(tables.values())):
+        one = next(iter(tables.values()))
+        return Shared(one.seeds, one.subjects, tuple(tables))
+    scored = {row: pd.DataFrame(table.values, table.seeds, table.subjects) for row, table in tables.items()}
+    seeds = _find_in_half(table.dropna(how="all").index for table in scored.values())
+    whole = {
+        row: table.columns[table.reindex(seeds).notna().all()] if len(seeds) else table.columns[:0]
+        for row, table in scored.items()
+    }
+    subjects = _find_in_half(whole.values())
+    out = {}
+    for row, table in scored.items():
+        own = table.dropna(how="all").index
+        if len(seeds.difference(own)):
+            out[row] = f"{len(seeds.intersection(own))} of {len(seeds)} seeds"
+        elif len(subjects.difference(whole[row])):
+            out[row] = f"{len(subjects.intersection(whole[row]))} of {len(subjects)} subjects"
+    members = tuple(row for row in scored if row not in out)
+    return Shared(seeds, subjects, members, out)
+
+
+def _are_alike(tables: Sequence[SeedSubjectTable]) -> bool:
+    """Return whether all have the same seeds and subjects, and lack nothing: the usual case, quickly."""
+    return bool(tables) and all(
+        table.seeds.equals(tables[0].seeds)
+        and table.subjects.equals(tables[0].subjects)
+        and not np.isnan(table.values).any()
+        for table in tables
+    )
+
+
+def _find_in_half(owned: Iterable[pd.Index]) -> pd.Index:
+    """Return what is in at least half of the indices, sorted."""
+    indices = list(owned)
+    counts = pd.Series([item for index in indices for item in index], dtype=object).value_counts()
+    return pd.Index(sorted(counts.index[counts.ge(len(indices) / 2)]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -249,15 +249,11 @@ def _estimate_table(table: SeedSubjectTable, failed: np.ndarray, value_range: Ra
     kept = take_complete(table.values)
     interval = estimate_interval(kept, value_range=value_range)
     parts = estimate_parts(table.values, failed, value_range)
-    counted = {name: getattr(interval, name) for name in ("mean", "se", "df", "low", "high")}
     if parts.failure_share > 0:
-        counted |= {"low": math.nan, "high": math.nan}
+        interval = replace(interval, low=math.nan, high=math.nan)
     return {
-        **counted,
+        **asdict(interval),
         **asdict(parts),
-        "seed_low": interval.seed_low,
-        "seed_high": interval.seed_high,
-        "n_subjects": kept.shape[1],
         "n_subjects_total": table.values.shape[1],
         "n_seeds": 0 if table.untrained else kept.shape[0],
         "n_missing_pairs": int(np.count_nonzero(np.isnan(table.values))),

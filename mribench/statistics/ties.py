@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
+from mribench.interfaces.table import Mark
 from mribench.statistics.difference import ENOUGH_SEEDS
 from mribench.statistics.intervals import compute_p_value, split_table_variance
-from mribench.statistics.marks import Mark, mark
 from mribench.statistics.tables import SeedSubjectTable, align_tables
 
 ALPHA = 0.05
@@ -100,6 +101,19 @@ def adjust_holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     adjusted = np.empty_like(filled)
     adjusted[order] = np.minimum(np.maximum.accumulate(filled[order] * np.arange(p.size, 0, -1)), 1.0)
     return np.where(np.isnan(p), math.nan, adjusted)
+
+
+def mark(values: Sequence[float], *, higher_is_better: bool) -> list[Mark]:
+    """Mark the best and the second of some unrounded values.
+
+    Equal values share a mark; two that share the best leave no second. NaN has no mark, and one value
+    alone has none either: there is nothing to be better than.
+    """
+    ranks = pd.Series(list(values), dtype=float).rank(method="min", ascending=not higher_is_better)
+    if ranks.notna().sum() < 2:
+        return ["none"] * len(ranks)
+    names: dict[float, Mark] = {1.0: "best", 2.0: "second"}
+    return [names.get(rank, "none") for rank in ranks]
 
 
 def claim_marks(means: Sequence[float], separated: np.ndarray, *, higher_is_better: bool) -> list[Mark]:

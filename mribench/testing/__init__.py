@@ -20,11 +20,10 @@ from mribench.testing.metrics import check_metric, check_set_metric
 from mribench.testing.objectives import check_objective
 from mribench.testing.problems import ConformanceError, NotCheckable
 from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder, make_maps, make_task_volume
-from mribench.testing.sequences import check_sequence
 from mribench.testing.tables import check_tables
 from mribench.testing.tasks import check_task
 from mribench.testing.trackers import check_tracker
-from mribench.testing.views import check_views
+from mribench.testing.views import check_sequence, check_views
 
 __all__ = [
     "ClassTokenEncoder", "ConformanceError", "NotCheckable", "PyramidEncoder", "check_dataset",

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from mribench.interfaces import Encoder
-from mribench.testing.as_jobs import close, require_restored, step, use_channels_last
-from mribench.testing.problems import has_gradient, isolate_randomness, require, require_tensor
+from mribench.testing.problems import (
+    close,
+    has_gradient,
+    isolate_randomness,
+    require,
+    require_restored,
+    require_tensor,
+    step,
+    use_channels_last,
+)
 from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder
 from mribench.training.weights import state_digest
 
@@ -101,7 +109,7 @@ def _check_evaluation(encoder: Encoder, images: Tensor) -> None:
         len(maps) == len(encoder.strides), f"encoder: {len(maps)} maps for {len(encoder.strides)} strides"
     )
     for level, (features, stride) in enumerate(zip(maps, encoder.strides, strict=True)):
-        expected = (2, encoder.channels[level], *_check_divided(images.shape[2:], stride))
+        expected = (2, encoder.channels[level], *(edge // stride for edge in images.shape[2:]))
         require_tensor(features, expected, f"encoder: feature map {level} (stride {stride})")
         require(
             torch.equal(features, again[level]),
@@ -160,7 +168,3 @@ def _compute_outputs(encoder: Encoder, images: Tensor) -> list[Tensor]:
 def _evaluate(encoder: Encoder, images: Tensor) -> list[Tensor]:
     with torch.no_grad():
         return _compute_outputs(encoder.eval(), images)
-
-
-def _check_divided(edges: Sequence[int], stride: int) -> tuple[int, ...]:
-    return tuple(edge // stride for edge in edges)

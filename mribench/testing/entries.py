@@ -30,11 +30,10 @@ from mribench.testing.encoders import check_decoder, check_encoder
 from mribench.testing.metrics import check_metric, check_set_metric
 from mribench.testing.objectives import SAMPLE_ENCODERS, check_objective
 from mribench.testing.problems import ConformanceError, NotCheckable, require
-from mribench.testing.sequences import check_sequence
 from mribench.testing.tables import check_tables
 from mribench.testing.tasks import check_task
 from mribench.testing.trackers import check_tracker
-from mribench.testing.views import check_views
+from mribench.testing.views import check_sequence, check_views
 
 _NAME = re.compile(r"[a-z0-9]+([-.:][a-z0-9]+)*")
 _REFERENCES: Mapping[str, type[Component]] = {

@@ -133,15 +133,15 @@ def _collect_gradients(objective: Objective, batch: int) -> dict[str, bool]:
         terms = trial.loss(draw_views(trial.view_requests, _PATCH_VOX, batch), 0, _STEPS)
     _check_terms(objective, terms, batch)
     parameters = [parameter for parameter in trial.parameters() if parameter.requires_grad]
-    found = {}
+    learning = {}
     for name, term in terms.items():
         gradients = (
             torch.autograd.grad(term, parameters, retain_graph=True, allow_unused=True)
             if term.requires_grad
             else ()
         )
-        found[name] = any(gradient is not None and bool(gradient.any()) for gradient in gradients)
-    return found
+        learning[name] = any(gradient is not None and bool(gradient.any()) for gradient in gradients)
+    return learning
 
 
 def _check_training(objective: Objective, encoder: Encoder) -> None:

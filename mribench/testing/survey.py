@@ -44,7 +44,7 @@ def parse_options(registered: Sequence[Registered], settings: Sequence[str]) -> 
     Raises:
         ConfigError: for a setting that is none, or that no entry has an option for.
     """
-    found: dict[str, dict[str, Any]] = {}
+    given: dict[str, dict[str, Any]] = {}
     for text in settings:
         setting = parse_setting(text)
         meant = _select_meant(registered, setting)
@@ -56,11 +56,11 @@ def parse_options(registered: Sequence[Registered], settings: Sequence[str]) -> 
                 hint or "write --set KIND.NAME.KEY=VALUE, for example --set dataset.NAME.root=FOLDER",
             )
         for entry, path in meant:
-            options = found.setdefault(entry, {})
+            options = given.setdefault(entry, {})
             for key in path[:-1]:
                 options = options.setdefault(key, {})
             options[path[-1]] = setting.value
-    return found
+    return given
 
 
 def _select_meant(registered: Sequence[Registered], setting: Setting) -> list[tuple[str, tuple[str, ...]]]:

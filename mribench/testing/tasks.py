@@ -12,14 +12,16 @@ from torch.utils.data import default_collate
 from mribench.errors import MRIBenchError
 from mribench.interfaces import Encoder, Forward, LabelScore, SetMetric, Task, TaskVolume
 from mribench.seeding import torch_generator
-from mribench.testing.as_jobs import require_restored, step, use_channels_last
 from mribench.testing.problems import (
     ConformanceError,
     has_gradient,
     isolate_randomness,
     require,
     require_no_global_randomness,
+    require_restored,
     require_tensor,
+    step,
+    use_channels_last,
 )
 from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder, make_task_volume
 

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from mribench.interfaces import JobOutcome, Logged, TrackedJob, TrackedRun, Tracker
@@ -130,9 +129,7 @@ class _Told:
         self._call("run_started", self._run)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None and self._ends:
             self._call("run_ended")
         self._thread.shutdown()

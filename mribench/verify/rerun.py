@@ -89,28 +89,24 @@ class Rerun:
         Raises:
             KeyboardInterrupt: when it is stopped.
         """
+        self._verdicts[job.key] = self._judge(job)
+        return self._verdicts[job.key]
+
+    def _judge(self, job: Verifiable) -> Verdict:
         started = time.perf_counter()
         try:
             said = self._moved(read_specification(self._results.store.directory(job.key)))
         except StoreError as error:
-            verdict = Verdict(job, "not rerun", math.nan, (error.message,))
-        else:
-            reasons = self._run_unless_hindered(job, said)
-            wall_s = time.perf_counter() - started
-            if reasons:
-                notes = tuple(self._sources(said))
-                verdict = Verdict(job, "not rerun", math.nan, tuple(reasons), notes, wall_s)
-            else:
-                verdict = self._compared(job, said, wall_s)
-        self._verdicts[job.key] = verdict
-        return verdict
-
-    def _run_unless_hindered(self, job: Verifiable, said: Specification) -> list[str]:
-        """Run a job again; return why that is not possible, or has failed."""
+            return Verdict(job, "not rerun", math.nan, (error.message,))
         try:
-            return [*self._obstacles(said), *self._link(job)] or self._run(job, said)
+            reasons = [*self._obstacles(said), *self._link(job)] or self._run(job, said)
         except MRIBenchError as error:
-            return [error.message]
+            reasons = [error.message]
+        wall_s = time.perf_counter() - started
+        if reasons:
+            notes = tuple(self._sources(said))
+            return Verdict(job, "not rerun", math.nan, tuple(reasons), notes, wall_s)
+        return self._compared(job, said, wall_s)
 
     def _moved(self, said: Specification) -> Specification:
         """Return the specification with the folder that the cohort has here."""
@@ -172,7 +168,8 @@ class Rerun:
         write_specification(folder, said)
         before = torch.get_num_threads()
         try:
-            status = run_job(folder, self._registry, threads=self._environment(job).threads or 1)
+            made_in = read_environment(self._results.store.directory(job.key))
+            status = run_job(folder, self._registry, threads=made_in.threads or 1)
         finally:
             torch.set_num_threads(before)
         if status is None:
@@ -181,12 +178,9 @@ class Rerun:
             raise KeyboardInterrupt
         return [] if status.state == "done" else [status.reason.partition("\n")[0]]
 
-    def _environment(self, job: Verifiable) -> Environment:
-        return read_environment(self._results.store.directory(job.key))
-
     def _compared(self, job: Verifiable, said: Specification, wall_s: float) -> Verdict:
-        again = self._again.directory(job.key)
-        findings = compare_folders(self._results.store.directory(job.key), again, self._tolerance)
+        original, again = self._results.store.directory(job.key), self._again.directory(job.key)
+        findings = compare_folders(original, again, self._tolerance)
         largest = max((finding.largest for finding in findings), default=0.0)
         texts = tuple(finding.text for finding in findings if not finding.same)
         if not texts:
@@ -197,7 +191,7 @@ class Rerun:
             if need in self._verdicts and self._verdicts[need].outcome == "differs"
         ]
         notes += self._sources(said)
-        notes += _environments(self._environment(job), read_environment(again))
+        notes += _environments(read_environment(original), read_environment(again))
         return Verdict(job, "differs", largest, texts, tuple(notes), wall_s)
 
     def _sources(self, said: Specification) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -14,7 +14,6 @@ from mribench.errors import ConfigError, StoreError
 from mribench.results import Store
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.load import read_manifests
-from mribench.results.manifest import Manifest
 from mribench.results.specification import KINDS
 from mribench.seeding import torch_generator
 
@@ -92,16 +91,11 @@ def open_results(directory: Path, digest: str | None = None) -> Results:
                 done.add(key)
         except StoreError as error:
             damaged[key] = error.message
-    unbounded = frozenset(name for manifest in manifests for name in _unbounded(manifest))
+    metrics = [metric for manifest in manifests for metric in manifest.metrics().values()]
+    upwards = [metric for metric in metrics if metric.higher_is_better]
+    unbounded = frozenset(metric.id for metric in upwards if math.isinf(metric.bounds[1]))
     cohorts = frozenset(name for manifest in manifests for name in manifest.cohorts)
     return Results(store, jobs, done, damaged, unbounded, cohorts)
-
-
-def _unbounded(manifest: Manifest) -> Iterator[str]:
-    for task in manifest.tasks.values():
-        for metric in task.metrics:
-            if metric.higher_is_better and math.isinf(metric.bounds[1]):
-                yield metric.id
 
 
 def sample(

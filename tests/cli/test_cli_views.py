@@ -139,7 +139,7 @@ def test_hostile_text(mribench, file, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     importlib.invalidate_caches()
     registry = load_registry([*entry_points(group=GROUP), EntryPoint("hostile", name, GROUP)])
-    monkeypatch.setattr("mribench.commands.problems.load_registry", lambda: registry)
+    monkeypatch.setattr("mribench.commands.plugins.load_registry", lambda: registry)
     for suffix in (".png", ".svg"):
         out, table = tmp_path / f"$x^{{2}}$ [bold]{suffix}", tmp_path / "t.csv"
         said = mribench("views", file, "--set", "methods.seqinv.views=hostile", "--out", out, "--csv", table)

@@ -26,9 +26,8 @@ from synthetic_results import DICE, HD95, Benchmark, Cell, raw_scores, task
 from mribench.compare import Paired, comparison_document, of_one, paired
 from mribench.compare.differences import compared
 from mribench.compare.empty import counts
-from mribench.compare.seeds import by_seed
 from mribench.compare.subjects import people
-from mribench.compare.where import by_sequence, by_site
+from mribench.compare.where import by_seed, by_sequence, by_site
 from mribench.report import load_run, render
 
 SUBJECTS = tuple(f"s{k}" for k in range(7))

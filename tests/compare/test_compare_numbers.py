@@ -17,9 +17,8 @@ from mribench.compare import comparison_document, of_one, paired
 from mribench.compare.differences import compared
 from mribench.compare.empty import counts
 from mribench.compare.influence import HIDDEN, NO, RESTS, TURNS, influence
-from mribench.compare.seeds import by_seed
 from mribench.compare.subjects import extremes, people
-from mribench.compare.where import by_sequence, by_site
+from mribench.compare.where import by_seed, by_sequence, by_site
 from mribench.report import load_run
 from mribench.results.cells import LEADERBOARD, cell_frame
 

@@ -14,7 +14,7 @@ MODULES = (
     "mribench.report",
     "mribench.compare",
     *(f"mribench.statistics.{name}" for name in (
-        "effects", "findings", "checkpoints", "ranks", "blocks", "subsets", "difference", "ties",
+        "effects", "findings", "checkpoints", "ranks", "blocks", "crossed", "difference", "ties",
     )),
 )  # fmt: skip
 

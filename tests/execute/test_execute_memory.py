@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from mribench.execute import memory
+from mribench.execute import processes
 
 PROBE = """
 import resource, sys, torch
-from mribench.execute.memory import keep_freed_memory
+from mribench.execute.processes import keep_freed_memory
 torch.set_num_threads(1)
 print(keep_freed_memory() if sys.argv[1] == "kept" else False)
 values = torch.arange(3_000_000.0)
@@ -45,10 +45,10 @@ def test_fewer_page_faults_and_the_same_numbers():
 
 def test_other_systems_are_left_alone(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert memory.keep_freed_memory() is False
+    assert processes.keep_freed_memory() is False
 
 
 def test_other_c_libraries_are_left_alone(monkeypatch):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
-    assert memory.keep_freed_memory() is False
+    assert processes.keep_freed_memory() is False

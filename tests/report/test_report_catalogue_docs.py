@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mribench.commands.tables import table_sources
+from mribench.commands.plugins import table_sources
 from mribench.report.catalogue import BUILT_IN
 from mribench.report.page import TITLES
 

@@ -18,7 +18,7 @@ from report_tables import build, material_of, render_run, table_names
 from rich.console import Console
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
-from mribench.commands.tables import check_tables
+from mribench.commands.plugins import check_tables
 from mribench.config import digest_config, load_benchmark
 from mribench.config.model import BenchmarkConfig
 from mribench.config.report import LayoutSpec, ReportSpec

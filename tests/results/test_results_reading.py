@@ -15,11 +15,8 @@ from synthetic_results import DICE, HD95, REFERENCES, Benchmark, Cell, raw_score
 
 from mribench.errors import StoreError
 from mribench.report import load_run
-from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.reading import read_rows, read_scores
 from mribench.results.records import (
-    CELL_COLUMNS,
-    EMBEDDED_COLUMNS,
     EVALUATED_SCHEMA,
     JOB_SCHEMA,
     SCORE_SCHEMA,
@@ -136,8 +133,3 @@ def test_a_benchmark_of_references_alone_has_jobs_too(tmp_path: Path) -> None:
     run = load_run(made.write(tmp_path))
     assert set(run.jobs["kind"]) == {"evaluate"}
     assert len(run.scores) == len(run.cells) * 3 * 2 * 2
-
-
-def test_cells_have_the_columns_that_rows_are_read_with() -> None:
-    assert set(EvaluateCell.model_fields) == set(CELL_COLUMNS)
-    assert set(EmbedCell.model_fields) == set(EMBEDDED_COLUMNS)

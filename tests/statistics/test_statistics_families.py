@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mribench.statistics.families import find_shared
+from mribench.statistics.marking import find_shared
 from mribench.statistics.tables import SeedSubjectTable
 
 

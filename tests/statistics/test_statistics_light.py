@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 from mribench.statistics.checkpoints import compare_checkpoint_table, rank_signed_differences, rank_with_ties
-from mribench.statistics.findings import compute_exact_interval
-from mribench.statistics.subsets import estimate_subset_components
+from mribench.statistics.crossed import estimate_subset_components
+from mribench.statistics.intervals import compute_exact_interval
 
 
 @pytest.mark.parametrize("total", [1, 2, 7, 60, 500])

@@ -15,11 +15,11 @@ from hypothesis import given, settings, strategies as st
 from scipy import stats
 from score_frames import means_of
 
+from mribench.statistics.crossed import estimate_subset_components, estimate_three_way
 from mribench.statistics.difference import estimate_difference
 from mribench.statistics.domain_gap import estimate_gap, estimate_table_gap, split_gap_variance
 from mribench.statistics.efficiency import compute_areas, label_efficiencies, label_efficiency
 from mribench.statistics.intervals import compute_half_width, estimate_interval
-from mribench.statistics.subsets import estimate_subset_components, estimate_three_way
 from mribench.statistics.transfer import estimate_ratio, estimate_transfer
 
 FRACTIONS = (0.01, 0.1, 1.0)

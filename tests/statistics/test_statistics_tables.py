@@ -11,10 +11,9 @@ import pytest
 from score_frames import draw, groups_of, judge, means_of
 
 from mribench.statistics.difference import estimate_table_difference
-from mribench.statistics.marks import mark
 from mribench.statistics.scores import average_subjects, estimate, estimate_means, number_groups
 from mribench.statistics.tables import align_groups, align_tables, make_table, split_tables
-from mribench.statistics.ties import adjust_holm, claim_marks
+from mribench.statistics.ties import adjust_holm, claim_marks, mark
 
 
 def rows_of_groups(seed: int = 0, groups: int = 7) -> pd.DataFrame:

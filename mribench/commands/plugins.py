@@ -1,15 +1,30 @@
-"""The tables of plugins, and whether those that a benchmark file names are known."""
+"""What commands need of plugins: their entries, their tables, and a word about those that do not load."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from mribench.commands.problems import say_skipped
+import click
+
 from mribench.config import BenchmarkConfig, blame_settings
 from mribench.errors import ConfigError, did_you_mean
 from mribench.interfaces.table_source import TableSource
-from mribench.plugins import load_tables
+from mribench.plugins import load_registry, load_tables
+from mribench.registry import Registry
 from mribench.report import BUILT_IN, taken_names
+
+
+def load_plugins() -> Registry:
+    """Return all entries; warn of the plugins that do not load."""
+    registry = load_registry()
+    say_skipped(registry.problems)
+    return registry
+
+
+def say_skipped(problems: Iterable[str]) -> None:
+    """Warn of plugins that do not load, one sentence each."""
+    for problem in problems:
+        click.secho(f"skipped: {problem}", fg="yellow", err=True)
 
 
 def table_sources() -> tuple[TableSource, ...]:
