@@ -35,7 +35,9 @@ def save_report(run: RunData, tables: Sequence[str], directory: Path) -> list[Pa
 
 def build(run: RunData, name: str) -> list[Table]:
     """Return the tables of a name."""
-    return catalogue.build(material_of(run), name)
+    material = material_of(run)
+    (spec,) = catalogue.choose(catalogue.specs_of(material), [name])
+    return list(spec.build(material))
 
 
 def table_names(run: RunData) -> list[str]:
@@ -66,15 +68,15 @@ def page(
     run: RunData,
     tables: Sequence[str | Table] = (),
     directory: Path | None = None,
-    views: Path | None = None,
 ) -> str:
     """Return the page of results; of some tables, by name or made."""
     material = material_of(run, directory)
+    known = catalogue.specs_of(material)
     specs = [
-        catalogue.chosen(material, [table])[0] if isinstance(table, str) else spec_of(table)
+        catalogue.choose(known, [table])[0] if isinstance(table, str) else spec_of(table)
         for table in tables
     ]
-    return whole_page(material, specs, views)
+    return whole_page(material, specs)
 
 
 def spec_of(table: Table) -> TableSpec[Material]:

@@ -101,12 +101,13 @@ class Document(Generic[Source]):
 
 
 def _cells_of(tables: Sequence[Table]) -> pd.DataFrame:
-    rows = []
-    for table in tables:
-        for row, cells in zip(table.rows, table.cells, strict=True):
-            for column, cell in zip(table.columns, cells, strict=True):
-                if cell is not None:
-                    rows.append(_tidy_cell(row, column, cell))
+    rows = [
+        _tidy_cell(row, column, cell)
+        for table in tables
+        for row, cells in zip(table.rows, table.cells, strict=True)
+        for column, cell in zip(table.columns, cells, strict=True)
+        if cell is not None
+    ]
     return pd.DataFrame(rows, columns=list(CELL_COLUMNS))
 
 

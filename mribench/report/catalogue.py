@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from mribench.errors import MRIBenchError, PluginError, did_you_mean
-from mribench.interfaces.document import TableSpec
-from mribench.interfaces.table import Table
+from mribench.interfaces.document import Source, TableSpec
 from mribench.interfaces.table_source import GridSpec, Question, TableSource
 from mribench.report.material import Material
 from mribench.report.tables.budget import budget_frame, budget_table
-from mribench.report.tables.defect_effects import TIDY as DEFECTS_TIDY, defects_frame
+from mribench.report.tables.defect_effects import defects_frame
 from mribench.report.tables.defects import defects_table
-from mribench.report.tables.differences import TIDY as DIFFERENCES_TIDY, pair_frame, pair_table
+from mribench.report.tables.differences import pair_frame, pair_table
 from mribench.report.tables.failures import failure_tables
-from mribench.report.tables.gaps import TIDY as GAP_TIDY, gap_rows, gap_table
+from mribench.report.tables.gaps import gap_rows, gap_table
 from mribench.report.tables.grids import (
     TRANSFER,
     declared_grids,
@@ -26,12 +25,13 @@ from mribench.report.tables.grids import (
     transfer,
 )
 from mribench.report.tables.invariance import invariance_frame, invariance_table
-from mribench.report.tables.invariance_ratio import TIDY as TRANSFER_TIDY, ratio_rows, ratio_table
-from mribench.report.tables.label_efficiency import TIDY as AREA_TIDY, area_rows, area_table
-from mribench.report.tables.labels import TIDY as LABELS_TIDY, label_rows, label_tables
-from mribench.report.tables.over_identity import TIDY as GAINS_TIDY, over_identity_frame, over_identity_table
-from mribench.report.tables.overview import TIDY as OVERVIEW_TIDY, overview, overview_rows
+from mribench.report.tables.invariance_ratio import ratio_rows, ratio_table
+from mribench.report.tables.label_efficiency import area_rows, area_table
+from mribench.report.tables.labels import label_rows, label_tables
+from mribench.report.tables.over_identity import over_identity_frame, over_identity_table
+from mribench.report.tables.overview import overview, overview_rows
 from mribench.results.cells import LEADERBOARD
+from mribench.wording import printable
 
 Spec = TableSpec[Material]
 RESERVED = ("against", "tables", "cells")
@@ -46,7 +46,9 @@ BUILT_IN: tuple[Spec, ...] = (
     TableSpec("leaderboard", "results", lambda it: [leaderboard(it)], _cells_of(LEADERBOARD)),
     TableSpec(
         "over-identity", "results", lambda it: [over_identity_table(it)],
-        lambda it: it.with_cohort(over_identity_frame(it)), GAINS_TIDY,
+        lambda it: it.with_cohort(over_identity_frame(it)),
+        {"low": "float64", "high": "float64", "p": "float64", "d_z": "float64", "p_above": "float64",
+         "scope": "string", "seed_low": "float64", "seed_high": "float64"},
     ),
     TableSpec("transfer", "transfer", transfer, _cells_of(TRANSFER)),
     TableSpec(
@@ -54,18 +56,36 @@ BUILT_IN: tuple[Spec, ...] = (
     ),
     TableSpec(
         "defects", "defects", lambda it: [defects_table(it.run)],
-        lambda it: defects_frame(it.run).rename(columns={"difference": "mean"}), DEFECTS_TIDY,
+        lambda it: defects_frame(it.run).rename(columns={"difference": "mean"}),
+        {"without": "float64", "with_defect": "float64", "low": "float64", "high": "float64",
+         "verdict": "string", "how": "string", "replaced_by": "string", "n_arms": "Int64",
+         "n_subjects_with": "Int64", "gap_first": "string", "gap_second": "string",
+         "gap_without": "float64", "gap_with_defect": "float64", "n_significant": "Int64",
+         "n_tests": "Int64"},
     ),
     TableSpec("budget", "training", lambda it: [budget_table(it)], budget_frame),
-    TableSpec("at-a-glance", "results", overview, overview_rows, OVERVIEW_TIDY, on_page=True),
-    TableSpec("differences", "differences", pair_table, pair_frame, DIFFERENCES_TIDY, on_page=True),
-    TableSpec("label-efficiency", "efficiency", area_table, area_rows, AREA_TIDY, on_page=True),
-    TableSpec("domain-gap", "domains", gap_table, gap_rows, GAP_TIDY, on_page=True),
-    TableSpec("sequence-transfer", "transfer", ratio_table, ratio_rows, TRANSFER_TIDY, on_page=True),
-    TableSpec("labels", "labels", label_tables, label_rows, LABELS_TIDY, on_page=True),
+    TableSpec("at-a-glance", "results", overview, overview_rows, {"rank": "Int64"}, on_page=True),
+    TableSpec(
+        "differences", "differences", pair_table, pair_frame,
+        {"second": "string", "p": "float64", "d_z": "float64", "p_above": "float64", "n_pairs": "Int64",
+         "scope": "string", "p_checkpoints": "float64"},
+        on_page=True,
+    ),
+    TableSpec(
+        "label-efficiency", "efficiency", area_table, area_rows, {"fractions": "string"}, on_page=True
+    ),
+    TableSpec(
+        "domain-gap", "domains", gap_table, gap_rows,
+        {"home": "string", "pairing": "string", "p": "float64", "mean_home": "float64",
+         "mean_away": "float64"},
+        on_page=True,
+    ),
+    TableSpec("sequence-transfer", "transfer", ratio_table, ratio_rows, {"part": "string"}, on_page=True),
+    TableSpec("labels", "labels", label_tables, label_rows, {"label": "string"}, on_page=True),
     TableSpec("failures", "failures", failure_tables, on_page=True),
 )  # fmt: skip
-"""The tables of mribench itself; a page has them in this order."""
+"""The tables of mribench itself, in the order of a page, each with the columns that its tidy rows have beside
+those of every table."""
 
 
 def taken_names(tasks: Sequence[str], sources: Sequence[TableSource] = ()) -> list[str]:
@@ -94,27 +114,16 @@ def specs_of(material: Material) -> dict[str, Spec]:
     return {spec.name: spec for spec in specs}
 
 
-def chosen(material: Material, names: Sequence[str]) -> list[Spec]:
+def choose(known: Mapping[str, TableSpec[Source]], names: Sequence[str]) -> tuple[TableSpec[Source], ...]:
     """Return the tables of some names, each once.
 
     Raises:
         MRIBenchError: for an unknown name.
     """
-    known = specs_of(material)
     for name in names:
         if name not in known:
-            raise MRIBenchError(f"there is no table '{name}'", did_you_mean(name, known))
-    return [known[name] for name in dict.fromkeys(names)]
-
-
-def build(material: Material, name: str) -> list[Table]:
-    """Return the tables of a name.
-
-    Raises:
-        MRIBenchError: for an unknown name.
-    """
-    (spec,) = chosen(material, [name])
-    return list(spec.build(material))
+            raise MRIBenchError(f"there is no table '{printable(name)}'", did_you_mean(name, known))
+    return tuple(known[name] for name in dict.fromkeys(names))
 
 
 def _of_plugins(tasks: Sequence[str], sources: Sequence[TableSource]) -> Iterator[Spec]:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from mribench.interfaces.table import Sentence
+from mribench.interfaces.table import Header, Sentence
 from mribench.interfaces.table_source import Question, RunTask, ShownMetric, TableSource
 from mribench.report.looks import Look, looks
 from mribench.report.sentences import claim
@@ -29,11 +31,15 @@ from mribench.results.cells import (
 from mribench.results.flags import Flags, flags
 from mribench.results.load import RunData
 from mribench.results.merged import profile_sentence
+from mribench.statistics.intervals import Interval
 from mribench.statistics.ranges import Range
 from mribench.statistics.scores import estimate_means
 
 SITES = Question(in_domain=False, own_sequence=True, average_sequences=True)
 SEQUENCES = Question(in_domain=True, own_sequence=False)
+_UNTRAINED = -1.0
+"""Stands for the fraction of rows that were not trained."""
+_NO_INTERVAL = Interval(math.nan, math.nan, math.nan, math.nan, math.nan, n_seeds=0, n_subjects=0)
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,24 @@ class Panel(ShownMetric):
     value_range: Range
 
     @property
+    def name(self) -> str:
+        """Task and metric."""
+        return f"{self.task} · {self.metric}"
+
+    @property
     def title(self) -> str:
         """Task and share of the labels."""
         return f"{self.task} · {100 * self.fraction:g} % labels"
+
+    def header(self, name: str) -> Header:
+        """Return the header of a column of its numbers."""
+        return (self.title, self.label, name)
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What tidy rows say of it."""
+        names = ("task", "metric", "fraction", "unit", "higher_is_better")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,16 +164,6 @@ class Material:
         return self.cells(LEADERBOARD)
 
     @functools.cached_property
-    def sites(self) -> pd.DataFrame:
-        """Cells of every test site, sequences averaged."""
-        return self.cells(SITES)
-
-    @functools.cached_property
-    def sequences(self) -> pd.DataFrame:
-        """Cells of every pair of sequences, on the site trained on."""
-        return self.cells(SEQUENCES)
-
-    @functools.cached_property
     def rows(self) -> list[str]:
         """Labels of the rows, in the order of the tables."""
         return list(dict.fromkeys(self.planned["row"]))
@@ -220,13 +231,12 @@ class Material:
         estimated = estimate_means(
             self.values, ["row", "task", "metric", "fraction"], ranges(self.run.manifest)
         )
-        return {
-            (one.row, one.task, one.metric, _fraction(one.fraction)): one
-            for one in estimated.itertuples(index=False)
-        }
+        fractions = estimated["fraction"].astype(float).fillna(_UNTRAINED)
+        places = zip(estimated["row"], estimated["task"], estimated["metric"], fractions, strict=True)
+        return dict(zip(places, estimated.itertuples(index=False), strict=True))
 
     def interval(self, row: str, panel: Panel, fraction: float | None = None) -> Any:
-        """Return a row of ``estimates_of``, unscaled: mean and 95 % interval; None where there is none.
+        """Return a row of ``estimate_means``, unscaled: mean and 95 % interval; NaN where there is none.
 
         Args:
             row: its label; a row that was not trained has the same at every fraction.
@@ -235,7 +245,7 @@ class Material:
         """
         place = (row, panel.task, panel.metric)
         at = panel.fraction if fraction is None else fraction
-        return self._intervals.get((*place, at)) or self._intervals.get((*place, -1.0))
+        return self._intervals.get((*place, at)) or self._intervals.get((*place, _UNTRAINED), _NO_INTERVAL)
 
     @functools.cached_property
     def claim(self) -> Sentence:
@@ -243,12 +253,17 @@ class Material:
         return claim(self.in_domain) if len(self.in_domain) else Sentence("", "limit")
 
 
+def read_parquet(directory: Path | None, key: str, name: str) -> pd.DataFrame:
+    """Return a Parquet file of a job; an empty frame where it is not there or damaged."""
+    if directory is None:
+        return pd.DataFrame()
+    try:
+        return pq.read_table(directory / "jobs" / key / name).to_pandas()
+    except (OSError, pa.ArrowException):
+        return pd.DataFrame()
+
+
 def at_panel(values: pd.DataFrame, panel: Panel) -> pd.DataFrame:
     """Return the rows of a panel; those that were not trained have no fraction, and stand at every one."""
     mine = values[values["task"].eq(panel.task) & values["metric"].eq(panel.metric)]
     return mine[mine["fraction"].eq(panel.fraction) | mine["fraction"].isna()]
-
-
-def _fraction(value: Any) -> float:
-    """Return the key of a fraction; rows that were not trained have none."""
-    return -1.0 if pd.isna(value) else float(value)

@@ -10,9 +10,9 @@ from pathlib import Path
 from mribench.interfaces.document import TableSpec
 from mribench.interfaces.table import Table
 from mribench.report.catalogue import specs_of
-from mribench.report.figures import GROUPS, SHOW_SCANS, Drawing, drawings, shows_scans
-from mribench.report.figures.critical import critical_differences, why_no_diagram
-from mribench.report.figures.svg import inline_svg
+from mribench.report.figures import GROUPS, SHOW_SCANS, drawings, shows_scans
+from mribench.report.figures.drawing import inline_svg
+from mribench.report.figures.ranks import critical_differences, why_no_diagram
 from mribench.report.looks import COLOURS, GREYS
 from mribench.report.material import Material
 from mribench.report.people import data_sentence, without_names
@@ -50,12 +50,9 @@ def _no_diagram(material: Material) -> str:
     return "" if critical_differences(material) else why_no_diagram(material)  # else its caption says it
 
 
-_WHY: dict[str, tuple[Callable[[Material], str], ...]] = {
-    "differences": (_no_diagram,),
-    "efficiency": (why_no_area,),
-    "domains": (why_no_gap,),
-    "transfer": (why_no_ratio,),
-}
+_WHY: dict[str, Callable[[Material], str]] = {
+    "differences": _no_diagram, "efficiency": why_no_area, "domains": why_no_gap, "transfer": why_no_ratio,
+}  # fmt: skip
 """What a part says of that which it does not show."""
 _MISSING = {
     "differences": "no two methods have results of the same subjects",
@@ -71,19 +68,18 @@ _MISSING = {
 _LEFT_OUT = "the benchmark file leaves them out (report: examples: false)"
 
 
-def page(material: Material, tables: Sequence[TableSpec[Material]] = (), views: Path | None = None) -> str:
+def page(material: Material, tables: Sequence[TableSpec[Material]] = ()) -> str:
     """Return the report of a run as one HTML file.
 
     Args:
-        material: the results. Embeddings, example slices, training curves and versions are in its
-            directory; without one they are left out.
+        material: the results. Embeddings, example slices, training curves, versions and a contact sheet of
+            ``mribench views`` (``report/views.png``) are in its directory; without one they are left out.
         tables: those of the benchmark's own; all that the results can make when empty.
-        views: a contact sheet of ``mribench views`` (PNG); ``report/views.png`` of the directory by default.
     """
     shows_people = shows_scans(material.run)
     if not shows_people:
         material = replace(material, run=without_names(material.run))
-    sections = tuple(_sections(material, _tables(material, tables), views))
+    sections = tuple(_sections(material, _tables(material, tables)))
     there = {section.id for section in sections}
     reasons = _MISSING if shows_people else {**_MISSING, **dict.fromkeys(SHOW_SCANS, _LEFT_OUT)}
     return render_page(
@@ -112,17 +108,19 @@ def _tables(material: Material, asked: Sequence[TableSpec[Material]]) -> dict[st
     return by_section
 
 
-def _sections(
-    material: Material, tables: dict[str, list[Table]], views: Path | None
-) -> Iterator[PageSection]:
+def _sections(material: Material, tables: dict[str, list[Table]]) -> Iterator[PageSection]:
     for name, (title, intro) in _PARTS.items():
-        pictures = [_picture(drawing) for drawing in drawings(material, name)] if name in GROUPS else []
+        pictures = []
+        for drawing in drawings(material, name) if name in GROUPS else ():
+            svg = inline_svg(drawing.bytes("svg"), drawing.name, drawing.alt)
+            caption = tuple(filter(None, drawing.caption))
+            pictures.append(Picture(drawing.name, drawing.title, caption, svg=svg))
         if name == "views" and shows_scans(material.run):
-            pictures += _sheet(material.directory, views)
+            pictures += _read_sheet(material.directory)
         shown = tuple(tables.get(name, ()))
         if pictures or shown:
-            notes = tuple(filter(None, (why(material) for why in _WHY.get(name, ()))))
-            yield PageSection(name, title, intro, tuple(pictures), shown, notes)
+            note = _WHY[name](material) if name in _WHY else ""
+            yield PageSection(name, title, intro, tuple(pictures), shown, (note,) if note else ())
 
 
 def _methods(material: Material) -> dict[str, str]:
@@ -132,15 +130,9 @@ def _methods(material: Material) -> dict[str, str]:
     return {row: classes[material.looks[row].colour] for row in material.rows}
 
 
-def _picture(drawing: Drawing) -> Picture:
-    svg = inline_svg(drawing.bytes("svg"), drawing.name, drawing.alt)
-    caption = tuple(sentence for sentence in drawing.caption if sentence)
-    return Picture(drawing.name, drawing.title, caption, svg=svg)
-
-
-def _sheet(directory: Path | None, views: Path | None) -> list[Picture]:
+def _read_sheet(directory: Path | None) -> list[Picture]:
     """Return the contact sheet of ``mribench views``, where there is one of a size that a page can carry."""
-    path = views or (directory / "report" / VIEWS if directory else None)
+    path = directory / "report" / VIEWS if directory else None
     if path is None or not path.is_file() or path.stat().st_size > _MOST_BYTES:
         return []
     content = path.read_bytes()
@@ -166,13 +158,9 @@ def _facts(run: RunData) -> list[tuple[str, str]]:
         ("references", str(len(run.manifest.reference_arms))),
         ("tasks", str(len(run.manifest.tasks))),
         ("seed" if seeds == 1 else "seeds", str(seeds)),
-        ("test subjects", str(_subjects(run))),
+        ("test subjects", str(len(run.scores[["dataset", "subject"]].drop_duplicates()))),
         ("evaluations done", f"{done} / {planned}"),
         ("failed", str(states.get("failed", 0))),
         ("profile", ", ".join(run.manifest.profiles)),
         *([("data", data)] if (data := data_sentence(run.manifest.cohorts)) else []),
     ]
-
-
-def _subjects(run: RunData) -> int:
-    return len(run.scores[["dataset", "subject"]].drop_duplicates())

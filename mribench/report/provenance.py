@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mribench import __version__
 from mribench.errors import StoreError
 from mribench.results.environment import Environment, read_environment
 from mribench.results.label_subsets import label_subsets
@@ -41,14 +41,15 @@ def provenance(run: RunData, directory: Path | None) -> PageProvenance:
     """Collect the provenance of a run; what its files do not tell is left out."""
     manifest = run.manifest
     environments = _environments(run, directory)
-    values_of = {
+    plans = (directory / "plans").glob("*.json") if directory else ()
+    values_of: dict[str, Iterable[Any]] = {
         "benchmark": [manifest.benchmark],
         "file": [manifest.file],
         "planned": [manifest.created],
         "profile": manifest.profiles,
         "train seeds": manifest.seeds,
         "label subsets": label_subsets(run.cells),
-        "digest of the settings": _plans(directory),
+        "digest of the settings": sorted(path.stem for path in plans),
         "digests of the splits": _known(run.jobs["split_digest"]),
         "versions": _known(run.jobs["versions"]),
         "commit of mribench": [env.mribench_commit for env in environments],
@@ -57,12 +58,15 @@ def provenance(run: RunData, directory: Path | None) -> PageProvenance:
         "platform": [env.platform for env in environments],
         "device": _known(run.jobs["device"]),
         "CPU threads a job": [env.threads for env in environments],
-        "report made by": [f"mribench {_version()}"],
+        "report made by": [f"mribench {__version__}"],
         "older results left out": [run.superseded] if run.superseded else [],
     }
-    facts = {name: _unique(values) for name, values in values_of.items()}
+    facts = []
+    for name, values in values_of.items():
+        known = dict.fromkeys(str(value) for value in values if value is not None and str(value))
+        facts += [(name, tuple(known))] if known else []
     return PageProvenance(
-        tuple((name, values) for name, values in facts.items() if values),
+        tuple(facts),
         tuple(
             (profile, name, text)
             for profile, defects in manifest.shown_defects.items()
@@ -73,24 +77,9 @@ def provenance(run: RunData, directory: Path | None) -> PageProvenance:
     )
 
 
-def _unique(values: Iterable[Any]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(str(value) for value in values if value is not None and str(value)))
-
-
 def _known(column: Any) -> list[Any]:
     values = column.dropna()
     return sorted({int(v) if isinstance(v, float) and v.is_integer() else v for v in values}, key=str)
-
-
-def _version() -> str:
-    try:
-        return version("mribench")
-    except PackageNotFoundError:
-        return "of unknown version"
-
-
-def _plans(directory: Path | None) -> list[str]:
-    return sorted(path.stem for path in (directory / "plans").glob("*.json")) if directory else []
 
 
 def _environments(run: RunData, directory: Path | None) -> list[Environment]:

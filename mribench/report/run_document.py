@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from mribench.errors import MRIBenchError, did_you_mean
-from mribench.interfaces.document import Document, TableSpec, TidyColumns, TidyType
+from mribench.interfaces.document import Document, TableSpec, TidyColumns
 from mribench.interfaces.table_source import PLACE, TableSource
-from mribench.report.catalogue import chosen
+from mribench.report.catalogue import choose, specs_of
 from mribench.report.material import Material
 from mribench.report.tables.captions import versions_of
 from mribench.results.flags import BUDGET, CHANGED, COLLAPSED, FEW_VIEWS, ODD
@@ -28,10 +28,6 @@ _FLAGS = {
 """Columns that say which footnotes belong to a row."""
 
 
-def _counted(name: str) -> TidyType:
-    return "Int64" if name.startswith("n_") else "float64"
-
-
 COLUMNS: TidyColumns = {
     **dict.fromkeys(("table", "row", "method", "arm", "profile", "dataset", *PLACE), "string"),
     "fraction": "float64",
@@ -39,7 +35,7 @@ COLUMNS: TidyColumns = {
     "unit": "string",
     "higher_is_better": "boolean",
     "chance": "float64",
-    **{name: _counted(name) for name in ESTIMATE_COLUMNS},
+    **{name: "Int64" if name.startswith("n_") else "float64" for name in ESTIMATE_COLUMNS},
     **dict.fromkeys(("jobs_expected", "jobs_done", "jobs_failed", "jobs_waiting"), "Int64"),
     **dict.fromkeys(("status", "out", "mark"), "string"),
     **dict.fromkeys(_FLAGS, "boolean"),
@@ -57,7 +53,7 @@ def run_document(material: Material, tables: Sequence[str]) -> Document[Material
     Raises:
         MRIBenchError: for an unknown table.
     """
-    specs = chosen(material, tables or material.run.manifest.report.tables)
+    specs = choose(specs_of(material), tables or material.run.manifest.report.tables)
     return Document(
         title=material.benchmark,
         source=material,
@@ -105,12 +101,8 @@ def file_document(path: Path, tables: Sequence[str], sources: Sequence[TableSour
         raise MRIBenchError(
             f"{path}: no plugin of tables reads such a file", "`mribench list table` names them"
         )
-    for name in tables:
-        if name not in document.names:
-            raise MRIBenchError(f"there is no table '{printable(name)}'", did_you_mean(name, document.names))
-    wanted = tables or document.names
-    specs = {spec.name: spec for spec in document.specs}
-    return replace(document, specs=tuple(specs[name] for name in dict.fromkeys(wanted)))
+    known = {spec.name: spec for spec in document.specs}
+    return replace(document, specs=choose(known, tables or document.names))
 
 
 def with_flags(spec: TableSpec[Material]) -> TableSpec[Material]:

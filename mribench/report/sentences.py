@@ -14,19 +14,16 @@ from mribench.wording import ONE_SEED, too_few_seeds
 
 def claim(frame: pd.DataFrame) -> Sentence:
     """Return what the number of seeds of a frame, in the column ``n_seeds``, allows to say."""
-    return Sentence(_claim(frame), "limit")
-
-
-def _claim(frame: pd.DataFrame) -> str:
     seeds = int(frame["n_seeds"].max())
-    if seeds == 1:
-        return ONE_SEED
-    if 1 < seeds < ENOUGH_SEEDS:
-        return f"{too_few_seeds(seeds)}."
     styles = set(frame["mark_style"]) if "mark_style" in frame else {PLAIN}
-    if not seeds or PLAIN not in styles or TESTED in styles:
-        return ""  # nothing is marked, or the marks say it
-    return "Marks follow the means; differences are not tested."
+    text = ""  # nothing is marked, or the marks say it
+    if seeds == 1:
+        text = ONE_SEED
+    elif 1 < seeds < ENOUGH_SEEDS:
+        text = f"{too_few_seeds(seeds)}."
+    elif seeds and PLAIN in styles and TESTED not in styles:
+        text = "Marks follow the means; differences are not tested."
+    return Sentence(text, "limit")
 
 
 def seeds_sentence(counts: Iterable[int]) -> str:

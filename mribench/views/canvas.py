@@ -14,6 +14,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.lines import Line2D
 
 from mribench.errors import ConfigError, StoreError
 from mribench.results.atomic import replace_file
@@ -72,8 +73,6 @@ class Canvas:
 
     def line(self, left: float, right: float, top: float) -> None:
         """Draw a thin horizontal line."""
-        from matplotlib.lines import Line2D
-
         level = 1 - top / self.height
         ends = [left / self.width, right / self.width]
         self.figure.add_artist(Line2D(ends, [level, level], color=self.ink, linewidth=0.5, alpha=0.6))

@@ -13,11 +13,10 @@ from mribench.views.histograms import (
     HistogramCell,
     HistogramColumn,
     HistogramPart,
-    HistogramRow,
     make_cell,
     split_distributions,
 )
-from mribench.views.numbers import number
+from mribench.views.numbers import cut, number
 from mribench.views.samples import MadeSamples
 from mribench.views.sources import Source
 
@@ -55,17 +54,13 @@ def _pick_colours(parts: Sequence[HistogramPart]) -> dict[str, str]:
     return {name: _PALETTE[place % len(_PALETTE)] for place, name in enumerate(names)}
 
 
-def _split_blocks(part: HistogramPart) -> list[str]:
-    return list(dict.fromkeys(row.label for row in part.rows))
-
-
 def _describe_left_out(part: HistogramPart) -> str:
     names = [column.title for column in part.columns[MOST_COLUMNS:]]
     return f"not drawn: {', '.join(names)}" if names else ""
 
 
 def _compute_height(part: HistogramPart) -> float:
-    rows = len(part.rows) * (TALL + 0.04) + len(_split_blocks(part)) * BLOCK
+    rows = len(part.rows) * (TALL + 0.04) + len({row.label for row in part.rows}) * BLOCK
     return TITLE + HEADER + rows + AXIS + (HEADER if _describe_left_out(part) else 0)
 
 
@@ -76,16 +71,17 @@ def _draw_part(canvas: Canvas, part: HistogramPart, colours: dict[str, str], top
     columns = part.columns[:MOST_COLUMNS]
     lefts = [MARGIN + LABEL + place * (CELL + GAP) for place in range(len(columns))]
     for left, column in zip(lefts, columns, strict=True):
-        canvas.text(left, top, _shorten(column.title, 20), _SIZES["header"], weight="bold")
+        canvas.text(left, top, cut(column.title, 20), _SIZES["header"], weight="bold")
     top += HEADER
     lowest: dict[str, Axes] = {}
     before = None
     for row in part.rows:
         if row.label != before:
-            canvas.text(MARGIN, top + 0.06, _shorten(row.label, 120), _SIZES["header"], weight="bold")
+            canvas.text(MARGIN, top + 0.06, cut(row.label, 120), _SIZES["header"], weight="bold")
             top, before = top + BLOCK, row.label
         if row.sequence:
-            canvas.text(MARGIN, top + 0.1, _make_row_label(row), _SIZES["label"])
+            label = f"{cut(row.sequence, 16)}  {100 * row.share:.0f} %"
+            canvas.text(MARGIN, top + 0.1, label, _SIZES["label"])
         for left, column in zip(lefts, columns, strict=True):
             if column.title in row.values:
                 axes = canvas.axes(left, top, CELL, TALL)
@@ -97,12 +93,8 @@ def _draw_part(canvas: Canvas, part: HistogramPart, colours: dict[str, str], top
         _scale(lowest[column.title], column)
     left_out = _describe_left_out(part)
     if left_out:
-        canvas.text(MARGIN, top + AXIS - 0.1, _shorten(left_out, 150), _SIZES["label"])
+        canvas.text(MARGIN, top + AXIS - 0.1, cut(left_out, 150), _SIZES["label"])
     return top + AXIS + (HEADER if left_out else 0)
-
-
-def _make_row_label(row: HistogramRow) -> str:
-    return f"{_shorten(row.sequence, 16)}  {100 * row.share:.0f} %"
 
 
 def _draw_histogram(axes: Axes, cell: HistogramCell, column: HistogramColumn, colour: str) -> None:
@@ -135,7 +127,3 @@ def _scale(axes: Axes, column: HistogramColumn) -> None:
     if len(labels) > 1:
         labels[0].set_horizontalalignment("left")
         labels[-1].set_horizontalalignment("right")
-
-
-def _shorten(text: str, letters: int) -> str:
-    return text if len(text) <= letters else text[: letters - 1] + "…"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -95,22 +94,15 @@ class _Table:
     views: Sequence[tuple[str, Mapping[str, list[float]]]]
     labels: Labels
 
-    @classmethod
-    def of(cls, source: Source, made: MadeSamples) -> _Table:
-        counts = count_parameters(made)
-        views = [(view.sequence, list_numbers(view, counts)) for view in made.views()]
-        return cls(source.label, compute_sequence_shares(made), views, made.labels)
-
-    def by_sequence(self, acquisition: frozenset[str]) -> Iterator[HistogramRow]:
-        for sequence, share in self.shares.items():
-            numbers = (numbers_of_view for name, numbers_of_view in self.views if name == sequence)
-            yield HistogramRow(
-                self.label, sequence, share, _gather(numbers, acquisition, self.labels, within=True)
-            )
-
-    def of_all(self, acquisition: frozenset[str]) -> HistogramRow:
-        numbers = (numbers_of_view for _, numbers_of_view in self.views)
-        return HistogramRow(self.label, "", 1.0, _gather(numbers, acquisition, self.labels, within=False))
+    def gather(self, names: Collection[str], sequence: str | None = None) -> dict[str, np.ndarray]:
+        """Return the numbers of some parameters by column, of all views or those of one sequence."""
+        gathered: dict[str, list[float]] = {}
+        for shown, numbers in self.views:
+            for name in numbers:
+                if name in names and sequence in (None, shown):
+                    title, factor = make_title(name, self.labels)
+                    gathered.setdefault(title, []).extend(factor * value for value in numbers[name])
+        return {title: np.array(values) for title, values in gathered.items()}
 
 
 def split_distributions(drawn: Sequence[tuple[Source, MadeSamples]]) -> list[HistogramPart]:
@@ -119,20 +111,25 @@ def split_distributions(drawn: Sequence[tuple[Source, MadeSamples]]) -> list[His
     Numbered parameters of one kind (``ti1_s``, ``ti2_s``) share a column, and so do the parts of a vector.
     View generators that drew the same augmentations share a row.
     """
-    tables = [_Table.of(source, made) for source, made in drawn]
+    tables = []
     labels: dict[str, ParameterLabel] = {}
-    for _, made in drawn:
+    for source, made in drawn:
+        counts = count_parameters(made)
+        views = [(view.sequence, list_numbers(view, counts)) for view in made.views()]
+        tables.append(_Table(source.label, compute_sequence_shares(made), views, made.labels))
         labels.update(made.labels)
-    views = itertools.chain.from_iterable(table.views for table in tables)
-    acquisition = is_of_acquisition(views, labels)
-    titles = {name: make_title(name, labels)[0] for name in labels if name in acquisition}
-    order = list(dict.fromkeys(titles.values()))
-    scans = [row for table in tables for row in table.by_sequence(acquisition)]
-    augmented = _merge([table.of_all(acquisition) for table in tables])
-    parts = [
-        HistogramPart("acquisition", tuple(scans), _make_columns(scans, order)),
-        HistogramPart("augmentation", tuple(augmented), _make_columns(augmented, order)),
+    every = [view for table in tables for view in table.views]
+    acquisition = is_of_acquisition(every, labels)
+    others = {name for _, numbers in every for name in numbers} - acquisition
+    order = list(dict.fromkeys(make_title(name, labels)[0] for name in labels if name in acquisition))
+    scans = [
+        HistogramRow(table.label, sequence, share, table.gather(acquisition, sequence))
+        for table in tables
+        for sequence, share in table.shares.items()
     ]
+    augmented = _merge([HistogramRow(table.label, "", 1.0, table.gather(others)) for table in tables])
+    titled = {"acquisition": scans, "augmentation": augmented}
+    parts = [HistogramPart(title, tuple(rows), _make_columns(rows, order)) for title, rows in titled.items()]
     return [part for part in parts if part.columns]
 
 
@@ -147,32 +144,14 @@ def make_title(name: str, labels: Labels) -> tuple[str, float]:
     return (f"{title} ({unit.strip()})" if unit else title), factor
 
 
-def _gather(
-    numbers: Iterable[Mapping[str, list[float]]],
-    acquisition: frozenset[str],
-    labels: Labels,
-    *,
-    within: bool,
-) -> dict[str, np.ndarray]:
-    gathered: dict[str, list[float]] = {}
-    for one in numbers:
-        for name, values in one.items():
-            if (name in acquisition) is within:
-                title, factor = make_title(name, labels)
-                gathered.setdefault(title, []).extend(factor * value for value in values)
-    return {title: np.array(values) for title, values in gathered.items()}
-
-
 def _merge(rows: Sequence[HistogramRow]) -> list[HistogramRow]:
     """Return rows of which those with the same numbers are one."""
     merged: list[HistogramRow] = []
     for row in rows:
-        same = next((place for place, other in enumerate(merged) if _are_alike(row, other)), None)
-        if same is None:
-            merged.append(row)
-        else:
-            other = merged[same]
-            merged[same] = HistogramRow(f"{other.label} · {row.label}", "", 1.0, other.values)
+        alike = [place for place, other in enumerate(merged) if _are_alike(row, other)]
+        for place in alike:
+            merged[place] = replace(merged[place], label=f"{merged[place].label} · {row.label}")
+        merged += [] if alike else [row]
     return merged
 
 
@@ -183,13 +162,11 @@ def _are_alike(row: HistogramRow, other: HistogramRow) -> bool:
 
 
 def _make_columns(rows: Sequence[HistogramRow], order: Sequence[str]) -> tuple[HistogramColumn, ...]:
-    titles = list(dict.fromkeys(title for row in rows for title in row.values))
-    titles = [*(title for title in order if title in titles), *(t for t in titles if t not in order)]
-    columns = []
-    for title in titles:
-        values = [row.values[title] for row in rows if title in row.values]
-        columns.append(_make_column(title, np.concatenate(values)))
-    return tuple(columns)
+    values: dict[str, list[np.ndarray]] = {title: [] for title in order}
+    for row in rows:
+        for title, drawn in row.values.items():
+            values.setdefault(title, []).append(drawn)
+    return tuple(_make_column(title, np.concatenate(drawn)) for title, drawn in values.items() if drawn)
 
 
 def _make_column(title: str, values: np.ndarray) -> HistogramColumn:

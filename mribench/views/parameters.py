@@ -13,17 +13,8 @@ from mribench.views.samples import SEQUENCE, MadeSamples, Shown
 from mribench.views.sources import Source
 
 COLUMNS = (
-    "methods",
-    "views",
-    "step",
-    "sample",
-    "view",
-    "role",
-    "subject_id",
-    "sequence",
-    "parameter",
-    "value",
-)
+    "methods", "views", "step", "sample", "view", "role", "subject_id", "sequence", "parameter", "value",
+)  # fmt: skip
 """Of the tidy table; ``sample`` is the place in the batch, ``view`` counts from 1."""
 
 _OF_PATCH = "_vox"
@@ -65,11 +56,11 @@ def list_values(view: Shown, counts: frozenset[str]) -> Iterator[tuple[str, Any]
 
 def list_numbers(view: Shown, counts: frozenset[str]) -> dict[str, list[float]]:
     """Return the numbers of a view's parameters by name, those of a vector together."""
-    found: dict[str, list[float]] = {}
+    numbers: dict[str, list[float]] = {}
     for name, value in list_values(view, counts):
         if is_number(value):
-            found.setdefault(name.partition("[")[0], []).append(float(value))
-    return found
+            numbers.setdefault(name.partition("[")[0], []).append(float(value))
+    return numbers
 
 
 def is_of_acquisition(

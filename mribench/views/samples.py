@@ -11,8 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from mribench.interfaces.views import ParameterLabel, View
-from mribench.views.job_views import JobViews
-from mribench.views.sources import Progress, Source
+from mribench.views.sources import JobViews, Progress, Source
 
 SEQUENCE = "sequence"
 """The parameter that is the view's own sequence, and not drawn as others are."""
@@ -106,13 +105,7 @@ def draw_parameters(source: Source, n_views: int, progress: Progress | None = No
 
 
 def _make(
-    batches: JobViews,
-    count: int,
-    step: int,
-    what: str,
-    progress: Progress | None,
-    *,
-    keep: bool,
+    batches: JobViews, count: int, step: int, what: str, progress: Progress | None, *, keep: bool
 ) -> MadeSamples:
     """Make whole batches until there are ``count`` samples; with ``keep`` no more than those, with images."""
     samples: list[Sample] = []

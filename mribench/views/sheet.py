@@ -11,6 +11,7 @@ import numpy as np
 
 from mribench.views.canvas import Canvas, use_plain_style
 from mribench.views.captions import Caption, make_captions
+from mribench.views.numbers import cut
 from mribench.views.samples import MadeSamples, Sample
 from mribench.views.sources import Source
 
@@ -125,8 +126,8 @@ def _widen(sample: Sample) -> float:
 def _draw_strip(canvas: Canvas, strip: Strip, plane: Plane, edge_vox: int, top: float, targets: bool) -> None:
     left = MARGIN
     for number, (sample, words) in enumerate(zip(strip.samples, strip.words, strict=True), strip.first + 1):
-        header = f"sample {number}: {sample.views[0].subject}"
-        canvas.text(left, top, _fit_text(header, _widen(sample)), _SIZES["header"])
+        header = cut(f"sample {number}: {sample.views[0].subject}", int(LETTERS * _widen(sample) / PANEL))
+        canvas.text(left, top, header, _SIZES["header"])
         canvas.line(left, left + _widen(sample), top + HEADER - 0.04)
         for view, caption in zip(sample.views, words, strict=True):
             below = top + HEADER
@@ -142,11 +143,6 @@ def _make_title(source: Source) -> str:
     spacing = source.pretrain.spacing_mm
     size = f"{source.patch_vox} voxels" + (f" of {spacing:g} mm" if spacing else "")
     return f"{source.label}   {size}"
-
-
-def _fit_text(text: str, width: float) -> str:
-    letters = int(LETTERS * width / PANEL)
-    return text if len(text) <= letters else text[: letters - 1] + "…"
 
 
 def _draw_picture(

@@ -1,21 +1,49 @@
-"""Which methods of a benchmark file show a network which views."""
+"""Which methods of a benchmark file show a network which views, and the batches of those."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
 
 from mribench.config import PretrainOptions, ResolvedBenchmark
 from mribench.digests import canonical_json
 from mribench.errors import ConfigError, DataError, did_you_mean
-from mribench.interfaces.views import ViewRequest
+from mribench.interfaces.views import View, ViewRequest
+from mribench.jobs.context import Context
+from mribench.jobs.pretrain import Pretraining
 from mribench.plan import Job, build_plan, make_missing, open_cohorts
 from mribench.plan.feasibility import check_feasible
 from mribench.registry import Registry
 from mribench.results.specification import PretrainSpec
-from mribench.views.job_views import JobViews
 
 Progress = Callable[[str, int, int], None]
+
+
+class JobViews:
+    """The batches of views of a pretrain job, made by the job's own code, on the CPU.
+
+    Nothing here derives a seed or cuts a crop: the job is set up as for training, so step k shows what step k
+    of the job shows.
+
+    Args:
+        spec: what the job is asked.
+        registry: all entries.
+    """
+
+    def __init__(self, spec: PretrainSpec, registry: Registry) -> None:
+        here = Path("views")  # nothing is written
+        context = Context(registry, here, here, torch.device("cpu"), lambda *_: None, math.inf)
+        self._job = Pretraining(spec, context)
+        self.requests = tuple(self._job.objective.view_requests)
+        self.labels = self._job.generator.labels
+
+    def batch(self, step: int) -> list[View]:
+        """Return the views that the objective gets in a step, one ``View`` for each request."""
+        return self._job.views(step)
 
 
 @dataclass(frozen=True, eq=False)

@@ -122,6 +122,9 @@ def test_only_tasks_with_identity_are_shown(tmp_path: Path) -> None:
     assert not table.rows
     assert table.caption == ("Nothing is planned: no task has the reference arm identity.",)
     assert over_identity_frame(Material(run)).empty
+    header, *rows = str(render_run(run, ["over-identity"], "csv")).splitlines()
+    assert header.split(",").count("low") == 1
+    assert not rows
 
 
 def test_it_is_shown_with_sign_and_interval_in_the_benchmarks_order(tmp_path: Path) -> None:

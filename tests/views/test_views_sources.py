@@ -22,9 +22,8 @@ from mribench.plan import build_plan, make_missing, open_cohorts
 from mribench.plugins import load_registry
 from mribench.results.specification import PretrainSpec
 from mribench.seeding import torch_generator
-from mribench.views.job_views import JobViews
 from mribench.views.samples import draw_parameters, make_samples
-from mribench.views.sources import Source, open_sources
+from mribench.views.sources import JobViews, Source, open_sources
 
 
 def job_batches(file: Path, job_id: str, directory: Path, monkeypatch) -> list[list[Any]]:

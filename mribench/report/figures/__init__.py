@@ -8,18 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mribench.report.figures.critical import critical_differences
-from mribench.report.figures.domains import domain_gap
 from mribench.report.figures.drawing import Drawing
 from mribench.report.figures.efficiency import label_efficiency
+from mribench.report.figures.elsewhere import domain_gap, transfer_matrices
 from mribench.report.figures.embeddings import embedding_maps
-from mribench.report.figures.examples import example_slices
-from mribench.report.figures.forest import forest
-from mribench.report.figures.ranks import rank_stability
-from mribench.report.figures.subjects import subject_dots
+from mribench.report.figures.ranks import critical_differences, rank_stability
+from mribench.report.figures.rows import forest, subject_dots
+from mribench.report.figures.scans import example_slices, views_seen
 from mribench.report.figures.training import training_curves
-from mribench.report.figures.transfer import transfer_matrices
-from mribench.report.figures.views import views_seen
 from mribench.report.material import Material
 from mribench.results.load import RunData
 from mribench.results.places import writing
@@ -73,7 +69,7 @@ def save_figures(material: Material, target: Path, formats: Sequence[str] = FILE
     written, captions = [], []
     with writing(f"the figures to {target}", "give another --figures"):
         target.mkdir(parents=True, exist_ok=True)
-        for drawing in (found for group in GROUPS for found in drawings(material, group)):
+        for drawing in (drawing for group in GROUPS for drawing in drawings(material, group)):
             said = [sentence for sentence in drawing.caption if sentence]
             captions.append(f"## {drawing.name}: {drawing.title}\n\n{' '.join(said)}\n")
             note = claim if claim in said else ""

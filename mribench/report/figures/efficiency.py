@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
-from mribench.report.figures.style import CUT, PAPER, cut_ends, focus, halves_of, legend_of_rows, panels, tag
+from mribench.report.figures.style import CUT, PAPER, cut_ends, focus, legend_of_rows, panels, tag
 from mribench.report.material import Material, Panel
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def label_efficiency(material: Material) -> list[Drawing]:
         "label-efficiency",
         "Label efficiency",
         "Line plots, one per task and metric: share of labelled training subjects on a logarithmic axis to "
-        f"the right, score upwards, a line per method. {' '.join(_sentence(p, cells) for p, cells in shown)}",
+        f"the right, score upwards, a line per method. {' '.join(_describe(p, cells) for p, cells in shown)}",
         (
             (
                 "In-domain, sequences averaged; bars: 95 % intervals over seeds and subjects, side by side "
@@ -45,7 +45,7 @@ def label_efficiency(material: Material) -> list[Drawing]:
     return [drawing]
 
 
-def _sentence(panel: Panel, cells: pd.DataFrame) -> str:
+def _describe(panel: Panel, cells: pd.DataFrame) -> str:
     ends = cells[cells["fraction"].isin([cells["fraction"].min(), cells["fraction"].max()])]
     texts = []
     for row, mine in ends.sort_values("fraction").groupby("row", sort=False):
@@ -57,12 +57,10 @@ def _sentence(panel: Panel, cells: pd.DataFrame) -> str:
 def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure:
     figure, axes = panels(len(shown), 2, 4.4, 3.2)
     for ax, (panel, cells) in zip(axes, shown, strict=True):
-        rows = [row for row in material.rows if row in set(cells["row"])]
-        places: list[Any] = list(cells.itertuples(index=False))
-        intervals_shown = [material.interval(cell.row, panel, cell.fraction) for cell in places]
-        ends = [
-            v * panel.scale for each in intervals_shown if each is not None for v in (each.low, each.high)
-        ]
+        rows = material.in_order(cells["row"])
+        places = zip(cells["row"], cells["fraction"], strict=True)
+        every = [material.interval(row, panel, fraction) for row, fraction in places]
+        ends = [panel.scale * end for each in every for end in (each.low, each.high)]
         ax.set_ylim(focus(cells["mean"] * panel.scale, ends))
         for place, row in enumerate(rows):
             mine = cells[cells["row"].eq(row)].sort_values("fraction")
@@ -71,30 +69,23 @@ def _draw(material: Material, shown: list[tuple[Panel, pd.DataFrame]]) -> Figure
             look = material.looks[row]
             at = mine["fraction"].astype(float).to_numpy() * 100 * span**apart
             intervals = [material.interval(row, panel, fraction) for fraction in mine["fraction"]]
-            halves = np.array([halves_of(interval) for interval in intervals]).T * panel.scale
+            halves = np.array([(each.mean - each.low, each.high - each.mean) for each in intervals]).T
             drawn = ax.errorbar(
                 at, mine["mean"] * panel.scale,
-                yerr=halves, color=look.colour, marker=look.marker,
+                yerr=halves * panel.scale, color=look.colour, marker=look.marker,
                 markersize=5.5, markeredgecolor=PAPER, markeredgewidth=0.7, linewidth=1.6, elinewidth=1.1,
                 label=row,
             )  # fmt: skip
             tag(row, *drawn.get_children())
-            for place_x, interval in zip(at, intervals, strict=True):
-                if interval is not None:
-                    both = (interval.low * panel.scale, interval.high * panel.scale)
-                    cut_ends(ax, row, both, place_x, look.colour, upright=True)
+            for along, each in zip(at, intervals, strict=True):
+                both = (each.low * panel.scale, each.high * panel.scale)
+                cut_ends(ax, row, both, along, look.colour, upright=True)
         ax.set_xscale("log")
         ticks = sorted(cells["fraction"].unique())
         ax.set_xticks([100 * tick for tick in ticks], [f"{100 * tick:g} %" for tick in ticks])
-        ax.xaxis.set_minor_locator(_nowhere())
+        ax.minorticks_off()
         ax.set_title(panel.task)
         ax.set_xlabel("labelled training subjects")
         ax.set_ylabel(panel.label)
     legend_of_rows(figure, axes, material.rows)
     return figure
-
-
-def _nowhere():  # type: ignore[no-untyped-def]
-    from matplotlib.ticker import NullLocator
-
-    return NullLocator()

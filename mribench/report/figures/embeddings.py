@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
-from mribench.report.figures.files import read_parquet
 from mribench.report.figures.style import panels, short, tag
 from mribench.report.looks import COLOURS, MARKERS
-from mribench.report.material import Material
+from mribench.report.material import Material, read_parquet
 from mribench.results.cells import row_labels
 from mribench.results.measures import DECODE_SEQUENCE, DECODE_SITE
 
@@ -46,8 +45,8 @@ class Cloud:
 
 def embedding_maps(material: Material) -> list[Drawing]:
     """Return, per cohort, a t-SNE of each encoder's embeddings (first seed), by site and by sequence."""
-    run, directory = material.run, material.directory
-    if directory is None or run.embeds.empty:
+    run = material.run
+    if run.embeds.empty:
         return []
     done = run.embeds[run.embeds["state"].eq("done") & ~run.embeds["superseded"].astype(bool)]
     done = done.assign(row=row_labels(done, run.manifest)).sort_values("seed", kind="stable")
@@ -55,21 +54,23 @@ def embedding_maps(material: Material) -> list[Drawing]:
     for number, (dataset, jobs) in enumerate(done.groupby("dataset", sort=False)):
         first = jobs.drop_duplicates("row").set_index("row")
         seeds, keys = first["seed"].to_dict(), first["key"].to_dict()
-        clouds = [_cloud(material, row, int(seeds[row]), keys[row]) for row in material.rows if row in keys]
-        projected = [cloud for cloud in clouds if cloud is not None]
-        if projected:
-            drawings += _drawings(str(dataset), projected, number)
+        made = [
+            _project_scans(material, row, int(seeds[row]), keys[row])
+            for row in material.in_order(map(str, keys))
+        ]
+        clouds = [cloud for cloud in made if cloud is not None]
+        sites = {site for cloud in clouds for site in cloud.scans["site"]}
+        for by in ("site", "sequence") if len(sites) > 1 else ("sequence",):
+            drawings += [_present(str(dataset), clouds, number, by)] if clouds else []
     return drawings
 
 
-def _cloud(material: Material, row: str, seed: int, key: str) -> Cloud | None:
-    if material.directory is None:
-        return None
+def _project_scans(material: Material, row: str, seed: int, key: str) -> Cloud | None:
     scans = read_parquet(material.directory, key, "embeddings.parquet")
     if scans.empty:
         return None
     scans = scans[scans["status"].eq("ok")].sort_values(["subject", "session", "sequence"], kind="stable")
-    every = math.ceil(len(scans) / MOST_SCANS) if len(scans) else 1
+    every = max(1, math.ceil(len(scans) / MOST_SCANS))
     # whole subjects, so that their sequences stay together
     kept = list(dict.fromkeys(scans["subject"]))[::every]
     scans = scans[scans["subject"].isin(kept)]
@@ -107,12 +108,7 @@ def project(embeddings: np.ndarray) -> np.ndarray | None:
     return placed
 
 
-def _drawings(dataset: str, clouds: list[Cloud], number: int) -> list[Drawing]:
-    several = len({site for cloud in clouds for site in cloud.scans["site"]}) > 1
-    return [_one(dataset, clouds, number, by) for by in (["site"] if several else []) + ["sequence"]]
-
-
-def _one(dataset: str, clouds: list[Cloud], number: int, by: str) -> Drawing:
+def _present(dataset: str, clouds: list[Cloud], number: int, by: str) -> Drawing:
     texts = [f"{cloud.row}: {cloud.said[by]}" for cloud in clouds]
     counts = sorted({len(cloud.scans) for cloud in clouds})
     seeds = ", ".join(map(str, sorted({cloud.seed for cloud in clouds})))

@@ -12,6 +12,7 @@ from mribench.report.looks import row_id
 from mribench.wording import printable
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INK, MUTED, LINE, PAPER = "#1f2933", "#66707c", "#d9dde3", "#fefefe"
@@ -81,7 +82,7 @@ def plain_style() -> Iterator[None]:
         yield
 
 
-def panels(count: int, across: int, width: float, height: float, **options: Any) -> tuple[Figure, list[Any]]:
+def panels(count: int, across: int, width: float, height: float) -> tuple[Figure, list[Any]]:
     """Return a figure with ``count`` axes, at most ``across`` in a row.
 
     Args:
@@ -89,7 +90,6 @@ def panels(count: int, across: int, width: float, height: float, **options: Any)
         across: most columns; fewer where that leaves no line with gaps.
         width: of one of them at least, inches; they fill ``WIDTH`` where they are few.
         height: of one of them, inches.
-        options: of ``Figure.subplots``.
     """
     from matplotlib.figure import Figure
 
@@ -97,7 +97,7 @@ def panels(count: int, across: int, width: float, height: float, **options: Any)
     across = -(-count // down)
     width = max(width, WIDTH / across) if count > 1 else width
     figure = Figure(figsize=(width * across, height * down), layout="constrained")
-    axes = list(figure.subplots(down, across, squeeze=False, **options).flat)
+    axes = list(figure.subplots(down, across, squeeze=False).flat)
     for spare in axes[count:]:
         spare.set_visible(False)
     return figure, axes[:count]
@@ -131,6 +131,14 @@ def legend_of_rows(figure: Figure, axes: Sequence[Any], order: Sequence[str]) ->
         tag(row, handle, text)
 
 
+def hide_frame(axes: Axes) -> None:
+    """Leave out ticks, grid and spines."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+
+
 def focus(points: Iterable[float], ends: Iterable[float]) -> tuple[float, float]:
     """Return limits of an axis that shows all points, and intervals as far as the points stay apart.
 
@@ -153,13 +161,6 @@ def focus(points: Iterable[float], ends: Iterable[float]) -> tuple[float, float]
     )
     edge = _MARGIN * (high - low or span)
     return low - edge, high + edge
-
-
-def halves_of(estimate: Any) -> tuple[float, float]:
-    """Return how far an interval reaches below and above its mean; NaN where there is none."""
-    if estimate is None:
-        return math.nan, math.nan
-    return estimate.mean - estimate.low, estimate.high - estimate.mean
 
 
 def cut_ends(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,8 @@ import numpy as np
 import pandas as pd
 
 from mribench.report.figures.drawing import Drawing
-from mribench.report.figures.files import read_parquet
 from mribench.report.figures.style import MUTED, legend_of_rows, panels, short, tag
-from mribench.report.material import Material
+from mribench.report.material import Material, read_parquet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,16 +35,12 @@ def training_curves(material: Material) -> list[Drawing]:
 def _pretraining(material: Material, cells: pd.DataFrame) -> Drawing | None:
     trained = cells[~cells["method"].isin(material.run.manifest.reference_arms)]
     jobs = trained.dropna(subset=["pretrain"]).drop_duplicates(["row", "pretrain"])
-    curves = {
-        str(row): found
-        for row, mine in jobs.groupby("row", sort=False)
-        if (found := _curves(material, mine.sort_values("seed")["pretrain"].head(_MOST_SEEDS)))
-    }
+    curves = _curves_by_row(material, jobs, "pretrain")
     known = material.run.jobs.drop_duplicates("job_key").set_index("job_key")["chance_loss"]
     chance = {row: float(known.reindex(jobs.loc[jobs["row"].eq(row), "pretrain"]).mean()) for row in curves}
     if not curves:
         return None
-    shown = {row: {row: curves[row]} for row in material.rows if row in curves}
+    shown = {row: {row: of_seeds} for row, of_seeds in curves.items()}
     return Drawing(
         "pretraining",
         "Pretraining",
@@ -52,7 +48,7 @@ def _pretraining(material: Material, cells: pd.DataFrame) -> Drawing | None:
         (
             "Total loss, averaged over 5 % of the steps; a line per train seed.",
             "Losses of different objectives are not comparable.",
-            "Dotted: what guessing gets." if any(map(_known, chance.values())) else "",
+            "Dotted: what guessing gets." if any(map(math.isfinite, chance.values())) else "",
         ),
         lambda: _draw(material, shown, chance),
     )
@@ -66,15 +62,9 @@ def _adaptation(material: Material, cells: pd.DataFrame) -> Drawing | None:
             subset=["adapt"]
         )
         mine = mine[mine["train_sequence"].isin(sequences[:1])].drop_duplicates(["row", "adapt"])
-        groups = dict(iter(mine.groupby("row", sort=False)))
-        by_row = {
-            row: _mean(_curves(material, groups[row].sort_values("seed")["adapt"].head(_MOST_SEEDS)))
-            for row in material.rows
-            if row in groups
-        }
-        by_row = {row: curves for row, curves in by_row.items() if curves}
-        if by_row and panel.task not in shown:
-            shown[panel.task] = by_row
+        curves = _curves_by_row(material, mine, "adapt")
+        if curves and panel.task not in shown:
+            shown[panel.task] = {row: [pd.concat(each, axis=1).mean(axis=1)] for row, each in curves.items()}
     if not shown:
         return None
     return Drawing(
@@ -91,14 +81,17 @@ def _adaptation(material: Material, cells: pd.DataFrame) -> Drawing | None:
     )
 
 
-def _curves(material: Material, keys: pd.Series) -> list[pd.Series]:
-    return [
-        curve for key in keys if material.directory is not None
-        and (curve := _curve(read_parquet(material.directory, key, "history.parquet"))) is not None
-    ]  # fmt: skip
+def _curves_by_row(material: Material, jobs: pd.DataFrame, column: str) -> Curves:
+    """Return the curves of the first seeds of each row that has some, by the column with the jobs' keys."""
+    curves = {}
+    for row in material.in_order(jobs["row"]):
+        keys = jobs[jobs["row"].eq(row)].sort_values("seed")[column].head(_MOST_SEEDS)
+        histories = (read_parquet(material.directory, key, "history.parquet") for key in keys)
+        curves[row] = [curve for curve in map(_smooth, histories) if curve is not None]
+    return {row: of_seeds for row, of_seeds in curves.items() if of_seeds}
 
 
-def _curve(history: pd.DataFrame) -> pd.Series | None:
+def _smooth(history: pd.DataFrame) -> pd.Series | None:
     """Return the smoothed total loss by step; None where there is none."""
     if not {"step", "total"} <= set(history.columns):
         return None
@@ -109,10 +102,6 @@ def _curve(history: pd.DataFrame) -> pd.Series | None:
     smooth = loss.rolling(max(1, round(_WINDOW * len(loss))), min_periods=1).mean()
     kept = np.unique(np.linspace(0, len(smooth) - 1, min(len(smooth), MOST_POINTS)).astype(int))
     return smooth.iloc[kept]
-
-
-def _mean(curves: list[pd.Series]) -> list[pd.Series]:
-    return [pd.concat(curves, axis=1).mean(axis=1)] if curves else []
 
 
 def _ends(shown: Mapping[str, Curves]) -> str:
@@ -127,10 +116,6 @@ def _ends(shown: Mapping[str, Curves]) -> str:
     return "From the first steps to the last: " + " ".join(texts)
 
 
-def _known(value: float) -> bool:
-    return bool(np.isfinite(value))
-
-
 def _draw(material: Material, shown: Mapping[str, Curves], chance: Mapping[str, float]) -> Figure:
     figure, axes = panels(len(shown), 3, 3.1, 2.4)
     for ax, (name, curves) in zip(axes, shown.items(), strict=True):
@@ -141,7 +126,7 @@ def _draw(material: Material, shown: Mapping[str, Curves], chance: Mapping[str, 
                     label=row if number == 0 else None,
                 )  # fmt: skip
                 tag(row, *drawn)
-        if _known(chance.get(name, np.nan)):
+        if math.isfinite(chance.get(name, math.nan)):
             ax.axhline(chance[name], color=MUTED, linestyle=":", linewidth=1.2)
         ax.set_title(short(name))
         ax.set_xlabel("step")

@@ -1,15 +1,20 @@
-"""Tables and tidy rows of one source, in every format."""
+"""Tables and tidy rows of one source, in every format; CSV, Parquet and JSON of tidy rows."""
 
 from __future__ import annotations
 
+import io
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from rich.console import Console
 
 from mribench.errors import MRIBenchError, did_you_mean
 from mribench.interfaces.document import Document
-from mribench.report.render.data import to_csv, to_json, to_parquet
 from mribench.report.render.html_table import html_page
 from mribench.report.render.latex import latex_document, to_latex
 from mribench.report.render.markdown import to_markdown
@@ -79,3 +84,23 @@ def save(document: Document[Any], directory: Path) -> list[Path]:
         for name, text in texts.items():
             (directory / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     return [directory / name for name in texts]
+
+
+def to_csv(cells: pd.DataFrame) -> str:
+    """Return tidy rows as CSV; what is not there is empty."""
+    return cells.to_csv(index=False, lineterminator="\n")
+
+
+def to_json(cells: pd.DataFrame, head: Mapping[str, Any]) -> str:
+    """Return tidy rows and what they come from as JSON; what is not there is null."""
+    records: list[dict[str, Any]] = json.loads(cells.to_json(orient="records", double_precision=15))
+    return json.dumps({**head, "cells": records}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_parquet(cells: pd.DataFrame, head: Mapping[str, Any]) -> bytes:
+    """Return tidy rows as Parquet, with their types; metadata ``mribench``: JSON of what they come from."""
+    table = pa.Table.from_pandas(cells, preserve_index=False)
+    said = json.dumps(head, ensure_ascii=False, allow_nan=False).encode()
+    stream = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"mribench": said}), stream)
+    return stream.getvalue()

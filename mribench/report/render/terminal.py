@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich import box
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from mribench.interfaces.table import Cell, Table
 from mribench.results.formatting import cell_text, row_header
+from mribench.wording import spell_out
 
 _STYLES = {"best": "bold", "second": "underline", "none": ""}
 _STATUS_STYLES = {"failed": "red", "missing": "dim", "partial": "", "ok": ""}
@@ -37,7 +37,7 @@ def print_tables(tables: Iterable[Table], console: Console) -> None:
 
 
 def _print(table: Table, console: Console, caption: Iterable[str]) -> None:
-    console.print(Text("\n").append(_harmless(table.title)), style="bold")
+    console.print(Text(f"\n{spell_out(table.title)}"), style="bold")
     width = console.width if console.is_terminal else _PIPE_WIDTH
     for block in _blocks(table, width, styled=console.is_terminal):
         if console.is_terminal:
@@ -45,7 +45,7 @@ def _print(table: Table, console: Console, caption: Iterable[str]) -> None:
         else:
             console.print(Text(_plain(block)), soft_wrap=True)
     for sentence in caption:
-        console.print(_harmless(sentence), style="dim", soft_wrap=not console.is_terminal)
+        console.print(Text(spell_out(sentence)), style="dim", soft_wrap=not console.is_terminal)
 
 
 def _blocks(table: Table, width: int, *, styled: bool) -> Iterator[RichTable]:
@@ -66,31 +66,26 @@ def _blocks(table: Table, width: int, *, styled: bool) -> Iterator[RichTable]:
 def _rich(table: Table, places: Sequence[int], *, styled: bool) -> RichTable:
     made = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in table.row_names:
-        made.add_column(_harmless(name), overflow="fold")
+        made.add_column(Text(spell_out(name)), overflow="fold")
     for place in places:
-        header = (_harmless(text) for text in table.columns[place].header)
-        made.add_column(Text("\n").join(header), justify="right", overflow="fold")
+        header = (spell_out(text) for text in table.columns[place].header)
+        made.add_column(Text("\n".join(header)), justify="right", overflow="fold")
     for row, cells in zip(table.rows, table.cells, strict=True):
         made.add_row(
-            *(_harmless(text) for text in row_header(row)),
+            *(Text(spell_out(text)) for text in row_header(row)),
             *(_text(cells[place], styled=styled) for place in places),
         )
     return made
 
 
 def _text(cell: Cell | None, *, styled: bool) -> Text:
-    text = _harmless(cell_text(cell)).plain
+    text = spell_out(cell_text(cell))
     if cell is None:
         return Text(text, style="dim")
     if not styled:
         return Text(_SIGNS[cell.mark].format(text))
     # assembled, so that the style stays off the padding
     return Text.assemble((text, _STYLES[cell.mark] or _STATUS_STYLES[cell.status]))
-
-
-def _harmless(text: str) -> Text:
-    """Return text with its control characters spelled out: names are anybody's, and a terminal obeys them."""
-    return Text("".join(ascii(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cf") else c for c in text))
 
 
 def _plain(block: RichTable) -> str:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from mribench.interfaces.table import NOTHING_PLANNED, Cell, Header, Sentence, Table, said, table_of
 from mribench.report.material import Material
+from mribench.wording import count
 
-NAME = "budget"
 PRETRAINING, ADAPTATION = "pretraining", "adaptation"
 
 
@@ -93,18 +93,14 @@ def budget_frame(material: Material) -> pd.DataFrame:
             used = cells[[column, "seed"]].drop_duplicates()
             done = used[used[column].isin(jobs.index)]
             done_jobs = jobs.loc[done[column]]
-            for cost in COSTS:
-                if cost.stage == stage:
-                    rows.append(
-                        {
-                            "row": label, "method": method, "arm": arm, "row_order": order,
-                            "metric": cost.id, "unit": cost.unit,
-                            "mean": done_jobs[cost.column].astype(float).mean() / cost.divisor,
-                            "n_seeds": done["seed"].nunique(),
-                            "jobs_expected": len(used), "jobs_done": len(done),
-                            "status": _status(len(done), len(used)),
-                        }
-                    )  # fmt: skip
+            of_row = {
+                "row": label, "method": method, "arm": arm, "row_order": order,
+                "n_seeds": done["seed"].nunique(), "jobs_expected": len(used), "jobs_done": len(done),
+                "status": _status(len(done), len(used)),
+            }  # fmt: skip
+            for cost in (cost for cost in COSTS if cost.stage == stage):
+                mean = done_jobs[cost.column].astype(float).mean() / cost.divisor
+                rows.append({**of_row, "metric": cost.id, "unit": cost.unit, "mean": mean})
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
@@ -114,7 +110,7 @@ def budget_table(material: Material) -> Table:
     costs = {cost.id: cost for cost in COSTS}
     cells: list[Any] = list(frame.itertuples(index=False))
     return table_of(
-        NAME,
+        "budget",
         f"{material.benchmark}: budget",
         ("method",),
         [((cell.row,), costs[cell.metric].header, _cell(cell, costs[cell.metric])) for cell in cells],
@@ -143,10 +139,7 @@ def _caption(material: Material, frame: pd.DataFrame) -> tuple[Sentence, ...]:
     seeds = int(frame["n_seeds"].max())
     unfinished = frame[frame["status"].ne("ok")]["row"].nunique()
     return said(
-        Sentence(
-            f"Mean of one job; pretraining over {seeds} seed{'' if seeds == 1 else 's'}, {_ADAPTATION}",
-            "what",
-        ),
+        Sentence(f"Mean of one job; pretraining over {count(seeds, 'seed')}, {_ADAPTATION}", "what"),
         _COMPARED,
         Sentence(f"Incomplete: {unfinished} rows." if unfinished else "", "missing"),
         material.profile_sentence(),

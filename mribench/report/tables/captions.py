@@ -1,24 +1,27 @@
-"""The sentences below a table: what is averaged, what the marks claim, what is missing."""
+"""The sentences below a table: what is averaged, what the marks claim, what is empty, what is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
-from mribench.interfaces.table import Sentence, said
+from mribench.interfaces.entry import EmptyMaskPolicy
+from mribench.interfaces.table import NOTHING_PLANNED, Sentence, said
 from mribench.interfaces.table_source import Question
 from mribench.report.sentences import claim
-from mribench.report.tables.empty_masks import failures_sentence, policies_sentence
+from mribench.results.cells import scale_of
 from mribench.results.label_subsets import subsets_sentence
 from mribench.results.load import RunData
-from mribench.results.merged import profile_sentence
+from mribench.results.merged import policy_of, profile_sentence
 from mribench.statistics.marking import ONE_PROFILE, describe_left_out, describe_marks
 from mribench.wording import list_some
 
 _MOST_FAILED = 5
 _MOST_MIXED = 6
 _MOST_VERSIONS = 4
+_MOST_IN_PARTS = 6
 
 
 def caption(
@@ -32,31 +35,71 @@ def caption(
         question: what the table asked.
         footnotes: of rows.
     """
+    if frame.empty:
+        return (NOTHING_PLANNED,)
     return said(
         Sentence(f"Mean ± SE {whose(frame, run, question)}.", "what"),
         _standard_error(frame),
         Sentence(describe_marks(set(frame["mark_style"])), "marks"),
         describe_left_out(frame),
         ONE_PROFILE if frame["profile"].nunique() > 1 else "",
-        policies_sentence(_once(frame), run),
-        failures_sentence(_once(frame)),
+        _empty_masks(_once(frame), run),
+        _failures(_once(frame)),
         *state(run, frame, footnotes),
     )
 
 
 def state(run: RunData, frame: pd.DataFrame, footnotes: Sequence[Sentence]) -> tuple[Sentence, ...]:
     """Return the last sentences of ``caption``: label subsets, what is missing, profile, what is claimed."""
+    once = _once(frame)
+    failed_rows, pairs = int(once["n_failed"].sum()), int(once["n_missing_pairs"].sum())
+    more = [f"Results of several splits: {len(run.mixed) - _MOST_MIXED} more like this."]
     return said(
         subsets_sentence(run.cells, frame),
-        Sentence(_incomplete(_once(frame)), "missing"),
+        incomplete(
+            once,
+            "cells",
+            f"rows failed: {failed_rows}" if failed_rows else "",
+            f"(seed, subject) pairs without a score: {pairs}" if pairs else "",
+        ),
         failed_jobs(frame, run),
-        _superseded(run),
-        *_mixed(run),
+        superseded(run.superseded),
+        *(f"{text}." for text in run.mixed[:_MOST_MIXED]),
+        *(more if len(run.mixed) > _MOST_MIXED else []),
         profile_sentence(run.manifest.defects_by_profile()),
         claim(frame),
         *footnotes,
         _versions(run),
     )
+
+
+def incomplete(frame: pd.DataFrame, what: str, *more: str) -> Sentence:
+    """Return how much of a table is not there.
+
+    Args:
+        frame: its cells, with the column ``status``, and ``jobs_waiting`` where jobs can wait for data.
+        what: it is, in the plural.
+        more: what else is missing; texts may be empty.
+    """
+    states = frame["status"].value_counts()
+    parts = [f"{what} {name}: {states[name]}" for name in ("failed", "missing", "partial") if name in states]
+    waiting = "jobs_waiting" in frame and frame["jobs_waiting"].any()
+    parts += [text for text in ("some wait for data that are not there" if waiting else "", *more) if text]
+    return Sentence(f"Incomplete: {'; '.join(parts)}." if parts else "", "missing")
+
+
+def failed_jobs(frame: pd.DataFrame, run: RunData) -> Sentence:
+    """Return the jobs that failed behind a frame with the column ``blame``, and why."""
+    names = list(dict.fromkeys(name for names in frame["blame"] for name in names))
+    if not names:
+        return Sentence("")
+    texts = [f"{name}: {run.reasons.get(name) or 'no reason given'}" for name in names]
+    return Sentence(f"Failed jobs: {list_some(texts, _MOST_FAILED, '; ')}.", "missing")
+
+
+def superseded(older: int) -> str:
+    """Return how many results are not shown because there are newer ones; nothing without any."""
+    return f"{older} older results of the same cells are not shown; the newest are." if older else ""
 
 
 def versions_of(run: RunData) -> list[str]:
@@ -77,13 +120,10 @@ def whose(frame: pd.DataFrame, run: RunData, question: Question) -> str:
     for name, cells in frame.groupby("task", sort=False):
         subjects = cells["n_subjects_total"]
         counts = f"{subjects.max()}" if subjects.min() == subjects.max() else f"up to {subjects.max()}"
+        text = f"{name}: {counts} subject{'' if counts == '1' else 's'}"
         sequences = run.manifest.tasks[str(name)].train_sequences
         average = question.average_sequences and len(sequences) > 1
-        plural = "" if counts == "1" else "s"
-        parts.append(
-            f"{name}: {counts} subject{plural}"
-            + (f", averaged over {', '.join(sequences)}" if average else "")
-        )
+        parts.append(f"{text}, averaged over {', '.join(sequences)}" if average else text)
     domain = "on the site and sequence trained on" if question.in_domain else "per test site"
     return f"{domain}; {'; '.join(parts)}; {seeds_of_frame(frame)}"
 
@@ -112,31 +152,59 @@ def _once(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["arm"].ne("identity") | ~frame.duplicated(same)]
 
 
-def _incomplete(frame: pd.DataFrame) -> str:
-    failed_rows, pairs = int(frame["n_failed"].sum()), int(frame["n_missing_pairs"].sum())
-    jobs = frame.groupby("status").size()
-    parts = [f"cells {name}: {int(jobs[name])}" for name in ("failed", "missing", "partial") if name in jobs]
-    parts += ["some wait for data that are not there"] if frame["jobs_waiting"].any() else []
-    parts += [f"rows failed: {failed_rows}"] if failed_rows else []
-    parts += [f"(seed, subject) pairs without a score: {pairs}"] if pairs else []
-    return f"Incomplete: {'; '.join(parts)}." if parts else ""
+def _empty_masks(frame: pd.DataFrame, run: RunData) -> str:
+    """Return how the scores with an empty mask count, by the policies of the profiles."""
+    both = int(frame["n_both_empty"].sum())
+    left_out = f"left out: {both} rows" if both else "left out: none"
+    policies = dict.fromkeys(policy_of(run.manifest, profile) for profile in run.manifest.profiles)
+    texts = [_count_empty(policy, frame) for policy in policies]
+    return f"Empty masks: {'; or, by profile, '.join(texts)}; both empty, {left_out}."
 
 
-def failed_jobs(frame: pd.DataFrame, run: RunData) -> Sentence:
-    """Return the jobs that failed behind a frame with the column ``blame``, and why."""
-    names = list(dict.fromkeys(name for names in frame["blame"] for name in names))
-    if not names:
-        return Sentence("")
-    texts = [f"{name}: {run.reasons.get(name) or 'no reason given'}" for name in names]
-    return Sentence(f"Failed jobs: {list_some(texts, _MOST_FAILED, '; ')}.", "missing")
+def _count_empty(policy: EmptyMaskPolicy | None, frame: pd.DataFrame) -> str:
+    if policy is None:
+        rows = int(frame["n_empty"].sum())
+        shown = f" ({rows} rows)" if rows else ""
+        return f"one empty counts as the metric's penalty{shown}"
+    rows = int(frame.loc[frame["unit"].eq(policy.unit), "n_empty"].sum())
+    what = f"{_describe_policy(policy)} (policy {policy.name})"
+    return f"{what}: {rows} rows; elsewhere it counts as the metric's penalty"
 
 
-def _mixed(run: RunData) -> list[str]:
-    more = [f"Results of several splits: {len(run.mixed) - _MOST_MIXED} more like this."]
-    return [f"{text}." for text in run.mixed[:_MOST_MIXED]] + (more if len(run.mixed) > _MOST_MIXED else [])
+def _describe_policy(policy: EmptyMaskPolicy) -> str:
+    if policy.prediction is None and policy.reference is None:
+        return f"one empty drops out of metrics in {policy.unit}"
+    prediction, reference = (
+        "drops out" if value is None else f"counts {value:g} {policy.unit}"
+        for value in (policy.prediction, policy.reference)
+    )
+    return f"in metrics in {policy.unit} an empty prediction {prediction} and an empty reference {reference}"
 
 
-def _superseded(run: RunData) -> str:
-    if not run.superseded:
+def _failures(frame: pd.DataFrame) -> str:
+    """Return the cells with failures in two parts, each with its 95 % interval; nothing without failures."""
+    failed = frame[frame["failure_share"].gt(0)]
+    if failed.empty:
         return ""
-    return f"{run.superseded} older results of the same cells are not shown; the newest are."
+    texts = list(dict.fromkeys(_describe_parts(cell) for cell in failed.itertuples(index=False)))
+    elsewhere = ", in the data formats" if len(texts) > _MOST_IN_PARTS else ""
+    return (
+        "Failures: share of (seed, subject) pairs with an empty mask, and mean of the subjects without one, "
+        "with 95 % intervals; the mean with penalties has none, as none would hold: "
+        f"{list_some(texts, _MOST_IN_PARTS, '; ')}{elsewhere}."
+    )
+
+
+def _describe_parts(cell: Any) -> str:
+    fraction = f" {100 * cell.fraction:g} %" if pd.notna(cell.fraction) else ""
+    share = _with_ends(cell.failure_share, cell.failure_low, cell.failure_high, 100, 1, " %")
+    head = f"{cell.row}, {cell.task}{fraction}, {cell.metric}: {share}"
+    if not cell.n_subjects_without:
+        return f"{head}, no subject without"
+    mean = _with_ends(cell.without_mean, cell.without_low, cell.without_high, *scale_of(cell))
+    return f"{head}, without {mean} (n={cell.n_subjects_without})"
+
+
+def _with_ends(mean: float, low: float, high: float, scale: float, digits: int, unit: str = "") -> str:
+    ends = "" if pd.isna(low) else f" [{low * scale:.{digits}f}, {high * scale:.{digits}f}]"
+    return f"{mean * scale:.{digits}f}{unit}{ends}"

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from mribench.defects import POOLED_ROWS
-from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.interfaces.table_source import Question
 from mribench.results.cells import metric_frame, selected
@@ -40,29 +39,19 @@ COLUMNS = (
     "gap_with_defect", "n_significant", "n_tests", "n_test_rows", "jobs_expected", "jobs_done", "blame",
     "status", "verdict",
 )  # fmt: skip
-TIDY: TidyColumns = {
-    "without": "float64", "with_defect": "float64", "low": "float64", "high": "float64",
-    "verdict": "string", "how": "string", "replaced_by": "string", "n_arms": "Int64",
-    "n_subjects_with": "Int64", "gap_first": "string", "gap_second": "string", "gap_without": "float64",
-    "gap_with_defect": "float64", "n_significant": "Int64", "n_tests": "Int64",
-}  # fmt: skip
-"""Columns of its tidy rows beside those of every table; ``mean`` is the difference."""
-"""``kind``: how a defect is measured (``jobs``, ``metric``, ``policy``, ``findings``)."""
 
 
 def defects_frame(run: RunData) -> pd.DataFrame:
     """Return one row per measured defect, task, fraction and metric, with the columns ``COLUMNS``.
+
+    ``kind`` is how a defect is measured: ``jobs``, ``metric``, ``policy`` or ``findings``.
 
     Scores are of all test sites and of the sequence trained on, sequences averaged within a subject, of all
     arms but identity.
     """
     several = len({defect.base for defect in run.manifest.measured_defects}) > 1
     rows = [
-        {
-            "defect": defect.name,
-            "row": f"{defect.name} [{defect.base}]" if several else defect.name,
-        }
-        | row
+        {"defect": defect.name, "row": f"{defect.name} [{defect.base}]" if several else defect.name, **row}
         for defect in run.manifest.measured_defects
         for row in _Measured(run, defect).rows()
     ]
@@ -103,14 +92,13 @@ class _Measured:
         return selected(mine.assign(profile=self._defect.base), self._manifest, ASKED)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        name = self._defect.name
         if self._defect.profile:
             yield from self._by_jobs()
         elif self._defect.metrics:
             yield from self._by_metrics()
         elif self._defect.empty_masks:
             yield from self._by_policy(self._defect.empty_masks)
-        elif name == POOLED_ROWS:
+        elif self._defect.name == POOLED_ROWS:
             yield from self._by_findings()
 
     def _by_jobs(self) -> Iterator[dict[str, Any]]:
@@ -155,20 +143,13 @@ class _Measured:
         rows = self._scores.assign(value=count_values(self._scores, self._policy))
         rows = rows[rows["status"].ne("failed")]
         for where, planned in self._places(self._cells):
-            findings = count_false_findings(
-                _at(rows, where),
-                ["train_sequence", "test_sequence", "subset_seed"],
-                ["subject", "session", "label"],
-            )
+            cell, row = ["train_sequence", "test_sequence", "subset_seed"], ["subject", "session", "label"]
+            findings = count_false_findings(_at(rows, where), cell, row)
             share = findings.significant / findings.tests if findings.tests else math.nan
             effect = Effect(
-                ALPHA,
-                share,
-                share - ALPHA,
-                low=findings.low - ALPHA,
-                high=findings.high - ALPHA,
+                ALPHA, share, share - ALPHA, low=findings.low - ALPHA, high=findings.high - ALPHA,
                 n_seeds=findings.n_seeds,
-            )
+            )  # fmt: skip
             if not findings.tests:
                 effect = replace(effect, how="needs 2 seeds or more")
             yield self._row("findings", where, planned, effect, None) | {

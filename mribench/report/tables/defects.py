@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.interfaces.table import Cell, CellStatus, Column, Row, Sentence, Table, said
+from mribench.interfaces.table import Cell, CellStatus, Sentence, Table, said, table_of, text_cell
 from mribench.report.sentences import claim
-from mribench.report.tables.captions import failed_jobs
+from mribench.report.tables.captions import failed_jobs, incomplete
 from mribench.report.tables.defect_effects import defects_frame
 from mribench.results.cells import metric_label, scale_of
 from mribench.results.label_subsets import subsets_sentence
@@ -21,7 +21,6 @@ from mribench.results.shown import NO_INTERVAL, seeds_of
 from mribench.statistics.effects import RESAMPLES
 from mribench.wording import NOTHING, one_line
 
-NAME = "defects"
 _COLUMNS = ("without", "with", "difference [95 %]", "reads as", "n", "changes method gap by")
 _HOW = {
     "paired": "paired: differences of the same test subjects, averaged over arms, crossed over seeds and "
@@ -56,28 +55,25 @@ def defects_table(run: RunData) -> Table:
     """Measured defect × task × fraction × metric as rows; scores without and with it as columns."""
     frame = defects_frame(run)
     cells: list[Any] = list(frame.itertuples(index=False))
-    return Table(
-        name=NAME,
-        title=f"{run.manifest.benchmark}: what known defects are worth",
-        row_names=("defect", "task", "metric"),
-        rows=tuple(
-            Row((cell.row, f"{cell.task} {100 * cell.fraction:g} %", _metric(cell))) for cell in cells
-        ),
-        columns=tuple(Column((name,)) for name in _COLUMNS),
-        cells=tuple(tuple(_cells(cell)) for cell in cells),
-        sentences=_caption(run, frame),
+    return table_of(
+        "defects",
+        f"{run.manifest.benchmark}: what known defects are worth",
+        ("defect", "task", "metric"),
+        [
+            ((cell.row, f"{cell.task} {100 * cell.fraction:g} %", _metric(cell)), (name,), shown)
+            for cell in cells
+            for name, shown in zip(_COLUMNS, _cells(cell), strict=True)
+        ],
+        _caption(run, frame),
+        columns=[(name,) for name in _COLUMNS],
     )
 
 
 def _metric(cell: Any) -> str:
     if cell.kind == "findings":
         return f"{cell.metric}: p<.05 %"
-    label = metric_label(cell)
-    return label.replace(cell.metric, f"{cell.metric} → {cell.replaced_by}", 1) if _swaps(cell) else label
-
-
-def _swaps(cell: Any) -> bool:
-    return bool(cell.kind == "metric")
+    name = f"{cell.metric} → {cell.replaced_by}" if cell.kind == "metric" else cell.metric
+    return metric_label(cell).replace(cell.metric, name, 1)
 
 
 def _shown(cell: Any) -> tuple[float, int]:
@@ -91,23 +87,11 @@ def _cells(cell: Any) -> Iterator[Cell]:
     for value in (cell.without, cell.with_defect):
         yield Cell(value, status=status, scale=scale, digits=digits)
     yield Cell(
-        cell.difference,
-        math.nan,
-        cell.n_subjects,
-        cell.n_subjects_total,
-        cell.jobs_done,
-        cell.jobs_expected,
-        cell.status,
-        scale=scale,
-        digits=digits,
-        low=cell.low,
-        high=cell.high,
-        seeds=seeds_of(cell),
+        cell.difference, math.nan, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
+        cell.status, scale=scale, digits=digits, low=cell.low, high=cell.high, seeds=seeds_of(cell),
         signed=True,
-    )
-    yield Cell(status="ok", text=cell.verdict or NOTHING)
-    yield Cell(status="ok", text=_count(cell))
-    yield Cell(status="ok", text=_gap(cell))
+    )  # fmt: skip
+    yield from map(text_cell, (cell.verdict or NOTHING, _count(cell), _gap(cell)))
 
 
 def _count(cell: Any) -> str:
@@ -156,7 +140,7 @@ def _caption(run: RunData, frame: pd.DataFrame) -> tuple[Sentence, ...]:
         *(f"{defect.name}: {one_line(defect.summary)}." for defect in measured),
         *_not_measured(measured, frame),
         subsets_sentence(run.cells, frame),
-        Sentence(_incomplete(frame), "missing"),
+        incomplete(frame, "rows"),
         failed_jobs(frame, run) if len(frame) else "",
         profile_sentence(run.manifest.defects_by_profile()),
         claim(frame) if frame["n_seeds"].gt(0).any() else "",
@@ -175,11 +159,3 @@ def _not_measured(measured: Sequence[MeasuredDefect], frame: pd.DataFrame) -> It
             yield f"{defect.name} is not measured: no task is scored by both {pairs}."
         elif defect.empty_masks:
             yield f"{defect.name} is not measured: no task has a metric in {defect.empty_masks.unit}."
-
-
-def _incomplete(frame: pd.DataFrame) -> str:
-    states = frame.groupby("status").size()
-    parts = [
-        f"rows {name}: {int(states[name])}" for name in ("failed", "missing", "partial") if name in states
-    ]
-    return f"Incomplete: {'; '.join(parts)}." if parts else ""

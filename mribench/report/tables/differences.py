@@ -8,18 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.table import Cell, PlacedCell, Sentence, Table, said, table_of
 from mribench.report.material import Material, Panel
 from mribench.results.shown import NO_INTERVAL, difference_cell
 from mribench.statistics.checkpoints import compare_checkpoints
 from mribench.statistics.difference import estimate_differences
 
-TIDY: TidyColumns = {
-    "second": "string", "p": "float64", "d_z": "float64", "p_above": "float64", "n_pairs": "Int64",
-    "scope": "string", "p_checkpoints": "float64",
-}  # fmt: skip
-"""Columns of its tidy rows beside those of every table; ``row`` is the first, ``mean`` the difference."""
 _SMALLEST_P = 0.001
 _PAIRS = (
     "The first minus the second at the largest fraction of labels, in-domain, over the seeds and subjects "
@@ -67,13 +61,11 @@ def pair_table(material: Material) -> list[Table]:
         return []
     tested = bool(frame["p_checkpoints"].notna().any())
     pairs: list[Any] = list(frame.itertuples(index=False))
-    by_place: dict[tuple[str, str], list[Any]] = {}
-    for pair in pairs:
-        by_place.setdefault((pair.task, pair.metric), []).append(pair)
     placed = [
         cell
         for panel in material.panels
-        for pair in by_place.get((panel.task, panel.metric), ())
+        for pair in pairs
+        if (pair.task, pair.metric) == (panel.task, panel.metric)
         for cell in _placed(pair, panel, tested=tested)
     ]
     return [
@@ -102,7 +94,7 @@ def _placed(pair: Any, panel: Panel, *, tested: bool) -> Iterator[PlacedCell]:
     if tested:
         cells[_WILCOXON] = None if math.isnan(pair.p_checkpoints) else _p_value(pair.p_checkpoints)
     for name, cell in cells.items():
-        yield (pair.row, pair.second), (panel.title, panel.label, name), cell
+        yield (pair.row, pair.second), panel.header(name), cell
 
 
 def _p_value(p: float) -> Cell:
@@ -125,7 +117,5 @@ def _checkpoints(means: pd.DataFrame, pairs: pd.DataFrame) -> list[float]:
 
 def _about_checkpoints(frame: pd.DataFrame) -> str:
     """Return what the test of these checkpoints says, and where it was left out."""
-    left_out = (
-        f" Left out above {_MOST_SUBJECTS} subjects." if frame["n_subjects"].gt(_MOST_SUBJECTS).any() else ""
-    )
-    return f"{_CHECKPOINTS}{left_out}"
+    many = frame["n_subjects"].gt(_MOST_SUBJECTS).any()
+    return f"{_CHECKPOINTS} Left out above {_MOST_SUBJECTS} subjects." if many else _CHECKPOINTS

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import pandas as pd
-
 from mribench.interfaces.table import Cell, Header, Sentence, Table, said, table_of, text_cell
 from mribench.report.material import Material
 from mribench.results.cells import row_labels
@@ -18,11 +16,8 @@ STATES = ("done", "failed", "interrupted", "running", "todo")
 
 def failure_tables(material: Material) -> list[Table]:
     """Return the states of the planned jobs, why some failed, and the scores without value."""
-    return [
-        table
-        for table in (_states(material), _reasons(material.run), _scores(material.run))
-        if table is not None
-    ]
+    tables = (_states(material), _reasons(material.run), _scores(material.run))
+    return [table for table in tables if table is not None]
 
 
 def counts(run: RunData) -> dict[str, int]:
@@ -30,7 +25,7 @@ def counts(run: RunData) -> dict[str, int]:
     return {str(name): int(n) for name, n in run.cells["state"].value_counts().items()}
 
 
-def text_table(
+def _lay_out(
     name: str,
     title: str,
     row_names: tuple[str, ...],
@@ -64,14 +59,8 @@ def _states(material: Material) -> Table | None:
     waiting = int(cells["key"].isna().sum())
     caption = ["Evaluations planned, by state; each is one model on one site and sequence."]
     caption += [f"{waiting} of those to do wait for data that are not there."] if waiting else []
-    return text_table(
-        "states",
-        "Evaluations by state",
-        ("method", "task"),
-        [str(name) for name in counted.columns],
-        rows,
-        caption,
-    )
+    columns = list(map(str, counted.columns))
+    return _lay_out("states", "Evaluations by state", ("method", "task"), columns, rows, caption)
 
 
 def _reasons(run: RunData) -> Table | None:
@@ -88,7 +77,7 @@ def _reasons(run: RunData) -> Table | None:
     left = len(failed) - len(rows)
     caption = ["Jobs that failed, and how many evaluations each keeps from being done."]
     caption += [f"{left} more are not listed."] if left else []
-    return text_table("failed-jobs", "Failed jobs", ("job",), ("reason", "evaluations lost"), rows, caption)
+    return _lay_out("failed-jobs", "Failed jobs", ("job",), ("reason", "evaluations lost"), rows, caption)
 
 
 def _scores(run: RunData) -> Table | None:
@@ -97,7 +86,8 @@ def _scores(run: RunData) -> Table | None:
         return None
     odd = odd.assign(row=row_labels(odd, run.manifest))
     by = ["task", "test_site", "test_sequence", "subject", "metric", "status"]
-    counted = odd.groupby(by, sort=False).agg(n=("row", "size"), rows=("row", _unique)).reset_index()
+    grouped = odd.astype({"row": str}).groupby(by, sort=False)["row"]
+    counted = grouped.agg(n="size", rows=lambda names: ", ".join(dict.fromkeys(names))).reset_index()
     listed: list[Any] = list(counted.head(MOST_ROWS).itertuples(index=False))
     rows = [
         (
@@ -110,8 +100,4 @@ def _scores(run: RunData) -> Table | None:
     caption = ["Scores without a value of their own: a scan that could not be read, or an empty mask."]
     caption += [f"{left} more lines are not listed."] if left else []
     columns = ("site", "sequence", "metric", "status", "scores", "methods")
-    return text_table("odd-scores", "Failed and empty scores", ("task", "subject"), columns, rows, caption)
-
-
-def _unique(names: pd.Series) -> str:
-    return ", ".join(dict.fromkeys(map(str, names)))
+    return _lay_out("odd-scores", "Failed and empty scores", ("task", "subject"), columns, rows, caption)

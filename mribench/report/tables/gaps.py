@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
-from mribench.interfaces.document import TidyColumns
-from mribench.interfaces.table import Cell, Header, PlacedCell, Sentence, Table, said, table_of
+from mribench.interfaces.table import Header, PlacedCell, Sentence, Table, said, table_of
 from mribench.report.material import Material, Panel, at_panel
 from mribench.report.sentences import absent_sentence, seeds_sentence
 from mribench.results.shown import NO_INTERVAL, difference_cell, mean_cell
@@ -19,25 +18,22 @@ from mribench.statistics.difference import Difference, estimate_difference
 from mribench.statistics.domain_gap import Gap, estimate_gap
 from mribench.statistics.tables import SUBJECT
 
-TIDY: TidyColumns = {
-    "home": "string", "pairing": "string", "p": "float64", "mean_home": "float64", "mean_away": "float64",
-}  # fmt: skip
-"""Columns of its tidy rows beside those of every table; ``mean`` is that at home minus that away."""
-Pairing = Literal["others", "same", "some"]
-"""Whether the subjects of two sites are others, the same, or some of them the same."""
-
 _WHAT = (
     "The mean on the site trained on minus the mean on another, with its 95 % interval, at the largest "
     "fraction of labels, sequences averaged; the means themselves ± crossed SE."
 )
 _SIGN = "Above 0: a ↑ metric is worse elsewhere; below 0: a ↓ metric is."
-_HOW = {
+_PAIRINGS = {
     "others": "The models (seeds) are the same on both sites, the subjects are others: each site adds its "
     "own spread between subjects, and n of a gap counts the subjects of both: {}.",
     "same": "The same subjects were scanned on both sites and are compared with themselves: {}.",
     "some": "No gap where only some subjects are on both sites, neither paired nor independent: {}.",
 }
+"""What is said where the subjects of two sites are others, the same, or some of them the same."""
 _UNTRAINED = "Rows that need no training show what the sites differ by without a model."
+_SEEDS = ["seed_low", "seed_high"]
+_NUMBERS = ["se", "low", "high", "p", *_SEEDS]
+"""What a gap has of its estimate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,66 +43,26 @@ class _Sites:
     panel: Panel
     home: str
     away: tuple[str, ...]
-    means: dict[tuple[str, str], pd.DataFrame]
+    means: Mapping[tuple[str, str], pd.DataFrame]
 
-    @property
-    def columns(self) -> list[Header]:
-        """The site trained on, then each other with the gap to it."""
-        names = [name for site in self.away for name in (site, f"{self.home} - {site} [95 %]")]
-        return [self.column(name) for name in (self.home, *names)]
+    def name_gap(self, site: str) -> Header:
+        """Return the header of the gap to a site."""
+        return self.panel.header(f"{self.home} - {site} [95 %]")
 
-    def column(self, name: str) -> Header:
-        """Return the header of a column."""
-        return (self.panel.title, self.panel.label, name)
+    def columns(self) -> Iterator[Header]:
+        """Yield the site trained on, then each other with the gap to it."""
+        yield self.panel.header(self.home)
+        for site in self.away:
+            yield from (self.panel.header(site), self.name_gap(site))
 
     def estimate(self, row: str, site: str) -> Estimate:
         """Return the mean of a row on a site."""
         return estimate(self.means[row, site], self.panel.value_range)
 
 
-@dataclass(frozen=True)
-class _Gap:
-    """A gap of one row, and what it rests on; ``found`` is None where there is none."""
-
-    pairing: Pairing
-    found: Difference | Gap | None = None
-    mean: float = math.nan
-    n_subjects: int = 0
-    n_seeds: int = 0
-
-
-_Gaps = dict[tuple[_Sites, str, str], _Gap]
-"""By place, row and site."""
-
-
 def gap_rows(material: Material) -> pd.DataFrame:
     """Return the tidy rows: one per row, task, metric and site away."""
-    rows = [
-        {
-            "row": row,
-            "task": place.panel.task,
-            "metric": place.panel.metric,
-            "fraction": place.panel.fraction,
-            "unit": place.panel.unit,
-            "higher_is_better": place.panel.higher_is_better,
-            "test_site": site,
-            "home": place.home,
-            "pairing": each.pairing,
-            "mean": each.mean,
-            "n_seeds": each.n_seeds,
-            "n_subjects": each.n_subjects,
-            "mean_home": place.estimate(row, place.home).mean,
-            "mean_away": place.estimate(row, site).mean,
-            **(asdict(each.found, dict_factory=_interval) if each.found else {}),
-        }
-        for (place, row, site), each in _gaps(_all_sites(material)).items()
-    ]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["row"])
-
-
-def _interval(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return what is said of the interval of a gap."""
-    return {name: value for name, value in fields if name in ("se", "low", "high", "p")}
+    return _gap_frame(_all_sites(material)).drop(columns=_SEEDS)
 
 
 def gap_table(material: Material) -> list[Table]:
@@ -115,8 +71,7 @@ def gap_table(material: Material) -> list[Table]:
     rows = material.in_order(row for place in places for row, site in place.means if site == place.home)
     if not rows:
         return []
-    gaps = _gaps(places)
-    seeds = [each.n_seeds for each in gaps.values()]
+    gaps = _gap_frame(places)
     untrained = any(means["seed"].lt(0).any() for place in places for means in place.means.values())
     return [
         table_of(
@@ -124,14 +79,14 @@ def gap_table(material: Material) -> list[Table]:
             said(
                 Sentence(_WHAT, "what"),
                 _SIGN,
-                *_pairings(gaps),
-                seeds_sentence(seeds),
-                NO_INTERVAL if 2 in seeds else "",
+                *_describe_pairings(gaps),
+                seeds_sentence(gaps["n_seeds"]),
+                NO_INTERVAL if gaps["n_seeds"].eq(2).any() else "",
                 _UNTRAINED if untrained else "",
                 material.claim,
             ),
             rows=[(row,) for row in rows],
-            columns=[column for place in places for column in place.columns],
+            columns=[column for place in places for column in place.columns()],
         )
     ]  # fmt: skip
 
@@ -160,56 +115,66 @@ def _sites_of(material: Material, panel: Panel) -> _Sites | None:
     return _Sites(panel, home, away, by_site) if home in there and away else None
 
 
-def _gaps(places: Sequence[_Sites]) -> _Gaps:
-    """Return the gap of each row that has scores on both sites."""
-    return {
-        (place, row, site): _gap(place.means[row, place.home], place.means[row, site])
+def _gap_frame(places: Sequence[_Sites]) -> pd.DataFrame:
+    """Return one row per panel, site away and row that has scores on both sites."""
+    rows = [
+        {
+            "row": row,
+            **place.panel.columns,
+            "test_site": site,
+            "home": place.home,
+            "mean_home": place.estimate(row, place.home).mean,
+            "mean_away": place.estimate(row, site).mean,
+            **_estimate_gap(place.means[row, place.home], place.means[row, site]),
+        }
         for place in places
         for site in place.away
         for row, there in place.means
         if there == site and (row, place.home) in place.means
-    }
+    ]
+    columns = ["row", "pairing", "mean", "n_seeds", *_SEEDS]
+    return pd.DataFrame(rows, columns=list(rows[0]) if rows else columns)
 
 
-def _gap(inside: pd.DataFrame, outside: pd.DataFrame) -> _Gap:
+def _estimate_gap(inside: pd.DataFrame, outside: pd.DataFrame) -> dict[str, Any]:
+    """Return the gap of one row and what it rests on; without numbers where there is none."""
     at_home, away = set(inside[SUBJECT]), set(outside[SUBJECT])
-    trained = bool(inside["seed"].ge(0).any())
+    each: Difference | Gap | None = None
+    pairing, mean, n_subjects = "some", math.nan, 0
     if at_home.isdisjoint(away):
-        apart = estimate_gap(inside, outside)
-        n_subjects = apart.n_inside + apart.n_outside
-        each = _Gap("others", apart, apart.gap, n_subjects, apart.n_seeds * trained)
+        each = estimate_gap(inside, outside)
+        pairing, mean, n_subjects = "others", each.gap, each.n_inside + each.n_outside
     elif at_home == away:
-        paired = estimate_difference(inside, outside)
-        each = _Gap("same", paired, paired.difference, paired.n_subjects, paired.n_seeds * trained)
-    else:
-        return _Gap("some")
-    return _Gap(each.pairing) if math.isnan(each.mean) else each
+        each = estimate_difference(inside, outside)
+        pairing, mean, n_subjects = "same", each.difference, each.n_subjects
+    gap: dict[str, Any] = {"pairing": pairing, "mean": mean, "n_seeds": 0, "n_subjects": 0}
+    gap |= dict.fromkeys(_NUMBERS, math.nan)
+    if each is None or math.isnan(mean):
+        return gap
+    n_seeds = each.n_seeds if inside["seed"].ge(0).any() else 0
+    numbers = {name: getattr(each, name) for name in _NUMBERS}
+    return {**gap, "n_seeds": n_seeds, "n_subjects": n_subjects, **numbers}
 
 
-def _placed(places: Sequence[_Sites], gaps: _Gaps) -> Iterator[PlacedCell]:
+def _placed(places: Sequence[_Sites], gaps: pd.DataFrame) -> Iterator[PlacedCell]:
     """Yield the mean on each site, and the gap beside that of each site away."""
+    by_panel = {(place.panel.task, place.panel.metric): place for place in places}
     for place in places:
         for row, site in place.means:
-            yield (row,), place.column(site), _mean_cell(place, row, site)
-    for (place, row, site), each in gaps.items():
-        if each.found is not None:
-            cell = difference_cell(each.found, each.mean, each.n_subjects, place.panel)
-            yield (row,), place.column(f"{place.home} - {site} [95 %]"), cell
+            mean = place.estimate(row, site)
+            yield (row,), place.panel.header(site), mean_cell(mean, place.panel, mean.n_subjects_total)
+    known: list[Any] = list(gaps[gaps["mean"].notna()].itertuples())
+    for gap in known:
+        place = by_panel[gap.task, gap.metric]
+        cell = difference_cell(gap, gap.mean, gap.n_subjects, place.panel)
+        yield (gap.row,), place.name_gap(gap.test_site), cell
 
 
-def _pairings(gaps: _Gaps) -> list[str]:
+def _describe_pairings(gaps: pd.DataFrame) -> list[str]:
     """Return how the subjects of the sites are compared, each way with its places."""
     sentences = []
-    for pairing, sentence in _HOW.items():
-        where = dict.fromkeys(
-            f"{place.panel.task} ({place.home}, {site})"
-            for (place, _, site), each in gaps.items()
-            if each.pairing == pairing
-        )
+    for pairing, sentence in _PAIRINGS.items():
+        pairs: list[Any] = list(gaps[gaps["pairing"].eq(pairing)].itertuples())
+        where = dict.fromkeys(f"{pair.task} ({pair.home}, {pair.test_site})" for pair in pairs)
         sentences += [sentence.format(", ".join(where))] if where else []
     return sentences
-
-
-def _mean_cell(place: _Sites, row: str, site: str) -> Cell:
-    mean = place.estimate(row, site)
-    return mean_cell(mean, place.panel, mean.n_subjects_total)

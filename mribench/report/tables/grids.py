@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from mribench.errors import MRIBenchError, did_you_mean
-from mribench.interfaces.table import NOTHING_PLANNED, Header, Sentence, Table, table_of
+from mribench.interfaces.table import Header, Sentence, Table, table_of
 from mribench.interfaces.table_source import GridSpec, Question
 from mribench.report.material import Material
 from mribench.report.tables.captions import caption
 from mribench.results.cells import LEADERBOARD, metric_label, shown_metric
 from mribench.results.load import RunData
-from mribench.results.manifest import Layout, PlannedTask
+from mribench.results.manifest import PlannedTask
 from mribench.results.shown import cell_of
 from mribench.wording import list_some
 
 TRANSFER = Question(own_sequence=False)
-HeaderOf = Callable[[Any], Header]
 _COLUMN = {
     "method": "row",
     "task": "task",
@@ -37,29 +36,17 @@ _CHOICES = {"tasks": "task", "metrics": "metric", "fractions": "fraction", "site
 
 def declared_grids(run: RunData) -> list[GridSpec]:
     """Return the layouts that the benchmark files of a run declare."""
-    layouts = run.manifest.report.layouts
-    return [_declared(run.manifest.benchmark, name, layout) for name, layout in layouts.items()]
-
-
-def _declared(benchmark: str, name: str, layout: Layout) -> GridSpec:
-    question = Question(
-        in_domain=layout.in_domain,
-        own_sequence=layout.sequences != "all",
-        average_sequences=layout.sequences == "averaged",
-    )
-    return GridSpec(
-        name,
-        layout.title or f"{benchmark}: {name}",
-        layout.rows,
-        layout.columns,
-        question,
-        layout.section,
-        methods=layout.methods or (),
-        tasks=layout.tasks or (),
-        metrics=layout.metrics or (),
-        fractions=layout.fractions or (),
-        sites=layout.sites or (),
-    )
+    grids = []
+    for name, layout in run.manifest.report.layouts.items():
+        question = Question(
+            in_domain=layout.in_domain,
+            own_sequence=layout.sequences != "all",
+            average_sequences=layout.sequences == "averaged",
+        )
+        chosen = {field: getattr(layout, field) or () for field in ("methods", *_CHOICES)}
+        title = layout.title or f"{run.manifest.benchmark}: {name}"
+        grids.append(GridSpec(name, title, layout.rows, layout.columns, question, layout.section, **chosen))
+    return grids
 
 
 def grid_frame(material: Material, grid: GridSpec) -> pd.DataFrame:
@@ -136,65 +123,28 @@ def _with_hidden_rows(
     return (*sentences[:after], Sentence(compared_with, "limit"), *sentences[after:])
 
 
-def _header_of(material: Material, dimensions: Sequence[str], *, signed: bool = True) -> HeaderOf:
-    """Return the function that makes the headers of a cell.
-
-    Args:
-        material: the results.
-        dimensions: what the headers say, outermost first.
-        signed: whether the signs of a method's footnotes stand behind its name.
-    """
-
-    def text(dimension: str, cell: Any) -> str:
-        if dimension == "metric":
-            return metric_label(cell)
-        if dimension == "fraction":
-            return _fraction(material, cell.task, cell.fraction)
-        value = str(getattr(cell, _COLUMN[dimension]))
-        return f"{value}{material.flags.of(value)}" if signed and dimension == "method" else value
-
-    return lambda cell: tuple(text(dimension, cell) for dimension in dimensions)
-
-
-def _in_order(frame: pd.DataFrame, dimensions: Sequence[str], header: HeaderOf) -> list[Header]:
-    """Return the headers in the benchmark file's order of each dimension, the first dimension slowest."""
-    ranks = pd.DataFrame(index=frame.index)
-    for dimension in dimensions:
-        column = _COLUMN[dimension]
-        ordered = frame.sort_values("row_order", kind="stable") if dimension == "method" else frame
-        if dimension == "fraction":
-            ranks[dimension] = frame[column]
-        else:
-            names = {name: rank for rank, name in enumerate(dict.fromkeys(ordered[column]))}
-            ranks[dimension] = frame[column].map(names)
-    places = ranks.sort_values(list(dimensions), kind="stable").index
-    return list(dict.fromkeys(header(cell) for cell in frame.loc[places].itertuples(index=False)))
-
-
 def leaderboard(material: Material) -> Table:
     """Methods as rows, task × fraction × metric as columns; in-domain, sequences averaged."""
-    return _grid(
-        material, material.cells(LEADERBOARD), LEADERBOARD, "leaderboard",
-        f"{material.benchmark}: leaderboard", ("method",), lambda cell: (cell.row,),
-        lambda cell: (cell.task, _fraction(material, cell.task, cell.fraction), metric_label(cell)),
+    grid = GridSpec(
+        "leaderboard", f"{material.benchmark}: leaderboard", ("method",), ("task", "fraction", "metric"),
+        LEADERBOARD,
     )  # fmt: skip
+    frame = material.cells(LEADERBOARD)
+    return _lay_out(material, grid, frame, frame.sort_values("row_order", kind="stable"), frame)
 
 
 def transfer(material: Material) -> list[Table]:
     """For each task and metric, at the largest fraction: (method, trained on) × (site, tested on)."""
-    frame = material.cells(TRANSFER)
     tables = []
-    for (task, metric), cells in frame.groupby(["task", "metric"], sort=False):
+    for (task, metric), cells in material.cells(TRANSFER).groupby(["task", "metric"], sort=False):
         largest = cells[cells["fraction"] == cells["fraction"].max()]
-        fraction = _fraction(material, str(task), largest["fraction"].iloc[0])
-        tables.append(
-            _grid(
-                material, largest, TRANSFER, f"transfer-{task}-{metric}",
-                f"{task} {fraction}: {metric}, transfer", ("method", "trained on"),
-                lambda cell: (cell.row, cell.train_sequence),
-                lambda cell: (cell.test_site, cell.test_sequence, metric_label(cell)),
-            )
+        fraction = _write_fraction(material, str(task), largest["fraction"].iloc[0])
+        grid = GridSpec(
+            f"transfer-{task}-{metric}", f"{task} {fraction}: {metric}, transfer",
+            ("method", "trained-on"), ("site", "sequence", "metric"), TRANSFER,
         )  # fmt: skip
+        table = _lay_out(material, grid, largest, largest.sort_values("row_order", kind="stable"), largest)
+        tables.append(dataclasses.replace(table, row_names=("method", "trained on")))
     return tables
 
 
@@ -205,51 +155,69 @@ def grid_table(material: Material, grid: GridSpec) -> Table:
         MRIBenchError: when several cells would stand in one place.
     """
     frame = grid_frame(material, grid)
-    by_method = grid.rows[0] == "method"
-    row_of = _header_of(material, grid.rows[:1], signed=not by_method), _header_of(material, grid.rows[1:])
-    column_of = _header_of(material, grid.columns)
-
-    def header_of_row(cell: Any) -> Header:
-        return (*row_of[0](cell), *row_of[1](cell))
-
-    table = _grid(
-        material, frame, grid.question, grid.name, grid.title, grid.rows, header_of_row, column_of,
-        rows=_in_order(frame, grid.rows, header_of_row), columns=_in_order(frame, grid.columns, column_of),
-    )  # fmt: skip
+    table = _lay_out(material, grid, frame, _sort(frame, grid.rows), _sort(frame, grid.columns))
     return dataclasses.replace(table, sentences=_with_hidden_rows(table.sentences, material, grid, frame))
 
 
-def _grid(
-    material: Material,
-    frame: pd.DataFrame,
-    question: Question,
-    name: str,
-    title: str,
-    row_names: tuple[str, ...],
-    row_of: HeaderOf,
-    column_of: HeaderOf,
-    rows: Iterable[Header] | None = None,
-    columns: Iterable[Header] | None = None,
+def _lay_out(
+    material: Material, grid: GridSpec, frame: pd.DataFrame, in_rows: pd.DataFrame, in_columns: pd.DataFrame
 ) -> Table:
-    """Return the table of a frame; rows of methods in the benchmark file's order where none is given."""
+    """Return the table of some cells of a grid, which are given in the order of its rows and columns too."""
+
+    def head_row(cell: Any) -> Header:
+        outermost = _make_header(material, cell, grid.rows[:1], signed=False)  # the table adds the signs
+        return (*outermost, *_make_header(material, cell, grid.rows[1:]))
+
+    def head_column(cell: Any) -> Header:
+        return _make_header(material, cell, grid.columns)
+
     cells: list[Any] = list(frame.itertuples(index=False))
-    footnotes = material.flags.footnotes
-    if rows is None and cells:
-        ordered = frame.sort_values("row_order", kind="stable")
-        rows = dict.fromkeys(map(row_of, ordered.itertuples(index=False)))
     return table_of(
-        name,
-        title,
-        row_names,
-        [(row_of(cell), column_of(cell), cell_of(cell, shown_metric(cell))) for cell in cells],
-        caption(material.run, frame, question, footnotes) if cells else (NOTHING_PLANNED,),
-        rows=rows,
-        columns=columns,
-        flags=material.flags.of if row_names[0] == "method" else None,
+        grid.name,
+        grid.title,
+        grid.rows,
+        [(head_row(cell), head_column(cell), cell_of(cell, shown_metric(cell))) for cell in cells],
+        caption(material.run, frame, grid.question, material.flags.footnotes),
+        rows=dict.fromkeys(map(head_row, in_rows.itertuples(index=False))),
+        columns=dict.fromkeys(map(head_column, in_columns.itertuples(index=False))),
+        flags=material.flags.of if grid.rows[0] == "method" else None,
     )
 
 
-def _fraction(material: Material, task: str, fraction: float) -> str:
+def _make_header(material: Material, cell: Any, dimensions: Sequence[str], *, signed: bool = True) -> Header:
+    """Return the headers of a cell.
+
+    Args:
+        material: the results.
+        cell: a row of the frame.
+        dimensions: what the headers say, outermost first.
+        signed: whether the signs of a method's footnotes stand behind its name.
+    """
+    texts = []
+    for dimension in dimensions:
+        text = str(getattr(cell, _COLUMN[dimension]))
+        if dimension == "metric":
+            text = metric_label(cell)
+        elif dimension == "fraction":
+            text = _write_fraction(material, cell.task, cell.fraction)
+        elif dimension == "method" and signed:
+            text += material.flags.of(text)
+        texts.append(text)
+    return tuple(texts)
+
+
+def _sort(frame: pd.DataFrame, dimensions: Sequence[str]) -> pd.DataFrame:
+    """Sort cells by the benchmark file's order of each dimension, the first dimension slowest."""
+    ranks = pd.DataFrame(index=frame.index)
+    for dimension in dimensions:
+        column = _COLUMN[dimension]
+        ordered = frame.sort_values("row_order", kind="stable") if dimension == "method" else frame
+        places = {name: place for place, name in enumerate(ordered[column].unique())}
+        ranks[dimension] = frame[column] if dimension == "fraction" else frame[column].map(places)
+    return frame.loc[ranks.sort_values(list(dimensions), kind="stable").index]
+
+
+def _write_fraction(material: Material, task: str, fraction: float) -> str:
     """``10 % (n=23)``, with the number of training subjects, or its range over sequences."""
     counts = material.train_subjects.get((task, fraction), [])
     text = f"{100 * fraction:g} %"

@@ -8,18 +8,27 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.interfaces.table import NOTHING_PLANNED, Cell, Header, Table, table_of
+from mribench.interfaces.table import NOTHING_PLANNED, Cell, Header, Sentence, Table, said, table_of
 from mribench.report.material import Material
-from mribench.report.tables.invariance_caption import invariance_caption
+from mribench.report.sentences import claim
+from mribench.report.tables.captions import failed_jobs, incomplete, seeds_of_frame, superseded
 from mribench.results.cells import cell_statuses, row_labels
 from mribench.results.load import RunData
 from mribench.results.measures import MEASURES
 from mribench.statistics import estimate_groups, mark
 from mribench.statistics.scores import ESTIMATE_COLUMNS
+from mribench.wording import count
 
-NAME = "invariance"
 _PLACE = ["dataset", "split_digest"]
 _BY = ["row", "method", "arm", *_PLACE]
+_MARKS = (
+    "Bold: best; underlined: second; of all rows, by unrounded means, without incomplete cells; measures "
+    "without an arrow are not compared."
+)
+_COLLAPSE = (
+    "An encoder that maps everything to one point is invariant to everything: read similarity:within and "
+    "decode beside retrieval and effective rank."
+)
 
 
 def invariance_table(material: Material) -> Table:
@@ -30,11 +39,11 @@ def invariance_table(material: Material) -> Table:
     cells: list[Any] = list(frame.itertuples(index=False))
     placed = [((cell.row,), _header(cell, several, chances), _cell(cell)) for cell in cells]
     return table_of(
-        NAME,
+        "invariance",
         f"{material.benchmark}: invariance of the embeddings",
         ("method",),
         placed,
-        invariance_caption(material, frame) if cells else (NOTHING_PLANNED,),
+        _caption(material, frame) if cells else (NOTHING_PLANNED,),
         rows=[(row,) for row in dict.fromkeys(frame.sort_values("row_order", kind="stable")["row"])],
         flags=material.flags.of,
     )
@@ -113,26 +122,19 @@ def _of_sets(rows: pd.DataFrame) -> pd.DataFrame:
     mine = rows[rows["metric"].isin(sets) & rows["subject"].eq("")]
     estimated = []
     for keys, group in mine.groupby([*_BY, "metric"], sort=False):
-        values = group.loc[group["status"].eq("ok"), "value"]
         here = dict(zip([*_BY, "metric"], keys, strict=True))
-        behind = group.loc[group["status"].eq("ok"), "n_subjects"].min()
-        total = people.get((here["dataset"], here["split_digest"]), 0)
-        estimated.append(
-            here
-            | {
-                "mean": values.mean(),
-                "se": values.sem(ddof=1),
-                "df": len(values) - 1.0,
-                "n_subjects": 0 if values.empty else behind,
-                "n_subjects_total": total,
-                "n_seeds": len(values),
-                "n_rows": len(group),
-                "n_failed": 0,
-                "n_both_empty": 0,
-                "n_missing_pairs": 0,
-                "chance": group["chance"].mean(),
-            }
-        )
+        measured = group[group["status"].eq("ok")]
+        here |= {
+            "mean": measured["value"].mean(),
+            "se": measured["value"].sem(ddof=1),
+            "df": len(measured) - 1.0,
+            "n_subjects": 0 if measured.empty else measured["n_subjects"].min(),
+            "n_subjects_total": people.get((here["dataset"], here["split_digest"]), 0),
+            "n_seeds": len(measured),
+            "n_rows": len(group),
+            "chance": group["chance"].mean(),
+        }
+        estimated.append(here)
     return pd.DataFrame(estimated, columns=[*_BY, "metric", *ESTIMATE_COLUMNS, "chance"])
 
 
@@ -153,10 +155,9 @@ def _ordered(frame: pd.DataFrame, run: RunData) -> pd.DataFrame:
     """Sort as the benchmark file has it: methods, references; cohorts; measures."""
     names = [*(method.name for method in run.manifest.methods), *run.manifest.reference_arms]
     rows = list(dict.fromkeys([*names, *frame["method"]]))
-    cohorts = list(dict.fromkeys(zip(frame["dataset"], frame["split_digest"], strict=True)))
     frame["row_order"] = frame["method"].map(rows.index)
     order = frame.assign(
-        cohort=[cohorts.index(place) for place in zip(frame["dataset"], frame["split_digest"], strict=True)],
+        cohort=frame.groupby(_PLACE, sort=False).ngroup(),
         measure=frame["metric"].map(list(MEASURES).index),
     ).sort_values(["cohort", "measure", "row_order"], kind="stable")
     return frame.loc[order.index].reset_index(drop=True)
@@ -180,3 +181,84 @@ def _cell(cell: Any) -> Cell:
         cell.mean, cell.se, cell.n_subjects, cell.n_subjects_total, cell.jobs_done, cell.jobs_expected,
         cell.status, cell.mark, scale, digits,
     )  # fmt: skip
+
+
+def _caption(material: Material, frame: pd.DataFrame) -> tuple[Sentence, ...]:
+    run = material.run
+    summaries = [f"{measure.id}: {measure.summary}" for measure in MEASURES.values()]
+    return said(
+        Sentence(_what(run, frame), "what"),
+        _windows(run),
+        f"Measures: {'; '.join(summaries)}.",
+        "Cosines of embeddings that are centred by their mean over all scans of the cohort.",
+        _standard_error(frame),
+        Sentence("" if run.marking == "none" else _MARKS, "marks"),
+        _COLLAPSE,
+        *_not_measured(run),
+        incomplete(frame, "cells", *_not_embedded(run)),
+        failed_jobs(frame, run),
+        superseded(int(run.embeds["superseded"].sum())),
+        _other_subjects(frame),
+        material.profile_sentence(),
+        claim(frame),
+        *material.flags.footnotes,
+    )
+
+
+def _what(run: RunData, frame: pd.DataFrame) -> str:
+    parts = []
+    for name, cells in frame.groupby("dataset", sort=False):
+        cohort = run.manifest.cohorts.get(str(name))
+        sequences = cohort.invariance if cohort else ()
+        among = f" ({', '.join(sequences)})" if sequences else ""
+        parts.append(f"{name}: {cells['n_subjects_total'].max()} subjects{among}")
+    return f"Mean ± SE over the test subjects of all sites; {'; '.join(parts)}; {seeds_of_frame(frame)}."
+
+
+def _windows(run: RunData) -> str:
+    sets = run.invariance[run.invariance["subject"].eq("") & run.invariance["n"].gt(0)]
+    sets = sets.drop_duplicates("job_key")
+    if sets.empty:
+        return ""
+    edges = ", ".join(str(edge) for edge in sorted(set(sets["patch_vox"])))
+    share = sets["n_windows"].sum() / sets["n"].sum()
+    return f"Each scan: the mean embedding of windows of {edges} voxels over the head, {share:.1f} a scan."
+
+
+def _standard_error(frame: pd.DataFrame) -> str:
+    several = frame["n_seeds"].max() > 1
+    subjects = "crossed random effects of seed and subject" if several else "over subjects"
+    sets = "over seeds" if several else "none with one seed"
+    whole = ", ".join(measure.id for measure in MEASURES.values() if not measure.per_subject)
+    return f"SE: similarity and retrieval: {subjects}; {whole}: {sets}."
+
+
+def _not_measured(run: RunData) -> list[str]:
+    """Say what could not be measured, on whom, and why; once for all methods and seeds."""
+    every = run.invariance
+    sentences = []
+    known = every[every["reason"].ne("") & every["status"].ne("failed") & every["measure"].isin(MEASURES)]
+    for (dataset, measure, reason), rows in known.groupby(["dataset", "measure", "reason"], sort=False):
+        people = rows.loc[rows["subject"].ne(""), "subject"].nunique()
+        whom = f" for {count(people, 'subject')}" if people else ""
+        state = whom if rows["status"].eq("ok").all() else f"not measurable{whom}: "
+        sentences.append(f"{measure} on {dataset}: {state}{reason}.")
+    return sentences
+
+
+def _not_embedded(run: RunData) -> list[str]:
+    sets = run.invariance[run.invariance["subject"].eq("")]
+    failed = sets.groupby("dataset", sort=False)["n_failed"].max()
+    return [
+        f"scans of {dataset} that could not be embedded: {n:.0f}" for dataset, n in failed[failed > 0].items()
+    ]
+
+
+def _other_subjects(frame: pd.DataFrame) -> str:
+    several = frame.groupby("dataset", sort=False)["split_digest"].nunique()
+    names = [str(name) for name in several[several > 1].index]
+    if not names:
+        return ""
+    return (
+        f"Results on other test subjects stand in columns of their own, named by digest: {', '.join(names)}."
+    )

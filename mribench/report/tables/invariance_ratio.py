@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.table import Cell, PlacedCell, Sentence, Table, said, table_of
 from mribench.report.material import Material, Panel, at_panel
 from mribench.report.sentences import absent_sentence, seeds_sentence
@@ -17,11 +16,8 @@ from mribench.results.shown import NO_INTERVAL, interval_of, mean_cell, seeds_of
 from mribench.statistics.intervals import Interval
 from mribench.statistics.transfer import Transfer, estimate_transfer
 
-TIDY: TidyColumns = {"part": "string"}
-"""Columns of its tidy rows beside those of every table."""
 LOGARITHMIC = ("dB",)
 """Units whose 0 is a convention: a ratio of two values in them would change with it."""
-_RATIO_DIGITS = 2
 _WHAT = (
     "Trained and tested on the same sequence (own), and on two different ones (other): means ± crossed SE "
     "over the cells of each method's transfer matrix, all with the same weight, on the site trained on, at "
@@ -47,12 +43,8 @@ def ratio_rows(material: Material) -> pd.DataFrame:
     rows = [
         {
             "row": row,
-            "task": panel.task,
-            "metric": panel.metric,
-            "fraction": panel.fraction,
-            "unit": panel.unit,
-            "higher_is_better": panel.higher_is_better,
             "part": part,
+            **panel.columns,
             **asdict(interval),
         }
         for panel, transfers, _ in _summaries(material)
@@ -130,25 +122,24 @@ def _placed(summary: _Summary) -> Iterator[PlacedCell]:
     panel = summary.panel
     for row, matrix in summary.transfers.items():
         for part, interval in _parts(matrix, panel).items():
-            ratio = part == "ratio"
-            name = "ratio [95 %]" if ratio else part
-            cell = _ratio(interval) if ratio else mean_cell(interval, panel)
-            yield (row,), (panel.title, panel.label, name), cell
+            if part == "ratio":
+                yield (row,), panel.header("ratio [95 %]"), _ratio(interval)
+            else:
+                yield (row,), panel.header(part), mean_cell(interval, panel)
 
 
 def _ratio(interval: Interval) -> Cell | None:
     if math.isnan(interval.mean):
         return None
-    text = f"{interval.mean:.{_RATIO_DIGITS}f}"
+    text = f"{interval.mean:.2f}"
     if math.isfinite(interval.low):
-        text += f" [{interval.low:.{_RATIO_DIGITS}f}, {interval.high:.{_RATIO_DIGITS}f}]"
+        text += f" [{interval.low:.2f}, {interval.high:.2f}]"
     elif seeds := seeds_of(interval):
-        text += f" (seeds: {seeds[0]:.{_RATIO_DIGITS}f}, {seeds[1]:.{_RATIO_DIGITS}f})"
-    n = interval.n_subjects
+        text += f" (seeds: {seeds[0]:.2f}, {seeds[1]:.2f})"
+    n_subjects, ends = interval.n_subjects, interval_of(interval)
     return Cell(
-        interval.mean, interval.se, n, n, status="ok", digits=_RATIO_DIGITS, text=text,
-        interval=interval_of(interval),
-    )  # fmt: skip
+        interval.mean, interval.se, n_subjects, n_subjects, status="ok", digits=2, text=text, interval=ends
+    )
 
 
 def _sequences(summaries: Sequence[_Summary]) -> str:

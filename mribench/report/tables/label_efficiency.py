@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.table import Sentence, Table, said, table_of
 from mribench.report.material import Material
 from mribench.report.sentences import absent_sentence, percent, seeds_sentence
@@ -14,8 +13,6 @@ from mribench.results.cells import ranges
 from mribench.results.shown import NO_INTERVAL, mean_cell
 from mribench.statistics.efficiency import label_efficiencies
 
-TIDY: TidyColumns = {"fractions": "string"}
-"""Columns of its tidy rows beside those of every table; ``mean`` is the area."""
 _AREAS = (
     "Mean score along the logarithm of the fraction of labels (the normalised area under the curve, by "
     "trapezoids, in the unit of the score) ± crossed SE; rows that need no training have no curve."
@@ -42,13 +39,13 @@ def area_table(material: Material) -> list[Table]:
     if frame.empty:
         return []
     areas: list[Any] = list(frame.itertuples(index=False))
-    panels = {(panel.task, panel.metric): panel for panel in material.panels}
     fractions = {area.task: percent(area.fractions) for area in areas}
     listed = "; ".join(f"{task} {text}" for task, text in fractions.items())
     placed = [
         ((area.row,), (panel.task, panel.label), mean_cell(area, panel))
+        for panel in material.panels
         for area in areas
-        for panel in [panels[area.task, area.metric]]
+        if (area.task, area.metric) == (panel.task, panel.metric)
     ]
     return [
         table_of(

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from mribench.interfaces.document import TidyColumns
 from mribench.interfaces.table import Sentence, Table, said, table_of
 from mribench.report.material import Material, Panel
 from mribench.results.cells import LEADERBOARD, cell_statuses, selected, values_of
@@ -15,8 +14,6 @@ from mribench.results.shown import cell_of
 from mribench.statistics.marking import ONE_PROFILE, compare_rows, describe_left_out, describe_marks
 from mribench.statistics.scores import estimate_means
 
-TIDY: TidyColumns = {"label": "string"}
-"""Columns of its tidy rows beside those of every table."""
 _WHAT = (
     "Mean ± SE of each label at the largest fraction of labelled subjects, in-domain, sequences averaged; "
     "only rows with results."
@@ -53,11 +50,9 @@ def _frames(material: Material) -> Iterator[tuple[Panel, pd.DataFrame]]:
 
 def _table(material: Material, panel: Panel, frame: pd.DataFrame) -> Table:
     every: list[Any] = list(frame.itertuples(index=False))
-    metrics = [each.metric for each in material.panels if each.task == panel.task]
-    labels = dict.fromkeys(cell.label for cell in every)
+    shown = {each.metric: each for each in material.panels if each.task == panel.task}
     signs = describe_marks(set(frame["mark_style"]))
     several = signs and frame["profile"].nunique() > 1
-    shown = {metric: material.metric(panel.task, metric) for metric in metrics}
     return table_of(
         f"labels-{panel.task}",
         f"{panel.title}: label by label",
@@ -74,7 +69,7 @@ def _table(material: Material, panel: Panel, frame: pd.DataFrame) -> Table:
             material.claim,
         ),
         rows=[(row,) for row in material.in_order(frame.loc[frame["n_rows"].gt(0), "row"])],
-        columns=[(shown[metric].label, label) for metric in metrics for label in labels],
+        columns=[(metric.label, label) for metric in shown.values() for label in frame["label"].unique()],
     )
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mribench.interfaces.document import TidyColumns
-from mribench.interfaces.table import Cell, Header, Sentence, Table, said, table_of
+from mribench.interfaces.table import Cell, Sentence, Table, said, table_of
 from mribench.report.material import Material
 from mribench.report.tables.captions import state, whose
 from mribench.results.cells import LEADERBOARD, by_policy, metric_label, selected, shown_metric
@@ -21,12 +20,7 @@ from mribench.statistics.difference import estimate_table_difference
 from mribench.statistics.scores import count_values
 from mribench.statistics.tables import make_table, take_complete
 
-NAME = "over-identity"
-TIDY: TidyColumns = {
-    "low": "float64", "high": "float64", "p": "float64", "d_z": "float64", "p_above": "float64",
-    "scope": "string", "seed_low": "float64", "seed_high": "float64",
-}  # fmt: skip
-COLUMNS = tuple(TIDY)
+COLUMNS = ("low", "high", "p", "d_z", "p_above", "scope", "seed_low", "seed_high")
 """What its rows have beside those of other tables; ``mean`` and ``se`` are those of the difference."""
 _IDENTITY = "identity"
 _CELL = ["task", "fraction", "metric"]
@@ -49,19 +43,12 @@ def over_identity_frame(material: Material) -> pd.DataFrame:
     cells = cells[cells["task"].isin(cells.loc[arm, "task"]) & ~arm].reset_index(drop=True)
     paired = dict(iter(_paired(material.run, set(cells["task"])).groupby(["row", *_CELL], sort=False)))
     nothing = pd.DataFrame(columns=["seed", "subject", "value"], dtype=float)
-    tables = [
-        make_table(paired.get((cell.row, cell.task, cell.fraction, cell.metric), nothing))
-        for cell in cells.itertuples(index=False)
-    ]
-    found = [
-        asdict(
-            estimate_table_difference(
-                take_complete(table.finite()), n_missing_pairs=int(np.isnan(table.values).sum())
-            )
-        )
-        for table in tables
-    ]
-    return _replaced(cells, pd.DataFrame(found, index=cells.index))
+    differences = []
+    for cell in cells.itertuples(index=False):
+        table = make_table(paired.get((cell.row, cell.task, cell.fraction, cell.metric), nothing))
+        missing = int(np.isnan(table.values).sum())
+        differences.append(estimate_table_difference(take_complete(table.finite()), n_missing_pairs=missing))
+    return _replace_means(cells, pd.DataFrame(differences, index=cells.index))
 
 
 def _paired(run: RunData, tasks: Collection[str]) -> pd.DataFrame:
@@ -81,10 +68,10 @@ def _paired(run: RunData, tasks: Collection[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _replaced(cells: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
+def _replace_means(cells: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
     cells = cells.assign(metric=[f"Δ {name}" for name in cells["metric"]], mark="none", mark_style="")
     if differences.empty:
-        return cells.reindex(columns=[*cells.columns, *COLUMNS])
+        return cells.reindex(columns=list(dict.fromkeys([*cells.columns, *COLUMNS])))
     cells["mean"] = differences["difference"]
     same = ["se", "df", "n_seeds", "n_subjects", "n_missing_pairs", *COLUMNS]
     cells[same] = differences[same]
@@ -99,10 +86,13 @@ def over_identity_table(material: Material) -> Table:
     cells: list[Any] = list(frame.itertuples(index=False))
     ordered = frame.sort_values("row_order", kind="stable")["row"] if cells else ()
     return table_of(
-        NAME,
+        "over-identity",
         f"{material.benchmark}: gain over identity",
         ("method",),
-        [((cell.row,), _place(cell), _cell(cell)) for cell in cells],
+        [
+            ((cell.row,), (cell.task, f"{100 * cell.fraction:g} %", metric_label(cell)), _cell(cell))
+            for cell in cells
+        ],
         _caption(material, frame),
         rows=[(row,) for row in dict.fromkeys(ordered)],
         flags=material.flags.of,
@@ -112,17 +102,11 @@ def over_identity_table(material: Material) -> Table:
 def _caption(material: Material, frame: pd.DataFrame) -> tuple[Sentence, ...]:
     if frame.empty:
         return (Sentence("Nothing is planned: no task has the reference arm identity.", "unplanned"),)
-    whose_scores = whose(frame, material.run, LEADERBOARD)
-    two_seeds = NO_INTERVAL if frame["n_seeds"].eq(2).any() else ""
     return said(
-        Sentence(_WHAT.format(whose=whose_scores), "what"),
-        two_seeds,
+        Sentence(_WHAT.format(whose=whose(frame, material.run, LEADERBOARD)), "what"),
+        NO_INTERVAL if frame["n_seeds"].eq(2).any() else "",
         *state(material.run, frame, material.flags.footnotes),
     )
-
-
-def _place(cell: Any) -> Header:
-    return (cell.task, f"{100 * cell.fraction:g} %", metric_label(cell))
 
 
 def _cell(cell: Any) -> Cell:

@@ -6,14 +6,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from mribench.interfaces.document import TidyColumns
-from mribench.interfaces.table import Cell, Header, Sentence, Table, said, table_of, text_cell
-from mribench.report.material import Material, Panel
+from mribench.interfaces.table import Cell, Sentence, Table, said, table_of, text_cell
+from mribench.report.material import Material, Panel, at_panel
 from mribench.results.shown import NO_INTERVAL, mean_cell
 from mribench.statistics.marking import TESTED
 
-TIDY: TidyColumns = {"rank": "Int64"}
-"""Columns of its tidy rows beside those of every table."""
 _WHAT = (
     "The best two rows by mean at the largest fraction of labels, on the site and sequence trained on; "
     "mean ± SE; identity and incomplete cells do not compete."
@@ -31,11 +28,6 @@ class _Ranking(NamedTuple):
     panel: Panel
     profile: str
     cells: pd.DataFrame
-
-    def header(self, *, with_profile: bool) -> Header:
-        """Return the header of its row."""
-        title = f"{self.panel.title} [{self.profile}]" if with_profile else self.panel.title
-        return (title, self.panel.label)
 
 
 def overview_rows(material: Material) -> pd.DataFrame:
@@ -82,25 +74,20 @@ def _rankings(material: Material) -> list[_Ranking]:
 
 def _competing(material: Material, panel: Panel) -> pd.DataFrame:
     """Return the complete cells of a panel, the best first."""
-    frame = material.in_domain
-    if frame.empty:
-        return pd.DataFrame(columns=["profile"])
-    here = frame["task"].eq(panel.task) & frame["metric"].eq(panel.metric)
-    here &= frame["fraction"].eq(panel.fraction) & frame["arm"].ne("identity") & frame["status"].eq("ok")
-    cells = frame[here & frame["mean"].notna() & frame["out"].eq("")]
+    cells = at_panel(material.in_domain, panel)
+    whole = cells["status"].eq("ok") & cells["mean"].notna() & cells["out"].eq("")
+    cells = cells[whole & cells["arm"].ne("identity")]
     return cells.sort_values("mean", ascending=not panel.higher_is_better, kind="stable")
 
 
 def _cells(ranking: _Ranking, *, tested: bool) -> dict[str, Cell | None]:
     """Return the cells of a row by their headers."""
     ranked: list[Any] = list(ranking.cells.itertuples(index=False))
-    best, following = ranked[0], ranked[1] if len(ranked) > 1 else None
-    cells = {
-        "best mean": text_cell(best.row),
-        "mean": mean_cell(best, ranking.panel, best.n_subjects_total),
-        "next": text_cell(following.row) if following else None,
-        "its mean": mean_cell(following, ranking.panel, following.n_subjects_total) if following else None,
-    }
+    best = ranked[0]
+    cells: dict[str, Cell | None] = dict.fromkeys(("best mean", "mean", "next", "its mean"))
+    for cell, (name, mean) in zip(ranked, (("best mean", "mean"), ("next", "its mean")), strict=False):
+        cells[name] = text_cell(cell.row)
+        cells[mean] = mean_cell(cell, ranking.panel, cell.n_subjects_total)
     if tested:
         others = [cell.row for cell in ranked[1:] if cell.mark == "best"]
         shown = ", ".join(others) or "none"

@@ -271,26 +271,21 @@ def test_a_single_method_has_nothing_to_choose(small):
     assert Page(page(small)).all("button", class_="method") == []
 
 
-def test_a_contact_sheet_is_carried_along(small, tmp_path):
-    sheet = tmp_path / "views.png"
+def test_the_contact_sheet_in_the_report_folder_is_carried_along(small, tmp_path):
+    sheet = tmp_path / "small" / "report" / "views.png"
+    sheet.parent.mkdir()
     sheet.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30))
-    (image,) = Page(page(small, views=sheet)).all("img")
+    (image,) = Page(page(small, directory=tmp_path / "small")).all("img")
     assert base64.b64decode(image.attributes["src"].partition(",")[2]) == sheet.read_bytes()
     assert image.attributes["alt"]
 
 
-def test_the_contact_sheet_in_the_report_folder_is_found(small, tmp_path):
-    folder = tmp_path / "small" / "report"
-    folder.mkdir()
-    (folder / "views.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    assert len(Page(page(small, directory=tmp_path / "small")).all("img")) == 1
-
-
 @pytest.mark.parametrize("content", [b"<svg onload=alert(1)>", b"\x89PNG\r\n" + bytes(1_500_000)])
 def test_what_is_no_small_picture_is_left_out(small, tmp_path, content):
-    sheet = tmp_path / "views.png"
+    sheet = tmp_path / "small" / "report" / "views.png"
+    sheet.parent.mkdir()
     sheet.write_bytes(content)
-    assert Page(page(small, views=sheet)).all("img") == []
+    assert Page(page(small, directory=tmp_path / "small")).all("img") == []
 
 
 def test_the_same_results_make_the_same_page(small, tmp_path):

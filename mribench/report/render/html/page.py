@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mribench.interfaces.table import Table
 from mribench.report.looks import row_id
 from mribench.report.provenance import PageProvenance
-from mribench.report.render.html.tables import ShownTable, show
+from mribench.report.render.html.tables import show
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,12 @@ def render_page(content: PageContent) -> str:
     template = _environment().get_template("page.html.j2")
     return template.render(
         page=content,
-        tables={part.id: _shown(part, content.methods) for part in content.sections},
-        methods=[
-            {"id": row_id(row), "name": row, "colour": colour} for row, colour in content.methods.items()
-        ],
+        shown=functools.partial(show, methods=content.methods),
+        row_id=row_id,
         style=style,
         script=script,
         policy=_policy(style, script),
     )
-
-
-def _shown(section: PageSection, methods: Collection[str]) -> list[ShownTable]:
-    return [show(table, methods) for table in section.tables]
 
 
 def _policy(style: str, script: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mribench.interfaces.table import Cell, Row, Table
 from mribench.report.looks import row_id
@@ -165,32 +165,26 @@ def _heads(
 ) -> tuple[tuple[Head, ...], ...]:
     above = levels(table.columns) or [[]]
     names = len(table.row_names)
-    lines = []
-    for level, spans in enumerate(above):
-        corner = [
-            Head(text, text, height=len(above), column=number, of_words=True)
-            for number, text in enumerate(table.row_names)
+    lines = [
+        [
+            Head(text, text, height=len(above), column=n, of_words=True)
+            for n, text in enumerate(table.row_names)
         ]
+    ]
+    for level, spans in enumerate(above):
         last = level == len(above) - 1
-        lines.append(
-            (
-                *(corner if level == 0 else []),
-                *(
-                    Head(
-                        printable(span.text),
-                        printable(", ".join(filter(None, table.columns[span.start].header[: level + 1]))),
-                        width=span.width,
-                        column=names + span.start if last else None,
-                        chip=chips[span.start],
-                        of_words=last and _wordy(table, span.start),
-                        start=names + span.start,
-                        row=_method_of(span.text, methods) if last else "",
-                    )
-                    for span in spans
-                ),
-            )
-        )
-    return tuple(lines)
+        lines += [[]] if level else []
+        for span in spans:
+            over = filter(None, table.columns[span.start].header[: level + 1])
+            head = Head(
+                printable(span.text), printable(", ".join(over)), width=span.width, chip=chips[span.start],
+                start=names + span.start,
+            )  # fmt: skip
+            if last:
+                row, of_words = _method_of(span.text, methods), _wordy(table, span.start)
+                head = replace(head, column=head.start, row=row, of_words=of_words)
+            lines[-1].append(head)
+    return tuple(map(tuple, lines))
 
 
 def _wordy(table: Table, column: int) -> bool:
