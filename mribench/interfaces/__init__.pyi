@@ -26,6 +26,10 @@ from .executor import (
     Resources as Resources,
 )
 from .input_file import InputFile as InputFile
+from .mask import (
+    Mask as Mask,
+    MaskKind as MaskKind,
+)
 from .metric import (
     Metric as Metric,
     Score as Score,

@@ -23,12 +23,16 @@ class Objective(nn.Module, ABC):
         weights: weight of each term of the loss; a term that is not named weighs 1.
         min_batch: samples in the smallest batch that every term learns from; a loss that compares them needs
             two.
+        needs_mask: whether it hides parts of images, so that an encoder has to take masks.
+        patch_multiple: edges of views are multiples of so many voxels (blocks that are hidden, say).
         encoder: the encoder that is trained.
     """
 
     view_requests: Sequence[ViewRequest] = (ViewRequest(), ViewRequest())
     weights: Mapping[str, float] = {}
     min_batch: int = 1
+    needs_mask: bool = False
+    patch_multiple: int = 1
     encoder: Encoder
 
     @abstractmethod

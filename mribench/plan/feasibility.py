@@ -137,11 +137,15 @@ def _check_models(source: str, resolved: ResolvedBenchmark) -> None:
                 encoder: Encoder = method.encoder.make()
             with _at(f"{where}.objective"):
                 objective: Objective = method.objective.make(encoder)
+            _check_mask(where, method, objective, encoder)
             batch = f"{source}: {resolved.config.place_of(name, 'pretrain', 'batch_size')}"
             _check_batch_teaches(batch, method, objective)
             edges = [round(method.pretrain.patch_vox * view.patch_scale) for view in objective.view_requests]
-            patch = resolved.config.place_of(name, "pretrain", "patch_vox")
-            _check_edges(f"{source}: {patch}", edges, encoder)
+            patch = f"{source}: {resolved.config.place_of(name, 'pretrain', 'patch_vox')}"
+            _check_edges(patch, edges, encoder)
+            _check_multiples(
+                patch, edges, objective.patch_multiple, f"the blocks of '{method.objective.name}'"
+            )
         for name, task in resolved.tasks.items():
             _check_metrics(f"{source}: tasks.{name}.task", task)
         for component in _encoders(resolved):
@@ -150,6 +154,16 @@ def _check_models(source: str, resolved: ResolvedBenchmark) -> None:
         for component in _encoders(resolved, {"random-frozen"}):
             for name, spec in resolved.config.invariance.items():
                 _check_windows(f"{source}: invariance.{name}.patch_vox", spec.patch_vox, component.make())
+
+
+def _check_mask(where: str, method: ResolvedMethod, objective: Objective, encoder: Encoder) -> None:
+    if objective.needs_mask and encoder.mask_kind == "none":
+        raise ConfigError(
+            f"{where}.objective: '{method.objective.name}' hides parts of images, and the encoder"
+            f" '{method.encoder.name}' takes no mask",
+            "choose an encoder with a mask_kind other than 'none' (`mribench list encoder`), or another"
+            " objective",
+        )
 
 
 def _check_batch_teaches(where: str, method: ResolvedMethod, objective: Objective) -> None:
@@ -204,12 +218,15 @@ def _check_head(where: str, resolved: ResolvedTask, encoder: Encoder) -> None:
 
 
 def _check_edges(where: str, edges_vox: Iterable[int], encoder: Encoder) -> None:
-    stride = max(encoder.strides)
-    wrong = [edge for edge in edges_vox if edge < 1 or edge % stride]
+    _check_multiples(where, edges_vox, max(encoder.strides), "the largest stride of the encoder")
+
+
+def _check_multiples(where: str, edges_vox: Iterable[int], factor: int, whose: str) -> None:
+    wrong = [edge for edge in edges_vox if edge < 1 or edge % factor]
     if wrong:
         raise ConfigError(
-            f"{where}: expected a multiple of {stride}, the largest stride of the encoder, got {wrong[0]}",
-            f"for example {max(1, round(wrong[0] / stride)) * stride}",
+            f"{where}: expected a multiple of {factor}, {whose}, got {wrong[0]}",
+            f"for example {max(1, round(wrong[0] / factor)) * factor}",
         )
 
 
