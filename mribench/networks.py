@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from monai.networks.blocks.transformerblock import TransformerBlock
+from torch import Tensor, nn
 
 
 def embed_positions(grid: Sequence[int], width: int, device: torch.device | None = None) -> Tensor:
@@ -29,6 +30,25 @@ def embed_positions(grid: Sequence[int], width: int, device: torch.device | None
         parts += [angles.sin(), angles.cos()]
     embedded = torch.cat(parts, dim=1)
     return torch.nn.functional.pad(embedded, (0, width - embedded.shape[1]))
+
+
+def make_transformer_blocks(width: int, depth: int, heads: int, mlp_ratio: float = 4.0) -> nn.ModuleList:
+    """Return pre-norm transformer blocks, each ``(B, tokens, width)`` to the same.
+
+    Args:
+        width: channels of a token; ``heads`` divide it.
+        depth: blocks.
+        heads: attention heads.
+        mlp_ratio: width of the hidden layer, in widths of a token.
+    """
+    hidden = round(mlp_ratio * width)
+    # MONAI's flash attention drops activations in evaluation too, so there is no dropout here
+    blocks = [
+        TransformerBlock(width, hidden, heads, qkv_bias=True, use_flash_attention=True) for _ in range(depth)
+    ]
+    for block in blocks:
+        block.norm_cross_attn = nn.Identity()  # never called, and its parameters would count as trained
+    return nn.ModuleList(blocks)
 
 
 def list_prime_factors(number: int) -> list[int]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from monai.networks.blocks.transformerblock import TransformerBlock
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from mribench.errors import DataError
 from mribench.interfaces import Encoder, Mask, MaskKind, Options
-from mribench.networks import embed_positions
+from mribench.networks import embed_positions, make_transformer_blocks
 
 Embedding = Literal["mean", "class"]
 
@@ -64,16 +63,7 @@ class VitEncoder(Encoder):
         ]
         self.tokens = nn.Conv3d(1, options.width, options.token_vox, stride=options.token_vox)
         self.class_token = nn.Parameter(torch.zeros(1, 1, options.width))
-        self.blocks = nn.ModuleList(
-            TransformerBlock(
-                options.width,
-                round(options.mlp_ratio * options.width),
-                options.heads,
-                qkv_bias=True,
-                use_flash_attention=True,
-            )
-            for _ in range(options.depth)
-        )
+        self.blocks = make_transformer_blocks(options.width, options.depth, options.heads, options.mlp_ratio)
         self.norm = nn.LayerNorm(options.width)
         self.apply(_initialise)
         nn.init.trunc_normal_(self.class_token, std=0.02)

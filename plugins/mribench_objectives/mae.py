@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import torch
-from monai.networks.blocks.transformerblock import TransformerBlock
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from mribench.errors import PluginError
+from mribench.errors import ConfigError
 from mribench.interfaces import Encoder, Mask, Objective, Options, View, ViewRequest
-from mribench.networks import embed_positions
+from mribench.networks import embed_positions, make_transformer_blocks
 
 _SMALLEST_VARIANCE = 1e-6
 
@@ -31,6 +30,14 @@ class MaeOptions(Options):
     )
     masked_only: bool = Field(True, description="whether shown blocks are left out of the loss")
 
+    @model_validator(mode="after")
+    def _check_heads(self) -> MaeOptions:
+        if self.decoder_width % self.decoder_heads:
+            raise ValueError(
+                f"expected a decoder_width that {self.decoder_heads} heads divide, got {self.decoder_width}"
+            )
+        return self
+
 
 class Mae(Objective):
     """Reconstructs the hidden blocks of an image from the shown ones.
@@ -41,7 +48,7 @@ class Mae(Objective):
     starts from what the encoder's coarsest map has at hidden places.
 
     Raises:
-        PluginError: when the encoder takes no masks, or blocks are no multiples of its strides.
+        ConfigError: when blocks are no multiples of the encoder's strides.
     """
 
     needs_mask = True
@@ -53,23 +60,15 @@ class Mae(Objective):
         self.cell_vox = max(encoder.strides)
         self.block_vox = self.patch_multiple = options.block_vox or self.cell_vox
         if self.block_vox % self.cell_vox:
-            raise PluginError(
+            raise ConfigError(
                 f"objective 'mae': expected a block_vox that is a multiple of {self.cell_vox}, the encoder's"
                 f" largest stride, got {self.block_vox}"
             )
         width = options.decoder_width
-        if width % options.decoder_heads:
-            raise PluginError(
-                f"objective 'mae': expected a decoder_width that {options.decoder_heads} heads divide,"
-                f" got {width}"
-            )
         self.widen = nn.Linear(encoder.channels[-1], width)
         self.hidden_token = nn.Parameter(torch.zeros(1, 1, width))
         nn.init.trunc_normal_(self.hidden_token, std=0.02)
-        self.blocks = nn.ModuleList(
-            TransformerBlock(width, 4 * width, options.decoder_heads, qkv_bias=True, use_flash_attention=True)
-            for _ in range(options.decoder_depth)
-        )
+        self.blocks = make_transformer_blocks(width, options.decoder_depth, options.decoder_heads)
         self.norm = nn.LayerNorm(width)
         self.to_voxels = nn.Linear(width, self.cell_vox**3)
 
@@ -77,7 +76,7 @@ class Mae(Objective):
         """Return ``reconstruction``, the mean squared error of hidden voxels of one view."""
         del step, total_steps
         image = views[0].image
-        mask = Mask.draw(image, self.options.mask_share, self.block_vox, self.encoder.mask_stride)
+        mask = self.draw_mask(image)
         coarsest = self.encoder.maps_and_embedding(image, mask)[0][-1]
         hidden = mask.at_stride(self.cell_vox).flatten(1)
         predicted = self._decode(coarsest, hidden).float()
@@ -88,6 +87,10 @@ class Mae(Objective):
         error = (predicted - wanted).square().mean(2)
         counted = hidden if self.options.masked_only else torch.ones_like(hidden)
         return {"reconstruction": (error * counted).sum() / counted.sum()}
+
+    def draw_mask(self, image: Tensor) -> Mask:
+        """Draw what is hidden of images ``(B, 1, I, J, K)``, with torch's own generator."""
+        return Mask.draw(image, self.options.mask_share, self.block_vox, self.encoder.mask_stride)
 
     def _decode(self, coarsest: Tensor, hidden: Tensor) -> Tensor:
         """Return the voxels of every cell, ``(B, cells, voxels)``."""

@@ -53,3 +53,29 @@ def test_a_metric_of_a_whole_set_is_refused(registry: Registry, repository: Path
         " not computed yet"
     )
     assert "mribench list metric" in caught.value.hint
+
+
+MAE = ("methods.seqinv.objective={name: mae, decoder_width: 24, decoder_heads: 2, decoder_depth: 1}",)
+
+
+def test_hiding_parts_from_an_encoder_without_masks_is_refused(
+    registry: Registry, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feasible(registry, repository, *MAE)
+    encoder = registry.get("encoder", "cnn").entry.factory
+    monkeypatch.setattr(encoder, "mask_kind", "none")
+    with pytest.raises(ConfigError) as caught:
+        feasible(registry, repository, *MAE)
+    assert caught.value.message.endswith(
+        ": methods.seqinv.objective: 'mae' hides parts of images, and the encoder 'cnn' takes no mask"
+    )
+
+
+def test_views_that_an_objectives_blocks_do_not_fill_are_refused(
+    registry: Registry, repository: Path
+) -> None:
+    wide = "methods.seqinv.objective.block_vox=6"
+    with pytest.raises(
+        ConfigError, match=r"defaults\.pretrain\.patch_vox.* multiple of 6, the blocks of 'mae'"
+    ):
+        feasible(registry, repository, *MAE, wide)
