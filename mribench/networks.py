@@ -47,7 +47,9 @@ def make_transformer_blocks(width: int, depth: int, heads: int, mlp_ratio: float
         TransformerBlock(width, hidden, heads, qkv_bias=True, use_flash_attention=True) for _ in range(depth)
     ]
     for block in blocks:
-        block.norm_cross_attn = nn.Identity()  # never called, and its parameters would count as trained
+        block.register_module(
+            "norm_cross_attn", None
+        )  # never called, and its parameters would count as trained
     return nn.ModuleList(blocks)
 
 
