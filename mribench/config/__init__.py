@@ -18,7 +18,7 @@ from mribench.config.parts import (
 )
 from mribench.config.report import ReportSpec
 from mribench.config.resolution import ResolvedBenchmark, ResolvedMethod, ResolvedTask, resolve
-from mribench.config.settings import AdaptOptions, PretrainOptions
+from mribench.config.settings import AdaptOptions, Optimisation, PretrainOptions
 
 __all__ = [
     "DEFAULT_SPLIT_RULE",
@@ -27,6 +27,7 @@ __all__ = [
     "Defaults",
     "InvarianceSpec",
     "MethodSpec",
+    "Optimisation",
     "PretrainOptions",
     "ReportSpec",
     "ResolvedBenchmark",

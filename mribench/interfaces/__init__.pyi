@@ -36,7 +36,10 @@ from .metric import (
     ScoreStatus as ScoreStatus,
     SetMetric as SetMetric,
 )
-from .objective import Objective as Objective
+from .objective import (
+    Objective as Objective,
+    ParameterGroup as ParameterGroup,
+)
 from .options import (
     Component as Component,
     DatasetRef as DatasetRef,

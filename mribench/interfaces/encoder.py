@@ -49,6 +49,13 @@ class Encoder(nn.Module, ABC):
         maps = self.feature_maps(image) if mask is None else self.feature_maps(image, mask)
         return maps, self.pool(maps)
 
+    def layers(self) -> Sequence[nn.Module]:
+        """Return its layers from the image on, for learning rates that fall towards the image.
+
+        What is in no layer (a last norm, a class token) learns like the head. Empty where it has no layers.
+        """
+        return ()
+
     def embed(self, image: Tensor) -> Tensor:
         """Return the embedding ``(B, D)`` of ``maps_and_embedding``."""
         return self.maps_and_embedding(image)[1]

@@ -21,7 +21,7 @@ from mribench.jobs.volumes import TaskScans
 from mribench.results.records import JobRow, ScoreRow
 from mribench.results.specification import EvaluateSpec
 from mribench.seeding import torch_generator
-from mribench.training.options import autocast
+from mribench.training.schedule import autocast
 from mribench.training.weights import load_weights
 
 logger = logging.getLogger(__name__)

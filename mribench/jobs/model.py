@@ -35,6 +35,22 @@ def arm_encoder(spec: AdaptSpec | EvaluateSpec | EmbedSpec, context: Context) ->
     return encoder
 
 
+def scale_layers(encoder: Encoder, decay: float) -> dict[str, float]:
+    """Return the learning rate of each parameter ``encoder.…`` in a layer, as a share of the usual one.
+
+    Args:
+        encoder: with or without layers.
+        decay: rate of a layer, as a share of the next one's; the last layer's is that of the head times this.
+    """
+    names = {id(parameter): f"encoder.{name}" for name, parameter in encoder.named_parameters()}
+    layers = encoder.layers()
+    scales = {}
+    for number, layer in enumerate(layers):
+        for parameter in layer.parameters():
+            scales[names[id(parameter)]] = decay ** (len(layers) - number)
+    return scales
+
+
 def is_clipped(parameter: str, defects: Collection[str]) -> bool:
     """Whether the gradient of a parameter is clipped, by its name."""
     return ENCODER_CLIPPING not in defects or parameter.startswith("encoder.")

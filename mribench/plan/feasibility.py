@@ -9,6 +9,7 @@ import torch
 
 from mribench.config import (
     BenchmarkConfig,
+    Optimisation,
     PretrainOptions,
     ResolvedBenchmark,
     ResolvedMethod,
@@ -137,6 +138,8 @@ def _check_models(source: str, resolved: ResolvedBenchmark) -> None:
                 encoder: Encoder = method.encoder.make()
             with _at(f"{where}.objective"):
                 objective: Objective = method.objective.make(encoder)
+            layers = f"{source}: {resolved.config.place_of(name, 'pretrain', 'layer_decay')}"
+            _check_layers(layers, method.pretrain, encoder)
             _check_mask(where, method, objective, encoder)
             batch = f"{source}: {resolved.config.place_of(name, 'pretrain', 'batch_size')}"
             _check_batch_teaches(batch, method, objective)
@@ -163,6 +166,14 @@ def _check_mask(where: str, method: ResolvedMethod, objective: Objective, encode
             f" '{method.encoder.name}' takes no mask",
             "choose an encoder with a mask_kind other than 'none' (`mribench list encoder`), or another"
             " objective",
+        )
+
+
+def _check_layers(where: str, options: Optimisation, encoder: Encoder) -> None:
+    if options.layer_decay < 1 and not encoder.layers():
+        raise ConfigError(
+            f"{where}: the encoder does not say which layers it has, so they cannot have rates of their own",
+            "leave layer_decay out, or override Encoder.layers()",
         )
 
 
@@ -211,6 +222,7 @@ def _check_head(where: str, resolved: ResolvedTask, encoder: Encoder) -> None:
     with _at(f"{where}.task"):
         task.build_head(encoder)
     adapt = resolved.spec.adapt
+    _check_layers(f"{where}.adapt.layer_decay", adapt, encoder)
     _check_edges(f"{where}.adapt.patch_vox", [adapt.patch_vox], encoder)
     if task.dense and adapt.window_vox is not None:
         window = [adapt.window_vox] if isinstance(adapt.window_vox, int) else adapt.window_vox

@@ -87,6 +87,17 @@ def _check_attributes(encoder: Encoder) -> None:
         f"encoder: {len(encoder.channels)} channels and {len(strides)} strides; give one of each per map",
     )
     require(strides == sorted(strides), f"encoder: strides go from fine to coarse, got {strides}")
+    _check_layers(encoder)
+
+
+def _check_layers(encoder: Encoder) -> None:
+    own = {id(parameter) for parameter in encoder.parameters()}
+    seen: set[int] = set()
+    for layer in encoder.layers():
+        parameters = {id(parameter) for parameter in layer.parameters()}
+        require(parameters <= own, "encoder: layers() has parameters that are not the encoder's")
+        require(not parameters & seen, "encoder: layers() has a parameter in two layers")
+        seen |= parameters
 
 
 def _find_edge(coarsest: int) -> int:

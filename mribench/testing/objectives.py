@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mribench.errors import MRIBenchError
-from mribench.interfaces import Encoder, Objective, ViewRequest
+from mribench.interfaces import Encoder, Objective, ParameterGroup, ViewRequest
 from mribench.testing.problems import (
     ConformanceError,
     NotCheckable,
@@ -113,12 +113,33 @@ def _check_attributes(objective: Objective, encoder: Encoder) -> None:
         isinstance(smallest, int) and 1 <= smallest <= _MORE,
         f"objective: min_batch is a number of subjects from 1 to {_MORE}, got {smallest!r}",
     )
+    _check_groups(objective)
     exported = objective.exported_encoder()
     require(isinstance(exported, Encoder), "objective: exported_encoder() does not return an Encoder")
     require(
         exported.embedding_dim == encoder.embedding_dim and list(exported.strides) == list(encoder.strides),
         "objective: the exported encoder is not like the encoder that was given",
     )
+
+
+def _check_groups(objective: Objective) -> None:
+    trained = [name for name, parameter in objective.named_parameters() if parameter.requires_grad]
+    for group in objective.parameter_groups:
+        what = f"objective: the parameter group '{group.prefix}'"
+        require(isinstance(group, ParameterGroup), f"objective: expected a ParameterGroup, got {group!r}")
+        require(
+            any(name.startswith(group.prefix) for name in trained), f"{what} has no parameter that is trained"
+        )
+        require(group.rate > 0, f"{what}: expected a rate above 0, got {group.rate}")
+        require(
+            0 <= group.frozen_share < 1,
+            f"{what}: frozen_share is from 0 to less than 1, got {group.frozen_share}",
+        )
+        others = [other for other in objective.parameter_groups if other is not group]
+        require(
+            not any(other.prefix.startswith(group.prefix) for other in others),
+            f"{what} has another group's parameters too",
+        )
 
 
 def _check_smallest_batch(objective: Objective) -> None:

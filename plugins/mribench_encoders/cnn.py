@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from monai.networks.nets.basic_unet import TwoConv
@@ -78,6 +79,10 @@ class CnnEncoder(Encoder):
         """
         maps, before_norm = self._run(image, mask)
         return maps, (before_norm if self.before_norm else maps[-1]).flatten(2).mean(-1)
+
+    def layers(self) -> Sequence[nn.Module]:
+        """Return the blocks, finest first."""
+        return list(self.blocks)
 
     def _run(self, image: Tensor, mask: Mask | None) -> tuple[list[Tensor], Tensor]:
         """Return the maps, and the coarsest one before its norm."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -99,6 +100,10 @@ class VitEncoder(Encoder):
         outputs[-1] = last = self.norm(x)
         maps = [_place(output[:, 1:], grid, shown) for output in outputs]
         return maps, (last[:, 1:].mean(1) if self.embedding == "mean" else last[:, 0])
+
+    def layers(self) -> Sequence[nn.Module]:
+        """Return the projection to tokens, and the blocks."""
+        return [self.tokens, *self.blocks]
 
     def _check(self, image: Tensor) -> None:
         edge = self.mask_stride

@@ -136,11 +136,19 @@ def test_an_adaptation_killed(whole: Path, tmp_path: Path) -> None:
     ids=["cnn", "vit"],
 )
 def test_a_masked_pretraining_killed(encoder: str, tmp_path: Path) -> None:
-    """What is hidden is drawn by torch's own generator, anew at every step."""
+    """What is hidden is drawn by torch's own generator, and the optimiser has all that it may have."""
     settings = {
         "methods.seqinv.objective": "{name: mae, decoder_width: 24, decoder_heads: 2, decoder_depth: 1}",
         "methods.seqinv.encoder": encoder,
         "defaults.pretrain.steps": "6",
+        "defaults.pretrain.optimiser": "lars",
+        "defaults.pretrain.schedule": "cosine",
+        "defaults.pretrain.weight_decay_end": "0.1",
+        "defaults.pretrain.decay_norms": "false",
+        "defaults.pretrain.accumulate": "2",
+        "defaults.pretrain.layer_decay": "0.8",
+        "defaults.pretrain.ema": "0.9",
+        "tasks.denoise.adapt.layer_decay": "0.5",
     }
     chosen = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     run(tmp_path / "whole", "--only", "seqinv/*", *chosen)
@@ -148,3 +156,5 @@ def test_a_masked_pretraining_killed(encoder: str, tmp_path: Path) -> None:
     folder = killed_and_resumed(original, tmp_path / "again", [4])
     for name in ("history.parquet", "encoder.safetensors"):
         assert (folder / name).read_bytes() == (original / name).read_bytes()
+    row = job_row(original)
+    assert row["views_seen"][0] == 6 * 2 * 2, "steps, accumulated batches, subjects of a batch"

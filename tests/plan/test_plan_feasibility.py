@@ -9,7 +9,7 @@ import pytest
 
 from mribench.config import load_benchmark, resolve
 from mribench.errors import ConfigError
-from mribench.interfaces import Entry, Score, SetMetric, TaskRef
+from mribench.interfaces import Encoder, Entry, Score, SetMetric, TaskRef
 from mribench.plan import open_cohorts
 from mribench.plan.feasibility import check_feasible
 from mribench.plugins import load_registry
@@ -69,6 +69,19 @@ def test_hiding_parts_from_an_encoder_without_masks_is_refused(
     assert caught.value.message.endswith(
         ": methods.seqinv.objective: 'mae' hides parts of images, and the encoder 'cnn' takes no mask"
     )
+
+
+@pytest.mark.parametrize("place", ["defaults.pretrain.layer_decay", "tasks.denoise.adapt.layer_decay"])
+def test_rates_of_layers_of_an_encoder_without_are_refused(
+    registry: Registry, repository: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    feasible(registry, repository, f"{place}=0.75")
+    encoder = registry.get("encoder", "cnn").entry.factory
+    monkeypatch.setattr(encoder, "layers", Encoder.layers)
+    feasible(registry, repository)
+    with pytest.raises(ConfigError, match="the encoder does not say which layers it has") as caught:
+        feasible(registry, repository, f"{place}=0.75")
+    assert f": {place}: " in caught.value.message
 
 
 def test_views_that_an_objectives_blocks_do_not_fill_are_refused(

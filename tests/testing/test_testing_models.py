@@ -10,7 +10,7 @@ from mribench_encoders.unet import UNetDecoder, UNetOptions
 from torch import nn
 
 from mribench.errors import PluginError
-from mribench.interfaces import Encoder, Mask, Objective
+from mribench.interfaces import Encoder, Mask, Objective, ParameterGroup
 from mribench.testing import (
     ClassTokenEncoder,
     ConformanceError,
@@ -201,9 +201,21 @@ class UnevenCells(ClassTokenEncoder):
         self.mask_stride = 3
 
 
+class LayersTwice(PyramidEncoder):
+    def layers(self):
+        return [self.levels, self.levels[0]]
+
+
+class ForeignLayers(PyramidEncoder):
+    def layers(self):
+        return [nn.Linear(2, 2)]
+
+
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
+        (LayersTwice, "a parameter in two layers"),
+        (ForeignLayers, "parameters that are not the encoder's"),
         (SeesHidden, "what a mask hides changes its feature maps"),
         (EmbedsAll, "what a mask hides changes its feature maps or its embedding"),
         (HidesAll, "what a mask shows changes nothing"),
@@ -346,6 +358,37 @@ class WideBlocks(Masked):
         return super().loss(views, step, total_steps)
 
 
+class WithHead(Distance):
+    """Trains a head with its groups, given as keywords of each."""
+
+    groups = ({"prefix": "head."},)
+
+    def __init__(self, encoder):
+        super().__init__(encoder)
+        self.head = nn.Linear(encoder.embedding_dim, 2)
+        self.parameter_groups = tuple(ParameterGroup(**group) for group in self.groups)
+
+    def loss(self, views, step, total_steps):
+        first, second = (self.head(self.encoder.embed(view.image)) for view in views)
+        return {"distance": (first - second).square().mean()}
+
+
+class NoSuchGroup(WithHead):
+    groups = ({"prefix": "predictor."},)
+
+
+class StillGroup(WithHead):
+    groups = ({"prefix": "head.", "rate": 0.0},)
+
+
+class NeverBegins(WithHead):
+    groups = ({"prefix": "head.", "frozen_share": 1.0},)
+
+
+class GroupsInGroups(WithHead):
+    groups = ({"prefix": "head."}, {"prefix": "head.weight"})
+
+
 class Contrast(Distance):
     """Compares the subjects of a batch; of one subject nothing is learnt."""
 
@@ -390,7 +433,7 @@ class OtherExport(Distance):
         return PyramidEncoder((4, 6, self.encoder.embedding_dim), self.encoder.strides)
 
 
-@pytest.mark.parametrize("objective", [Distance, Masked, MaskedTokens, WideBlocks, OfTwo])
+@pytest.mark.parametrize("objective", [Distance, Masked, MaskedTokens, WideBlocks, WithHead, OfTwo])
 def test_a_sound_objective_conforms(objective):
     check_objective(objective)
 
@@ -418,6 +461,10 @@ def test_another_missing_attribute_is_the_objectives_own_mistake():
 @pytest.mark.parametrize(
     ("objective", "message"),
     [
+        (NoSuchGroup, "the parameter group 'predictor.' has no parameter that is trained"),
+        (StillGroup, "'head.': expected a rate above 0, got 0"),
+        (NeverBegins, "'head.': frozen_share is from 0 to less than 1, got 1"),
+        (GroupsInGroups, "'head.' has another group's parameters too"),
         (NoTerms, "no named terms"),
         (NotScalar, "not a scalar"),
         (NotFinite, "not finite at batch size 4"),
