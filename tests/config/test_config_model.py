@@ -284,7 +284,7 @@ def test_a_file_that_is_wrong_by_itself_is_not_blamed_on_a_setting(complaint: Co
     wrong = base.replace("lr: 0.01}", "learning_rate: 0.01}")
     message, hint = complaint(wrong, "seeds=[3]")
     assert message == "tiny.yaml: tasks.find.adapt.learning_rate: unknown key"
-    assert hint.startswith("lr is required, and not given; known: batch_size, ")
+    assert hint.startswith("lr is required, and not given; known: accumulate, batch_size, ")
 
 
 def test_split_spec_round_trip() -> None:

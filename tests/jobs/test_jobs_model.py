@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from mribench_encoders.cnn import CnnEncoder, CnnOptions
 from torch import Tensor, nn
 
 from mribench.config import Optimisation
 from mribench.defects import ACTIVE_DROPOUT, ENCODER_CLIPPING
 from mribench.interfaces import Encoder
 from mribench.jobs.model import TaskModel, is_clipped, scale_layers
+from mribench.testing import PyramidEncoder
 from mribench.training import Trainee, train
 from mribench.training.weights import state_digest
 
