@@ -244,7 +244,8 @@ def test_no_assert_no_swallowed_error_no_os_path_no_pickle(path):
     handlers = [node for node in ast.walk(tree(path)) if isinstance(node, ast.ExceptHandler)]
     assert [node.lineno for node in handlers if swallows(node)] == []
     unwanted = ("os.path", "pickle", "torch.load", "random")
-    assert [name for name in imports(path) if name.startswith(unwanted)] == []
+    allowed = "pickle.UnpicklingError"  # which torch raises for a file that holds more than tensors
+    assert [name for name in imports(path) if name.startswith(unwanted) and name != allowed] == []
 
 
 MACHINE_PATHS = re.compile(r"(?<![\w.:/$}~-])/(?:root|home|tmp|work|Users)(?:/|\b)")

@@ -17,7 +17,13 @@ from mribench.config.parts import (
     TaskSpec,
 )
 from mribench.config.report import ReportSpec
-from mribench.config.resolution import ResolvedBenchmark, ResolvedMethod, ResolvedTask, resolve
+from mribench.config.resolution import (
+    ResolvedBenchmark,
+    ResolvedMethod,
+    ResolvedPretraining,
+    ResolvedTask,
+    resolve,
+)
 from mribench.config.settings import AdaptOptions, Optimisation, PretrainOptions
 
 __all__ = [
@@ -32,6 +38,7 @@ __all__ = [
     "ReportSpec",
     "ResolvedBenchmark",
     "ResolvedMethod",
+    "ResolvedPretraining",
     "ResolvedTask",
     "SplitSpec",
     "TaskSpec",

@@ -98,3 +98,4 @@ from .views import (
     ViewGenerator as ViewGenerator,
     ViewRequest as ViewRequest,
 )
+from .weights import GivenWeights as GivenWeights

@@ -31,7 +31,8 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
     scans = TaskScans(spec, context, task, spec.train, spec.sequence, options.spacing_mm)
     scans.prepare()
     frozen = spec.arm in FROZEN_ARMS
-    model = TaskModel(arm_encoder(spec, context), task, frozen=frozen, seed=spec.seed, defects=spec.defects)
+    start = arm_encoder(spec, context)
+    model = TaskModel(start.encoder, task, frozen=frozen, seed=spec.seed, defects=spec.defects)
     model.to(context.device)
     still = StillEncoder(model.encoder, (options.patch_vox,) * 3, context.device) if frozen else None
     model.train()
@@ -70,6 +71,7 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
             **adaptation.sampler.diversity.row(),
             "first_loss": history.mean("total", first=True),
             "last_loss": history.mean("total", first=False),
+            "weights_account": start.account,
             "label_source": scans.label_source(),
             **scans.voxel_counts(),
         },

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mribench import RESULTS_VERSION
-from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedMethod
+from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedPretraining
 from mribench.data.subsets import compute_subset_size, draw_label_subset
 from mribench.data.uses import select_scans
 from mribench.defects import at
@@ -79,8 +79,8 @@ class _Builder:
     def _all(self) -> Iterator[Job]:
         pretrained: dict[tuple[str, int], Job] = {}
         for seed in self.config.seeds:
-            for name, method in self.resolved.methods.items():
-                pretrained[name, seed] = self._pretrain(name, method, seed)
+            for name, pretraining in self.resolved.pretrained().items():
+                pretrained[name, seed] = self._pretrain(name, pretraining, seed)
         yield from pretrained.values()
         if not self.resolved.measured:
             yield from self._embeddings(pretrained)
@@ -99,8 +99,8 @@ class _Builder:
             if reference != IDENTITY:
                 yield Arm(reference, reference, self._reference)
 
-    def _pretrain(self, name: str, method: ResolvedMethod, seed: int) -> Job:
-        cohort = self._cohorts[method.pretrain.data]
+    def _pretrain(self, name: str, pretraining: ResolvedPretraining, seed: int) -> Job:
+        cohort = self._cohorts[pretraining.options.data]
         split = cohort.split
         train, held_out = (split.train, split.validation) if split else ((), ())
         spec = PretrainSpec(
@@ -110,14 +110,14 @@ class _Builder:
             encoder=self._encoders[name].reference,
             split_digest=split_digest({"train": train, "held out": held_out}),
             defects=self._defects("pretrain"),
-            views=ViewsRef.model_validate(method.views.component()),
-            objective=ObjectiveRef.model_validate(method.objective.component()),
+            views=ViewsRef.model_validate(pretraining.views.component()),
+            objective=ObjectiveRef.model_validate(pretraining.objective.component()),
             train=train,
             held_out=held_out,
-            pretrain=method.pretrain.model_dump(mode="json"),
+            pretrain=pretraining.options.model_dump(mode="json"),
             seed=seed,
         )
-        entries = [identity_of(part) for part in (method.views, method.objective, method.encoder)]
+        entries = [identity_of(part) for part in self.resolved.methods[name].parts()]
         job = self._job(f"{name}/pretrain/seed{seed}", spec, cohort, entries, (*train, *held_out))
         return replace(job, method=name)
 
@@ -164,6 +164,7 @@ class _Builder:
             spacing_mm=asked.spacing_mm,
             cell=cell,
             pretrain_key=pretrain.key if pretrain else None,
+            weights=arm.weights,
         )
         name = f"{arm.name}/invariance/{cohort_name}/seed{seed}"
         job = self._job(name, spec, cohort, [arm.encoder.identity], ids)
@@ -220,6 +221,7 @@ class _Builder:
             adapt=task.adapt,
             seed=training.seed,
             pretrain_key=pretrain.key if pretrain else None,
+            weights=arm.weights,
         )
         people = (*training.train, *validation)
         entries = [task.learnt_identity, arm.encoder.identity]
@@ -263,6 +265,7 @@ class _Builder:
             cell=cell,
             adapt_key=adapt_key,
             pretrain_key=pretrain.key if pretrain else None,
+            weights=arm.weights,
         )
         entries = [task.scored_identity, *([] if arm.arm == IDENTITY else [arm.encoder.identity])]
         job = self._job(f"{trained}/test/{site}/{sequence}", spec, task.cohort, entries, ids)

@@ -25,7 +25,11 @@ TrainingOptions = dict[str, JsonValue]
 They are validated by whoever trains: results of an older mribench, which had others, can still be compared.
 """
 
+Weights = dict[str, JsonValue]
+"""Weights from a file, as a benchmark file spells them out; the file itself may be gone by now."""
+
 _FILE = "job.json"
+_OPTIONAL = ("defects", "weights")
 _PLACES = ("data", "cohort")
 """Where the data of a job lie, and what a benchmark file calls them: no part of its key."""
 
@@ -58,9 +62,9 @@ class _Spec:
         return {}
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON, without defects where none is switched on."""
+        """Return it as JSON, without defects where none is switched on, and without weights of no file."""
         dumped: dict[str, Any] = _ADAPTERS[self.kind].dump_python(self, mode="json")
-        return {name: value for name, value in dumped.items() if name != "defects" or value}
+        return {name: value for name, value in dumped.items() if name not in _OPTIONAL or value}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +103,7 @@ class AdaptSpec(_Spec):
         adapt: how to train.
         seed: of the training.
         pretrain_key: of the job that made the encoder; None for a new one.
+        weights: of the encoder, from a file; None where it has none from outside.
     """
 
     kind: ClassVar[JobKind] = "adapt"
@@ -111,6 +116,7 @@ class AdaptSpec(_Spec):
     adapt: TrainingOptions
     seed: int
     pretrain_key: str | None
+    weights: Weights | None = None
 
     def builds_on(self) -> dict[str, str | None]:
         """Return the key of the job that made the encoder."""
@@ -128,6 +134,7 @@ class EvaluateSpec(_Spec):
         cell: what the score rows are about.
         adapt_key: of the job that trained the head; None where nothing is trained.
         pretrain_key: of the job that made the encoder; None for a new one.
+        weights: of the encoder, from a file; None where it has none from outside.
     """
 
     kind: ClassVar[JobKind] = "evaluate"
@@ -138,6 +145,7 @@ class EvaluateSpec(_Spec):
     cell: EvaluateCell
     adapt_key: str | None
     pretrain_key: str | None
+    weights: Weights | None = None
 
     def builds_on(self) -> dict[str, str | None]:
         """Return the keys of the jobs that trained the head, and that made the encoder.
@@ -168,6 +176,7 @@ class EmbedSpec(_Spec):
         spacing_mm: of the working grid; None for each scan's own.
         cell: what the rows are about.
         pretrain_key: of the job that made the encoder; None for a new one.
+        weights: of the encoder, from a file; None where it has none from outside.
     """
 
     kind: ClassVar[JobKind] = "embed"
@@ -178,6 +187,7 @@ class EmbedSpec(_Spec):
     spacing_mm: float | None
     cell: EmbedCell
     pretrain_key: str | None
+    weights: Weights | None = None
 
     def builds_on(self) -> dict[str, str | None]:
         """Return the key of the job that made the encoder."""
