@@ -87,7 +87,7 @@ class _Builder:
         for task in self._tasks:
             for arm in self._arms():
                 for seed in self.config.seeds:
-                    yield from self._adapted(task, arm, seed, pretrained.get((arm.name, seed)))
+                    yield from self._adapted(task, arm, seed, _find_pretraining(arm, seed, pretrained))
             if IDENTITY in self.config.reference_arms and not self.resolved.measured and task.has_identity:
                 yield from self._identity(task)
 
@@ -97,7 +97,16 @@ class _Builder:
                 yield Arm(name, arm, self._encoders[name], method)
         for reference in self.config.reference_arms:
             if reference != IDENTITY:
-                yield Arm(reference, reference, self._reference)
+                yield from self._references(reference)
+
+    def _references(self, reference: str) -> Iterator[Arm]:
+        """Yield a reference arm for the default architecture, and for each other by its first method."""
+        yield Arm(reference, reference, self._reference)
+        seen = [self._reference.identity]
+        for name, encoder in self._encoders.items():
+            if encoder.identity not in seen:
+                seen.append(encoder.identity)
+                yield Arm(name, reference, encoder)
 
     def _pretrain(self, name: str, pretraining: ResolvedPretraining, seed: int) -> Job:
         cohort = self._cohorts[pretraining.options.data]
@@ -128,11 +137,12 @@ class _Builder:
             for name, method in self.resolved.methods.items()
         ]
         if "random-frozen" in self.config.reference_arms:
-            arms.append(Arm("random-frozen", "random-frozen", self._reference))
+            arms += self._references("random-frozen")
         for cohort_name, asked in self.config.invariance.items():
             for arm in arms:
                 for seed in self.config.seeds:
-                    yield self._embed(cohort_name, asked, arm, seed, pretrained.get((arm.name, seed)))
+                    pretrain = _find_pretraining(arm, seed, pretrained)
+                    yield self._embed(cohort_name, asked, arm, seed, pretrain)
 
     def _embed(
         self, cohort_name: str, asked: InvarianceSpec, arm: Arm, seed: int, pretrain: Job | None
@@ -166,7 +176,8 @@ class _Builder:
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
         )
-        name = f"{arm.name}/invariance/{cohort_name}/seed{seed}"
+        row = arm.name if arm.arm in ("frozen", arm.name) else f"{arm.name}/{arm.arm}"
+        name = f"{row}/invariance/{cohort_name}/seed{seed}"
         job = self._job(name, spec, cohort, [arm.encoder.identity], ids)
         return _after(replace(job, method=arm.name), pretrain)
 
@@ -308,6 +319,11 @@ class _Builder:
             what = f"{sequence} scan" + (f" with a {label} label" if label else "")
             self.notes.append(f"{cohort_name}: {len(ids) - len(kept)} of {len(ids)} subjects have no {what}")
         return kept
+
+
+def _find_pretraining(arm: Arm, seed: int, pretrained: Mapping[tuple[str, int], Job]) -> Job | None:
+    """Return the job that makes the encoder of an arm; None where nothing is pretrained for it."""
+    return pretrained.get((arm.name, seed)) if arm.pretraining else None
 
 
 def _counted(what: str, n_subjects: int, fractions: Sequence[float]) -> str:

@@ -150,10 +150,10 @@ def _given(adapted: pd.DataFrame, manifest: Manifest) -> dict[str, str]:
     weights = {method.name: method.weights for method in manifest.methods if method.weights}
     said = {}
     for (row, method), jobs in adapted.groupby(["row", "method"], sort=False):
-        given = weights.get(str(method))
-        if given is None:
+        given, accounted = weights.get(str(method)), jobs["weights_account"].dropna()
+        if given is None or accounted.empty:  # the references of its architecture have none
             continue
-        accounts = "; ".join(dict.fromkeys(map(one_line, jobs["weights_account"].dropna())))
+        accounts = "; ".join(dict.fromkeys(map(one_line, accounted)))
         known = given.pretrained_on
         people = known if isinstance(known, str) else ", ".join(known) or "nobody in this benchmark"
         file = f"{one_line(given.file)}, sha256 {given.sha256[:12]}…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
@@ -84,6 +85,31 @@ def test_keys_follow_the_content_and_not_the_place(file: Path, tmp_path: Path) -
     after = plan(file, place)
     assert not keys(after, "published") & keys(before, "published")
     assert keys(after, "seqinv") == keys(before, "seqinv")
+
+
+def test_each_architecture_has_its_references(file: Path) -> None:
+    """The default's by their own name, another one's by its first method's."""
+    own = "methods.{}.encoder={{name: cnn, features: [4, 8, 8]}}"
+    sets = [
+        own.format("seqinv"),
+        "methods.again={views: seqinv, objective: simclr-recon}",
+        own.format("again"),
+    ]
+    sets += [
+        "reference_arms=[scratch, random-frozen]",
+        "invariance.ixi.sequences=[T1w, T2w]",
+        "invariance.ixi.patch_vox=8",
+    ]
+    arms = {(job.method, job.spec.arm) for job in plan(file, *sets).jobs if job.kind == "adapt"}  # type: ignore[union-attr]
+    references = {("scratch", "scratch"), ("random-frozen", "random-frozen")}
+    others = {("seqinv", "scratch"), ("seqinv", "random-frozen")}
+    assert {pair for pair in arms if pair[1] not in ("frozen", "finetune")} == references | others
+    embedded = [job for job in plan(file, *sets).jobs if job.kind == "embed"]
+    ids = {job.id for job in embedded}
+    assert {"random-frozen/invariance/ixi/seed0", "seqinv/random-frozen/invariance/ixi/seed0"} < ids
+    builds = {job.id: job.spec.builds_on()["pretrain_key"] for job in embedded}
+    assert builds["seqinv/random-frozen/invariance/ixi/seed0"] is None
+    assert builds["seqinv/invariance/ixi/seed0"] is not None
 
 
 def test_only_weights_and_no_pretraining_at_all(file: Path) -> None:
@@ -174,7 +200,14 @@ def test_from_a_file_to_a_marked_row(file: Path, tmp_path: Path, capsys: pytest.
     assert "◇ Weights from a file: published" in text
     assert "published.safetensors, sha256 " in text
     assert "pretrained on unknown" in text
-    assert "‡" not in text.partition("published")[2].partition("\n")[0]
+    row = next(line for line in text.splitlines() if line.startswith("| published "))
+    assert "‡" not in row
+    assert run("report", results / "tiny", "--format", "csv", "--table", "budget") == 0
+    costs = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    mine = costs[costs["row"].str.startswith("published")]
+    assert len(mine) > 0
+    assert not mine["metric"].str.startswith("pretraining").any(), "nothing was pretrained for it"
+    assert run("report", results / "tiny", "--format", "html", "--output", tmp_path / "page.html") == 0
 
     assert run("run", file, *part) == 0, "nothing is done again"
     again = jobs_of(results, "adapt")
