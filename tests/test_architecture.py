@@ -165,8 +165,8 @@ def test_the_core_names_no_entry_and_no_sequence(path):
 # (c) Plugins use the public names only
 
 PUBLIC = (
-    "mribench.hookimpl", "mribench.interfaces", "mribench.errors", "mribench.seeding", "mribench.volumes",
-    "mribench.testing", "mribench.validation", "mribench.wording",
+    "mribench.hookimpl", "mribench.interfaces", "mribench.errors", "mribench.networks", "mribench.seeding",
+    "mribench.testing", "mribench.volumes", "mribench.validation", "mribench.wording",
 )  # fmt: skip
 PLUGIN_FILES = [path for path in PRODUCT if CORE not in path.parents]
 
@@ -244,7 +244,8 @@ def test_no_assert_no_swallowed_error_no_os_path_no_pickle(path):
     handlers = [node for node in ast.walk(tree(path)) if isinstance(node, ast.ExceptHandler)]
     assert [node.lineno for node in handlers if swallows(node)] == []
     unwanted = ("os.path", "pickle", "torch.load", "random")
-    assert [name for name in imports(path) if name.startswith(unwanted)] == []
+    allowed = "pickle.UnpicklingError"  # which torch raises for a file that holds more than tensors
+    assert [name for name in imports(path) if name.startswith(unwanted) and name != allowed] == []
 
 
 MACHINE_PATHS = re.compile(r"(?<![\w.:/$}~-])/(?:root|home|tmp|work|Users)(?:/|\b)")

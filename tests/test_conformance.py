@@ -9,7 +9,11 @@ from mribench.interfaces import DatasetRef
 from mribench.plugins import load_registry
 from mribench.testing import check_entry
 
-SMALL = {("encoder", "cnn"): {"features": [4, 8, 12]}}
+SMALL = {
+    ("encoder", "cnn"): {"features": [4, 8, 12]},
+    ("encoder", "vit"): {"token_vox": 4, "width": 24, "depth": 3, "heads": 2, "maps": 2},
+    ("objective", "mae"): {"decoder_width": 24, "decoder_depth": 1, "decoder_heads": 2},
+}
 READERS = ("ixi", "arc", "mpm")
 
 

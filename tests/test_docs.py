@@ -35,7 +35,7 @@ WIDTH = 100
 DOCUMENTS = (
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "benchmarks/README.md",
     "plugins/README.md", "plugins/example-method/README.md", "plugins/mribench_paper/README.md",
-    "docs/data.md", "docs/views.md",
+    "docs/data.md", "docs/methods.md", "docs/views.md",
     "docs/metrics.md", "docs/report.md", "docs/compare.md", "docs/architecture.md",
 )  # fmt: skip
 GENERATED = {
@@ -238,13 +238,19 @@ def yaml_blocks() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("document", "body"), yaml_blocks(), ids=[document for document, _ in yaml_blocks()])
-def test_yaml_block_is_a_benchmark(document: str, body: str, tmp_path: Path, registry: Any) -> None:
-    """A fragment is laid over the quickstart."""
+def test_yaml_block_is_a_benchmark(
+    document: str, body: str, tmp_path: Path, registry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fragment is laid over the quickstart; files of weights that it names are there."""
     from mribench.config import resolve
 
     tree = yaml.safe_load(body)
     if "benchmark" not in tree:
         tree = merge(yaml.safe_load(text_of("benchmarks/quickstart.yaml")), tree)
+    for method in tree["methods"].values():
+        if "weights" in method:
+            monkeypatch.chdir(tmp_path)
+            Path(method["weights"]["file"]).touch()
     file = tmp_path / "block.yaml"
     file.write_text(yaml.safe_dump(tree), encoding="utf-8")
     resolve(load_benchmark(file), registry)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from mribench.config import Optimisation
 from mribench.interfaces import EncoderRef, ObjectiveRef, View, ViewGenerator, ViewRequest, ViewsRef
 from mribench.plugins import load_registry
 from mribench.seeding import torch_generator
-from mribench.training import LoopOptions, train
+from mribench.training import Trainee, train
 
 PAPER_ENCODER = {"name": "cnn", "features": [64, 128, 256, 512, 768]}
 TYPICAL = {"PD": 70.0, "R1": 0.8, "R2s": 18.0, "MTsat": 1.0}
@@ -68,22 +69,27 @@ def step_s(device: torch.device, generator: ViewGenerator, maps: Mapping[str, Te
     views_s: list[float] = []
     ends: list[float] = []
 
-    def losses(step: int) -> Mapping[str, Tensor]:
-        _wait(device)
-        started = time.perf_counter()
-        views = make_views(generator, maps, patch_vox, step * len(subjects))
-        _wait(device)
-        views_s.append(time.perf_counter() - started)
-        for view in views:
-            view.subjects = subjects
-        return objective.loss(views, step, repeats)
+    class Timed(Trainee):
+        """The objective on views that are timed as they are made."""
+
+        module, identity = objective, ("perf",)
+
+        def losses(self, step: int, batch: int) -> Mapping[str, Tensor]:
+            _wait(device)
+            started = time.perf_counter()
+            views = make_views(generator, maps, patch_vox, batch * len(subjects))
+            _wait(device)
+            views_s.append(time.perf_counter() - started)
+            for view in views:
+                view.subjects = subjects
+            return objective.loss(views, step, repeats)
 
     def ended(_done: int, _total: int) -> None:
         _wait(device)
         ends.append(time.perf_counter())
 
-    options = LoopOptions(steps=repeats + 4, lr=1e-4, precision="bf16")
-    train(objective, losses, options, identity=("perf",), device=device, on_step=ended)
+    options = Optimisation(steps=repeats + 4, lr=1e-4, precision="bf16")
+    train(Timed(), options, device, on_step=ended)
     steps = [after - before for before, after in itertools.pairwise(ends[3:])]
     return statistics.median(steps), statistics.median(views_s[4:])
 

@@ -95,7 +95,9 @@ def _method(side: Side) -> dict[str, str]:
     about = {"arm": str(cells["arm"].iloc[0])}
     for method in side.run.manifest.methods:
         if method.name == str(cells["method"].iloc[0]):
-            about |= {"views": method.views, "objective": method.objective, "encoder": method.encoder}
+            about |= {"views": method.views or "", "objective": method.objective or ""}
+            about |= {"encoder": method.encoder}
+            about |= {"weights": method.weights.sha256} if method.weights else {}
             about |= {"own settings": ", ".join(method.overrides)} if method.overrides else {}
     return about
 

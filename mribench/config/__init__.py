@@ -17,8 +17,14 @@ from mribench.config.parts import (
     TaskSpec,
 )
 from mribench.config.report import ReportSpec
-from mribench.config.resolution import ResolvedBenchmark, ResolvedMethod, ResolvedTask, resolve
-from mribench.config.settings import AdaptOptions, PretrainOptions
+from mribench.config.resolution import (
+    ResolvedBenchmark,
+    ResolvedMethod,
+    ResolvedPretraining,
+    ResolvedTask,
+    resolve,
+)
+from mribench.config.settings import AdaptOptions, Optimisation, PretrainOptions
 
 __all__ = [
     "DEFAULT_SPLIT_RULE",
@@ -27,10 +33,12 @@ __all__ = [
     "Defaults",
     "InvarianceSpec",
     "MethodSpec",
+    "Optimisation",
     "PretrainOptions",
     "ReportSpec",
     "ResolvedBenchmark",
     "ResolvedMethod",
+    "ResolvedPretraining",
     "ResolvedTask",
     "SplitSpec",
     "TaskSpec",

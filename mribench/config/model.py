@@ -200,6 +200,9 @@ def _check_methods(config: BenchmarkConfig) -> None:
     for name, method in config.methods.items():
         if name in get_args(ReferenceArm):
             raise problem(f"methods.{name}", "this name is kept for a reference arm", "choose another name")
+        if method.weights is not None:
+            _check_pretrained_on(config, name, method.weights.cohorts)
+            continue
         try:
             pretrain = config.pretrain_of(name)
         except ValidationError as error:  # each value is valid by itself, so one is missing
@@ -211,4 +214,14 @@ def _check_methods(config: BenchmarkConfig) -> None:
                 f"methods.{name}.pretrain.data" if own else "defaults.pretrain.data",
                 f"no cohort '{pretrain.data}' under 'data'",
                 did_you_mean(pretrain.data, config.data),
+            )
+
+
+def _check_pretrained_on(config: BenchmarkConfig, name: str, cohorts: Sequence[str]) -> None:
+    for cohort in cohorts:
+        if cohort not in config.data:
+            raise problem(
+                f"methods.{name}.weights.pretrained_on",
+                f"no cohort '{cohort}' under 'data', and no person, which is written namespace:name",
+                did_you_mean(cohort, config.data),
             )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, model_serializer, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_serializer, model_validator
 
 from mribench.config.fields import Fraction, Words, ascending
 from mribench.config.settings import AdaptOptions, Count, Positive, PretrainPart
 from mribench.interfaces.options import EncoderRef, ObjectiveRef, Options, SplitRef, TaskRef, ViewsRef
+from mribench.interfaces.weights import GivenWeights
 from mribench.validation import problem
 
 DEFAULT_SPLIT_RULE = "subject"
@@ -63,10 +64,17 @@ class Defaults(Options):
 
 
 class MethodSpec(Options):
-    """A self-supervised method: view generator, objective, and what it overrides of the defaults."""
+    """A method: view generator and objective, or weights from a file; what it overrides of the defaults."""
 
-    views: ViewsRef = Field(description="The view generator.")
-    objective: ObjectiveRef = Field(description="The self-supervised objective.")
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["views", "objective"]}, {"required": ["weights"]}]}
+    )
+
+    views: ViewsRef | None = Field(None, description="The view generator.")
+    objective: ObjectiveRef | None = Field(None, description="The self-supervised objective.")
+    weights: GivenWeights | None = Field(
+        None, description="Weights of the encoder, in place of views and objective: nothing is pretrained."
+    )
     encoder: EncoderRef | None = Field(None, description="The encoder, in place of the default one.")
     augment: Augment = Field(
         default_factory=dict, description="Augmentation options, laid over the default ones."
@@ -74,6 +82,20 @@ class MethodSpec(Options):
     pretrain: PretrainPart = Field(
         default_factory=PretrainPart, description="Pretraining options, laid over the default ones."
     )
+
+    @model_validator(mode="after")
+    def _check_source(self) -> MethodSpec:
+        if self.weights is None:
+            for key in ("views", "objective"):
+                if getattr(self, key) is None:
+                    raise problem(key, "required, and not given")
+            return self
+        for key in ("views", "objective", "augment", "pretrain"):
+            if key in self.model_fields_set:
+                raise problem(
+                    key, "not with `weights`: nothing is pretrained", "remove it, or remove weights"
+                )
+        return self
 
 
 class TaskSpec(Options):

@@ -13,6 +13,7 @@ from mribench.defects import HARNESS, check_defects, known_defects, only_reporte
 from mribench.errors import ConfigError
 from mribench.interfaces.entry import Defect
 from mribench.interfaces.options import ViewsRef
+from mribench.interfaces.weights import GivenWeights
 from mribench.registry import Registry, Resolved
 
 AUGMENT = "augment"
@@ -20,22 +21,40 @@ AUGMENT = "augment"
 
 
 @dataclass(frozen=True)
-class ResolvedMethod:
-    """A method whose components are found and valid.
+class ResolvedPretraining:
+    """How a method pretrains its encoder, its components found and valid.
 
     Attributes:
         views: the view generator, the benchmark's augmentation among its options.
         objective: the objective.
-        encoder: the method's own, or the default one.
-        pretrain: the method's options over the defaults.
-        overrides: what differs from the defaults: ``encoder``, ``augment``, ``pretrain``.
+        options: the method's over the defaults.
     """
 
     views: Resolved
     objective: Resolved
+    options: PretrainOptions
+
+
+@dataclass(frozen=True)
+class ResolvedMethod:
+    """A method whose components are found and valid.
+
+    Attributes:
+        encoder: the method's own, or the default one.
+        overrides: what differs from the defaults: ``encoder``, ``augment``, ``pretrain``.
+        pretraining: how the encoder is made; None where it is given its weights.
+        weights: those that it is given; None where it is pretrained.
+    """
+
     encoder: Resolved
-    pretrain: PretrainOptions
     overrides: list[str]
+    pretraining: ResolvedPretraining | None
+    weights: GivenWeights | None = None
+
+    def parts(self) -> list[Resolved]:
+        """Return its components."""
+        made = self.pretraining
+        return [self.encoder] if made is None else [made.views, made.objective, self.encoder]
 
 
 @dataclass(frozen=True)
@@ -90,13 +109,17 @@ class ResolvedBenchmark:
             for name, defect in sorted(self.defects.items())
             if name in HARNESS or defect.empty_masks
         }
-        methods = [part for m in self.methods.values() for part in (m.views, m.objective, m.encoder)]
+        methods = [part for method in self.methods.values() for part in method.parts()]
         tasks = [task.task for task in self.tasks.values()]
         tested = {task.spec.data for task in self.tasks.values()}
         splits = [part for name, part in self.splits.items() if name in tested]
         for part in (*methods, *tasks, *splits):
             defects |= dict(part.shown_defects())
         return defects
+
+    def pretrained(self) -> dict[str, ResolvedPretraining]:
+        """Return how each method that pretrains its encoder does so, by name."""
+        return {name: m.pretraining for name, m in self.methods.items() if m.pretraining is not None}
 
     def variants(self) -> list[str]:
         """Return the defects that are to be measured by jobs of their own."""
@@ -163,37 +186,42 @@ def _resolve_method(
 ) -> ResolvedMethod:
     spec = config.methods[name]
     where = f"{config.source}: methods.{name}"
-    views, own_augment = _resolve_views(config, registry, name, defects)
-    objective = registry.resolve(spec.objective, f"{where}.objective", config.profile, defects)
     encoder = default
     if spec.encoder is not None:
         encoder = registry.resolve(spec.encoder, f"{where}.encoder", config.profile, defects)
+    if spec.views is None or spec.objective is None:
+        return ResolvedMethod(encoder, [], None, spec.weights)
+    views, own_augment = _resolve_views(config, registry, name, spec.views, defects)
+    objective = registry.resolve(spec.objective, f"{where}.objective", config.profile, defects)
     differs = {
         "encoder": encoder.component() != default.component(),
         AUGMENT: own_augment,
         "pretrain": _merge_pretrain(config, spec),
     }
     overrides = [key for key, different in differs.items() if different]
-    return ResolvedMethod(views, objective, encoder, config.pretrain_of(name), overrides)
+    return ResolvedMethod(encoder, overrides, ResolvedPretraining(views, objective, config.pretrain_of(name)))
 
 
 def _resolve_views(
-    config: BenchmarkConfig, registry: Registry, name: str, defects: Collection[str] | None
+    config: BenchmarkConfig,
+    registry: Registry,
+    name: str,
+    views: ViewsRef,
+    defects: Collection[str] | None,
 ) -> tuple[Resolved, bool]:
     """Resolve a method's view generator with its augmentation; say whether that is not the default one."""
     spec, default = config.methods[name], config.defaults.augment
     where = f"{config.source}: methods.{name}"
-    if not _can_take_augment(registry, spec.views):
+    if not _can_take_augment(registry, views):
         if spec.augment:
             raise ConfigError(
-                f"{where}.{AUGMENT}: the views '{spec.views.name}' take no augmentation", f"remove {AUGMENT}"
+                f"{where}.{AUGMENT}: the views '{views.name}' take no augmentation", f"remove {AUGMENT}"
             )
-        return registry.resolve(spec.views, f"{where}.views", config.profile, defects), False
-    written = spec.views.options.get(AUGMENT, {})
+        return registry.resolve(views, f"{where}.views", config.profile, defects), False
+    written = views.options.get(AUGMENT, {})
     if not isinstance(written, dict):  # not for merging: the options model says what is wrong with it
-        return registry.resolve(spec.views, f"{where}.views", config.profile, defects), True
+        return registry.resolve(views, f"{where}.views", config.profile, defects), True
     augment = {**default, **spec.augment, **written}
-    views = spec.views
     if augment:
         views = ViewsRef.model_validate({**views.options, AUGMENT: augment, "name": views.name})
     try:

@@ -20,16 +20,44 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class Optimisation(Options):
-    """AdamW with a warm-up and a polynomial decay."""
+    """How weights are trained: by default AdamW with a warm-up and a polynomial decay."""
 
     steps: Count = Field(description="Optimiser steps.")
-    lr: Positive = Field(description="Peak learning rate of AdamW.")
-    weight_decay: Annotated[Real, Field(ge=0)] = Field(0.01, description="Weight decay of AdamW.")
+    lr: Positive = Field(description="Peak learning rate.")
+    optimiser: Literal["adamw", "sgd", "lars"] = Field(
+        "adamw", description="AdamW, SGD with momentum, or LARS (momentum SGD scaled layer by layer)."
+    )
+    betas: Annotated[list[Annotated[Real, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)] = Field(
+        [0.9, 0.999], description="AdamW's decay rates of the means of gradients and of their squares."
+    )
+    momentum: Annotated[Real, Field(ge=0, lt=1)] = Field(0.9, description="Momentum of SGD and LARS.")
+    weight_decay: Annotated[Real, Field(ge=0)] = Field(0.01, description="Weight decay.")
+    weight_decay_end: Annotated[Real, Field(ge=0)] | None = Field(
+        None, description="Weight decay of the last step, reached along half a cosine; null keeps it."
+    )
+    decay_norms: bool = Field(
+        True, strict=True, description="Whether parameters of one axis (norms, biases) decay too."
+    )
+    layer_decay: Annotated[Real, Field(gt=0, le=1)] = Field(
+        1.0,
+        description="Learning rate of a layer of the encoder as a share of the next one's; 1 for one rate.",
+    )
+    schedule: Literal["polynomial", "cosine"] = Field(
+        "polynomial", description="How the learning rate falls to 0 after the warm-up."
+    )
     warmup_fraction: Annotated[Real, Field(ge=0, lt=1)] = Field(
         0.05, description="Share of the steps over which the learning rate rises linearly."
     )
     decay_power: Annotated[Real, Field(ge=0)] = Field(
         0.9, description="Power of the polynomial decay after the warm-up; 0 keeps the learning rate."
+    )
+    accumulate: Count = Field(
+        1, description="Batches behind each step, their gradients averaged; a contrast is within a batch."
+    )
+    ema: Annotated[Real, Field(ge=0, lt=1)] | None = Field(
+        None,
+        description="Decay of a moving average of the weights over the steps, which takes their place at the "
+        "end; null for none.",
     )
     clip_norm: Positive = Field(12.0, description="Largest norm of the gradient of all trained parameters.")
     precision: Precision = Field("fp32", description="Floating-point type of the forward pass.")

@@ -26,13 +26,20 @@ from .executor import (
     Resources as Resources,
 )
 from .input_file import InputFile as InputFile
+from .mask import (
+    Mask as Mask,
+    MaskKind as MaskKind,
+)
 from .metric import (
     Metric as Metric,
     Score as Score,
     ScoreStatus as ScoreStatus,
     SetMetric as SetMetric,
 )
-from .objective import Objective as Objective
+from .objective import (
+    Objective as Objective,
+    ParameterGroup as ParameterGroup,
+)
 from .options import (
     Component as Component,
     DatasetRef as DatasetRef,
@@ -91,3 +98,4 @@ from .views import (
     ViewGenerator as ViewGenerator,
     ViewRequest as ViewRequest,
 )
+from .weights import GivenWeights as GivenWeights

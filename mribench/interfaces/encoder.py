@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from mribench.interfaces.mask import Mask, MaskKind
+
 
 class Encoder(nn.Module, ABC):
     """Maps a volume ``(B, 1, I, J, K)`` to feature maps and to one embedding.
@@ -15,35 +17,44 @@ class Encoder(nn.Module, ABC):
         channels: channels C_s of each feature map, finest first.
         strides: stride s of each feature map in voxels, finest first; may repeat (a ViT's do).
         embedding_dim: D of ``embed``.
-        accepts_mask: whether ``feature_maps`` takes a mask of tokens or voxels.
+        mask_kind: what it does with what a mask hides; one that takes no mask is not given any.
+        mask_stride: edge in voxels of the cells of the masks that it takes.
     """
 
     channels: Sequence[int]
     strides: Sequence[int]
     embedding_dim: int
-    accepts_mask: bool = False
+    mask_kind: MaskKind = "none"
+    mask_stride: int = 1
 
     @abstractmethod
-    def feature_maps(self, image: Tensor, mask: Tensor | None = None) -> list[Tensor]:
+    def feature_maps(self, image: Tensor, mask: Mask | None = None) -> list[Tensor]:
         """Return feature maps ``(B, C_s, I/s, J/s, K/s)``, finest first.
 
         Args:
             image: ``(B, 1, I, J, K)``; I, J, K multiples of the largest stride.
-            mask: where ``accepts_mask``, ``(B, 1, I, J, K)`` or ``(B, tokens)``, true = hidden.
+            mask: of cells of ``mask_stride`` voxels; what it hides changes nothing in the maps.
         """
 
     def pool(self, feature_maps: list[Tensor]) -> Tensor:
         """Return the embedding ``(B, D)`` of the maps: the spatial mean of the coarsest unless overridden."""
         return feature_maps[-1].flatten(2).mean(-1)
 
-    def maps_and_embedding(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return ``feature_maps`` and the embedding ``(B, D)`` from one pass.
+    def maps_and_embedding(self, image: Tensor, mask: Mask | None = None) -> tuple[list[Tensor], Tensor]:
+        """Return ``feature_maps`` and the embedding ``(B, D)`` from one pass; of what a mask shows, with one.
 
         Override ``pool`` where the embedding can be had from the feature maps, and this where it cannot
         (a class token); ``embed`` follows.
         """
-        maps = self.feature_maps(image)
+        maps = self.feature_maps(image) if mask is None else self.feature_maps(image, mask)
         return maps, self.pool(maps)
+
+    def layers(self) -> Sequence[nn.Module]:
+        """Return its layers from the image on, for learning rates that fall towards the image.
+
+        What is in no layer (a last norm, a class token) learns like the head. Empty where it has no layers.
+        """
+        return ()
 
     def embed(self, image: Tensor) -> Tensor:
         """Return the embedding ``(B, D)`` of ``maps_and_embedding``."""

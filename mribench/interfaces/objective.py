@@ -4,11 +4,31 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.views import View, ViewRequest
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters of an objective that are trained otherwise than the rest.
+
+    Attributes:
+        prefix: of their names, e.g. ``predictor.``.
+        rate: their peak learning rate, as a share of the usual one.
+        decays: whether their weights decay.
+        scheduled: whether their rate follows the schedule; it stays at its peak where not.
+        frozen_share: of the steps, at the beginning, in which they do not learn.
+    """
+
+    prefix: str
+    rate: float = 1.0
+    decays: bool = True
+    scheduled: bool = True
+    frozen_share: float = 0.0
 
 
 class Objective(nn.Module, ABC):
@@ -23,12 +43,18 @@ class Objective(nn.Module, ABC):
         weights: weight of each term of the loss; a term that is not named weighs 1.
         min_batch: samples in the smallest batch that every term learns from; a loss that compares them needs
             two.
+        needs_mask: whether it hides parts of images, so that an encoder has to take masks.
+        patch_multiple: edges of views are multiples of so many voxels (blocks that are hidden, say).
+        parameter_groups: what is not trained like the rest; optimiser and schedule are the benchmark file's.
         encoder: the encoder that is trained.
     """
 
     view_requests: Sequence[ViewRequest] = (ViewRequest(), ViewRequest())
     weights: Mapping[str, float] = {}
     min_batch: int = 1
+    needs_mask: bool = False
+    patch_multiple: int = 1
+    parameter_groups: Sequence[ParameterGroup] = ()
     encoder: Encoder
 
     @abstractmethod

@@ -15,12 +15,12 @@ from mribench.errors import JobError
 from mribench.interfaces.task import Task
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
-from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, is_clipped
+from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, is_clipped, scale_layers
 from mribench.jobs.still import StillEncoder
 from mribench.jobs.volumes import TaskScans
 from mribench.results.specification import AdaptSpec
 from mribench.seeding import torch_generator
-from mribench.training import LoopOptions, Trainee, train
+from mribench.training import Trainee, train
 from mribench.training.weights import state_digest
 
 
@@ -31,7 +31,8 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
     scans = TaskScans(spec, context, task, spec.train, spec.sequence, options.spacing_mm)
     scans.prepare()
     frozen = spec.arm in FROZEN_ARMS
-    model = TaskModel(arm_encoder(spec, context), task, frozen=frozen, seed=spec.seed, defects=spec.defects)
+    start = arm_encoder(spec, context)
+    model = TaskModel(start.encoder, task, frozen=frozen, seed=spec.seed, defects=spec.defects)
     model.to(context.device)
     still = StillEncoder(model.encoder, (options.patch_vox,) * 3, context.device) if frozen else None
     model.train()
@@ -40,7 +41,7 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
     adaptation = _Adaptation(model, task, _Sampler(task, scans, options, spec), options, spec, context.device)
     history = train(
         adaptation,
-        LoopOptions.of(options),
+        options,
         context.device,
         context.checkpoint(),
         context.tick,
@@ -56,12 +57,13 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
             )
         still.require_unchanged("while the head was trained, though it is frozen")
     kept = model.head if frozen else model
+    samples = options.steps * options.accumulate * options.batch_size
     return Outcome(
         job={
             "device_s": trained_s,
             "steps": options.steps,
-            "views_seen": options.steps * options.batch_size,
-            "voxels_seen": options.steps * options.batch_size * options.patch_vox**3,
+            "views_seen": samples,
+            "voxels_seen": samples * options.patch_vox**3,
             "parameters": sum(p.numel() for p in model.parameters()),
             "parameters_trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "encoder_digest_before": before,
@@ -69,6 +71,7 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
             **adaptation.sampler.diversity.row(),
             "first_loss": history.mean("total", first=True),
             "last_loss": history.mean("total", first=False),
+            "weights_account": start.account,
             "label_source": scans.label_source(),
             **scans.voxel_counts(),
         },
@@ -88,15 +91,15 @@ class _Sampler:
         self._defects = spec.defects
         self.diversity = Diversity()
 
-    def batch(self, step: int) -> dict[str, Tensor]:
-        """Return the batch of a step, collated."""
+    def batch(self, number: int) -> dict[str, Tensor]:
+        """Return a batch by its number, collated."""
         samples = []
         a_pass = len(self._volumes) // self._options.batch_size
         for sample in range(self._options.batch_size):
-            generator = torch_generator("sample", *self._identity, step, sample)
+            generator = torch_generator("sample", *self._identity, number, sample)
             volume = self._volumes[int(torch.randint(len(self._volumes), (), generator=generator))]
-            drawn = draw_identity(step, sample, a_pass, self._defects)
-            if drawn != (step, sample):
+            drawn = draw_identity(number, sample, a_pass, self._defects)
+            if drawn != (number, sample):
                 generator = torch_generator("sample", *self._identity, *drawn)
             samples.append(self._task.training_sample(volume, self._options.patch_vox, generator))
         batch: dict[str, Tensor] = default_collate(samples)
@@ -119,19 +122,21 @@ class _Adaptation(Trainee):
         self.module = model
         self.identity = ("adapt", spec.task.name, spec.sequence, spec.seed)
         self.sampler = sampler
+        self._layer_rates = scale_layers(model.encoder, options.layer_decay)
         self._task, self._options, self._spec, self._device = task, options, spec, device
 
-    def losses(self, step: int) -> Mapping[str, Tensor]:
-        """Return the loss of a step."""
-        batch = {name: _sent(value, self._device) for name, value in self.sampler.batch(step).items()}
-        return {"loss": self._task.loss(self.module(batch["image"]), batch)}
+    def losses(self, step: int, batch: int) -> Mapping[str, Tensor]:
+        """Return the loss of a batch."""
+        del step
+        samples = {name: _sent(value, self._device) for name, value in self.sampler.batch(batch).items()}
+        return {"loss": self._task.loss(self.module(samples["image"]), samples)}
 
     def peak_rate(self, name: str, usual: float) -> float:
         """Return the peak learning rate of a parameter: a pretrained encoder may learn more slowly."""
-        slow = self._options.finetune_lr
-        if slow is None or self._spec.arm != "finetune" or not name.startswith("encoder."):
+        if not name.startswith("encoder."):
             return usual
-        return slow
+        slow = self._options.finetune_lr if self._spec.arm == "finetune" else None
+        return (usual if slow is None else slow) * self._layer_rates.get(name, 1.0)
 
     def is_clipped(self, name: str) -> bool:
         """Whether the gradient of a parameter is clipped, by its name."""

@@ -54,7 +54,8 @@ def run_embed(spec: EmbedSpec, context: Context) -> Outcome:
     A scan that cannot be read is a failed row, not a lost job; its subject's measures count as failed.
     Nothing is random: the same encoder and files give the same rows, bit for bit on a CPU.
     """
-    encoder = arm_encoder(spec, context)
+    start = arm_encoder(spec, context)
+    encoder = start.encoder
     encoder.requires_grad_(False).eval()
     encoder.to(context.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     still = StillEncoder(encoder, (spec.patch_vox,) * 3, context.device)
@@ -85,6 +86,7 @@ def run_embed(spec: EmbedSpec, context: Context) -> Outcome:
             "parameters_trained": 0,
             "encoder_digest_before": before,
             "encoder_digest_after": state_digest(encoder),
+            "weights_account": start.account,
             **voxel_row(counts),
         },
         tables={

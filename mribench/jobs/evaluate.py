@@ -21,7 +21,7 @@ from mribench.jobs.volumes import TaskScans
 from mribench.results.records import JobRow, ScoreRow
 from mribench.results.specification import EvaluateSpec
 from mribench.seeding import torch_generator
-from mribench.training.options import autocast
+from mribench.training.schedule import autocast
 from mribench.training.weights import load_weights
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def _row(
 def _adapted(spec: EvaluateSpec, adapt_key: str, context: Context, task: Task) -> TaskModel:
     """Rebuild the adapted model: the head alone was kept where the encoder was frozen."""
     frozen = spec.arm in FROZEN_ARMS
-    encoder = arm_encoder(spec, context) if frozen else new_encoder(spec, context)
+    encoder = arm_encoder(spec, context).encoder if frozen else new_encoder(spec, context)
     model = TaskModel(encoder, task, frozen=frozen, seed=spec.seed)
     folder = context.jobs / adapt_key
     if frozen:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import torch
 from monai.inferers import sliding_window_inference
+from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from mribench.defects import ACTIVE_DROPOUT, ENCODER_CLIPPING
+from mribench.errors import JobError
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.task import Task
+from mribench.interfaces.weights import GivenWeights
 from mribench.jobs.context import Context
 from mribench.results.specification import AdaptSpec, EmbedSpec, EvaluateSpec, JobSpec
 from mribench.seeding import derive_seed
+from mribench.training.given_weights import load_given_weights
 from mribench.training.weights import load_weights
+from mribench.validation import describe
 
 FROZEN_ARMS = ("frozen", "random-frozen")
 
@@ -27,12 +33,50 @@ def new_encoder(spec: JobSpec, context: Context) -> Encoder:
     return encoder
 
 
-def arm_encoder(spec: AdaptSpec | EvaluateSpec | EmbedSpec, context: Context) -> Encoder:
-    """Build the encoder that an arm starts from: pretrained where the job names a pretrain job."""
+@dataclass(frozen=True)
+class ArmEncoder:
+    """The encoder that an arm starts from, and what is said of weights that it has from outside."""
+
+    encoder: Encoder
+    account: str | None = None
+
+
+def arm_encoder(spec: AdaptSpec | EvaluateSpec | EmbedSpec, context: Context) -> ArmEncoder:
+    """Build the encoder that an arm starts from: pretrained by another job, or with weights from a file.
+
+    Raises:
+        JobError: when the file is no longer the one that the job was planned with.
+        DataError: when it does not fit the encoder.
+    """
     encoder = new_encoder(spec, context)
     if spec.pretrain_key:
         load_weights(encoder, context.jobs / spec.pretrain_key / "encoder.safetensors")
-    return encoder
+    if spec.weights is None:
+        return ArmEncoder(encoder)
+    try:
+        weights = GivenWeights.model_validate(spec.weights)
+    except ValidationError as error:
+        wrong = describe(error, GivenWeights)
+        raise JobError(
+            f"weights.{wrong.place}: {wrong.sentence}", "plan again: `mribench run FILE`"
+        ) from error
+    return ArmEncoder(encoder, load_given_weights(encoder, weights).sentence())
+
+
+def scale_layers(encoder: Encoder, decay: float) -> dict[str, float]:
+    """Return the learning rate of each parameter ``encoder.…`` in a layer, as a share of the usual one.
+
+    Args:
+        encoder: with or without layers.
+        decay: rate of a layer, as a share of the next one's; the last layer's is that of the head times this.
+    """
+    names = {id(parameter): f"encoder.{name}" for name, parameter in encoder.named_parameters()}
+    layers = encoder.layers()
+    scales = {}
+    for number, layer in enumerate(layers):
+        for parameter in layer.parameters():
+            scales[names[id(parameter)]] = decay ** (len(layers) - number)
+    return scales
 
 
 def is_clipped(parameter: str, defects: Collection[str]) -> bool:

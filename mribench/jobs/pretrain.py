@@ -20,12 +20,12 @@ from mribench.interfaces.views import View, ViewGenerator, ViewRequest
 from mribench.jobs.collapse import MAX_SUBJECTS, CollapseCheck, check_collapse
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
-from mribench.jobs.model import is_clipped, new_encoder
+from mribench.jobs.model import is_clipped, new_encoder, scale_layers
 from mribench.jobs.views_example import FILE, views_file
 from mribench.jobs.volumes import voxel_row
 from mribench.results.specification import PretrainSpec
 from mribench.seeding import Identity, derive_seed, torch_generator
-from mribench.training import LoopOptions, Trainee, train
+from mribench.training import Trainee, train
 from mribench.training.weights import parameters_digest, state_digest
 
 CHECK_ROUNDS = 8
@@ -42,18 +42,19 @@ def run_pretrain(spec: PretrainSpec, context: Context) -> Outcome:
     before, parameters_before = state_digest(job.encoder), parameters_digest(job.encoder)
     untrained = job.check()
     started = time.perf_counter()
-    history = train(job, job.loop, context.device, context.checkpoint(), context.tick, context.watch)
+    history = train(job, job.options, context.device, context.checkpoint(), context.tick, context.watch)
     trained_s = time.perf_counter() - started
     exported = job.objective.exported_encoder()
     check = job.check().row(untrained, trained=parameters_digest(exported) != parameters_before)
     chance = job.objective.chance_losses(job.options.batch_size)
+    samples = job.options.steps * job.options.accumulate * job.options.batch_size
     picture = views_file(lambda: job.views(0), job.spacing_mm)
     return Outcome(
         job={
             "device_s": trained_s,
-            "steps": job.loop.steps,
-            "views_seen": job.loop.steps * job.options.batch_size * len(job.objective.view_requests),
-            "voxels_seen": job.loop.steps * job.options.batch_size * job.voxels_a_sample(),
+            "steps": job.options.steps,
+            "views_seen": samples * len(job.objective.view_requests),
+            "voxels_seen": samples * job.voxels_a_sample(),
             "parameters": sum(p.numel() for p in exported.parameters()),
             "parameters_trained": sum(p.numel() for p in job.objective.parameters() if p.requires_grad),
             "encoder_digest_before": before,
@@ -94,6 +95,8 @@ class Pretraining(Trainee):
         self.module = self.objective
         self.identity = ("pretrain", self.seed)
         self.weights = self.objective.weights
+        self.groups = self.objective.parameter_groups
+        self._layer_rates = scale_layers(self.encoder, self.options.layer_decay)
         self.objective.to(self.device, memory_format=torch.channels_last_3d).train()
         spacing, needs = self.options.spacing_mm, self.generator.needs
         self.source = MapSource(dataset, select_by_id(dataset, spec.train), spacing, needs, identity)
@@ -102,7 +105,6 @@ class Pretraining(Trainee):
         checked = (*spec.held_out, *spec.train)[:MAX_SUBJECTS]
         self.checked = MapSource(dataset, select_by_id(dataset, checked), spacing, needs, identity)
         self.spacing_mm = self.source.spacing_mm()
-        self.loop = LoopOptions.of(self.options)
         self.redraws = 0
         self.diversity = Diversity()
         self.defects = spec.defects
@@ -126,6 +128,10 @@ class Pretraining(Trainee):
             {(subject, place): counts for subject, place, counts in state["voxel_counts"]}
         )
 
+    def peak_rate(self, name: str, usual: float) -> float:
+        """Return the peak learning rate of a parameter, by the layer of the encoder that it is in."""
+        return usual * self._layer_rates.get(name, 1.0)
+
     def is_clipped(self, name: str) -> bool:
         """Whether the gradient of a parameter is clipped, by its name."""
         return is_clipped(name, self.defects)
@@ -137,27 +143,31 @@ class Pretraining(Trainee):
         ]
         return sum(edge**3 for edge in edges)
 
-    def losses(self, step: int) -> Mapping[str, Tensor]:
-        """Return the loss terms of a step."""
-        views = self.views(step)
+    def losses(self, step: int, batch: int) -> Mapping[str, Tensor]:
+        """Return the loss terms of a batch."""
+        views = self.views(batch)
         for view in views:
             self.redraws += view.redraws
             self.diversity.add(view.image)
-        return self.objective.loss(views, step, self.loop.steps)
+        return self.objective.loss(views, step, self.options.steps)
 
-    def views(self, step: int) -> list[View]:
-        """Return what the objective gets in a step, one ``View`` for each of its requests."""
+    def views(self, batch: int) -> list[View]:
+        """Return what the objective gets as one batch, one ``View`` for each of its requests.
+
+        Args:
+            batch: counted over all steps; the step's own number unless gradients are accumulated.
+        """
         indices = draw_batch_indices(
             len(self.source.subjects),
             self.options.batch_size,
-            step,
+            batch,
             ("pretrain", self.seed),
             repeat=self.options.repeat_subjects,
         )
         # The method is not in the seed: every method sees the same crops, drawn by the same generators.
         a_pass = len(self.source.subjects) // self.options.batch_size
         seeds = [
-            ("views", self.seed, *draw_identity(step, sample, a_pass, self.defects))
+            ("views", self.seed, *draw_identity(batch, sample, a_pass, self.defects))
             for sample in range(len(indices))
         ]
         return self._views(self.source, indices, seeds, self.objective.view_requests)

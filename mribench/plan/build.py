@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mribench import RESULTS_VERSION
-from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedMethod
+from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedPretraining
 from mribench.data.subsets import compute_subset_size, draw_label_subset
 from mribench.data.uses import select_scans
 from mribench.defects import at
@@ -79,15 +79,15 @@ class _Builder:
     def _all(self) -> Iterator[Job]:
         pretrained: dict[tuple[str, int], Job] = {}
         for seed in self.config.seeds:
-            for name, method in self.resolved.methods.items():
-                pretrained[name, seed] = self._pretrain(name, method, seed)
+            for name, pretraining in self.resolved.pretrained().items():
+                pretrained[name, seed] = self._pretrain(name, pretraining, seed)
         yield from pretrained.values()
         if not self.resolved.measured:
             yield from self._embeddings(pretrained)
         for task in self._tasks:
             for arm in self._arms():
                 for seed in self.config.seeds:
-                    yield from self._adapted(task, arm, seed, pretrained.get((arm.name, seed)))
+                    yield from self._adapted(task, arm, seed, _find_pretraining(arm, seed, pretrained))
             if IDENTITY in self.config.reference_arms and not self.resolved.measured and task.has_identity:
                 yield from self._identity(task)
 
@@ -97,10 +97,19 @@ class _Builder:
                 yield Arm(name, arm, self._encoders[name], method)
         for reference in self.config.reference_arms:
             if reference != IDENTITY:
-                yield Arm(reference, reference, self._reference)
+                yield from self._references(reference)
 
-    def _pretrain(self, name: str, method: ResolvedMethod, seed: int) -> Job:
-        cohort = self._cohorts[method.pretrain.data]
+    def _references(self, reference: str) -> Iterator[Arm]:
+        """Yield a reference arm for the default architecture, and for each other by its first method."""
+        yield Arm(reference, reference, self._reference)
+        seen = [self._reference.identity]
+        for name, encoder in self._encoders.items():
+            if encoder.identity not in seen:
+                seen.append(encoder.identity)
+                yield Arm(name, reference, encoder)
+
+    def _pretrain(self, name: str, pretraining: ResolvedPretraining, seed: int) -> Job:
+        cohort = self._cohorts[pretraining.options.data]
         split = cohort.split
         train, held_out = (split.train, split.validation) if split else ((), ())
         spec = PretrainSpec(
@@ -110,14 +119,14 @@ class _Builder:
             encoder=self._encoders[name].reference,
             split_digest=split_digest({"train": train, "held out": held_out}),
             defects=self._defects("pretrain"),
-            views=ViewsRef.model_validate(method.views.component()),
-            objective=ObjectiveRef.model_validate(method.objective.component()),
+            views=ViewsRef.model_validate(pretraining.views.component()),
+            objective=ObjectiveRef.model_validate(pretraining.objective.component()),
             train=train,
             held_out=held_out,
-            pretrain=method.pretrain.model_dump(mode="json"),
+            pretrain=pretraining.options.model_dump(mode="json"),
             seed=seed,
         )
-        entries = [identity_of(part) for part in (method.views, method.objective, method.encoder)]
+        entries = [identity_of(part) for part in self.resolved.methods[name].parts()]
         job = self._job(f"{name}/pretrain/seed{seed}", spec, cohort, entries, (*train, *held_out))
         return replace(job, method=name)
 
@@ -128,11 +137,12 @@ class _Builder:
             for name, method in self.resolved.methods.items()
         ]
         if "random-frozen" in self.config.reference_arms:
-            arms.append(Arm("random-frozen", "random-frozen", self._reference))
+            arms += self._references("random-frozen")
         for cohort_name, asked in self.config.invariance.items():
             for arm in arms:
                 for seed in self.config.seeds:
-                    yield self._embed(cohort_name, asked, arm, seed, pretrained.get((arm.name, seed)))
+                    pretrain = _find_pretraining(arm, seed, pretrained)
+                    yield self._embed(cohort_name, asked, arm, seed, pretrain)
 
     def _embed(
         self, cohort_name: str, asked: InvarianceSpec, arm: Arm, seed: int, pretrain: Job | None
@@ -164,8 +174,10 @@ class _Builder:
             spacing_mm=asked.spacing_mm,
             cell=cell,
             pretrain_key=pretrain.key if pretrain else None,
+            weights=arm.weights,
         )
-        name = f"{arm.name}/invariance/{cohort_name}/seed{seed}"
+        row = arm.name if arm.arm in ("frozen", arm.name) else f"{arm.name}/{arm.arm}"
+        name = f"{row}/invariance/{cohort_name}/seed{seed}"
         job = self._job(name, spec, cohort, [arm.encoder.identity], ids)
         return _after(replace(job, method=arm.name), pretrain)
 
@@ -220,6 +232,7 @@ class _Builder:
             adapt=task.adapt,
             seed=training.seed,
             pretrain_key=pretrain.key if pretrain else None,
+            weights=arm.weights,
         )
         people = (*training.train, *validation)
         entries = [task.learnt_identity, arm.encoder.identity]
@@ -263,6 +276,7 @@ class _Builder:
             cell=cell,
             adapt_key=adapt_key,
             pretrain_key=pretrain.key if pretrain else None,
+            weights=arm.weights,
         )
         entries = [task.scored_identity, *([] if arm.arm == IDENTITY else [arm.encoder.identity])]
         job = self._job(f"{trained}/test/{site}/{sequence}", spec, task.cohort, entries, ids)
@@ -305,6 +319,11 @@ class _Builder:
             what = f"{sequence} scan" + (f" with a {label} label" if label else "")
             self.notes.append(f"{cohort_name}: {len(ids) - len(kept)} of {len(ids)} subjects have no {what}")
         return kept
+
+
+def _find_pretraining(arm: Arm, seed: int, pretrained: Mapping[tuple[str, int], Job]) -> Job | None:
+    """Return the job that makes the encoder of an arm; None where nothing is pretrained for it."""
+    return pretrained.get((arm.name, seed)) if arm.pretraining else None
 
 
 def _counted(what: str, n_subjects: int, fractions: Sequence[float]) -> str:

@@ -9,9 +9,11 @@ import torch
 
 from mribench.config import (
     BenchmarkConfig,
+    Optimisation,
     PretrainOptions,
     ResolvedBenchmark,
     ResolvedMethod,
+    ResolvedPretraining,
     ResolvedTask,
     blame_settings,
 )
@@ -24,6 +26,7 @@ from mribench.interfaces.task import Task
 from mribench.interfaces.views import ViewGenerator
 from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.registry import Resolved
+from mribench.training.given_weights import check_weights
 from mribench.wording import list_some
 
 
@@ -41,8 +44,8 @@ def check_feasible(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -
 
 def _check(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
     source = resolved.config.source
-    for name, method in resolved.methods.items():
-        _check_pretraining(resolved.config, name, method, cohorts[method.pretrain.data])
+    for name, pretraining in resolved.pretrained().items():
+        _check_pretraining(resolved.config, name, pretraining, cohorts[pretraining.options.data])
     for name, task in resolved.tasks.items():
         _check_people(f"{source}: tasks.{name}", task, cohorts[task.spec.data])
     if not resolved.measured:  # embeddings are not made again for a defect that is measured
@@ -51,14 +54,16 @@ def _check(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
     _check_models(source, resolved)
 
 
-def _check_pretraining(config: BenchmarkConfig, name: str, method: ResolvedMethod, cohort: Cohort) -> None:
+def _check_pretraining(
+    config: BenchmarkConfig, name: str, pretraining: ResolvedPretraining, cohort: Cohort
+) -> None:
     if cohort.split is None:
         return
     where = f"{config.source}: methods.{name}"
     batch = f"{config.source}: {config.place_of(name, 'pretrain', 'batch_size')}"
-    _check_batch(batch, method.pretrain, cohort.name, len(cohort.split.train))
+    _check_batch(batch, pretraining.options, cohort.name, len(cohort.split.train))
     with _at(f"{where}.views"):
-        generator: ViewGenerator = method.views.make()
+        generator: ViewGenerator = pretraining.views.make()
     people = (*cohort.split.train, *cohort.split.validation)
     lacking = [i for i in people if not _has_maps(cohort, i, generator.needs)]
     if lacking:
@@ -132,16 +137,7 @@ def _check_models(source: str, resolved: ResolvedBenchmark) -> None:
     """Build every encoder once, with all that is put on it: widths that do not fit are found here."""
     with torch.random.fork_rng(devices=[]):
         for name, method in resolved.methods.items():
-            where = f"{source}: methods.{name}"
-            with _at(f"{source}: {resolved.config.place_of(name, 'encoder')}"):
-                encoder: Encoder = method.encoder.make()
-            with _at(f"{where}.objective"):
-                objective: Objective = method.objective.make(encoder)
-            batch = f"{source}: {resolved.config.place_of(name, 'pretrain', 'batch_size')}"
-            _check_batch_teaches(batch, method, objective)
-            edges = [round(method.pretrain.patch_vox * view.patch_scale) for view in objective.view_requests]
-            patch = resolved.config.place_of(name, "pretrain", "patch_vox")
-            _check_edges(f"{source}: {patch}", edges, encoder)
+            _check_method(resolved.config, name, method)
         for name, task in resolved.tasks.items():
             _check_metrics(f"{source}: tasks.{name}.task", task)
         for component in _encoders(resolved):
@@ -152,12 +148,65 @@ def _check_models(source: str, resolved: ResolvedBenchmark) -> None:
                 _check_windows(f"{source}: invariance.{name}.patch_vox", spec.patch_vox, component.make())
 
 
-def _check_batch_teaches(where: str, method: ResolvedMethod, objective: Objective) -> None:
-    needed, given = objective.min_batch, method.pretrain.batch_size
+def _check_method(config: BenchmarkConfig, name: str, method: ResolvedMethod) -> None:
+    with _at(f"{config.source}: {config.place_of(name, 'encoder')}"):
+        encoder: Encoder = method.encoder.make()
+    if method.weights is not None:
+        with _at(f"{config.source}: methods.{name}.weights"):
+            check_weights(encoder, method.weights)
+    if method.pretraining is not None:
+        _check_objective(config, name, method, method.pretraining, encoder)
+
+
+def _check_objective(
+    config: BenchmarkConfig,
+    name: str,
+    method: ResolvedMethod,
+    pretraining: ResolvedPretraining,
+    encoder: Encoder,
+) -> None:
+    where, options = f"{config.source}: methods.{name}.objective", pretraining.options
+
+    def place_of(key: str) -> str:
+        return f"{config.source}: {config.place_of(name, 'pretrain', key)}"
+
+    with _at(where):
+        objective: Objective = pretraining.objective.make(encoder)
+    _check_layers(place_of("layer_decay"), options, encoder)
+    _check_mask(where, method.encoder.name, pretraining.objective.name, objective, encoder)
+    _check_batch_teaches(place_of("batch_size"), pretraining, objective)
+    edges = [round(options.patch_vox * view.patch_scale) for view in objective.view_requests]
+    _check_edges(place_of("patch_vox"), edges, encoder)
+    blocks = f"the blocks of '{pretraining.objective.name}'"
+    _check_multiples(place_of("patch_vox"), edges, objective.patch_multiple, blocks)
+
+
+def _check_mask(
+    where: str, encoder_name: str, objective_name: str, objective: Objective, encoder: Encoder
+) -> None:
+    if objective.needs_mask and encoder.mask_kind == "none":
+        raise ConfigError(
+            f"{where}: '{objective_name}' hides parts of images, and the encoder '{encoder_name}' takes no"
+            " mask",
+            "choose an encoder with a mask_kind other than 'none' (`mribench list encoder`), or another"
+            " objective",
+        )
+
+
+def _check_layers(where: str, options: Optimisation, encoder: Encoder) -> None:
+    if options.layer_decay < 1 and not encoder.layers():
+        raise ConfigError(
+            f"{where}: the encoder does not say which layers it has, so they cannot have rates of their own",
+            "leave layer_decay out, or override Encoder.layers()",
+        )
+
+
+def _check_batch_teaches(where: str, pretraining: ResolvedPretraining, objective: Objective) -> None:
+    needed, given = objective.min_batch, pretraining.options.batch_size
     if given < needed:
         raise ConfigError(
             f"{where}: expected at least {needed}, the smallest batch that the objective"
-            f" '{method.objective.name}' learns from, got {given}",
+            f" '{pretraining.objective.name}' learns from, got {given}",
             f"write {needed} or more",
         )
 
@@ -197,6 +246,7 @@ def _check_head(where: str, resolved: ResolvedTask, encoder: Encoder) -> None:
     with _at(f"{where}.task"):
         task.build_head(encoder)
     adapt = resolved.spec.adapt
+    _check_layers(f"{where}.adapt.layer_decay", adapt, encoder)
     _check_edges(f"{where}.adapt.patch_vox", [adapt.patch_vox], encoder)
     if task.dense and adapt.window_vox is not None:
         window = [adapt.window_vox] if isinstance(adapt.window_vox, int) else adapt.window_vox
@@ -204,12 +254,15 @@ def _check_head(where: str, resolved: ResolvedTask, encoder: Encoder) -> None:
 
 
 def _check_edges(where: str, edges_vox: Iterable[int], encoder: Encoder) -> None:
-    stride = max(encoder.strides)
-    wrong = [edge for edge in edges_vox if edge < 1 or edge % stride]
+    _check_multiples(where, edges_vox, max(encoder.strides), "the largest stride of the encoder")
+
+
+def _check_multiples(where: str, edges_vox: Iterable[int], factor: int, whose: str) -> None:
+    wrong = [edge for edge in edges_vox if edge < 1 or edge % factor]
     if wrong:
         raise ConfigError(
-            f"{where}: expected a multiple of {stride}, the largest stride of the encoder, got {wrong[0]}",
-            f"for example {max(1, round(wrong[0] / stride)) * stride}",
+            f"{where}: expected a multiple of {factor}, {whose}, got {wrong[0]}",
+            f"for example {max(1, round(wrong[0] / factor)) * factor}",
         )
 
 

@@ -33,12 +33,29 @@ def check_leakage(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) ->
         LeakageError: naming the people, and where they stand.
     """
     notes: list[str] = []
+    _refuse_named(resolved, cohorts)
     pretrained = _pretrained_on(resolved, cohorts)
     for name in dict.fromkeys(task.spec.data for task in resolved.tasks.values()):
         notes += _refuse({**pretrained, **_trained_on(cohorts[name])}, cohorts[name])
     for name in resolved.config.invariance:
         notes += _refuse(pretrained, cohorts[name])
     return list(dict.fromkeys(notes))
+
+
+def _refuse_named(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
+    """Raise for people who are tested and whom a method names among those its weights were learnt from."""
+    tested = {task.spec.data for task in resolved.tasks.values()} | set(resolved.config.invariance)
+    for name, method in resolved.methods.items():
+        learnt = {_fold(person) for person in (method.weights.people if method.weights else ())}
+        for cohort in (cohorts[cohort_name] for cohort_name in sorted(tested)):
+            ids = [i for people in (cohort.split.test.values() if cohort.split else ()) for i in people]
+            both = sorted(i for i in ids if learnt.intersection(_names(cohort, i)))
+            if both:
+                raise LeakageError(
+                    f"{_count(both, f'the pretraining of the weights of {name}')} also in the test set of"
+                    f" {cohort.name}: {list_some(both, _SHOWN)}",
+                    "test on other subjects, or take weights that were learnt from others",
+                )
 
 
 _People = Mapping[str, tuple[Cohort, tuple[str, ...]]]
@@ -97,20 +114,27 @@ def _count(people: Sequence[str], where: str) -> str:
 
 def _names(cohort: Cohort, subject: str) -> tuple[str, ...]:
     """Return all names of a person, as people mean them: without regard to case and outer spaces."""
-    names = []
-    for name in (subject, *cohort.subjects[subject].aliases):
-        parts = [part.strip().casefold() for part in name.split(":", 1)]
-        names.append(":".join(parts))
-    return tuple(names)
+    return tuple(_fold(name) for name in (subject, *cohort.subjects[subject].aliases))
+
+
+def _fold(name: str) -> str:
+    return ":".join(part.strip().casefold() for part in name.split(":", 1))
 
 
 def _pretrained_on(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> _People:
     found: dict[str, tuple[Cohort, tuple[str, ...]]] = {}
-    for method in resolved.methods.values():
-        cohort = cohorts[method.pretrain.data]
+    for pretraining in resolved.pretrained().values():
+        cohort = cohorts[pretraining.options.data]
         if cohort.split is not None:
             ids = cohort.split.train + cohort.split.validation
             found[f"pretraining ({cohort.name})"] = (cohort, ids)
+    for name, method in resolved.methods.items():
+        for cohort_name in method.weights.cohorts if method.weights else ():
+            cohort = cohorts[cohort_name]
+            found[f"the pretraining of the weights of {name} ({cohort_name})"] = (
+                cohort,
+                tuple(cohort.subjects),
+            )
     return found
 
 

@@ -11,6 +11,7 @@ from mribench.defects import empty_mask_policy, only_reported
 from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.metric import Metric
 from mribench.interfaces.task import Task
+from mribench.interfaces.weights import GivenWeights
 from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.plan.job import Plan
 from mribench.results.manifest import (
@@ -21,6 +22,7 @@ from mribench.results.manifest import (
     PlannedMethod,
     PlannedMetric,
     PlannedTask,
+    PlannedWeights,
     ReportChoice,
 )
 
@@ -72,13 +74,24 @@ def _measured_defects(resolved: ResolvedBenchmark) -> Iterator[MeasuredDefect]:
 
 def _methods(resolved: ResolvedBenchmark) -> Iterator[PlannedMethod]:
     for name, method in resolved.methods.items():
+        made, given = method.pretraining, method.weights
         yield PlannedMethod(
             name=name,
-            views=method.views.name,
-            objective=method.objective.name,
+            views=made.views.name if made else None,
+            objective=made.objective.name if made else None,
             encoder=method.encoder.name,
             overrides=tuple(method.overrides),
+            weights=_planned_weights(given) if given else None,
         )
+
+
+def _planned_weights(given: GivenWeights) -> PlannedWeights:
+    people = given.pretrained_on
+    return PlannedWeights(
+        file=given.file.path.name,
+        sha256=given.file.sha256,
+        pretrained_on=people if people == "unknown" else tuple(people),
+    )
 
 
 def _cohort(cohort: Cohort, resolved: ResolvedBenchmark) -> PlannedCohort:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from mribench.config import ResolvedMethod, ResolvedTask, TaskSpec
+from mribench.config import ResolvedMethod, ResolvedPretraining, ResolvedTask, TaskSpec
 from mribench.interfaces.options import DatasetRef, EncoderRef, TaskRef
 from mribench.interfaces.split import Split
 from mribench.interfaces.task import Task
@@ -15,7 +15,7 @@ from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.registry import Resolved
 from mribench.results.cell import EvaluateCell
 from mribench.results.content import DataIdentity, EntryIdentity
-from mribench.results.specification import TrainingOptions
+from mribench.results.specification import TrainingOptions, Weights
 
 _SCORES = ("metric",)
 """What a task is scored by says nothing about how it is learnt: another metric trains nothing again."""
@@ -97,14 +97,25 @@ class Arm:
     method: ResolvedMethod | None = None
 
     @property
+    def pretraining(self) -> ResolvedPretraining | None:
+        """How the method makes its encoder; None where nothing is pretrained."""
+        return self.method.pretraining if self.method else None
+
+    @property
     def views(self) -> str | None:
         """Name of the method's view generator."""
-        return self.method.views.name if self.method else None
+        return self.pretraining.views.name if self.pretraining else None
 
     @property
     def objective(self) -> str | None:
         """Name of the method's objective."""
-        return self.method.objective.name if self.method else None
+        return self.pretraining.objective.name if self.pretraining else None
+
+    @property
+    def weights(self) -> Weights | None:
+        """Weights that the method gives its encoder, as jobs have them."""
+        given = self.method.weights if self.method else None
+        return given.model_dump(mode="json") if given else None
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ def patch_notes(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> l
 
 
 def _notes(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> Iterator[str]:
-    for name, method in resolved.methods.items():
-        cohort, options = cohorts[method.pretrain.data], method.pretrain
+    for name, pretraining in resolved.pretrained().items():
+        cohort, options = cohorts[pretraining.options.data], pretraining.options
         images = _first_images(cohort, cohort.split.train if cohort.split else (), None, None)
         own = "patch_vox" in resolved.config.methods[name].pretrain.model_fields_set
         where = f"methods.{name}.pretrain.patch_vox" if own else "defaults.pretrain.patch_vox"

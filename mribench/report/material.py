@@ -181,9 +181,8 @@ class Material:
     @functools.cached_property
     def looks(self) -> dict[str, Look]:
         """Colour and marker of each row."""
-        references = set(self.run.manifest.reference_arms)
-        methods = dict(zip(self.planned["row"], self.planned["method"], strict=True))
-        trained = [row for row in self.rows if methods[row] not in references]
+        arms = dict(zip(self.planned["row"], self.planned["arm"], strict=True))
+        trained = [row for row in self.rows if arms[row] in self.run.manifest.arms]
         return looks(trained, [row for row in self.rows if row not in trained])
 
     @functools.cached_property

@@ -18,6 +18,7 @@ ODD = "‖"
 BUDGET = "‡"
 FEW_VIEWS = "§"
 CHANGED = "¶"
+GIVEN = "◇"
 ENOUGH_DISTINCT = 0.9
 """Below this share of distinct views a training saw the same ones over and over."""
 _SPENT = {"steps": "steps", "views_seen": "views seen", "voxels_seen": "voxels seen"}
@@ -54,6 +55,7 @@ def flags(run: RunData) -> Flags:
         BUDGET: ("Not the budget or settings of the others", _unequal(pretrained, adapted, run.manifest)),
         FEW_VIEWS: ("Few distinct views", _repeated(pretrained, adapted)),
         CHANGED: ("Not frozen, though the arm is", _changed(adapted)),
+        GIVEN: ("Weights from a file", _given(adapted, run.manifest)),
     }
     signs: dict[str, str] = {}
     for sign, (_, rows) in flagged.items():
@@ -135,6 +137,22 @@ def _changed(adapted: pd.DataFrame) -> dict[str, str]:
         str(row): f"the encoder's digest changed in {len(jobs)} adaptation{'s' if len(jobs) > 1 else ''}"
         for row, jobs in bad.groupby("row", sort=False)
     }
+
+
+def _given(adapted: pd.DataFrame, manifest: Manifest) -> dict[str, str]:
+    """Rows whose encoder has its weights from outside: what it took of them, and whose images they saw."""
+    weights = {method.name: method.weights for method in manifest.methods if method.weights}
+    said = {}
+    for (row, method), jobs in adapted.groupby(["row", "method"], sort=False):
+        given, accounted = weights.get(str(method)), jobs["weights_account"].dropna()
+        if given is None or accounted.empty:  # the references of its architecture have none
+            continue
+        accounts = "; ".join(dict.fromkeys(map(one_line, accounted)))
+        known = given.pretrained_on
+        people = known if isinstance(known, str) else ", ".join(known) or "nobody in this benchmark"
+        file = f"{one_line(given.file)}, sha256 {given.sha256[:12]}…"
+        said[str(row)] = f"{file}, {accounts}; pretrained on {one_line(people)}"
+    return said
 
 
 def _listed(texts: Mapping[str, str]) -> str:

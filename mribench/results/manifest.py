@@ -32,14 +32,26 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class PlannedWeights(_Part):
+    """Weights from a file: its name, its SHA-256, and whose images they were learnt from."""
+
+    file: str
+    sha256: str
+    pretrained_on: Literal["unknown"] | tuple[str, ...]
+
+
 class PlannedMethod(_Part):
-    """A method: the names of its entries, and which defaults it overrides."""
+    """A method: the names of its entries, and which defaults it overrides.
+
+    Without pretraining it has neither views nor objective, but ``weights``.
+    """
 
     name: str
-    views: str
-    objective: str
+    views: str | None = None
+    objective: str | None = None
     encoder: str
     overrides: tuple[str, ...] = ()
+    weights: PlannedWeights | None = None
 
 
 class PlannedMetric(_Part):

@@ -95,6 +95,7 @@ class JobRow(TypedDict, total=False):
     redraws: int
     clipped_vox: int
     repaired_vox: int
+    weights_account: str | None
     label_source: str
     device: str
     versions: str

@@ -25,8 +25,13 @@ TrainingOptions = dict[str, JsonValue]
 They are validated by whoever trains: results of an older mribench, which had others, can still be compared.
 """
 
+Weights = dict[str, JsonValue]
+"""Weights from a file, as a benchmark file spells them out; the file itself may be gone by now."""
+
 _FILE = "job.json"
 _BUILT_ON = ("adapt_key", "pretrain_key")
+_OPTIONAL = ("defects", "weights")
+"""Fields that ``job.json`` has where there is something in them."""
 _PLACES = ("data", "cohort")
 """Where the data of a job lie, and what a benchmark file calls them: no part of its key."""
 
@@ -63,9 +68,9 @@ class _Spec:
         return {name: getattr(self, name) for name in _BUILT_ON if name in names}
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON, without defects where none is switched on."""
+        """Return it as JSON, without defects where none is switched on, and without weights of no file."""
         dumped: dict[str, Any] = _ADAPTERS[self.kind].dump_python(self, mode="json")
-        return {name: value for name, value in dumped.items() if name != "defects" or value}
+        return {name: value for name, value in dumped.items() if name not in _OPTIONAL or value}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +109,7 @@ class AdaptSpec(_Spec):
         adapt: how to train.
         seed: of the training.
         pretrain_key: of the job that made the encoder; None for a new one.
+        weights: of the encoder, from a file; None where it has none from outside.
     """
 
     kind: ClassVar[JobKind] = "adapt"
@@ -116,6 +122,7 @@ class AdaptSpec(_Spec):
     adapt: TrainingOptions
     seed: int
     pretrain_key: str | None
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +136,7 @@ class EvaluateSpec(_Spec):
         cell: what the score rows are about.
         adapt_key: of the job that trained the head; None where nothing is trained.
         pretrain_key: of the job that made the encoder; None for a new one.
+        weights: of the encoder, from a file; None where it has none from outside.
     """
 
     kind: ClassVar[JobKind] = "evaluate"
@@ -139,6 +147,7 @@ class EvaluateSpec(_Spec):
     cell: EvaluateCell
     adapt_key: str | None
     pretrain_key: str | None
+    weights: Weights | None = None
 
     @property
     def arm(self) -> str:
@@ -162,6 +171,7 @@ class EmbedSpec(_Spec):
         spacing_mm: of the working grid; None for each scan's own.
         cell: what the rows are about.
         pretrain_key: of the job that made the encoder; None for a new one.
+        weights: of the encoder, from a file; None where it has none from outside.
     """
 
     kind: ClassVar[JobKind] = "embed"
@@ -172,6 +182,7 @@ class EmbedSpec(_Spec):
     spacing_mm: float | None
     cell: EmbedCell
     pretrain_key: str | None
+    weights: Weights | None = None
 
     @property
     def seed(self) -> int | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from mribench.interfaces import Encoder
+from mribench.interfaces import Encoder, Mask, MaskKind
 from mribench.testing.problems import (
     close,
     has_gradient,
@@ -41,6 +42,7 @@ def check_encoder(encoder: Encoder) -> None:
         images = torch.randn(2, 1, *edges)
         _check_evaluation(encoder, images)
         _check_gradients(encoder, images)
+        _check_mask(encoder, images)
         _check_a_job(encoder, images)
 
 
@@ -93,6 +95,17 @@ def _check_attributes(encoder: Encoder) -> None:
         f"encoder: {len(encoder.channels)} channels and {len(strides)} strides; give one of each per map",
     )
     require(strides == sorted(strides), f"encoder: strides go from fine to coarse, got {strides}")
+    _check_layers(encoder)
+
+
+def _check_layers(encoder: Encoder) -> None:
+    own = {id(parameter) for parameter in encoder.parameters()}
+    seen: set[int] = set()
+    for layer in encoder.layers():
+        parameters = {id(parameter) for parameter in layer.parameters()}
+        require(parameters <= own, "encoder: layers() has parameters that are not the encoder's")
+        require(not parameters & seen, "encoder: layers() has a parameter in two layers")
+        seen |= parameters
 
 
 def _find_edge(coarsest: int) -> int:
@@ -148,6 +161,56 @@ def _check_gradients(encoder: Encoder, images: Tensor) -> None:
     require(has_gradient(encoder), "encoder: no finite gradient reaches its parameters from the embedding")
 
 
+def _check_mask(encoder: Encoder, images: Tensor) -> None:
+    """What a mask hides changes nothing, and the rest is seen."""
+    kinds = get_args(MaskKind)
+    require(
+        encoder.mask_kind in kinds,
+        f"encoder: mask_kind is one of {', '.join(kinds)}, got {encoder.mask_kind!r}",
+    )
+    coarsest = max(encoder.strides)
+    require(
+        encoder.mask_stride >= 1 and coarsest % encoder.mask_stride == 0,
+        f"encoder: mask_stride divides the largest stride ({coarsest}), got {encoder.mask_stride!r}",
+    )
+    if encoder.mask_kind == "none":
+        return
+    mask = Mask.draw(images, 0.5, coarsest, encoder.mask_stride)
+    hidden = mask.voxels()
+    with torch.no_grad():
+        shown = _compute_outputs(encoder.eval(), images, mask)
+        other = _compute_outputs(encoder, torch.where(hidden, images + 3.0, images), mask)
+        seen = _compute_outputs(encoder, torch.where(hidden, images, images.flip(2)), mask)
+        whole = _compute_outputs(encoder, images)
+        maps = encoder.feature_maps(images, mask)
+    pairs = list(zip(shown, other, strict=True))
+    require(
+        all(close(one, another) for one, another in pairs),
+        "encoder: what a mask hides changes its feature maps or its embedding",
+    )
+    require(not close(shown[-1], whole[-1]), "encoder: a mask changes nothing in its embedding")
+    require(not close(shown[-1], seen[-1]), "encoder: what a mask shows changes nothing in its embedding")
+    same = all(close(one, another) for one, another in zip(maps, shown, strict=False))
+    require(same, "encoder: feature_maps() and maps_and_embedding() differ when they are given a mask")
+    _check_dropped(encoder, maps, mask)
+    encoder.train().zero_grad()
+    torch.stack(
+        [output.square().mean() for output in _compute_outputs(encoder, images, mask)]
+    ).sum().backward()
+    require(has_gradient(encoder), "encoder: no finite gradient reaches its parameters from a masked image")
+
+
+def _check_dropped(encoder: Encoder, maps: Sequence[Tensor], mask: Mask) -> None:
+    if encoder.mask_kind != "drop":
+        return
+    for level, (features, stride) in enumerate(zip(maps, encoder.strides, strict=True)):
+        left_out = features.masked_select(mask.at_stride(stride))
+        require(
+            not left_out.any(),
+            f"encoder: map {level} is not 0 where cells are hidden, and mask_kind is 'drop'",
+        )
+
+
 def _check_a_job(encoder: Encoder, images: Tensor) -> None:
     """Do what jobs do: digest, train, save, load and evaluate, in channels-last memory."""
     encoder.zero_grad()
@@ -160,8 +223,8 @@ def _check_a_job(encoder: Encoder, images: Tensor) -> None:
     require_restored(trained, restored, lambda network: _evaluate(network, images), "encoder", "maps")
 
 
-def _compute_outputs(encoder: Encoder, images: Tensor) -> list[Tensor]:
-    maps, embedding = encoder.maps_and_embedding(images)
+def _compute_outputs(encoder: Encoder, images: Tensor, mask: Mask | None = None) -> list[Tensor]:
+    maps, embedding = encoder.maps_and_embedding(images, mask) if mask else encoder.maps_and_embedding(images)
     return [*maps, embedding]
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mribench.errors import MRIBenchError
-from mribench.interfaces import Encoder, Objective
+from mribench.interfaces import Encoder, Objective, ParameterGroup, ViewRequest
 from mribench.testing.problems import (
     ConformanceError,
     NotCheckable,
@@ -22,7 +22,7 @@ from mribench.testing.problems import (
 )
 from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder, draw_views
 
-_PATCH_VOX = 16
+_SMALLEST_PATCH_VOX = 16
 _STEPS = 3
 _MORE = 4
 """Subjects in a batch that every objective is to learn from."""
@@ -30,10 +30,11 @@ _OTHER_ENCODER = "`mribench plugins check --encoder NAME`, or check_objective(â€
 
 SAMPLE_ENCODERS: Sequence[Callable[[], Encoder]] = (
     PyramidEncoder,
-    lambda: PyramidEncoder(accepts_mask=True),
+    lambda: PyramidEncoder(mask_kind="zero"),
+    lambda: ClassTokenEncoder(mask_kind="replace"),
     ClassTokenEncoder,
 )
-"""A convolutional encoder, one that accepts masks, and one like a vision transformer, which does too."""
+"""Encoders of each kind of mask: like convolutions, and like vision transformers."""
 
 
 def check_objective(
@@ -66,6 +67,8 @@ def _check_or_refuse(make: Callable[[Encoder], Objective], kind: Callable[[], En
             return error.message
         except AttributeError as error:
             raise _find_need(error) from error
+        if objective.needs_mask and encoder.mask_kind == "none":
+            return "it hides parts of images, and the encoder takes no mask"
         try:
             _check_with(objective, encoder, make, kind)
         except AttributeError as error:
@@ -101,16 +104,42 @@ def _check_attributes(objective: Objective, encoder: Encoder) -> None:
     )
     require(len(objective.view_requests) > 0, "objective: view_requests is empty")
     smallest = objective.min_batch
+    multiple = objective.patch_multiple
+    require(
+        isinstance(multiple, int) and multiple >= 1,
+        f"objective: patch_multiple is a number of voxels, got {multiple!r}",
+    )
     require(
         isinstance(smallest, int) and 1 <= smallest <= _MORE,
         f"objective: min_batch is a number of subjects from 1 to {_MORE}, got {smallest!r}",
     )
+    _check_groups(objective)
     exported = objective.exported_encoder()
     require(isinstance(exported, Encoder), "objective: exported_encoder() does not return an Encoder")
     require(
         exported.embedding_dim == encoder.embedding_dim and list(exported.strides) == list(encoder.strides),
         "objective: the exported encoder is not like the encoder that was given",
     )
+
+
+def _check_groups(objective: Objective) -> None:
+    trained = [name for name, parameter in objective.named_parameters() if parameter.requires_grad]
+    for group in objective.parameter_groups:
+        what = f"objective: the parameter group '{group.prefix}'"
+        require(isinstance(group, ParameterGroup), f"objective: expected a ParameterGroup, got {group!r}")
+        require(
+            any(name.startswith(group.prefix) for name in trained), f"{what} has no parameter that is trained"
+        )
+        require(group.rate > 0, f"{what}: expected a rate above 0, got {group.rate}")
+        require(
+            0 <= group.frozen_share < 1,
+            f"{what}: frozen_share is from 0 to less than 1, got {group.frozen_share}",
+        )
+        others = [other for other in objective.parameter_groups if other is not group]
+        require(
+            not any(other.prefix.startswith(group.prefix) for other in others),
+            f"{what} has another group's parameters too",
+        )
 
 
 def _check_smallest_batch(objective: Objective) -> None:
@@ -130,7 +159,7 @@ def _collect_gradients(objective: Objective, batch: int) -> dict[str, bool]:
     trial = copy.deepcopy(objective).train()
     with warnings.catch_warnings():  # of statistics over one subject: what comes of them is checked
         warnings.simplefilter("ignore")
-        terms = trial.loss(draw_views(trial.view_requests, _PATCH_VOX, batch), 0, _STEPS)
+        terms = trial.loss(draw_views(trial.view_requests, _patch_vox(trial), batch), 0, _STEPS)
     _check_terms(objective, terms, batch)
     parameters = [parameter for parameter in trial.parameters() if parameter.requires_grad]
     learning = {}
@@ -144,12 +173,25 @@ def _collect_gradients(objective: Objective, batch: int) -> dict[str, bool]:
     return learning
 
 
+def _patch_vox(objective: Objective) -> int:
+    """Return the edge of a patch whose views are multiples of the strides and of the objective's blocks."""
+    unit = math.lcm(max(objective.encoder.strides), objective.patch_multiple)
+    smallest = unit * max(2, math.ceil(_SMALLEST_PATCH_VOX / unit))
+    candidates = range(smallest, 8 * smallest, unit)
+    return next((edge for edge in candidates if _fits(objective.view_requests, edge, unit)), smallest)
+
+
+def _fits(requests: Sequence[ViewRequest], patch_vox: int, unit: int) -> bool:
+    edges = [round(patch_vox * request.patch_scale) for request in requests]
+    return all(edge % unit == 0 and edge >= 2 * unit for edge in edges)
+
+
 def _check_training(objective: Objective, encoder: Encoder) -> None:
     objective.train()
     optimiser = torch.optim.SGD(objective.parameters(), lr=1e-3)
     for step in range(_STEPS):
         batch = 2 + 2 * step
-        views = draw_views(objective.view_requests, _PATCH_VOX, batch)
+        views = draw_views(objective.view_requests, _patch_vox(objective), batch)
         images = [view.image.clone() for view in views]
         terms = objective.loss(views, step, _STEPS)
         unchanged = all(torch.equal(view.image, image) for view, image in zip(views, images, strict=True))
@@ -189,7 +231,7 @@ def _check_checkpoint(trained: Objective, fresh: Objective) -> None:
     losses = []
     for objective in (trained, fresh):
         with isolate_randomness(1), torch.no_grad():
-            views = draw_views(objective.view_requests, _PATCH_VOX, 4)
+            views = draw_views(objective.view_requests, _patch_vox(objective), 4)
             losses.append(_sum_losses(objective, objective.loss(views, _STEPS, _STEPS + 1)).item())
     require(
         math.isclose(*losses, rel_tol=1e-5, abs_tol=1e-6),
@@ -206,7 +248,7 @@ def _check_export(objective: Objective, fresh: Encoder) -> None:
         raise ConformanceError(
             "objective: the weights of exported_encoder() do not fit an encoder like the one that was given"
         ) from error
-    image = draw_views(objective.view_requests, _PATCH_VOX, 1)[0].image
+    image = draw_views(objective.view_requests, _patch_vox(objective), 1)[0].image
     with torch.no_grad():
         embedding = fresh.eval().embed(image)
     require_tensor(embedding, (1, fresh.embedding_dim), "objective: embedding of the exported encoder")

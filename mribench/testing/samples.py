@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mribench.interfaces import Encoder, TaskVolume, View, ViewRequest
+from mribench.interfaces import Encoder, Mask, TaskVolume, View, ViewRequest
 from mribench.seeding import torch_generator
 from mribench.testing.problems import require
 
@@ -27,7 +28,7 @@ class PyramidEncoder(Encoder):
     """Strided convolutions, one for each stride: a feature pyramid with any strides.
 
     Raises:
-        ConformanceError: when it is given a mask and does not accept one.
+        ConformanceError: when it is given a mask and takes none.
     """
 
     def __init__(
@@ -35,55 +36,66 @@ class PyramidEncoder(Encoder):
         channels: Sequence[int] = (4, 6, 8),
         strides: Sequence[int] = (1, 2, 4),
         *,
-        accepts_mask: bool = False,
+        mask_kind: Literal["none", "zero"] = "none",
     ) -> None:
         super().__init__()
         self.channels, self.strides, self.embedding_dim = channels, strides, channels[-1]
-        self.accepts_mask = accepts_mask
+        self.mask_kind = mask_kind
         self.levels = nn.ModuleList(
             nn.Conv3d(1, width, stride, stride=stride)
             for width, stride in zip(channels, strides, strict=True)
         )
 
-    def feature_maps(self, image: Tensor, mask: Tensor | None = None) -> list[Tensor]:
+    def feature_maps(self, image: Tensor, mask: Mask | None = None) -> list[Tensor]:
         """Return one linear map for each stride; what the mask hides is zero in the image."""
         if mask is not None:
-            require(self.accepts_mask, "a mask is given to an encoder whose 'accepts_mask' is false")
-            image = image.masked_fill(mask, 0.0)
+            require(self.mask_kind != "none", "a mask is given to an encoder whose 'mask_kind' is 'none'")
+            image = image.masked_fill(mask.voxels(), 0.0)
         return [level(image) for level in self.levels]
 
 
 class ClassTokenEncoder(Encoder):
     """Like a vision transformer: all maps have one stride, and the embedding is not made from them.
 
-    It accepts masks of voxels and of tokens.
+    Args:
+        channels: of every map.
+        stride: of every map, and edge of a token.
+        blocks: maps.
+        mask_kind: whether a learnt token stands for what is hidden, or nothing does.
     """
 
-    accepts_mask = True
-
-    def __init__(self, channels: int = 8, stride: int = 4, blocks: int = 3) -> None:
+    def __init__(
+        self,
+        channels: int = 8,
+        stride: int = 4,
+        blocks: int = 3,
+        *,
+        mask_kind: Literal["replace", "drop"] = "drop",
+    ) -> None:
         super().__init__()
         self.channels, self.strides = (channels,) * blocks, (stride,) * blocks
         self.embedding_dim = channels + 2
+        self.mask_kind, self.mask_stride = mask_kind, stride
         self.patches = nn.Conv3d(1, channels, stride, stride=stride)
         self.blocks = nn.ModuleList(nn.Conv3d(channels, channels, 1) for _ in range(blocks))
         self.token = nn.Linear(channels, channels + 2)
+        self.hidden = nn.Parameter(torch.full((1, channels, 1, 1, 1), 0.1))
 
-    def feature_maps(self, image: Tensor, mask: Tensor | None = None) -> list[Tensor]:
-        """Return the output of every block; what the mask hides is zero before the first."""
-        if mask is not None and mask.ndim > 2:
-            image = image.masked_fill(mask, 0.0)
+    def feature_maps(self, image: Tensor, mask: Mask | None = None) -> list[Tensor]:
+        """Return the output of every block."""
         x, maps = self.patches(image), []
-        if mask is not None and mask.ndim == 2:
-            x = x.masked_fill(mask.reshape(len(x), 1, *x.shape[2:]), 0.0)
+        hidden = None if mask is None else mask.at_stride(mask.cell_vox)
+        if hidden is not None:
+            x = torch.where(hidden, self.hidden, x)
         for block in self.blocks:
             x = x + F.gelu(block(x))
-            maps.append(x)
+            dropped = hidden is not None and self.mask_kind == "drop"
+            maps.append(x.masked_fill(hidden, 0.0) if dropped else x)
         return maps
 
-    def maps_and_embedding(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+    def maps_and_embedding(self, image: Tensor, mask: Mask | None = None) -> tuple[list[Tensor], Tensor]:
         """Return the maps and the class token ``(B, channels + 2)``."""
-        maps = self.feature_maps(image)
+        maps = self.feature_maps(image, mask)
         return maps, self.token(maps[-1].flatten(2).amax(-1))
 
 

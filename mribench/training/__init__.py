@@ -5,7 +5,6 @@ What is trained, and on what, is handed in by ``jobs``.
 
 from mribench.training.checkpoint import Checkpoint
 from mribench.training.loop import History, Interrupted, train
-from mribench.training.options import LoopOptions
 from mribench.training.trainee import Trainee
 
-__all__ = ["Checkpoint", "History", "Interrupted", "LoopOptions", "Trainee", "train"]
+__all__ = ["Checkpoint", "History", "Interrupted", "Trainee", "train"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import safe_open
@@ -17,6 +18,8 @@ from mribench.errors import StoreError
 from mribench.results import replace_file
 
 logger = logging.getLogger("mribench")
+
+V = TypeVar("V")
 
 EVERY_S = 60.0
 FORMAT = "2"
@@ -65,18 +68,18 @@ class Checkpoint:
             logger.warning("%s is of another version of mribench: the job begins anew", self.path)
             return 0, {}
         try:
-            module.load_state_dict(_below(tensors, "module."))
+            module.load_state_dict(take_below(tensors, "module."))
         except RuntimeError as error:
             raise StoreError(
                 f"the checkpoint {self.path} does not fit: {error}", "delete it and run again"
             ) from error
         state: dict[int, dict[str, Tensor]] = {}
-        for name, value in _below(tensors, "optimiser.").items():
+        for name, value in take_below(tensors, "optimiser.").items():
             index, _, field = name.partition(".")
             state.setdefault(int(index), {})[field] = value
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
         _lay_out_like_parameters(optimiser)
-        return int(metadata["step"]), {**json.loads(metadata["extra"]), **_below(tensors, "extra.")}
+        return int(metadata["step"]), {**json.loads(metadata["extra"]), **take_below(tensors, "extra.")}
 
     def remove(self) -> None:
         """Delete the file: the job is done."""
@@ -94,5 +97,6 @@ def _lay_out_like_parameters(optimiser: Optimizer) -> None:
                 state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+def take_below(named: Mapping[str, V], prefix: str) -> dict[str, V]:
+    """Return what has a prefix in its name, without the prefix."""
+    return {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from mribench.config.settings import Optimisation
 from mribench.seeding import derive_seed
-from mribench.training.checkpoint import Checkpoint
-from mribench.training.options import LoopOptions
+from mribench.training.checkpoint import Checkpoint, take_below
 from mribench.training.stepper import Stepper
 from mribench.training.trainee import Trainee
 
@@ -34,7 +36,7 @@ class History:
 
 def train(
     trainee: Trainee,
-    options: LoopOptions,
+    options: Optimisation,
     device: torch.device,
     checkpoint: Checkpoint | None = None,
     on_step: Callable[[int, int], None] = lambda *_: None,
@@ -55,13 +57,16 @@ def train(
         Interrupted: from ``on_step``, after a checkpoint was written.
     """
     stepper = Stepper(trainee, options, device)
-    keeper = _Keeper(checkpoint, trainee, stepper)
+    average = None if options.ema is None else _make_average(trainee.module, options.ema)
+    keeper = _Keeper(checkpoint, trainee, stepper, average)
     done, history = keeper.restore()
     watch(history.rows)
     for step in range(done, options.steps):
         # Dropout can only draw from torch's own generator: seeded by (job, step), it depends on nothing else.
         torch.manual_seed(derive_seed("dropout", *trainee.identity, step))
         history.rows.append(stepper.step(step))
+        if average is not None:
+            average.update_parameters(trainee.module)
         trainee.after_step(step, options.steps)
         try:
             on_step(step + 1, options.steps)
@@ -69,16 +74,33 @@ def train(
             keeper.save(step + 1, history)
             raise
         keeper.save_now_and_then(step + 1, history)
+    if average is not None:
+        trainee.module.load_state_dict(average.module.state_dict())
     return history
+
+
+def _make_average(module: nn.Module, decay: float) -> AveragedModel:
+    """Return a moving average of a module's parameters, which begins with them; buffers are the module's."""
+    average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    average.n_averaged.fill_(1)  # it would begin with the first update otherwise
+    return average
 
 
 class _Keeper:
     """Writes a training's checkpoint, and reads it; does nothing without one."""
 
     _CARRIED = "carried."
+    _AVERAGE = "average."
 
-    def __init__(self, checkpoint: Checkpoint | None, trainee: Trainee, stepper: Stepper) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint | None,
+        trainee: Trainee,
+        stepper: Stepper,
+        average: AveragedModel | None,
+    ) -> None:
         self._checkpoint, self._trainee, self._stepper = checkpoint, trainee, stepper
+        self._average = average
         self._saved_at = time.monotonic()
 
     def restore(self) -> tuple[int, History]:
@@ -89,10 +111,9 @@ class _Keeper:
         if not done:
             return 0, History()
         self._stepper.load_state_dict(extra["stepper"])
-        carried = {name: value for name, value in extra.items() if name.startswith(self._CARRIED)}
-        self._trainee.load_state_dict(
-            {name.removeprefix(self._CARRIED): value for name, value in carried.items()}
-        )
+        self._trainee.load_state_dict(take_below(extra, self._CARRIED))
+        if self._average is not None:
+            self._average.load_state_dict(take_below(extra, self._AVERAGE))
         return done, History(extra["history"])
 
     def save(self, done: int, history: History) -> None:
@@ -101,6 +122,9 @@ class _Keeper:
             return
         extra = {"history": history.rows, "stepper": self._stepper.state_dict()}
         extra |= {f"{self._CARRIED}{name}": value for name, value in self._trainee.state_dict().items()}
+        if self._average is not None:
+            averaged = self._average.state_dict()
+            extra |= {f"{self._AVERAGE}{name}": value for name, value in averaged.items()}
         self._checkpoint.save(self._trainee.module, self._stepper.optimiser, done, extra)
         self._saved_at = time.monotonic()
 

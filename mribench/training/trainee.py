@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
+from mribench.interfaces.objective import ParameterGroup
 from mribench.seeding import Identity
 
 
@@ -18,15 +19,22 @@ class Trainee(ABC):
         module: the network.
         identity: seeds dropout, step by step.
         weights: of the loss terms; 1 where not named.
+        groups: of parameters that are not trained like the rest.
     """
 
     module: nn.Module
     identity: tuple[Identity, ...]
     weights: Mapping[str, float] = {}
+    groups: Sequence[ParameterGroup] = ()
 
     @abstractmethod
-    def losses(self, step: int) -> Mapping[str, Tensor]:
-        """Return the named loss terms of a step, scalars."""
+    def losses(self, step: int, batch: int) -> Mapping[str, Tensor]:
+        """Return the named loss terms of a batch, scalars.
+
+        Args:
+            step: of the optimiser, from 0.
+            batch: counted over all steps, from 0; other than ``step`` where gradients are accumulated.
+        """
 
     def after_step(self, step: int, total: int) -> None:  # noqa: B027 - most have nothing to do
         """Do what is to be done after each optimiser step, counted from 0."""

@@ -139,7 +139,7 @@ def _list_pretrain_jobs(
 ) -> tuple[list[Job], dict[str, str]]:
     """Plan the pretraining of a benchmark and nothing else; other cohorts are not looked at."""
     config = resolved.config
-    cohorts = {resolved.methods[name].pretrain.data for name in methods}
+    cohorts = {resolved.pretrained()[name].options.data for name in methods}
     alone = replace(
         resolved,
         config=config.model_copy(update={"invariance": {}}),
@@ -155,7 +155,7 @@ def _list_pretrain_jobs(
 
 
 def _choose(resolved: ResolvedBenchmark, methods: Collection[str]) -> list[str]:
-    source, known = resolved.config.source, list(resolved.methods)
+    source, known = resolved.config.source, list(resolved.pretrained())
     if not known:
         raise ConfigError(
             f"{source}: no method pretrains, so no network is shown any views",
@@ -181,7 +181,7 @@ def _seed(resolved: ResolvedBenchmark, seed: int | None) -> int:
 def _check_step(resolved: ResolvedBenchmark, methods: Collection[str], step: int) -> None:
     """Refuse a step that a method's training does not reach, before any cohort is made or read."""
     for name in methods:
-        steps = resolved.methods[name].pretrain.steps
+        steps = resolved.pretrained()[name].options.steps
         if step >= steps:
             raise ConfigError(
                 f"{resolved.config.source}: step {step} is beyond the training of '{name}', which has {steps}"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from monai.networks.nets.basic_unet import TwoConv
 from pydantic import Field
 from torch import Tensor, nn
 
-from mribench.errors import DataError, PluginError
-from mribench.interfaces import Encoder, Options, Profile
+from mribench.errors import DataError
+from mribench.interfaces import Encoder, Mask, MaskKind, Options, Profile
 
 Embedding = Literal["mean", "mean-before-norm"]
 
@@ -43,8 +44,11 @@ class CnnEncoder(Encoder):
     Instance norm (Ulyanov et al. 2016, doi:10.48550/arXiv.1607.08022) gives every channel of every image
     the same spatial mean, so the mean of the normed maps hardly depends on the image, and a contrastive
     loss on it stays at chance. ``mean-before-norm`` averages what the last norm takes away. The layers,
-    their weights and the feature maps are the same with either embedding.
+    their weights and the feature maps are the same with either embedding. Voxels that a mask hides are 0, the
+    mean of a z-scored image.
     """
+
+    mask_kind: MaskKind = "zero"
 
     def __init__(self, options: CnnOptions) -> None:
         super().__init__()
@@ -58,30 +62,33 @@ class CnnEncoder(Encoder):
             for level, (channels_in, channels) in enumerate(zip((1, *features), features, strict=False))
         )
 
-    def feature_maps(self, image: Tensor, mask: Tensor | None = None) -> list[Tensor]:
+    def feature_maps(self, image: Tensor, mask: Mask | None = None) -> list[Tensor]:
         """Return one map for each block, finest first.
 
         Raises:
             DataError: when the image is not ``(B, 1, I, J, K)`` with edges that the strides divide, two
                 voxels of the coarsest map or more.
-            PluginError: when a mask is given.
         """
-        if mask is not None:
-            raise PluginError("encoder 'cnn' takes no mask", "use an objective without masks, or a ViT")
-        return self._run(image)[0]
+        return self._run(image, mask)[0]
 
-    def maps_and_embedding(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+    def maps_and_embedding(self, image: Tensor, mask: Mask | None = None) -> tuple[list[Tensor], Tensor]:
         """Return the feature maps and the embedding ``(B, features[-1])``.
 
         Raises:
             DataError: as ``feature_maps``.
         """
-        maps, before_norm = self._run(image)
+        maps, before_norm = self._run(image, mask)
         return maps, (before_norm if self.before_norm else maps[-1]).flatten(2).mean(-1)
 
-    def _run(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+    def layers(self) -> Sequence[nn.Module]:
+        """Return the blocks, finest first."""
+        return list(self.blocks)
+
+    def _run(self, image: Tensor, mask: Mask | None) -> tuple[list[Tensor], Tensor]:
         """Return the maps, and the coarsest one before its norm."""
         self._check(image)
+        if mask is not None:
+            image = image.masked_fill(mask.voxels(), 0.0)
         maps, before_norm = [], image
         for block in self.blocks:
             before_norm, image = block(image)

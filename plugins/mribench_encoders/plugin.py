@@ -6,6 +6,7 @@ from mribench import hookimpl
 from mribench.interfaces import Entry
 from mribench_encoders.cnn import CnnEncoder, CnnOptions
 from mribench_encoders.unet import UNetDecoder, UNetOptions
+from mribench_encoders.vit import VitEncoder, VitOptions
 
 
 @hookimpl
@@ -13,5 +14,8 @@ def mribench_entries() -> list[Entry]:
     """Return the first-party encoders and decoders."""
     return [
         Entry("encoder", "cnn", CnnEncoder, CnnOptions, "the seed paper's 3D CNN: conv, instance norm, GELU"),
+        Entry(
+            "encoder", "vit", VitEncoder, VitOptions, "a 3D vision transformer; hidden tokens are left out"
+        ),
         Entry("decoder", "unet", UNetDecoder, UNetOptions, "U-Net decoder that fits any encoder"),
     ]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mribench.errors import ConfigError, PluginError
 from mribench.interfaces import Decoder, Encoder, Options
+from mribench.networks import list_prime_factors
 
 
 class UNetOptions(Options):
@@ -60,7 +61,7 @@ class UNetDecoder(Decoder):
             enlarged = current if finest else max(1, current // 2)
             stages.append(_Stage(current, enlarged, skip, width, ratio, options.dropout))
             current = width
-        for factor in _prime_factors(strides[0]):
+        for factor in list_prime_factors(strides[0]):
             width = max(1, current // 2)
             stages.append(_Stage(current, width, 0, width, factor, options.dropout))
             current = width
@@ -125,14 +126,3 @@ def _widths(features: Sequence[int] | None, channels: Sequence[int]) -> list[int
             "give one width for each map but the coarsest, coarsest first, or leave it out",
         )
     return list(features)
-
-
-def _prime_factors(number: int) -> list[int]:
-    """Return the prime factors, smallest first: ``12 -> [2, 2, 3]``."""
-    factors, candidate = [], 2
-    while number > 1:
-        while number % candidate == 0:
-            factors.append(candidate)
-            number //= candidate
-        candidate += 1
-    return factors

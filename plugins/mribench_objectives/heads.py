@@ -7,6 +7,7 @@ from typing import Literal
 from torch import nn
 
 from mribench.interfaces import Encoder
+from mribench.networks import list_prime_factors
 
 ProjectorNorm = Literal["none", "batch"]
 
@@ -31,18 +32,8 @@ def reconstructor(encoder: Encoder) -> nn.Sequential:
     a 1x1x1 convolution: 768 to 48 channels in four steps for the seed paper's encoder (its table 6).
     """
     channels, layers = encoder.channels[-1], []
-    for factor in _prime_factors(encoder.strides[-1]):
+    for factor in list_prime_factors(encoder.strides[-1]):
         halved = max(1, channels // 2)
         layers.append(nn.ConvTranspose3d(channels, halved, factor, stride=factor))
         channels = halved
     return nn.Sequential(*layers, nn.Conv3d(channels, 1, 1))
-
-
-def _prime_factors(number: int) -> list[int]:
-    factors, candidate = [], 2
-    while number > 1:
-        while number % candidate == 0:
-            factors.append(candidate)
-            number //= candidate
-        candidate += 1
-    return factors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mribench import hookimpl
 from mribench.interfaces import Entry
+from mribench_objectives.mae import Mae, MaeOptions
 from mribench_objectives.simclr_recon import SUMMED_RECONSTRUCTION, SimclrRecon, SimclrReconOptions
 
 
@@ -19,4 +20,5 @@ def mribench_entries() -> list[Entry]:
             "the seed paper's: NT-Xent between two views, and L1 reconstruction of the clean ones",
             (SUMMED_RECONSTRUCTION,),
         ),
+        Entry("objective", "mae", Mae, MaeOptions, "masked autoencoding: hidden blocks from the shown ones"),
     ]

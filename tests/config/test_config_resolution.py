@@ -27,8 +27,8 @@ def test_everything_is_resolved(load: Load, registry: Registry) -> None:
     assert _options(found.splits["scans"]) == {"train": 2, "validation": 0, "test": 0}
     assert _options(found.reference_encoder) == {"features": [4, 8]}
     assert found.tasks["find"].spec is config.tasks["find"]
-    assert found.methods["plain"].pretrain == config.pretrain_of("plain")
-    assert found.methods["sharp"].objective.options.model_dump() == {"temperature": 0.5, "floor": 0.0}
+    assert found.pretrained()["plain"].options == config.pretrain_of("plain")
+    assert found.pretrained()["sharp"].objective.options.model_dump() == {"temperature": 0.5, "floor": 0.0}
 
 
 def test_nested_components_can_be_made(load: Load, registry: Registry) -> None:
@@ -42,26 +42,26 @@ def test_nested_components_can_be_made(load: Load, registry: Registry) -> None:
 
 
 def test_profile_reaches_options_that_have_one(load: Load, base: str, registry: Registry) -> None:
-    views = resolve(load(base, "profile=paper"), registry).methods["plain"].views
+    views = resolve(load(base, "profile=paper"), registry).pretrained()["plain"].views
     assert views.options.profile == "paper"  # type: ignore[attr-defined]
     own = resolve(load(base, "profile=paper", "methods.plain.views.profile=as-released"), registry)
-    assert own.methods["plain"].views.options.profile == "as-released"  # type: ignore[attr-defined]
+    assert own.pretrained()["plain"].views.options.profile == "as-released"  # type: ignore[attr-defined]
 
 
 def test_augment_comes_from_defaults_method_and_views(load: Load, base: str, registry: Registry) -> None:
     found = resolve(
         load(base, "methods.sharp.augment.noise=0.3", "methods.plain.views.augment.rotation_deg=1"), registry
     )
-    assert _options(found.methods["sharp"].views)["augment"] == {"rotation_deg": 10.0, "noise": 0.3}
-    assert _options(found.methods["plain"].views)["augment"] == {"rotation_deg": 1.0, "noise": 0.1}
+    assert _options(found.pretrained()["sharp"].views)["augment"] == {"rotation_deg": 10.0, "noise": 0.3}
+    assert _options(found.pretrained()["plain"].views)["augment"] == {"rotation_deg": 1.0, "noise": 0.1}
     assert found.methods["sharp"].overrides == ["augment"]
     assert found.methods["plain"].overrides == ["augment"]
 
 
 def test_views_without_augment_are_left_alone(load: Load, base: str, registry: Registry) -> None:
-    method = resolve(load(base, "methods.plain.views=bare"), registry).methods["plain"]
-    assert _options(method.views) == {}
-    assert method.overrides == []
+    resolved = resolve(load(base, "methods.plain.views=bare"), registry)
+    assert _options(resolved.pretrained()["plain"].views) == {}
+    assert resolved.methods["plain"].overrides == []
     with pytest.raises(ConfigError, match=r"methods\.plain\.augment: the views 'bare' take no augmentation"):
         resolve(load(base, "methods.plain.views=bare", "methods.plain.augment.noise=1"), registry)
 

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from mribench_encoders.cnn import CnnEncoder, CnnOptions
 from torch import Tensor, nn
 
+from mribench.config import Optimisation
 from mribench.defects import ACTIVE_DROPOUT, ENCODER_CLIPPING
 from mribench.interfaces import Encoder
-from mribench.jobs.model import TaskModel, is_clipped
-from mribench.training import LoopOptions, Trainee, train
+from mribench.jobs.model import TaskModel, is_clipped, scale_layers
+from mribench.testing import PyramidEncoder
+from mribench.training import Trainee, train
 from mribench.training.weights import state_digest
 
 
@@ -87,8 +90,8 @@ def test_encoder_clipping_leaves_the_heads_gradient_as_it_is(defects: tuple[str,
     class Looked(Trainee):
         module, identity = trained, ("test",)
 
-        def losses(self, step: int) -> dict[str, Tensor]:
-            return {"loss": 1e4 * trained(IMAGE).square().mean() + 0 * step}
+        def losses(self, step: int, batch: int) -> dict[str, Tensor]:
+            return {"loss": 1e4 * trained(IMAGE).square().mean() + 0 * step + 0 * batch}
 
         def is_clipped(self, name: str) -> bool:
             return is_clipped(name, defects)
@@ -97,5 +100,14 @@ def test_encoder_clipping_leaves_the_heads_gradient_as_it_is(defects: tuple[str,
             gradients = [p.grad for p in trained.head.parameters() if p.grad is not None]
             norms.append(sum(float(gradient.norm()) ** 2 for gradient in gradients))
 
-    train(Looked(), LoopOptions(steps=1, lr=1e-3, clip_norm=1.0), torch.device("cpu"))
+    train(Looked(), Optimisation(steps=1, lr=1e-3, clip_norm=1.0), torch.device("cpu"))
     assert (norms[0] ** 0.5 <= 1.0 + 1e-4) is clipped
+
+
+def test_layers_learn_more_slowly_towards_the_image() -> None:
+    encoder = CnnEncoder(CnnOptions(features=(4, 8, 12)))
+    scales = scale_layers(encoder, 0.5)
+    assert set(scales) == {f"encoder.{name}" for name, _ in encoder.named_parameters()}
+    by_block = {name.split(".")[2]: scale for name, scale in scales.items()}
+    assert by_block == {"0": 0.125, "1": 0.25, "2": 0.5}
+    assert scale_layers(PyramidEncoder(), 0.5) == {}

@@ -33,13 +33,18 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = tmp_path_factory.mktemp("whole")
     steps = ("--set", f"defaults.pretrain.steps={STEPS}", "--set", "tasks.denoise.adapt.steps=6")
     part = ("--only", "*/pretrain/*", "--only", "scratch/denoise/*", "--set", "profile=paper")
-    command = ["mribench", "run", TINY, "--results", results, "--executor", "inline", *part, *steps]
+    run(results, *part, *steps)
+    return results
+
+
+def run(results: Path, *options: str) -> None:
+    """Run the tiny benchmark, or a part of it, in this process."""
+    command = ["mribench", "run", TINY, "--results", results, "--executor", "inline", *options]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", list(map(str, command)))
         with pytest.raises(SystemExit) as end:
             cli.main()
     assert end.value.code == 0
-    return results
 
 
 def folder_of(results: Path, kind: str) -> Path:
@@ -120,3 +125,36 @@ def test_an_adaptation_killed(whole: Path, tmp_path: Path) -> None:
         )
         assert_frame_equal(found, expected, check_exact=True)
     assert (folder / "model.safetensors").read_bytes() == (original / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        "{name: cnn, features: [4, 8], dropout: 0.1}",
+        "{name: vit, token_vox: 4, width: 24, depth: 2, heads: 2, maps: 2}",
+    ],
+    ids=["cnn", "vit"],
+)
+def test_a_masked_pretraining_killed(encoder: str, tmp_path: Path) -> None:
+    """What is hidden is drawn by torch's own generator, and the optimiser has all that it may have."""
+    settings = {
+        "methods.seqinv.objective": "{name: mae, decoder_width: 24, decoder_heads: 2, decoder_depth: 1}",
+        "methods.seqinv.encoder": encoder,
+        "defaults.pretrain.steps": "6",
+        "defaults.pretrain.optimiser": "lars",
+        "defaults.pretrain.schedule": "cosine",
+        "defaults.pretrain.weight_decay_end": "0.1",
+        "defaults.pretrain.decay_norms": "false",
+        "defaults.pretrain.accumulate": "2",
+        "defaults.pretrain.layer_decay": "0.8",
+        "defaults.pretrain.ema": "0.9",
+        "tasks.denoise.adapt.layer_decay": "0.5",
+    }
+    chosen = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    run(tmp_path / "whole", "--only", "seqinv/*", *chosen)
+    original = folder_of(tmp_path / "whole", "pretrain")
+    folder = killed_and_resumed(original, tmp_path / "again", [4])
+    for name in ("history.parquet", "encoder.safetensors"):
+        assert (folder / name).read_bytes() == (original / name).read_bytes()
+    row = job_row(original)
+    assert row["views_seen"][0] == 6 * 2 * 2, "steps, accumulated batches, subjects of a batch"

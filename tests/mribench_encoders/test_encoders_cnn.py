@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from mribench_encoders.cnn import CnnEncoder, CnnOptions
 from pydantic import ValidationError
 
-from mribench.errors import DataError, PluginError
-from mribench.interfaces import Encoder
+from mribench.errors import DataError
+from mribench.interfaces import Encoder, Mask
 
 SMALL = (4, 8, 12)
 
@@ -144,12 +144,19 @@ def test_a_patch_with_one_coarse_voxel_is_refused():
         encoder.feature_maps(torch.randn(1, 1, 4, 4, 4))
 
 
-def test_other_channels_and_masks_are_refused():
+def test_other_channels_are_refused():
     encoder = CnnEncoder(CnnOptions(features=SMALL))
     with pytest.raises(DataError, match=r"\(B, 1, I, J, K\)"):
         encoder.feature_maps(torch.randn(1, 2, 8, 8, 8))
-    with pytest.raises(PluginError, match="mask"):
-        encoder.feature_maps(torch.randn(1, 1, 8, 8, 8), mask=torch.ones(1, 1, 8, 8, 8, dtype=torch.bool))
+
+
+def test_hidden_voxels_are_0():
+    encoder = CnnEncoder(CnnOptions(features=SMALL)).eval()
+    image = torch.randn(2, 1, 16, 16, 16)
+    mask = Mask.draw(image, 0.5, 8, encoder.mask_stride)
+    shown = encoder.feature_maps(image.masked_fill(mask.voxels(), 0.0))
+    for one, other in zip(encoder.feature_maps(image, mask), shown, strict=True):
+        assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("wrong", [{"features": []}, {"features": [0]}, {"dropout": 1.0}, {"widths": [1]}])

@@ -9,7 +9,7 @@ import pytest
 
 from mribench.config import load_benchmark, resolve
 from mribench.errors import ConfigError
-from mribench.interfaces import Entry, Score, SetMetric, TaskRef
+from mribench.interfaces import Encoder, Entry, Score, SetMetric, TaskRef
 from mribench.plan import open_cohorts
 from mribench.plan.feasibility import check_feasible
 from mribench.plugins import load_registry
@@ -53,3 +53,42 @@ def test_a_metric_of_a_whole_set_is_refused(registry: Registry, repository: Path
         " not computed yet"
     )
     assert "mribench list metric" in caught.value.hint
+
+
+MAE = ("methods.seqinv.objective={name: mae, decoder_width: 24, decoder_heads: 2, decoder_depth: 1}",)
+
+
+def test_hiding_parts_from_an_encoder_without_masks_is_refused(
+    registry: Registry, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feasible(registry, repository, *MAE)
+    encoder = registry.get("encoder", "cnn").entry.factory
+    monkeypatch.setattr(encoder, "mask_kind", "none")
+    with pytest.raises(ConfigError) as caught:
+        feasible(registry, repository, *MAE)
+    assert caught.value.message.endswith(
+        ": methods.seqinv.objective: 'mae' hides parts of images, and the encoder 'cnn' takes no mask"
+    )
+
+
+@pytest.mark.parametrize("place", ["defaults.pretrain.layer_decay", "tasks.denoise.adapt.layer_decay"])
+def test_rates_of_layers_of_an_encoder_without_are_refused(
+    registry: Registry, repository: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    feasible(registry, repository, f"{place}=0.75")
+    encoder = registry.get("encoder", "cnn").entry.factory
+    monkeypatch.setattr(encoder, "layers", Encoder.layers)
+    feasible(registry, repository)
+    with pytest.raises(ConfigError, match="the encoder does not say which layers it has") as caught:
+        feasible(registry, repository, f"{place}=0.75")
+    assert f": {place}: " in caught.value.message
+
+
+def test_views_that_an_objectives_blocks_do_not_fill_are_refused(
+    registry: Registry, repository: Path
+) -> None:
+    wide = "methods.seqinv.objective.block_vox=6"
+    with pytest.raises(
+        ConfigError, match=r"defaults\.pretrain\.patch_vox.* multiple of 6, the blocks of 'mae'"
+    ):
+        feasible(registry, repository, *MAE, wide)

@@ -39,10 +39,12 @@ def cohort(
 
 
 def benchmark(pretrain: list[str], tasks: list[str], invariance: tuple[str, ...] = ()) -> Any:
-    methods = {f"m{i}": SimpleNamespace(pretrain=SimpleNamespace(data=n)) for i, n in enumerate(pretrain)}
+    pretrained = {f"m{i}": SimpleNamespace(options=SimpleNamespace(data=n)) for i, n in enumerate(pretrain)}
+    methods = {name: SimpleNamespace(pretraining=made, weights=None) for name, made in pretrained.items()}
     return SimpleNamespace(
         config=SimpleNamespace(invariance=dict.fromkeys(invariance)),
         methods=methods,
+        pretrained=lambda: pretrained,
         tasks={f"t{i}": SimpleNamespace(spec=SimpleNamespace(data=n)) for i, n in enumerate(tasks)},
     )
 

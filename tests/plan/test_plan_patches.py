@@ -51,7 +51,7 @@ def benchmark(patch_vox: int, spacing_mm: float | None, data: str = "scans") -> 
     embedded = SimpleNamespace(sequences=["T1w"], patch_vox=patch_vox, spacing_mm=spacing_mm)
     config = SimpleNamespace(methods=methods, invariance={data: embedded})
     return SimpleNamespace(
-        config=config, tasks={"t": task}, methods={"m": SimpleNamespace(pretrain=pretrain)}
+        config=config, tasks={"t": task}, pretrained=lambda: {"m": SimpleNamespace(options=pretrain)}
     )
 
 

@@ -10,7 +10,7 @@ from mribench_encoders.unet import UNetDecoder, UNetOptions
 from torch import nn
 
 from mribench.errors import PluginError
-from mribench.interfaces import Encoder, Objective
+from mribench.interfaces import Encoder, Mask, Objective, ParameterGroup
 from mribench.testing import (
     ClassTokenEncoder,
     ConformanceError,
@@ -29,8 +29,9 @@ def _one_thread():
 
 def test_sample_encoders_conform():
     check_encoder(PyramidEncoder())
-    check_encoder(PyramidEncoder(accepts_mask=True))
+    check_encoder(PyramidEncoder(mask_kind="zero"))
     check_encoder(ClassTokenEncoder())
+    check_encoder(ClassTokenEncoder(mask_kind="replace"))
 
 
 class Transformer(Encoder):
@@ -153,9 +154,74 @@ class SpreadOfBatch(PyramidEncoder):
         return embedding / embedding.std(0) if len(embedding) == 1 else embedding
 
 
+class SeesHidden(PyramidEncoder):
+    """Says that it hides, and does not."""
+
+    def __init__(self):
+        super().__init__(mask_kind="zero")
+
+    def feature_maps(self, image, mask=None):
+        return super().feature_maps(image)
+
+
+class EmbedsAll(ClassTokenEncoder):
+    """Its embedding is of the whole image, whatever is hidden."""
+
+    def maps_and_embedding(self, image, mask=None):
+        return self.feature_maps(image, mask), super().maps_and_embedding(image)[1]
+
+
+class HidesAll(PyramidEncoder):
+    """Sees nothing of an image of which a part is hidden."""
+
+    def __init__(self):
+        super().__init__(mask_kind="zero")
+
+    def feature_maps(self, image, mask=None):
+        return super().feature_maps(image if mask is None else 0 * image + 1)
+
+
+class LeavesDropped(ClassTokenEncoder):
+    """Says that it drops what is hidden, and shows something there."""
+
+    def feature_maps(self, image, mask=None):
+        return [level + 0.1 for level in super().feature_maps(image, mask)]
+
+
+class UnknownKind(PyramidEncoder):
+    mask_kind = "cut"
+
+    def __init__(self):
+        super().__init__(mask_kind="cut")
+
+
+class UnevenCells(ClassTokenEncoder):
+    def __init__(self):
+        super().__init__()
+        self.mask_stride = 3
+
+
+class LayersTwice(PyramidEncoder):
+    def layers(self):
+        return [self.levels, self.levels[0]]
+
+
+class ForeignLayers(PyramidEncoder):
+    def layers(self):
+        return [nn.Linear(2, 2)]
+
+
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
+        (LayersTwice, "a parameter in two layers"),
+        (ForeignLayers, "parameters that are not the encoder's"),
+        (SeesHidden, "what a mask hides changes its feature maps"),
+        (EmbedsAll, "what a mask hides changes its feature maps or its embedding"),
+        (HidesAll, "what a mask shows changes nothing"),
+        (LeavesDropped, "map 0 is not 0 where cells are hidden"),
+        (UnknownKind, "mask_kind is one of none, zero, replace, drop, got 'cut'"),
+        (UnevenCells, r"mask_stride divides the largest stride \(4\), got 3"),
         (WrongStride, "feature map 2"),
         (TooFewChannels, "2 channels and 3 strides"),
         (Random, "random in evaluation"),
@@ -258,16 +324,12 @@ class OwnEncoder(Distance):
 class Masked(Distance):
     """Compares an image with what is left of it, as the encoder shows both."""
 
-    def __init__(self, encoder):
-        if not encoder.accepts_mask:
-            raise PluginError("masked: needs an encoder that accepts masks")
-        super().__init__(encoder)
+    needs_mask = True
 
     def loss(self, views, step, total_steps):
         image = views[0].image
-        mask = torch.zeros_like(image, dtype=torch.bool)
-        mask[..., :4] = True
-        whole, part = (self.encoder.feature_maps(image, hidden)[-1] for hidden in (None, mask))
+        mask = Mask.draw(image, 0.5, max(self.encoder.strides), self.encoder.mask_stride)
+        whole, part = (self.encoder.maps_and_embedding(image, hidden)[1] for hidden in (None, mask))
         return {"distance": (whole - part).square().mean()}
 
 
@@ -275,23 +337,56 @@ class MaskedTokens(Masked):
     """Hides tokens, of which pyramids have none."""
 
     def __init__(self, encoder):
-        if len(set(encoder.strides)) > 1:
-            raise PluginError("masked-tokens: needs an encoder with one stride")
+        if encoder.mask_kind != "drop":
+            raise PluginError("masked-tokens: needs an encoder that drops tokens")
         super().__init__(encoder)
 
-    def loss(self, views, step, total_steps):
-        image = views[0].image
-        tokens = (image.shape[-1] // self.encoder.strides[0]) ** 3
-        mask = torch.arange(tokens).expand(len(image), tokens) % 2 == 0
-        maps = self.encoder.feature_maps(image, mask)
-        return {"distance": (self.encoder.feature_maps(image)[-1] - maps[-1]).square().mean()}
 
-
-class MasksAnything(Distance):
+class MasksAnything(Masked):
     """Gives a mask to encoders that would ignore it."""
 
+    needs_mask = False
+
+
+class WideBlocks(Masked):
+    """Hides blocks that no patch of the usual size is a multiple of."""
+
+    patch_multiple = 12
+
     def loss(self, views, step, total_steps):
-        return Masked.loss(self, views, step, total_steps)
+        assert views[0].image.shape[-1] % 12 == 0
+        return super().loss(views, step, total_steps)
+
+
+class WithHead(Distance):
+    """Trains a head with its groups, given as keywords of each."""
+
+    groups = ({"prefix": "head."},)
+
+    def __init__(self, encoder):
+        super().__init__(encoder)
+        self.head = nn.Linear(encoder.embedding_dim, 2)
+        self.parameter_groups = tuple(ParameterGroup(**group) for group in self.groups)
+
+    def loss(self, views, step, total_steps):
+        first, second = (self.head(self.encoder.embed(view.image)) for view in views)
+        return {"distance": (first - second).square().mean()}
+
+
+class NoSuchGroup(WithHead):
+    groups = ({"prefix": "predictor."},)
+
+
+class StillGroup(WithHead):
+    groups = ({"prefix": "head.", "rate": 0.0},)
+
+
+class NeverBegins(WithHead):
+    groups = ({"prefix": "head.", "frozen_share": 1.0},)
+
+
+class GroupsInGroups(WithHead):
+    groups = ({"prefix": "head."}, {"prefix": "head.weight"})
 
 
 class Contrast(Distance):
@@ -338,7 +433,7 @@ class OtherExport(Distance):
         return PyramidEncoder((4, 6, self.encoder.embedding_dim), self.encoder.strides)
 
 
-@pytest.mark.parametrize("objective", [Distance, Masked, MaskedTokens, OfTwo])
+@pytest.mark.parametrize("objective", [Distance, Masked, MaskedTokens, WideBlocks, WithHead, OfTwo])
 def test_a_sound_objective_conforms(objective):
     check_objective(objective)
 
@@ -366,6 +461,10 @@ def test_another_missing_attribute_is_the_objectives_own_mistake():
 @pytest.mark.parametrize(
     ("objective", "message"),
     [
+        (NoSuchGroup, "the parameter group 'predictor.' has no parameter that is trained"),
+        (StillGroup, "'head.': expected a rate above 0, got 0"),
+        (NeverBegins, "'head.': frozen_share is from 0 to less than 1, got 1"),
+        (GroupsInGroups, "'head.' has another group's parameters too"),
         (NoTerms, "no named terms"),
         (NotScalar, "not a scalar"),
         (NotFinite, "not finite at batch size 4"),
@@ -374,7 +473,7 @@ def test_another_missing_attribute_is_the_objectives_own_mistake():
         (HiddenState, "restored from its state_dict"),
         (InPlace, "changes the views in place"),
         (OwnEncoder, "not the given encoder"),
-        (MasksAnything, "a mask is given to an encoder whose 'accepts_mask' is false"),
+        (MasksAnything, "a mask is given to an encoder whose 'mask_kind' is 'none'"),
         (Contrast, r"no gradient at a batch size of 1 of: contrast; set 'min_batch'"),
         (Spread, "'spread' is not finite at batch size 1; set 'min_batch'"),
         (OtherExport, "do not fit an encoder like the one that was given"),

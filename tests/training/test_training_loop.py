@@ -13,9 +13,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from mribench.config import Optimisation
 from mribench.errors import JobError, StoreError
 from mribench.seeding import torch_generator
-from mribench.training import Checkpoint, History, Interrupted, LoopOptions, Trainee, train
+from mribench.training import Checkpoint, History, Interrupted, Trainee, train
+from mribench.training.schedule import rate_share, weight_decay_at
 from mribench.training.weights import load_weights, save_weights, state_digest
 
 CPU = torch.device("cpu")
@@ -40,22 +42,38 @@ class _Trained(Trainee):
         self.identity = ("t", 0)
         self._losses = losses or net.losses
 
-    def losses(self, step: int) -> Mapping[str, Tensor]:
-        return self._losses(step)
+    def losses(self, step: int, batch: int) -> Mapping[str, Tensor]:
+        del step
+        return self._losses(batch)
 
 
 def _train(net: _Net, steps: int = 12, **more: Any) -> History:
-    return train(_Trained(net), LoopOptions(steps=steps, lr=0.05), CPU, **more)
+    return train(_Trained(net), Optimisation(steps=steps, lr=0.05), CPU, **more)
 
 
 def test_schedule_rises_then_decays_to_nothing() -> None:
-    options = LoopOptions(steps=100, lr=1.0, warmup_fraction=0.1, decay_power=0.9)
-    assert options.rate(0) == pytest.approx(0.1)
-    assert options.rate(9) == pytest.approx(1.0)
-    assert options.rate(10) == pytest.approx(1.0)
-    assert options.rate(55) == pytest.approx(0.5**0.9)
-    assert 0 < options.rate(99) < 0.02
-    assert LoopOptions(steps=10, lr=1.0).rate(0) == 1.0
+    options = Optimisation(steps=100, lr=1.0, warmup_fraction=0.1, decay_power=0.9)
+    assert rate_share(options, 0) == pytest.approx(0.1)
+    assert rate_share(options, 9) == pytest.approx(1.0)
+    assert rate_share(options, 10) == pytest.approx(1.0)
+    assert rate_share(options, 55) == pytest.approx(0.5**0.9)
+    assert 0 < rate_share(options, 99) < 0.02
+    assert rate_share(Optimisation(steps=10, lr=1.0), 0) == 1.0
+
+
+def test_cosine_schedule() -> None:
+    options = Optimisation(steps=100, lr=1.0, warmup_fraction=0.2, schedule="cosine")
+    shares = [rate_share(options, step) for step in (19, 20, 40, 60, 80)]
+    assert shares == pytest.approx([1.0, 1.0, 0.5 + math.sqrt(2) / 4, 0.5, 0.5 - math.sqrt(2) / 4])
+    assert 0 < rate_share(options, 99) < 0.001
+
+
+def test_weight_decay_stays_or_goes_to_its_end() -> None:
+    options = Optimisation(steps=101, lr=1.0, weight_decay=0.04)
+    assert {weight_decay_at(options, step) for step in (0, 50, 100)} == {0.04}
+    growing = options.model_copy(update={"weight_decay_end": 0.4})
+    assert [weight_decay_at(growing, step) for step in (0, 50, 100)] == pytest.approx([0.04, 0.22, 0.4])
+    assert weight_decay_at(Optimisation(steps=1, lr=1.0, weight_decay_end=0.4), 0) == pytest.approx(0.01)
 
 
 def test_training_learns_and_repeats_itself() -> None:
@@ -115,7 +133,7 @@ def test_what_a_job_carries_is_as_if_uninterrupted(tmp_path: Path, stop_at: int)
             raise Interrupted
 
     whole, first, second = _Counting(), _Counting(), _Counting()
-    options = LoopOptions(steps=12, lr=0.05)
+    options = Optimisation(steps=12, lr=0.05)
     train(whole, options, CPU)
     checkpoint = Checkpoint(tmp_path / "checkpoint.safetensors")
     with pytest.raises(Interrupted):
@@ -135,7 +153,7 @@ def test_the_loss_scale_of_fp16_is_gone_on_with(tmp_path: Path) -> None:
             if done == stop_at:
                 raise Interrupted
 
-        options = LoopOptions(steps=12, lr=0.05, precision="fp16")
+        options = Optimisation(steps=12, lr=0.05, precision="fp16")
         large = _Trained(net, lambda step: {"fit": 100 * net.losses(step)["fit"]})
         return train(large, options, CPU, checkpoint, stop)
 
@@ -193,7 +211,7 @@ def test_terms_of_other_types_are_recorded_exactly() -> None:
     def losses(step: int) -> Mapping[str, Tensor]:
         return {**net.losses(step), **values}
 
-    (row,) = train(_Trained(net, losses), LoopOptions(steps=1, lr=0.1), CPU).rows
+    (row,) = train(_Trained(net, losses), Optimisation(steps=1, lr=0.1), CPU).rows
     assert {name: row[name] for name in values} == {name: value.item() for name, value in values.items()}
     assert row["step"] == 0
 
@@ -234,7 +252,7 @@ def test_rates_by_name() -> None:
             return 0.0 if name.startswith("layers.0") else usual
 
     still, moved = _Net(), _Net()
-    train(Slow(still), LoopOptions(steps=12, lr=0.05), CPU)
+    train(Slow(still), Optimisation(steps=12, lr=0.05), CPU)
     _train(moved)
     fresh = _Net()
     assert torch.equal(still.layers[0].weight, fresh.layers[0].weight)
@@ -249,7 +267,7 @@ def test_loss_that_is_not_finite_names_step_and_term(value: float) -> None:
         return {"fit": net.losses(step)["fit"] * (value if step == 2 else 1.0)}
 
     with pytest.raises(JobError, match="step 2: fit"):
-        train(_Trained(net, losses), LoopOptions(steps=5, lr=0.1), CPU)
+        train(_Trained(net, losses), Optimisation(steps=5, lr=0.1), CPU)
 
 
 def test_weights_of_terms() -> None:
@@ -260,13 +278,13 @@ def test_weights_of_terms() -> None:
 
     trainee = _Trained(net, losses)
     trainee.weights = {"big": 2.0}
-    history = train(trainee, LoopOptions(steps=1, lr=0.1), CPU)
+    history = train(trainee, Optimisation(steps=1, lr=0.1), CPU)
     row = history.rows[0]
     assert row["total"] == pytest.approx(row["fit"] + 14.0)
 
 
 def test_bf16_runs() -> None:
-    options = LoopOptions(steps=2, lr=0.01, precision="bf16")
+    options = Optimisation(steps=2, lr=0.01, precision="bf16")
     net = _Net()
     assert len(train(_Trained(net), options, CPU).rows) == 2
 

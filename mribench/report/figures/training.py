@@ -33,7 +33,7 @@ def training_curves(material: Material) -> list[Drawing]:
 
 
 def _pretraining(material: Material, cells: pd.DataFrame) -> Drawing | None:
-    trained = cells[~cells["method"].isin(material.run.manifest.reference_arms)]
+    trained = cells[cells["arm"].isin(material.run.manifest.arms)]
     jobs = trained.dropna(subset=["pretrain"]).drop_duplicates(["row", "pretrain"])
     curves = _curves_by_row(material, jobs, "pretrain")
     known = material.run.jobs.drop_duplicates("job_key").set_index("job_key")["chance_loss"]

@@ -82,13 +82,14 @@ def budget_frame(material: Material) -> pd.DataFrame:
     """
     run = material.run
     jobs = run.jobs.drop_duplicates("job_key").set_index("job_key")
-    untrained = set(run.manifest.reference_arms)
+    given = {method.name for method in run.manifest.methods if method.weights}
     rows = []
     for (label, method, arm, order), cells in material.planned.groupby(
         ["row", "method", "arm", "row_order"], sort=False
     ):
         for stage, column in _JOB.items():
-            if cells["seed"].isna().all() or (stage == PRETRAINING and method in untrained):
+            untrained = arm not in run.manifest.arms or method in given
+            if cells["seed"].isna().all() or (stage == PRETRAINING and untrained):
                 continue
             used = cells[[column, "seed"]].drop_duplicates()
             done = used[used[column].isin(jobs.index)]

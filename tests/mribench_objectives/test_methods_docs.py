@@ -1,0 +1,46 @@
+"""docs/methods.md is true: its example conforms, and its benchmark parts fit."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+
+from mribench.interfaces import MaskKind
+from mribench.testing import check_objective
+
+TEXT = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+
+
+def example(name: str, folder: Path) -> Any:
+    """Import the Python block that defines ``name``."""
+    (block,) = [
+        code for code in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if f"class {name}(" in code
+    ]
+    path = folder / f"example_{name.lower()}.py"
+    path.write_text(block, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def test_the_masked_example_conforms(tmp_path: Path) -> None:
+    (entry,) = example("SimMim", tmp_path).mribench_entries()
+    check_objective(lambda encoder: entry.factory(entry.options(), encoder))
+
+
+def test_every_kind_of_mask_has_its_line() -> None:
+    table = re.findall(r"^\| `(\w+)` \|", TEXT, re.MULTILINE)
+    assert table[1:] == list(get_args(MaskKind))
