@@ -6,7 +6,7 @@ import click
 
 from mribench.cli.lazy import LazyGroup
 
-COMMANDS = ("check", "prepare", "make")
+COMMANDS = ("check", "table", "prepare", "make")
 """In the order of the help text."""
 
 
@@ -17,4 +17,4 @@ COMMANDS = ("check", "prepare", "make")
     epilog="Example: mribench data check benchmarks/quickstart.yaml",
 )
 def command() -> None:
-    """Check, prepare and make data."""
+    """Check, list, prepare and make data."""

@@ -4,6 +4,7 @@ from .dataset import (
     Scan as Scan,
     ScanValues as ScanValues,
     Subject as Subject,
+    TableDraft as TableDraft,
 )
 from .document import (
     Document as Document,

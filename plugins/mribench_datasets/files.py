@@ -151,7 +151,7 @@ def leave_out_files(root: Path, paths: Sequence[Path], found: Found) -> list[Pat
     named: dict[str, list[Path]] = {}
     kept = []
     for path in paths:
-        inside = path.relative_to(root)
+        inside = place_in(root, path)
         places = [inside.name, *(str(part.as_posix()) for part in (inside, *inside.parents))]
         pattern = next((p for p in found.exclude if _matches(p, places)), None)
         if pattern is None:
@@ -180,6 +180,11 @@ def leave_out_subjects(found: Found) -> None:
         if pattern not in found.excluded_by:
             reason = f"exclude: '{pattern}' is no subject, file or folder of the cohort"
             found.remarks.append(Exclusion("", reason, "pattern of 'exclude' that names nothing"))
+
+
+def place_in(root: Path, path: Path) -> Path:
+    """Return the path below the root; the whole path of a file that lies elsewhere."""
+    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def escaped(path: str) -> str:

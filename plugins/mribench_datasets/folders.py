@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 from mribench.errors import DataError
 from mribench.interfaces import Dataset, Exclusion, Options, Scan, ScanValues, Subject
 from mribench.volumes import Volume, read_grid_of, read_volume, same_grid
-from mribench_datasets.files import Found, escaped, leave_out_subjects
+from mribench_datasets.files import Found, escaped, leave_out_subjects, place_in
 from mribench_datasets.identities import add_aliases, add_archive_ids
 from mribench_datasets.label_values import label_problem, label_remarks
 
@@ -131,7 +131,7 @@ class FolderDataset(Dataset):
             return None
         root = self.root
         exclude = {
-            escaped(path.relative_to(root).as_posix()): reason
+            escaped(place_in(root, path).as_posix()): reason
             for reason, scan in scans.items()
             for path in scan.images.values()
         }
@@ -186,7 +186,7 @@ class FolderDataset(Dataset):
             problem = label_problem(paths, memberships, image)
             if problem:
                 return ScanValues(problem)
-            remarks |= label_remarks(paths, memberships, image)
+            remarks |= label_remarks(paths, memberships, image, one_class=len(paths) == 1)
         return ScanValues(remarks=remarks)
 
     @cached_property
