@@ -11,7 +11,7 @@ from mribench.testing import check_entry
 
 SMALL = {("encoder", "cnn"): {"features": [4, 8, 12]}}
 READERS = ("ixi", "arc", "mpm")
-OWN_TESTS = ("labelmap", "table")
+OWN_TESTS = ("bids", "labelmap", "table")
 """Datasets that are checked in their own tests."""
 
 

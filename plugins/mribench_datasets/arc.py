@@ -115,7 +115,7 @@ def _scans(
     scans: list[Scan] = []
     for session, files in sorted(sessions.items()):
         if masks[session] or not masked:
-            scans += _session_scans(session, files, masks[session])
+            scans += _session_scans(files, masks[session])
         if not masks[session] and masked:
             reason = f"session '{session}' has no lesion mask: its scans are left out"
             found.excluded.append(
@@ -130,14 +130,12 @@ def _scans(
     return scans
 
 
-def _session_scans(session: str, files: list[BIDSFile], masks: list[BIDSFile]) -> list[Scan]:
+def _session_scans(files: list[BIDSFile], masks: list[BIDSFile]) -> list[Scan]:
     """Return the scans of a session; what tells them apart is named where a sequence comes twice."""
     count = Counter(file.suffix for file in files)
     scans = []
     for file in files:
-        name = (
-            "_".join(part for part in (session, file.variant) if part) if count[file.suffix] > 1 else session
-        )
+        name = file.scan_session(several=count[file.suffix] > 1)
         label = {"lesion": (_mask_of(file, masks).path,)} if masks else {}
         scans.append(Scan(file.suffix, {"image": file.path}, session=name, labels=label))
     return scans

@@ -43,6 +43,10 @@ class BIDSFile:
         """All that tells the scans of a session apart: ``acq-…``, ``ce-…``, ``rec-…``, ``run-…`` …."""
         return self.entities_named([key for key in self.entities if key not in _OF_PERSON])
 
+    def scan_session(self, several: bool) -> str:
+        """Return the session of the scan, with all that tells it apart where it is one of several."""
+        return "_".join(part for part in (self.session, self.variant) if part) if several else self.session
+
     def entities_named(self, keys: Sequence[str]) -> str:
         """Return some of the entities as they are written, those that the name has: ``acq-a_run-1``."""
         return "_".join(f"{key}-{self.entities[key]}" for key in keys if key in self.entities)
@@ -63,9 +67,25 @@ def is_misplaced(inside: Sequence[str], file: BIDSFile) -> bool:
         inside: the parts of its path, below the root.
         file: what its name says.
     """
-    folders = {part for part in inside[:-1] if part.startswith(("sub-", "ses-"))}
-    named = {f"{key}-{file.entities[key]}" for key in _OF_PERSON if key in file.entities}
-    return folders != named
+    return _folders_of_people(inside) != _named_folders(file)
+
+
+def is_in_anothers_folder(inside: Sequence[str], file: BIDSFile) -> bool:
+    """Return whether a folder above a file is another subject's or session's than its name says.
+
+    Args:
+        inside: the parts of its path, below the root.
+        file: what its name says.
+    """
+    return not _folders_of_people(inside) <= _named_folders(file)
+
+
+def _folders_of_people(inside: Sequence[str]) -> set[str]:
+    return {part for part in inside[:-1] if part.startswith(("sub-", "ses-"))}
+
+
+def _named_folders(file: BIDSFile) -> set[str]:
+    return {f"{key}-{file.entities[key]}" for key in _OF_PERSON if key in file.entities}
 
 
 def why_no_scan(file: BIDSFile, own_spaces: Collection[str]) -> str:

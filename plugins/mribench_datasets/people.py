@@ -128,3 +128,21 @@ def add_covariates(found: Found, known: People, path: Path) -> None:
             found.remarks.append(Exclusion(subject.name, reason, "no row of covariates"))
         else:
             found.subjects[place] = replace(subject, covariates=dict(known[subject.name]))
+
+
+def add_participants(path: Path, found: Found, site: str = "site") -> None:
+    """Give the subjects the covariates of a ``participants.tsv``, and their site from a column of it.
+
+    Args:
+        path: of the table, which need not be there.
+        found: whose subjects they are.
+        site: name of the column.
+    """
+    if not path.is_file() or not add_from_table(found, path, participants):
+        return
+    for place, subject in enumerate(found.subjects):
+        values = dict(subject.covariates)
+        named = values.pop(site, None)
+        found.subjects[place] = replace(
+            subject, site=subject.site if named is None else str(named), covariates=values
+        )

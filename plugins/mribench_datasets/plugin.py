@@ -6,6 +6,7 @@ from mribench import hookimpl
 from mribench.interfaces import Entry
 from mribench_datasets import splits
 from mribench_datasets.arc import ARC
+from mribench_datasets.bids import BIDS, BIDSOptions
 from mribench_datasets.folders import FolderOptions
 from mribench_datasets.ixi import IXI
 from mribench_datasets.labelmap.dataset import LabelMapOptions, LabelMaps
@@ -25,6 +26,7 @@ def mribench_entries() -> list[Entry]:
         Entry(
             "dataset", "table", Table, TableOptions, "your own scans, as a CSV, TSV or JSON file lists them"
         ),
+        Entry("dataset", "bids", BIDS, BIDSOptions, "any BIDS folder, labels from its derivatives"),
         Entry("dataset", "phantom", Phantom, PhantomOptions, "simulated heads in the layouts of the others"),
         Entry("dataset", "labelmap", LabelMaps, LabelMapOptions, "real anatomies with simulated tissue"),
         Entry(

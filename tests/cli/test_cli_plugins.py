@@ -13,7 +13,7 @@ from mribench.interfaces import Dataset, Entry, Metric, NoOptions, Objective, Op
 from mribench.registry import Registered, Registry
 from mribench.testing import PyramidEncoder
 
-DATASETS = ("arc", "ixi", "labelmap", "mpm", "phantom")
+DATASETS = ("arc", "bids", "ixi", "labelmap", "mpm", "phantom")
 NAMED_BY_OPTION = {"table": "table"}
 """Datasets that cannot be without an option, and which."""
 
