@@ -9,7 +9,10 @@ from mribench.interfaces import DatasetRef
 from mribench.plugins import load_registry
 from mribench.testing import check_entry
 
-SMALL = {("encoder", "cnn"): {"features": [4, 8, 12]}}
+SMALL = {
+    ("encoder", "cnn"): {"features": [4, 8, 12]},
+    ("task", "segmentation"): {"classes": {"GM": 1, "WM": [2, 41], "CSF": 24}},
+}
 READERS = ("ixi", "arc", "mpm")
 OWN_TESTS = ("bids", "labelmap", "table")
 """Datasets that are checked in their own tests."""

@@ -77,6 +77,7 @@ from .task import (
     LabelScore as LabelScore,
     Task as Task,
     TaskVolume as TaskVolume,
+    unnamed_numbers as unnamed_numbers,
 )
 from .tracker import (
     JobOutcome as JobOutcome,
