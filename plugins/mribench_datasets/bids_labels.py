@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from mribench.interfaces import Exclusion
@@ -49,7 +50,7 @@ class LabelFinder:
         """Note labels that no image has: beside another one, or without an image."""
         for session, labels in self._files.labels.items():
             for name, by_pattern in labels.items():
-                for file in (file for files in by_pattern for file in files):
+                for file in chain.from_iterable(by_pattern):
                     if file.path not in self._used:
                         self._note(session, name, file.path)
 

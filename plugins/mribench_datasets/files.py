@@ -36,7 +36,7 @@ class Found:
     excluded_by: set[str] = field(default_factory=set)
 
 
-_LINK = "a link to content that is not here"
+LOST_LINK = "a link to content that is not here"
 _FOLDER = "a folder"
 
 
@@ -96,7 +96,7 @@ def is_there(path: Path, subject: str, found: Found) -> bool:
     what = what_is(path)
     if not what:
         return True
-    if what == _LINK:
+    if what == LOST_LINK:
         what, kind = f"{what}: fetch it (`datalad get`), or download the file", "link without content"
     else:
         kind = "no file that can be read"
@@ -109,7 +109,7 @@ def what_is(path: Path) -> str:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        return _LINK
+        return LOST_LINK
     except OSError as error:
         if error.errno == errno.ELOOP:
             return "a link that leads back to itself"

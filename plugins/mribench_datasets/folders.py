@@ -93,6 +93,10 @@ class FolderDataset(Dataset):
             return f"{self.title}: there is no folder {self.root}; {where} and set 'root' or {variable}"
         return ""
 
+    def advice(self) -> str:
+        """Return what to do where nothing in the folder can be used."""
+        return f"give the folder that holds the files; {self.source} has them (licence: {self.licence})"
+
     def where(self) -> str:
         """Return the folder in which the files lie, or an empty string."""
         return "" if self.root is None else str(self.root)
@@ -109,7 +113,7 @@ class FolderDataset(Dataset):
         if not self._found.subjects:
             raise DataError(
                 f"{self.title}: {self.root} holds no usable scan of it{self._reasons()}",
-                f"give the folder that holds the files; {self.source} has them (licence: {self.licence})",
+                self.advice(),
             )
         return self._found.subjects
 

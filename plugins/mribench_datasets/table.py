@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mribench.interfaces import Exclusion, Scan, Subject, TableDraft
-from mribench_datasets.files import Found, leave_out_files, one_line, sorted_scans, what_is
+from mribench_datasets.files import LOST_LINK, Found, leave_out_files, one_line, sorted_scans, what_is
 from mribench_datasets.own import OwnDataset
 from mribench_datasets.people import column_values, people
 from mribench_datasets.table_draft import draft_table
@@ -139,7 +140,7 @@ def _is_file(path: Path, where: str, subject: str, then: str, found: Found) -> b
     what = what_is(path)
     if not what:
         return True
-    is_absent = not path.is_symlink() and not path.exists()
+    is_absent = what == LOST_LINK and not os.path.lexists(path)
     reason = f"{where} names {one_line(path)}, which is {'not there' if is_absent else what}{then}"
     kind = "file that is not there" if is_absent else "no file that can be read"
     found.excluded.append(Exclusion(subject, reason, kind))

@@ -28,6 +28,7 @@ _SEPARATORS = "\t;,"
 _NAMED_SEPARATOR = re.compile(r'"?sep=(.)"?\s*')
 """A first line that spreadsheets write."""
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+_BYTE_ORDER_MARK = "\ufeff"
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -85,7 +86,7 @@ def _read_text(path: Path) -> str:
     try:
         content = path.read_bytes()
         encoding = "utf-16" if content.startswith(_BYTE_ORDER_MARKS) else "utf-8-sig"
-        return content.decode(encoding)
+        return content.decode(encoding).lstrip(_BYTE_ORDER_MARK)
     except OSError as error:
         raise DataError(f"{one_line(path)} cannot be opened: {error.strerror}", "check the path") from error
     except UnicodeDecodeError as error:

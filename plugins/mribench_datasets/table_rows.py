@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mribench.errors import DataError, did_you_mean
-from mribench_datasets.files import one_line
+from mribench_datasets.files import one_line, what_is
 from mribench_datasets.table_lines import Line, Lines
 from mribench_datasets.table_options import Columns, TableOptions, filled_in, names_in
 
@@ -98,6 +98,9 @@ class _Reader:
             return f"names the image '{image}', expected a .nii or .nii.gz file"
         if _unset_variable(image):
             return f"names the image '{image}', and {_unset_variable(image)} is not set"
+        odd = [role for role, text in {"image": image, **said}.items() if _has_control_character(text)]
+        if odd:
+            return f"has a control character in its {odd[0]}"
         absent = [role for role in ("subject", "sequence") if not said[role]]
         return f"has no {' and no '.join(absent)}" if absent else ""
 
@@ -146,6 +149,8 @@ def _contradictions(rows: Sequence[Row], noun: str) -> dict[int, str]:
     images: dict[Path, Row] = {}
     sites: dict[str, Row] = {}
     for row in rows:
+        if any(row.image in paths for paths in row.labels.values()):
+            wrong[row.number] = f"names its image as a label too: {row.image.name}"
         first = images.setdefault(row.image, row)
         if (first.subject, first.session, first.sequence) != (row.subject, row.session, row.sequence):
             wrong[row.number] = f"names the image of {noun} {first.number}, as another scan: {row.image.name}"
@@ -167,13 +172,17 @@ def locate(text: str, folders: Sequence[Path]) -> Path:
     forms = (unicodedata.normalize(form, expanded) for form in ("NFC", "NFD"))
     spellings = dict.fromkeys([expanded, expanded.replace("\\", "/"), *forms])
     places = [_joined(folder, spelling) for spelling in spellings for folder in folders]
-    return next((place for place in places if place.exists()), places[0])
+    return next((place for place in places if not what_is(place)), places[0])
 
 
 def _joined(folder: Path, text: str) -> Path:
     """Return an absolute path without ``..`` where that does not cross a link."""
     path = folder / Path(text).expanduser() if text.startswith("~/") else folder / text
     return Path(os.path.normpath(path))
+
+
+def _has_control_character(text: str) -> bool:
+    return any(unicodedata.category(character) == "Cc" for character in text)
 
 
 def _unset_variable(text: str) -> str:

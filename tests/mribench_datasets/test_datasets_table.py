@@ -100,6 +100,9 @@ def test_tables_as_programs_write_them_say_the_same(build, scans, name, text, en
         ("03,1,A,,3.nii.gz,", "line 3 has no sequence"),
         (",1,A,,3.nii.gz,", "line 3 has no subject and no sequence"),
         ("03,1,A,T1w,,", "line 3 names no image"),
+        ("03,1,A,T1w,3.nii.gz,./3.nii.gz", "line 3 names its image as a label too: 3.nii.gz"),
+        ("03,1,A,T\x001w,3.nii.gz,", "line 3 has a control character in its sequence"),
+        ("03,1,A,T1w,3\x00.nii.gz,", "line 3 has a control character in its image"),
         ("03,1,A,T1w,3.mgz,", "line 3 names the image '3.mgz', expected a .nii or .nii.gz file"),
         ("03,1,A,T1w,$NOT_SET_HERE/3.nii,", "and $NOT_SET_HERE is not set"),
         ("03,1,A,T1w,3.nii.gz,a,b,c", "line 3 has 8 cells, and the header has 6"),
@@ -151,6 +154,7 @@ def test_a_file_that_is_not_there_leaves_its_line_out_by_number(build, scans):
     text = FULL + "03,,London,T1w,gone.nii.gz,,50,f\n04,,London,T1w,3.nii.gz,gone-mask.nii.gz,50,f\n"
     (scans / "link.nii.gz").symlink_to(scans / "annex" / "not-fetched")
     text += "05,,London,T1w,link.nii.gz,,50,f\n06,,London,T1w,folder.nii,,50,f\n"
+    text += f"07,,London,T1w,{'x' * 300}.nii,,50,f\n"
     (scans / "folder.nii").mkdir()
     dataset = build("table", table=str(put_table(scans, text)))
     assert list(by_name(dataset)) == ["01", "02", "04"]
@@ -161,6 +165,7 @@ def test_a_file_that_is_not_there_leaves_its_line_out_by_number(build, scans):
         f"{table}, line 6 names {scans}/gone-mask.nii.gz, which is not there: the scan has no label 'lesion'",
         f"{table}, line 7 names {scans}/link.nii.gz, which is a link to content that is not here",
         f"{table}, line 8 names {scans}/folder.nii, which is a folder",
+        f"{table}, line 9 names {scans}/{'x' * 300}.nii, which is not to be opened (File name too long)",
     ]
 
 
