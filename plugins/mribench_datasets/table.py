@@ -32,8 +32,7 @@ class Table(OwnDataset):
     def __init__(self, options: TableOptions) -> None:
         super().__init__(options)
         self._columns = options
-        self.table = options.table if options.root is None else options.root / options.table
-        self.root = self.table.parent if options.root is None else options.root
+        self.table = options.table if self.root is None else self.root / options.table
 
     def missing(self) -> str:
         """Return one sentence on what is not there, or an empty string."""

@@ -72,8 +72,13 @@ def read_lines(path: Path, image_column: str) -> Lines:
     Raises:
         DataError: naming the file, when it cannot be read or has no line.
     """
+    if path.suffix.lower() not in ENDS:
+        raise DataError(
+            f"{one_line(path)} is no table that can be read, expected one of {', '.join(ENDS)}",
+            "save a spreadsheet as 'CSV UTF-8'",
+        )
     text = _read_text(path)
-    if path.suffix in (".json", ".jsonl"):
+    if path.suffix.lower() in (".json", ".jsonl"):
         lines = _read_json(path, text, image_column)
     else:
         lines = _read_separated(path, text)
@@ -173,7 +178,7 @@ def _with_points(cells: Mapping[str, str]) -> dict[str, str]:
 def _read_json(path: Path, text: str, image_column: str) -> Lines:
     """Read every object that has an image, wherever it lies in lists and objects."""
     try:
-        is_list_of_lines = path.suffix == ".jsonl"
+        is_list_of_lines = path.suffix.lower() == ".jsonl"
         content = [json.loads(line) for line in text.splitlines() if line.strip()] if is_list_of_lines else (
             json.loads(text)
         )  # fmt: skip

@@ -7,7 +7,7 @@ import string
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from mribench.interfaces import Options
 from mribench_datasets.folders import FolderOptions, absolute
@@ -89,11 +89,21 @@ class TableOptions(FolderOptions):
         default_factory=dict, description="what is meant where neither a cell nor the pattern says anything"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_root(cls, values: Any) -> Any:
+        """Take the table's folder for the root where none is given: another may then take its place."""
+        if not isinstance(values, dict) or not isinstance(values.get("table"), str | Path):
+            return values
+        if values.get("root") not in (None, ""):
+            return values
+        table = absolute(Path(values["table"]))
+        return {**values, "root": table.parent, "table": table.name}
+
     @field_validator("table")
     @classmethod
-    def _from_root_or_here(cls, value: Path, info: ValidationInfo) -> Path:
-        from_here = info.data.get("root") is None or str(value).startswith("~")
-        return absolute(value) if from_here else value
+    def _has_a_home(cls, value: Path) -> Path:
+        return absolute(value) if str(value).startswith("~") else value
 
     @field_validator("labels", mode="after")
     @classmethod

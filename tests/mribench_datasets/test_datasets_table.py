@@ -13,6 +13,7 @@ import pytest
 from imitated import AFFINE, SHAPE, image, mask
 
 from mribench.errors import ConfigError, DataError
+from mribench.interfaces import DatasetRef
 from mribench.testing import check_dataset
 from mribench.volumes import Volume, write_volume
 
@@ -228,6 +229,25 @@ def test_paths_count_from_the_table_or_from_the_root(build, scans, tmp_path_fact
     assert len(build("table", table="here.csv").subjects()) == 2
     assert "there is no file" in build("table", table="gone.csv").missing()
     assert "there is no folder" in build("table", table="gone.csv", root="gone").missing()
+
+
+def test_another_folder_can_take_the_place_of_the_roots(build, registry, scans, tmp_path_factory):
+    """As `mribench verify --root` does with what a job says of its data."""
+    table = put_table(scans, FULL)
+    reference = DatasetRef.model_validate({"name": "table", "table": str(table)})
+    said = registry.resolve(reference, "test", "corrected").component()
+    moved = tmp_path_factory.mktemp("moved") / "here"
+    scans.rename(moved)
+    assert "there is no folder" in build(**said).missing()
+    dataset = build(**{**said, "root": str(moved)})
+    assert [subject.name for subject in dataset.subjects()] == ["01", "02"]
+    assert dataset.where() == str(moved / "scans.csv")
+
+
+def test_a_spreadsheet_is_refused_by_its_name(build, scans):
+    with pytest.raises(DataError, match=r"scans\.xlsx is no table that can be read, expected one of \.csv"):
+        build("table", table=str(put_table(scans, FULL, "scans.xlsx"))).subjects()
+    assert len(build("table", table=str(put_table(scans, FULL, "SCANS.CSV"))).subjects()) == 2
 
 
 def test_scans_are_left_out_by_name_wherever_they_lie(build, scans, tmp_path_factory):
