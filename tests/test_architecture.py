@@ -98,6 +98,7 @@ def test_the_core_imports_no_plugin(path):
 ENGLISH = {
     "subject": "a person, as columns and sentences name one; also a rule of splits",
     "site": "where somebody was scanned, as columns and sentences name it; also a rule of splits",
+    "table": "rows and columns, as everything prints them; also a dataset that is listed in a file",
     "paper": "any paper: a profile and a style of marks are as it says; also a plugin's tables",
 }
 """Names of entries that are words of the field too, and what the core means by them."""

@@ -13,8 +13,11 @@ SMALL = {
     ("encoder", "cnn"): {"features": [4, 8, 12]},
     ("encoder", "vit"): {"token_vox": 4, "width": 24, "depth": 3, "heads": 2, "maps": 2},
     ("objective", "mae"): {"decoder_width": 24, "decoder_depth": 1, "decoder_heads": 2},
+    ("task", "segmentation"): {"classes": {"GM": 1, "WM": [2, 41], "CSF": 24}},
 }
 READERS = ("ixi", "arc", "mpm")
+OWN_TESTS = ("bids", "labelmap", "table")
+"""Datasets that are checked in their own tests."""
 
 
 @pytest.fixture(scope="module")
@@ -55,4 +58,4 @@ def test_datasets_on_a_phantom(registry, layout):
 
 def test_every_dataset_is_checked():
     names = {name for kind, name in first_party() if kind == "dataset"}
-    assert names == {"phantom", "labelmap", *READERS}, "labelmap is checked in its own tests"
+    assert names == {"phantom", *READERS, *OWN_TESTS}

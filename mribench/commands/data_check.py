@@ -74,12 +74,12 @@ def _uses(resolved: ResolvedBenchmark, name: str) -> list[Use]:
         if one.spec.data != name:
             continue
         try:
-            label = one.task.make().label
+            made = one.task.make()
         except MRIBenchError as error:
             raise ConfigError(f"{resolved.config.source}: tasks.{task}.task: {error}") from error
         trained_on = tuple(one.spec.train_sequences)
         tested_on = tuple(one.spec.all_tested_on(()))  # `all` asks for nothing that is not there
-        uses.append(Use(task, label, trained_on, tested_on))
+        uses.append(Use(task, made.label, trained_on, tested_on, made))
     return uses
 
 

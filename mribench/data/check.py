@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from mribench.data.label_numbers import find_number_problems
 from mribench.data.reading import MapChanges, Progress, Reading, read_cohort
 from mribench.data.twins import SeenImages
 from mribench.data.uses import Use, find_unmet_needs
@@ -157,6 +158,8 @@ def check_cohort(
     ids = Counter(person.id for person in people)
     needed = {sequence for use in uses for sequence in (*use.trained_on, *use.tested_on)}
     reading = read_cohort(name, dataset, people, reader, progress) if read else Reading()
+    if read and split is not None:
+        unmet += _find_number_problems(dataset, reader, people, split, uses)
     images = SeenImages() if seen is None else seen
     odd = [*reading.odd, *(images.remarks(name, people) if read else ())]
     problems = list(dict.fromkeys(reading.problems))
@@ -174,6 +177,18 @@ def check_cohort(
         split=counts,
         levels=reading.levels,
     )
+
+
+def _find_number_problems(
+    dataset: Dataset, reader: str, people: Sequence[Subject], split: Split, uses: Sequence[Use]
+) -> list[str]:
+    """Return one sentence for each number of a label that a task does not know, and class of nobody."""
+    return [
+        f"task '{use.task}': {text}"
+        for use in uses
+        if use.numbers_of is not None
+        for text in find_number_problems(use.numbers_of, dataset, reader, people, split.train)
+    ]
 
 
 def group_reasons(entries: Iterable[Exclusion]) -> tuple[Reason, ...]:

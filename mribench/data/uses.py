@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mribench.interfaces.dataset import Scan, Subject
 from mribench.interfaces.split import Split
+from mribench.interfaces.task import Task
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class Use:
         label: that its scans need, if any.
         trained_on: sequences; one training subject at least must have each, with the label.
         tested_on: likewise for the test subjects.
+        numbers_of: the task itself, which says what the numbers of its label mean; None to leave them out.
     """
 
     task: str
     label: str | None
     trained_on: tuple[str, ...]
     tested_on: tuple[str, ...]
+    numbers_of: Task | None = None
 
 
 def find_label_owner(subject: Subject, scan: Scan, label: str) -> Scan | None:

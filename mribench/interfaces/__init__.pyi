@@ -4,6 +4,7 @@ from .dataset import (
     Scan as Scan,
     ScanValues as ScanValues,
     Subject as Subject,
+    TableDraft as TableDraft,
 )
 from .document import (
     Document as Document,
@@ -83,6 +84,7 @@ from .task import (
     LabelScore as LabelScore,
     Task as Task,
     TaskVolume as TaskVolume,
+    unnamed_numbers as unnamed_numbers,
 )
 from .tracker import (
     JobOutcome as JobOutcome,

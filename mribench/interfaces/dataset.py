@@ -96,6 +96,7 @@ class ScanValues:
         repaired_vox: by volume, voxels that were not finite; only where there are any.
         levels: by what a volume was taken for (``R1 in 1/s``), its median in the head.
         remarks: what is odd and used all the same: by its kind, a sentence that names the file.
+        numbers: by label, the numbers besides 0 that its voxels have; of shares, those of its maps, from 1.
     """
 
     problem: str = ""
@@ -104,6 +105,22 @@ class ScanValues:
     repaired_vox: Mapping[str, int] = field(default_factory=dict)
     levels: Mapping[str, float] = field(default_factory=dict)
     remarks: Mapping[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TableDraft:
+    """A table that lists the scans of a folder, guessed from the names of files, for a person to correct.
+
+    Attributes:
+        text: of the file.
+        images: number of images listed.
+        remarks: what is to be looked at, a sentence each.
+    """
+
+    text: str
+    images: int
+    remarks: tuple[str, ...] = ()
 
 
 class Dataset(ABC):
@@ -176,6 +193,15 @@ class Dataset(ABC):
             "`mribench list dataset` says what each dataset is",
         )
 
+    @classmethod
+    def draft_table(cls, folder: Path) -> TableDraft:
+        """Return a table of the scans in a folder, where the dataset reads such tables.
+
+        Raises:
+            DataError: when it does not, or there is nothing to list.
+        """
+        raise DataError(f"the dataset {cls.__name__} reads no table: {folder} cannot be listed for it")
+
     def check_sources(self, progress: Callable[[int, int], None] | None = None) -> Sequence[str]:
         """Return one sentence for each file that the cohort cannot be made of, where it is made of files.
 
@@ -198,7 +224,12 @@ class Dataset(ABC):
         return {name: read_volume(path) for name, path in scan.images.items()}
 
     def read_labels(self, scan: Scan, label: str) -> Volume:
-        """Read a label as class memberships ``(C, I, J, K)`` in 0..1, on its own grid, in RAS."""
+        """Read a label on its own grid, in RAS.
+
+        Returns:
+            Class memberships ``(C, I, J, K)`` in 0..1; or a map of whole numbers from 0, ``(1, I, J, K)``, of
+            which a task says what each means.
+        """
         volumes = [read_volume(path) for path in scan.labels[label]]
         return Volume(np.stack([volume.data for volume in volumes]), volumes[0].affine)
 

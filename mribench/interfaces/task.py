@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.metric import Metric, Score
+from mribench.wording import list_some
 
+_SHOWN = 8
 Forward = Callable[[Tensor], Tensor]
 """Maps a whole volume ``(1, I, J, K)`` to the model's output for it: ``(C, I, J, K)``, by sliding
 windows, for a dense task; ``(C,)`` for a subject-level one."""
@@ -67,14 +70,21 @@ class Task(ABC):
         label: which label of the dataset it learns from; None when the image itself is the target.
         dense: whether the head gets feature maps (True) or the embedding (False).
         metrics: what it is scored by.
+        class_numbers: the numbers of each class in a label map; empty where nothing is said of them.
+        background_numbers: numbers besides 0 that are background; None where all are that no class has.
     """
 
     label: str | None = None
     dense: bool = True
     metrics: Sequence[Metric]
+    class_numbers: Mapping[str, Sequence[int]] = MappingProxyType({})
+    background_numbers: Sequence[int] | None = None
 
     def label_map(self, memberships: np.ndarray) -> np.ndarray:
-        """Return the class map ``(I, J, K)`` of class memberships ``(C, I, J, K)``."""
+        """Return the class map ``(I, J, K)`` of class memberships ``(C, I, J, K)``.
+
+        A dataset may also give one map of whole numbers ``(1, I, J, K)``.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no label")
 
     @abstractmethod
@@ -114,3 +124,18 @@ class Task(ABC):
     @abstractmethod
     def score(self, prediction: Tensor, volume: TaskVolume) -> list[LabelScore]:
         """Return every score of one prediction."""
+
+
+def unnamed_numbers(task: Task, numbers: Collection[int]) -> str:
+    """Return those numbers of a label map that a task knows nothing of, in words, or an empty string.
+
+    Args:
+        task: says which numbers are whose.
+        numbers: that a label has; 0 is the background.
+    """
+    if task.background_numbers is None:
+        return ""
+    known = {0, *task.background_numbers}.union(*task.class_numbers.values())
+    unknown = sorted(set(numbers) - known)
+    noun = "number" if len(unknown) == 1 else "numbers"
+    return f"the {noun} {list_some([str(number) for number in unknown], _SHOWN)}" if unknown else ""

@@ -17,6 +17,7 @@ from mribench.config import (
     ResolvedTask,
     blame_settings,
 )
+from mribench.data.label_numbers import find_number_problems
 from mribench.data.uses import select_scans
 from mribench.errors import ConfigError, MRIBenchError
 from mribench.interfaces.encoder import Encoder
@@ -27,7 +28,7 @@ from mribench.interfaces.views import ViewGenerator
 from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.registry import Resolved
 from mribench.training.given_weights import check_weights
-from mribench.wording import list_some
+from mribench.wording import count, list_some
 
 
 def check_feasible(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
@@ -102,6 +103,19 @@ def _check_people(where: str, task: ResolvedTask, cohort: Cohort) -> None:
     _check_anybody(f"{where}.data", "test", cohort, tested)
     _check_scans(f"{where}.train_sequences", "training", label, cohort, cohort.split.train, sequences)
     _check_scans(f"{where}.test_sequences", "test", label, cohort, tested, every)
+    _check_label_numbers(f"{where}.task.classes", task.task.make(), cohort, cohort.split.train)
+
+
+def _check_label_numbers(where: str, task: Task, cohort: Cohort, training: Collection[str]) -> None:
+    reader = cohort.resolved.registered.digest
+    people = list(cohort.subjects.values())
+    problems = list(find_number_problems(task, cohort.resolved.make(), reader, people, training))
+    if problems:
+        more = f" (and {count(len(problems) - 1, 'more problem')})" if len(problems) > 1 else ""
+        raise ConfigError(
+            f"{where}: {problems[0]}{more}",
+            "name each number's class in 'classes', or say in 'background' that it is none",
+        )
 
 
 def _check_anybody(where: str, role: str, cohort: Cohort, ids: tuple[str, ...]) -> None:

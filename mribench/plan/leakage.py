@@ -75,9 +75,9 @@ def _refuse(learnt_from: _People, tested: Cohort) -> list[str]:
                 raise LeakageError(
                     sentence,
                     "give pretraining, training and test other subjects, in 'splits' or by other cohorts; of"
-                    " one person under two names leave one out ('exclude'), or say so ('aliases'); an image"
-                    " that is nobody's, as a template in each subject's folder, leave out by its name"
-                    " ('exclude')",
+                    " one person under two names leave one out ('exclude'), or say so ('aliases'); of two"
+                    " people of one name give their cohorts each a 'namespace'; an image that is nobody's, as"
+                    " a template in each subject's folder, leave out by its name ('exclude')",
                 )
             notes.append(f"leakage, as asked for: {sentence}")
     return notes

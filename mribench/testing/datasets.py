@@ -70,4 +70,9 @@ def _check_volumes(dataset: Dataset, scan: Scan, what: str) -> None:
         data = dataset.read_labels(scan, label).data
         require(data.ndim == 4, f"dataset: {what}: label '{label}' is {data.ndim}D, expected (C, I, J, K)")
         in_range = bool((np.abs(data - 0.5) <= 0.5 + 1e-3).all())
-        require(in_range, f"dataset: {what}: memberships of '{label}' are not in 0..1")
+        are_whole = (data >= 0) & (data < np.inf) & (data == np.rint(data))
+        are_numbers = len(data) == 1 and bool(are_whole.all())
+        require(
+            in_range or are_numbers,
+            f"dataset: {what}: memberships of '{label}' are not in 0..1, nor one map of whole numbers",
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -62,8 +63,7 @@ def _make_volume(task: Task) -> TaskVolume:
         return make_task_volume(None, None)
     tissue = np.zeros((24, 16, 32), np.int64)
     tissue[4:12, 4:12, 4:16], tissue[12:20, 4:12, 4:16], tissue[4:12, 4:12, 16:28] = 1, 2, 3
-    for channels in range(1, _MOST_CHANNELS + 1):
-        memberships = np.stack([tissue % (channels + 1) == 1 + c for c in range(channels)]).astype(np.float32)
+    for memberships in (*_make_shares(tissue), *_make_numbers(tissue, task)):
         try:
             label = task.label_map(memberships)
         except MRIBenchError:
@@ -72,6 +72,19 @@ def _make_volume(task: Task) -> TaskVolume:
         require(expected, f"task: label_map gives {label.dtype} {label.shape}, expected integers (I, J, K)")
         return make_task_volume(memberships, label)
     raise ConformanceError(f"task: label_map refuses 1 to {_MOST_CHANNELS} membership maps (C, I, J, K)")
+
+
+def _make_shares(tissue: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the shares of one class, two, and so on: ``(C, I, J, K)``."""
+    for channels in range(1, _MOST_CHANNELS + 1):
+        yield np.stack([tissue % (channels + 1) == 1 + c for c in range(channels)]).astype(np.float32)
+
+
+def _make_numbers(tissue: np.ndarray, task: Task) -> Iterator[np.ndarray]:
+    """Yield a map of the first numbers that the task names, ``(1, I, J, K)``; none where it names none."""
+    named = [number for numbers in task.class_numbers.values() for number in numbers]
+    if named:
+        yield np.array([0, *np.resize(named, 3)], np.float32)[tissue][None]
 
 
 def _check_samples(task: Task, volume: TaskVolume, patch_vox: int) -> None:

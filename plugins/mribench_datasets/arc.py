@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mribench.interfaces import Exclusion, Scan, Subject
+from mribench_datasets.bids_names import BIDSFile, is_misplaced, parse_bids_name, why_no_scan
 from mribench_datasets.files import Found, nifti_files, sorted_scans, stem, take_once
 from mribench_datasets.folders import FolderDataset
 from mribench_datasets.people import add_from_table, participants
@@ -16,13 +16,11 @@ from mribench_datasets.people import add_from_table, participants
 _SEQUENCES = ("T1w", "T2w", "FLAIR")
 _DRAWN_ON = "T2w"
 _MASKS = ("derivatives", "lesion_masks")
-_ENTITY = re.compile(r"(?P<key>[a-z]+)-(?P<value>[A-Za-z0-9]+)$")
-_OF_PERSON = ("sub", "ses")
 _DRAWN_ALIKE = ("acq", "run")
-_NO_MAGNITUDE = ("phase", "real", "imag")
+"""What a mask's name shares with that of the scan that it was drawn on."""
 _OWN_SPACES = ("orig", "individual", "scanner", "T2w")
 
-Sessions = dict[tuple[str, str], list["_File"]]
+Sessions = dict[tuple[str, str], list[BIDSFile]]
 """Files by (subject, session)."""
 
 
@@ -44,7 +42,7 @@ class ARC(FolderDataset):
     def find(self, root: Path, found: Found) -> None:
         """Note what is in the folder."""
         files = _sort_files(root, nifti_files(root, found), found)
-        by_subject: dict[str, dict[str, list[_File]]] = defaultdict(dict)
+        by_subject: dict[str, dict[str, list[BIDSFile]]] = defaultdict(dict)
         for (name, session), images in files.images.items():
             by_subject[name][session] = images
         for name, sessions in sorted(by_subject.items()):
@@ -59,31 +57,6 @@ class ARC(FolderDataset):
             add_from_table(found, table, participants)
 
 
-@dataclass(frozen=True)
-class _File:
-    path: Path
-    suffix: str
-    entities: Mapping[str, str]
-
-    @property
-    def session(self) -> str:
-        return self.entities.get("ses", "")
-
-    @property
-    def variant(self) -> str:
-        """All that tells the scans of a session apart: ``acq-…``, ``ce-…``, ``rec-…``, ``run-…`` …."""
-        return _named(self.entities, [key for key in self.entities if key not in _OF_PERSON])
-
-    @property
-    def drawn_alike(self) -> str:
-        """``acq-…`` and ``run-…``, which a mask's name shares with the scan that it was drawn on."""
-        return _named(self.entities, _DRAWN_ALIKE)
-
-
-def _named(entities: Mapping[str, str], keys: Sequence[str]) -> str:
-    return "_".join(f"{key}-{entities[key]}" for key in keys if key in entities)
-
-
 @dataclass
 class _Files:
     images: Sessions = field(default_factory=lambda: defaultdict(list))
@@ -93,14 +66,14 @@ class _Files:
 def _sort_files(root: Path, paths: Sequence[Path], found: Found) -> _Files:
     """Tell scans and masks from what is neither."""
     taken: dict[tuple[str, ...], Path] = {}
-    files: dict[Path, tuple[_File, bool]] = {}
+    files: dict[Path, tuple[BIDSFile, bool]] = {}
     for path in paths:
         inside = path.relative_to(root).parts
-        file, mask = _parse(path), inside[:2] == _MASKS
+        file, mask = parse_bids_name(path), inside[:2] == _MASKS
         kind = _kind(inside, file, mask)
         if kind or file is None:
             found.ignored[kind] += 1
-        elif _misplaced(inside, file):
+        elif is_misplaced(inside, file):
             reason = f"{path} lies in the folder of another subject or session than its name says"
             found.excluded.append(Exclusion(file.entities["sub"], reason, "file in another one's folder"))
         else:
@@ -114,19 +87,12 @@ def _sort_files(root: Path, paths: Sequence[Path], found: Found) -> _Files:
     return sorted_files
 
 
-def _parse(path: Path) -> _File | None:
-    """Split a BIDS name into its entities and suffix."""
-    *parts, suffix = stem(path).split("_")
-    matches = [_ENTITY.match(part) for part in parts]
-    entities = {match["key"]: match["value"] for match in matches if match}
-    return _File(path, suffix, entities) if "sub" in entities and all(matches) else None
-
-
-def _kind(inside: Sequence[str], file: _File | None, mask: bool) -> str:
+def _kind(inside: Sequence[str], file: BIDSFile | None, mask: bool) -> str:
     """Return what to call a file that is no input, or an empty string for one that is."""
     if mask:
-        is_mask = file is not None and file.suffix == "mask" and file.entities.get("desc") == "lesion"
-        return _unfit(file) if is_mask else "derivatives/lesion_masks: not *_desc-lesion_mask"
+        if file is None or file.suffix != "mask" or file.entities.get("desc") != "lesion":
+            return "derivatives/lesion_masks: not *_desc-lesion_mask"
+        return why_no_scan(file, _OWN_SPACES)
     if len(inside) == 1:
         return "files in the root"
     if not inside[0].startswith("sub-"):
@@ -134,26 +100,12 @@ def _kind(inside: Sequence[str], file: _File | None, mask: bool) -> str:
         return "/".join(inside[:depth]) + "/*"
     if file is None:
         return "names that are not BIDS"
-    return _unfit(file) if file.suffix in _SEQUENCES and inside[-2] == "anat" else f"*_{file.suffix}"
-
-
-def _unfit(file: _File | None) -> str:
-    """Return what to call an image or mask that is in another space, or no magnitude."""
-    if file is not None and file.entities.get("space", "orig") not in _OWN_SPACES:
-        return "space-*: in another space"
-    if file is not None and file.entities.get("part") in _NO_MAGNITUDE:
-        return "part-phase and the like: no magnitude"
-    return ""
-
-
-def _misplaced(inside: Sequence[str], file: _File) -> bool:
-    folders = {part for part in inside[:-1] if part.startswith(("sub-", "ses-"))}
-    named = {f"{key}-{file.entities[key]}" for key in ("sub", "ses") if key in file.entities}
-    return folders != named
+    is_scan = file.suffix in _SEQUENCES and inside[-2] == "anat"
+    return why_no_scan(file, _OWN_SPACES) if is_scan else f"*_{file.suffix}"
 
 
 def _scans(
-    name: str, sessions: Mapping[str, list[_File]], masks: Mapping[str, list[_File]], found: Found
+    name: str, sessions: Mapping[str, list[BIDSFile]], masks: Mapping[str, list[BIDSFile]], found: Found
 ) -> list[Scan]:
     """Return the scans of a subject, and note the sessions that are left out."""
     masked = [session for session in sorted(sessions) if masks[session]]
@@ -163,7 +115,7 @@ def _scans(
     scans: list[Scan] = []
     for session, files in sorted(sessions.items()):
         if masks[session] or not masked:
-            scans += _session_scans(session, files, masks[session])
+            scans += _session_scans(files, masks[session])
         if not masks[session] and masked:
             reason = f"session '{session}' has no lesion mask: its scans are left out"
             found.excluded.append(
@@ -178,35 +130,33 @@ def _scans(
     return scans
 
 
-def _session_scans(session: str, files: list[_File], masks: list[_File]) -> list[Scan]:
+def _session_scans(files: list[BIDSFile], masks: list[BIDSFile]) -> list[Scan]:
     """Return the scans of a session; what tells them apart is named where a sequence comes twice."""
     count = Counter(file.suffix for file in files)
     scans = []
     for file in files:
-        name = (
-            "_".join(part for part in (session, file.variant) if part) if count[file.suffix] > 1 else session
-        )
+        name = file.scan_session(several=count[file.suffix] > 1)
         label = {"lesion": (_mask_of(file, masks).path,)} if masks else {}
         scans.append(Scan(file.suffix, {"image": file.path}, session=name, labels=label))
     return scans
 
 
-def _mask_of(file: _File, masks: list[_File]) -> _File:
+def _mask_of(file: BIDSFile, masks: list[BIDSFile]) -> BIDSFile:
     """Return the mask whose name fits best: all lie in one session."""
 
-    def fit(mask: _File) -> tuple[bool, bool, bool]:
+    def fit(mask: BIDSFile) -> tuple[bool, bool, bool]:
         same = {key: mask.entities.get(key) == file.entities.get(key) for key in _DRAWN_ALIKE}
         return all(same.values()), same["run"], same["acq"]
 
     return max(masks, key=fit)
 
 
-def _remark_names(name: str, files: list[_File], masks: list[_File], found: Found) -> None:
+def _remark_names(name: str, files: list[BIDSFile], masks: list[BIDSFile], found: Found) -> None:
     """Remark masks that no T2w scan of their session is named like, and masks beside the one used."""
     drawn_on = [file for file in files if file.suffix == _DRAWN_ON]
-    variants = {file.drawn_alike for file in drawn_on}
+    variants = {file.entities_named(_DRAWN_ALIKE) for file in drawn_on}
     for mask in masks:
-        if mask.drawn_alike not in variants:
+        if mask.entities_named(_DRAWN_ALIKE) not in variants:
             there = ", ".join(file.path.name for file in drawn_on) or "none"
             reason = f"{mask.path}: no T2w scan of its session is named like it (there: {there})"
             found.remarks.append(Exclusion(name, reason, "mask named otherwise than the T2w scans"))

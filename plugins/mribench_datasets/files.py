@@ -36,7 +36,7 @@ class Found:
     excluded_by: set[str] = field(default_factory=set)
 
 
-_LINK = "a link to content that is not here"
+LOST_LINK = "a link to content that is not here"
 _FOLDER = "a folder"
 
 
@@ -96,7 +96,7 @@ def is_there(path: Path, subject: str, found: Found) -> bool:
     what = what_is(path)
     if not what:
         return True
-    if what == _LINK:
+    if what == LOST_LINK:
         what, kind = f"{what}: fetch it (`datalad get`), or download the file", "link without content"
     else:
         kind = "no file that can be read"
@@ -109,7 +109,7 @@ def what_is(path: Path) -> str:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        return _LINK
+        return LOST_LINK
     except OSError as error:
         if error.errno == errno.ELOOP:
             return "a link that leads back to itself"
@@ -151,7 +151,7 @@ def leave_out_files(root: Path, paths: Sequence[Path], found: Found) -> list[Pat
     named: dict[str, list[Path]] = {}
     kept = []
     for path in paths:
-        inside = path.relative_to(root)
+        inside = place_in(root, path)
         places = [inside.name, *(str(part.as_posix()) for part in (inside, *inside.parents))]
         pattern = next((p for p in found.exclude if _matches(p, places)), None)
         if pattern is None:
@@ -180,6 +180,11 @@ def leave_out_subjects(found: Found) -> None:
         if pattern not in found.excluded_by:
             reason = f"exclude: '{pattern}' is no subject, file or folder of the cohort"
             found.remarks.append(Exclusion("", reason, "pattern of 'exclude' that names nothing"))
+
+
+def place_in(root: Path, path: Path) -> Path:
+    """Return the path below the root; the whole path of a file that lies elsewhere."""
+    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def escaped(path: str) -> str:

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 from mribench.errors import DataError
 from mribench.interfaces import Dataset, Exclusion, Options, Scan, ScanValues, Subject
 from mribench.volumes import Volume, read_grid_of, read_volume, same_grid
-from mribench_datasets.files import Found, escaped, leave_out_subjects
+from mribench_datasets.files import Found, escaped, leave_out_subjects, place_in
 from mribench_datasets.identities import add_aliases, add_archive_ids
 from mribench_datasets.label_values import label_problem, label_remarks
 
@@ -93,6 +93,10 @@ class FolderDataset(Dataset):
             return f"{self.title}: there is no folder {self.root}; {where} and set 'root' or {variable}"
         return ""
 
+    def advice(self) -> str:
+        """Return what to do where nothing in the folder can be used."""
+        return f"give the folder that holds the files; {self.source} has them (licence: {self.licence})"
+
     def where(self) -> str:
         """Return the folder in which the files lie, or an empty string."""
         return "" if self.root is None else str(self.root)
@@ -109,7 +113,7 @@ class FolderDataset(Dataset):
         if not self._found.subjects:
             raise DataError(
                 f"{self.title}: {self.root} holds no usable scan of it{self._reasons()}",
-                f"give the folder that holds the files; {self.source} has them (licence: {self.licence})",
+                self.advice(),
             )
         return self._found.subjects
 
@@ -131,7 +135,7 @@ class FolderDataset(Dataset):
             return None
         root = self.root
         exclude = {
-            escaped(path.relative_to(root).as_posix()): reason
+            escaped(place_in(root, path).as_posix()): reason
             for reason, scan in scans.items()
             for path in scan.images.values()
         }
@@ -186,7 +190,7 @@ class FolderDataset(Dataset):
             problem = label_problem(paths, memberships, image)
             if problem:
                 return ScanValues(problem)
-            remarks |= label_remarks(paths, memberships, image)
+            remarks |= label_remarks(paths, memberships, image, one_class=len(paths) == 1)
         return ScanValues(remarks=remarks)
 
     @cached_property

@@ -37,20 +37,21 @@ def label_problem(paths: Sequence[Path], memberships: Volume, image: Path) -> st
     return ""
 
 
-def label_remarks(paths: Sequence[Path], memberships: Volume, image: Path) -> dict[str, str]:
+def label_remarks(paths: Sequence[Path], memberships: Volume, image: Path, one_class: bool) -> dict[str, str]:
     """Return what is odd about memberships, a sentence by its kind.
 
     Args:
         paths: of the classes.
         memberships: ``(C, I, J, K)`` in 0..1.
         image: that they are the label of.
+        one_class: whether it is a mask, which most of a volume seldom belongs to.
     """
     some = memberships.data.sum(0) > _CLASS
     if not some.any():
         return {"empty label": f"{paths[0]} has no voxel of any class"}
     found = {}
     covered = float(some.mean())
-    if len(paths) == 1 and covered > _MOSTLY:
+    if one_class and covered > _MOSTLY:
         sentence = f"{paths[0]} covers {covered:.0%} of its field of view: is it turned inside out?"
         found["label of most of the volume"] = sentence
     lost = _lost(memberships, image)

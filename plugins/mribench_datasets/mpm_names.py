@@ -26,6 +26,9 @@ toolbox itself sets aside when it has another; rates that were measured come bef
 TIMES = ("T1map", "T2starmap", "T2map")
 """Maps of times in s, from which a rate is made."""
 
+BIDS_SUFFIXES = ("PDmap", "R1map", "T1map", "MTsat", "R2starmap", "T2starmap", "R2map", "T2map")
+"""Those of ``SUFFIXES`` that BIDS has."""
+
 ASIDE = ("Supplementary", "MPMCalc", "B1mapCalc", "RFsensCalc")
 """Folders of the hMRI toolbox for what is no final result."""
 

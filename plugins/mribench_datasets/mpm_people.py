@@ -16,7 +16,7 @@ SetKey = tuple[Path, str]
 
 _SUBJECT = re.compile(r"sub-(.+?)(?=_[a-z]+-|$)")
 _SESSION = re.compile(r"(?:^|_)ses-([^_]+)")
-_VISIT = re.compile(
+VISIT = re.compile(
     r"(?:ses(?:sion)?|visit|scan|rescan|test|retest|run|rep(?:eat)?|tp|time(?:point)?|baseline|follow-?up|pre"
     r"|post)[-_ ]?\d*$|(?:19|20)\d\d[-_.]?\d\d[-_.]?\d\d",
     re.IGNORECASE,
@@ -98,7 +98,7 @@ def _above(parts: Sequence[str]) -> str:
     above = parts[:own]
     if "derivatives" in above:
         above = above[: above.index("derivatives")]
-    return "/".join(part for part in above if not _VISIT.match(part) and not _SESSION.match(part))
+    return "/".join(part for part in above if not VISIT.match(part) and not _SESSION.match(part))
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _by_folder(sets: Sequence[_Set], person: str, found: Found) -> Iterator[tupl
     if len(folders) == 1 and not here and not of_person:  # a folder around all
         yield from _by_folder(next(iter(folders.values())), person, found)
         return
-    visits = {name for name in folders if of_person or (person and _VISIT.match(name))}
+    visits = {name for name in folders if of_person or (person and VISIT.match(name))}
     own_names = [name for name in folders if name not in visits]
     own_names += [] if of_person else [one.key[1] for one in here]
     _remark_several(person, own_names, visits, found)

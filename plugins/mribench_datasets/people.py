@@ -42,7 +42,9 @@ def participants(path: Path, found: Found) -> People:
     if "participant_id" not in table:
         raise DataError(f"{path} has no column participant_id", "BIDS asks for it as the first column")
     columns = {
-        str(name): _values(table[name].tolist(), name in _CODES) for name in table if name != "participant_id"
+        str(name): column_values(table[name].tolist(), name in _CODES)
+        for name in table
+        if name != "participant_id"
     }
     rows = [
         (str(name).removeprefix("sub-"), {key: values[place] for key, values in columns.items()})
@@ -52,8 +54,13 @@ def participants(path: Path, found: Found) -> People:
     return people(rows, path, found)
 
 
-def _values(texts: Sequence[str], code: bool) -> list[object]:
-    """Return the values of a column, None where there is none."""
+def column_values(texts: Sequence[str], code: bool = False) -> list[object]:
+    """Return the values of a column, None where there is none.
+
+    Args:
+        texts: as they are written.
+        code: whether they are text, whatever they look like.
+    """
     given = [text for text in texts if text not in _NO_NUMBER]
     if code or not all(_NUMBER.fullmatch(text) for text in given):
         return [None if text in _NOT_AVAILABLE else text for text in texts]
@@ -121,3 +128,21 @@ def add_covariates(found: Found, known: People, path: Path) -> None:
             found.remarks.append(Exclusion(subject.name, reason, "no row of covariates"))
         else:
             found.subjects[place] = replace(subject, covariates=dict(known[subject.name]))
+
+
+def add_participants(path: Path, found: Found, site: str = "site") -> None:
+    """Give the subjects the covariates of a ``participants.tsv``, and their site from a column of it.
+
+    Args:
+        path: of the table, which need not be there.
+        found: whose subjects they are.
+        site: name of the column.
+    """
+    if not path.is_file() or not add_from_table(found, path, participants):
+        return
+    for place, subject in enumerate(found.subjects):
+        values = dict(subject.covariates)
+        named = values.pop(site, None)
+        found.subjects[place] = replace(
+            subject, site=subject.site if named is None else str(named), covariates=values
+        )

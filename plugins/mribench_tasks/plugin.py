@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mribench import hookimpl
 from mribench.interfaces import Entry
+from mribench_tasks.any_segmentation import AnySegmentation, SegmentationOptions
 from mribench_tasks.denoising import UNIT_PEAK, Denoising, DenoisingOptions
 from mribench_tasks.metrics import ENTRIES
 from mribench_tasks.segmentation import LesionOptions, LesionSegmentation, TissueOptions, TissueSegmentation
@@ -13,6 +14,13 @@ from mribench_tasks.segmentation import LesionOptions, LesionSegmentation, Tissu
 def mribench_entries() -> list[Entry]:
     """Return the first-party tasks and metrics."""
     return [
+        Entry(
+            "task",
+            "segmentation",
+            AnySegmentation,
+            SegmentationOptions,
+            "any label, its classes named in the file, Dice + cross-entropy",
+        ),
         Entry(
             "task",
             "tissue-segmentation",

@@ -1,8 +1,9 @@
-"""Segmentation of healthy tissue and of stroke lesions."""
+"""Segmentation of any label: what its numbers mean, crops, loss, prediction, scores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from mribench.errors import DataError
-from mribench.interfaces import Forward, LabelScore, MetricRef, TaskVolume
+from mribench.interfaces import Forward, LabelScore, MetricRef, TaskVolume, unnamed_numbers
 from mribench_tasks.dense import (
     Centre,
     DenseTask,
@@ -43,6 +44,27 @@ class LesionOptions(DenseTaskOptions):
     )
 
 
+@dataclass(frozen=True)
+class Target:
+    """What is segmented.
+
+    Attributes:
+        label: of the dataset.
+        classes: the numbers of each foreground class, in the order of the class map from 1 on. Of shares,
+            a number is the place of a map, from 1.
+        background: numbers besides 0 that are background; None where all are that no class has.
+        weights: of classes in the cross-entropy, 1 where there is none.
+        foreground_ratio: crops near a voxel of a class for each on the background; None: crops anywhere in
+            the head.
+    """
+
+    label: str
+    classes: Mapping[str, Sequence[int]]
+    background: Sequence[int] | None = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    foreground_ratio: float | None = None
+
+
 class Segmentation(DenseTask):
     """Dice plus cross-entropy on a class map (Milletari et al. 2016, doi:10.1109/3DV.2016.79).
 
@@ -55,15 +77,72 @@ class Segmentation(DenseTask):
     label: str
     classes: Sequence[str]
 
-    def __init__(self, options: DenseTaskOptions, class_weights: Sequence[float] | None = None) -> None:
+    def __init__(self, options: DenseTaskOptions, target: Target) -> None:
         super().__init__(options)
+        self.label = target.label
+        self.classes = tuple(target.classes)
+        self.class_numbers = target.classes
+        self.background_numbers = target.background
         self.out_channels = len(self.classes) + 1
-        self._class_weights = class_weights
+        weights = [target.weights.get(name, 1.0) for name in self.classes]
+        self._class_weights = None if all(weight == 1 for weight in weights) else (1.0, *weights)
+        ratio = target.foreground_ratio
+        self._foreground_share = None if ratio is None else ratio / (ratio + 1)
         self._dice_loss = DiceLoss(include_background=False, to_onehot_y=True, softmax=True)
 
+    def label_map(self, memberships: np.ndarray) -> np.ndarray:
+        """Return the class map ``(I, J, K)`` int64 of a label.
+
+        Args:
+            memberships: a map of numbers or of a mask's share ``(1, I, J, K)``; or the shares of several
+                classes ``(C, I, J, K)``, of which the most probable is taken, with the background, which
+                has the rest.
+
+        Raises:
+            DataError: when it has a number that is neither a class's nor the background's.
+        """
+        if memberships.ndim != 4:
+            raise DataError(f"expected a label (C, I, J, K), got an array {memberships.shape}")
+        self._check_numbers(memberships)
+        if len(memberships) == 1 and memberships.max() > 1:
+            return self._classes_of(memberships[0])
+        shares = np.stack([_sum_maps(memberships, numbers) for numbers in self.class_numbers.values()])
+        background = 1 - shares.sum(0, keepdims=True)
+        return np.concatenate([background, shares]).argmax(0)
+
+    def _classes_of(self, numbers: np.ndarray) -> np.ndarray:
+        classes = np.zeros(int(numbers.max()) + 1, np.int64)
+        for place, named in enumerate(self.class_numbers.values(), start=1):
+            classes[[number for number in named if number < len(classes)]] = place
+        return classes[numbers.astype(np.int64)]
+
+    def _check_numbers(self, memberships: np.ndarray) -> None:
+        if len(memberships) == 1 and memberships.max() > 1:
+            there = [int(number) for number in np.unique(memberships)]
+        else:
+            there = [place for place, share in enumerate(memberships, start=1) if share.max() > 0]
+        unknown = unnamed_numbers(self, there)
+        if unknown:
+            raise DataError(
+                f"the label '{self.label}' has {unknown} that no class has",
+                "name them in 'classes' of the task, or say in 'background' that they are none",
+            )
+
     def centre(self, volume: TaskVolume, patch_vox: int, generator: torch.Generator) -> Centre:
-        """Return the centre of a training crop: any voxel of the head."""
-        return random_centre(volume.foreground, patch_vox, generator)
+        """Return the centre of a training crop: any voxel of the head, or mostly one near a class."""
+        if self._foreground_share is None:
+            return random_centre(volume.foreground, patch_vox, generator)
+        if volume.label is None:
+            raise self._no_label(volume)
+        on_class = float(torch.rand(1, generator=generator)) < self._foreground_share
+        voxel = random_voxel_of(volume.label > 0, generator) if on_class else None
+        if voxel is None:
+            return random_centre(volume.foreground & (volume.label == 0), patch_vox, generator)
+        # Anywhere in the patch but its rim: always in the middle, the middle itself would be learnt.
+        reach = patch_vox // 3
+        moved = torch.randint(-reach, reach + 1, (3,), generator=generator)
+        i, j, k = (axis + int(shift) for axis, shift in zip(voxel, moved, strict=True))
+        return patch_inside((i, j, k), volume.label.shape, patch_vox)
 
     def training_sample(
         self, volume: TaskVolume, patch_vox: int, generator: torch.Generator
@@ -120,11 +199,8 @@ class Segmentation(DenseTask):
 class TissueSegmentation(Segmentation):
     """Healthy tissue: background, grey matter, white matter, cerebrospinal fluid."""
 
-    label = "tissue"
-    classes = ("GM", "WM", "CSF")
-
     def __init__(self, options: TissueOptions) -> None:
-        super().__init__(options)
+        super().__init__(options, Target("tissue", {"GM": (1,), "WM": (2,), "CSF": (3,)}))
 
     def label_map(self, memberships: np.ndarray) -> np.ndarray:
         """Return the most probable of background, GM, WM, CSF as ``(I, J, K)`` int64.
@@ -136,42 +212,27 @@ class TissueSegmentation(Segmentation):
             DataError: when there are not three.
         """
         _check_channels(memberships, 3, "posteriors of GM, WM and CSF")
-        background = 1 - memberships.sum(0, keepdims=True)
-        return np.concatenate([background, memberships]).argmax(0)
+        return super().label_map(memberships)
 
 
 class LesionSegmentation(Segmentation):
     """Stroke lesions, with most training crops on a lesion."""
 
-    label = "lesion"
-    classes = ("lesion",)
-
     def __init__(self, options: LesionOptions) -> None:
-        super().__init__(options, None if options.class_weight == 1 else (1.0, options.class_weight))
-        self._lesion_share = options.foreground_ratio / (options.foreground_ratio + 1)
+        weights = {"lesion": options.class_weight}
+        target = Target(
+            "lesion", {"lesion": (1,)}, weights=weights, foreground_ratio=options.foreground_ratio
+        )
+        super().__init__(options, target)
 
     def label_map(self, memberships: np.ndarray) -> np.ndarray:
         """Return 1 where the lesion's membership ``(1, I, J, K)`` is above one half, int64.
 
         Raises:
-            DataError: when there is not one map.
+            DataError: when there is not one map, or it is no mask.
         """
         _check_channels(memberships, 1, "one lesion mask")
-        return (memberships[0] > 0.5).astype(np.int64)
-
-    def centre(self, volume: TaskVolume, patch_vox: int, generator: torch.Generator) -> Centre:
-        """Return a place near a lesion voxel for ``foreground_ratio`` crops of each healthy one."""
-        if volume.label is None:
-            raise self._no_label(volume)
-        on_lesion = float(torch.rand(1, generator=generator)) < self._lesion_share
-        voxel = random_voxel_of(volume.label > 0, generator) if on_lesion else None
-        if voxel is None:
-            return random_centre(volume.foreground & (volume.label == 0), patch_vox, generator)
-        # Anywhere in the patch but its rim: always in the middle, the middle itself would be learnt.
-        reach = patch_vox // 3
-        moved = torch.randint(-reach, reach + 1, (3,), generator=generator)
-        i, j, k = (axis + int(shift) for axis, shift in zip(voxel, moved, strict=True))
-        return patch_inside((i, j, k), volume.label.shape, patch_vox)
+        return super().label_map(memberships)
 
 
 def _check_channels(memberships: np.ndarray, expected: int, what: str) -> None:
@@ -180,3 +241,9 @@ def _check_channels(memberships: np.ndarray, expected: int, what: str) -> None:
             f"expected {what} ({expected}, I, J, K), got an array {memberships.shape}",
             "check the files of this label, and the task that reads it",
         )
+
+
+def _sum_maps(memberships: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
+    """Return the share of a class ``(I, J, K)``: the sum of its maps; a label may have none of them."""
+    there = [memberships[number - 1] for number in numbers if number <= len(memberships)]
+    return sum(there[1:], start=there[0]) if there else np.zeros_like(memberships[0])

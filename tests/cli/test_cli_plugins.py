@@ -13,7 +13,9 @@ from mribench.interfaces import Dataset, Entry, Metric, NoOptions, Objective, Op
 from mribench.registry import Registered, Registry
 from mribench.testing import PyramidEncoder
 
-DATASETS = ("arc", "ixi", "labelmap", "mpm", "phantom")
+DATASETS = ("arc", "bids", "ixi", "labelmap", "mpm", "phantom")
+NAMED_BY_OPTION = {"table": "table"}
+"""Datasets that cannot be without an option, and which."""
 
 
 @pytest.fixture
@@ -31,7 +33,12 @@ def test_datasets_that_are_not_here_are_skipped_with_the_reason(mribench, nowher
     said = mribench("plugins", "check", "datasets")
     assert said.code == 0
     lines = {line.split()[2].rstrip(":"): line for line in said.out.splitlines() if " dataset " in line}
-    assert set(lines) == set(DATASETS)
+    assert set(lines) == {*DATASETS, *NAMED_BY_OPTION}
+    for name, option in NAMED_BY_OPTION.items():
+        line = lines.pop(name)
+        assert line.startswith(
+            f"skipped dataset {name}: '{name}' needs the option '{option}': give it by --set"
+        )
     for name, line in lines.items():
         assert line.startswith(f"skipped dataset {name}: '{name}' cannot be checked without its files: ")
     assert "set 'root' or MRIBENCH_IXI" in lines["ixi"]

@@ -103,7 +103,7 @@ def test_the_lesion_is_not_always_in_the_middle_of_the_crop(registry):
 
 
 def test_the_default_ratio_is_six_to_one(registry):
-    assert make(registry, "lesion-segmentation")._lesion_share == pytest.approx(6 / 7)
+    assert make(registry, "lesion-segmentation")._foreground_share == pytest.approx(6 / 7)
 
 
 def test_a_scan_without_lesion_gives_crops_of_the_head(registry):

@@ -8,11 +8,10 @@ import math
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from monai.losses import DiceCELoss
+from support_segmentation import blocks, make, one_hot_forward, scan
 
 from mribench.errors import ConfigError, DataError
-from mribench.interfaces import TaskRef, TaskVolume
 from mribench.plugins import load_registry
 from mribench.testing import PyramidEncoder
 
@@ -26,32 +25,6 @@ def _one_thread_and_a_seed():
 @pytest.fixture(scope="module")
 def registry():
     return load_registry()
-
-
-def make(registry, name, profile="corrected", **options):
-    return registry.resolve(TaskRef.model_validate({"name": name, **options}), "test", profile).make()
-
-
-def scan(label: np.ndarray, image: torch.Tensor | None = None, **changes) -> TaskVolume:
-    volume = TaskVolume(
-        subject="t:1", session="", sequence="T1w",
-        image=torch.from_numpy(label[None]).float() - 1 if image is None else image,
-        foreground=torch.ones(label.shape, dtype=torch.bool),
-        label=torch.from_numpy(label), native_label=label,
-        spacing_mm=(1, 1, 1), native_spacing_mm=(1, 2, 3), to_native=lambda channels: channels, covariates={},
-    )  # fmt: skip
-    return dataclasses.replace(volume, **changes)
-
-
-def blocks(classes: int, edge: int = 16) -> np.ndarray:
-    label = np.zeros((edge, edge, edge), np.int64)
-    for number in range(1, classes):
-        label[4 * number - 2 : 4 * number + 2, 3:12, 4:13] = number
-    return label
-
-
-def one_hot_forward(label: np.ndarray, classes: int):
-    return lambda _image: 10 * F.one_hot(torch.from_numpy(label), classes).permute(3, 0, 1, 2).float()
 
 
 def test_tissue_label_is_the_most_probable_class_with_the_background(registry):

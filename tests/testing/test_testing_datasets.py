@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -79,8 +80,27 @@ class NoFile(Cohort):
 
 
 class LabelNumbers(Cohort):
+    numbers: Sequence[float] = (0, 3)
+    channels = 1
+
     def read_labels(self, scan, label):
-        return Volume(np.full((1, 2, 3, 4), 3), np.eye(4))
+        return Volume(np.resize(self.numbers, (self.channels, 2, 3, 4)), np.eye(4))
+
+
+class LabelShares(LabelNumbers):
+    numbers = (0, 3.5)
+
+
+class LabelInfinite(LabelNumbers):
+    numbers = (0, np.inf)
+
+
+class LabelBelowZero(LabelNumbers):
+    numbers = (0, -1)
+
+
+class LabelsOfNumbers(LabelNumbers):
+    channels = 2
 
 
 class NotANumber(Cohort):
@@ -90,6 +110,7 @@ class NotANumber(Cohort):
 
 def test_a_sound_dataset_conforms(tmp_path):
     check_dataset(Cohort(tmp_path))
+    check_dataset(LabelNumbers(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +121,10 @@ def test_a_sound_dataset_conforms(tmp_path):
         (Twice, r"there twice: \['toy:a'\]"),
         (NoScan, "toy:a has no scan"),
         (NoFile, "absent.nii"),
-        (LabelNumbers, "not in 0..1"),
+        (LabelShares, "not in 0..1"),
+        (LabelInfinite, "not in 0..1"),
+        (LabelBelowZero, "not in 0..1"),
+        (LabelsOfNumbers, "not in 0..1"),
         (NotANumber, "not finite"),
     ],
 )
