@@ -73,8 +73,7 @@ def page(
     material = material_of(run, directory)
     known = catalogue.specs_of(material)
     specs = [
-        catalogue.choose(known, [table])[0] if isinstance(table, str) else spec_of(table)
-        for table in tables
+        catalogue.choose(known, [table])[0] if isinstance(table, str) else spec_of(table) for table in tables
     ]
     return whole_page(material, specs)
 
