@@ -36,7 +36,7 @@ REFERENCES = {
 REQUIRED = {
     ("split", "site"): {"train_site": "Guys"},
     ("split", "leave-sites-out"): {"held_out": ["HH"]},
-    ("dataset", "table"): {"path": "scans.csv"},
+    ("dataset", "table"): {"table": "scans.csv"},
     ("task", "segmentation"): {"classes": {"lesion": 1}},
 }
 """What first-party entries cannot do without."""
