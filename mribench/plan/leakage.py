@@ -12,6 +12,7 @@ from mribench.wording import count, list_some
 
 _SHOWN = 5
 """People that a sentence names."""
+_WEIGHTS = "the pretraining of the weights of {}"
 
 
 def split_digest(groups: Mapping[str, Iterable[str]]) -> str:
@@ -51,9 +52,9 @@ def _refuse_named(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) ->
             ids = [i for people in (cohort.split.test.values() if cohort.split else ()) for i in people]
             both = sorted(i for i in ids if learnt.intersection(_names(cohort, i)))
             if both:
+                who = _count(both, _WEIGHTS.format(name))
                 raise LeakageError(
-                    f"{_count(both, f'the pretraining of the weights of {name}')} also in the test set of"
-                    f" {cohort.name}: {list_some(both, _SHOWN)}",
+                    f"{who} also in the test set of {cohort.name}: {list_some(both, _SHOWN)}",
                     "test on other subjects, or take weights that were learnt from others",
                 )
 
@@ -131,7 +132,7 @@ def _pretrained_on(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -
     for name, method in resolved.methods.items():
         for cohort_name in method.weights.cohorts if method.weights else ():
             cohort = cohorts[cohort_name]
-            found[f"the pretraining of the weights of {name} ({cohort_name})"] = (
+            found[f"{_WEIGHTS.format(name)} ({cohort_name})"] = (
                 cohort,
                 tuple(cohort.subjects),
             )

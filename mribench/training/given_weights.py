@@ -188,4 +188,8 @@ def _match(
 
 
 def _refused(names: Sequence[str], allowed: Sequence[str]) -> list[str]:
-    return [name for name in names if not any(fnmatchcase(name, pattern) for pattern in allowed)]
+    return [name for name in names if not _is_allowed(name, allowed)]
+
+
+def _is_allowed(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

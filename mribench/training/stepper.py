@@ -75,8 +75,10 @@ class Stepper:
         parts = self._options.accumulate
         rows = [self._add_gradients(number, number * parts + part) for part in range(parts)]
         self._update(number)
-        means = {name: statistics.fmean(row[name] for row in rows) for name in rows[0]}
-        return {"step": number, **means}
+        means: dict[str, float] = {"step": number}
+        for name in rows[0]:
+            means[name] = statistics.fmean(row[name] for row in rows)
+        return means
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is neither in the module nor in the optimiser: the loss scale; JSON."""
