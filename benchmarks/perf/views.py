@@ -68,7 +68,7 @@ def ours(folder: Path, name: str) -> Pair:
 
     def pair() -> object:
         generators = [torch_generator("perf", next(numbers))]
-        maps = source.crops([0], edge, generators, torch.device("cpu"))
+        maps = source.crops([0], edge, generators, torch.device("cpu")).maps
         return generator.views(maps, (ViewRequest(), ViewRequest()), PATCH_VOX, spacing_mm, generators)
 
     return pair

@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 from mribench.config import Optimisation
-from mribench.interfaces import EncoderRef, ObjectiveRef, View, ViewGenerator, ViewRequest, ViewsRef
+from mribench.interfaces import (
+    EncoderRef,
+    ObjectiveRef,
+    SampleOrigin,
+    View,
+    ViewGenerator,
+    ViewRequest,
+    ViewsRef,
+)
 from mribench.plugins import load_registry
 from mribench.seeding import torch_generator
 from mribench.training import Trainee, train
@@ -65,7 +73,7 @@ def step_s(device: torch.device, generator: ViewGenerator, maps: Mapping[str, Te
     network = registry.resolve(EncoderRef.model_validate(encoder), "perf", "corrected").make()
     objective = registry.resolve(ObjectiveRef(name="simclr-recon"), "perf", "corrected").make(network)
     objective.to(device, memory_format=torch.channels_last_3d).train()
-    subjects = [str(sample) for sample in range(maps["PD"].shape[0])]
+    origins = [SampleOrigin(str(sample)) for sample in range(maps["PD"].shape[0])]
     views_s: list[float] = []
     ends: list[float] = []
 
@@ -77,11 +85,11 @@ def step_s(device: torch.device, generator: ViewGenerator, maps: Mapping[str, Te
         def losses(self, step: int, batch: int) -> Mapping[str, Tensor]:
             _wait(device)
             started = time.perf_counter()
-            views = make_views(generator, maps, patch_vox, batch * len(subjects))
+            views = make_views(generator, maps, patch_vox, batch * len(origins))
             _wait(device)
             views_s.append(time.perf_counter() - started)
             for view in views:
-                view.subjects = subjects
+                view.origins = origins
             return objective.loss(views, step, repeats)
 
     def ended(_done: int, _total: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,8 +14,22 @@ from mribench.data.prepare import COUNTS, Reader, load_maps, make_maps_recipe, s
 from mribench.data.prepared import Recipe, get_volume_store
 from mribench.errors import DataError, JobError
 from mribench.interfaces.dataset import Dataset, Scan, Subject
+from mribench.interfaces.views import SampleOrigin
 from mribench.seeding import Identity, numpy_generator
 from mribench.wording import list_some
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Crops of a batch of subjects.
+
+    Attributes:
+        maps: named, each ``(B, edge, edge, edge)``.
+        origins: where each comes from, length B.
+    """
+
+    maps: dict[str, Tensor]
+    origins: list[SampleOrigin]
 
 
 class MapSource:
@@ -63,27 +78,38 @@ class MapSource:
         edge_vox: int,
         generators: Sequence[torch.Generator],
         device: torch.device,
-    ) -> dict[str, Tensor]:
-        """Return one random crop per subject: named maps ``(B, edge, edge, edge)``.
+    ) -> Crops:
+        """Return one random crop per subject.
 
         The generator of a sample chooses the scan and the place. Maps that not every subject has are left
         out.
         """
-        crops = [self._crop(self.subjects[i], edge_vox, g) for i, g in zip(indices, generators, strict=True)]
+        cut = [self._crop(self.subjects[i], edge_vox, g) for i, g in zip(indices, generators, strict=True)]
+        crops = [maps for maps, _ in cut]
         everywhere = set(crops[0]).intersection(*crops)
         stacked = {}
         for name in [name for name in crops[0] if name in everywhere]:
             stacked[name] = torch.stack([crop[name] for crop in crops]).to(device)
-        return stacked
+        return Crops(stacked, [origin for _, origin in cut])
 
-    def _crop(self, subject: Subject, edge_vox: int, generator: torch.Generator) -> dict[str, Tensor]:
+    def _crop(
+        self, subject: Subject, edge_vox: int, generator: torch.Generator
+    ) -> tuple[dict[str, Tensor], SampleOrigin]:
         scans = select_usable_scans(subject, self._needs)
         chosen = int(torch.randint(len(scans), (), generator=generator))
         maps = self._maps(subject, chosen, scans[chosen])
         shape = next(iter(maps.values())).shape
-        corner = [int(torch.randint(max(0, n - edge_vox) + 1, (), generator=generator)) for n in shape]
-        window = tuple(slice(c, c + edge_vox) for c in corner)
-        return {name: _pad(volume[window], edge_vox) for name, volume in maps.items()}
+        i, j, k = (int(torch.randint(max(0, n - edge_vox) + 1, (), generator=generator)) for n in shape)
+        window = tuple(slice(first, first + edge_vox) for first in (i, j, k))
+        origin = SampleOrigin(
+            subject=subject.id,
+            session=scans[chosen].session,
+            sequence=scans[chosen].sequence,
+            corner_vox=(i, j, k),
+            shape_vox=(shape[0], shape[1], shape[2]),
+            covariates=subject.covariates,
+        )
+        return {name: _pad(volume[window], edge_vox) for name, volume in maps.items()}, origin
 
     def _maps(self, subject: Subject, index: int, scan: Scan) -> dict[str, Tensor]:
         recipe = self._recipe(subject, index, scan)

@@ -96,6 +96,7 @@ from .tracker import (
 from .views import (
     MRISequence as MRISequence,
     ParameterLabel as ParameterLabel,
+    SampleOrigin as SampleOrigin,
     View as View,
     ViewGenerator as ViewGenerator,
     ViewRequest as ViewRequest,

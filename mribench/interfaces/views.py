@@ -25,6 +25,28 @@ class ViewRequest:
     patch_scale: float = 1.0
 
 
+@dataclass(frozen=True)
+class SampleOrigin:
+    """Where a sample of a batch comes from.
+
+    Attributes:
+        subject: its id.
+        session: of the scan; empty where there is one only.
+        sequence: of the scan, ``qmri`` for a set of maps.
+        corner_vox: first voxel along I, J, K of the crop that all views of the sample are cut from, on the
+            working grid of the scan.
+        shape_vox: edges I, J, K of the scan on that grid.
+        covariates: of the subject: age, sex … as the archive gives them.
+    """
+
+    subject: str
+    session: str = ""
+    sequence: str = ""
+    corner_vox: tuple[int, int, int] = (0, 0, 0)
+    shape_vox: tuple[int, int, int] = (0, 0, 0)
+    covariates: Mapping[str, object] = field(default_factory=dict)
+
+
 @dataclass
 class View:
     """One view of each subject of a batch.
@@ -33,10 +55,10 @@ class View:
         image: what the network sees, ``(B, 1, i, j, k)``, z-scored.
         target: the same anatomy before the artefacts, ``(B, 1, i, j, k)``, on the same scale.
         role: the request's role.
-        sequences: the sequence behind each sample, length B.
+        sequences: the sequence that each sample shows, length B; that of the scan where it is left empty.
         parameters: the drawn acquisition and augmentation parameters of each sample, with units in
             their names, length B.
-        subjects: subject ids, length B.
+        origins: whose scan each sample shows, and which part of it, length B; set by the harness.
         redraws: impossible acquisition draws that were rejected.
     """
 
@@ -45,8 +67,13 @@ class View:
     role: str = "global"
     sequences: list[str] = field(default_factory=list)
     parameters: list[dict[str, Any]] = field(default_factory=list)
-    subjects: list[str] = field(default_factory=list)
+    origins: list[SampleOrigin] = field(default_factory=list)
     redraws: int = 0
+
+    @property
+    def subjects(self) -> list[str]:
+        """Subject ids, length B."""
+        return [origin.subject for origin in self.origins]
 
 
 @dataclass(frozen=True)

@@ -217,8 +217,11 @@ class Pretraining(Trainee):
     ) -> list[View]:
         generators = [torch_generator(*seed) for seed in seeds]
         edge = self.generator.source_vox(self.options.patch_vox)
-        maps = source.crops(indices, edge, generators, self.device)
-        views = self.generator.views(maps, requests, self.options.patch_vox, self.spacing_mm, generators)
+        crops = source.crops(indices, edge, generators, self.device)
+        views = self.generator.views(
+            crops.maps, requests, self.options.patch_vox, self.spacing_mm, generators
+        )
         for view in views:
-            view.subjects = [source.subjects[i].id for i in indices]
+            view.origins = crops.origins
+            view.sequences = view.sequences or [origin.sequence for origin in crops.origins]
         return views

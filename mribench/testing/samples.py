@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mribench.interfaces import Encoder, Mask, TaskVolume, View, ViewRequest
+from mribench.interfaces import Encoder, Mask, SampleOrigin, TaskVolume, View, ViewRequest
 from mribench.seeding import torch_generator
 from mribench.testing.problems import require
 
@@ -122,9 +122,11 @@ def draw_views(requests: Sequence[ViewRequest], patch_vox: int, batch: int) -> l
     for request in requests:
         edge = round(patch_vox * request.patch_scale)
         image = torch.randn(batch, 1, edge, edge, edge, generator=generator)
-        names = [f"test:{number}" for number in range(batch)]
+        origins = [SampleOrigin(f"test:{number}", shape_vox=(edge,) * 3) for number in range(batch)]
         views.append(
-            View(image, 0.9 * image, request.role, ["sequence"] * batch, [{} for _ in names], subjects=names)
+            View(
+                image, 0.9 * image, request.role, ["sequence"] * batch, [{} for _ in origins], origins=origins
+            )
         )
     return views
 

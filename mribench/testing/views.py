@@ -59,8 +59,9 @@ def _check_shapes(views: list[View]) -> None:
         require_tensor(view.image, (2, 1, edge, edge, edge), f"views: image of a {request.role} view")
         require_tensor(view.target, (2, 1, edge, edge, edge), f"views: target of a {request.role} view")
         require(view.role == request.role, f"views: role '{view.role}' where '{request.role}' was asked for")
-        for name, values in (("sequences", view.sequences), ("parameters", view.parameters)):
-            require(len(values) == 2, f"views: {len(values)} {name} for a batch of 2")
+        require(len(view.parameters) == 2, f"views: {len(view.parameters)} parameters for a batch of 2")
+        named = len(view.sequences)
+        require(named in (0, 2), f"views: {named} sequences for a batch of 2; give none for the scan's own")
 
 
 def _check_labels(generator: ViewGenerator, views: list[View]) -> None:

@@ -1,4 +1,4 @@
-"""View generators: MPRAGE only, one simulated sequence for all views, a different one for each view."""
+"""View generators: of real scans; MPRAGE only, one simulated sequence for all views, one for each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mribench_views.defects import (
     REPEATED_SEQUENCE,
 )
 from mribench_views.labels import LABELS
-from mribench_views.options import MprageViewOptions, SequenceViewOptions, ViewOptions
+from mribench_views.options import AugmentedViewOptions, MprageViewOptions, SequenceViewOptions, ViewOptions
 
 SOURCE_MARGIN = 1.2
 """Edge of the crop that all views of a sample are cut from, as a multiple of the patch."""
@@ -45,43 +45,49 @@ FIXED_MPRAGE: Mapping[str, float] = {
 
 @dataclass(frozen=True)
 class _Plan:
-    """Everything random about one sample: its scans, which scan each view shows, each view's augmentation."""
+    """Everything random about one sample: its scans, which scan each view shows, each view's augmentation.
 
-    acquisitions: list[Acquisition]
+    A real scan has no acquisition that was drawn: None.
+    """
+
+    acquisitions: Sequence[Acquisition | None]
     shown: list[int]
     augmentations: list[AugmentDraw]
 
 
-class SimulatedViews(ViewGenerator):
-    """Base: simulates the acquisitions that a subclass draws, and augments each view apart.
+class AugmentedViews(ViewGenerator):
+    """Base: augments each view of a scan apart.
 
-    A view's augmentation comes from a generator of its own, so methods that differ in the sequences only
-    are compared on the same crops, rotations and noise.
+    A view's augmentation comes from a generator of its own, so methods that differ in the scans only are
+    compared on the same crops, rotations and noise.
 
     Args:
-        options: augmentation, transmit field, redraws.
-        sequences: what ``draw_acquisitions`` may draw from.
+        options: augmentation.
     """
 
-    needs = NEEDS
     labels = LABELS
-    window_percentiles: tuple[float, float] = (0.5, 99.5)
+    may_use: Sequence[str] = ()
+    """Maps that are used where they are, beside those of ``needs``."""
 
-    def __init__(self, options: ViewOptions, sequences: Sequence[MRISequence]) -> None:
-        self.options = options
-        self.sequences = list(sequences)
-        if options.transmit_sd is None:
-            self.transmit_sd = 0.1 if options.profile == "corrected" else 0.0
-        else:
-            self.transmit_sd = options.transmit_sd
+    def __init__(self, options: AugmentedViewOptions) -> None:
+        self.augment = options.augment
+        self._radians = options.shows(RADIAN_ROTATION.name)
 
     def source_vox(self, patch_vox: int) -> int:
         """Return the edge of the source crop: 1.2 times the patch, rounded up."""
         return math.ceil(round(SOURCE_MARGIN * patch_vox, 6))
 
     @abstractmethod
-    def draw_acquisitions(self, count: int, generator: torch.Generator) -> list[Acquisition]:
-        """Draw what ``count`` views of one sample show: one acquisition for all, or one each."""
+    def draw_scans(
+        self, count: int, source_vox: tuple[int, ...], spacing_mm: float, generator: torch.Generator
+    ) -> Sequence[Acquisition | None]:
+        """Draw what ``count`` views of one sample show: one scan for all, or one each."""
+
+    @abstractmethod
+    def make_scan(
+        self, maps: Mapping[str, Tensor], acquisitions: Sequence[Acquisition | None], spacing_mm: float
+    ) -> Tensor:
+        """Return the source of views ``(B, 1, I, J, K)`` on the scale 0..1."""
 
     @torch.no_grad()
     def views(
@@ -100,8 +106,9 @@ class SimulatedViews(ViewGenerator):
         Raises:
             DataError: a map is missing, or the maps and the generators do not fit together.
         """
-        used = _checked(maps, len(generators))
-        shape, device = used["PD"].shape, used["PD"].device
+        used = _checked(maps, len(generators), self.needs, self.may_use)
+        first = used[self.needs[0]]
+        shape, device = first.shape, first.device
         edges = [max(1, round(patch_vox * request.patch_scale)) for request in requests]
         plans = [self._plan(edges, tuple(shape[1:]), spacing_mm, generator) for generator in generators]
         one_by_one = device.type == "cpu"
@@ -123,49 +130,101 @@ class SimulatedViews(ViewGenerator):
     ) -> _Plan:
         count = len(edges)
         seeds = torch.randint(2**62, (count,), generator=generator).tolist()
-        acquisitions = self.draw_acquisitions(count, generator)
-        fields = [draw_transmit(self.transmit_sd, source_vox, spacing_mm, generator) for _ in acquisitions]
+        acquisitions = self.draw_scans(count, source_vox, spacing_mm, generator)
         augmentations = [
             draw_augmentation(
-                self.options.augment,
+                self.augment,
                 edge,
                 (source_vox[0], source_vox[1], source_vox[2]),
                 spacing_mm,
                 torch.Generator().manual_seed(seed),
-                radians=self.options.shows(RADIAN_ROTATION.name),
+                radians=self._radians,
             )
             for edge, seed in zip(edges, seeds, strict=True)
         ]
-        return _Plan(
-            acquisitions=[
-                replace(acquisition, transmit=field)
-                for acquisition, field in zip(acquisitions, fields, strict=True)
-            ],
-            shown=list(range(count)) if len(acquisitions) > 1 else [0] * count,
-            augmentations=augmentations,
-        )
+        shown = list(range(count)) if len(acquisitions) > 1 else [0] * count
+        return _Plan(acquisitions, shown, augmentations)
 
     def _render(
         self, maps: Mapping[str, Tensor], plans: Sequence[_Plan], edges: Sequence[int], spacing_mm: float
     ) -> list[tuple[Tensor, Tensor]]:
         """Return (image, target) of each view of a few samples."""
-        augment = self.options.augment
         scans: dict[int, Tensor] = {}
         rendered = []
         for index, edge in enumerate(edges):
             shown = plans[0].shown[index]
             if shown not in scans:
-                scans[shown] = self._scan(maps, [plan.acquisitions[shown] for plan in plans], spacing_mm)
+                scans[shown] = self.make_scan(maps, [plan.acquisitions[shown] for plan in plans], spacing_mm)
             draws = [plan.augmentations[index] for plan in plans]
-            clean = apply.resample(scans[shown], draws, edge, augment.elastic_spacing_mm / spacing_mm)
-            degraded = apply.add_artefacts(clean, draws, augment.bias_spacing_mm / spacing_mm)
+            clean = apply.resample(scans[shown], draws, edge, self.augment.elastic_spacing_mm / spacing_mm)
+            degraded = apply.add_artefacts(clean, draws, self.augment.bias_spacing_mm / spacing_mm)
             image, target = apply.standardise(degraded, clean)
             rendered.append((apply.drop_cuboids(image, draws), target))
         return rendered
 
-    def _scan(self, maps: Mapping[str, Tensor], acquisitions: list[Acquisition], spacing_mm: float) -> Tensor:
+
+class RealViews(AugmentedViews):
+    """``augment``: views of real scans, of any sequence and session that a subject has."""
+
+    needs = ("image",)
+    window_percentiles = (0.5, 99.5)
+
+    def draw_scans(
+        self, count: int, source_vox: tuple[int, ...], spacing_mm: float, generator: torch.Generator
+    ) -> Sequence[Acquisition | None]:
+        """Return one scan for all views: that of the crop."""
+        del count, source_vox, spacing_mm, generator
+        return [None]
+
+    def make_scan(
+        self, maps: Mapping[str, Tensor], acquisitions: Sequence[Acquisition | None], spacing_mm: float
+    ) -> Tensor:
+        """Return the scan between two percentiles, ``(B, 1, I, J, K)``, on the scale 0..1."""
+        del acquisitions, spacing_mm
+        return apply.intensity_window(maps["image"].clone(), *self.window_percentiles)[:, None]
+
+
+class SimulatedViews(AugmentedViews):
+    """Base: views of scans that are simulated from quantitative maps, as a subclass draws them.
+
+    Args:
+        options: augmentation, transmit field, redraws.
+        sequences: what ``draw_acquisitions`` may draw from.
+    """
+
+    needs = NEEDS
+    may_use = ("R2",)
+    window_percentiles: tuple[float, float] = (0.5, 99.5)
+
+    def __init__(self, options: ViewOptions, sequences: Sequence[MRISequence]) -> None:
+        super().__init__(options)
+        self.options = options
+        self.sequences = list(sequences)
+        if options.transmit_sd is None:
+            self.transmit_sd = 0.1 if options.profile == "corrected" else 0.0
+        else:
+            self.transmit_sd = options.transmit_sd
+
+    @abstractmethod
+    def draw_acquisitions(self, count: int, generator: torch.Generator) -> list[Acquisition]:
+        """Draw what ``count`` views of one sample show: one acquisition for all, or one each."""
+
+    def draw_scans(
+        self, count: int, source_vox: tuple[int, ...], spacing_mm: float, generator: torch.Generator
+    ) -> Sequence[Acquisition | None]:
+        """Draw acquisitions, and a transmit field for each."""
+        acquisitions = self.draw_acquisitions(count, generator)
+        fields = [draw_transmit(self.transmit_sd, source_vox, spacing_mm, generator) for _ in acquisitions]
+        return [
+            replace(acquisition, transmit=field)
+            for acquisition, field in zip(acquisitions, fields, strict=True)
+        ]
+
+    def make_scan(
+        self, maps: Mapping[str, Tensor], acquisitions: Sequence[Acquisition | None], spacing_mm: float
+    ) -> Tensor:
         """Return the simulated source ``(B, 1, I, J, K)`` on the scale 0..1."""
-        signal = simulate(maps, acquisitions, spacing_mm)
+        signal = simulate(maps, [acquisition for acquisition in acquisitions if acquisition], spacing_mm)
         image = apply.intensity_window(signal, *self.window_percentiles)
         if self.options.shows(HISTOGRAM_EQUALISATION.name):
             image = apply.equalise(image)
@@ -243,20 +302,22 @@ def _choice(count: int, generator: torch.Generator) -> int:
     return int(torch.randint(count, (), generator=generator).item())
 
 
-def _checked(maps: Mapping[str, Tensor], samples: int) -> dict[str, Tensor]:
+def _checked(
+    maps: Mapping[str, Tensor], samples: int, needs: Sequence[str], may_use: Sequence[str]
+) -> dict[str, Tensor]:
     """Return the maps that are used, in float32 or better.
 
     Raises:
         DataError: a map is missing or has the wrong shape.
     """
-    missing = [name for name in NEEDS if name not in maps]
+    missing = [name for name in needs if name not in maps]
     if missing:
         raise DataError(
             f"the map {', '.join(missing)} is missing; there are only {', '.join(sorted(maps)) or 'none'}",
-            "pretraining by simulation needs a cohort with PD, R1, R2s and MTsat maps",
+            f"these views need a cohort whose scans have {', '.join(needs)}",
         )
-    used = {name: maps[name] for name in (*NEEDS, "R2") if name in maps}
-    shape = used["PD"].shape
+    used = {name: maps[name] for name in (*needs, *may_use) if name in maps}
+    shape = used[needs[0]].shape
     for name, values in used.items():
         if values.ndim != 4 or values.shape != shape or values.shape[0] != samples:
             raise DataError(
@@ -272,18 +333,18 @@ def _checked(maps: Mapping[str, Tensor], samples: int) -> dict[str, Tensor]:
 def _view(
     request: ViewRequest, index: int, plans: Sequence[_Plan], pieces: Sequence[tuple[Tensor, Tensor]]
 ) -> View:
-    shown = [plan.acquisitions[plan.shown[index]] for plan in plans]
-    parameters: list[dict[str, Any]] = [
-        {"sequence": scan.sequence.name, **scan.parameters, **plan.augmentations[index].parameters}
-        for scan, plan in zip(shown, plans, strict=True)
-    ]
     # an acquisition that several views share is counted with the first
     first = [plan.shown.index(plan.shown[index]) == index for plan in plans]
+    shown = [plan.acquisitions[plan.shown[index]] for plan in plans]
+    parameters: list[dict[str, Any]] = []
+    for plan, scan in zip(plans, shown, strict=True):
+        drawn = {"sequence": scan.sequence.name, **scan.parameters} if scan else {}
+        parameters.append({**drawn, **plan.augmentations[index].parameters})
     return View(
         image=torch.cat([image for image, _ in pieces]),
         target=torch.cat([target for _, target in pieces]),
         role=request.role,
-        sequences=[scan.sequence.name for scan in shown],
+        sequences=[scan.sequence.name for scan in shown if scan],
         parameters=parameters,
-        redraws=sum(scan.redraws for scan, counted in zip(shown, first, strict=True) if counted),
+        redraws=sum(scan.redraws for scan, counted in zip(shown, first, strict=True) if scan and counted),
     )

@@ -17,10 +17,15 @@ DEFAULT_SEQUENCES: Mapping[Profile, tuple[str, ...]] = {
 }
 
 
-class ViewOptions(ProtocolOptions):
+class AugmentedViewOptions(ProtocolOptions):
     """Options of every view generator of this plugin."""
 
     augment: AugmentOptions = Field(default_factory=AugmentOptions, description="augmentation of each view")
+
+
+class ViewOptions(AugmentedViewOptions):
+    """Options of view generators that simulate scans."""
+
     transmit_sd: float | None = Field(
         default=None,
         ge=0,

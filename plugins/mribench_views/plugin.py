@@ -31,6 +31,10 @@ def mribench_entries() -> list[Entry]:
             (*common, defects.MP2RAGE_MAGNITUDE),
         ),
         Entry(
+            "views", "augment", generators.RealViews, options.AugmentedViewOptions,
+            "views of real scans, of any sequence that a subject has", (defects.RADIAN_ROTATION,),
+        ),
+        Entry(
             "views", "mprage", generators.MprageViews, options.MprageViewOptions, "MPRAGE in every view",
             (*shown, defects.FIXED_MPRAGE_DRAW),
         ),

@@ -25,7 +25,7 @@ from mribench.data.prepare import (
 )
 from mribench.data.prepared import get_volume_store
 from mribench.errors import DataError
-from mribench.interfaces import Dataset, Options, Scan, Subject, TaskRef
+from mribench.interfaces import Dataset, Options, SampleOrigin, Scan, Subject, TaskRef
 from mribench.plugins import load_registry
 from mribench.seeding import numpy_generator, torch_generator
 from mribench.volumes import Volume, read_volume, resample_to, same_grid, target_grid, write_volume
@@ -242,8 +242,8 @@ def test_map_crops_are_the_same(data, spacing_mm):
         seeds = [torch_generator("crop", draw, place) for place in range(4)]
         again = [torch_generator("crop", draw, place) for place in range(4)]
         by_hand = [torch_generator("crop", draw, place) for place in range(4)]
-        a = stored.crops(indices, 12, seeds, torch.device("cpu"))
-        b = unstored.crops(indices, 12, again, torch.device("cpu"))
+        cut = stored.crops(indices, 12, seeds, torch.device("cpu"))
+        a, b = cut.maps, unstored.crops(indices, 12, again, torch.device("cpu")).maps
         assert set(a) == set(b) == {"PD", "R1"}
         assert all(torch.equal(a[name], b[name]) for name in a)
         for place, index in enumerate(indices):
@@ -256,6 +256,10 @@ def test_map_crops_are_the_same(data, spacing_mm):
             ]
             crop = volume.data[tuple(slice(c, c + 12) for c in corner)]
             assert np.array_equal(a["R1"][place].numpy(), crop)
+            assert cut.origins[place] == SampleOrigin(
+                subjects[index].id, subjects[index].scans[2].session, "qmri", tuple(corner), volume.shape_vox,
+                subjects[index].covariates,
+            )  # fmt: skip
     reads = data.reads
     MapSource(data, subjects, spacing_mm, ["PD"], IDENTITY).crops(
         [0, 1, 2], 12, [torch_generator("x", i) for i in range(3)], torch.device("cpu")

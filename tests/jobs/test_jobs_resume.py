@@ -136,10 +136,12 @@ def test_an_adaptation_killed(whole: Path, tmp_path: Path) -> None:
     ids=["cnn", "vit"],
 )
 def test_a_masked_pretraining_killed(encoder: str, tmp_path: Path) -> None:
-    """What is hidden is drawn by torch's own generator, and the optimiser has all that it may have."""
+    """On real scans; torch's own generator draws what is hidden; the optimiser has all that it may have."""
     settings = {
         "methods.seqinv.objective": "{name: mae, decoder_width: 24, decoder_heads: 2, decoder_depth: 1}",
         "methods.seqinv.encoder": encoder,
+        "methods.seqinv.views": "augment",
+        "methods.seqinv.pretrain": "{data: ixi}",
         "defaults.pretrain.steps": "6",
         "defaults.pretrain.optimiser": "lars",
         "defaults.pretrain.schedule": "cosine",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mribench.interfaces.views import View
+from mribench.interfaces.views import SampleOrigin, View
 from mribench.jobs.example import MAX_BYTES
 from mribench.jobs.views_example import views_file
 
@@ -21,7 +21,9 @@ def views(samples: int = 6, count: int = 2, edge: int = 12) -> list[View]:
         image = torch.zeros(samples, 1, edge, edge, edge)
         image[:, 0, :, :, edge // 2] = torch.arange(edge, dtype=torch.float32)[:, None] * (1 + number)
         names = [f"seq{number}{sample}" for sample in range(samples)]
-        found.append(View(image, image, sequences=names, subjects=[f"sub-{k}" for k in range(samples)]))
+        found.append(
+            View(image, image, sequences=names, origins=[SampleOrigin(f"sub-{k}") for k in range(samples)])
+        )
     return found
 
 
@@ -60,7 +62,7 @@ def test_local_views_of_another_size_and_more_than_four_are_bounded() -> None:
 def test_a_file_is_small_even_of_noise(edge: int) -> None:
     def noisy() -> list[View]:
         image = torch.rand(4, 1, edge, edge, 3, generator=torch.Generator().manual_seed(0))
-        return [View(image, image, sequences=["fse"] * 4, subjects=list("abcd"))] * 2
+        return [View(image, image, sequences=["fse"] * 4, origins=list(map(SampleOrigin, "abcd")))] * 2
 
     content = views_file(noisy, 1.0)
     assert len(content or b"") <= MAX_BYTES
@@ -73,7 +75,7 @@ def test_a_file_is_small_even_of_noise(edge: int) -> None:
 def test_a_generator_that_names_nothing_still_has_a_picture() -> None:
     def unnamed() -> list[View]:
         image = torch.rand(2, 1, 8, 8, 8, generator=torch.Generator().manual_seed(0))
-        return [View(image, image, subjects=["a", "b"])]
+        return [View(image, image, origins=[SampleOrigin("a"), SampleOrigin("b")])]
 
     assert read(views_file(unnamed, 1.0))["sequences"].tolist() == [[""], [""]]
 
@@ -99,5 +101,5 @@ def test_nothing_is_changed_in_what_is_trained_on() -> None:
 def test_not_finite_values_are_drawn_black() -> None:
     image = torch.rand(1, 1, 8, 8, 8, generator=torch.Generator().manual_seed(0))
     image[0, 0, 0, 0, 4] = float("nan")
-    found = read(views_file(lambda: [View(image, image, subjects=["a"])], 1.0))
+    found = read(views_file(lambda: [View(image, image, origins=[SampleOrigin("a")])], 1.0))
     assert found["view0"].dtype == np.uint8

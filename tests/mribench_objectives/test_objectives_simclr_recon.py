@@ -12,7 +12,7 @@ from mribench_objectives.heads import projector, reconstructor
 from mribench_objectives.simclr_recon import SimclrRecon, SimclrReconOptions
 
 from mribench.errors import ConfigError
-from mribench.interfaces import Encoder, ObjectiveRef, View
+from mribench.interfaces import Encoder, ObjectiveRef, SampleOrigin, View
 from mribench.plugins import load_registry
 from mribench.testing import ClassTokenEncoder, PyramidEncoder
 
@@ -28,7 +28,7 @@ def two_views(batch: int = 3, edge: int = 8, subjects: list[str] | None = None) 
         View(
             torch.randn(batch, 1, edge, edge, edge),
             torch.randn(batch, 1, edge, edge, edge),
-            subjects=subjects or [],
+            origins=[SampleOrigin(name) for name in subjects or []],
         )
         for _ in range(2)
     ]
@@ -97,7 +97,7 @@ def test_crops_of_one_subject_are_negatives_only_where_the_protocol_says_so(prof
     views = two_views(batch=4)
     without = objective.loss(views, 0, 1)["contrastive"].item()
     for view in views:
-        view.subjects = ["a", "b", "a", "c"]
+        view.origins = [SampleOrigin(name) for name in "abac"]
     within = objective.loss(views, 0, 1)["contrastive"].item()
     assert (within < without) is masked
     if not masked:

@@ -327,7 +327,7 @@ def test_missing_or_misshapen_maps_are_named(generator: Fixture, head: Fixture, 
     built, maps = generator("seqinv"), head(2, 15)
     with pytest.raises(DataError, match="map MTsat is missing") as caught:
         views(built, {name: values for name, values in maps.items() if name != "MTsat"}, rngs(2))
-    assert "MTsat maps" in caught.value.hint
+    assert "R2s, MTsat" in caught.value.hint
     with pytest.raises(DataError, match=r"expected R1 as .* got \(2, 15, 15, 14\)"):
         views(built, {**maps, "R1": maps["R1"][..., :14]}, rngs(2))
     with pytest.raises(DataError, match=r"= \(3, 15, 15, 15\), got \(2, 15, 15, 15\)"):
@@ -364,3 +364,42 @@ def test_large_patches_are_computed_in_slabs_without_a_seam(
     whole = views(built, maps, rngs(1))[0].target
     monkeypatch.setattr("mribench_views.acquisition._CACHE_VOXELS", 500)
     torch.testing.assert_close(views(built, maps, rngs(1))[0].target, whole, rtol=1e-5, atol=1e-5)
+
+
+def test_views_of_real_scans_are_augmented_as_those_of_simulated_ones(
+    generator: Fixture, head: Fixture, rngs: Fixture
+) -> None:
+    """The same crops, rotations and noise: what differs between methods is what is shown."""
+    simulated, real = generator("mprage"), generator("augment")
+    maps = head(4, real.source_vox(PATCH))
+    image = maps["PD"]
+    shown = views(real, {"image": image}, rngs(4))
+    for one, other in zip(shown, views(simulated, maps, rngs(4)), strict=True):
+        for mine, theirs in zip(one.parameters, other.parameters, strict=True):
+            assert mine == {name: theirs[name] for name in mine}
+        assert one.sequences == []
+        assert one.redraws == 0
+    first, second = shown
+    assert not torch.equal(first.image, second.image)
+    torch.testing.assert_close(
+        image, head(4, real.source_vox(PATCH))["PD"], msg="the scan is changed in place"
+    )
+
+
+def test_a_real_scan_without_augmentation_is_its_window(generator: Fixture, rngs: Fixture) -> None:
+    off = {
+        "rotation_deg": 0, "shear": 0, "flip_probability": 0, "elastic_probability": 0, "bias_probability": 0,
+        "gibbs_probability": 0, "noise_probability": 0, "dropout_probability": 0,
+    }  # fmt: skip
+    built = generator("augment", augment=off)
+    image = torch.rand(2, 12, 12, 12, generator=torch.Generator().manual_seed(0))
+    (view,) = built.views({"image": image}, [ViewRequest()], 12, SPACING_MM, rngs(2))
+    torch.testing.assert_close(view.image, view.target)
+    for shown, scan in zip(view.image[:, 0], image, strict=True):
+        order = torch.corrcoef(torch.stack([shown.flatten(), scan.flatten()]))
+        assert order[0, 1] > 0.99
+
+
+def test_real_views_need_an_image(generator: Fixture, head: Fixture, rngs: Fixture) -> None:
+    with pytest.raises(DataError, match="the map image is missing; there are only"):
+        views(generator("augment"), head(2, 15), rngs(2))

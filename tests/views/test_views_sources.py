@@ -73,7 +73,7 @@ def test_the_seeds_written_out(sources) -> None:
     maps = MapSource(dataset, select_by_id(dataset, spec.train), 8.0, generator.needs)
     indices = draw_batch_indices(4, 3, 1, ("pretrain", 3), repeat=False)
     generators = [torch_generator("views", 3, 1, place) for place in range(3)]
-    crops = maps.crops(indices, generator.source_vox(20), generators, torch.device("cpu"))
+    crops = maps.crops(indices, generator.source_vox(20), generators, torch.device("cpu")).maps
     views = generator.views(crops, (ViewRequest(), ViewRequest()), 20, 8.0, generators)
     found = make_samples(source, 3, step=1)
     for place, sample in enumerate(found.samples):
@@ -259,7 +259,7 @@ def test_views_that_record_nothing(file, strange_registry, monkeypatch) -> None:
     batches = source.batches()
     views = batches.batch(0)
     for view in views:
-        view.sequences, view.parameters, view.subjects = [], [], []
+        view.sequences, view.parameters, view.origins = [], [], []
     monkeypatch.setattr(JobViews, "batch", lambda self, step: views)
     (sample,) = make_samples(source, 1).samples
     assert [(view.sequence, view.parameters, view.subject) for view in sample.views] == [("", {}, "")] * 2
