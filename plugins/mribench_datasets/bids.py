@@ -97,18 +97,20 @@ class BIDS(OwnDataset):
 
     def _add_people(self, root: Path, files: BIDSFiles, found: Found) -> None:
         """Give the subjects what the participants.tsv of their dataset says."""
-        everybody = found.subjects
         if len(files.datasets) <= 1:
             tables = [folder / _PARTICIPANTS for folder in (root, *(root / name for name in files.datasets))]
             table = next((table for table in tables if table.is_file()), tables[0])
             add_participants(table, found, self._site)
             return
         people: list[Subject] = []
-        for dataset in files.datasets:
-            prefix = f"{dataset}/" if dataset else ""
-            mine = [s for s in everybody if s.name.rpartition("/")[0] == dataset]
-            found.subjects = [replace(subject, name=subject.name.removeprefix(prefix)) for subject in mine]
+        by_dataset: dict[str, list[Subject]] = defaultdict(list)
+        for subject in found.subjects:
+            dataset, _, name = subject.name.rpartition("/")
+            by_dataset[dataset].append(replace(subject, name=name))
+        for dataset, mine in by_dataset.items():
+            found.subjects = mine
             add_participants(root / dataset / _PARTICIPANTS, found, self._site)
+            prefix = f"{dataset}/" if dataset else ""
             people += [replace(subject, name=prefix + subject.name) for subject in found.subjects]
         found.subjects = people
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -23,6 +24,9 @@ class LabelFinder:
         self._found = found
         self._used: set[Path] = set()
         self._beaten: dict[Path, Path] = {}
+        self._sessions: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for session in (*files.images, *files.maps):
+            self._sessions[session.dataset, session.subject].add(session.session)
 
     def labels_of(self, session: Session, image: BIDSFile) -> dict[str, tuple[Path, ...]]:
         """Return the files of each label of an image: those of its session whose names fit best.
@@ -68,16 +72,9 @@ class LabelFinder:
     def _candidates(self, session: Session) -> Mapping[str, tuple[list[BIDSFile], ...]]:
         own = self._files.labels.get(session, {})
         without = Session(session.dataset, session.subject, "")
-        if session == without or len(self._sessions_of(session)) > 1:
+        if session == without or len(self._sessions[session.dataset, session.subject]) > 1:
             return own
         return {**self._files.labels.get(without, {}), **own}
-
-    def _sessions_of(self, session: Session) -> set[str]:
-        return {
-            other.session
-            for other in (*self._files.images, *self._files.maps)
-            if (other.dataset, other.subject) == (session.dataset, session.subject)
-        }
 
     def _best(self, image: BIDSFile, files: Sequence[BIDSFile]) -> BIDSFile | None:
         """Return the file that shares most with the image's name, the first by name of several."""

@@ -26,7 +26,9 @@ from mribench.registry import Registered
 PROFILES = ("corrected", "paper", "as-released")
 DEFECTS = (None, [], [UNIT_PEAK.name])
 METRICS = [entry.name for entry in ENTRIES]
-TASKS = ("tissue-segmentation", "lesion-segmentation", "denoising")
+TASKS = ("tissue-segmentation", "lesion-segmentation", "segmentation", "denoising")
+NEEDED = {"segmentation": {"classes": {"a": 1, "b": [2, 3]}}}
+"""Options that a task has no defaults for."""
 SHAPE, SPACING_MM = (20, 18, 22), (1.0, 1.5, 2.0)
 IMAGE_IDS = {f"{name}{part}" for name in ("psnr:range", "psnr:l1", "ssim", "mae") for part in ("", ":whole")}
 
@@ -80,7 +82,7 @@ def predicted(scan: TaskVolume) -> torch.Tensor:
 
 
 def made(registry, name, profile, **options):
-    given = {key: value for key, value in options.items() if value is not None}
+    given = NEEDED.get(name, {}) | {key: value for key, value in options.items() if value is not None}
     return registry.resolve(TaskRef.model_validate({"name": name, **given}), "test", profile).make()
 
 
@@ -176,7 +178,7 @@ def test_no_id_is_of_images_in_one_task_and_of_masks_in_another(registry, name, 
     assert scored == (whole if task.label is None else masks)
 
 
-@pytest.mark.parametrize("name", TASKS[:2])
+@pytest.mark.parametrize("name", TASKS[:3])
 def test_segmentation_is_scored_alike_in_every_profile(registry, name):
     ids = {tuple(metric.id for metric in made(registry, name, profile).metrics) for profile in PROFILES}
     assert len(ids) == 1
