@@ -23,6 +23,8 @@ from mribench.wording import count, list_some
 
 _WRAPPERS = ("module.", "_orig_mod.")
 """Before every name in files of torch's data-parallel and compiled modules."""
+_TORCH_STARTS = (b"PK", b"\x80")
+"""First bytes of what torch.save writes: a zip, and a pickle before torch 1.6."""
 _SHOWN = 4
 """Tensors that a sentence names."""
 
@@ -77,14 +79,23 @@ def load_given_weights(encoder: nn.Module, weights: GivenWeights) -> WeightsAcco
     Raises:
         DataError: when the file cannot be read, does not fit the encoder, or has values that are no numbers.
     """
-    account, tensors = _match(encoder, weights, *_read_renamed(weights, "cpu"))
+    account, given = _match(encoder, weights, *_read_renamed(weights, "cpu"))
+    unwritten = [name for name, tensor in given.items() if tensor.is_meta]
+    if unwritten:
+        raise DataError(
+            f"weights {weights.file.path}: without values: {list_some(unwritten, _SHOWN)}",
+            "they were saved from torch's device 'meta'; save them after they have been computed",
+        )
+    own = encoder.state_dict()
+    # In the encoder's precision: what is large or small in another may be infinite or 0 in it.
+    tensors = {name: tensor.to(own[name].dtype) for name, tensor in given.items()}
     odd = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
     if odd:
         raise DataError(
             f"weights {weights.file.path}: NaN or infinite: {list_some(odd, _SHOWN)}",
             "the file is damaged, or was written after a training that diverged",
         )
-    encoder.load_state_dict({**encoder.state_dict(), **tensors})
+    encoder.load_state_dict({**own, **tensors})
     zero = tuple(name for name, tensor in tensors.items() if tensor.ndim > 1 and not tensor.any())
     return WeightsAccount(**{**vars(account), "zero": zero})
 
@@ -94,10 +105,9 @@ def _read_renamed(weights: GivenWeights, device: str) -> tuple[dict[str, Tensor]
     tensors = _find_tensors(_read(weights.file.path, device), weights)
     renamed: Counter[str] = Counter()
     names = {name: name for name in tensors}
-    for wrapper in _WRAPPERS:
-        if all(new.startswith(wrapper) for new in names.values()):
-            names = {old: new.removeprefix(wrapper) for old, new in names.items()}
-            renamed[f"{wrapper}*"] = len(names)
+    while wrapper := _find_wrapper(list(names.values())):
+        names = {old: new.removeprefix(wrapper) for old, new in names.items()}
+        renamed[f"{wrapper}*"] = len(names)
     for pattern, replacement in weights.rename.items():
         changed = {old: re.sub(pattern, replacement, new) for old, new in names.items()}
         renamed[f"{pattern} → {replacement}"] = sum(changed[old] != new for old, new in names.items())
@@ -111,44 +121,85 @@ def _read_renamed(weights: GivenWeights, device: str) -> tuple[dict[str, Tensor]
     return {names[old]: tensor for old, tensor in tensors.items()}, dict(renamed)
 
 
+def _find_wrapper(names: Sequence[str]) -> str | None:
+    """Return the wrapper that stands before every name, if one does."""
+    for wrapper in _WRAPPERS:
+        if all(name.startswith(wrapper) for name in names):
+            return wrapper
+    return None
+
+
 def _read(path: Path, device: str) -> Any:
     try:
-        if path.suffix == ".safetensors":
+        start = _read_start(path)
+        if start[8:9] == b"{" or path.suffix == ".safetensors":  # after its length, a header in JSON
             tensors = load_file(path)
             return {name: tensor.to(device) for name, tensor in tensors.items()}
+    except OSError as error:
+        raise DataError(f"weights {path}: cannot be read: {error.strerror or error}") from error
+    except SafetensorError as error:
+        raise _refuse_format(path, error) from error
+    if not start.startswith(_TORCH_STARTS):
+        raise _refuse_format(path, "it begins like neither format" if start else "it is empty")
+    return _read_torch(path, device)
+
+
+def _read_start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(9)
+
+
+def _read_torch(path: Path, device: str) -> Any:
+    try:
         with warnings.catch_warnings():  # of how it was pickled: it is read, or refused in one sentence
             warnings.simplefilter("ignore")
             return torch.load(path, map_location=device, weights_only=True)
     except UnpicklingError as error:
-        first = str(error).strip().splitlines()[0]
         raise DataError(
-            f"weights {path}: it holds more than tensors, and nothing in it is run: {first}",
+            f"weights {path}: it holds more than tensors, and nothing in it is run: {_first_line(error)}",
             "save its state dict alone, as safetensors or by torch.save(model.state_dict(), …)",
         ) from error
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(
-            f"weights {path}: it is no file of weights: {first}", "is it whole, and safetensors or torch's?"
-        ) from error
+    except Exception as error:  # bytes that only begin like a pickle make its reader raise anything
+        raise _refuse_format(path, error) from error
+
+
+def _refuse_format(path: Path, reason: Exception | str) -> DataError:
+    return DataError(
+        f"weights {path}: it is no file of weights: {_first_line(reason)}",
+        "is it whole, and safetensors or torch's?",
+    )
+
+
+def _first_line(reason: Exception | str) -> str:
+    said = str(reason).strip()
+    return said.splitlines()[0] if said else type(reason).__name__
 
 
 def _find_tensors(content: Any, weights: GivenWeights) -> dict[str, Tensor]:
     """Return the mapping of tensors that is meant."""
     where = f"weights {weights.file.path}"
-    named = dict(content) if isinstance(content, Mapping) else {}
+    named = {str(key): value for key, value in content.items()} if isinstance(content, Mapping) else {}
     if weights.at is not None:
         if not _is_state(named.get(weights.at)):
             raise DataError(f"{where}: there are no tensors at '{weights.at}'", f"it has {_list_keys(named)}")
         return dict(named[weights.at])
-    if _is_state(named):
+    if _is_state(content):
         return named
-    places = [str(key) for key, value in named.items() if _is_state(value)]
+    places = [key for key, value in named.items() if _is_state(value)]
     if len(places) != 1:
         raise DataError(
             f"{where}: expected one mapping of tensors, got {list_some(places, _SHOWN) or 'none'}",
-            "say which by weights.at" if places else f"it has {_list_keys(named)}",
+            "say which by weights.at" if places else _explain_none(content, named),
         )
     return dict(named[places[0]])
+
+
+def _explain_none(content: Any, named: Mapping[str, Any]) -> str:
+    others = [name for name, value in named.items() if not isinstance(value, Tensor)]
+    if len(others) == len(named):
+        return f"it has {_list_keys(named)}; deeper ones are not looked for: save the tensors alone"
+    others += [str(key) for key in content if not isinstance(key, str)]
+    return f"its tensors have others beside them: {list_some(others, _SHOWN)}; save the named tensors alone"
 
 
 def _is_state(value: object) -> bool:
@@ -157,8 +208,8 @@ def _is_state(value: object) -> bool:
     return all(isinstance(key, str) and isinstance(item, Tensor) for key, item in value.items())
 
 
-def _list_keys(named: Mapping[Any, Any]) -> str:
-    return list_some([str(key) for key in named], 8) or "no named parts"
+def _list_keys(named: Mapping[str, Any]) -> str:
+    return list_some(list(named), 8) or "no named parts"
 
 
 def _match(
@@ -177,6 +228,7 @@ def _match(
         ("the file lacks", _refused(missing, weights.missing)),
         ("without a place in the encoder", _refused(unexpected, weights.unexpected)),
         ("of another shape", [shapes[name] for name in _refused(list(shapes), weights.other_shape)]),
+        ("of another kind", _describe_other_kinds(own, taken)),
     ]
     said = [f"{len(names)} {what}: {list_some(names, _SHOWN)}" for what, names in wrong if names]
     if said or not taken:
@@ -185,6 +237,22 @@ def _match(
             "map names by weights.rename, or allow some by patterns in .missing, .unexpected, .other_shape",
         )
     return WeightsAccount(tuple(taken), renamed, missing, unexpected, tuple(shapes)), taken
+
+
+def _describe_other_kinds(own: Mapping[str, Tensor], taken: Mapping[str, Tensor]) -> list[str]:
+    """Return what would become other numbers in the encoder: rounded, parts of complex ones, not dense."""
+    return [
+        f"{name} {_name_kind(tensor)}, in the encoder {_name_kind(own[name])}"
+        for name, tensor in taken.items()
+        if tensor.layout != own[name].layout
+        or tensor.is_complex() != own[name].is_complex()
+        or tensor.is_floating_point() != own[name].is_floating_point()
+    ]
+
+
+def _name_kind(tensor: Tensor) -> str:
+    dense = tensor.layout == torch.strided
+    return str(tensor.dtype if dense else tensor.layout).removeprefix("torch.")
 
 
 def _refused(names: Sequence[str], allowed: Sequence[str]) -> list[str]:

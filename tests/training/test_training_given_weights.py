@@ -85,6 +85,8 @@ def test_all_tensors_are_taken(tmp_path: Path, source: Small, target: Small) -> 
         lambda state: {"state_dict": {f"module.{name}": value for name, value in state.items()}},
         lambda state: {f"_orig_mod.{name}": value for name, value in state.items()},
         lambda state: {f"module._orig_mod.{name}": value for name, value in state.items()},
+        lambda state: {f"_orig_mod.module.{name}": value for name, value in state.items()},
+        lambda state: {0: state},
     ],
 )
 def test_files_of_torch(tmp_path: Path, source: Small, target: Small, wrap: Any) -> None:
@@ -188,6 +190,8 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, source: Small, target: Small) 
         ("a.safetensors", b"not safetensors"),
         ("a.pt", b"\x80\x04nothing"),
         ("a.pt", b""),
+        ("a.pt", b"hello"),
+        ("a.pt", b"\x80hello"),
         ("a.ckpt", b"PK\x03\x04x"),
     ],
 )
@@ -197,6 +201,56 @@ def test_damaged_files(tmp_path: Path, target: Small, name: str, content: bytes)
     message = complaint(target, given(path))
     assert str(path) in message
     assert "\n" not in message
+
+
+def test_safetensors_by_another_name(tmp_path: Path, source: Small, target: Small) -> None:
+    weights = written(tmp_path, source.state_dict())
+    load_given_weights(target, given(weights.file.path.rename(tmp_path / "pytorch_model.bin")))
+    assert state_digest(target) == state_digest(source)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path, source: Small, target: Small) -> None:
+    weights = saved(tmp_path, source.state_dict())
+    weights.file.path.unlink()
+    assert complaint(target, weights).endswith("weights.pt: cannot be read: No such file or directory")
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda value: value.int(), "int32"),
+        (lambda value: value.bool(), "bool"),
+        (lambda value: value.to(torch.complex64), "complex64"),
+        (lambda value: value.to_sparse(), "sparse_coo"),
+    ],
+)
+def test_what_would_become_other_numbers(
+    tmp_path: Path, source: Small, target: Small, change: Any, kind: str
+) -> None:
+    state = {**source.state_dict(), "norm.weight": change(source.norm.weight.detach())}
+    message = complaint(target, saved(tmp_path, state))
+    assert message.endswith(f"1 of another kind: norm.weight {kind}, in the encoder float32")
+
+
+def test_tensors_without_values(tmp_path: Path, source: Small, target: Small) -> None:
+    state = {**source.state_dict(), "conv.bias": source.conv.bias.detach().to("meta")}
+    with pytest.raises(DataError, match=r"without values: conv\.bias"):
+        load_given_weights(target, saved(tmp_path, state))
+
+
+def test_values_are_judged_in_the_encoders_precision(tmp_path: Path, source: Small, target: Small) -> None:
+    large = torch.full((2, 1, 3, 3, 3), 1e300, dtype=torch.float64)
+    with pytest.raises(DataError, match=r"NaN or infinite: conv\.weight"):
+        load_given_weights(target, saved(tmp_path, {**source.state_dict(), "conv.weight": large}))
+    account = load_given_weights(target, saved(tmp_path, {**source.state_dict(), "conv.weight": 1 / large}))
+    assert account.zero == ("conv.weight",)
+
+
+def test_tensors_beside_something_else(tmp_path: Path, source: Small, target: Small) -> None:
+    with pytest.raises(DataError) as refusal:
+        check_weights(target, saved(tmp_path, {**source.state_dict(), "epoch": 3}))
+    assert refusal.value.hint is not None
+    assert "its tensors have others beside them: epoch;" in refusal.value.hint
 
 
 def test_a_file_with_several_places(tmp_path: Path, source: Small, target: Small) -> None:
