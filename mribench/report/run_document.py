@@ -15,7 +15,7 @@ from mribench.interfaces.table_source import PLACE, TableSource
 from mribench.report.catalogue import choose, specs_of
 from mribench.report.material import Material
 from mribench.report.tables.captions import versions_of
-from mribench.results.flags import BUDGET, CHANGED, COLLAPSED, FEW_VIEWS, ODD
+from mribench.results.flags import BUDGET, CHANGED, COLLAPSED, FEW_VIEWS, GIVEN, ODD
 from mribench.statistics.scores import ESTIMATE_COLUMNS
 from mribench.wording import printable
 
@@ -23,7 +23,7 @@ SCHEMA = 1
 """Version of the JSON."""
 _FLAGS = {
     "collapsed": COLLAPSED, "encoder_odd": ODD, "unequal_budget": BUDGET, "few_distinct_views": FEW_VIEWS,
-    "encoder_changed": CHANGED,
+    "encoder_changed": CHANGED, "weights_given": GIVEN,
 }  # fmt: skip
 """Columns that say which footnotes belong to a row."""
 
