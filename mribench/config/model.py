@@ -13,6 +13,7 @@ from mribench.config.settings import PretrainOptions
 from mribench.errors import did_you_mean
 from mribench.interfaces.fields import Seeds, Slug, SubsetSeeds, Word, unique
 from mribench.interfaces.options import DatasetRef, Options, Profile
+from mribench.interfaces.weights import GivenWeights
 from mribench.results.manifest import ReportSpec
 from mribench.validation import describe, problem
 
@@ -201,7 +202,7 @@ def _check_methods(config: BenchmarkConfig) -> None:
         if name in get_args(ReferenceArm):
             raise problem(f"methods.{name}", "this name is kept for a reference arm", "choose another name")
         if method.weights is not None:
-            _check_pretrained_on(config, name, method.weights.cohorts)
+            _check_pretrained_on(config, name, method.weights)
             continue
         try:
             pretrain = config.pretrain_of(name)
@@ -217,8 +218,15 @@ def _check_methods(config: BenchmarkConfig) -> None:
             )
 
 
-def _check_pretrained_on(config: BenchmarkConfig, name: str, cohorts: Sequence[str]) -> None:
-    for cohort in cohorts:
+def _check_pretrained_on(config: BenchmarkConfig, name: str, weights: GivenWeights) -> None:
+    for person in weights.people:
+        if not all(part.strip() for part in person.split(":", 1)):
+            raise problem(
+                f"methods.{name}.weights.pretrained_on",
+                f"expected a person as namespace:name, got '{person}'",
+                "write both, as data sets name their subjects",
+            )
+    for cohort in weights.cohorts:
         if cohort not in config.data:
             raise problem(
                 f"methods.{name}.weights.pretrained_on",

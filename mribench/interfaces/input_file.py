@@ -82,13 +82,22 @@ def _absolute(given: str | Path) -> Path:
 
 def _sha256(path: Path) -> str:
     if not path.is_file():
-        why = "which is a folder" if path.is_dir() else "which does not exist"
-        raise ValueError(f"expected a file, got {path}, {why}")
+        raise ValueError(f"expected a file, got {path}, which {_say_what_is_there(path)}")
     try:
         status = path.stat()
         return _digest(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     except OSError as error:
         raise ValueError(f"expected a file, got {path}, which cannot be read: {error.strerror}") from error
+
+
+def _say_what_is_there(path: Path) -> str:
+    if path.is_dir():
+        return "is a folder"
+    if path.exists():
+        return "is a pipe or device"
+    if path.is_symlink():
+        return f"is a link to {path.readlink()}, which does not exist"
+    return "does not exist"
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,6 +1,6 @@
 """From settings and cohorts to jobs with content keys, and why a result is stale.
 
-Nothing is computed here, and nothing is read but what says whether a cohort is there.
+Nothing is trained or scored here; files are read to know them, networks built to see whether they fit.
 """
 
 from mribench.plan.build import build_plan

@@ -156,10 +156,10 @@ def _check_models(source: str, resolved: ResolvedBenchmark) -> None:
             _check_metrics(f"{source}: tasks.{name}.task", task)
         for component in _encoders(resolved):
             for name, task in resolved.tasks.items():
-                _check_head(f"{source}: tasks.{name}", task, component.make())
+                _check_head(f"{source}: tasks.{name}", task, component)
         for component in _encoders(resolved, {"random-frozen"}):
             for name, spec in resolved.config.invariance.items():
-                _check_windows(f"{source}: invariance.{name}.patch_vox", spec.patch_vox, component.make())
+                _check_windows(f"{source}: invariance.{name}.patch_vox", spec.patch_vox, component)
 
 
 def _check_method(config: BenchmarkConfig, name: str, method: ResolvedMethod) -> None:
@@ -190,7 +190,7 @@ def _check_objective(
     _check_mask(where, method.encoder.name, pretraining.objective.name, objective, encoder)
     _check_batch_teaches(place_of("batch_size"), pretraining, objective)
     edges = [round(options.patch_vox * view.patch_scale) for view in objective.view_requests]
-    _check_edges(place_of("patch_vox"), edges, encoder)
+    _check_edges(place_of("patch_vox"), edges, method.encoder, encoder)
     blocks = f"the blocks of '{pretraining.objective.name}'"
     _check_multiples(place_of("patch_vox"), edges, objective.patch_multiple, blocks)
 
@@ -248,27 +248,30 @@ def _encoders(
     return list({str(encoder.component()): encoder for encoder in used}.values())
 
 
-def _check_windows(where: str, patch_vox: int, encoder: Encoder) -> None:
-    _check_edges(where, [patch_vox], encoder)
+def _check_windows(where: str, patch_vox: int, component: Resolved) -> None:
+    encoder: Encoder = component.make()
+    _check_edges(where, [patch_vox], component, encoder)
     if patch_vox == max(encoder.strides):  # some encoders need more than one voxel of their coarsest map
         with _at(where), torch.no_grad():
             encoder.eval().embed(torch.zeros(1, 1, *(patch_vox,) * 3))
 
 
-def _check_head(where: str, resolved: ResolvedTask, encoder: Encoder) -> None:
+def _check_head(where: str, resolved: ResolvedTask, component: Resolved) -> None:
     task: Task = resolved.task.make()
+    encoder: Encoder = component.make()
     with _at(f"{where}.task"):
         task.build_head(encoder)
     adapt = resolved.spec.adapt
     _check_layers(f"{where}.adapt.layer_decay", adapt, encoder)
-    _check_edges(f"{where}.adapt.patch_vox", [adapt.patch_vox], encoder)
+    _check_edges(f"{where}.adapt.patch_vox", [adapt.patch_vox], component, encoder)
     if task.dense and adapt.window_vox is not None:
         window = [adapt.window_vox] if isinstance(adapt.window_vox, int) else adapt.window_vox
-        _check_edges(f"{where}.adapt.window_vox", window, encoder)
+        _check_edges(f"{where}.adapt.window_vox", window, component, encoder)
 
 
-def _check_edges(where: str, edges_vox: Iterable[int], encoder: Encoder) -> None:
-    _check_multiples(where, edges_vox, max(encoder.strides), "the largest stride of the encoder")
+def _check_edges(where: str, edges_vox: Iterable[int], component: Resolved, encoder: Encoder) -> None:
+    whose = f"the largest stride of the encoder '{component.name}'"  # a file may have several
+    _check_multiples(where, edges_vox, max(encoder.strides), whose)
 
 
 def _check_multiples(where: str, edges_vox: Iterable[int], factor: int, whose: str) -> None:

@@ -28,12 +28,13 @@ def check_leakage(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) ->
     the pretraining cohorts. An encoder whose invariance is measured must not have seen those people either.
 
     Returns:
-        One sentence for each overlap that a split rule was told to make, by the name of that defect.
+        One sentence for each overlap that a split rule was told to make, by the name of that defect, and for
+        each method whose weights were learnt from people whom no cohort here has.
 
     Raises:
         LeakageError: naming the people, and where they stand.
     """
-    notes: list[str] = []
+    notes: list[str] = _note_strangers(resolved, cohorts)
     _refuse_named(resolved, cohorts)
     pretrained = _pretrained_on(resolved, cohorts)
     for name in dict.fromkeys(task.spec.data for task in resolved.tasks.values()):
@@ -57,6 +58,24 @@ def _refuse_named(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) ->
                     f"{who} also in the test set of {cohort.name}: {list_some(both, _SHOWN)}",
                     "test on other subjects, or take weights that were learnt from others",
                 )
+
+
+def _note_strangers(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> list[str]:
+    """Say who is named by a name that nobody here has: somebody else, or a slip that hides a leak."""
+    if any(cohort.split is None for cohort in cohorts.values()):
+        return []  # whose people are not known yet
+    known = {name for cohort in cohorts.values() for i in cohort.subjects for name in _names(cohort, i)}
+    example = next((i for cohort in cohorts.values() for i in cohort.subjects), None)
+    notes = []
+    for name, method in resolved.methods.items():
+        people = method.weights.people if method.weights else ()
+        strangers = [person for person in people if _fold(person) not in known]
+        if strangers:
+            notes.append(
+                f"methods.{name}.weights.pretrained_on: no cohort here has {list_some(strangers, _SHOWN)};"
+                f" people are named as {example}"
+            )
+    return notes
 
 
 _People = Mapping[str, tuple[Cohort, tuple[str, ...]]]

@@ -216,6 +216,9 @@ def key_of(spec: JobSpec, content: Content) -> str:
     writes rows; files that are given as options count by their content, wherever they lie.
     """
     asked = {name: value for name, value in spec.to_json().items() if name not in _PLACES}
+    if isinstance(spec, PretrainSpec):
+        options = spec.pretrain.items()
+        asked["pretrain"] = {name: value for name, value in options if name not in _PLACES}
     parts = {"asked": by_content(asked), "content": _CONTENTS.dump_python(content, mode="json")}
     return digest_of({"schema": SCHEMA, "kind": spec.kind, **parts}, length=32)
 

@@ -84,6 +84,12 @@ def test_rates_of_layers_of_an_encoder_without_are_refused(
     assert f": {place}: " in caught.value.message
 
 
+def test_patches_that_another_encoder_does_not_divide_name_it(registry: Registry, repository: Path) -> None:
+    other = "methods.seqinv.encoder={name: vit, token_vox: 5, width: 12, depth: 1, heads: 2, maps: 1}"
+    with pytest.raises(ConfigError, match="multiple of 5, the largest stride of the encoder 'vit', got 8"):
+        feasible(registry, repository, other)
+
+
 def test_views_that_an_objectives_blocks_do_not_fill_are_refused(
     registry: Registry, repository: Path
 ) -> None:

@@ -115,6 +115,15 @@ def test_what_is_no_such_file_is_one_sentence(
     assert caught.value.message.startswith(start)
 
 
+def test_what_is_there_in_place_of_a_file_is_said(registry: Registry, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("gone")
+    for name, what in (("pipe", "is a pipe or device"), ("link", "is a link to gone, which does not exist")):
+        with pytest.raises(ConfigError) as caught:
+            options_of(registry, weights=str(tmp_path / name))
+        assert caught.value.message.endswith(f"expected a file, got {tmp_path / name}, which {what}")
+
+
 def test_the_identity_has_no_path(registry: Registry, weights: Path) -> None:
     reference = EncoderRef.model_validate(
         {"name": "from-file", "weights": str(weights), "more": [str(weights)]}

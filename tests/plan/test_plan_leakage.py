@@ -201,6 +201,18 @@ def test_many_names_are_cut_and_counted():
     assert text.endswith("ixi:00, ixi:01, ixi:02, ixi:03, ixi:04 and 4 more")
 
 
+def test_people_whom_no_cohort_has_are_said():
+    gone = cohort("gone", [], missing="not downloaded")
+    named = benchmark([], ["scans"])
+    named.methods["given"] = SimpleNamespace(
+        weights=SimpleNamespace(people=["IXI: 0", "ixi-t1:2"], cohorts=[])
+    )
+    assert check_leakage(named, {"scans": SCANNED}) == [
+        "methods.given.weights.pretrained_on: no cohort here has ixi-t1:2; people are named as ixi:0"
+    ]
+    assert check_leakage(named, {"scans": SCANNED, "gone": gone}) == [], "who is missing is not known"
+
+
 def test_missing_cohorts_are_left_out():
     gone = cohort("gone", [], missing="not downloaded")
     passes(["gone"], ["scans"], gone, SCANNED)

@@ -168,6 +168,12 @@ def test_weights_learnt_from_the_tested_are_refused_by_name(file: Path) -> None:
     plan(file, "methods.published.weights.pretrained_on=['ixi:somebody-else']")
 
 
+@pytest.mark.parametrize("person", [":", "ixi:", " :IXI001"])
+def test_people_have_a_namespace_and_a_name(file: Path, person: str) -> None:
+    with pytest.raises(ConfigError, match="pretrained_on: expected a person as namespace:name, got"):
+        plan(file, f"methods.published.weights.pretrained_on=['{person}']")
+
+
 def run(*arguments: Any) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["mribench", *map(str, arguments)])
