@@ -1,6 +1,6 @@
 """Everything that lies on disk of a benchmark: jobs, leases, states, plans, rows; written and read.
 
-What tables and tests make of the rows lies in ``statistics``, ``report`` and ``compare``. No torch, no plugins.
+What tables and tests make of rows lies in ``statistics``, ``report`` and ``compare``. No torch, no plugins.
 """
 
 from mribench.results.atomic import read_json, replace_file, write_json

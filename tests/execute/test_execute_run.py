@@ -327,3 +327,17 @@ def test_only_limit_and_dry_run(finished: Path, tmp_path: Path) -> None:
     only = run_here(tmp_path, "--only", "identity/*/HH/*")
     assert executed(only) == 1
     assert set(scores(tmp_path).test_site) == {"HH"}
+
+
+def test_rows_are_read_as_the_document_says(
+    finished: Path, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (repository / "results/README.md").read_text(), re.DOTALL)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/quickstart").symlink_to(finished / "tiny")
+    script = tmp_path / "read.py"
+    script.write_text(block.replace("rows.groupby", "print(len(rows))\nrows.groupby"))
+    monkeypatch.chdir(tmp_path)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == len(scores(finished))

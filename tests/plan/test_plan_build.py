@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mribench.config import load_benchmark, resolve
 from mribench.plan import Plan, build_plan, make_missing, open_cohorts
@@ -129,6 +130,18 @@ def test_a_new_test_site_leaves_training_alone(tiny: Path, registry: Registry) -
     new = [job for job in more.jobs if job.key not in before]
     assert {job.kind for job in new} == {"evaluate"}
     assert {job.spec.cell.test_site for job in new if isinstance(job.spec, EvaluateSpec)} == {"IOP"}
+
+
+def test_what_a_file_calls_a_cohort_makes_no_training_anew(tiny: Path, registry: Registry) -> None:
+    """The rows of a test carry the name; a pretraining does not, though its options have it."""
+    other = tiny.with_name("other.yaml")
+    content = yaml.safe_load(tiny.read_text())
+    for part in ("data", "splits"):
+        content[part]["heads"] = content[part].pop("qmri")
+    content["defaults"]["pretrain"]["data"] = "heads"
+    other.write_text(yaml.safe_dump(content))
+    before, after = keys(plan(tiny, registry)), keys(plan(other, registry))
+    assert before == after
 
 
 def test_moving_the_data_changes_no_key(tiny: Path, registry: Registry, tmp_path: Path) -> None:
