@@ -142,7 +142,7 @@ def load(what: Path, results: Path, sets: Sequence[str]) -> tuple[Path, RunData]
             + (f"; or, for all that is there: {shlex.join(['mribench', 'report', str(directory)])}" * there),
         )
     run = load_run(directory, digest)
-    manifest = run.manifest.shown_as(config.report.model_dump(mode="json"))
+    manifest = run.manifest.shown_as(config.report)
     return directory, dataclasses.replace(run, manifest=manifest)
 
 

@@ -16,7 +16,6 @@ from mribench.config.parts import (
     SplitSpec,
     TaskSpec,
 )
-from mribench.config.report import ReportSpec
 from mribench.config.resolution import (
     ResolvedBenchmark,
     ResolvedMethod,
@@ -35,7 +34,6 @@ __all__ = [
     "MethodSpec",
     "Optimisation",
     "PretrainOptions",
-    "ReportSpec",
     "ResolvedBenchmark",
     "ResolvedMethod",
     "ResolvedPretraining",

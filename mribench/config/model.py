@@ -7,13 +7,13 @@ from typing import Annotated, get_args
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 
-from mribench.config.fields import Seeds, Slug, SubsetSeeds, Word, unique
 from mribench.config.overrides import Applied
 from mribench.config.parts import Arm, Defaults, InvarianceSpec, MethodSpec, ReferenceArm, SplitSpec, TaskSpec
-from mribench.config.report import ReportSpec
 from mribench.config.settings import PretrainOptions
 from mribench.errors import did_you_mean
+from mribench.interfaces.fields import Seeds, Slug, SubsetSeeds, Word, unique
 from mribench.interfaces.options import DatasetRef, Options, Profile
+from mribench.results.manifest import ReportSpec
 from mribench.validation import describe, problem
 
 

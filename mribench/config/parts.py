@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_serializer, model_validator
 
-from mribench.config.fields import Fraction, Words, ascending
 from mribench.config.settings import AdaptOptions, Count, Positive, PretrainPart
+from mribench.interfaces.fields import Fraction, Words, ascending
 from mribench.interfaces.options import EncoderRef, ObjectiveRef, Options, SplitRef, TaskRef, ViewsRef
 from mribench.interfaces.weights import GivenWeights
 from mribench.validation import problem

@@ -73,6 +73,7 @@ from .table import (
 from .table_source import (
     Beside as Beside,
     GridSpec as GridSpec,
+    LayoutSpec as LayoutSpec,
     Question as Question,
     RunResults as RunResults,
     RunTask as RunTask,

@@ -19,7 +19,8 @@ section of the page, a builder and tidy rows like those of mribench itself::
         def specs(self, tasks):
             return [TableSpec("sizes", "results", _tables, _rows)]
 
-A table of nothing but the run's cells is a ``GridSpec``, which says what stands in rows and columns.
+A table of nothing but the run's cells is a ``GridSpec``: a named ``LayoutSpec``, as benchmark files declare
+them.
 """
 
 from __future__ import annotations
@@ -28,16 +29,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+from pydantic import AfterValidator, Field, model_validator
+
+from mribench.interfaces.fields import Fraction, Word, Words, ascending, unique
+from mribench.interfaces.options import Options
+from mribench.interfaces.table import Section
+from mribench.validation import problem
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mribench.interfaces.document import Document, TableSpec
-    from mribench.interfaces.table import Section, Sentence
+    from mribench.interfaces.table import Sentence
 
 Dimension = Literal["method", "task", "metric", "fraction", "site", "sequence", "trained-on"]
 """What rows and columns of a table may be; ``sequence`` is the one tested on."""
+Dimensions = Annotated[list[Dimension], Field(min_length=1), AfterValidator(unique)]
 PLACE = ("task", "fraction", "train_sequence", "test_sequence", "test_site")
 """What says where a cell stands, besides its row and metric."""
 
@@ -68,35 +77,64 @@ class Question:
         return ("test_sequence", "subset_seed") if self.average_sequences else ("subset_seed",)
 
 
+class LayoutSpec(Options):
+    """A table: which cells it shows, and what stands in rows and columns."""
+
+    rows: Dimensions = Field(description="Headers of rows, outermost first.")
+    columns: Dimensions = Field(description="Headers of columns, outermost first.")
+    title: Word | None = Field(None, description="Title of the table.")
+    section: Section = Field("results", description="Section of the HTML page that it stands in.")
+    sequences: Literal["own", "all", "averaged"] = Field(
+        "own",
+        description="Tests on the sequence trained on, on all sequences, or on the former and averaged.",
+    )
+    in_domain: bool = Field(False, description="Only the site trained on.")
+    methods: Words | None = Field(None, description="Only these methods and reference arms.")
+    tasks: Words | None = Field(None, description="Only these tasks.")
+    metrics: Words | None = Field(None, description="Only these metrics, by id.")
+    fractions: Annotated[list[Fraction], Field(min_length=1), AfterValidator(ascending)] | None = Field(
+        None, description="Only these label fractions."
+    )
+    sites: Words | None = Field(None, description="Only these test sites.")
+
+    @property
+    def question(self) -> Question:
+        """What it asks of the results."""
+        return Question(
+            in_domain=self.in_domain,
+            own_sequence=self.sequences != "all",
+            average_sequences=self.sequences == "averaged",
+        )
+
+    @model_validator(mode="after")
+    def _fits(self) -> LayoutSpec:
+        used = [*self.rows, *self.columns]
+        both = sorted(set(self.rows) & set(self.columns))
+        if both:
+            raise problem("columns", f"expected each in rows or in columns, got {', '.join(both)} in both")
+        if self.sequences == "averaged" and {"sequence", "trained-on"} & set(used):
+            raise problem("sequences", "averaged sequences cannot be told apart in rows or columns")
+        if self.sequences == "all" and "trained-on" not in used:
+            raise problem("sequences", "expected 'trained-on' in rows or columns where all are shown")
+        return self
+
+
 @dataclass(frozen=True)
 class GridSpec:
-    """A table of the run's cells, with their marks and sentences: what stands in rows and columns.
+    """A table of the run's cells, with their marks and sentences.
 
     Attributes:
         name: as ``TableSpec`` has it.
-        title: of the table.
-        rows: headers of rows, outermost first.
-        columns: headers of columns, outermost first.
-        question: which cells, and what is averaged.
-        section: of the page.
-        methods: only these methods and reference arms; all when empty.
-        tasks: only these tasks; all when empty.
-        metrics: only these metrics, by id; all when empty.
-        fractions: only these label fractions; all when empty.
-        sites: only these test sites; all when empty.
+        layout: which cells, and where they stand; without a title it has the benchmark's name and its own.
     """
 
     name: str
-    title: str
-    rows: tuple[Dimension, ...]
-    columns: tuple[Dimension, ...]
-    question: Question
-    section: Section = "results"
-    methods: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
-    fractions: tuple[float, ...] = ()
-    sites: tuple[str, ...] = ()
+    layout: LayoutSpec
+
+    @property
+    def section(self) -> Section:
+        """Section of the page."""
+        return self.layout.section
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from mribench.results.manifest import (
     PlannedMetric,
     PlannedTask,
     PlannedWeights,
-    ReportChoice,
 )
 
 
@@ -55,7 +54,7 @@ def make_manifest(
         reference_arms=tuple(config.reference_arms),
         tasks={name: _task(name, resolved, cohorts) for name in resolved.tasks},
         cohorts={name: _cohort(cohort, resolved) for name, cohort in cohorts.items()},
-        report=ReportChoice.model_validate(config.report.model_dump(mode="json")),
+        report=config.report,
         jobs=tuple(_jobs(plan)),
     )
 

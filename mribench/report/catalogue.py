@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pandas as pd
@@ -18,7 +19,6 @@ from mribench.report.tables.failures import failure_tables
 from mribench.report.tables.gaps import gap_rows, gap_table
 from mribench.report.tables.grids import (
     TRANSFER,
-    declared_grids,
     grid_frame,
     grid_table,
     leaderboard,
@@ -109,8 +109,8 @@ def specs_of(material: Material) -> dict[str, Spec]:
     """Return the tables that some results can make, by name: built in, of plugins, of the benchmark file."""
     tasks = list(material.run.manifest.tasks)
     taken_names(tasks, material.sources)
-    grids = declared_grids(material.run)
-    specs = [*BUILT_IN, *_of_plugins(tasks, material.sources), *map(_spec_of_grid, grids)]
+    own = itertools.starmap(GridSpec, material.run.manifest.report.layouts.items())
+    specs = [*BUILT_IN, *_of_plugins(tasks, material.sources), *map(_spec_of_grid, own)]
     return {spec.name: spec for spec in specs}
 
 

@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mribench.errors import StoreError
 from mribench.interfaces.entry import EmptyMaskPolicy
-from mribench.interfaces.table import Section
-from mribench.interfaces.table_source import Dimension
+from mribench.interfaces.fields import Slug, Words
+from mribench.interfaces.options import Options
+from mribench.interfaces.table_source import LayoutSpec
 from mribench.results.atomic import read_json, write_json
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.specification import JobKind
@@ -125,28 +126,18 @@ class MeasuredDefect(_Part):
     profile: str | None = None
 
 
-class Layout(_Part):
-    """A table of the benchmark file's own, as ``report: layouts:`` declares it."""
+class ReportSpec(Options):
+    """What the report shows."""
 
-    rows: tuple[Dimension, ...]
-    columns: tuple[Dimension, ...]
-    title: str | None = None
-    section: Section = "results"
-    sequences: Literal["own", "all", "averaged"] = "own"
-    in_domain: bool = False
-    methods: tuple[str, ...] | None = None
-    tasks: tuple[str, ...] | None = None
-    metrics: tuple[str, ...] | None = None
-    fractions: tuple[float, ...] | None = None
-    sites: tuple[str, ...] | None = None
-
-
-class ReportChoice(_Part):
-    """What the report shows: the ``report:`` part of the benchmark file."""
-
-    tables: tuple[str, ...] = ("leaderboard",)
-    layouts: dict[str, Layout] = {}
-    examples: bool = True
+    tables: Words = Field(["leaderboard"], description="Tables of the report, in order.")
+    layouts: dict[Slug, LayoutSpec] = Field(
+        default_factory=dict, description="Tables of your own, by name, for `tables` and `--table`."
+    )
+    examples: bool = Field(
+        True,
+        description="Whether jobs keep slices of scans and of their first views, and pages show those and "
+        "the ids of subjects; false where these may not be passed on.",
+    )
 
 
 class PlannedJob(_Part):
@@ -209,7 +200,7 @@ class Manifest(_Part):
     reference_arms: tuple[str, ...]
     tasks: dict[str, PlannedTask]
     cohorts: dict[str, PlannedCohort] = {}
-    report: ReportChoice = Field(default_factory=ReportChoice)
+    report: ReportSpec = Field(default_factory=ReportSpec)
     jobs: tuple[PlannedJob, ...] = Field(repr=False)
 
     def metrics(self) -> dict[tuple[str, str], PlannedMetric]:
@@ -221,10 +212,10 @@ class Manifest(_Part):
         """Return, by profile, the names of the known defects that it reproduces."""
         return {profile: list(self.shown_defects.get(profile, {})) for profile in self.profiles}
 
-    def shown_as(self, report: dict[str, Any]) -> Manifest:
-        """Return the manifest with another ``report:`` part, given as JSON."""
-        config = {**self.config, "report": report} if self.config else {}
-        return self.model_copy(update={"report": ReportChoice.model_validate(report), "config": config})
+    def shown_as(self, report: ReportSpec) -> Manifest:
+        """Return the manifest with another ``report:`` part."""
+        config = {**self.config, "report": report.model_dump(mode="json")} if self.config else {}
+        return self.model_copy(update={"report": report, "config": config})
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:

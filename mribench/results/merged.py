@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from typing import TypeVar
 
 from mribench.interfaces.entry import EmptyMaskPolicy
-from mribench.results.manifest import Manifest, PlannedTask, ReportChoice
+from mribench.results.manifest import Manifest, PlannedTask, ReportSpec
 
 Item = TypeVar("Item")
 
@@ -31,8 +31,8 @@ def merge(manifests: Sequence[Manifest]) -> Manifest:
             "reference_arms": _union(each.reference_arms for each in manifests),
             "tasks": _merged_tasks(manifests),
             "cohorts": _newest_of(each.cohorts for each in manifests),
-            "report": ReportChoice(
-                tables=_union(each.report.tables for each in manifests),
+            "report": ReportSpec(
+                tables=list(_union(each.report.tables for each in manifests)),
                 layouts=_newest_of(each.report.layouts for each in manifests),
                 examples=all(each.report.examples for each in manifests),
             ),

@@ -8,7 +8,7 @@ from pathlib import Path
 from mribench import hookimpl
 from mribench.interfaces.document import Document
 from mribench.interfaces.entry import Entry
-from mribench.interfaces.table_source import Beside, GridSpec, Question, TableSource
+from mribench.interfaces.table_source import Beside, GridSpec, LayoutSpec, TableSource
 from mribench_paper.against import beside
 from mribench_paper.document import published_document
 from mribench_paper.published import Published, load_published
@@ -26,13 +26,16 @@ class PaperTables(TableSource):
 
     def specs(self, tasks: Sequence[str]) -> Sequence[GridSpec]:
         """Return a table for each task: site and sequence as rows; metric, fraction and method as columns."""
-        return [
-            GridSpec(
-                f"{NAME}-{number}", f"{task}: site and sequence", ("site", "sequence"),
-                ("metric", "fraction", "method"), Question(own_sequence=True), tasks=(task,),
+        specs = []
+        for number, task in enumerate(tasks, start=1):
+            layout = LayoutSpec(
+                title=f"{task}: site and sequence",
+                rows=["site", "sequence"],
+                columns=["metric", "fraction", "method"],
+                tasks=[task],
             )
-            for number, task in enumerate(tasks, start=1)
-        ]  # fmt: skip
+            specs.append(GridSpec(f"{NAME}-{number}", layout))
+        return specs
 
     def beside(self, given: str) -> Beside | None:
         """Return the paper's numbers, or those of a CSV file, beside a run's.

@@ -18,7 +18,7 @@ from synthetic_results import DICE, PSNR, Benchmark, Cell, task
 
 from mribench.cli.results import report as command
 from mribench.config import digest_config, load_benchmark
-from mribench.config.report import Dimension, LayoutSpec
+from mribench.interfaces.table_source import Dimension, LayoutSpec
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "report.md"

@@ -21,11 +21,12 @@ from synthetic_results import DICE, HD95, Benchmark, Cell, task
 from mribench.commands.plugins import check_tables
 from mribench.config import digest_config, load_benchmark
 from mribench.config.model import BenchmarkConfig
-from mribench.config.report import LayoutSpec, ReportSpec
 from mribench.errors import ConfigError, MRIBenchError
 from mribench.interfaces.table import Table
+from mribench.interfaces.table_source import LayoutSpec
 from mribench.report import RunData, load_run
 from mribench.report.catalogue import specs_of
+from mribench.results.manifest import ReportSpec
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 VALUE = {"base": 0.3, "seqinv": 0.4, "scratch": 0.2, "identity": 0.1}

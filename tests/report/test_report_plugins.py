@@ -18,6 +18,7 @@ from mribench.errors import MRIBenchError, PluginError
 from mribench.interfaces import (
     Column,
     GridSpec,
+    LayoutSpec,
     Question,
     Row,
     RunResults,
@@ -74,7 +75,12 @@ class Sizes(TableSource):
             TableSpec("sizes", "subjects", sizes, size_rows, {"entry": "string"}),
             TableSpec("shown", "results", sizes),
             *(
-                GridSpec(f"sites-{n}", f"{task} by site", ("method",), ("site", "metric"), OWN, tasks=(task,))
+                GridSpec(
+                    f"sites-{n}",
+                    LayoutSpec(
+                        title=f"{task} by site", rows=["method"], columns=["site", "metric"], tasks=[task]
+                    ),
+                )
                 for n, task in enumerate(tasks, start=1)
             ),
         ]

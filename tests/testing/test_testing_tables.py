@@ -9,10 +9,10 @@ import pytest
 
 from mribench.interfaces import Entry
 from mribench.interfaces.document import TableSpec
-from mribench.interfaces.table_source import Beside, GridSpec, Question, TableSource
+from mribench.interfaces.table_source import Beside, GridSpec, LayoutSpec, TableSource
 from mribench.testing import ConformanceError, check_entry, check_tables
 
-GRID = GridSpec("sizes", "sizes", ("method",), ("task",), Question())
+GRID = GridSpec("sizes", LayoutSpec(rows=["method"], columns=["task"]))
 SPEC = TableSpec("counts", "results", lambda run: [])
 
 

@@ -10,11 +10,10 @@ import pandas as pd
 
 from mribench.errors import MRIBenchError, did_you_mean
 from mribench.interfaces.table import Header, Sentence, Table, table_of
-from mribench.interfaces.table_source import GridSpec, Question
+from mribench.interfaces.table_source import GridSpec, LayoutSpec, Question
 from mribench.report.material import Material
 from mribench.report.tables.captions import caption
 from mribench.results.cells import LEADERBOARD, metric_label, shown_metric
-from mribench.results.load import RunData
 from mribench.results.manifest import PlannedTask
 from mribench.results.shown import cell_of
 from mribench.wording import list_some
@@ -34,31 +33,17 @@ _MOST_NAMES = 6
 _CHOICES = {"tasks": "task", "metrics": "metric", "fractions": "fraction", "sites": "test_site"}
 
 
-def declared_grids(run: RunData) -> list[GridSpec]:
-    """Return the layouts that the benchmark files of a run declare."""
-    grids = []
-    for name, layout in run.manifest.report.layouts.items():
-        question = Question(
-            in_domain=layout.in_domain,
-            own_sequence=layout.sequences != "all",
-            average_sequences=layout.sequences == "averaged",
-        )
-        chosen = {field: getattr(layout, field) or () for field in ("methods", *_CHOICES)}
-        title = layout.title or f"{run.manifest.benchmark}: {name}"
-        grids.append(GridSpec(name, title, layout.rows, layout.columns, question, layout.section, **chosen))
-    return grids
-
-
 def grid_frame(material: Material, grid: GridSpec) -> pd.DataFrame:
     """Return the cells that a grid shows.
 
     Raises:
         MRIBenchError: when several of them would stand in one place.
     """
-    frame = _places(material, grid)
-    if grid.methods:
-        frame = frame[frame["method"].isin(grid.methods)]
-    used = [_COLUMN[dimension] for dimension in (*grid.rows, *grid.columns)]
+    layout = grid.layout
+    frame = _places(material, layout)
+    if layout.methods:
+        frame = frame[frame["method"].isin(layout.methods)]
+    used = [_COLUMN[dimension] for dimension in (*layout.rows, *layout.columns)]
     if frame.duplicated(used).any():
         several = [
             name
@@ -72,43 +57,43 @@ def grid_frame(material: Material, grid: GridSpec) -> pd.DataFrame:
     return frame
 
 
-def _check(tasks: Mapping[str, PlannedTask], grid: GridSpec) -> None:
+def _check(tasks: Mapping[str, PlannedTask], layout: LayoutSpec) -> None:
     known: dict[str, list[Any]] = {
         "metrics": [metric.id for task in tasks.values() for metric in task.metrics],
         "fractions": [fraction for task in tasks.values() for fraction in task.fractions],
         "sites": [site for task in tasks.values() for site in task.sites],
     }
     for field, names in known.items():
-        for name in getattr(grid, field):
+        for name in getattr(layout, field) or ():
             if name not in names:
                 place = f"report.layouts: {field}: the benchmark has no {field.removesuffix('s')} '{name}'"
                 raise MRIBenchError(place, did_you_mean(str(name), list(dict.fromkeys(map(str, names)))))
 
 
-def _places(material: Material, grid: GridSpec) -> pd.DataFrame:
-    """Return the cells in the places that a grid shows, of all methods.
+def _places(material: Material, layout: LayoutSpec) -> pd.DataFrame:
+    """Return the cells in the places that a layout shows, of all methods.
 
     Raises:
         MRIBenchError: for a choice that the results do not have.
     """
-    _check(material.run.manifest.tasks, grid)
-    frame = material.cells(grid.question)
+    _check(material.run.manifest.tasks, layout)
+    frame = material.cells(layout.question)
     for choice, column in _CHOICES.items():
-        chosen = getattr(grid, choice)
+        chosen = getattr(layout, choice)
         if chosen:
             frame = frame[frame[column].isin(chosen)]
     return frame
 
 
 def _with_hidden_rows(
-    sentences: tuple[Sentence, ...], material: Material, grid: GridSpec, frame: pd.DataFrame
+    sentences: tuple[Sentence, ...], material: Material, layout: LayoutSpec, frame: pd.DataFrame
 ) -> tuple[Sentence, ...]:
-    """Return the sentences of a grid, which say that rows it leaves out have been compared too.
+    """Return the sentences of a layout, which say that rows it leaves out have been compared too.
 
     Marks are not made anew for the rows shown: leaving out the best would make another the best, and leaving
     out any would make the family of tests, and so the correction, smaller.
     """
-    places = _places(material, grid)
+    places = _places(material, layout)
     compared = list(places.loc[places["mark_style"].ne(""), "row"].unique())
     hidden = [row for row in compared if row not in set(frame["row"])]
     kinds = [sentence.kind for sentence in sentences]
@@ -125,10 +110,10 @@ def _with_hidden_rows(
 
 def leaderboard(material: Material) -> Table:
     """Methods as rows, task × fraction × metric as columns; in-domain, sequences averaged."""
-    grid = GridSpec(
-        "leaderboard", f"{material.benchmark}: leaderboard", ("method",), ("task", "fraction", "metric"),
-        LEADERBOARD,
-    )  # fmt: skip
+    layout = LayoutSpec(
+        rows=["method"], columns=["task", "fraction", "metric"], in_domain=True, sequences="averaged"
+    )
+    grid = GridSpec("leaderboard", layout)
     frame = material.cells(LEADERBOARD)
     return _lay_out(material, grid, frame, frame.sort_values("row_order", kind="stable"), frame)
 
@@ -139,10 +124,13 @@ def transfer(material: Material) -> list[Table]:
     for (task, metric), cells in material.cells(TRANSFER).groupby(["task", "metric"], sort=False):
         largest = cells[cells["fraction"] == cells["fraction"].max()]
         fraction = _write_fraction(material, str(task), largest["fraction"].iloc[0])
-        grid = GridSpec(
-            f"transfer-{task}-{metric}", f"{task} {fraction}: {metric}, transfer",
-            ("method", "trained-on"), ("site", "sequence", "metric"), TRANSFER,
-        )  # fmt: skip
+        layout = LayoutSpec(
+            title=f"{task} {fraction}: {metric}, transfer",
+            rows=["method", "trained-on"],
+            columns=["site", "sequence", "metric"],
+            sequences="all",
+        )
+        grid = GridSpec(f"transfer-{task}-{metric}", layout)
         table = _lay_out(material, grid, largest, largest.sort_values("row_order", kind="stable"), largest)
         tables.append(dataclasses.replace(table, row_names=("method", "trained on")))
     return tables
@@ -155,32 +143,34 @@ def grid_table(material: Material, grid: GridSpec) -> Table:
         MRIBenchError: when several cells would stand in one place.
     """
     frame = grid_frame(material, grid)
-    table = _lay_out(material, grid, frame, _sort(frame, grid.rows), _sort(frame, grid.columns))
-    return dataclasses.replace(table, sentences=_with_hidden_rows(table.sentences, material, grid, frame))
+    layout = grid.layout
+    table = _lay_out(material, grid, frame, _sort(frame, layout.rows), _sort(frame, layout.columns))
+    return dataclasses.replace(table, sentences=_with_hidden_rows(table.sentences, material, layout, frame))
 
 
 def _lay_out(
     material: Material, grid: GridSpec, frame: pd.DataFrame, in_rows: pd.DataFrame, in_columns: pd.DataFrame
 ) -> Table:
     """Return the table of some cells of a grid, which are given in the order of its rows and columns too."""
+    layout = grid.layout
 
     def head_row(cell: Any) -> Header:
-        outermost = _make_header(material, cell, grid.rows[:1], signed=False)  # the table adds the signs
-        return (*outermost, *_make_header(material, cell, grid.rows[1:]))
+        outermost = _make_header(material, cell, layout.rows[:1], signed=False)  # the table adds the signs
+        return (*outermost, *_make_header(material, cell, layout.rows[1:]))
 
     def head_column(cell: Any) -> Header:
-        return _make_header(material, cell, grid.columns)
+        return _make_header(material, cell, layout.columns)
 
     cells: list[Any] = list(frame.itertuples(index=False))
     return table_of(
         grid.name,
-        grid.title,
-        grid.rows,
+        layout.title or f"{material.benchmark}: {grid.name}",
+        tuple(layout.rows),
         [(head_row(cell), head_column(cell), cell_of(cell, shown_metric(cell))) for cell in cells],
-        caption(material.run, frame, grid.question, material.flags.footnotes),
+        caption(material.run, frame, layout.question, material.flags.footnotes),
         rows=dict.fromkeys(map(head_row, in_rows.itertuples(index=False))),
         columns=dict.fromkeys(map(head_column, in_columns.itertuples(index=False))),
-        flags=material.flags.of if grid.rows[0] == "method" else None,
+        flags=material.flags.of if layout.rows[0] == "method" else None,
     )
 
 
