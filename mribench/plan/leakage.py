@@ -51,9 +51,9 @@ def _refuse_named(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) ->
             ids = [i for people in (cohort.split.test.values() if cohort.split else ()) for i in people]
             both = sorted(i for i in ids if learnt.intersection(_names(cohort, i)))
             if both:
+                people = _count(both, f"the pretraining of the weights of {name}")
                 raise LeakageError(
-                    f"{_count(both, f'the pretraining of the weights of {name}')} also in the test set of"
-                    f" {cohort.name}: {list_some(both, _SHOWN)}",
+                    f"{people} also in the test set of {cohort.name}: {list_some(both, _SHOWN)}",
                     "test on other subjects, or take weights that were learnt from others",
                 )
 
