@@ -168,12 +168,15 @@ def table_of(
     cells = {(row, column): cell for row, column, cell in placed}
     rows = tuple(dict.fromkeys(row for row, _ in cells) if rows is None else rows)
     columns = tuple(dict.fromkeys(column for _, column in cells) if columns is None else columns)
+    body = []
+    for row in rows:
+        body.append(tuple(cells.get((row, column)) for column in columns))
     return Table(
         name,
         title,
         row_names,
         tuple(Row(row, flags(row[0]) if flags else "") for row in rows),
         tuple(Column(column) for column in columns),
-        tuple(tuple(cells.get((row, column)) for column in columns) for row in rows),
+        tuple(body),
         sentences,
     )

@@ -131,6 +131,11 @@ class GridSpec:
     name: str
     layout: LayoutSpec
 
+    @property
+    def section(self) -> Section:
+        """Section of the page."""
+        return self.layout.section
+
 
 @dataclass(frozen=True)
 class RunTask:

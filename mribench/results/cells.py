@@ -101,8 +101,8 @@ def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     if not parts:
         columns = ["row", "method", "arm", "profile", *PLACE, "metric", *ESTIMATE_COLUMNS]
         return pd.DataFrame(columns=[*columns, "status", "out", "mark", "mark_style", "row_order"])
-    frame = pd.concat(parts, ignore_index=True)
-    frame["status"] = _statuses(frame)
+    frame = fill_counts(pd.concat(parts, ignore_index=True))
+    frame["status"] = cell_statuses(frame)
     keys = ["profile", *question.keys]
     frame = compare_rows(frame, keys, of_trained, run.marking, ranges(run.manifest))
     # a score of an image has no mask that could be empty
@@ -145,22 +145,44 @@ def _part(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Estimates of the planned cells that share their keys, all trained or all others; subjects' means."""
     by = ["row", "method", "arm", "profile", *keys]
+    cells = count_progress(planned, by).merge(metric_frame(run.manifest.tasks), on="task")
+    by += ["metric"]
+    means = values_of(run, scores, by, question)
+    return cells.merge(estimate_means(means, by, ranges(run.manifest)), on=by, how="left"), means
+
+
+def count_progress(planned: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Return how far the planned jobs of each group are.
+
+    Args:
+        planned: one row per job: ``state``, ``key`` (null while it waits for data), ``blame``.
+        by: columns that make up a group; nulls are a value of their own.
+
+    Returns:
+        Columns ``by``, ``jobs_expected``, ``jobs_done``, ``jobs_failed``, ``jobs_waiting``, and ``blame``:
+        ids of the jobs that failed, each once.
+    """
     jobs = planned.assign(
         done=planned["state"].eq("done"),
         failed=planned["state"].eq("failed"),
         waiting=planned["key"].isna(),
     )
-    progress = jobs.groupby(by, dropna=False, sort=False).agg(
-        jobs_expected=("state", "size"),
-        jobs_done=("done", "sum"),
-        jobs_failed=("failed", "sum"),
-        jobs_waiting=("waiting", "sum"),
-        blame=("blame", _unique),
+    return (
+        jobs.groupby(list(by), dropna=False, sort=False)
+        .agg(
+            jobs_expected=("state", "size"),
+            jobs_done=("done", "sum"),
+            jobs_failed=("failed", "sum"),
+            jobs_waiting=("waiting", "sum"),
+            blame=("blame", list_blamed),
+        )
+        .reset_index()
     )
-    cells = progress.reset_index().merge(metric_frame(run.manifest.tasks), on="task")
-    by += ["metric"]
-    means = values_of(run, scores, by, question)
-    return cells.merge(estimate_means(means, by, ranges(run.manifest)), on=by, how="left"), means
+
+
+def list_blamed(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the ids of the jobs to blame, each once; jobs that did not fail have an empty one."""
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def values_of(
@@ -205,10 +227,6 @@ def metric_frame(tasks: Mapping[str, PlannedTask]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["task", "metric", "unit", "higher_is_better", "value_range"])
 
 
-def _unique(names: pd.Series) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name in names if name))
-
-
 def _everywhere(cells: pd.DataFrame, manifest: Manifest, question: Question) -> pd.DataFrame:
     """Repeat the cells of untrained rows for every fraction, and give them a training sequence."""
     fractions = pd.DataFrame(
@@ -221,10 +239,10 @@ def _everywhere(cells: pd.DataFrame, manifest: Manifest, question: Question) -> 
     return cells
 
 
-def _statuses(frame: pd.DataFrame) -> pd.Series:
+def fill_counts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return cells with the counts of their estimates as whole numbers, 0 where there is no estimate."""
     counts = [name for name in ESTIMATE_COLUMNS if name.startswith("n_")]
-    frame[counts] = frame[counts].fillna(0).astype("int64")
-    return cell_statuses(frame)
+    return frame.assign(**frame[counts].fillna(0).astype("int64"))
 
 
 def cell_statuses(frame: pd.DataFrame) -> pd.Series:

@@ -234,8 +234,8 @@ def number_groups(means: pd.DataFrame, by: Sequence[str]) -> tuple[pd.DataFrame,
 
 def list_keys(frame: pd.DataFrame, columns: Sequence[str]) -> list[tuple[Any, ...]]:
     """Return a key per row; what is not there is None, which unlike NaN equals itself."""
-    rows = frame[list(columns)].itertuples(index=False)
-    return [tuple(None if pd.isna(value) else value for value in row) for row in rows]
+    values = frame[list(columns)].astype(object)
+    return list(values.where(values.notna(), None).itertuples(index=False, name=None))
 
 
 def _mark_failures(means: pd.DataFrame) -> np.ndarray:

@@ -13,7 +13,7 @@ import pandas as pd
 from mribench.defects import POOLED_ROWS
 from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.interfaces.table_source import Question
-from mribench.results.cells import metric_frame, selected
+from mribench.results.cells import list_blamed, metric_frame, selected
 from mribench.results.load import RunData
 from mribench.results.manifest import MeasuredDefect
 from mribench.results.merged import policy_of
@@ -194,7 +194,7 @@ class _Measured:
             "gap_with_defect": gap.with_defect if gap else math.nan,
             "jobs_expected": len(planned),
             "jobs_done": int(planned["state"].eq("done").sum()),
-            "blame": tuple(dict.fromkeys(name for name in planned["blame"] if name)),
+            "blame": list_blamed(planned["blame"]),
         }
 
 

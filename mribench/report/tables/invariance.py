@@ -12,7 +12,7 @@ from mribench.interfaces.table import NOTHING_PLANNED, Cell, Header, Sentence, T
 from mribench.report.material import Material
 from mribench.report.sentences import claim
 from mribench.report.tables.captions import failed_jobs, incomplete, seeds_of_frame, superseded
-from mribench.results.cells import cell_statuses, row_labels
+from mribench.results.cells import cell_statuses, count_progress, fill_counts, row_labels
 from mribench.results.load import RunData
 from mribench.results.measures import MEASURES
 from mribench.statistics import estimate_groups, mark
@@ -69,9 +69,8 @@ def invariance_frame(run: RunData) -> pd.DataFrame:
     )
     estimated = pd.concat([_of_subjects(rows), _of_sets(rows)], ignore_index=True)
     measures = pd.DataFrame({"metric": list(MEASURES)})
-    frame = _progress(planned).merge(measures, how="cross").merge(estimated, on=[*_BY, "metric"], how="left")
-    counts = [name for name in ESTIMATE_COLUMNS if name.startswith("n_")]
-    frame[counts] = frame[counts].fillna(0).astype("int64")
+    cells = count_progress(planned, _BY).merge(measures, how="cross")
+    frame = fill_counts(cells.merge(estimated, on=[*_BY, "metric"], how="left"))
     frame["unit"] = ""
     frame["higher_is_better"] = [MEASURES[name].higher_is_better for name in frame["metric"]]
     frame["status"] = cell_statuses(frame)
@@ -85,23 +84,6 @@ def _digests(planned: pd.DataFrame, run: RunData) -> pd.Series:
     last = {row.dataset: known[row.key] for row in planned.itertuples(index=False) if row.key in known}
     digests = [known.get(row.key, last.get(row.dataset, "")) for row in planned.itertuples(index=False)]
     return pd.Series(digests, index=planned.index, dtype=object)
-
-
-def _progress(planned: pd.DataFrame) -> pd.DataFrame:
-    jobs = planned.assign(
-        done=planned["state"].eq("done"), failed=planned["state"].eq("failed"), waiting=planned["key"].isna()
-    )
-    return (
-        jobs.groupby(_BY, dropna=False, sort=False)
-        .agg(
-            jobs_expected=("state", "size"),
-            jobs_done=("done", "sum"),
-            jobs_failed=("failed", "sum"),
-            jobs_waiting=("waiting", "sum"),
-            blame=("blame", lambda names: tuple(dict.fromkeys(name for name in names if name))),
-        )
-        .reset_index()
-    )
 
 
 def _of_subjects(rows: pd.DataFrame) -> pd.DataFrame:
