@@ -96,6 +96,7 @@ def test_the_core_imports_no_plugin(path):
 # (b) … and names no entry
 
 ENGLISH = {
+    "augment": "what is done to every view, a key of benchmark files; also views of real scans",
     "subject": "a person, as columns and sentences name one; also a rule of splits",
     "site": "where somebody was scanned, as columns and sentences name it; also a rule of splits",
     "table": "rows and columns, as everything prints them; also a dataset that is listed in a file",

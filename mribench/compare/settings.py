@@ -11,6 +11,7 @@ import pandas as pd
 
 from mribench.compare.sides import Pair, Side
 from mribench.interfaces.document import TidyColumns
+from mribench.interfaces.input_file import by_content
 from mribench.interfaces.table import Column, Row, Table, said, text_cell
 from mribench.results.content import Content
 from mribench.results.flags import flags
@@ -143,7 +144,8 @@ def _asked(said: Specification) -> dict[str, str]:
     asked = said.spec.to_json()
     if said.kind == "evaluate":
         return dict(_flat({name: asked[name] for name in ("data", "task")}))
-    return dict(_flat({name: value for name, value in asked.items() if name not in _NOT_SETTINGS}))
+    told = {name: value for name, value in asked.items() if name not in _NOT_SETTINGS}
+    return dict(_flat(by_content(told)))
 
 
 def _content(content: Content) -> dict[str, str]:

@@ -191,6 +191,12 @@ def _check_objective(
     _check_batch_teaches(place_of("batch_size"), pretraining, objective)
     edges = [round(options.patch_vox * view.patch_scale) for view in objective.view_requests]
     _check_edges(place_of("patch_vox"), edges, method.encoder, encoder)
+    if objective.needs_mask and min(edges) == objective.patch_multiple:
+        raise ConfigError(
+            f"{place_of('patch_vox')}: a view of {min(edges)} voxels is one block of"
+            f" '{pretraining.objective.name}': nothing would be shown",
+            "take larger views, or smaller blocks",
+        )
     blocks = f"the blocks of '{pretraining.objective.name}'"
     _check_multiples(place_of("patch_vox"), edges, objective.patch_multiple, blocks)
 

@@ -135,7 +135,7 @@ def _of_plugins(tasks: Sequence[str], sources: Sequence[TableSource]) -> Iterato
 def _spec_of_grid(grid: GridSpec) -> Spec:
     return TableSpec(
         grid.name,
-        grid.layout.section,
+        grid.section,
         lambda material: [grid_table(material, grid)],
         lambda material: material.with_cohort(grid_frame(material, grid)),
     )

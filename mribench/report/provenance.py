@@ -11,6 +11,7 @@ import yaml
 
 from mribench import __version__
 from mribench.errors import StoreError
+from mribench.interfaces.input_file import by_content
 from mribench.results.environment import Environment, read_environment
 from mribench.results.label_subsets import label_subsets
 from mribench.results.load import RunData
@@ -73,7 +74,9 @@ def provenance(run: RunData, directory: Path | None) -> PageProvenance:
             for name, text in defects.items()
         ),
         _commands(manifest, environments),
-        yaml.safe_dump(manifest.config, sort_keys=False, allow_unicode=True) if manifest.config else "",
+        yaml.safe_dump(by_content(manifest.config), sort_keys=False, allow_unicode=True)
+        if manifest.config
+        else "",
     )
 
 

@@ -45,5 +45,5 @@ def _check_spec(spec: object) -> None:
         require(False, f"tables: expected a TableSpec or a GridSpec, got {type(spec).__name__}")
         return
     require(bool(_NAME.fullmatch(spec.name)), f"table '{spec.name}': a name is lower case with hyphens")
-    section = spec.layout.section if isinstance(spec, GridSpec) else spec.section
-    require(section in get_args(Section), f"table '{spec.name}': the page has no section '{section}'")
+    known = get_args(Section)
+    require(spec.section in known, f"table '{spec.name}': the page has no section '{spec.section}'")

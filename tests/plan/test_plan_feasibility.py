@@ -98,3 +98,9 @@ def test_views_that_an_objectives_blocks_do_not_fill_are_refused(
         ConfigError, match=r"defaults\.pretrain\.patch_vox.* multiple of 6, the blocks of 'mae'"
     ):
         feasible(registry, repository, *MAE, wide)
+
+
+def test_one_block_in_all_is_refused(registry: Registry, repository: Path) -> None:
+    whole = "methods.seqinv.objective.block_vox=8"
+    with pytest.raises(ConfigError, match="a view of 8 voxels is one block of 'mae': nothing would be shown"):
+        feasible(registry, repository, *MAE, whole)
