@@ -7,6 +7,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import product
 from typing import Any
 
@@ -228,16 +229,9 @@ def _measured(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
     return [
         {
-            "measure": finding.measure,
-            "subject": finding.subject,
-            "value": finding.value,
-            "chance": finding.chance,
-            "n": finding.n,
-            "n_subjects": finding.n_subjects,
+            **asdict(finding),
             "n_failed": failed[finding.subject] if finding.subject else failed.total(),
             "n_windows": windows_of[finding.subject] if finding.subject else windows_of.total(),
-            "status": finding.status,
-            "reason": finding.reason,
         }
         for finding in ordered(findings)
     ]

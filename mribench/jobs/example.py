@@ -74,7 +74,14 @@ def _example_file(task: Task, volume: TaskVolume, seen: Sequence[Tensor], predic
         "session": np.array(volume.session),
         "sequence": np.array(volume.sequence),
     }
-    return _smallest(shown, (spacing_mm[1], spacing_mm[0]), about)
+    pixel_mm = np.array((spacing_mm[1], spacing_mm[0]))
+
+    def arrays(stride: int) -> dict[str, np.ndarray]:
+        upright = [plane[::stride, ::stride].T[::-1, ::-1] for plane in shown]
+        named = dict(zip(("input", "reference", "prediction"), upright, strict=True))
+        return {**named, "pixel_mm": pixel_mm * stride, **about}
+
+    return smallest(arrays, max(shown[0].shape))
 
 
 def _on_grid(image: Tensor, reference: Tensor, volume: TaskVolume) -> Tensor:
@@ -104,19 +111,6 @@ def grey(plane: np.ndarray, like: np.ndarray) -> np.ndarray:
     share = np.clip((plane - low) / max(float(high - low), np.finfo(np.float32).tiny), 0, 1)
     levels: np.ndarray = np.rint(np.nan_to_num(share) * (_GREYS - 1)) * (255 // (_GREYS - 1))
     return levels.astype(np.uint8)
-
-
-def _smallest(
-    planes: Sequence[np.ndarray], pixel_mm: tuple[float, float], about: Mapping[str, np.ndarray]
-) -> bytes:
-    """Return the file with as many pixels as it has room for."""
-
-    def arrays(stride: int) -> dict[str, np.ndarray]:
-        upright = [plane[::stride, ::stride].T[::-1, ::-1] for plane in planes]
-        named = dict(zip(("input", "reference", "prediction"), upright, strict=True))
-        return {**named, "pixel_mm": np.array(pixel_mm) * stride, **about}
-
-    return smallest(arrays, max(planes[0].shape))
 
 
 def smallest(arrays: Callable[[int], Mapping[str, np.ndarray]], edge: int) -> bytes:

@@ -17,7 +17,6 @@ from mribench.plan.job import Job, Plan
 from mribench.plan.leakage import split_digest
 from mribench.plan.parts import (
     Arm,
-    CohortPart,
     EncoderPart,
     TaskPart,
     Training,
@@ -62,9 +61,9 @@ class _Builder:
         self.config = resolved.config
         self.notes: list[str] = []
         self._in_base = set(base.runnable()) if base else set()
-        self._cohorts = {name: CohortPart(cohort) for name, cohort in cohorts.items()}
+        self._cohorts = cohorts
         self._tasks = [
-            TaskPart.of(name, task, self._cohorts[task.spec.data]) for name, task in resolved.tasks.items()
+            TaskPart.of(name, task, cohorts[task.spec.data]) for name, task in resolved.tasks.items()
         ]
         self._reference = EncoderPart.of(resolved.reference_encoder)
         self._encoders = {name: EncoderPart.of(method.encoder) for name, method in resolved.methods.items()}
@@ -289,7 +288,7 @@ class _Builder:
         self,
         name: str,
         spec: JobSpec,
-        cohort: CohortPart,
+        cohort: Cohort,
         entries: Sequence[EntryIdentity],
         people: tuple[str, ...],
     ) -> Job:
@@ -307,13 +306,14 @@ class _Builder:
 
     def _find_fingerprints(self, cohort_name: str, people: tuple[str, ...]) -> Mapping[str, str]:
         """Return the fingerprints of some subjects, one mapping for all jobs on the same ones."""
-        return self._cohorts[cohort_name].cohort.fingerprints_of(people)
+        fingerprints = self._cohorts[cohort_name].fingerprints
+        return {subject: fingerprints[subject] for subject in people}
 
     def _find_eligible(
         self, cohort_name: str, ids: tuple[str, ...], sequence: str, label: str | None
     ) -> tuple[str, ...]:
         """Return the subjects that have a scan of the sequence, and the label where one is needed."""
-        subjects = self._cohorts[cohort_name].cohort.subjects
+        subjects = self._cohorts[cohort_name].subjects
         kept = tuple(subject for subject in ids if select_scans(subjects[subject], sequence, label))
         if len(kept) < len(ids):
             what = f"{sequence} scan" + (f" with a {label} label" if label else "")

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from mribench.config import ResolvedBenchmark
 from mribench.data.check import group_reasons
@@ -18,8 +17,10 @@ from mribench.data.twins import SeenImages
 from mribench.data.uses import select_scans
 from mribench.errors import DataError
 from mribench.interfaces.dataset import Dataset, Exclusion, Scan, Subject
+from mribench.interfaces.options import DatasetRef
 from mribench.interfaces.split import Split, SplitRule
 from mribench.registry import Resolved
+from mribench.results.content import DataIdentity
 
 logger = logging.getLogger(__name__)
 
@@ -56,13 +57,15 @@ class Cohort:
     remarks: tuple[Exclusion, ...] = ()
 
     @functools.cached_property
-    def identity(self) -> dict[str, Any]:
-        """What enters a content key besides the subjects: the reader, without paths."""
-        return identify_reading(self.resolved.identity(), self.resolved.make(), self.resolved.options)
+    def data(self) -> DatasetRef:
+        """Its dataset, every default spelled out."""
+        return DatasetRef.model_validate(self.resolved.component())
 
-    def fingerprints_of(self, ids: Sequence[str]) -> dict[str, str]:
-        """Return the fingerprints of some subjects."""
-        return {subject: self.fingerprints[subject] for subject in ids}
+    @functools.cached_property
+    def identity(self) -> DataIdentity:
+        """What enters a content key besides the subjects: the reader, without paths."""
+        reading = identify_reading(self.resolved.identity(), self.resolved.make(), self.resolved.options)
+        return DataIdentity(**reading)
 
 
 def tested_sequences(cohort: Cohort, label: str | None) -> tuple[str, ...]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from mribench.config import ResolvedMethod, ResolvedPretraining, ResolvedTask, TaskSpec
-from mribench.interfaces.options import DatasetRef, EncoderRef, TaskRef
-from mribench.interfaces.split import Split
+from mribench.interfaces.options import EncoderRef, TaskRef
 from mribench.interfaces.task import Task
 from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.registry import Resolved
 from mribench.results.cell import EvaluateCell
-from mribench.results.content import DataIdentity, EntryIdentity
+from mribench.results.content import EntryIdentity
 from mribench.results.specification import TrainingOptions, Weights
 
 _SCORES = ("metric",)
@@ -34,43 +32,6 @@ def identity_of(part: Resolved, without: Collection[str] = ()) -> EntryIdentity:
 def _typed(identity: dict[str, Any]) -> EntryIdentity:
     parts = {place: _typed(part) for place, part in identity["parts"].items()}
     return EntryIdentity(**{**identity, "parts": parts})
-
-
-@dataclass(frozen=True)
-class CohortPart:
-    """A cohort as jobs have it."""
-
-    cohort: Cohort
-
-    @property
-    def name(self) -> str:
-        """Its name in the benchmark file."""
-        return self.cohort.name
-
-    @property
-    def split(self) -> Split | None:
-        """Who trains and who is tested; None while the data are missing."""
-        return self.cohort.split
-
-    @property
-    def sites(self) -> tuple[str, ...]:
-        """Test sites, in-domain first."""
-        return self.cohort.sites
-
-    @property
-    def missing(self) -> str:
-        """One sentence where the data are not there, else empty."""
-        return self.cohort.missing
-
-    @functools.cached_property
-    def data(self) -> DatasetRef:
-        """Its dataset, every default spelled out."""
-        return DatasetRef.model_validate(self.cohort.resolved.component())
-
-    @functools.cached_property
-    def identity(self) -> DataIdentity:
-        """Its dataset as it enters a key."""
-        return DataIdentity(**self.cohort.identity)
 
 
 @dataclass(frozen=True)
@@ -136,7 +97,7 @@ class TaskPart:
 
     name: str
     spec: TaskSpec
-    cohort: CohortPart
+    cohort: Cohort
     label: str | None
     has_identity: bool
     sequences_there: tuple[str, ...]
@@ -147,7 +108,7 @@ class TaskPart:
     adapt: TrainingOptions
 
     @classmethod
-    def of(cls, name: str, resolved: ResolvedTask, cohort: CohortPart) -> TaskPart:
+    def of(cls, name: str, resolved: ResolvedTask, cohort: Cohort) -> TaskPart:
         """Take the parts of a resolved task."""
         entry = resolved.task
         task: Task = entry.make()
@@ -157,7 +118,7 @@ class TaskPart:
             cohort=cohort,
             label=task.label,
             has_identity=task.has_identity,
-            sequences_there=tested_sequences(cohort.cohort, task.label),
+            sequences_there=tested_sequences(cohort, task.label),
             learnt=TaskRef.model_validate(entry.component(_SCORES)),
             learnt_identity=identity_of(entry, _SCORES),
             scored=TaskRef.model_validate(entry.component()),

@@ -58,10 +58,13 @@ def gate(tmp_path: Path) -> Callable[..., None]:
         text = FILE.replace("TABLE", str(tmp_path / "scans.csv")).replace("ROOT", str(tmp_path / "bids"))
         file.write_text(text)
         cohorts = open_cohorts(resolve(load_benchmark(file, sets), load_registry()))
-        method = SimpleNamespace(pretrain=SimpleNamespace(data="learnt"))
+        pretraining = SimpleNamespace(options=SimpleNamespace(data="learnt"))
         task = SimpleNamespace(spec=SimpleNamespace(data="tested"))
         benchmark: Any = SimpleNamespace(
-            config=SimpleNamespace(invariance={}), methods={"m": method}, tasks={"t": task}
+            config=SimpleNamespace(invariance={}),
+            methods={"m": SimpleNamespace(weights=None)},
+            pretrained=lambda: {"m": pretraining},
+            tasks={"t": task},
         )
         check_leakage(benchmark, cohorts)
 
