@@ -114,7 +114,7 @@ def find_change(here: Scores, reference: Scores) -> ReferenceChange:
         moved = estimate_table_difference((tables[0][subjects] - tables[1][subjects]).to_numpy(float))
         return ReferenceChange(moved.difference, moved.low, moved.high, "same subjects")
     gap = estimate_table_gap(tables[0].to_numpy(float), tables[1].to_numpy(float))
-    return ReferenceChange(gap.gap, gap.low, gap.high, "other subjects")
+    return ReferenceChange(gap.difference, gap.low, gap.high, "other subjects")
 
 
 def frame(parts: Sequence[LocalDifference]) -> pd.DataFrame:

@@ -24,7 +24,7 @@ class Gap:
     """The mean in the domain minus the mean out of it.
 
     Attributes:
-        gap: difference of the means, over the seeds that both have.
+        difference: of the means, over the seeds that both have.
         se: its standard error.
         low: lower end of the interval.
         high: its upper end.
@@ -38,7 +38,7 @@ class Gap:
         seed_high: the highest.
     """
 
-    gap: float
+    difference: float
     se: float
     low: float
     high: float
@@ -94,7 +94,7 @@ def estimate_table_gap(first: np.ndarray, second: np.ndarray, level: float = LEV
     by_seed = first.mean(axis=1) - second.mean(axis=1) if same else np.empty(0)
     seed_low, seed_high = find_seed_range(by_seed)
     return Gap(
-        gap=difference,
+        difference=difference,
         se=math.sqrt(terms.sum()),
         low=difference - half,
         high=difference + half,

@@ -197,7 +197,7 @@ def _compare_unpaired(left: np.ndarray, right: np.ndarray, arms: Sequence[str]) 
     return Effect(
         without=gap.outside,
         with_defect=gap.inside,
-        difference=gap.gap,
+        difference=gap.difference,
         how="unpaired",
         arms=_split_by_arm(arms, *(side.whole() for side in sides)),
         n_seeds=gap.n_seeds,

@@ -106,7 +106,7 @@ def test_one_seed_is_welchs_t() -> None:
     first, second = rng.normal(2, 1, (1, 12)), rng.normal(0, 3, (1, 20))
     found = estimate_table_gap(first, second)
     expected = stats.ttest_ind(first[0], second[0], equal_var=False)
-    assert found.gap / found.se == pytest.approx(expected.statistic)
+    assert found.difference / found.se == pytest.approx(expected.statistic)
     low, high = expected.confidence_interval(0.95)
     assert found.low < low < high < found.high  # each side keeps its own quantile: never shorter
     assert found.high - found.low == pytest.approx(high - low, rel=0.05)
@@ -120,7 +120,7 @@ def test_the_gap_by_hand() -> None:
     np.testing.assert_allclose(terms, [2 / 2, 2 / 2, 8 / 2])
     np.testing.assert_array_equal(df, [1, 1, 1])
     found = estimate_table_gap(first, second)
-    assert (found.gap, found.inside, found.outside) == (4.0, 7.0, 3.0)
+    assert (found.difference, found.inside, found.outside) == (4.0, 7.0, 3.0)
     assert found.se == pytest.approx(math.sqrt(6))
 
 
@@ -137,7 +137,7 @@ def test_the_variance_of_the_gap_is_right_on_average_and_its_interval_covers() -
             for n, own, sd in ((inside, 0.3, 4), (outside, 0.8, 2))
         ]
         found = estimate_table_gap(*tables)
-        gaps.append(found.gap)
+        gaps.append(found.difference)
         variances.append(found.se**2)
         hits += found.low <= 0 <= found.high
     truth = (
@@ -163,14 +163,14 @@ def test_gaps_of_frames_take_shared_seeds_and_refuse_shared_subjects() -> None:
     first, second = rng.normal(size=(3, 5)), rng.normal(size=(2, 4))
     names = ["q1", "q2", "q3", "q4"]
     found = estimate_gap(means_of(first), means_of(second, seeds=[2, 1], subjects=names))
-    assert found == estimate_table_gap(first[[2, 1]], second) or found.gap == pytest.approx(
-        estimate_table_gap(first[[2, 1]], second).gap
+    assert found == estimate_table_gap(first[[2, 1]], second) or found.difference == pytest.approx(
+        estimate_table_gap(first[[2, 1]], second).difference
     )
     assert (found.n_seeds, found.n_inside, found.n_outside) == (2, 5, 4)
     with pytest.raises(ValueError, match="p0 on both sides"):
         estimate_gap(means_of(first), means_of(first))
     nothing = estimate_gap(means_of(first), means_of(second * math.nan, subjects=names))
-    assert math.isnan(nothing.gap)
+    assert math.isnan(nothing.difference)
     assert math.isnan(nothing.p)
 
 

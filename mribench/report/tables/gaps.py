@@ -143,7 +143,7 @@ def _estimate_gap(inside: pd.DataFrame, outside: pd.DataFrame) -> dict[str, Any]
     pairing, mean, n_subjects = "some", math.nan, 0
     if at_home.isdisjoint(away):
         each = estimate_gap(inside, outside)
-        pairing, mean, n_subjects = "others", each.gap, each.n_inside + each.n_outside
+        pairing, mean, n_subjects = "others", each.difference, each.n_inside + each.n_outside
     elif at_home == away:
         each = estimate_difference(inside, outside)
         pairing, mean, n_subjects = "same", each.difference, each.n_subjects

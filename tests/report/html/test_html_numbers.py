@@ -75,10 +75,10 @@ def test_subjects_of_one_site_only_are_compared_as_others(tmp_path):
     }
     expected = estimate_gap(sites["Guys"], sites["HH"])
     found = cell(table, "base", "Guys - HH [95 %]")
-    assert (found.mean, found.se) == pytest.approx((expected.gap, expected.se))
+    assert (found.mean, found.se) == pytest.approx((expected.difference, expected.se))
     assert math.isnan(found.low), "two seeds leave no interval"
     assert found.n_subjects == expected.n_inside + expected.n_outside == len(SUBJECTS)
-    low, mean, high = (100 * value for value in (expected.seed_low, expected.gap, expected.seed_high))
+    low, mean, high = (100 * value for value in (expected.seed_low, expected.difference, expected.seed_high))
     assert cell_text(found) == f"{mean:+.1f} (seeds: {low:+.1f}, {high:+.1f})"
     assert cell(table, "base", "Guys").mean == pytest.approx(expected.inside)
     assert cell(table, "base", "HH").n_subjects == 4
