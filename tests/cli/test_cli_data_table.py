@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from mribench.cli.data import command
+from mribench.cli.data import data_group
 from mribench.errors import ConfigError, DataError
 from mribench.interfaces import Dataset, DatasetRef, Entry, TableDraft
 from mribench.plugins import load_registry
@@ -17,7 +17,7 @@ HEADER = "subject,session,sequence,image"
 
 
 def draft(*arguments: object) -> Result:
-    return CliRunner().invoke(command, ["table", *map(str, arguments)], catch_exceptions=False)
+    return CliRunner().invoke(data_group, ["table", *map(str, arguments)], catch_exceptions=False)
 
 
 def put(folder: Path, *names: str) -> Path:
@@ -103,17 +103,17 @@ def test_a_draft_is_read_as_it_is(tmp_path):
 def test_no_file_is_overwritten(tmp_path):
     output = put(tmp_path, "p01/t1.nii", "scans.csv") / "scans.csv"
     with pytest.raises(DataError, match="is there already, and is not overwritten"):
-        command.main(["table", str(tmp_path), "-o", str(output)], standalone_mode=False)
+        data_group.main(["table", str(tmp_path), "-o", str(output)], standalone_mode=False)
     assert output.read_bytes() == b"never opened"
     with pytest.raises(DataError, match="cannot write"):
-        command.main(["table", str(tmp_path), "-o", str(tmp_path / "no" / "x.csv")], standalone_mode=False)
+        data_group.main(["table", str(tmp_path), "-o", str(tmp_path / "no" / "x.csv")], standalone_mode=False)
 
 
 def test_a_folder_of_no_images_is_refused(tmp_path):
     with pytest.raises(DataError, match="holds no image"):
-        command.main(["table", str(put(tmp_path, "a/seg.nii", "a/t1.mgz"))], standalone_mode=False)
+        data_group.main(["table", str(put(tmp_path, "a/seg.nii", "a/t1.mgz"))], standalone_mode=False)
     with pytest.raises(DataError, match="there is no folder"):
-        command.main(["table", str(tmp_path / "gone")], standalone_mode=False)
+        data_group.main(["table", str(tmp_path / "gone")], standalone_mode=False)
 
 
 class Sheets(Dataset):
@@ -136,8 +136,8 @@ def test_another_plugins_tables_are_drafted_by_name(tmp_path, monkeypatch):
     registry.add(Registered(entry, "plugin", "somebody", "1"))
     monkeypatch.setattr("mribench.commands.data_table.load_plugins", lambda: registry)
     with pytest.raises(ConfigError, match="2 datasets read tables of scans") as caught:
-        command.main(["table", str(tmp_path)], standalone_mode=False)
+        data_group.main(["table", str(tmp_path)], standalone_mode=False)
     assert "sheets, table" in caught.value.hint
     assert draft(tmp_path, "--dataset", "sheets").stdout == f"a sheet of {tmp_path.name}\n"
     with pytest.raises(ConfigError, match="reads no table of scans"):
-        command.main(["table", str(tmp_path), "--dataset", "ixi"], standalone_mode=False)
+        data_group.main(["table", str(tmp_path), "--dataset", "ixi"], standalone_mode=False)
