@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import logging
 from collections.abc import Mapping
@@ -403,8 +404,9 @@ def test_jobs_and_the_plan_mean_the_same(tmp_path):
     ref = DatasetRef.model_validate({"name": "phantom", "layout": "mpm", "subjects": 3, "spacing_mm": 8})
     resolved = load_registry().resolve(ref, "test", "corrected")
     planned = Planned("maps", resolved, "", {}, {}, None, ())
-    assert planned.identity == identify_reading(resolved.identity(), resolved.make(), resolved.options)
-    assert planned.identity["source"] == resolved.registered.digest
+    read = identify_reading(resolved.identity(), resolved.make(), resolved.options)
+    assert dataclasses.asdict(planned.identity) == read
+    assert planned.identity.source == resolved.registered.digest
 
 
 # Nothing fails because of the store
