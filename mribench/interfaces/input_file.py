@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +9,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
+
+from mribench.volumes.cache import remember_by_file
 
 
 class InputFile(BaseModel):
@@ -83,9 +84,8 @@ def _absolute(given: str | Path) -> Path:
 def _sha256(path: Path) -> str:
     if not path.is_file():
         raise ValueError(f"expected a file, got {path}, which {_say_what_is_there(path)}")
-    try:
-        status = path.stat()
-        return _digest(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    try:  # gigabytes of weights are read once for all jobs, and again when the file has changed
+        return str(remember_by_file(path, "sha256", _digest)["sha256"])
     except OSError as error:
         raise ValueError(f"expected a file, got {path}, which cannot be read: {error.strerror}") from error
 
@@ -100,9 +100,6 @@ def _say_what_is_there(path: Path) -> str:
     return "does not exist"
 
 
-@functools.lru_cache(maxsize=256)
-def _digest(path: Path, *version: int) -> str:
-    """Weights of a gigabyte are read once, and again when anything about the file has changed."""
-    del version
+def _digest(path: Path) -> tuple[dict[str, Any], bool]:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}, True

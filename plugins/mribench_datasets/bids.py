@@ -98,7 +98,8 @@ class BIDS(OwnDataset):
     def _add_people(self, root: Path, files: BIDSFiles, found: Found) -> None:
         """Give the subjects what the participants.tsv of their dataset says."""
         if len(files.datasets) <= 1:
-            tables = [folder / _PARTICIPANTS for folder in (root, *(root / name for name in files.datasets))]
+            folders = [root, *map(root.joinpath, files.datasets)]
+            tables = [folder / _PARTICIPANTS for folder in folders]
             table = next((table for table in tables if table.is_file()), tables[0])
             add_participants(table, found, self._site)
             return

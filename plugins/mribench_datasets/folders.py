@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 from mribench.errors import DataError
 from mribench.interfaces import Dataset, Exclusion, Options, Scan, ScanValues, Subject
 from mribench.volumes import Volume, read_grid_of, read_volume, same_grid
-from mribench_datasets.files import Found, escaped, leave_out_subjects, place_in
+from mribench_datasets.files import Found, escaped, leave_out_subjects, one_line, place_in
 from mribench_datasets.identities import add_aliases, add_archive_ids
 from mribench_datasets.label_values import label_problem, label_remarks
 
@@ -85,13 +85,8 @@ class FolderDataset(Dataset):
 
     def missing(self) -> str:
         """Return one sentence on what is not there and where to get it, or an empty string."""
-        where = f"get it from {self.source} (licence: {self.licence})"
-        variable = f"MRIBENCH_{self.name.upper()}"
-        if self.root is None:
-            return f"{self.title}: no folder given; {where} and set 'root' or {variable}"
-        if not self.root.is_dir():
-            return f"{self.title}: there is no folder {self.root}; {where} and set 'root' or {variable}"
-        return ""
+        get = f"get it from {self.source} (licence: {self.licence}) and set"
+        return say_no_folder(self.title, self.name, self.root, get, get)
 
     def advice(self) -> str:
         """Return what to do where nothing in the folder can be used."""
@@ -232,6 +227,24 @@ def from_environment(name: str) -> Path | None:
                     f"set {variable} to the folder of the data",
                 ) from None
     return None
+
+
+def say_no_folder(title: str, name: str, root: Path | None, where_none: str, where_gone: str) -> str:
+    """Return one sentence on a cohort's folder that is not there, or an empty string.
+
+    Args:
+        title: of the cohort, for people.
+        name: of the dataset.
+        root: the folder, or None when nobody said where it is.
+        where_none: what to do without a folder, up to the option to do it with.
+        where_gone: the same where the folder is not there.
+    """
+    option = f"'root' or MRIBENCH_{name.upper()}"
+    if root is None:
+        return f"{title}: no folder given; {where_none} {option}"
+    if not root.is_dir():
+        return f"{title}: there is no folder {one_line(root)}; {where_gone} {option}"
+    return ""
 
 
 def absolute(path: Path) -> Path:

@@ -7,8 +7,7 @@ from pathlib import Path
 from mribench.errors import DataError
 from mribench.interfaces import Scan, ScanValues
 from mribench.volumes import Volume
-from mribench_datasets.files import one_line
-from mribench_datasets.folders import FolderDataset
+from mribench_datasets.folders import FolderDataset, say_no_folder
 from mribench_datasets.label_values import label_problem, label_remarks
 from mribench_datasets.number_maps import numbers_in, read_label_files
 
@@ -20,12 +19,7 @@ class OwnDataset(FolderDataset):
 
     def missing(self) -> str:
         """Return one sentence on what is not there, or an empty string."""
-        variable = f"MRIBENCH_{self.name.upper()}"
-        if self.root is None:
-            return f"{self.title}: no folder given; set 'root' or {variable}"
-        if not self.root.is_dir():
-            return f"{self.title}: there is no folder {one_line(self.root)}; check 'root' or {variable}"
-        return ""
+        return say_no_folder(self.title, self.name, self.root, "set", "check")
 
     def advice(self) -> str:
         """Return what to do where nothing in the folder can be used."""

@@ -97,7 +97,9 @@ class Table(OwnDataset):
     def _covariates(self, rows: Sequence[Row], found: Found) -> Mapping[str, Mapping[str, object]]:
         """Return what the table says of each subject, in the columns that describe subjects."""
         names = list(rows[0].covariates) if rows else []
-        columns = {name: column_values([row.covariates[name] for row in rows]) for name in names}
+        columns = {}
+        for name in names:
+            columns[name] = column_values([row.covariates[name] for row in rows])
         if self._columns.covariates is None:
             varying = [name for name, values in columns.items() if _differs_within(rows, values)]
             columns = {name: values for name, values in columns.items() if name not in varying}

@@ -115,14 +115,13 @@ class AugmentedViews(ViewGenerator):
         chunks = [slice(i, i + 1) for i in range(shape[0])] if one_by_one else [slice(0, shape[0])]
         with torch.autocast(device.type, enabled=False):  # half precision would blur positions
             pieces = [
-                self._render(
-                    {k: values[chunk] for k, values in used.items()}, plans[chunk], edges, spacing_mm
-                )
+                self._render(_select_samples(used, chunk), plans[chunk], edges, spacing_mm)
                 for chunk in chunks
             ]
+        by_view = zip(*pieces, strict=True)
         return [
-            _view(request, index, plans, [piece[index] for piece in pieces])
-            for index, request in enumerate(requests)
+            _view(request, index, plans, made)
+            for index, (request, made) in enumerate(zip(requests, by_view, strict=True))
         ]
 
     def _plan(
@@ -328,6 +327,10 @@ def _checked(
         name: values if values.dtype in (torch.float32, torch.float64) else values.float()
         for name, values in used.items()
     }
+
+
+def _select_samples(maps: Mapping[str, Tensor], chunk: slice) -> dict[str, Tensor]:
+    return {name: values[chunk] for name, values in maps.items()}
 
 
 def _view(

@@ -13,7 +13,7 @@ from specifications import keep
 
 from mribench.config import load_benchmark, resolve
 from mribench.errors import ConfigError
-from mribench.interfaces import EncoderRef, Entry, InputFile, Options
+from mribench.interfaces import EncoderRef, Entry, InputFile, Options, input_file
 from mribench.interfaces.input_file import by_content
 from mribench.plan import Plan, build_plan, make_missing, open_cohorts
 from mribench.plan.stale import stale_changes
@@ -202,3 +202,22 @@ def test_a_job_does_not_read_another_file_than_was_planned_with(
     weights.write_bytes(b"another")
     with pytest.raises(ConfigError, match=r"encoder\.weights: expected a file whose sha256 is "):
         registry.resolve(job.spec.encoder, "job.json: encoder", "corrected")
+
+
+def test_a_file_is_read_once_for_each_version_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    compute = input_file._digest
+
+    def count(path: Path) -> tuple[dict[str, Any], bool]:
+        read.append(path)
+        return compute(path)
+
+    monkeypatch.setattr(input_file, "_digest", count)
+    path = tmp_path / "weights.bin"
+    path.write_bytes(b"one")
+    first = InputFile.model_validate(path)
+    assert InputFile.model_validate(path) == first
+    assert read == [path]
+    path.write_bytes(b"other")
+    assert InputFile.model_validate(path).sha256 != first.sha256
+    assert read == [path, path]

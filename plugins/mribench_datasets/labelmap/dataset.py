@@ -16,7 +16,7 @@ from mribench.errors import DataError
 from mribench.interfaces import Exclusion, Subject
 from mribench.seeding import Identity
 from mribench_datasets.files import one_line, what_is
-from mribench_datasets.folders import absolute, from_environment
+from mribench_datasets.folders import absolute, from_environment, say_no_folder
 from mribench_datasets.labelmap.anatomy import draw_label_anatomy
 from mribench_datasets.labelmap.labels import LabelMap, flipped, read_labelmap
 from mribench_datasets.labelmap.landmarks import lacks_for_lesions
@@ -261,10 +261,9 @@ class LabelMaps(SimulatedCohort):
 
     def _no_maps(self) -> str:
         hint = f"get {_SOURCE}"
-        if self.root is None:
-            return f"label maps: no folder given; {hint} and set 'root' or MRIBENCH_LABELMAP"
-        if not self.root.is_dir():
-            return f"label maps: there is no folder {self.root}; {hint} and set 'root' or MRIBENCH_LABELMAP"
+        no_folder = say_no_folder("label maps", "labelmap", self.root, f"{hint} and set", f"{hint} and set")
+        if no_folder:
+            return no_folder
         if not self._chosen():
             which = f" named {', '.join(self.options.only)}" if self.options.only else ""
             return f"label maps: {self.root} holds none{which}; {hint}"
