@@ -23,7 +23,8 @@ from mribench.config.resolution import (
     ResolvedTask,
     resolve,
 )
-from mribench.config.settings import AdaptOptions, Optimisation, PretrainOptions
+from mribench.config.settings import AdaptOptions, Optimisation, PretrainOptions, PretrainSettings
+from mribench.config.sources import PretrainSource
 
 __all__ = [
     "DEFAULT_SPLIT_RULE",
@@ -34,6 +35,8 @@ __all__ = [
     "MethodSpec",
     "Optimisation",
     "PretrainOptions",
+    "PretrainSettings",
+    "PretrainSource",
     "ResolvedBenchmark",
     "ResolvedMethod",
     "ResolvedPretraining",
