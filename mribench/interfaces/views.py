@@ -146,7 +146,12 @@ class ViewGenerator(ABC):
         Override it where views depend on the sequence, the session, the covariates or the place of the crop.
 
         Args:
-            origins: of each sample, length B; the others as in ``views``.
+            origins: where each sample is from, length B.
+            maps: as in ``views``.
+            requests: as in ``views``.
+            patch_vox: as in ``views``.
+            spacing_mm: as in ``views``.
+            generators: as in ``views``.
         """
         del origins
         return self.views(maps, requests, patch_vox, spacing_mm, generators)
