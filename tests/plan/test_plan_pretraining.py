@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mribench.plan import Plan, build_plan, make_missing, open_cohorts
 from mribench.plan.feasibility import check_feasible
 from mribench.plan.leakage import check_leakage
 from mribench.plugins import load_registry
+from mribench.registry import Registry
 from mribench.results.specification import PretrainSpec
 
 MORE = (
@@ -23,14 +25,18 @@ REAL = ("methods.seqinv.views=augment",)
 BOTH = "defaults.pretrain.data=[{cohort: ixi, sequences: [T1w]}, {cohort: more}]"
 
 
-def plan(repository: Path, *sets: str, checked: bool = True) -> Plan:
+@functools.cache
+def registry() -> Registry:
+    return load_registry()
+
+
+def plan(repository: Path, *sets: str) -> Plan:
     file = repository / "tests" / "benchmarks" / "tiny.yaml"
-    resolved = resolve(load_benchmark(file, sets), load_registry())
+    resolved = resolve(load_benchmark(file, sets), registry())
     make_missing(resolved, lambda *_: None)
     cohorts = open_cohorts(resolved)
-    if checked:
-        check_feasible(resolved, cohorts)
-        check_leakage(resolved, cohorts)
+    check_feasible(resolved, cohorts)
+    check_leakage(resolved, cohorts)
     return build_plan(resolved, cohorts)
 
 
