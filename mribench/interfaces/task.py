@@ -28,8 +28,9 @@ class TaskVolume:
     Attributes:
         subject: subject id.
         session: session of the scan.
-        sequence: e.g. ``T1w``.
-        image: ``(1, I, J, K)`` z-scored, RAS, on the working grid.
+        sequence: e.g. ``T1w``; of several channels ``T1w+FLAIR``.
+        image: ``(C, I, J, K)``, each channel z-scored, RAS, on the working grid of the first; C is 1 unless
+            the task is ``multichannel`` and the benchmark file asks for more.
         foreground: ``(I, J, K)`` boolean, head against air, on the working grid.
         label: class map ``(I, J, K)`` on the working grid, or None; of the smallest integer type that holds
             it (uint8 as a rule): crops of it are to be brought to int64.
@@ -39,6 +40,8 @@ class TaskVolume:
         native_spacing_mm: voxel size of the image's own grid.
         to_native: resamples ``(C, I, J, K)`` from the working to the image's own grid.
         covariates: the subject's.
+        target: image ``(1, I, J, K)`` of the task's ``target_sequence``, from the same session, z-scored, on
+            the working grid of ``image``; None where the task has none.
     """
 
     subject: str
@@ -52,6 +55,7 @@ class TaskVolume:
     native_spacing_mm: tuple[float, float, float]
     to_native: Callable[[Tensor], Tensor]
     covariates: dict[str, object]
+    target: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Task(ABC):
         metrics: what it is scored by.
         class_numbers: the numbers of each class in a label map; empty where nothing is said of them.
         background_numbers: numbers besides 0 that are background; None where all are that no class has.
+        target_sequence: of the image that is to be predicted; None where it predicts no other image.
+        multichannel: whether images may have several channels.
     """
 
     label: str | None = None
@@ -79,6 +85,8 @@ class Task(ABC):
     metrics: Sequence[Metric]
     class_numbers: Mapping[str, Sequence[int]] = MappingProxyType({})
     background_numbers: Sequence[int] | None = None
+    target_sequence: str | None = None
+    multichannel: bool = False
 
     def label_map(self, memberships: np.ndarray) -> np.ndarray:
         """Return the class map ``(I, J, K)`` of class memberships ``(C, I, J, K)``.
