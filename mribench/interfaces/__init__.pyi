@@ -36,6 +36,7 @@ from .metric import (
     Score as Score,
     ScoreStatus as ScoreStatus,
     SetMetric as SetMetric,
+    SetScore as SetScore,
 )
 from .objective import (
     Objective as Objective,
