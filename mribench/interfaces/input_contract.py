@@ -24,6 +24,12 @@ def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
     return ends
 
 
+_WITHOUT_EFFECT = {
+    "z-score": {"percentiles", "window", "to", "clip"},
+    "percentiles": {"window"},
+    "min-max": {"percentiles", "window"},
+    "window": {"percentiles", "over"},
+}
 Percentage = Annotated[float, Field(ge=0, le=100)]
 Orientation = Annotated[str, AfterValidator(_check_orientation)]
 
@@ -35,9 +41,10 @@ class Intensity(Options):
     whole volume, clipped to its percentiles 0.5 and 99.5.
     """
 
-    scale: Literal["z-score", "percentiles", "min-max"] = Field(
+    scale: Literal["z-score", "percentiles", "min-max", "window"] = Field(
         description="`z-score`: mean 0 and standard deviation 1. `percentiles`: the two `percentiles` become "
-        "the two ends of `to`. `min-max`: the smallest and the largest value do."
+        "the two ends of `to`. `min-max`: the smallest and the largest value do. `window`: the two ends of "
+        "`window` do."
     )
     over: Literal["volume", "head"] = Field(
         "volume", description="Voxels whose mean, deviation, percentiles or extremes are taken."
@@ -45,16 +52,20 @@ class Intensity(Options):
     percentiles: Annotated[tuple[Percentage, Percentage], AfterValidator(_ascending)] = Field(
         (0.5, 99.5), description="The two percentiles that become the ends of `to`."
     )
+    window: Annotated[tuple[float, float], AfterValidator(_ascending)] | None = Field(
+        None, description="Values in the image's own units that become the ends of `to`."
+    )
     to: Annotated[tuple[float, float], AfterValidator(_ascending)] = Field(
-        (0.0, 1.0), description="What the percentiles or the extremes become."
+        (0.0, 1.0), description="What the percentiles, the extremes or the window become."
     )
     clip: bool = Field(True, description="Whether values beyond the ends of `to` are set to them.")
 
     @model_validator(mode="after")
     def _check_scale(self) -> Intensity:
-        without_effect = {"z-score": {"percentiles", "to", "clip"}, "min-max": {"percentiles"}}
-        for key in sorted(without_effect.get(self.scale, set()).intersection(self.model_fields_set)):
+        for key in sorted(self.model_fields_set & _WITHOUT_EFFECT[self.scale]):
             raise ValueError(f"'{key}' has no effect with the scale '{self.scale}'")
+        if self.scale == "window" and self.window is None:
+            raise ValueError("the scale 'window' needs a window, such as [0, 1000]")
         return self
 
 

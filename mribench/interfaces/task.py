@@ -39,6 +39,9 @@ class TaskVolume:
         native_spacing_mm: voxel size of the image's own grid.
         to_native: resamples ``(C, I, J, K)`` from the working to the image's own grid.
         covariates: the subject's.
+        mean: of the image in its own units, clipped as it is before it is z-scored: ``image * sd + mean`` has
+            those units.
+        sd: its standard deviation.
     """
 
     subject: str
@@ -52,6 +55,8 @@ class TaskVolume:
     native_spacing_mm: tuple[float, float, float]
     to_native: Callable[[Tensor], Tensor]
     covariates: dict[str, object]
+    mean: float = 0.0
+    sd: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from mribench.config import AdaptOptions
 from mribench.errors import JobError
 from mribench.interfaces.task import Task
 from mribench.jobs.context import Context, Outcome
+from mribench.jobs.encoder_input import EncoderInput
 from mribench.jobs.draws import Diversity, draw_identity
 from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, is_clipped, scale_layers
 from mribench.jobs.still import StillEncoder
@@ -32,13 +34,15 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
     scans.prepare()
     frozen = spec.arm in FROZEN_ARMS
     start = arm_encoder(spec, context)
-    model = TaskModel(start.encoder, task, frozen=frozen, seed=spec.seed, defects=spec.defects)
+    model = TaskModel(
+        start.encoder, task, frozen=frozen, seed=spec.seed, defects=spec.defects, wanted=spec.input
+    )
     model.to(context.device)
     still = StillEncoder(model.encoder, (options.patch_vox,) * 3, context.device) if frozen else None
     model.train()
     before = state_digest(model.encoder)
     started = time.perf_counter()
-    adaptation = _Adaptation(model, task, _Sampler(task, scans, options, spec), options, spec, context.device)
+    adaptation = _Adaptation(model, task, _Sampler(task, scans, options, spec, model.input), options, spec, context.device)
     history = train(
         adaptation,
         options,
@@ -83,28 +87,38 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
 class _Sampler:
     """Draws training samples by (step, sample) alone, so every arm sees the same crops."""
 
-    def __init__(self, task: Task, volumes: TaskScans, options: AdaptOptions, spec: AdaptSpec) -> None:
+    def __init__(
+        self, task: Task, volumes: TaskScans, options: AdaptOptions, spec: AdaptSpec, wanted: EncoderInput
+    ) -> None:
         self._task = task
         self._volumes = volumes
         self._options = options
         self._identity = (spec.task.name, spec.sequence, spec.seed)
         self._defects = spec.defects
+        self._wanted = wanted
+        self._levels = functools.cache(self._find_levels)
         self.diversity = Diversity()
 
-    def batch(self, number: int) -> dict[str, Tensor]:
-        """Return a batch by its number, collated."""
-        samples = []
+    def batch(self, number: int) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Return a batch by its number, collated, and the levels at which the encoder wants each sample."""
+        samples, levels = [], []
         a_pass = len(self._volumes) // self._options.batch_size
         for sample in range(self._options.batch_size):
             generator = torch_generator("sample", *self._identity, number, sample)
-            volume = self._volumes[int(torch.randint(len(self._volumes), (), generator=generator))]
+            place = int(torch.randint(len(self._volumes), (), generator=generator))
+            volume = self._volumes[place]
             drawn = draw_identity(number, sample, a_pass, self._defects)
             if drawn != (number, sample):
                 generator = torch_generator("sample", *self._identity, *drawn)
             samples.append(self._task.training_sample(volume, self._options.patch_vox, generator))
+            levels.append(self._levels(place))
         batch: dict[str, Tensor] = default_collate(samples)
         self.diversity.add(batch["image"])
-        return batch
+        wanted = [values for values in levels if values is not None]
+        return batch, torch.stack(wanted) if wanted else None
+
+    def _find_levels(self, place: int) -> Tensor | None:
+        return self._wanted.find_levels(self._volumes[place])
 
 
 class _Adaptation(Trainee):
@@ -128,8 +142,9 @@ class _Adaptation(Trainee):
     def losses(self, step: int, batch: int) -> Mapping[str, Tensor]:
         """Return the loss of a batch."""
         del step
-        samples = {name: _sent(value, self._device) for name, value in self.sampler.batch(batch).items()}
-        return {"loss": self._task.loss(self.module(samples["image"]), samples)}
+        drawn, levels = self.sampler.batch(batch)
+        samples = {name: _sent(value, self._device) for name, value in drawn.items()}
+        return {"loss": self._task.loss(self.module(samples["image"], levels), samples)}
 
     def peak_rate(self, name: str, usual: float) -> float:
         """Return the peak learning rate of a parameter: a pretrained encoder may learn more slowly."""

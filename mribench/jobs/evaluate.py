@@ -87,7 +87,7 @@ def _adapted(spec: EvaluateSpec, adapt_key: str, context: Context, task: Task) -
     """Rebuild the adapted model: the head alone was kept where the encoder was frozen."""
     frozen = spec.arm in FROZEN_ARMS
     encoder = arm_encoder(spec, context).encoder if frozen else new_encoder(spec, context)
-    model = TaskModel(encoder, task, frozen=frozen, seed=spec.seed)
+    model = TaskModel(encoder, task, frozen=frozen, seed=spec.seed, wanted=spec.input)
     folder = context.jobs / adapt_key
     if frozen:
         load_weights(model.head, folder / "head.safetensors")
@@ -113,9 +113,11 @@ def _predict(
             raise RuntimeError(f"{type(task).__name__} says it has an identity reference and gave none")
         return unchanged
 
+    levels = model.input.find_levels(volume)
+
     def forward(image: Tensor) -> Tensor:
         seen.append(image)
         with autocast(options.precision, context.device):
-            return model.over_volume(image, options.windows_vox(), options.overlap)
+            return model.over_volume(image, options.windows_vox(), options.overlap, levels)
 
     return task.predict(forward, volume, generator)

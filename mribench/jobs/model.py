@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -14,9 +15,11 @@ from torch.nn.modules.dropout import _DropoutNd
 from mribench.defects import ACTIVE_DROPOUT, ENCODER_CLIPPING
 from mribench.errors import JobError
 from mribench.interfaces.encoder import Encoder
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.task import Task
 from mribench.interfaces.weights import GivenWeights
 from mribench.jobs.context import Context
+from mribench.jobs.encoder_input import EncoderInput
 from mribench.results.specification import AdaptSpec, EmbedSpec, EvaluateSpec, JobSpec
 from mribench.seeding import derive_seed
 from mribench.training.given_weights import load_given_weights
@@ -89,13 +92,29 @@ class TaskModel(nn.Module):
 
     Frozen means frozen: no gradient, no dropout, no statistics update in the encoder, whatever ``train``
     is called with; unless the defect ``active-dropout`` is switched on.
+
+    Args:
+        encoder: that the head is put on.
+        task: builds the head.
+        frozen: whether the encoder stays as it is.
+        seed: of the head's start weights.
+        defects: known defects that are switched on.
+        wanted: what the encoder wants to see; None for images as the benchmark has them.
     """
 
     def __init__(
-        self, encoder: Encoder, task: Task, *, frozen: bool, seed: int | None, defects: Collection[str] = ()
+        self,
+        encoder: Encoder,
+        task: Task,
+        *,
+        frozen: bool,
+        seed: int | None,
+        defects: Collection[str] = (),
+        wanted: InputContract | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
+        self.input = EncoderInput(wanted)
         torch.manual_seed(derive_seed("head", seed))
         self.head = task.build_head(encoder)
         self.frozen = frozen
@@ -117,25 +136,39 @@ class TaskModel(nn.Module):
                     module.train()
         return self
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map ``(B, 1, I, J, K)`` to the task's output."""
+    def forward(self, image: Tensor, levels: Tensor | None = None) -> Tensor:
+        """Map ``(B, 1, I, J, K)`` to the task's output.
+
+        Args:
+            image: in the benchmark's form.
+            levels: of each sample, ``(B, 1, 4)``, or ``(1, 4)`` for all, where the encoder wants intensities
+                otherwise (``EncoderInput.find_levels``).
+        """
+        shown = self.input.show(image, levels)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            features = self.encoder.feature_maps(image) if self._dense else self.encoder.embed(image)
+            if self._dense:
+                features = self.input.turn_back(self.encoder.feature_maps(shown))
+            else:
+                features = self.encoder.embed(shown)
         output: Tensor = self.head(features)
         return output
 
-    def over_volume(self, image: Tensor, window_vox: tuple[int, ...], overlap: float) -> Tensor:
+    def over_volume(
+        self, image: Tensor, window_vox: tuple[int, ...], overlap: float, levels: Tensor | None = None
+    ) -> Tensor:
         """Map a whole volume ``(1, I, J, K)`` to ``(C, I, J, K)``, or ``(C,)`` for a subject-level head.
 
-        Windows overlap and are blended with Gaussian weights (MONAI's sliding window inference).
+        Windows overlap and are blended with Gaussian weights (MONAI's sliding window inference). ``levels`` is
+        as for ``forward``.
         """
         device = next(self.parameters()).device
         with torch.no_grad():
             batch = image[None].to(device)
             if not self._dense:
-                output = self(batch)
+                output = self(batch, levels)
             else:
+                predictor = functools.partial(self, levels=levels)
                 output = sliding_window_inference(
-                    batch, window_vox, sw_batch_size=4, predictor=self, overlap=overlap, mode="gaussian"
+                    batch, window_vox, sw_batch_size=4, predictor=predictor, overlap=overlap, mode="gaussian"
                 )
         return output[0].float().cpu()

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from mribench.digests import digest_of
 from mribench.errors import StoreError
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import DatasetRef, EncoderRef, ObjectiveRef, TaskRef, ViewsRef
 from mribench.results.atomic import read_json, write_json
@@ -30,7 +31,7 @@ Weights = dict[str, JsonValue]
 
 _FILE = "job.json"
 _BUILT_ON = ("adapt_key", "pretrain_key")
-_OPTIONAL = ("defects", "weights")
+_OPTIONAL = ("defects", "weights", "input")
 """Fields that ``job.json`` has where there is something in them."""
 _PLACES = ("data", "cohort")
 """Where the data of a job lie, and what a benchmark file calls them: no part of its key."""
@@ -47,6 +48,7 @@ class _Spec:
         encoder: the encoder.
         split_digest: of the subjects, by what they are for.
         defects: known defects of the harness that are switched on.
+        input: what the encoder wants to see; None for images as the benchmark has them.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -58,6 +60,7 @@ class _Spec:
     encoder: EncoderRef
     split_digest: str
     defects: tuple[str, ...] = ()
+    input: InputContract | None = None
 
     def builds_on(self) -> dict[str, str | None]:
         """Return the keys of the jobs that it builds on, by field; None where there is no such job.
@@ -68,7 +71,7 @@ class _Spec:
         return {name: getattr(self, name) for name in _BUILT_ON if name in names}
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON, without defects where none is switched on, and without weights of no file."""
+        """Return it as JSON, without what there is none of: defects, weights, a contract."""
         dumped: dict[str, Any] = _ADAPTERS[self.kind].dump_python(self, mode="json")
         return {name: value for name, value in dumped.items() if name not in _OPTIONAL or value}
 
