@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,19 +11,19 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
+from mribench.config import FROZEN_ARMS
 from mribench.defects import ACTIVE_DROPOUT, ENCODER_CLIPPING
 from mribench.errors import JobError
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.task import Task
 from mribench.interfaces.weights import GivenWeights
 from mribench.jobs.context import Context
+from mribench.jobs.embedding import embed
 from mribench.results.specification import AdaptSpec, EmbedSpec, EvaluateSpec, JobSpec
 from mribench.seeding import derive_seed
 from mribench.training.given_weights import load_given_weights
 from mribench.training.weights import load_weights
 from mribench.validation import describe
-
-FROZEN_ARMS = ("frozen", "random-frozen")
 
 
 def new_encoder(spec: JobSpec, context: Context) -> Encoder:
@@ -125,17 +125,41 @@ class TaskModel(nn.Module):
         return output
 
     def over_volume(self, image: Tensor, window_vox: tuple[int, ...], overlap: float) -> Tensor:
-        """Map a whole volume ``(1, I, J, K)`` to ``(C, I, J, K)``, or ``(C,)`` for a subject-level head.
+        """Map a whole volume ``(1, I, J, K)`` to ``(C, I, J, K)``.
 
         Windows overlap and are blended with Gaussian weights (MONAI's sliding window inference).
         """
         device = next(self.parameters()).device
         with torch.no_grad():
-            batch = image[None].to(device)
-            if not self._dense:
-                output = self(batch)
-            else:
-                output = sliding_window_inference(
-                    batch, window_vox, sw_batch_size=4, predictor=self, overlap=overlap, mode="gaussian"
-                )
+            output = sliding_window_inference(
+                image[None].to(device), window_vox, sw_batch_size=4, predictor=self, overlap=overlap,
+                mode="gaussian",
+            )  # fmt: skip
         return output[0].float().cpu()
+
+    def over_windows(self, image: Tensor, corners: Sequence[tuple[int, int, int]], patch_vox: int) -> Tensor:
+        """Map the mean embedding of windows of a volume ``(1, I, J, K)`` to ``(C,)``.
+
+        Args:
+            image: the volume.
+            corners: first voxel of each window.
+            patch_vox: edge of the windows, as in training.
+        """
+        device = next(self.parameters()).device
+        with torch.no_grad():
+            embedding = embed(self.encoder, image, corners, patch_vox, device)
+            output: Tensor = self.head(embedding[None].to(device))
+        return output[0].float().cpu()
+
+
+def adapted_model(spec: EvaluateSpec, context: Context, task: Task) -> TaskModel:
+    """Rebuild what an adapt job trained: the head alone was kept where the encoder was frozen."""
+    frozen = spec.arm in FROZEN_ARMS
+    encoder = arm_encoder(spec, context).encoder if frozen else new_encoder(spec, context)
+    model = TaskModel(encoder, task, frozen=frozen, seed=spec.seed)
+    folder = context.jobs / str(spec.adapt_key)
+    if frozen:
+        load_weights(model.head, folder / "head.safetensors")
+    else:
+        load_weights(model, folder / "model.safetensors")
+    return model.to(context.device).eval()
