@@ -168,7 +168,7 @@ def test_the_core_names_no_entry_and_no_sequence(path):
 
 PUBLIC = (
     "mribench.hookimpl", "mribench.interfaces", "mribench.errors", "mribench.networks", "mribench.seeding",
-    "mribench.testing", "mribench.volumes", "mribench.validation", "mribench.wording",
+    "mribench.set_scores", "mribench.testing", "mribench.volumes", "mribench.validation", "mribench.wording",
 )  # fmt: skip
 PLUGIN_FILES = [path for path in PRODUCT if CORE not in path.parents]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mribench.errors import MRIBenchError
-from mribench.interfaces import Metric, Score, SetMetric
+from mribench.interfaces import Metric, Score, SetMetric, SetScore
 from mribench.seeding import numpy_generator
 from mribench.testing.problems import ConformanceError, require, require_no_global_randomness
 
@@ -52,8 +52,9 @@ def check_set_metric(metric: SetMetric) -> None:
     """
     require(isinstance(metric, SetMetric), f"expected a SetMetric, got {type(metric).__name__}")
     _check_attributes(metric)
-    targets = {f"test:{number}": float(number % 2) for number in range(8)}
-    _require_best(metric, metric.score_set(dict(targets), targets))
+    classes = np.arange(8) % 2
+    predictions = np.eye(2)[classes] if metric.of == "classes" else classes.astype(float)
+    _require_best(metric, metric.score_set(predictions, classes.astype(float)))
 
 
 def _check_attributes(metric: Metric | SetMetric) -> None:
@@ -238,7 +239,7 @@ def _require_sense(metric: Metric, score: Score, what: str) -> None:
     )
 
 
-def _require_best(metric: Metric | SetMetric, score: Score) -> None:
+def _require_best(metric: Metric | SetMetric, score: Score | SetScore) -> None:
     best = metric.value_range[1] if metric.higher_is_better else metric.value_range[0]
     require(
         math.isclose(score.value, best, abs_tol=1e-9),
