@@ -10,6 +10,7 @@ from mribench.config.loading import blame_settings, load_benchmark
 from mribench.config.model import BenchmarkConfig
 from mribench.config.parts import (
     DEFAULT_SPLIT_RULE,
+    FROZEN_ARMS,
     Defaults,
     InvarianceSpec,
     MethodSpec,
@@ -23,13 +24,15 @@ from mribench.config.resolution import (
     ResolvedTask,
     resolve,
 )
-from mribench.config.settings import AdaptOptions, Optimisation, PretrainOptions
+from mribench.config.settings import AdaptOptions, EmbedOptions, Optimisation, PretrainOptions
 
 __all__ = [
     "DEFAULT_SPLIT_RULE",
+    "FROZEN_ARMS",
     "AdaptOptions",
     "BenchmarkConfig",
     "Defaults",
+    "EmbedOptions",
     "InvarianceSpec",
     "MethodSpec",
     "Optimisation",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_serializer, model_validator
 
-from mribench.config.settings import AdaptOptions, Count, Positive, PretrainPart
+from mribench.config.settings import AdaptOptions, Count, EmbedOptions, Positive, PretrainPart
 from mribench.interfaces.fields import Fraction, Words, ascending
 from mribench.interfaces.options import EncoderRef, ObjectiveRef, Options, SplitRef, TaskRef, ViewsRef
 from mribench.interfaces.weights import GivenWeights
@@ -20,6 +20,8 @@ ReferenceArm = Literal["scratch", "random-frozen", "identity"]
 """A row that no method stands behind."""
 Arm = Literal["frozen", "finetune"]
 """What is done with a pretrained encoder."""
+FROZEN_ARMS = ("frozen", "random-frozen")
+"""Arms and reference arms whose encoder is left as it is."""
 
 Augment = dict[str, JsonValue]
 
@@ -101,6 +103,8 @@ class MethodSpec(Options):
 class TaskSpec(Options):
     """A downstream task on a cohort."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["adapt"]}, {"required": ["embed"]}]})
+
     task: TaskRef = Field(description="The task.")
     data: str = Field(description="The cohort, one of the names under `data`; it needs a split.")
     train_sequences: Words = Field(description="Sequences to train on, one decoder for each.")
@@ -112,7 +116,32 @@ class TaskSpec(Options):
     fractions: Annotated[list[Fraction], Field(min_length=1), AfterValidator(ascending)] = Field(
         [1.0], description="Shares of the training subjects, ascending, each above 0."
     )
-    adapt: AdaptOptions = Field(description="How a decoder is trained and tested.")
+    adapt: AdaptOptions | None = Field(None, description="How a decoder is trained and tested.")
+    embed: EmbedOptions | None = Field(
+        None, description="How scans are embedded, of a task with a probe, in place of `adapt`."
+    )
+
+    @property
+    def learning(self) -> AdaptOptions | EmbedOptions:
+        """How it is learnt: the one of both that is given."""
+        return cast("AdaptOptions | EmbedOptions", self.adapt or self.embed)
+
+    @property
+    def learning_key(self) -> str:
+        """Where that is written."""
+        return "adapt" if self.adapt else "embed"
+
+    @model_validator(mode="after")
+    def _check_learning(self) -> TaskSpec:
+        if self.adapt and self.embed:
+            raise problem(
+                "embed", "not with `adapt`: a probe is fitted, or a decoder trained", "remove one of both"
+            )
+        if not self.adapt and not self.embed:
+            raise problem(
+                "adapt", "required, and not given", "a task with a probe has `embed: {patch_vox: …}` instead"
+            )
+        return self
 
     def tested_on(self, train_sequence: str, there: Collection[str]) -> list[str]:
         """Return the sequences that the decoder trained on ``train_sequence`` is tested on.

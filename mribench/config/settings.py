@@ -109,6 +109,15 @@ class AdaptOptions(Optimisation):
         return (window,) * 3 if isinstance(window, int) else tuple(window)
 
 
+class EmbedOptions(Options):
+    """How scans are embedded for a probe; nothing is trained by steps."""
+
+    patch_vox: Count = Field(96, description="Edge of the windows whose embeddings are averaged, in voxels.")
+    spacing_mm: Positive | None = Field(
+        None, description="Isotropic voxel size of the working grid, in mm; null keeps each image's own."
+    )
+
+
 def _without_defaults() -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, field in PretrainOptions.model_fields.items():

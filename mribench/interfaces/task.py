@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from mribench.interfaces.encoder import Encoder
-from mribench.interfaces.metric import Metric, Score
+from mribench.interfaces.metric import Metric, Score, SetMetric
 from mribench.wording import list_some
 
 _SHOWN = 8
 Forward = Callable[[Tensor], Tensor]
 """Maps a whole volume ``(1, I, J, K)`` to the model's output for it: ``(C, I, J, K)``, by sliding
-windows, for a dense task; ``(C,)`` for a subject-level one."""
+windows, for a dense task; to ``(C,)``, the head on the mean embedding of windows, for one of embeddings."""
 
 
 @dataclass
@@ -75,13 +75,15 @@ class Task(ABC):
         label: which label of the dataset it learns from; None when the image itself is the target.
         dense: whether the head gets feature maps (True) or the embedding (False).
         metrics: what it is scored by.
+        covariates: that its subjects must have; who lacks one is left out.
         class_numbers: the numbers of each class in a label map; empty where nothing is said of them.
         background_numbers: numbers besides 0 that are background; None where all are that no class has.
     """
 
     label: str | None = None
     dense: bool = True
-    metrics: Sequence[Metric]
+    metrics: Sequence[Metric] | Sequence[SetMetric]
+    covariates: Sequence[str] = ()
     class_numbers: Mapping[str, Sequence[int]] = MappingProxyType({})
     background_numbers: Sequence[int] | None = None
 

@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from mribench.config import AdaptOptions
+from mribench.config import FROZEN_ARMS, AdaptOptions
 from mribench.errors import JobError
+from mribench.interfaces.subject_task import SubjectTask, TrainingSubject
 from mribench.interfaces.task import Task
 from mribench.jobs.context import Context, Outcome
-from mribench.jobs.encoder_input import EncoderInput
 from mribench.jobs.draws import Diversity, draw_identity
-from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, is_clipped, scale_layers
+from mribench.jobs.encoder_input import EncoderInput
+from mribench.jobs.model import TaskModel, arm_encoder, is_clipped, scale_layers
+from mribench.jobs.probe import run_probe
 from mribench.jobs.still import StillEncoder
 from mribench.jobs.volumes import TaskScans
 from mribench.results.specification import AdaptSpec
@@ -27,9 +29,14 @@ from mribench.training.weights import state_digest
 
 
 def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
-    """Train a task's head, and the encoder too unless the arm freezes it."""
-    options = AdaptOptions.model_validate(spec.adapt)
+    """Train a task's head, and the encoder too unless the arm freezes it; or fit the task's probe."""
     task: Task = context.make(spec.task, spec.profile)
+    if isinstance(task, SubjectTask):
+        probe = task.build_probe()
+        if probe is not None:
+            return run_probe(spec, context, task, probe)
+        task.learn_from(_training_subjects(spec, task))
+    options = AdaptOptions.model_validate(spec.adapt)
     scans = TaskScans(spec, context, task, spec.train, spec.sequence, options.spacing_mm)
     scans.prepare()
     frozen = spec.arm in FROZEN_ARMS
@@ -42,7 +49,9 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
     model.train()
     before = state_digest(model.encoder)
     started = time.perf_counter()
-    adaptation = _Adaptation(model, task, _Sampler(task, scans, options, spec, model.input), options, spec, context.device)
+    adaptation = _Adaptation(
+        model, task, _Sampler(task, scans, options, spec, model.input), options, spec, context.device
+    )
     history = train(
         adaptation,
         options,
@@ -82,6 +91,16 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
         weights={("head" if frozen else "model") + ".safetensors": kept.state_dict()},
         history=history.rows,
     )
+
+
+def _training_subjects(spec: AdaptSpec, task: SubjectTask) -> list[TrainingSubject]:
+    known = spec.covariates
+    targets = {subject: task.target(known[subject]) for subject in spec.train}
+    return [
+        TrainingSubject(subject, target, known[subject])
+        for subject, target in targets.items()
+        if target is not None
+    ]
 
 
 class _Sampler:

@@ -15,9 +15,12 @@ import torch.nn.functional as F
 from nibabel.orientations import axcodes2ornt
 from torch import Tensor
 
+from mribench.data.prepare import LoadedImage
 from mribench.interfaces.input_contract import InputContract, Intensity
 from mribench.interfaces.task import TaskVolume
 
+ScanImage = TaskVolume | LoadedImage
+"""A scan in the benchmark's form."""
 _SMALLEST_RANGE = 1e-8
 GAIN, OFFSET, LOW, HIGH = range(4)
 """What levels hold of each channel: ``clamp(gain * image + offset, low, high)`` is what an encoder sees."""
@@ -44,9 +47,9 @@ class EncoderInput:
         """Edge to which whole scans are resized for embeddings; None where windows are embedded."""
         return self._contract.whole_vox
 
-    def find_levels(self, volume: TaskVolume) -> Tensor | None:
+    def find_levels(self, scan: ScanImage) -> Tensor | None:
         """Return the levels of a scan; None where intensities stay as they are."""
-        return self.find_image_levels(volume.image, volume.foreground, volume.mean, volume.sd)
+        return self.find_image_levels(scan.image, scan.foreground, scan.mean, scan.sd)
 
     def find_image_levels(
         self, image: Tensor, foreground: Tensor | None = None, mean: float = 0.0, sd: float = 1.0

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
+from mribench.config import FROZEN_ARMS
 from mribench.defects import ACTIVE_DROPOUT, ENCODER_CLIPPING
 from mribench.errors import JobError
 from mribench.interfaces.encoder import Encoder
@@ -19,14 +20,13 @@ from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.task import Task
 from mribench.interfaces.weights import GivenWeights
 from mribench.jobs.context import Context
-from mribench.jobs.encoder_input import EncoderInput
+from mribench.jobs.embedding import embed_scan
+from mribench.jobs.encoder_input import EncoderInput, ScanImage
 from mribench.results.specification import AdaptSpec, EmbedSpec, EvaluateSpec, JobSpec
 from mribench.seeding import derive_seed
 from mribench.training.given_weights import load_given_weights
 from mribench.training.weights import load_weights
 from mribench.validation import describe
-
-FROZEN_ARMS = ("frozen", "random-frozen")
 
 
 def new_encoder(spec: JobSpec, context: Context) -> Encoder:
@@ -146,6 +146,7 @@ class TaskModel(nn.Module):
         """
         shown = self.input.show(image, levels)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            features: list[Tensor] | Tensor
             if self._dense:
                 features = self.input.turn_back(self.encoder.feature_maps(shown))
             else:
@@ -156,19 +157,41 @@ class TaskModel(nn.Module):
     def over_volume(
         self, image: Tensor, window_vox: tuple[int, ...], overlap: float, levels: Tensor | None = None
     ) -> Tensor:
-        """Map a whole volume ``(1, I, J, K)`` to ``(C, I, J, K)``, or ``(C,)`` for a subject-level head.
+        """Map a whole volume ``(1, I, J, K)`` to ``(C, I, J, K)``.
 
-        Windows overlap and are blended with Gaussian weights (MONAI's sliding window inference). ``levels`` is
-        as for ``forward``.
+        Windows overlap and are blended with Gaussian weights (MONAI's sliding window inference). ``levels``
+        is as for ``forward``.
         """
         device = next(self.parameters()).device
         with torch.no_grad():
-            batch = image[None].to(device)
-            if not self._dense:
-                output = self(batch, levels)
-            else:
-                predictor = functools.partial(self, levels=levels)
-                output = sliding_window_inference(
-                    batch, window_vox, sw_batch_size=4, predictor=predictor, overlap=overlap, mode="gaussian"
-                )
+            output = sliding_window_inference(
+                image[None].to(device), window_vox, sw_batch_size=4,
+                predictor=functools.partial(self, levels=levels), overlap=overlap, mode="gaussian",
+            )  # fmt: skip
         return output[0].float().cpu()
+
+    def over_windows(self, scan: ScanImage, patch_vox: int) -> Tensor:
+        """Map the mean embedding of the windows of a scan to ``(C,)``.
+
+        Args:
+            scan: in the benchmark's form.
+            patch_vox: edge of the windows, as in training.
+        """
+        device = next(self.parameters()).device
+        with torch.no_grad():
+            embedding = embed_scan(self.encoder, self.input, scan, patch_vox, device).values
+            output: Tensor = self.head(embedding[None].to(device))
+        return output[0].float().cpu()
+
+
+def adapted_model(spec: EvaluateSpec, context: Context, task: Task) -> TaskModel:
+    """Rebuild what an adapt job trained: the head alone was kept where the encoder was frozen."""
+    frozen = spec.arm in FROZEN_ARMS
+    encoder = arm_encoder(spec, context).encoder if frozen else new_encoder(spec, context)
+    model = TaskModel(encoder, task, frozen=frozen, seed=spec.seed, wanted=spec.input)
+    folder = context.jobs / str(spec.adapt_key)
+    if frozen:
+        load_weights(model.head, folder / "head.safetensors")
+    else:
+        load_weights(model, folder / "model.safetensors")
+    return model.to(context.device).eval()

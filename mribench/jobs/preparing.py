@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mribench.config import AdaptOptions, PretrainOptions
+from mribench.config import PretrainOptions
 from mribench.data.maps import select_usable_scans
 from mribench.data.prepare import (
     Reader,
@@ -22,7 +22,7 @@ from mribench.digests import canonical_json
 from mribench.interfaces.dataset import Dataset, Subject
 from mribench.interfaces.options import Component, DatasetRef, TaskRef
 from mribench.interfaces.task import Task
-from mribench.jobs.volumes import label_identity
+from mribench.jobs.volumes import label_identity, working_spacing_mm
 from mribench.registry import Registry, Resolved
 from mribench.results.specification import (
     AdaptSpec,
@@ -30,7 +30,6 @@ from mribench.results.specification import (
     EvaluateSpec,
     JobSpec,
     PretrainSpec,
-    TrainingOptions,
 )
 
 
@@ -105,10 +104,10 @@ class Preparation:
             case EmbedSpec():
                 yield from self._scans(spec, spec.subjects, spec.sequences, spec.spacing_mm, None)
             case AdaptSpec():
-                people, spacing_mm = (*spec.train, *spec.validation), _spacing_mm(spec.adapt)
+                people, spacing_mm = (*spec.train, *spec.validation), working_spacing_mm(spec)
                 yield from self._scans(spec, people, (spec.sequence,), spacing_mm, spec.task)
             case EvaluateSpec():
-                sequences, spacing_mm = (spec.cell.test_sequence,), _spacing_mm(spec.adapt)
+                sequences, spacing_mm = (spec.cell.test_sequence,), working_spacing_mm(spec)
                 yield from self._scans(spec, spec.subjects, sequences, spacing_mm, spec.task)
 
     def _read_to_pretrain(self, spec: PretrainSpec) -> Iterator[Wanted]:
@@ -167,10 +166,6 @@ class Preparation:
 
     def _resolve(self, component: Component, profile: str) -> Resolved:
         return self._registry.resolve(component, f"data prepare: {component.kind}", profile)
-
-
-def _spacing_mm(adapt: TrainingOptions) -> float | None:
-    return AdaptOptions.model_validate(adapt).spacing_mm
 
 
 def _to_json(component: Component) -> str:

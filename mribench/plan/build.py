@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mribench import RESULTS_VERSION
-from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedPretraining
+from mribench.config import FROZEN_ARMS, InvarianceSpec, ResolvedBenchmark, ResolvedPretraining
 from mribench.data.subsets import compute_subset_size, draw_label_subset
 from mribench.data.uses import select_scans
 from mribench.defects import at
@@ -23,10 +23,12 @@ from mribench.plan.parts import (
     identity_of,
     untrained_cell,
 )
+from mribench.plan.targets import check_draw, list_left_out
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.content import Content, EntryIdentity
 from mribench.results.specification import (
     AdaptSpec,
+    Covariates,
     EmbedSpec,
     EvaluateSpec,
     JobSpec,
@@ -84,7 +86,7 @@ class _Builder:
         if not self.resolved.measured:
             yield from self._embeddings(pretrained)
         for task in self._tasks:
-            for arm in self._arms():
+            for arm in self._arms_of(task):
                 for seed in self.config.seeds:
                     yield from self._adapted(task, arm, seed, _find_pretraining(arm, seed, pretrained))
             if IDENTITY in self.config.reference_arms and not self.resolved.measured and task.has_identity:
@@ -97,6 +99,20 @@ class _Builder:
         for reference in self.config.reference_arms:
             if reference != IDENTITY:
                 yield from self._references(reference)
+
+    def _arms_of(self, task: TaskPart) -> Iterator[Arm]:
+        """Yield the arms that a task has cells of: a probe changes no encoder."""
+        without: list[str] = []
+        for arm in self._arms():
+            if task.has_probe and arm.arm not in FROZEN_ARMS:
+                without.append(arm.arm)
+            else:
+                yield arm
+        if without:
+            names = ", ".join(dict.fromkeys(without))
+            self.notes.append(
+                f"{task.name}: its probe is fitted on frozen encoders, so it has no {names} cells"
+            )
 
     def _references(self, reference: str) -> Iterator[Arm]:
         """Yield a reference arm for the default architecture, and for each other by its first method."""
@@ -183,10 +199,8 @@ class _Builder:
     def _adapted(self, task: TaskPart, arm: Arm, seed: int, pretrain: Job | None) -> Iterator[Job]:
         split = task.cohort.split
         for sequence in task.spec.train_sequences:
-            train = self._eligible(task.cohort.name, split.train if split else (), sequence, task.label)
-            validation = self._eligible(
-                task.cohort.name, split.validation if split else (), sequence, task.label
-            )
+            train = self._covered(task, "training", split.train if split else (), sequence)
+            validation = self._covered(task, "validation", split.validation if split else (), sequence)
             if split:
                 self.notes.append(_counted(f"{task.name} {sequence}", len(train), task.spec.fractions))
             for fraction in task.spec.fractions:
@@ -216,6 +230,7 @@ class _Builder:
 
     def _adapt(self, training: Training, validation: tuple[str, ...], pretrain: Job | None) -> Job:
         task, arm = training.task, training.arm
+        check_draw(f"{self.config.source}: tasks.{task.name}", training)
         spec = AdaptSpec(
             profile=self.config.profile,
             cohort=task.cohort.name,
@@ -232,6 +247,7 @@ class _Builder:
             seed=training.seed,
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
+            covariates=_covariates_of(task, (*training.train, *validation)),
         )
         people = (*training.train, *validation)
         entries = [task.learnt_identity, arm.encoder.identity]
@@ -258,7 +274,7 @@ class _Builder:
     ) -> Job | None:
         split, site, sequence = task.cohort.split, cell.test_site, cell.test_sequence
         there = split.test[site] if split else ()
-        ids = self._eligible(task.cohort.name, there, sequence, task.label)
+        ids = self._covered(task, "test", there, sequence)
         if split and not ids:
             self.notes.append(f"{task.name}: no {sequence} test scan at {site}, so no such cell")
             return None
@@ -276,6 +292,7 @@ class _Builder:
             adapt_key=adapt_key,
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
+            covariates=_covariates_of(task, ids),
         )
         entries = [task.scored_identity, *([] if arm.arm == IDENTITY else [arm.encoder.identity])]
         job = self._job(f"{trained}/test/{site}/{sequence}", spec, task.cohort, entries, ids)
@@ -309,6 +326,12 @@ class _Builder:
         fingerprints = self._cohorts[cohort_name].fingerprints
         return {subject: fingerprints[subject] for subject in people}
 
+    def _covered(self, task: TaskPart, role: str, ids: tuple[str, ...], sequence: str) -> tuple[str, ...]:
+        """Return the subjects that a task can be about and that have its scan, and note who is left out."""
+        covered = tuple(subject for subject in ids if subject not in task.covered.left_out)
+        self.notes += list_left_out(f"{task.name}: of {task.cohort.name}", role, ids, task.covered)
+        return self._eligible(task.cohort.name, covered, sequence, task.label)
+
     def _find_eligible(
         self, cohort_name: str, ids: tuple[str, ...], sequence: str, label: str | None
     ) -> tuple[str, ...]:
@@ -319,6 +342,12 @@ class _Builder:
             what = f"{sequence} scan" + (f" with a {label} label" if label else "")
             self.notes.append(f"{cohort_name}: {len(ids) - len(kept)} of {len(ids)} subjects have no {what}")
         return kept
+
+
+def _covariates_of(task: TaskPart, ids: tuple[str, ...]) -> Covariates:
+    """Return the covariates that a task needs of some subjects; nothing where it needs none."""
+    known = task.covered.covariates
+    return {subject: known[subject] for subject in ids if subject in known}
 
 
 def _find_pretraining(arm: Arm, seed: int, pretrained: Mapping[tuple[str, int], Job]) -> Job | None:

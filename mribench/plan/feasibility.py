@@ -19,13 +19,13 @@ from mribench.config import (
 )
 from mribench.data.label_numbers import find_number_problems
 from mribench.data.uses import select_scans
-from mribench.errors import ConfigError, MRIBenchError
+from mribench.errors import ConfigError, DataError, MRIBenchError
 from mribench.interfaces.encoder import Encoder
-from mribench.interfaces.metric import SetMetric
 from mribench.interfaces.objective import Objective
 from mribench.interfaces.task import Task
 from mribench.interfaces.views import ViewGenerator
 from mribench.plan.cohorts import Cohort, tested_sequences
+from mribench.plan.targets import check_covariates, check_subject_task
 from mribench.registry import Resolved
 from mribench.training.given_weights import check_weights
 from mribench.wording import count, list_some
@@ -97,13 +97,18 @@ def _check_people(where: str, task: ResolvedTask, cohort: Cohort) -> None:
     tested = tuple(i for ids in cohort.split.test.values() for i in ids)
     sequences = list(task.spec.train_sequences)
     with _at(f"{where}.task"):
-        label = task.task.make().label
+        made: Task = task.task.make()
+    label = made.label
     every = task.spec.all_tested_on(tested_sequences(cohort, label))
     _check_anybody(f"{where}.data", "training", cohort, cohort.split.train)
     _check_anybody(f"{where}.data", "test", cohort, tested)
-    _check_scans(f"{where}.train_sequences", "training", label, cohort, cohort.split.train, sequences)
+    with _at(f"{where}.task", DataError):
+        left_out = check_covariates(f"{where}.task", made, cohort).left_out
+    training = tuple(i for i in cohort.split.train if i not in left_out)
+    tested = tuple(i for i in tested if i not in left_out)
+    _check_scans(f"{where}.train_sequences", "training", label, cohort, training, sequences)
     _check_scans(f"{where}.test_sequences", "test", label, cohort, tested, every)
-    _check_label_numbers(f"{where}.task.classes", task.task.make(), cohort, cohort.split.train)
+    _check_label_numbers(f"{where}.task.classes", made, cohort, cohort.split.train)
 
 
 def _check_label_numbers(where: str, task: Task, cohort: Cohort, training: Collection[str]) -> None:
@@ -153,7 +158,7 @@ def _check_models(source: str, resolved: ResolvedBenchmark) -> None:
         for name, method in resolved.methods.items():
             _check_method(resolved.config, name, method)
         for name, task in resolved.tasks.items():
-            _check_metrics(f"{source}: tasks.{name}.task", task)
+            _check_task(resolved.config, f"{source}: tasks.{name}", task)
         for component in _encoders(resolved):
             for name, task in resolved.tasks.items():
                 _check_head(f"{source}: tasks.{name}", task, component)
@@ -231,17 +236,10 @@ def _check_batch_teaches(where: str, pretraining: ResolvedPretraining, objective
         )
 
 
-def _check_metrics(where: str, resolved: ResolvedTask) -> None:
-    """A metric of a whole set would never be called, and its rows would hold something else."""
-    with _at(where):
+def _check_task(config: BenchmarkConfig, where: str, resolved: ResolvedTask) -> None:
+    with _at(f"{where}.task"):
         task: Task = resolved.task.make()
-    for metric in task.metrics:
-        if isinstance(metric, SetMetric):
-            raise ConfigError(
-                f"{where}.metrics: '{metric.id}' is a metric of a whole set of subjects, and those are not"
-                " computed yet",
-                "take it out; a task is scored by metrics of one subject at a time (`mribench list metric`)",
-            )
+    check_subject_task(config, where, resolved, task)
 
 
 def _encoders(
@@ -265,9 +263,13 @@ def _check_windows(where: str, patch_vox: int, component: Resolved) -> None:
 def _check_head(where: str, resolved: ResolvedTask, component: Resolved) -> None:
     task: Task = resolved.task.make()
     encoder: Encoder = component.make()
+    adapt, embed = resolved.spec.adapt, resolved.spec.embed
+    if embed is not None:
+        _check_windows(f"{where}.embed.patch_vox", embed.patch_vox, component)
+    if adapt is None:
+        return
     with _at(f"{where}.task"):
         task.build_head(encoder)
-    adapt = resolved.spec.adapt
     _check_layers(f"{where}.adapt.layer_decay", adapt, encoder)
     _check_edges(f"{where}.adapt.patch_vox", [adapt.patch_vox], component, encoder)
     if task.dense and adapt.window_vox is not None:
@@ -290,9 +292,9 @@ def _check_multiples(where: str, edges_vox: Iterable[int], factor: int, whose: s
 
 
 @contextmanager
-def _at(where: str) -> Iterator[None]:
-    """Give errors of a factory the key that they come from."""
+def _at(where: str, kind: type[MRIBenchError] = MRIBenchError) -> Iterator[None]:
+    """Give errors of a factory, or of a kind, the key that they come from."""
     try:
         yield
-    except MRIBenchError as error:
+    except kind as error:
         raise ConfigError(f"{where}: {error.message}", error.hint) from error

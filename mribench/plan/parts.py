@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mribench.config import ResolvedMethod, ResolvedPretraining, ResolvedTask, TaskSpec
+from mribench.data.covariates import Covered, find_covered
 from mribench.interfaces.options import EncoderRef, TaskRef
+from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import Task
 from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.registry import Resolved
@@ -93,6 +95,8 @@ class TaskPart:
         learnt: the task without its metrics, and as it enters a key.
         scored: the whole task, and as it enters a key.
         adapt: how it is learnt.
+        covered: which subjects it can be about.
+        has_probe: whether a probe is fitted, and no head trained.
     """
 
     name: str
@@ -106,6 +110,8 @@ class TaskPart:
     scored: TaskRef
     scored_identity: EntryIdentity
     adapt: TrainingOptions
+    covered: Covered
+    has_probe: bool
 
     @classmethod
     def of(cls, name: str, resolved: ResolvedTask, cohort: Cohort) -> TaskPart:
@@ -123,8 +129,15 @@ class TaskPart:
             learnt_identity=identity_of(entry, _SCORES),
             scored=TaskRef.model_validate(entry.component()),
             scored_identity=identity_of(entry),
-            adapt=resolved.spec.adapt.model_dump(mode="json"),
+            adapt=resolved.spec.learning.model_dump(mode="json"),
+            covered=find_covered(task, cohort.in_split()),
+            has_probe=has_probe(task),
         )
+
+
+def has_probe(task: Task) -> bool:
+    """Whether a probe is fitted for a task, and no head trained."""
+    return isinstance(task, SubjectTask) and task.build_probe() is not None
 
 
 def untrained_cell(

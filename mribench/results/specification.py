@@ -29,9 +29,12 @@ They are validated by whoever trains: results of an older mribench, which had ot
 Weights = dict[str, JsonValue]
 """Weights from a file, as a benchmark file spells them out; the file itself may be gone by now."""
 
+Covariates = dict[str, dict[str, JsonValue]]
+"""Of the subjects of a job, by their ids: those that its task needs, by name."""
+
 _FILE = "job.json"
 _BUILT_ON = ("adapt_key", "pretrain_key")
-_OPTIONAL = ("defects", "weights", "input")
+_OPTIONAL = ("covariates", "defects", "input", "weights")
 """Fields that ``job.json`` has where there is something in them."""
 _PLACES = ("data", "cohort")
 """Where the data of a job lie, and what a benchmark file calls them: no part of its key."""
@@ -71,7 +74,7 @@ class _Spec:
         return {name: getattr(self, name) for name in _BUILT_ON if name in names}
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON, without what there is none of: defects, weights, a contract."""
+        """Return it as JSON, without what is optional and empty: defects, weights, covariates, a contract."""
         dumped: dict[str, Any] = _ADAPTERS[self.kind].dump_python(self, mode="json")
         return {name: value for name, value in dumped.items() if name not in _OPTIONAL or value}
 
@@ -113,6 +116,7 @@ class AdaptSpec(_Spec):
         seed: of the training.
         pretrain_key: of the job that made the encoder; None for a new one.
         weights: of the encoder, from a file; None where it has none from outside.
+        covariates: that the task needs, of the subjects.
     """
 
     kind: ClassVar[JobKind] = "adapt"
@@ -126,6 +130,7 @@ class AdaptSpec(_Spec):
     seed: int
     pretrain_key: str | None
     weights: Weights | None = None
+    covariates: Covariates = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +145,7 @@ class EvaluateSpec(_Spec):
         adapt_key: of the job that trained the head; None where nothing is trained.
         pretrain_key: of the job that made the encoder; None for a new one.
         weights: of the encoder, from a file; None where it has none from outside.
+        covariates: that the task needs, of the subjects.
     """
 
     kind: ClassVar[JobKind] = "evaluate"
@@ -151,6 +157,7 @@ class EvaluateSpec(_Spec):
     adapt_key: str | None
     pretrain_key: str | None
     weights: Weights | None = None
+    covariates: Covariates = field(default_factory=dict)
 
     @property
     def arm(self) -> str:

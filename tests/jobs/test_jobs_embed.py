@@ -21,7 +21,7 @@ from mribench.errors import DataError
 from mribench.execute.worker import run_job
 from mribench.interfaces import Dataset, DatasetRef, Encoder, EncoderRef, Scan
 from mribench.jobs import Context, Outcome, embed as embed_module, run_spec
-from mribench.jobs.embed import MIN_FOREGROUND, embed, windows
+from mribench.jobs.embedding import MIN_FOREGROUND, embed, windows
 from mribench.jobs.model import new_encoder
 from mribench.plugins import load_registry
 from mribench.registry import Registry
