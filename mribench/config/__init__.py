@@ -24,7 +24,13 @@ from mribench.config.resolution import (
     ResolvedTask,
     resolve,
 )
-from mribench.config.settings import AdaptOptions, EmbedOptions, Optimisation, PretrainOptions
+from mribench.config.settings import (
+    AdaptOptions,
+    EmbedOptions,
+    Optimisation,
+    PretrainOptions,
+    follow_contract,
+)
 
 __all__ = [
     "DEFAULT_SPLIT_RULE",
@@ -46,6 +52,7 @@ __all__ = [
     "blame_settings",
     "digest_config",
     "digest_settings",
+    "follow_contract",
     "load_benchmark",
     "resolve",
 ]

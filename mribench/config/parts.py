@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_seriali
 
 from mribench.config.settings import AdaptOptions, Count, EmbedOptions, Positive, PretrainPart
 from mribench.interfaces.fields import Fraction, Words, ascending
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import EncoderRef, ObjectiveRef, Options, SplitRef, TaskRef, ViewsRef
 from mribench.interfaces.weights import GivenWeights
 from mribench.validation import problem
@@ -78,6 +79,9 @@ class MethodSpec(Options):
         None, description="Weights of the encoder, in place of views and objective: nothing is pretrained."
     )
     encoder: EncoderRef | None = Field(None, description="The encoder, in place of the default one.")
+    input: InputContract | None = Field(
+        None, description="What the encoder wants to see, laid over what its entry declares."
+    )
     augment: Augment = Field(
         default_factory=dict, description="Augmentation options, laid over the default ones."
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.kinds import KINDS
 from mribench.interfaces.options import NoOptions, Options
 
@@ -63,6 +64,7 @@ class Entry:
         summary: one line for ``mribench list``.
         defects: what of the ``defects`` option its options model understands (``ProtocolOptions``), and for
             metrics the ways of counting that are known to be wrong.
+        input: of an encoder, what it wants to see.
     """
 
     kind: str
@@ -71,3 +73,4 @@ class Entry:
     options: type[Options] = NoOptions
     summary: str = ""
     defects: tuple[Defect, ...] = ()
+    input: InputContract = field(default_factory=InputContract)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -115,7 +114,7 @@ class _Sampler:
         self._identity = (spec.task.name, spec.sequence, spec.seed)
         self._defects = spec.defects
         self._wanted = wanted
-        self._levels = functools.cache(self._find_levels)
+        self._levels: dict[int, Tensor | None] = {}
         self.diversity = Diversity()
 
     def batch(self, number: int) -> tuple[dict[str, Tensor], Tensor | None]:
@@ -130,14 +129,13 @@ class _Sampler:
             if drawn != (number, sample):
                 generator = torch_generator("sample", *self._identity, *drawn)
             samples.append(self._task.training_sample(volume, self._options.patch_vox, generator))
-            levels.append(self._levels(place))
+            if place not in self._levels:
+                self._levels[place] = self._wanted.find_levels(volume)
+            levels.append(self._levels[place])
         batch: dict[str, Tensor] = default_collate(samples)
         self.diversity.add(batch["image"])
         wanted = [values for values in levels if values is not None]
         return batch, torch.stack(wanted) if wanted else None
-
-    def _find_levels(self, place: int) -> Tensor | None:
-        return self._wanted.find_levels(self._volumes[place])
 
 
 class _Adaptation(Trainee):

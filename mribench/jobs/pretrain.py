@@ -20,6 +20,7 @@ from mribench.interfaces.views import View, ViewGenerator, ViewRequest
 from mribench.jobs.collapse import MAX_SUBJECTS, CollapseCheck, check_collapse
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
+from mribench.jobs.encoder_input import EncoderInput, scale
 from mribench.jobs.model import is_clipped, new_encoder, scale_layers
 from mribench.jobs.views_example import FILE, views_file
 from mribench.jobs.volumes import voxel_row
@@ -105,6 +106,7 @@ class Pretraining(Trainee):
         checked = (*spec.held_out, *spec.train)[:MAX_SUBJECTS]
         self.checked = MapSource(dataset, select_by_id(dataset, checked), spacing, needs, identity)
         self.spacing_mm = self.source.spacing_mm()
+        self._input = EncoderInput(spec.input)
         self.redraws = 0
         self.diversity = Diversity()
         self.defects = spec.defects
@@ -208,6 +210,12 @@ class Pretraining(Trainee):
                 kept.append(view.image.cpu())
         return images
 
+    def _show(self, view: View) -> None:
+        """Put a view on the scale that the encoder wants; taken over the whole view, its target alike."""
+        found = [self._input.find_image_levels(image) for image in view.image]
+        levels = torch.stack([rows for rows in found if rows is not None]) if found[0] is not None else None
+        view.image, view.target = scale(view.image, levels), scale(view.target, levels)
+
     def _views(
         self,
         source: MapSource,
@@ -222,6 +230,7 @@ class Pretraining(Trainee):
             crops.maps, requests, self.options.patch_vox, self.spacing_mm, generators
         )
         for view in views:
+            self._show(view)
             view.origins = crops.origins
             view.sequences = view.sequences or [origin.sequence for origin in crops.origins]
         return views

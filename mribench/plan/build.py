@@ -11,6 +11,7 @@ from mribench.config import FROZEN_ARMS, InvarianceSpec, ResolvedBenchmark, Reso
 from mribench.data.subsets import compute_subset_size, draw_label_subset
 from mribench.data.uses import select_scans
 from mribench.defects import at
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import ObjectiveRef, ViewsRef
 from mribench.plan.cohorts import Cohort
 from mribench.plan.job import Job, Plan
@@ -67,8 +68,11 @@ class _Builder:
         self._tasks = [
             TaskPart.of(name, task, cohorts[task.spec.data]) for name, task in resolved.tasks.items()
         ]
-        self._reference = EncoderPart.of(resolved.reference_encoder)
-        self._encoders = {name: EncoderPart.of(method.encoder) for name, method in resolved.methods.items()}
+        reference = resolved.reference_encoder
+        self._reference = EncoderPart.of(reference, reference.registered.entry.input)
+        self._encoders = {
+            name: EncoderPart.of(method.encoder, method.wanted) for name, method in resolved.methods.items()
+        }
         # Thousands of jobs are about few groups of people: what is found of a group is found once.
         self._eligible = functools.cache(self._find_eligible)
         self._fingerprints = functools.cache(self._find_fingerprints)
@@ -115,12 +119,14 @@ class _Builder:
             )
 
     def _references(self, reference: str) -> Iterator[Arm]:
-        """Yield a reference arm for the default architecture, and for each other by its first method."""
+        """Yield a reference arm for the default encoder, and for each other, or with another input, by its first
+        method.
+        """
         yield Arm(reference, reference, self._reference)
-        seen = [self._reference.identity]
+        seen = [self._reference]
         for name, encoder in self._encoders.items():
-            if encoder.identity not in seen:
-                seen.append(encoder.identity)
+            if encoder not in seen:
+                seen.append(encoder)
                 yield Arm(name, reference, encoder)
 
     def _pretrain(self, name: str, pretraining: ResolvedPretraining, seed: int) -> Job:
@@ -132,6 +138,7 @@ class _Builder:
             cohort=cohort.name,
             data=cohort.data,
             encoder=self._encoders[name].reference,
+            input=self._encoders[name].input,
             split_digest=split_digest({"train": train, "held out": held_out}),
             defects=self._defects("pretrain"),
             views=ViewsRef.model_validate(pretraining.views.component()),
@@ -185,11 +192,12 @@ class _Builder:
             defects=self._defects("embed"),
             subjects=ids,
             sequences=tuple(asked.sequences),
-            patch_vox=asked.patch_vox,
-            spacing_mm=asked.spacing_mm,
+            patch_vox=arm.encoder.wanted.patch_vox or asked.patch_vox,
+            spacing_mm=arm.encoder.wanted.spacing_mm or asked.spacing_mm,
             cell=cell,
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
+            input=arm.encoder.input,
         )
         row = arm.name if arm.arm in ("frozen", arm.name) else f"{arm.name}/{arm.arm}"
         name = f"{row}/invariance/{cohort_name}/seed{seed}"
@@ -243,10 +251,11 @@ class _Builder:
             train=training.train,
             validation=validation,
             sequence=training.sequence,
-            adapt=task.adapt,
+            adapt=task.learning_for(arm.encoder),
             seed=training.seed,
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
+            input=arm.encoder.input,
             covariates=_covariates_of(task, (*training.train, *validation)),
         )
         people = (*training.train, *validation)
@@ -255,7 +264,7 @@ class _Builder:
         return _after(replace(job, method=arm.name), pretrain)
 
     def _identity(self, task: TaskPart) -> Iterator[Job]:
-        arm = Arm(IDENTITY, IDENTITY, self._reference)
+        arm = Arm(IDENTITY, IDENTITY, replace(self._reference, wanted=InputContract()))
         for site in task.cohort.sites:
             for sequence in task.spec.all_tested_on(task.sequences_there):
                 cell = untrained_cell(task, arm, self.config.benchmark, self.resolved.label, site, sequence)
@@ -287,11 +296,12 @@ class _Builder:
             defects=self._defects("evaluate", arm.arm),
             task=task.scored,
             subjects=ids,
-            adapt=task.adapt,
+            adapt=task.learning_for(arm.encoder),
             cell=cell,
             adapt_key=adapt_key,
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
+            input=arm.encoder.input,
             covariates=_covariates_of(task, ids),
         )
         entries = [task.scored_identity, *([] if arm.arm == IDENTITY else [arm.encoder.identity])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 
@@ -16,11 +17,13 @@ from mribench.config import (
     ResolvedPretraining,
     ResolvedTask,
     blame_settings,
+    follow_contract,
 )
 from mribench.data.label_numbers import find_number_problems
 from mribench.data.uses import select_scans
 from mribench.errors import ConfigError, DataError, MRIBenchError
 from mribench.interfaces.encoder import Encoder
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.objective import Objective
 from mribench.interfaces.task import Task
 from mribench.interfaces.views import ViewGenerator
@@ -159,12 +162,12 @@ def _check_models(source: str, resolved: ResolvedBenchmark) -> None:
             _check_method(resolved.config, name, method)
         for name, task in resolved.tasks.items():
             _check_task(resolved.config, f"{source}: tasks.{name}", task)
-        for component in _encoders(resolved):
+        for used in _encoders(resolved):
             for name, task in resolved.tasks.items():
-                _check_head(f"{source}: tasks.{name}", task, component)
-        for component in _encoders(resolved, {"random-frozen"}):
+                _check_head(f"{source}: tasks.{name}", task, used)
+        for used in _encoders(resolved, {"random-frozen"}):
             for name, spec in resolved.config.invariance.items():
-                _check_windows(f"{source}: invariance.{name}.patch_vox", spec.patch_vox, component)
+                _check_windows(f"{source}: invariance.{name}.patch_vox", spec.patch_vox, used)
 
 
 def _check_method(config: BenchmarkConfig, name: str, method: ResolvedMethod) -> None:
@@ -174,7 +177,18 @@ def _check_method(config: BenchmarkConfig, name: str, method: ResolvedMethod) ->
         with _at(f"{config.source}: methods.{name}.weights"):
             check_weights(encoder, method.weights)
     if method.pretraining is not None:
+        _check_pretrained_input(f"{config.source}: methods.{name}.input", method.wanted)
         _check_objective(config, name, method, method.pretraining, encoder)
+
+
+def _check_pretrained_input(where: str, wanted: InputContract) -> None:
+    """Views are crops along the harness's axes, whatever is wanted later: that is for weights from a file."""
+    for key in ("orientation", "whole_vox"):
+        if getattr(wanted, key) is not None:
+            raise ConfigError(
+                f"{where}.{key}: only of an encoder that is given its weights: views are crops along R, A, S",
+                "give the method `weights`, or choose an encoder that declares no such input",
+            )
 
 
 def _check_objective(
@@ -195,7 +209,7 @@ def _check_objective(
     _check_mask(where, method.encoder.name, pretraining.objective.name, objective, encoder)
     _check_batch_teaches(place_of("batch_size"), pretraining, objective)
     edges = [round(options.patch_vox * view.patch_scale) for view in objective.view_requests]
-    _check_edges(place_of("patch_vox"), edges, method.encoder, encoder)
+    _check_edges(place_of("patch_vox"), edges, _Used(method.encoder, method.wanted), encoder)
     if objective.needs_mask and min(edges) == objective.patch_multiple:
         raise ConfigError(
             f"{place_of('patch_vox')}: a view of {min(edges)} voxels is one block of"
@@ -242,44 +256,63 @@ def _check_task(config: BenchmarkConfig, where: str, resolved: ResolvedTask) -> 
     check_subject_task(config, where, resolved, task)
 
 
+@dataclass(frozen=True)
+class _Used:
+    """An encoder, and what it wants to see."""
+
+    component: Resolved
+    wanted: InputContract
+
+
 def _encoders(
     resolved: ResolvedBenchmark, arms: Collection[str] = ("scratch", "random-frozen")
-) -> list[Resolved]:
+) -> list[_Used]:
     """Return the encoders of the methods and, with one of these reference arms, its own; each once."""
-    used = [method.encoder for method in resolved.methods.values()]
+    used = [_Used(method.encoder, method.wanted) for method in resolved.methods.values()]
     if set(resolved.config.reference_arms).intersection(arms):
-        used.append(resolved.reference_encoder)
-    return list({str(encoder.component()): encoder for encoder in used}.values())
+        reference = resolved.reference_encoder
+        used.append(_Used(reference, reference.registered.entry.input))
+    return list({(str(each.component.component()), each.wanted): each for each in used}.values())
 
 
-def _check_windows(where: str, patch_vox: int, component: Resolved) -> None:
-    encoder: Encoder = component.make()
-    _check_edges(where, [patch_vox], component, encoder)
+def _check_windows(where: str, patch_vox: int, used: _Used) -> None:
+    encoder: Encoder = used.component.make()
+    patch_vox = used.wanted.whole_vox or used.wanted.patch_vox or patch_vox
+    _check_edges(where, [patch_vox], used, encoder)
     if patch_vox == max(encoder.strides):  # some encoders need more than one voxel of their coarsest map
         with _at(where), torch.no_grad():
             encoder.eval().embed(torch.zeros(1, 1, *(patch_vox,) * 3))
 
 
-def _check_head(where: str, resolved: ResolvedTask, component: Resolved) -> None:
+def _check_head(where: str, resolved: ResolvedTask, used: _Used) -> None:
     task: Task = resolved.task.make()
-    encoder: Encoder = component.make()
-    adapt, embed = resolved.spec.adapt, resolved.spec.embed
+    encoder: Encoder = used.component.make()
+    embed = resolved.spec.embed
     if embed is not None:
-        _check_windows(f"{where}.embed.patch_vox", embed.patch_vox, component)
-    if adapt is None:
+        _check_windows(f"{where}.embed.patch_vox", embed.patch_vox, used)
+    if resolved.spec.adapt is None:
         return
+    if used.wanted.whole_vox is not None:
+        raise ConfigError(
+            f"{where}.task: learns from crops, and the encoder '{used.component.name}' wants whole scans",
+            "leave the task out, give it a probe, or say in the method's input `whole_vox: null`",
+        )
+    adapt = follow_contract(resolved.spec.adapt, used.wanted)
     with _at(f"{where}.task"):
         task.build_head(encoder)
     _check_layers(f"{where}.adapt.layer_decay", adapt, encoder)
-    _check_edges(f"{where}.adapt.patch_vox", [adapt.patch_vox], component, encoder)
+    _check_edges(f"{where}.adapt.patch_vox", [adapt.patch_vox], used, encoder)
     if task.dense and adapt.window_vox is not None:
         window = [adapt.window_vox] if isinstance(adapt.window_vox, int) else adapt.window_vox
-        _check_edges(f"{where}.adapt.window_vox", window, component, encoder)
+        _check_edges(f"{where}.adapt.window_vox", window, used, encoder)
 
 
-def _check_edges(where: str, edges_vox: Iterable[int], component: Resolved, encoder: Encoder) -> None:
-    whose = f"the largest stride of the encoder '{component.name}'"  # a file may have several
-    _check_multiples(where, edges_vox, max(encoder.strides), whose)
+def _check_edges(where: str, edges_vox: Iterable[int], used: _Used, encoder: Encoder) -> None:
+    whose = f"of the encoder '{used.component.name}'"  # a file may have several
+    edges_vox = list(edges_vox)
+    _check_multiples(where, edges_vox, max(encoder.strides), f"the largest stride {whose}")
+    if used.wanted.multiple_vox > 1:
+        _check_multiples(where, edges_vox, used.wanted.multiple_vox, f"the multiple_vox of the input {whose}")
 
 
 def _check_multiples(where: str, edges_vox: Iterable[int], factor: int, whose: str) -> None:

@@ -81,6 +81,7 @@ def _methods(resolved: ResolvedBenchmark) -> Iterator[PlannedMethod]:
             encoder=method.encoder.name,
             overrides=tuple(method.overrides),
             weights=_planned_weights(given) if given else None,
+            input=method.wanted if method.wanted.asks else None,
         )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from mribench.config import ResolvedMethod, ResolvedPretraining, ResolvedTask, TaskSpec
+from mribench.config import ResolvedMethod, ResolvedPretraining, ResolvedTask, TaskSpec, follow_contract
 from mribench.data.covariates import Covered, find_covered
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import EncoderRef, TaskRef
 from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import Task
@@ -43,11 +44,18 @@ class EncoderPart:
     name: str
     reference: EncoderRef
     identity: EntryIdentity
+    wanted: InputContract
 
     @classmethod
-    def of(cls, resolved: Resolved) -> EncoderPart:
-        """Take the parts of a resolved encoder."""
-        return cls(resolved.name, EncoderRef.model_validate(resolved.component()), identity_of(resolved))
+    def of(cls, resolved: Resolved, wanted: InputContract) -> EncoderPart:
+        """Take the parts of a resolved encoder, and what it wants to see."""
+        reference = EncoderRef.model_validate(resolved.component())
+        return cls(resolved.name, reference, identity_of(resolved), wanted)
+
+    @property
+    def input(self) -> InputContract | None:
+        """What it wants to see, as jobs have it; None where that is as the benchmark has it."""
+        return self.wanted if self.wanted.asks else None
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,12 @@ class TaskPart:
             covered=find_covered(task, cohort.in_split()),
             has_probe=has_probe(task),
         )
+
+    def learning_for(self, encoder: EncoderPart) -> TrainingOptions:
+        """Return how the task is learnt on an encoder, at the voxel size and in the crops that it wants."""
+        if encoder.input is None:
+            return self.adapt
+        return follow_contract(self.spec.learning, encoder.input).model_dump(mode="json")
 
 
 def has_probe(task: Task) -> bool:

@@ -99,6 +99,10 @@ def _unequal(pretrained: pd.DataFrame, adapted: pd.DataFrame, manifest: Manifest
     for row, method in pretrained[["row", "method"]].drop_duplicates().itertuples(index=False):
         if method in overrides:
             differing.setdefault(row, []).append(f"own {', '.join(overrides[method])}")
+    wanted = {method.name: method.input for method in manifest.methods if method.input}
+    for row, method in adapted[["row", "method"]].drop_duplicates().itertuples(index=False):
+        if method in wanted:
+            differing.setdefault(row, []).append(f"own input: {wanted[method].sentence()}")
     return {row: ", ".join(dict.fromkeys(texts)) for row, texts in differing.items()}
 
 
