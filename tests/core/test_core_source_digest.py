@@ -125,14 +125,14 @@ def test_other_packages_and_the_rest_of_the_harness_are_not_followed():
     found = module._closure("mribench_objectives.simclr_recon")
     others = {name for name in found if name.split(".")[0] != "mribench_objectives"}
     assert others == {"mribench.networks"}
+    assert "mribench_objectives.nt_xent" in found
+    assert set(module._closure("mribench.execute.local")) == {"mribench.execute.local"}
 
 
 def test_building_blocks_of_the_harness_are_followed():
     found = module._closure("mribench_views.generators")
     assert "mribench.augmentation.splines" in found
     assert not {name for name in found if name.startswith(("mribench.interfaces", "mribench.errors"))}
-    assert "mribench_objectives.nt_xent" in found
-    assert set(module._closure("mribench.execute.local")) == {"mribench.execute.local"}
 
 
 def test_the_digest_is_the_same_in_another_folder(digest):
