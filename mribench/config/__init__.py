@@ -9,7 +9,9 @@ from mribench.config.digest import digest_config, digest_settings
 from mribench.config.loading import blame_settings, load_benchmark
 from mribench.config.model import BenchmarkConfig
 from mribench.config.parts import (
+    DECODER_ARMS,
     DEFAULT_SPLIT_RULE,
+    FINETUNED_ARMS,
     FROZEN_ARMS,
     Defaults,
     InvarianceSpec,
@@ -33,7 +35,9 @@ from mribench.config.settings import (
 )
 
 __all__ = [
+    "DECODER_ARMS",
     "DEFAULT_SPLIT_RULE",
+    "FINETUNED_ARMS",
     "FROZEN_ARMS",
     "AdaptOptions",
     "BenchmarkConfig",

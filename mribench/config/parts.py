@@ -19,10 +19,14 @@ DEFAULT_SPLIT_RULE = "subject"
 
 ReferenceArm = Literal["scratch", "random-frozen", "identity"]
 """A row that no method stands behind."""
-Arm = Literal["frozen", "finetune"]
-"""What is done with a pretrained encoder."""
-FROZEN_ARMS = ("frozen", "random-frozen")
+Arm = Literal["frozen", "finetune", "frozen+decoder", "finetune+decoder"]
+"""What is done with a pretrained encoder; with ``+decoder`` a task starts from its pretrained decoder too."""
+FROZEN_ARMS = ("frozen", "frozen+decoder", "random-frozen")
 """Arms and reference arms whose encoder is left as it is."""
+FINETUNED_ARMS = ("finetune", "finetune+decoder")
+"""Arms that train a pretrained encoder too."""
+DECODER_ARMS = ("frozen+decoder", "finetune+decoder")
+"""Arms whose decoder starts from a pretrained one."""
 
 Augment = dict[str, JsonValue]
 

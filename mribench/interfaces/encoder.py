@@ -66,7 +66,14 @@ class Encoder(nn.Module, ABC):
 
 
 class Decoder(nn.Module, ABC):
-    """Maps an encoder's feature maps to a dense output; built from ``channels`` and ``strides``."""
+    """Maps an encoder's feature maps to a dense output; built from ``channels`` and ``strides``.
+
+    Attributes:
+        output_layer: name of the layer whose shape depends on the output's channels; it starts anew where a
+            pretrained decoder had others. Empty where no layer may.
+    """
+
+    output_layer: str = ""
 
     @abstractmethod
     def forward(self, features: list[Tensor]) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mribench.interfaces.encoder import Encoder
+from mribench.interfaces.encoder import Decoder, Encoder
 from mribench.interfaces.metric import Metric, Score, SetMetric
 from mribench.wording import list_some
 
@@ -97,6 +97,16 @@ class Task(ABC):
     @abstractmethod
     def build_head(self, encoder: Encoder) -> nn.Module:
         """Return the module that maps features (a list of maps, or an embedding) to the output."""
+
+    def decoder_of(self, head: nn.Module) -> Decoder | None:
+        """Return the part of a head that may start as a pretrained decoder; None where there is none."""
+        del head
+        return None
+
+    @property
+    def takes_decoder(self) -> bool:
+        """Whether the task overrides ``decoder_of``."""
+        return type(self).decoder_of is not Task.decoder_of
 
     @abstractmethod
     def training_sample(

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from mribench.config import FROZEN_ARMS, AdaptOptions
+from mribench.config import DECODER_ARMS, FINETUNED_ARMS, FROZEN_ARMS, AdaptOptions
 from mribench.errors import JobError
 from mribench.interfaces.subject_task import SubjectTask, TrainingSubject
 from mribench.interfaces.task import Task
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
 from mribench.jobs.encoder_input import EncoderInput
-from mribench.jobs.model import TaskModel, arm_encoder, is_clipped, scale_layers
+from mribench.jobs.model import TaskModel, arm_encoder, is_clipped, scale_layers, start_from_decoder
 from mribench.jobs.probe import run_probe
 from mribench.jobs.still import StillEncoder
 from mribench.jobs.volumes import TaskScans
@@ -43,6 +43,9 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
     model = TaskModel(
         start.encoder, task, frozen=frozen, seed=spec.seed, defects=spec.defects, wanted=spec.input
     )
+    account = start.account
+    if spec.arm in DECODER_ARMS:
+        account = start_from_decoder(model, task, spec, context)
     model.to(context.device)
     still = StillEncoder(model.encoder, (options.patch_vox,) * 3, context.device) if frozen else None
     model.train()
@@ -83,7 +86,7 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
             **adaptation.sampler.diversity.row(),
             "first_loss": history.mean("total", first=True),
             "last_loss": history.mean("total", first=False),
-            "weights_account": start.account,
+            "weights_account": account,
             "label_source": scans.label_source(),
             **scans.voxel_counts(),
         },
@@ -167,7 +170,7 @@ class _Adaptation(Trainee):
         """Return the peak learning rate of a parameter: a pretrained encoder may learn more slowly."""
         if not name.startswith("encoder."):
             return usual
-        slow = self._options.finetune_lr if self._spec.arm == "finetune" else None
+        slow = self._options.finetune_lr if self._spec.arm in FINETUNED_ARMS else None
         return (usual if slow is None else slow) * self._layer_rates.get(name, 1.0)
 
     def is_clipped(self, name: str) -> bool:

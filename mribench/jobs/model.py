@@ -25,8 +25,11 @@ from mribench.jobs.encoder_input import EncoderInput, ScanImage
 from mribench.results.specification import AdaptSpec, EmbedSpec, EvaluateSpec, JobSpec
 from mribench.seeding import derive_seed
 from mribench.training.given_weights import load_given_weights
-from mribench.training.weights import load_weights
+from mribench.training.hand_over import hand_over_decoder
+from mribench.training.weights import load_weights, read_weights
 from mribench.validation import describe
+
+DECODER_FILE = "decoder.safetensors"
 
 
 def new_encoder(spec: JobSpec, context: Context) -> Encoder:
@@ -182,6 +185,23 @@ class TaskModel(nn.Module):
             embedding = embed_scan(self.encoder, self.input, scan, patch_vox, device).values
             output: Tensor = self.head(embedding[None].to(device))
         return output[0].float().cpu()
+
+
+def start_from_decoder(model: TaskModel, task: Task, spec: AdaptSpec, context: Context) -> str:
+    """Start a task's decoder from the one that was pretrained with the encoder, and return the account.
+
+    Raises:
+        JobError: when the pretraining handed over no decoder, or the task takes none.
+        DataError: when it does not fit.
+    """
+    decoder = task.decoder_of(model.head)
+    path = context.jobs / str(spec.pretrain_key) / DECODER_FILE
+    if decoder is None or not path.exists():
+        raise JobError(
+            f"the arm '{spec.arm}' needs a pretrained decoder and a task that takes one",
+            "plan again: `mribench run FILE`",
+        )
+    return f"decoder: {hand_over_decoder(decoder, read_weights(path)).sentence()}"
 
 
 def adapted_model(spec: EvaluateSpec, context: Context, task: Task) -> TaskModel:

@@ -68,7 +68,10 @@ def run_pretrain(spec: PretrainSpec, context: Context) -> Outcome:
             **voxel_row(count_voxels(job.source, job.checked)),
             **check,
         },
-        weights={"encoder.safetensors": exported.state_dict()},
+        weights={
+            f"{part}.safetensors": module.state_dict()
+            for part, module in {"encoder": exported, **job.objective.exported_modules()}.items()
+        },
         history=history.rows + job.checks,
         files={} if picture is None else {FILE: picture},
     )

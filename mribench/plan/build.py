@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mribench import RESULTS_VERSION
-from mribench.config import FROZEN_ARMS, InvarianceSpec, ResolvedBenchmark, ResolvedPretraining
+from mribench.config import DECODER_ARMS, FROZEN_ARMS, InvarianceSpec, ResolvedBenchmark, ResolvedPretraining
 from mribench.data.subsets import compute_subset_size, draw_label_subset
 from mribench.data.uses import select_scans
 from mribench.defects import at
@@ -21,6 +21,7 @@ from mribench.plan.parts import (
     EncoderPart,
     TaskPart,
     Training,
+    find_exported_decoder,
     identity_of,
     untrained_cell,
 )
@@ -75,6 +76,7 @@ class _Builder:
         }
         # Thousands of jobs are about few groups of people: what is found of a group is found once.
         self._eligible = functools.cache(self._find_eligible)
+        self._hands_over = functools.cache(self._find_hand_over)
         self._fingerprints = functools.cache(self._find_fingerprints)
 
     def jobs(self) -> Iterator[Job]:
@@ -105,23 +107,33 @@ class _Builder:
                 yield from self._references(reference)
 
     def _arms_of(self, task: TaskPart) -> Iterator[Arm]:
-        """Yield the arms that a task has cells of: a probe changes no encoder."""
-        without: list[str] = []
+        """Yield the arms that a task has cells of; note which it has not, and why."""
+        without: dict[str, list[str]] = {}
         for arm in self._arms():
-            if task.has_probe and arm.arm not in FROZEN_ARMS:
-                without.append(arm.arm)
+            reason = self._find_obstacle(task, arm)
+            if reason:
+                without.setdefault(reason, []).append(arm.arm)
             else:
                 yield arm
-        if without:
-            names = ", ".join(dict.fromkeys(without))
-            self.notes.append(
-                f"{task.name}: its probe is fitted on frozen encoders, so it has no {names} cells"
-            )
+        for reason, arms in without.items():
+            names = ", ".join(dict.fromkeys(arms))
+            self.notes.append(f"{task.name}: {reason}, so it has no {names} cells")
+
+    def _find_obstacle(self, task: TaskPart, arm: Arm) -> str:
+        """Return why a task has no cell of an arm, or an empty string."""
+        if task.has_probe and arm.arm not in FROZEN_ARMS:
+            return "its probe is fitted on frozen encoders"
+        if arm.arm not in DECODER_ARMS:
+            return ""
+        if not task.takes_decoder:
+            return "it has no decoder that could be pretrained"
+        return "" if self._hands_over(arm.name) else f"'{arm.name}' hands over no decoder"
+
+    def _find_hand_over(self, method: str) -> bool:
+        return find_exported_decoder(self.resolved.methods[method]) is not None
 
     def _references(self, reference: str) -> Iterator[Arm]:
-        """Yield a reference arm for the default encoder, and for each other, or with another input, by its first
-        method.
-        """
+        """Yield a reference arm for the default encoder, and for each other one, or other input, once."""
         yield Arm(reference, reference, self._reference)
         seen = [self._reference]
         for name, encoder in self._encoders.items():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from mribench.config import (
+    DECODER_ARMS,
     BenchmarkConfig,
     Optimisation,
     PretrainOptions,
@@ -28,9 +29,11 @@ from mribench.interfaces.objective import Objective
 from mribench.interfaces.task import Task
 from mribench.interfaces.views import ViewGenerator
 from mribench.plan.cohorts import Cohort, tested_sequences
+from mribench.plan.parts import find_exported_decoder
 from mribench.plan.targets import check_covariates, check_subject_task
 from mribench.registry import Resolved
 from mribench.training.given_weights import check_weights
+from mribench.training.hand_over import account_decoder
 from mribench.wording import count, list_some
 
 
@@ -162,6 +165,8 @@ def _check_models(source: str, resolved: ResolvedBenchmark) -> None:
             _check_method(resolved.config, name, method)
         for name, task in resolved.tasks.items():
             _check_task(resolved.config, f"{source}: tasks.{name}", task)
+        if set(resolved.config.arms).intersection(DECODER_ARMS):
+            _check_decoders(source, resolved)
         for used in _encoders(resolved):
             for name, task in resolved.tasks.items():
                 _check_head(f"{source}: tasks.{name}", task, used)
@@ -273,6 +278,21 @@ def _encoders(
         reference = resolved.reference_encoder
         used.append(_Used(reference, reference.registered.entry.input))
     return list({(str(each.component.component()), each.wanted): each for each in used}.values())
+
+
+def _check_decoders(source: str, resolved: ResolvedBenchmark) -> None:
+    """Check that decoders that are handed over fit those of the tasks."""
+    for method in resolved.methods.values():
+        exported = find_exported_decoder(method)
+        if exported is None:
+            continue
+        for name, task in resolved.tasks.items():
+            made: Task = task.task.make()
+            if made.takes_decoder:
+                with _at(f"{source}: tasks.{name}.task"):
+                    decoder = made.decoder_of(made.build_head(method.encoder.make()))
+                    if decoder is not None:
+                        account_decoder(decoder, exported.state_dict())
 
 
 def _check_windows(where: str, patch_vox: int, used: _Used) -> None:

@@ -6,9 +6,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from mribench.config import ResolvedMethod, ResolvedPretraining, ResolvedTask, TaskSpec, follow_contract
 from mribench.data.covariates import Covered, find_covered
+from mribench.interfaces.encoder import Decoder, Encoder
 from mribench.interfaces.input_contract import InputContract
+from mribench.interfaces.objective import Objective
 from mribench.interfaces.options import EncoderRef, TaskRef
 from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import Task
@@ -104,6 +108,7 @@ class TaskPart:
         scored: the whole task, and as it enters a key.
         adapt: how it is learnt.
         covered: which subjects it can be about.
+        takes_decoder: whether its decoder may start from a pretrained one.
         has_probe: whether a probe is fitted, and no head trained.
     """
 
@@ -119,6 +124,7 @@ class TaskPart:
     scored_identity: EntryIdentity
     adapt: TrainingOptions
     covered: Covered
+    takes_decoder: bool
     has_probe: bool
 
     @classmethod
@@ -139,6 +145,7 @@ class TaskPart:
             scored_identity=identity_of(entry),
             adapt=resolved.spec.learning.model_dump(mode="json"),
             covered=find_covered(task, cohort.in_split()),
+            takes_decoder=task.takes_decoder,
             has_probe=has_probe(task),
         )
 
@@ -152,6 +159,17 @@ class TaskPart:
 def has_probe(task: Task) -> bool:
     """Whether a probe is fitted for a task, and no head trained."""
     return isinstance(task, SubjectTask) and task.build_probe() is not None
+
+
+def find_exported_decoder(method: ResolvedMethod) -> Decoder | None:
+    """Return the decoder that a method hands over, without values; None where it hands over none."""
+    if method.pretraining is None:
+        return None
+    with torch.random.fork_rng(devices=[]):
+        encoder: Encoder = method.encoder.make()
+        objective: Objective = method.pretraining.objective.make(encoder)
+    decoder = objective.exported_modules().get("decoder")
+    return decoder if isinstance(decoder, Decoder) else None
 
 
 def untrained_cell(

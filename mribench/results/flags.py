@@ -22,7 +22,7 @@ GIVEN = "◇"
 ENOUGH_DISTINCT = 0.9
 """Below this share of distinct views a training saw the same ones over and over."""
 _SPENT = {"steps": "steps", "views_seen": "views seen", "voxels_seen": "voxels seen"}
-_KEPT_FROZEN = ("frozen", "random-frozen")
+_KEPT_FROZEN = ("frozen", "frozen+decoder", "random-frozen")
 _PLACE = ["task", "fraction", "train_sequence"]
 
 

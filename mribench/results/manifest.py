@@ -45,8 +45,8 @@ class PlannedWeights(_Part):
 class PlannedMethod(_Part):
     """A method: the names of its entries, and which defaults it overrides.
 
-    Without pretraining it has neither views nor objective, but ``weights``. ``input`` is what its encoder wants
-    to see where that is not as the benchmark has it.
+    Without pretraining it has neither views nor objective, but ``weights``. ``input`` is what its encoder
+    wants to see where that is not as the benchmark has it.
     """
 
     name: str

@@ -10,7 +10,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mribench.augmentation import CropAugmentOptions, Window, draw_crop
-from mribench.interfaces import DecoderRef, Encoder, LabelScore, Metric, MetricRef, Options, Task, TaskVolume
+from mribench.interfaces import (
+    Decoder,
+    DecoderRef,
+    Encoder,
+    LabelScore,
+    Metric,
+    MetricRef,
+    Options,
+    Task,
+    TaskVolume,
+)
 
 Centre = tuple[int, int, int]
 _TRIES = 100
@@ -42,6 +52,10 @@ class DenseTask(Task):
     def build_head(self, encoder: Encoder) -> nn.Module:
         """Return the decoder that the options name, fitted to the encoder."""
         return self._decoder.make(encoder, self.out_channels)
+
+    def decoder_of(self, head: nn.Module) -> Decoder | None:
+        """Return the head itself: it is the decoder."""
+        return head if isinstance(head, Decoder) else None
 
     def sample_crops(
         self, volume: TaskVolume, centre_vox: Centre, patch_vox: int, generator: torch.Generator
