@@ -67,7 +67,7 @@ class KNNProbe(Probe):
             "votes": self._votes,
             "mean": self._scaling.mean,
             "sd": self._scaling.sd,
-            "neighbours": np.array(self._k),
+            "neighbours": np.array([self._k]),
         }
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
 
@@ -76,7 +76,7 @@ class KNNProbe(Probe):
         arrays = {name: tensor.numpy() for name, tensor in state.items()}
         self._embeddings, self._votes = arrays["embeddings"], arrays["votes"]
         self._scaling = Scaling(arrays["mean"], arrays["sd"])
-        self._k = int(arrays["neighbours"])
+        self._k = int(arrays["neighbours"].item())
 
     def _one_hot(self, targets: np.ndarray) -> np.ndarray:
         if not self._n_classes:

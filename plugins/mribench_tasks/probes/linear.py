@@ -71,7 +71,7 @@ class LinearProbe(Probe):
             "bias": self._bias,
             "mean": self._scaling.mean,
             "sd": self._scaling.sd,
-            "penalty": np.array(self._penalty),
+            "penalty": np.array([self._penalty]),
         }
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
 
@@ -80,7 +80,7 @@ class LinearProbe(Probe):
         arrays = {name: tensor.numpy() for name, tensor in state.items()}
         self._weights, self._bias = arrays["weights"], arrays["bias"]
         self._scaling = Scaling(arrays["mean"], arrays["sd"])
-        self._penalty = float(arrays["penalty"])
+        self._penalty = float(arrays["penalty"].item())
 
     def _output(self, scaled: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
         output: np.ndarray = scaled @ weights.T + bias
