@@ -59,7 +59,8 @@ class Entry:
         name: as the benchmark file writes it; lower case with hyphens.
         factory: called with the validated options first; further arguments by kind:
             objective ``(options, encoder)``; decoder ``(options, encoder, out_channels)``; probe
-            ``(options, n_classes)``, 0 for numbers; executor ``(options, resources)``; all others ``(options)``.
+            ``(options, n_classes)``, 0 for numbers; executor ``(options, resources)``; all others
+            ``(options)``.
         options: the model that validates the options.
         summary: one line for ``mribench list``.
         defects: what of the ``defects`` option its options model understands (``ProtocolOptions``), and for

@@ -151,7 +151,7 @@ class SubjectTask(Task):
     def training_sample(
         self, volume: TaskVolume, patch_vox: int, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """Return a random crop around a voxel of the head, ``image`` ``(1, p, p, p)``, and ``target`` ``()``."""
+        """Return a random crop in the head, ``image`` ``(1, p, p, p)``, and the ``target`` ``()``."""
         return {
             "image": _crop(volume, patch_vox, generator),
             "target": torch.tensor(self.target(volume.covariates), dtype=torch.float32),

@@ -12,7 +12,7 @@ from mribench.config import AdaptOptions
 from mribench.defects import UNPAIRED_NOISE
 from mribench.errors import DataError
 from mribench.interfaces.dataset import Scan, Subject
-from mribench.interfaces.metric import Metric, Score
+from mribench.interfaces.metric import Metric, Score, SetMetric
 from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import Task, TaskVolume
 from mribench.jobs.context import Context, Outcome
@@ -72,7 +72,7 @@ def run_evaluate(spec: EvaluateSpec, context: Context) -> Outcome:
 
 
 def _row(
-    context: Context, subject: Subject, scan: Scan, metric: Metric, label: str, score: Score
+    context: Context, subject: Subject, scan: Scan, metric: Metric | SetMetric, label: str, score: Score
 ) -> ScoreRow:
     return {
         "job_key": context.directory.name,

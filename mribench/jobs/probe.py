@@ -1,4 +1,4 @@
-"""The adapt job of a task with a probe: embeddings of people from a frozen encoder, and what is fitted on them."""
+"""The adapt job of a task with a probe: embeddings of people, and what is fitted on them."""
 
 from __future__ import annotations
 

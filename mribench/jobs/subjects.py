@@ -36,7 +36,7 @@ class _Predictor(Protocol):
     n_parameters: int
 
     def predict(self, volumes: Iterator[TaskVolume]) -> np.ndarray:
-        """Return the prediction of a subject from its scans: ``(C,)`` probabilities, or one number ``(1,)``."""
+        """Return what is predicted of a subject: probabilities ``(C,)``, or a number ``(1,)``."""
 
     def finish(self) -> None:
         """Raise a ``JobError`` where the encoder changed."""

@@ -34,7 +34,8 @@ def list_left_out(where: str, role: str, ids: Collection[str], covered: Covered)
             people.setdefault(covered.left_out[subject], []).append(subject)
     for reason, lacking in people.items():
         names = list_some(lacking, _SHOWN)
-        yield f"{where} {len(lacking)} of {count(len(ids), f'{role} subject')} {reason}, and are left out: {names}"
+        some = f"{len(lacking)} of {count(len(ids), f'{role} subject')}"
+        yield f"{where} {some} {reason}, and are left out: {names}"
 
 
 def check_covariates(where: str, task: Task, cohort: Cohort) -> Covered:

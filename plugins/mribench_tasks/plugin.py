@@ -7,12 +7,19 @@ from mribench.interfaces import Entry
 from mribench_tasks.any_segmentation import AnySegmentation, SegmentationOptions
 from mribench_tasks.denoising import UNIT_PEAK, Denoising, DenoisingOptions
 from mribench_tasks.metrics import ENTRIES
+from mribench_tasks.people import (
+    Classification,
+    ClassificationOptions,
+    Regression,
+    RegressionOptions,
+)
+from mribench_tasks.probes import ENTRIES as PROBES
 from mribench_tasks.segmentation import LesionOptions, LesionSegmentation, TissueOptions, TissueSegmentation
 
 
 @hookimpl
 def mribench_entries() -> list[Entry]:
-    """Return the first-party tasks and metrics."""
+    """Return the first-party tasks, probes and metrics."""
     return [
         Entry(
             "task",
@@ -43,5 +50,20 @@ def mribench_entries() -> list[Entry]:
             "Gaussian noise predicted and subtracted, mean squared error",
             (UNIT_PEAK,),
         ),
+        Entry(
+            "task",
+            "regression",
+            Regression,
+            RegressionOptions,
+            "a number that is known of each person, by a probe or a trained head",
+        ),
+        Entry(
+            "task",
+            "classification",
+            Classification,
+            ClassificationOptions,
+            "a class that is known of each person, by a probe or a trained head",
+        ),
+        *PROBES,
         *ENTRIES,
     ]
