@@ -15,6 +15,8 @@ from mribench.interfaces.metric import SetScore
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 """Gives the value of a set from its predictions and targets; NaN where the definition gives none."""
+ENOUGH = 10
+"""Subjects, of each class if there are any, below which a set is ``few``: no interval of it is shown."""
 
 
 def require_classes(metric_id: str, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -33,7 +35,7 @@ def require_classes(metric_id: str, predictions: np.ndarray, targets: np.ndarray
     _require_pairs(metric_id, predictions, targets)
     classes = predictions.shape[1]
     if not np.isin(targets, np.arange(classes)).all():
-        raise _find_wrong(metric_id, f"targets from 0 to {classes - 1}, got {sorted(set(targets.tolist()))}")
+        raise _find_wrong(metric_id, f"targets from 0 to {classes - 1}, got {np.unique(targets).tolist()}")
     return targets.astype(np.int64)
 
 
@@ -68,30 +70,57 @@ def give_no_value(n_subjects: int, reason: str) -> SetScore:
     return SetScore(math.nan, np.full(n_subjects, math.nan), "failed", reason)
 
 
-def jackknife(statistic: Statistic, predictions: np.ndarray, targets: np.ndarray, reason: str) -> SetScore:
-    """Return a score with delete-one pseudo-values as components, shifted so that their mean is the value.
+def give_value(value: float, components: np.ndarray, n_rarest: int) -> SetScore:
+    """Return a score, ``few`` where fewer than ``ENOUGH`` subjects stand behind it.
 
-    The component of subject i is θ - (n - 1)(θ₋ᵢ - mean of θ₋), where θ is the value of the set and θ₋ᵢ that
-    without i (Tukey 1958, doi:10.1214/aoms/1177706647; Miller 1974, doi:10.1093/biomet/61.1.1). Tukey's own
-    have the mean n θ - (n - 1) mean of θ₋, which has less bias; the shift leaves their spread. It holds for
-    values that change smoothly with the subjects: not for a median, nor for a maximum.
+    Args:
+        value: of the set.
+        components: ``(N,)``, whose mean it is.
+        n_rarest: subjects of the rarest class; of all where there are no classes.
+    """
+    if n_rarest >= ENOUGH:
+        return SetScore(value, components)
+    reason = f"an interval wants {ENOUGH} subjects, of each class if there are any; the fewest are {n_rarest}"
+    return SetScore(value, components, "few", reason)
+
+
+def jackknife(statistic: Statistic, predictions: np.ndarray, targets: np.ndarray, reason: str) -> SetScore:
+    """Return a score with components by leaving one subject out, for a metric of which nobody derived any.
+
+    It holds for values that change smoothly with the subjects: not for a median, nor for a maximum.
 
     Args:
         statistic: of predictions and targets.
         predictions: ``(N, …)``, finite.
         targets: ``(N,)``, finite.
-        reason: why there may be no value, for a set or without one of its subjects.
+        reason: why there may be no value, for the set or without one of its subjects.
     """
     n_subjects = len(targets)
     if n_subjects < 2:
         return give_no_value(n_subjects, reason)
     value = statistic(predictions, targets)
-    without = np.array([_leave_out(statistic, predictions, targets, i) for i in range(n_subjects)])
-    if not math.isfinite(value) or not np.isfinite(without).all():
-        return give_no_value(n_subjects, reason)
-    return SetScore(value, value - (n_subjects - 1) * (without - without.mean()))
+    without = [_leave_out(statistic, predictions, targets, i) for i in range(n_subjects)]
+    return score_without(value, np.array(without), reason)
 
 
 def _leave_out(statistic: Statistic, predictions: np.ndarray, targets: np.ndarray, i: int) -> float:
     kept = np.arange(len(targets)) != i
     return statistic(predictions[kept], targets[kept])
+
+
+def score_without(value: float, without: np.ndarray, reason: str) -> SetScore:
+    """Return a score with delete-one pseudo-values as components, shifted so that their mean is the value.
+
+    The component of subject i is θ - (n - 1)(θ₋ᵢ - mean of θ₋), where θ is the value of the set and θ₋ᵢ that
+    without i (Tukey 1958, doi:10.1214/aoms/1177706647; Miller 1974, doi:10.1093/biomet/61.1.1). Tukey's own
+    have the mean n θ - (n - 1) mean of θ₋, which has less bias; the shift leaves their spread.
+
+    Args:
+        value: of the set.
+        without: ``(N,)`` that of the set without each subject.
+        reason: why one of these may be NaN.
+    """
+    n_subjects = len(without)
+    if n_subjects < 2 or not math.isfinite(value) or not np.isfinite(without).all():
+        return give_no_value(n_subjects, reason)
+    return give_value(value, value - (n_subjects - 1) * (without - without.mean()), n_subjects)

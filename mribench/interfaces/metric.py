@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-ScoreStatus = Literal["ok", "pred-empty", "ref-empty", "both-empty", "failed"]
-"""``failed``: the subject could not be scored at all."""
+ScoreStatus = Literal["ok", "few", "pred-empty", "ref-empty", "both-empty", "failed"]
+"""``few``: of a set with a value, and too few subjects for an interval of it; ``failed``: without a value."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,9 @@ class SetScore:
         components: ``(N,)``, one of each subject. Their mean is ``value``; their spread is that of its error:
             the variance of ``value`` over other subjects is about that of the components, divided by N. They
             may lie outside ``value_range``. All NaN where there is no value.
-        status: ``ok``, or ``failed`` where the set gives no value (subjects of one class only).
-        reason: why it gives none; empty where it does.
+        status: ``ok``; ``few`` where the value counts and no interval of it would hold (a handful of subjects
+            of a class); ``failed`` where the set gives no value (subjects of one class only).
+        reason: why it is not ``ok``; empty where it is.
     """
 
     value: float

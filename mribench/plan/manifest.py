@@ -124,7 +124,11 @@ def _task(name: str, resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort])
 def _metric(metric: Metric | SetMetric) -> PlannedMetric:
     low, high = (bound if math.isfinite(bound) else None for bound in metric.value_range)
     return PlannedMetric(
-        id=metric.id, unit=metric.unit, higher_is_better=metric.higher_is_better, value_range=(low, high)
+        id=metric.id,
+        unit=metric.unit,
+        higher_is_better=metric.higher_is_better,
+        value_range=(low, high),
+        of_set=isinstance(metric, SetMetric),
     )
 
 

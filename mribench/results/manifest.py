@@ -59,18 +59,30 @@ class PlannedMethod(_Part):
 
 
 class PlannedMetric(_Part):
-    """A metric of a task. ``value_range`` has null where a bound is infinite."""
+    """A metric of a task.
+
+    Attributes:
+        id: of the metric.
+        unit: of its values.
+        higher_is_better: the direction.
+        value_range: smallest and largest value; null where a bound is infinite.
+        of_set: whether it is a value of a whole set, whose score rows hold the components of subjects.
+    """
 
     id: str
     unit: str
     higher_is_better: bool
     value_range: tuple[float | None, float | None] | None = None
+    of_set: bool = False
 
     @property
     def bounds(self) -> Range:
         """The lowest and the highest value that it can have."""
+        from mribench.statistics.ranges import SetRange  # slow to import, and only reports need it
+
         low, high = self.value_range or (None, None)
-        return (-math.inf if low is None else low, math.inf if high is None else high)
+        bounds = (-math.inf if low is None else low, math.inf if high is None else high)
+        return SetRange(*bounds) if self.of_set else bounds
 
 
 class PlannedTask(_Part):

@@ -31,7 +31,8 @@ A null ``subset_seed`` of a row with a seed: the labelled subjects are those tha
 class ScoreRow(TypedDict):
     """What an evaluate job measures of one subject, session, label and metric.
 
-    ``value`` is raw; ``status`` is ok, pred-empty, ref-empty, both-empty or failed; ``penalty`` is what the
+    ``value`` is raw, or the subject's component where the metric is one of a whole set; ``status`` is ok, few
+    (of a set too small for an interval), pred-empty, ref-empty, both-empty or failed; ``penalty`` is what the
     default empty-mask policy counts instead. What the row is about is said by the key of its job.
     """
 

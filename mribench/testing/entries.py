@@ -28,10 +28,11 @@ from mribench.plugins import load_registry
 from mribench.registry import Registered, Registry, Resolved
 from mribench.testing.datasets import check_dataset
 from mribench.testing.encoders import check_decoder, check_encoder
-from mribench.testing.metrics import check_metric, check_set_metric
+from mribench.testing.metrics import check_metric
 from mribench.testing.objectives import SAMPLE_ENCODERS, check_objective
 from mribench.testing.probes import check_probe
 from mribench.testing.problems import ConformanceError, NotCheckable, require
+from mribench.testing.set_metrics import check_set_metric
 from mribench.testing.tables import check_tables
 from mribench.testing.tasks import check_task
 from mribench.testing.trackers import check_tracker
