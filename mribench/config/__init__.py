@@ -31,8 +31,10 @@ from mribench.config.settings import (
     EmbedOptions,
     Optimisation,
     PretrainOptions,
+    PretrainSettings,
     follow_contract,
 )
+from mribench.config.sources import PretrainSource
 
 __all__ = [
     "DECODER_ARMS",
@@ -47,6 +49,8 @@ __all__ = [
     "MethodSpec",
     "Optimisation",
     "PretrainOptions",
+    "PretrainSettings",
+    "PretrainSource",
     "ResolvedBenchmark",
     "ResolvedMethod",
     "ResolvedPretraining",

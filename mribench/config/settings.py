@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, create_model, model_serializer
 
+from mribench.config.sources import PretrainSources
 from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import Options
 
@@ -64,10 +65,9 @@ class Optimisation(Options):
     precision: Precision = Field("fp32", description="Floating-point type of the forward pass.")
 
 
-class PretrainOptions(Optimisation):
-    """How every method pretrains its encoder."""
+class PretrainSettings(Optimisation):
+    """How an encoder is pretrained, whatever it is pretrained on."""
 
-    data: str = Field(description="Cohort to pretrain on, one of the names under `data`.")
     patch_vox: Count = Field(description="Edge of a view, in voxels.")
     spacing_mm: Positive | None = Field(
         None, description="Isotropic voxel size of the working grid, in mm; null keeps the maps' own."
@@ -78,6 +78,24 @@ class PretrainOptions(Optimisation):
         strict=True,
         description="Whether a batch may hold two crops of one subject, then negatives of each other.",
     )
+    min_foreground: Annotated[Real, Field(gt=0, le=1)] | None = Field(
+        None,
+        description="Least share of a crop that is head and not air: the place of a crop is drawn again, at "
+        "most 20 times, until it has that, and is the fullest of these where none has; null takes the first.",
+    )
+
+
+class PretrainOptions(PretrainSettings):
+    """How every method pretrains its encoder."""
+
+    data: PretrainSources = Field(
+        description="Cohort to pretrain on, one of the names under `data`; or a list of `{cohort, sequences, "
+        "share}`."
+    )
+
+    def settings(self) -> PretrainSettings:
+        """Return all but what is pretrained on."""
+        return PretrainSettings.model_validate(self.model_dump(exclude={"data"}))
 
 
 class AdaptOptions(Optimisation):

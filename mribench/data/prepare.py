@@ -21,7 +21,7 @@ from mribench.data.inspection import inspect_file
 from mribench.data.prepared import PreparedContent, Recipe, get_volume_store
 from mribench.data.uses import find_label_owner
 from mribench.errors import DataError
-from mribench.interfaces.dataset import Dataset, Scan, Subject
+from mribench.interfaces.dataset import IMAGE, Dataset, Scan, Subject
 from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import Options
 from mribench.interfaces.task import Task, TaskVolume
@@ -67,6 +67,40 @@ def make_maps_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Re
         return PreparedContent(arrays, {"spacing_mm": spacing, **_count_repairs(*volumes.values())})
 
     return Recipe(_describe_origin("maps", reader, scan, spacing_mm), build)
+
+
+def make_aligned_recipe(reader: Reader, scan: Scan, onto: Scan, spacing_mm: float | None) -> Recipe:
+    """Return the recipe of a scan's image ``(I, J, K)`` on the working grid of another scan."""
+
+    def build() -> PreparedContent:
+        moving = reader.dataset.read_images(scan)[IMAGE]
+        grid = _put_on_grid(reader.dataset.read_images(onto)[IMAGE], spacing_mm)
+        moved = resample_to(moving, grid.affine, grid.shape_vox, order=1)
+        facts = {"spacing_mm": {IMAGE: list(moved.spacing_mm)}, **_count_repairs(moving)}
+        return PreparedContent({IMAGE: moved.data}, facts)
+
+    made_of = _describe_origin("aligned", reader, scan, spacing_mm)
+    grid_of = _describe_origin("grid", reader, onto, spacing_mm)
+    return Recipe(made_of and grid_of and {**made_of, "onto": grid_of}, build)
+
+
+def make_head_recipe(reader: Reader, scan: Scan, volume: str, spacing_mm: float | None) -> Recipe:
+    """Return the recipe of the head ``(I, J, K)``, boolean, of a scan on its working grid.
+
+    Args:
+        reader: reads the files.
+        scan: a set of maps, or an image.
+        volume: in which the head is found.
+        spacing_mm: of the working grid; None for the scan's own.
+    """
+
+    def build() -> PreparedContent:
+        native = reader.dataset.read_images(scan)[volume]
+        head = find_foreground(_put_on_grid(native, spacing_mm).data)
+        return PreparedContent({"foreground": head}, _count_repairs(native))
+
+    made_of = _describe_origin("head", reader, scan, spacing_mm)
+    return Recipe(made_of and {**made_of, "volume": volume}, build)
 
 
 def load_maps(recipe: Recipe, scan: Scan, needs: Sequence[str]) -> dict[str, Tensor]:

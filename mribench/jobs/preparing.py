@@ -7,21 +7,23 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mribench.config import PretrainOptions
-from mribench.data.maps import select_usable_scans
+from mribench.config import PretrainSettings
+from mribench.data.maps import make_shown_recipe
 from mribench.data.prepare import (
     Reader,
     identify_reading,
+    make_head_recipe,
     make_image_recipe,
-    make_maps_recipe,
     make_task_recipe,
 )
 from mribench.data.prepared import Recipe, State, get_volume_store
+from mribench.data.showing import Showing
 from mribench.data.uses import select_scans
 from mribench.digests import canonical_json
 from mribench.interfaces.dataset import Dataset, Subject
 from mribench.interfaces.options import Component, DatasetRef, TaskRef
 from mribench.interfaces.task import Task
+from mribench.interfaces.views import ViewGenerator
 from mribench.jobs.volumes import label_identity, working_spacing_mm
 from mribench.registry import Registry, Resolved
 from mribench.results.specification import (
@@ -45,6 +47,8 @@ class Wanted:
         spacing_mm: of the working grid; None for the scan's own.
         task: the component of the task that reads it, JSON; empty for pretraining and embeddings.
         maps: whether all maps are wanted, or the image alone.
+        onto: place of the scan on whose working grid the maps are wanted.
+        head: volume in which the head is found; empty where it is not wanted.
     """
 
     profile: str
@@ -54,6 +58,8 @@ class Wanted:
     spacing_mm: float | None
     task: str = ""
     maps: bool = False
+    onto: int = 0
+    head: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,17 +117,25 @@ class Preparation:
                 yield from self._scans(spec, spec.subjects, sequences, spacing_mm, spec.task)
 
     def _read_to_pretrain(self, spec: PretrainSpec) -> Iterator[Wanted]:
-        needs = self._resolve(spec.views, spec.profile).make().needs
-        spacing_mm = PretrainOptions.model_validate(spec.pretrain).spacing_mm
-        data = _to_json(spec.data)
-        for subject in self._subjects(spec, (*spec.train, *spec.held_out)):
-            for scan in select_usable_scans(subject, needs):
-                place = subject.scans.index(scan)
-                yield Wanted(spec.profile, data, subject.id, place, spacing_mm, maps=True)
+        generator: ViewGenerator = self._resolve(spec.views, spec.profile).make()
+        options = PretrainSettings.model_validate(spec.pretrain)
+        head = generator.needs[0] if options.min_foreground is not None else ""
+        for source in spec.sources:
+            showing = Showing(tuple(generator.needs), source.sequences, generator.images)
+            data = _to_json(source.data)
+            for subject in self._subjects(data, spec.profile, (*source.train, *source.held_out)):
+                for group in showing.require_groups(subject):
+                    onto = subject.scans.index(group[0])
+                    for place in map(subject.scans.index, group):
+                        seen = head if place == onto else ""
+                        yield Wanted(
+                            spec.profile, data, subject.id, place, options.spacing_mm, maps=True, onto=onto,
+                            head=seen,
+                        )  # fmt: skip
 
     def _scans(
         self,
-        spec: JobSpec,
+        spec: AdaptSpec | EvaluateSpec | EmbedSpec,
         ids: Iterable[str],
         sequences: Collection[str],
         spacing_mm: float | None,
@@ -130,7 +144,7 @@ class Preparation:
         read_for = _to_json(task) if task else ""
         label = self._tasks(read_for, spec.profile)[0].label if task else None
         data = _to_json(spec.data)
-        for subject in self._subjects(spec, ids):
+        for subject in self._subjects(data, spec.profile, ids):
             for place, scan in enumerate(subject.scans):
                 if scan.sequence in sequences and scan in select_scans(subject, scan.sequence, label):
                     yield Wanted(spec.profile, data, subject.id, place, spacing_mm, read_for)
@@ -140,7 +154,9 @@ class Preparation:
         subject = subjects[wanted.subject]
         scan = subject.scans[wanted.place]
         if wanted.maps:
-            yield make_maps_recipe(reader, scan, wanted.spacing_mm)
+            yield make_shown_recipe(reader, scan, subject.scans[wanted.onto], wanted.spacing_mm)
+            if wanted.head:
+                yield make_head_recipe(reader, scan, wanted.head, wanted.spacing_mm)
         elif not wanted.task:
             yield make_image_recipe(reader, scan, wanted.spacing_mm)
         else:
@@ -150,8 +166,8 @@ class Preparation:
             if recipe.label is not None:
                 yield recipe.label
 
-    def _subjects(self, spec: JobSpec, ids: Iterable[str]) -> list[Subject]:
-        _, subjects = self._opened(_to_json(spec.data), spec.profile)
+    def _subjects(self, data: str, profile: str, ids: Iterable[str]) -> list[Subject]:
+        _, subjects = self._opened(data, profile)
         return [subjects[name] for name in ids]  # planned from the same files right before
 
     def _open(self, data: str, profile: str) -> tuple[Reader, dict[str, Subject]]:

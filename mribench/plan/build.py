@@ -25,9 +25,10 @@ from mribench.plan.parts import (
     identity_of,
     untrained_cell,
 )
+from mribench.plan.pretraining import select_sources
 from mribench.plan.targets import check_draw, list_left_out
 from mribench.results.cell import EmbedCell, EvaluateCell
-from mribench.results.content import Content, EntryIdentity
+from mribench.results.content import CohortContent, Content, EntryIdentity
 from mribench.results.specification import (
     AdaptSpec,
     Covariates,
@@ -35,6 +36,7 @@ from mribench.results.specification import (
     EvaluateSpec,
     JobSpec,
     PretrainSpec,
+    TrainedCohort,
     key_of,
 )
 
@@ -75,6 +77,7 @@ class _Builder:
             name: EncoderPart.of(method.encoder, method.wanted) for name, method in resolved.methods.items()
         }
         # Thousands of jobs are about few groups of people: what is found of a group is found once.
+        self._sources = functools.cache(self._select_sources)
         self._eligible = functools.cache(self._find_eligible)
         self._hands_over = functools.cache(self._find_hand_over)
         self._fingerprints = functools.cache(self._find_fingerprints)
@@ -142,27 +145,30 @@ class _Builder:
                 yield Arm(name, reference, encoder)
 
     def _pretrain(self, name: str, pretraining: ResolvedPretraining, seed: int) -> Job:
-        cohort = self._cohorts[pretraining.options.data]
-        split = cohort.split
-        train, held_out = (split.train, split.validation) if split else ((), ())
+        sources = self._sources(name)
+        train = [subject for source in sources for subject in source.train]
+        held_out = [subject for source in sources for subject in source.held_out]
         spec = PretrainSpec(
             profile=self.config.profile,
-            cohort=cohort.name,
-            data=cohort.data,
             encoder=self._encoders[name].reference,
             input=self._encoders[name].input,
             split_digest=split_digest({"train": train, "held out": held_out}),
             defects=self._defects("pretrain"),
             views=ViewsRef.model_validate(pretraining.views.component()),
             objective=ObjectiveRef.model_validate(pretraining.objective.component()),
-            train=train,
-            held_out=held_out,
-            pretrain=pretraining.options.model_dump(mode="json"),
+            sources=sources,
+            pretrain=pretraining.options.settings().model_dump(mode="json"),
             seed=seed,
         )
         entries = [identity_of(part) for part in self.resolved.methods[name].parts()]
-        job = self._job(f"{name}/pretrain/seed{seed}", spec, cohort, entries, (*train, *held_out))
-        return replace(job, method=name)
+        read = [(self._cohorts[source.cohort], (*source.train, *source.held_out)) for source in sources]
+        return replace(self._job(f"{name}/pretrain/seed{seed}", spec, entries, *read), method=name)
+
+    def _select_sources(self, name: str) -> tuple[TrainedCohort, ...]:
+        """Return the cohorts that a method pretrains on, found once for all seeds."""
+        selected = select_sources(self.resolved.pretrained()[name], self._cohorts)
+        self.notes += selected.notes
+        return selected.sources
 
     def _embeddings(self, pretrained: Mapping[tuple[str, int], Job]) -> Iterator[Job]:
         """Yield the jobs that measure the invariance of each encoder: the methods', and the random one."""
@@ -213,7 +219,7 @@ class _Builder:
         )
         row = arm.name if arm.arm in ("frozen", arm.name) else f"{arm.name}/{arm.arm}"
         name = f"{row}/invariance/{cohort_name}/seed{seed}"
-        job = self._job(name, spec, cohort, [arm.encoder.identity], ids)
+        job = self._job(name, spec, [arm.encoder.identity], (cohort, ids))
         return _after(replace(job, method=arm.name), pretrain)
 
     def _adapted(self, task: TaskPart, arm: Arm, seed: int, pretrain: Job | None) -> Iterator[Job]:
@@ -272,7 +278,7 @@ class _Builder:
         )
         people = (*training.train, *validation)
         entries = [task.learnt_identity, arm.encoder.identity]
-        job = self._job(training.id, spec, task.cohort, entries, people)
+        job = self._job(training.id, spec, entries, (task.cohort, people))
         return _after(replace(job, method=arm.name), pretrain)
 
     def _identity(self, task: TaskPart) -> Iterator[Job]:
@@ -317,7 +323,7 @@ class _Builder:
             covariates=_covariates_of(task, ids),
         )
         entries = [task.scored_identity, *([] if arm.arm == IDENTITY else [arm.encoder.identity])]
-        job = self._job(f"{trained}/test/{site}/{sequence}", spec, task.cohort, entries, ids)
+        job = self._job(f"{trained}/test/{site}/{sequence}", spec, entries, (task.cohort, ids))
         return replace(job, method=arm.name)
 
     def _defects(self, stage: str, arm: str | None = None) -> tuple[str, ...]:
@@ -327,19 +333,21 @@ class _Builder:
         self,
         name: str,
         spec: JobSpec,
-        cohort: Cohort,
         entries: Sequence[EntryIdentity],
-        people: tuple[str, ...],
+        *read: tuple[Cohort, tuple[str, ...]],
     ) -> Job:
         measures = self.resolved.measured
         name = f"+{measures}/{name}" if measures else name
-        if cohort.missing:
-            return Job(id=name, spec=spec, key=None, measures=measures, waiting_for=(cohort.name,))
+        missing = tuple(cohort.name for cohort, _ in read if cohort.missing)
+        if missing:
+            return Job(id=name, spec=spec, key=None, measures=measures, waiting_for=missing)
         content = Content(
             results=RESULTS_VERSION,
             entries=tuple(entries),
-            data=cohort.identity,
-            fingerprints=self._fingerprints(cohort.name, people),
+            cohorts=tuple(
+                CohortContent(cohort.identity, self._fingerprints(cohort.name, people))
+                for cohort, people in read
+            ),
         )
         return Job(id=name, spec=spec, key=key_of(spec, content), content=content, measures=measures)
 

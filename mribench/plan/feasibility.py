@@ -12,7 +12,6 @@ from mribench.config import (
     DECODER_ARMS,
     BenchmarkConfig,
     Optimisation,
-    PretrainOptions,
     ResolvedBenchmark,
     ResolvedMethod,
     ResolvedPretraining,
@@ -30,11 +29,12 @@ from mribench.interfaces.task import Task
 from mribench.interfaces.views import ViewGenerator
 from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.plan.parts import find_exported_decoder
+from mribench.plan.pretraining import check_sources
 from mribench.plan.targets import check_covariates, check_subject_task
 from mribench.registry import Resolved
 from mribench.training.given_weights import check_weights
 from mribench.training.hand_over import account_decoder
-from mribench.wording import count, list_some
+from mribench.wording import count
 
 
 def check_feasible(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
@@ -52,7 +52,7 @@ def check_feasible(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -
 def _check(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
     source = resolved.config.source
     for name, pretraining in resolved.pretrained().items():
-        _check_pretraining(resolved.config, name, pretraining, cohorts[pretraining.options.data])
+        _check_pretraining(resolved.config, name, pretraining, cohorts)
     for name, task in resolved.tasks.items():
         _check_people(f"{source}: tasks.{name}", task, cohorts[task.spec.data])
     if not resolved.measured:  # embeddings are not made again for a defect that is measured
@@ -62,39 +62,13 @@ def _check(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
 
 
 def _check_pretraining(
-    config: BenchmarkConfig, name: str, pretraining: ResolvedPretraining, cohort: Cohort
+    config: BenchmarkConfig, name: str, pretraining: ResolvedPretraining, cohorts: Mapping[str, Cohort]
 ) -> None:
-    if cohort.split is None:
-        return
     where = f"{config.source}: methods.{name}"
     batch = f"{config.source}: {config.place_of(name, 'pretrain', 'batch_size')}"
-    _check_batch(batch, pretraining.options, cohort.name, len(cohort.split.train))
     with _at(f"{where}.views"):
         generator: ViewGenerator = pretraining.views.make()
-    people = (*cohort.split.train, *cohort.split.validation)
-    lacking = [i for i in people if not _has_maps(cohort, i, generator.needs)]
-    if lacking:
-        raise ConfigError(
-            f"{where}.views: {len(lacking)} of {len(people)} subjects of '{cohort.name}' have no scan with"
-            f" the maps {', '.join(generator.needs)}: {list_some(lacking, 3)}",
-            "pretrain on a cohort that has them (pretrain.data), or choose other views",
-        )
-
-
-def _check_batch(where: str, options: PretrainOptions, cohort: str, n_subjects: int) -> None:
-    needed = 1 if options.repeat_subjects else options.batch_size
-    if n_subjects < needed:
-        raise ConfigError(
-            f"{where}: a batch of {options.batch_size} needs as many pretraining subjects, and"
-            f" '{cohort}' has {n_subjects}",
-            f"lower pretrain.batch_size, give splits.{cohort}.train more, or set pretrain.repeat_subjects:"
-            " true (crops of one subject are then negatives of each other)",
-        )
-
-
-def _has_maps(cohort: Cohort, subject: str, needs: Iterable[str]) -> bool:
-    wanted = set(needs)
-    return any(wanted.issubset(scan.images) for scan in cohort.subjects[subject].scans)
+    check_sources(where, batch, pretraining, generator, cohorts)
 
 
 def _check_people(where: str, task: ResolvedTask, cohort: Cohort) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
@@ -46,8 +47,6 @@ class _Spec:
 
     Attributes:
         profile: of the benchmark.
-        cohort: name of the cohort in the benchmark file.
-        data: its dataset.
         encoder: the encoder.
         split_digest: of the subjects, by what they are for.
         defects: known defects of the harness that are switched on.
@@ -58,8 +57,6 @@ class _Spec:
     kind: ClassVar[JobKind]
 
     profile: str
-    cohort: str
-    data: DatasetRef
     encoder: EncoderRef
     split_digest: str
     defects: tuple[str, ...] = ()
@@ -78,6 +75,58 @@ class _Spec:
         dumped: dict[str, Any] = _ADAPTERS[self.kind].dump_python(self, mode="json")
         return {name: value for name, value in dumped.items() if name not in _OPTIONAL or value}
 
+    def asked(self) -> dict[str, Any]:
+        """Return what of it is in the key, as JSON: not where cohorts lie, nor what a file calls them."""
+        return _without_places(self.to_json())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadCohort:
+    """A cohort that a job reads.
+
+    Attributes:
+        cohort: its name in the benchmark file.
+        data: its dataset.
+    """
+
+    cohort: str
+    data: DatasetRef
+
+    def moved(self, roots: Mapping[str, str]) -> Self:
+        """Return it with the folder that its name has in ``roots``, if any."""
+        root = roots.get(self.cohort)
+        if root is None:
+            return self
+        return replace(
+            self, data=self.data.model_copy(update={"options": {**self.data.options, "root": root}})
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedCohort(ReadCohort):
+    """A cohort that an encoder is pretrained on.
+
+    Attributes:
+        train: ids of the subjects to train on.
+        held_out: ids of the subjects to check the encoder on.
+        sequences: of the scans that are shown; None for all that the views can use.
+        share: of each batch, in 0..1.
+    """
+
+    train: tuple[str, ...]
+    held_out: tuple[str, ...]
+    sequences: tuple[str, ...] | None = None
+    share: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OneCohortSpec(_Spec, ReadCohort):
+    """What a job on one cohort is asked."""
+
+    def reads(self) -> tuple[ReadCohort, ...]:
+        """Return its cohort."""
+        return (ReadCohort(cohort=self.cohort, data=self.data),)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainSpec(_Spec):
@@ -86,8 +135,7 @@ class PretrainSpec(_Spec):
     Attributes:
         views: the view generator.
         objective: the objective.
-        train: ids of the subjects to train on.
-        held_out: ids of the subjects to check the encoder on.
+        sources: the cohorts to train on.
         pretrain: how to train.
         seed: of the training.
     """
@@ -96,14 +144,21 @@ class PretrainSpec(_Spec):
 
     views: ViewsRef
     objective: ObjectiveRef
-    train: tuple[str, ...]
-    held_out: tuple[str, ...]
+    sources: tuple[TrainedCohort, ...]
     pretrain: TrainingOptions
     seed: int
 
+    def reads(self) -> tuple[ReadCohort, ...]:
+        """Return the cohorts to train on."""
+        return self.sources
+
+    def moved(self, roots: Mapping[str, str]) -> Self:
+        """Return it with other folders for cohorts, by the cohort's name."""
+        return replace(self, sources=tuple(source.moved(roots) for source in self.sources))
+
 
 @dataclass(frozen=True, kw_only=True)
-class AdaptSpec(_Spec):
+class AdaptSpec(_OneCohortSpec):
     """Train a task's head on an encoder, and the encoder too unless the arm freezes it.
 
     Attributes:
@@ -134,7 +189,7 @@ class AdaptSpec(_Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateSpec(_Spec):
+class EvaluateSpec(_OneCohortSpec):
     """Score a task on the test scans of one site and sequence.
 
     Attributes:
@@ -171,7 +226,7 @@ class EvaluateSpec(_Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbedSpec(_Spec):
+class EmbedSpec(_OneCohortSpec):
     """Embed the test scans of a cohort, and measure how invariant that is.
 
     Attributes:
@@ -200,6 +255,13 @@ class EmbedSpec(_Spec):
         return self.cell.seed
 
 
+def _without_places(dumped: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in dumped.items() if name not in _PLACES}
+    if "sources" in kept:
+        kept["sources"] = [_without_places(source) for source in kept["sources"]]
+    return kept
+
+
 JobSpec = PretrainSpec | AdaptSpec | EvaluateSpec | EmbedSpec
 
 
@@ -225,11 +287,7 @@ def key_of(spec: JobSpec, content: Content) -> str:
     Where its cohort lies is no part of it, nor what a benchmark file calls it, but in the cell of a job that
     writes rows; files that are given as options count by their content, wherever they lie.
     """
-    asked = {name: value for name, value in spec.to_json().items() if name not in _PLACES}
-    if isinstance(spec, PretrainSpec):
-        options = spec.pretrain.items()
-        asked["pretrain"] = {name: value for name, value in options if name not in _PLACES}
-    parts = {"asked": by_content(asked), "content": _CONTENTS.dump_python(content, mode="json")}
+    parts = {"asked": by_content(spec.asked()), "content": _CONTENTS.dump_python(content, mode="json")}
     return digest_of({"schema": SCHEMA, "kind": spec.kind, **parts}, length=32)
 
 

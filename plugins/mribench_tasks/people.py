@@ -9,10 +9,10 @@ import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
+from mribench.augmentation import CropAugmentOptions, Window, draw_crop
 from mribench.errors import DataError
 from mribench.interfaces import MetricRef, Options, Probe, ProbeRef, SubjectTask, TaskVolume
 from mribench.validation import problem
-from mribench_tasks.augmentation import AugmentOptions, Window, draw_augmentation
 from mribench_tasks.dense import random_centre
 
 Value = str | int | float
@@ -28,13 +28,17 @@ class PeopleOptions(Options):
         description="what is fitted on embeddings of the frozen encoder; null trains a linear head by steps",
     )
     metrics: list[MetricRef] = Field(description="what predictions are scored by, all subjects at once")
-    augment: AugmentOptions = Field(
-        AugmentOptions(), description="augmentation of training crops, of a head that is trained"
+    augment: CropAugmentOptions = Field(
+        CropAugmentOptions(), description="augmentation of training crops, of a head that is trained"
     )
 
     @model_validator(mode="after")
     def _augments_what_is_trained(self) -> PeopleOptions:
-        if self.probe is not None and "augment" in self.model_fields_set and self.augment != AugmentOptions():
+        if (
+            self.probe is not None
+            and "augment" in self.model_fields_set
+            and self.augment != CropAugmentOptions()
+        ):
             raise problem(
                 "augment", "not with a probe, which sees no crop", "remove it, or write probe: null"
             )
@@ -118,7 +122,7 @@ class _AboutPeople(SubjectTask):
     ) -> dict[str, Tensor]:
         """Return an augmented crop in the head, ``image`` ``(1, p, p, p)``, and the ``target`` ``()``."""
         centre_vox = random_centre(volume.foreground, patch_vox, generator)
-        draw = draw_augmentation(self._augment, generator)
+        draw = draw_crop(self._augment, generator)
         crop = Window(volume.image.shape[1:], centre_vox, patch_vox, draw.matrix).cut(volume.image)
         target = torch.tensor(self.target(volume.covariates), dtype=torch.float32)
         return {"image": crop * draw.gain + draw.offset, "target": target}

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from mribench.data.maps import MapSource, count_voxels
+from mribench.data.maps import MapSource
+from mribench.data.mixing import CohortMix, count_voxels
 from mribench.data.prepare import (
     Reader,
     find_foreground,
@@ -282,8 +283,8 @@ def test_clipped_and_repaired_voxels_are_counted_once_for_each_scan(data, tasks)
             seeds = [torch_generator("x", i) for i in range(number)]
             here.crops(list(range(number)), 8, seeds, torch.device("cpu"))
     # each scan has two maps with four voxels too bright, and one of them three that are not finite
-    assert count_voxels(source) == {"clipped_vox": 16, "repaired_vox": 6}
-    assert count_voxels(source, held_out) == {"clipped_vox": 24, "repaired_vox": 9}
+    assert count_voxels(CohortMix([source])) == {"clipped_vox": 16, "repaired_vox": 6}
+    assert count_voxels(CohortMix([source]), CohortMix([held_out])) == {"clipped_vox": 24, "repaired_vox": 9}
     resolved = tasks["tissue-segmentation"]
     for _ in range(2):
         recipe = make_task_recipe(

@@ -10,8 +10,8 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from mribench.interfaces import InputContract, MaskKind
-from mribench.testing import check_objective
+from mribench.interfaces import InputContract, MaskKind, NoOptions, SampleOrigin, ViewRequest
+from mribench.testing import check_objective, check_views
 
 TEXT = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
 
@@ -45,6 +45,17 @@ def _one_thread() -> None:
 def test_the_masked_example_conforms(tmp_path: Path) -> None:
     (entry,) = example("SimMim", tmp_path).mribench_entries()
     check_objective(lambda encoder: entry.factory(entry.options(), encoder))
+
+
+def test_the_views_that_know_where_they_are_from_conform(tmp_path: Path) -> None:
+    generator = example("EdgeNoise", tmp_path).EdgeNoise(NoOptions())
+    check_views(generator)
+    image = torch.rand(2, 8, 8, 8)
+    middle, edge = (SampleOrigin("p:1", corner_vox=(0, 0, corner), shape_vox=(8, 8, 16)) for corner in (8, 0))
+    generators = [torch.Generator().manual_seed(0) for _ in range(2)]
+    (view,) = generator.views_from([middle, edge], {"image": image}, [ViewRequest()], 8, 1.0, generators)
+    assert torch.equal(view.image[0], view.target[0]), "no noise in the middle"
+    assert (view.image[1] - view.target[1]).std() == pytest.approx(0.5, rel=0.1)
 
 
 def test_every_kind_of_mask_has_its_line() -> None:
