@@ -167,8 +167,9 @@ def test_the_core_names_no_entry_and_no_sequence(path):
 # (c) Plugins use the public names only
 
 PUBLIC = (
-    "mribench.hookimpl", "mribench.interfaces", "mribench.errors", "mribench.networks", "mribench.seeding",
-    "mribench.testing", "mribench.volumes", "mribench.validation", "mribench.wording",
+    "mribench.hookimpl", "mribench.interfaces", "mribench.augmentation", "mribench.errors",
+    "mribench.networks", "mribench.seeding", "mribench.set_scores", "mribench.testing",
+    "mribench.volumes", "mribench.validation", "mribench.wording",
 )  # fmt: skip
 PLUGIN_FILES = [path for path in PRODUCT if CORE not in path.parents]
 

@@ -13,6 +13,8 @@ SMALL = {
     ("encoder", "cnn"): {"features": [4, 8, 12]},
     ("encoder", "vit"): {"token_vox": 4, "width": 24, "depth": 3, "heads": 2, "maps": 2},
     ("objective", "mae"): {"decoder_width": 24, "decoder_depth": 1, "decoder_heads": 2},
+    ("task", "regression"): {"covariate": "age"},
+    ("task", "classification"): {"covariate": "sex", "classes": {"female": ["F", 2], "male": "M"}},
     ("task", "segmentation"): {"classes": {"GM": 1, "WM": [2, 41], "CSF": 24}},
 }
 READERS = ("ixi", "arc", "mpm")

@@ -99,6 +99,7 @@ def _method(side: Side) -> dict[str, str]:
             about |= {"views": method.views or "", "objective": method.objective or ""}
             about |= {"encoder": method.encoder}
             about |= {"weights": method.weights.sha256} if method.weights else {}
+            about |= {"input": method.input.sentence()} if method.input else {}
             about |= {"own settings": ", ".join(method.overrides)} if method.overrides else {}
     return about
 

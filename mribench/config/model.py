@@ -72,7 +72,9 @@ class BenchmarkConfig(Options):
         description="Rows without pretraining: all trained, random encoder kept frozen, doing nothing.",
     )
     arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(unique)] = Field(
-        ["frozen"], description="What is done with each pretrained encoder."
+        ["frozen"],
+        description="What is done with each pretrained encoder: kept, or trained too. With `+decoder` tasks "
+        "start from the decoder that was pretrained with it, where an objective hands one over.",
     )
     tasks: Annotated[dict[Slug, TaskSpec], Field(min_length=1)] = Field(
         description="The downstream tasks that the encoders are measured by."

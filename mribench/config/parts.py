@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_serializer, model_validator
 
-from mribench.config.settings import AdaptOptions, Count, Positive, PretrainPart
+from mribench.config.settings import AdaptOptions, Count, EmbedOptions, Positive, PretrainPart
 from mribench.interfaces.fields import Fraction, Words, ascending
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import EncoderRef, ObjectiveRef, Options, SplitRef, TaskRef, ViewsRef
 from mribench.interfaces.weights import GivenWeights
 from mribench.validation import problem
@@ -18,8 +19,14 @@ DEFAULT_SPLIT_RULE = "subject"
 
 ReferenceArm = Literal["scratch", "random-frozen", "identity"]
 """A row that no method stands behind."""
-Arm = Literal["frozen", "finetune"]
-"""What is done with a pretrained encoder."""
+Arm = Literal["frozen", "finetune", "frozen+decoder", "finetune+decoder"]
+"""What is done with a pretrained encoder; with ``+decoder`` a task starts from its pretrained decoder too."""
+FROZEN_ARMS = ("frozen", "frozen+decoder", "random-frozen")
+"""Arms and reference arms whose encoder is left as it is."""
+FINETUNED_ARMS = ("finetune", "finetune+decoder")
+"""Arms that train a pretrained encoder too."""
+DECODER_ARMS = ("frozen+decoder", "finetune+decoder")
+"""Arms whose decoder starts from a pretrained one."""
 
 Augment = dict[str, JsonValue]
 
@@ -76,6 +83,9 @@ class MethodSpec(Options):
         None, description="Weights of the encoder, in place of views and objective: nothing is pretrained."
     )
     encoder: EncoderRef | None = Field(None, description="The encoder, in place of the default one.")
+    input: InputContract | None = Field(
+        None, description="What the encoder wants to see, laid over what its entry declares."
+    )
     augment: Augment = Field(
         default_factory=dict, description="Augmentation options, laid over the default ones."
     )
@@ -101,6 +111,8 @@ class MethodSpec(Options):
 class TaskSpec(Options):
     """A downstream task on a cohort."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["adapt"]}, {"required": ["embed"]}]})
+
     task: TaskRef = Field(description="The task.")
     data: str = Field(description="The cohort, one of the names under `data`; it needs a split.")
     train_sequences: Words = Field(description="Sequences to train on, one decoder for each.")
@@ -112,7 +124,32 @@ class TaskSpec(Options):
     fractions: Annotated[list[Fraction], Field(min_length=1), AfterValidator(ascending)] = Field(
         [1.0], description="Shares of the training subjects, ascending, each above 0."
     )
-    adapt: AdaptOptions = Field(description="How a decoder is trained and tested.")
+    adapt: AdaptOptions | None = Field(None, description="How a decoder is trained and tested.")
+    embed: EmbedOptions | None = Field(
+        None, description="How scans are embedded, of a task with a probe, in place of `adapt`."
+    )
+
+    @property
+    def learning(self) -> AdaptOptions | EmbedOptions:
+        """How it is learnt: the one of both that is given."""
+        return cast("AdaptOptions | EmbedOptions", self.adapt or self.embed)
+
+    @property
+    def learning_key(self) -> str:
+        """Where that is written."""
+        return "adapt" if self.adapt else "embed"
+
+    @model_validator(mode="after")
+    def _check_learning(self) -> TaskSpec:
+        if self.adapt and self.embed:
+            raise problem(
+                "embed", "not with `adapt`: a probe is fitted, or a decoder trained", "remove one of both"
+            )
+        if not self.adapt and not self.embed:
+            raise problem(
+                "adapt", "required, and not given", "a task with a probe has `embed: {patch_vox: …}` instead"
+            )
+        return self
 
     def tested_on(self, train_sequence: str, there: Collection[str]) -> list[str]:
         """Return the sequences that the decoder trained on ``train_sequence`` is tested on.

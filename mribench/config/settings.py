@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, create_model, model_serializer
 
 from mribench.config.sources import PretrainSources
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import Options
 
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -125,6 +126,29 @@ class AdaptOptions(Optimisation):
         """Return the three edges of the sliding window."""
         window = self.window_vox or self.patch_vox
         return (window,) * 3 if isinstance(window, int) else tuple(window)
+
+
+class EmbedOptions(Options):
+    """How scans are embedded for a probe; nothing is trained by steps."""
+
+    patch_vox: Count = Field(96, description="Edge of the windows whose embeddings are averaged, in voxels.")
+    spacing_mm: Positive | None = Field(
+        None, description="Isotropic voxel size of the working grid, in mm; null keeps each image's own."
+    )
+
+
+_Sized = TypeVar("_Sized", PretrainOptions, AdaptOptions, EmbedOptions, AdaptOptions | EmbedOptions)
+
+
+def follow_contract(options: _Sized, wanted: InputContract) -> _Sized:
+    """Return the options of a training with the voxel size and the crops that an encoder wants."""
+    update: dict[str, Any] = {}
+    if wanted.spacing_mm is not None:
+        update["spacing_mm"] = wanted.spacing_mm
+    if wanted.patch_vox is not None:
+        update["patch_vox"] = wanted.patch_vox
+        update |= {"window_vox": None} if isinstance(options, AdaptOptions) else {}
+    return options.model_copy(update=update)
 
 
 def _without_defaults() -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mribench.data.head import find_foreground, zscore
+from mribench.data.head import find_foreground, measure_scale, zscore
 from mribench.data.inspection import inspect_file
 from mribench.data.prepared import PreparedContent, Recipe, get_volume_store
 from mribench.data.uses import find_label_owner
@@ -161,6 +161,8 @@ class TaskRecipe:
             native_spacing_mm=tuple(image.facts["native"]["spacing_mm"]),
             to_native=_resampler(image.facts),
             covariates=dict(self.subject.covariates),
+            mean=image.facts["mean"],
+            sd=image.facts["sd"],
         )
 
     def counts(self) -> dict[str, int]:
@@ -213,14 +215,27 @@ def load_task_volume(
     return recipe.load(), recipe.source
 
 
-def load_image(
-    reader: Reader, subject: Subject, scan: Scan, spacing_mm: float | None
-) -> tuple[Tensor, Tensor, dict[str, int]]:
-    """Return one scan as a task sees it, without a label.
+@dataclass(frozen=True)
+class LoadedImage:
+    """One scan as a task sees it, without a label.
 
-    Returns:
-        The image ``(1, I, J, K)``, z-scored float32; the head ``(I, J, K)`` as a boolean; and how many voxels
-        were clipped and repaired when the file was read.
+    Attributes:
+        image: ``(1, I, J, K)``, z-scored float32.
+        foreground: the head, ``(I, J, K)`` boolean.
+        mean: of the image, clipped, in its own units.
+        sd: its standard deviation.
+        counts: how many voxels were clipped and repaired when the file was read.
+    """
+
+    image: Tensor
+    foreground: Tensor
+    mean: float
+    sd: float
+    counts: dict[str, int]
+
+
+def load_image(reader: Reader, subject: Subject, scan: Scan, spacing_mm: float | None) -> LoadedImage:
+    """Return one scan as a task sees it, without a label.
 
     Raises:
         DataError: when the scan cannot be read, or is a set of maps.
@@ -232,7 +247,8 @@ def load_image(
         )
     content = get_volume_store().read(make_image_recipe(reader, scan, spacing_mm))
     image, head = (torch.from_numpy(content.arrays[name]) for name in ("image", "foreground"))
-    return image[None], head, {name: int(content.facts[name]) for name in COUNTS}
+    counts = {name: int(content.facts[name]) for name in COUNTS}
+    return LoadedImage(image[None], head, content.facts["mean"], content.facts["sd"], counts)
 
 
 def make_image_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Recipe:
@@ -243,9 +259,9 @@ def make_image_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> R
         working = _put_on_grid(native, spacing_mm)
         arrays = {"image": zscore(working.data), "foreground": find_foreground(working.data)}
         grids = {"native": _describe_grid(native), "working": _describe_grid(working)}
-        return PreparedContent(
-            arrays, {**grids, "same_grid": same_grid(native, working), **_count_repairs(native)}
-        )
+        mean, sd = measure_scale(working.data)
+        facts = {"mean": mean, "sd": sd, "same_grid": same_grid(native, working)}
+        return PreparedContent(arrays, {**grids, **facts, **_count_repairs(native)})
 
     return Recipe(_describe_origin("image", reader, scan, spacing_mm), build)
 

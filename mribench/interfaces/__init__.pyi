@@ -26,6 +26,10 @@ from .executor import (
     Executor as Executor,
     Resources as Resources,
 )
+from .input_contract import (
+    InputContract as InputContract,
+    Intensity as Intensity,
+)
 from .input_file import InputFile as InputFile
 from .mask import (
     Mask as Mask,
@@ -36,6 +40,7 @@ from .metric import (
     Score as Score,
     ScoreStatus as ScoreStatus,
     SetMetric as SetMetric,
+    SetScore as SetScore,
 )
 from .objective import (
     Objective as Objective,
@@ -50,6 +55,7 @@ from .options import (
     NoOptions as NoOptions,
     ObjectiveRef as ObjectiveRef,
     Options as Options,
+    ProbeRef as ProbeRef,
     Profile as Profile,
     ProtocolOptions as ProtocolOptions,
     SequenceRef as SequenceRef,
@@ -57,9 +63,19 @@ from .options import (
     TaskRef as TaskRef,
     ViewsRef as ViewsRef,
 )
+from .probe import (
+    Probe as Probe,
+    ProbeSubjects as ProbeSubjects,
+)
 from .split import (
     Split as Split,
     SplitRule as SplitRule,
+)
+from .subject_task import (
+    SubjectHead as SubjectHead,
+    SubjectTask as SubjectTask,
+    TrainingSubject as TrainingSubject,
+    TrainingTargets as TrainingTargets,
 )
 from .table import (
     Cell as Cell,

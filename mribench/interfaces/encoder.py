@@ -71,8 +71,8 @@ class Encoder(nn.Module, ABC):
         ]
         if len(found) != 1:
             raise PluginError(
-                f"{type(self).__name__} has {len(found)} convolutions of one channel, so nobody can tell which"
-                " read the image",
+                f"{type(self).__name__} has {len(found)} convolutions of one channel, so nobody can tell"
+                " which of them read the image",
                 "override Encoder.input_convolutions()",
             )
         return found
@@ -95,7 +95,8 @@ class Encoder(nn.Module, ABC):
         """
         if self.in_channels != 1:
             raise PluginError(
-                f"{type(self).__name__} takes {self.in_channels} channels, and cannot be widened to {channels}"
+                f"{type(self).__name__} takes {self.in_channels} channels, and cannot be widened to"
+                f" {channels}"
             )
         for stem in self.input_convolutions():
             with torch.no_grad():
@@ -115,7 +116,14 @@ class Encoder(nn.Module, ABC):
 
 
 class Decoder(nn.Module, ABC):
-    """Maps an encoder's feature maps to a dense output; built from ``channels`` and ``strides``."""
+    """Maps an encoder's feature maps to a dense output; built from ``channels`` and ``strides``.
+
+    Attributes:
+        output_layer: name of the layer whose shape depends on the output's channels; it starts anew where a
+            pretrained decoder had others. Empty where no layer may.
+    """
+
+    output_layer: str = ""
 
     @abstractmethod
     def forward(self, features: list[Tensor]) -> Tensor:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-ScoreStatus = Literal["ok", "pred-empty", "ref-empty", "both-empty", "failed"]
-"""``failed``: the subject could not be scored at all."""
+ScoreStatus = Literal["ok", "few", "pred-empty", "ref-empty", "both-empty", "failed"]
+"""``few``: of a set with a value, and too few subjects for an interval of it; ``failed``: without a value."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,60 @@ class Metric(ABC):
         """
 
 
+@dataclass(frozen=True, eq=False)
+class SetScore:
+    """One value of a whole set of subjects, and what each subject has to do with it.
+
+    Attributes:
+        value: of the whole set; NaN where the definition gives none.
+        components: ``(N,)``, one of each subject. Their mean is ``value``; their spread is that of its error:
+            the variance of ``value`` over other subjects is about that of the components, divided by N. They
+            may lie outside ``value_range``. All NaN where there is no value.
+        status: ``ok``; ``few`` where the value counts and no interval of it would hold (a handful of subjects
+            of a class); ``failed`` where the set gives no value (subjects of one class only).
+        reason: why it is not ``ok``; empty where it is.
+    """
+
+    value: float
+    components: np.ndarray
+    status: ScoreStatus = "ok"
+    reason: str = ""
+
+
 class SetMetric(ABC):
-    """A score over the stored predictions of all subjects at once (AUROC, correlation)."""
+    """A score over the predictions of all subjects of a test set at once (AUROC, correlation).
+
+    It is stored as one component of each subject, so that seeds and subjects are compared as with any other
+    metric. ``mribench.set_scores`` has what most of them share, and ``jackknife`` for a metric whose
+    components nobody derived. ``mribench.testing.check_set_metric`` tries what is said here.
+
+    Attributes:
+        id: as that of a ``Metric``.
+        unit: as that of a ``Metric``; empty for a share or a correlation, and for what has the unit of the
+            numbers that are predicted.
+        higher_is_better: the direction.
+        value_range: smallest and largest value of the set; the components are not bound by it.
+        of: ``classes`` or ``numbers``, what is predicted.
+    """
 
     id: str
     unit: str = ""
     higher_is_better: bool = True
     value_range: tuple[float, float] = (0.0, 1.0)
+    of: Literal["classes", "numbers"]
 
     @abstractmethod
-    def score_set(self, predictions: Mapping[str, float], targets: Mapping[str, float]) -> Score:
-        """Score the predictions of all subjects, keyed by subject id."""
+    def score_set(self, predictions: np.ndarray, targets: np.ndarray) -> SetScore:
+        """Score the predictions of all subjects; neither array is changed, and nothing is drawn at random.
+
+        Args:
+            predictions: ``(N, C)`` probabilities of the classes 0 to C - 1, or ``(N,)`` numbers.
+            targets: ``(N,)`` numbers of classes, whole and from 0 to C - 1, or ``(N,)`` numbers.
+
+        Returns:
+            a value in ``value_range``, whatever the order of the subjects; ``failed`` with NaN where the
+            input can be read and the definition gives no value.
+
+        Raises:
+            DataError: when the shapes do not fit, there is no subject, or anything is NaN or infinite.
+        """

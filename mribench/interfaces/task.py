@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mribench.interfaces.encoder import Encoder
-from mribench.interfaces.metric import Metric, Score
+from mribench.interfaces.encoder import Decoder, Encoder
+from mribench.interfaces.metric import Metric, Score, SetMetric
 from mribench.wording import list_some
 
 _SHOWN = 8
 Forward = Callable[[Tensor], Tensor]
 """Maps a whole volume ``(1, I, J, K)`` to the model's output for it: ``(C, I, J, K)``, by sliding
-windows, for a dense task; ``(C,)`` for a subject-level one."""
+windows, for a dense task; to ``(C,)``, the head on the mean embedding of windows, for one of embeddings."""
 
 
 @dataclass
@@ -40,6 +40,9 @@ class TaskVolume:
         native_spacing_mm: voxel size of the image's own grid.
         to_native: resamples ``(C, I, J, K)`` from the working to the image's own grid.
         covariates: the subject's.
+        mean: of the image in its own units, clipped as it is before it is z-scored: ``image * sd + mean`` has
+            those units.
+        sd: its standard deviation.
         target: image ``(1, I, J, K)`` of the task's ``target_sequence``, from the same session, z-scored, on
             the working grid of ``image``; None where the task has none.
     """
@@ -55,6 +58,8 @@ class TaskVolume:
     native_spacing_mm: tuple[float, float, float]
     to_native: Callable[[Tensor], Tensor]
     covariates: dict[str, object]
+    mean: float = 0.0
+    sd: float = 1.0
     target: Tensor | None = None
 
 
@@ -74,6 +79,7 @@ class Task(ABC):
         label: which label of the dataset it learns from; None when the image itself is the target.
         dense: whether the head gets feature maps (True) or the embedding (False).
         metrics: what it is scored by.
+        covariates: that its subjects must have; who lacks one is left out.
         class_numbers: the numbers of each class in a label map; empty where nothing is said of them.
         background_numbers: numbers besides 0 that are background; None where all are that no class has.
         target_sequence: of the image that is to be predicted; None where it predicts no other image.
@@ -82,7 +88,8 @@ class Task(ABC):
 
     label: str | None = None
     dense: bool = True
-    metrics: Sequence[Metric]
+    metrics: Sequence[Metric] | Sequence[SetMetric]
+    covariates: Sequence[str] = ()
     class_numbers: Mapping[str, Sequence[int]] = MappingProxyType({})
     background_numbers: Sequence[int] | None = None
     target_sequence: str | None = None
@@ -98,6 +105,16 @@ class Task(ABC):
     @abstractmethod
     def build_head(self, encoder: Encoder) -> nn.Module:
         """Return the module that maps features (a list of maps, or an embedding) to the output."""
+
+    def decoder_of(self, head: nn.Module) -> Decoder | None:
+        """Return the part of a head that may start as a pretrained decoder; None where there is none."""
+        del head
+        return None
+
+    @property
+    def takes_decoder(self) -> bool:
+        """Whether the task overrides ``decoder_of``."""
+        return type(self).decoder_of is not Task.decoder_of
 
     @abstractmethod
     def training_sample(

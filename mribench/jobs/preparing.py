@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mribench.config import AdaptOptions, PretrainSettings
+from mribench.config import PretrainSettings
 from mribench.data.maps import make_shown_recipe
 from mribench.data.prepare import (
     Reader,
@@ -24,7 +24,7 @@ from mribench.interfaces.dataset import Dataset, Subject
 from mribench.interfaces.options import Component, DatasetRef, TaskRef
 from mribench.interfaces.task import Task
 from mribench.interfaces.views import ViewGenerator
-from mribench.jobs.volumes import label_identity
+from mribench.jobs.volumes import label_identity, working_spacing_mm
 from mribench.registry import Registry, Resolved
 from mribench.results.specification import (
     AdaptSpec,
@@ -32,7 +32,6 @@ from mribench.results.specification import (
     EvaluateSpec,
     JobSpec,
     PretrainSpec,
-    TrainingOptions,
 )
 
 
@@ -111,10 +110,10 @@ class Preparation:
             case EmbedSpec():
                 yield from self._scans(spec, spec.subjects, spec.sequences, spec.spacing_mm, None)
             case AdaptSpec():
-                people, spacing_mm = (*spec.train, *spec.validation), _spacing_mm(spec.adapt)
+                people, spacing_mm = (*spec.train, *spec.validation), working_spacing_mm(spec)
                 yield from self._scans(spec, people, (spec.sequence,), spacing_mm, spec.task)
             case EvaluateSpec():
-                sequences, spacing_mm = (spec.cell.test_sequence,), _spacing_mm(spec.adapt)
+                sequences, spacing_mm = (spec.cell.test_sequence,), working_spacing_mm(spec)
                 yield from self._scans(spec, spec.subjects, sequences, spacing_mm, spec.task)
 
     def _read_to_pretrain(self, spec: PretrainSpec) -> Iterator[Wanted]:
@@ -183,10 +182,6 @@ class Preparation:
 
     def _resolve(self, component: Component, profile: str) -> Resolved:
         return self._registry.resolve(component, f"data prepare: {component.kind}", profile)
-
-
-def _spacing_mm(adapt: TrainingOptions) -> float | None:
-    return AdaptOptions.model_validate(adapt).spacing_mm
 
 
 def _to_json(component: Component) -> str:

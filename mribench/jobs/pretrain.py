@@ -18,6 +18,7 @@ from mribench.interfaces.views import View, ViewGenerator, ViewRequest
 from mribench.jobs.collapse import CollapseCheck, check_collapse
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
+from mribench.jobs.encoder_input import EncoderInput, scale
 from mribench.jobs.mixing import choose_checked, open_mix
 from mribench.jobs.model import is_clipped, new_encoder, scale_layers
 from mribench.jobs.views_example import FILE, views_file
@@ -66,7 +67,10 @@ def run_pretrain(spec: PretrainSpec, context: Context) -> Outcome:
             **voxel_row(count_voxels(job.source, job.checked)),
             **check,
         },
-        weights={"encoder.safetensors": exported.state_dict()},
+        weights={
+            f"{part}.safetensors": module.state_dict()
+            for part, module in {"encoder": exported, **job.objective.exported_modules()}.items()
+        },
         history=history.rows + job.checks,
         files={} if picture is None else {FILE: picture},
     )
@@ -105,6 +109,7 @@ class Pretraining(Trainee):
             self.options.repeat_subjects,
         )
         self.spacing_mm = self.source.spacing_mm()
+        self._input = EncoderInput(spec.input)
         self.redraws = 0
         self.diversity = Diversity()
         self.defects = spec.defects
@@ -200,6 +205,12 @@ class Pretraining(Trainee):
                 kept.append(view.image.cpu())
         return images
 
+    def _show(self, view: View) -> None:
+        """Put a view on the scale that the encoder wants; taken over the whole view, its target alike."""
+        found = [self._input.find_image_levels(image) for image in view.image]
+        levels = torch.stack([rows for rows in found if rows is not None]) if found[0] is not None else None
+        view.image, view.target = scale(view.image, levels), scale(view.target, levels)
+
     def _views(
         self,
         source: CohortMix,
@@ -214,6 +225,7 @@ class Pretraining(Trainee):
             crops.origins, crops.maps, requests, self.options.patch_vox, self.spacing_mm, generators
         )
         for view in views:
+            self._show(view)
             view.origins = crops.origins
             view.sequences = view.sequences or [origin.sequence for origin in crops.origins]
         return views

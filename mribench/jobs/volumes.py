@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mribench.data.maps import select_by_id
@@ -14,7 +15,7 @@ from mribench.interfaces.task import Task, TaskVolume
 from mribench.jobs.context import Context
 from mribench.registry import Resolved
 from mribench.results.records import JobRow
-from mribench.results.specification import AdaptSpec, EvaluateSpec
+from mribench.results.specification import AdaptSpec, Covariates, EvaluateSpec
 
 
 def label_identity(task: Resolved) -> dict[str, Any]:
@@ -26,6 +27,17 @@ def voxel_row(counts: Mapping[str, int]) -> JobRow:
     """Return counts of clipped and repaired voxels as the job row has them."""
     clipped, repaired = (counts[name] for name in COUNTS)
     return {"clipped_vox": clipped, "repaired_vox": repaired}
+
+
+def _with_planned(subject: Subject, covariates: Covariates) -> Subject:
+    """Return a subject with the covariates that the job was planned with: its key has them."""
+    return replace(subject, covariates={**subject.covariates, **covariates.get(subject.id, {})})
+
+
+def working_spacing_mm(spec: AdaptSpec | EvaluateSpec) -> float | None:
+    """Return the voxel edge of the working grid; None for each image's own."""
+    given = spec.adapt["spacing_mm"]
+    return float(given) if isinstance(given, int | float) else None
 
 
 class TaskScans:
@@ -52,7 +64,7 @@ class TaskScans:
         self._task_identity = label_identity(context.resolve(spec.task, spec.profile))
         self._spacing_mm = spacing_mm
         self._scans = [
-            (subject, scan)
+            (_with_planned(subject, spec.covariates), scan)
             for subject in select_by_id(dataset, ids)
             for scan in select_scans(subject, sequence, task.label)
         ]

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mribench import RESULTS_VERSION
-from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedPretraining
+from mribench.config import DECODER_ARMS, FROZEN_ARMS, InvarianceSpec, ResolvedBenchmark, ResolvedPretraining
 from mribench.data.subsets import compute_subset_size, draw_label_subset
 from mribench.data.uses import select_scans
 from mribench.defects import at
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import ObjectiveRef, ViewsRef
 from mribench.plan.cohorts import Cohort
 from mribench.plan.job import Job, Plan
@@ -20,14 +21,17 @@ from mribench.plan.parts import (
     EncoderPart,
     TaskPart,
     Training,
+    find_exported_decoder,
     identity_of,
     untrained_cell,
 )
 from mribench.plan.pretraining import select_sources
+from mribench.plan.targets import check_draw, list_left_out
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.content import CohortContent, Content, EntryIdentity
 from mribench.results.specification import (
     AdaptSpec,
+    Covariates,
     EmbedSpec,
     EvaluateSpec,
     JobSpec,
@@ -67,11 +71,15 @@ class _Builder:
         self._tasks = [
             TaskPart.of(name, task, cohorts[task.spec.data]) for name, task in resolved.tasks.items()
         ]
-        self._reference = EncoderPart.of(resolved.reference_encoder)
-        self._encoders = {name: EncoderPart.of(method.encoder) for name, method in resolved.methods.items()}
+        reference = resolved.reference_encoder
+        self._reference = EncoderPart.of(reference, reference.registered.entry.input)
+        self._encoders = {
+            name: EncoderPart.of(method.encoder, method.wanted) for name, method in resolved.methods.items()
+        }
         # Thousands of jobs are about few groups of people: what is found of a group is found once.
         self._sources = functools.cache(self._select_sources)
         self._eligible = functools.cache(self._find_eligible)
+        self._hands_over = functools.cache(self._find_hand_over)
         self._fingerprints = functools.cache(self._find_fingerprints)
 
     def jobs(self) -> Iterator[Job]:
@@ -87,7 +95,7 @@ class _Builder:
         if not self.resolved.measured:
             yield from self._embeddings(pretrained)
         for task in self._tasks:
-            for arm in self._arms():
+            for arm in self._arms_of(task):
                 for seed in self.config.seeds:
                     yield from self._adapted(task, arm, seed, _find_pretraining(arm, seed, pretrained))
             if IDENTITY in self.config.reference_arms and not self.resolved.measured and task.has_identity:
@@ -101,13 +109,39 @@ class _Builder:
             if reference != IDENTITY:
                 yield from self._references(reference)
 
+    def _arms_of(self, task: TaskPart) -> Iterator[Arm]:
+        """Yield the arms that a task has cells of; note which it has not, and why."""
+        without: dict[str, list[str]] = {}
+        for arm in self._arms():
+            reason = self._find_obstacle(task, arm)
+            if reason:
+                without.setdefault(reason, []).append(arm.arm)
+            else:
+                yield arm
+        for reason, arms in without.items():
+            names = ", ".join(dict.fromkeys(arms))
+            self.notes.append(f"{task.name}: {reason}, so it has no {names} cells")
+
+    def _find_obstacle(self, task: TaskPart, arm: Arm) -> str:
+        """Return why a task has no cell of an arm, or an empty string."""
+        if task.has_probe and arm.arm not in FROZEN_ARMS:
+            return "its probe is fitted on frozen encoders"
+        if arm.arm not in DECODER_ARMS:
+            return ""
+        if not task.takes_decoder:
+            return "it has no decoder that could be pretrained"
+        return "" if self._hands_over(arm.name) else f"'{arm.name}' hands over no decoder"
+
+    def _find_hand_over(self, method: str) -> bool:
+        return find_exported_decoder(self.resolved.methods[method]) is not None
+
     def _references(self, reference: str) -> Iterator[Arm]:
-        """Yield a reference arm for the default architecture, and for each other by its first method."""
+        """Yield a reference arm for the default encoder, and for each other one, or other input, once."""
         yield Arm(reference, reference, self._reference)
-        seen = [self._reference.identity]
+        seen = [self._reference]
         for name, encoder in self._encoders.items():
-            if encoder.identity not in seen:
-                seen.append(encoder.identity)
+            if encoder not in seen:
+                seen.append(encoder)
                 yield Arm(name, reference, encoder)
 
     def _pretrain(self, name: str, pretraining: ResolvedPretraining, seed: int) -> Job:
@@ -117,6 +151,7 @@ class _Builder:
         spec = PretrainSpec(
             profile=self.config.profile,
             encoder=self._encoders[name].reference,
+            input=self._encoders[name].input,
             split_digest=split_digest({"train": train, "held out": held_out}),
             defects=self._defects("pretrain"),
             views=ViewsRef.model_validate(pretraining.views.component()),
@@ -175,11 +210,12 @@ class _Builder:
             defects=self._defects("embed"),
             subjects=ids,
             sequences=tuple(asked.sequences),
-            patch_vox=asked.patch_vox,
-            spacing_mm=asked.spacing_mm,
+            patch_vox=arm.encoder.wanted.patch_vox or asked.patch_vox,
+            spacing_mm=arm.encoder.wanted.spacing_mm or asked.spacing_mm,
             cell=cell,
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
+            input=arm.encoder.input,
         )
         row = arm.name if arm.arm in ("frozen", arm.name) else f"{arm.name}/{arm.arm}"
         name = f"{row}/invariance/{cohort_name}/seed{seed}"
@@ -189,10 +225,8 @@ class _Builder:
     def _adapted(self, task: TaskPart, arm: Arm, seed: int, pretrain: Job | None) -> Iterator[Job]:
         split = task.cohort.split
         for sequence in task.spec.train_sequences:
-            train = self._eligible(task.cohort.name, split.train if split else (), sequence, task.label)
-            validation = self._eligible(
-                task.cohort.name, split.validation if split else (), sequence, task.label
-            )
+            train = self._covered(task, "training", split.train if split else (), sequence)
+            validation = self._covered(task, "validation", split.validation if split else (), sequence)
             if split:
                 self.notes.append(_counted(f"{task.name} {sequence}", len(train), task.spec.fractions))
             for fraction in task.spec.fractions:
@@ -222,6 +256,7 @@ class _Builder:
 
     def _adapt(self, training: Training, validation: tuple[str, ...], pretrain: Job | None) -> Job:
         task, arm = training.task, training.arm
+        check_draw(f"{self.config.source}: tasks.{task.name}", training)
         spec = AdaptSpec(
             profile=self.config.profile,
             cohort=task.cohort.name,
@@ -234,10 +269,12 @@ class _Builder:
             train=training.train,
             validation=validation,
             sequence=training.sequence,
-            adapt=task.adapt,
+            adapt=task.learning_for(arm.encoder),
             seed=training.seed,
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
+            input=arm.encoder.input,
+            covariates=_covariates_of(task, (*training.train, *validation)),
         )
         people = (*training.train, *validation)
         entries = [task.learnt_identity, arm.encoder.identity]
@@ -245,7 +282,7 @@ class _Builder:
         return _after(replace(job, method=arm.name), pretrain)
 
     def _identity(self, task: TaskPart) -> Iterator[Job]:
-        arm = Arm(IDENTITY, IDENTITY, self._reference)
+        arm = Arm(IDENTITY, IDENTITY, replace(self._reference, wanted=InputContract()))
         for site in task.cohort.sites:
             for sequence in task.spec.all_tested_on(task.sequences_there):
                 cell = untrained_cell(task, arm, self.config.benchmark, self.resolved.label, site, sequence)
@@ -264,7 +301,7 @@ class _Builder:
     ) -> Job | None:
         split, site, sequence = task.cohort.split, cell.test_site, cell.test_sequence
         there = split.test[site] if split else ()
-        ids = self._eligible(task.cohort.name, there, sequence, task.label)
+        ids = self._covered(task, "test", there, sequence)
         if split and not ids:
             self.notes.append(f"{task.name}: no {sequence} test scan at {site}, so no such cell")
             return None
@@ -277,11 +314,13 @@ class _Builder:
             defects=self._defects("evaluate", arm.arm),
             task=task.scored,
             subjects=ids,
-            adapt=task.adapt,
+            adapt=task.learning_for(arm.encoder),
             cell=cell,
             adapt_key=adapt_key,
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
+            input=arm.encoder.input,
+            covariates=_covariates_of(task, ids),
         )
         entries = [task.scored_identity, *([] if arm.arm == IDENTITY else [arm.encoder.identity])]
         job = self._job(f"{trained}/test/{site}/{sequence}", spec, entries, (task.cohort, ids))
@@ -317,6 +356,12 @@ class _Builder:
         fingerprints = self._cohorts[cohort_name].fingerprints
         return {subject: fingerprints[subject] for subject in people}
 
+    def _covered(self, task: TaskPart, role: str, ids: tuple[str, ...], sequence: str) -> tuple[str, ...]:
+        """Return the subjects that a task can be about and that have its scan, and note who is left out."""
+        covered = tuple(subject for subject in ids if subject not in task.covered.left_out)
+        self.notes += list_left_out(f"{task.name}: of {task.cohort.name}", role, ids, task.covered)
+        return self._eligible(task.cohort.name, covered, sequence, task.label)
+
     def _find_eligible(
         self, cohort_name: str, ids: tuple[str, ...], sequence: str, label: str | None
     ) -> tuple[str, ...]:
@@ -327,6 +372,12 @@ class _Builder:
             what = f"{sequence} scan" + (f" with a {label} label" if label else "")
             self.notes.append(f"{cohort_name}: {len(ids) - len(kept)} of {len(ids)} subjects have no {what}")
         return kept
+
+
+def _covariates_of(task: TaskPart, ids: tuple[str, ...]) -> Covariates:
+    """Return the covariates that a task needs of some subjects; nothing where it needs none."""
+    known = task.covered.covariates
+    return {subject: known[subject] for subject in ids if subject in known}
 
 
 def _find_pretraining(arm: Arm, seed: int, pretrained: Mapping[tuple[str, int], Job]) -> Job | None:

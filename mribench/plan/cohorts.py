@@ -56,6 +56,13 @@ class Cohort:
     left_out: tuple[Exclusion, ...] = ()
     remarks: tuple[Exclusion, ...] = ()
 
+    def in_split(self) -> list[Subject]:
+        """Return who trains, validates and tests; nobody while the data are missing."""
+        if self.split is None:
+            return []
+        tested = [i for ids in self.split.test.values() for i in ids]
+        return [self.subjects[i] for i in (*self.split.train, *self.split.validation, *tested)]
+
     @functools.cached_property
     def data(self) -> DatasetRef:
         """Its dataset, every default spelled out."""

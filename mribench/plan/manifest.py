@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from mribench.config import ResolvedBenchmark
 from mribench.defects import empty_mask_policy, only_reported
 from mribench.interfaces.dataset import Dataset
-from mribench.interfaces.metric import Metric
+from mribench.interfaces.metric import Metric, SetMetric
 from mribench.interfaces.task import Task
 from mribench.interfaces.weights import GivenWeights
 from mribench.plan.cohorts import Cohort, tested_sequences
@@ -81,6 +81,7 @@ def _methods(resolved: ResolvedBenchmark) -> Iterator[PlannedMethod]:
             encoder=method.encoder.name,
             overrides=tuple(method.overrides),
             weights=_planned_weights(given) if given else None,
+            input=method.wanted if method.wanted.asks else None,
         )
 
 
@@ -120,10 +121,14 @@ def _task(name: str, resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort])
     )
 
 
-def _metric(metric: Metric) -> PlannedMetric:
+def _metric(metric: Metric | SetMetric) -> PlannedMetric:
     low, high = (bound if math.isfinite(bound) else None for bound in metric.value_range)
     return PlannedMetric(
-        id=metric.id, unit=metric.unit, higher_is_better=metric.higher_is_better, value_range=(low, high)
+        id=metric.id,
+        unit=metric.unit,
+        higher_is_better=metric.higher_is_better,
+        value_range=(low, high),
+        of_set=isinstance(metric, SetMetric),
     )
 
 

@@ -6,8 +6,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from mribench.config import ResolvedMethod, ResolvedPretraining, ResolvedTask, TaskSpec
+import torch
+
+from mribench.config import ResolvedMethod, ResolvedPretraining, ResolvedTask, TaskSpec, follow_contract
+from mribench.data.covariates import Covered, find_covered
+from mribench.interfaces.encoder import Decoder, Encoder
+from mribench.interfaces.input_contract import InputContract
+from mribench.interfaces.objective import Objective
 from mribench.interfaces.options import EncoderRef, TaskRef
+from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import Task
 from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.registry import Resolved
@@ -41,11 +48,18 @@ class EncoderPart:
     name: str
     reference: EncoderRef
     identity: EntryIdentity
+    wanted: InputContract
 
     @classmethod
-    def of(cls, resolved: Resolved) -> EncoderPart:
-        """Take the parts of a resolved encoder."""
-        return cls(resolved.name, EncoderRef.model_validate(resolved.component()), identity_of(resolved))
+    def of(cls, resolved: Resolved, wanted: InputContract) -> EncoderPart:
+        """Take the parts of a resolved encoder, and what it wants to see."""
+        reference = EncoderRef.model_validate(resolved.component())
+        return cls(resolved.name, reference, identity_of(resolved), wanted)
+
+    @property
+    def input(self) -> InputContract | None:
+        """What it wants to see, as jobs have it; None where that is as the benchmark has it."""
+        return self.wanted if self.wanted.asks else None
 
 
 @dataclass(frozen=True)
@@ -93,6 +107,9 @@ class TaskPart:
         learnt: the task without its metrics, and as it enters a key.
         scored: the whole task, and as it enters a key.
         adapt: how it is learnt.
+        covered: which subjects it can be about.
+        takes_decoder: whether its decoder may start from a pretrained one.
+        has_probe: whether a probe is fitted, and no head trained.
     """
 
     name: str
@@ -106,6 +123,9 @@ class TaskPart:
     scored: TaskRef
     scored_identity: EntryIdentity
     adapt: TrainingOptions
+    covered: Covered
+    takes_decoder: bool
+    has_probe: bool
 
     @classmethod
     def of(cls, name: str, resolved: ResolvedTask, cohort: Cohort) -> TaskPart:
@@ -123,8 +143,33 @@ class TaskPart:
             learnt_identity=identity_of(entry, _SCORES),
             scored=TaskRef.model_validate(entry.component()),
             scored_identity=identity_of(entry),
-            adapt=resolved.spec.adapt.model_dump(mode="json"),
+            adapt=resolved.spec.learning.model_dump(mode="json"),
+            covered=find_covered(task, cohort.in_split()),
+            takes_decoder=task.takes_decoder,
+            has_probe=has_probe(task),
         )
+
+    def learning_for(self, encoder: EncoderPart) -> TrainingOptions:
+        """Return how the task is learnt on an encoder, at the voxel size and in the crops that it wants."""
+        if encoder.input is None:
+            return self.adapt
+        return follow_contract(self.spec.learning, encoder.input).model_dump(mode="json")
+
+
+def has_probe(task: Task) -> bool:
+    """Whether a probe is fitted for a task, and no head trained."""
+    return isinstance(task, SubjectTask) and task.build_probe() is not None
+
+
+def find_exported_decoder(method: ResolvedMethod) -> Decoder | None:
+    """Return the decoder that a method hands over, without values; None where it hands over none."""
+    if method.pretraining is None:
+        return None
+    with torch.random.fork_rng(devices=[]):
+        encoder: Encoder = method.encoder.make()
+        objective: Objective = method.pretraining.objective.make(encoder)
+    decoder = objective.exported_modules().get("decoder")
+    return decoder if isinstance(decoder, Decoder) else None
 
 
 def untrained_cell(

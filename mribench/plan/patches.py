@@ -31,13 +31,14 @@ def _notes(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> Iterat
         where = f"methods.{name}.pretrain.patch_vox" if own else "defaults.pretrain.patch_vox"
         yield from _note(where, options.patch_vox, options.spacing_mm, images)
     for name, task in resolved.tasks.items():
-        cohort, adapt = cohorts[task.spec.data], task.spec.adapt
+        cohort, learning = cohorts[task.spec.data], task.spec.learning
         label = task.task.make().label
         ids = cohort.split.train if cohort.split else ()
         images = [
             path for train in task.spec.train_sequences for path in _first_images(cohort, ids, train, label)
         ]
-        yield from _note(f"tasks.{name}.adapt.patch_vox", adapt.patch_vox, adapt.spacing_mm, images)
+        where = f"tasks.{name}.{task.spec.learning_key}.patch_vox"
+        yield from _note(where, learning.patch_vox, learning.spacing_mm, images)
     for name, spec in resolved.config.invariance.items():
         split = cohorts[name].split
         tested = [i for ids in split.test.values() for i in ids] if split else []

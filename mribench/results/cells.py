@@ -81,9 +81,9 @@ def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     """Return one row per cell.
 
     Columns: ``row``, ``method``, ``arm``, ``profile``, ``PLACE``, ``metric``, ``unit``,
-    ``higher_is_better``, the fields of ``Estimate``, ``jobs_expected``, ``jobs_done``, ``jobs_failed``,
-    ``jobs_waiting`` (for data), ``blame`` (ids of the jobs that failed), ``status``, ``out`` (why it is not
-    compared though it is done), ``mark``, ``mark_style``, ``row_order``.
+    ``higher_is_better``, ``of_set``, the fields of ``Estimate``, ``jobs_expected``, ``jobs_done``,
+    ``jobs_failed``, ``jobs_waiting`` (for data), ``blame`` (ids of the jobs that failed), ``status``, ``out``
+    (why it is not compared though it is done), ``mark``, ``mark_style``, ``row_order``.
     Where sequences are averaged their columns hold null. ``identity`` rows, which have no training, stand
     in every fraction and training sequence of their task.
     """
@@ -105,9 +105,9 @@ def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     frame["status"] = cell_statuses(frame)
     keys = ["profile", *question.keys]
     frame = compare_rows(frame, keys, of_trained, run.marking, ranges(run.manifest))
-    # a score of an image has no mask that could be empty
+    # a score of an image, or of a whole set, has no mask that could be empty
     images = [name for name, task in run.manifest.tasks.items() if task.label is None]
-    frame.loc[frame["task"].isin(images), _FAILURES] = math.nan
+    frame.loc[frame["task"].isin(images) | frame["of_set"], _FAILURES] = math.nan
     return _ordered(frame, run)
 
 
@@ -218,13 +218,14 @@ def by_policy(run: RunData, scores: pd.DataFrame) -> Iterator[tuple[EmptyMaskPol
 
 
 def metric_frame(tasks: Mapping[str, PlannedTask]) -> pd.DataFrame:
-    """Return one row per task and metric, with ``unit``, ``higher_is_better`` and ``value_range``."""
+    """Return a row per task and metric: ``unit``, ``higher_is_better``, ``value_range``, ``of_set``."""
     rows = [
-        (name, metric.id, metric.unit, metric.higher_is_better, metric.value_range)
+        (name, metric.id, metric.unit, metric.higher_is_better, metric.value_range, metric.of_set)
         for name, task in tasks.items()
         for metric in task.metrics
     ]
-    return pd.DataFrame(rows, columns=["task", "metric", "unit", "higher_is_better", "value_range"])
+    columns = ["task", "metric", "unit", "higher_is_better", "value_range", "of_set"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _everywhere(cells: pd.DataFrame, manifest: Manifest, question: Question) -> pd.DataFrame:

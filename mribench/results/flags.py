@@ -22,7 +22,7 @@ GIVEN = "◇"
 ENOUGH_DISTINCT = 0.9
 """Below this share of distinct views a training saw the same ones over and over."""
 _SPENT = {"steps": "steps", "views_seen": "views seen", "voxels_seen": "voxels seen"}
-_KEPT_FROZEN = ("frozen", "random-frozen")
+_KEPT_FROZEN = ("frozen", "frozen+decoder", "random-frozen")
 _PLACE = ["task", "fraction", "train_sequence"]
 
 
@@ -99,6 +99,10 @@ def _unequal(pretrained: pd.DataFrame, adapted: pd.DataFrame, manifest: Manifest
     for row, method in pretrained[["row", "method"]].drop_duplicates().itertuples(index=False):
         if method in overrides:
             differing.setdefault(row, []).append(f"own {', '.join(overrides[method])}")
+    wanted = {method.name: method.input for method in manifest.methods if method.input}
+    for row, method in adapted[["row", "method"]].drop_duplicates().itertuples(index=False):
+        if method in wanted:
+            differing.setdefault(row, []).append(f"own input: {wanted[method].sentence()}")
     return {row: ", ".join(dict.fromkeys(texts)) for row, texts in differing.items()}
 
 

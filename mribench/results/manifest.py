@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mribench.errors import StoreError
 from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.interfaces.fields import Slug, Words
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import Options
 from mribench.interfaces.table_source import LayoutSpec
 from mribench.results.atomic import read_json, write_json
@@ -44,7 +45,8 @@ class PlannedWeights(_Part):
 class PlannedMethod(_Part):
     """A method: the names of its entries, and which defaults it overrides.
 
-    Without pretraining it has neither views nor objective, but ``weights``.
+    Without pretraining it has neither views nor objective, but ``weights``. ``input`` is what its encoder
+    wants to see where that is not as the benchmark has it.
     """
 
     name: str
@@ -53,21 +55,34 @@ class PlannedMethod(_Part):
     encoder: str
     overrides: tuple[str, ...] = ()
     weights: PlannedWeights | None = None
+    input: InputContract | None = None
 
 
 class PlannedMetric(_Part):
-    """A metric of a task. ``value_range`` has null where a bound is infinite."""
+    """A metric of a task.
+
+    Attributes:
+        id: of the metric.
+        unit: of its values.
+        higher_is_better: the direction.
+        value_range: smallest and largest value; null where a bound is infinite.
+        of_set: whether it is a value of a whole set, whose score rows hold the components of subjects.
+    """
 
     id: str
     unit: str
     higher_is_better: bool
     value_range: tuple[float | None, float | None] | None = None
+    of_set: bool = False
 
     @property
     def bounds(self) -> Range:
         """The lowest and the highest value that it can have."""
+        from mribench.statistics.ranges import SetRange  # slow to import, and only reports need it
+
         low, high = self.value_range or (None, None)
-        return (-math.inf if low is None else low, math.inf if high is None else high)
+        bounds = (-math.inf if low is None else low, math.inf if high is None else high)
+        return SetRange(*bounds) if self.of_set else bounds
 
 
 class PlannedTask(_Part):

@@ -31,7 +31,8 @@ A null ``subset_seed`` of a row with a seed: the labelled subjects are those tha
 class ScoreRow(TypedDict):
     """What an evaluate job measures of one subject, session, label and metric.
 
-    ``value`` is raw; ``status`` is ok, pred-empty, ref-empty, both-empty or failed; ``penalty`` is what the
+    ``value`` is raw, or the subject's component where the metric is one of a whole set; ``status`` is ok, few
+    (of a set too small for an interval), pred-empty, ref-empty, both-empty or failed; ``penalty`` is what the
     default empty-mask policy counts instead. What the row is about is said by the key of its job.
     """
 
@@ -133,6 +134,24 @@ EMBEDDING_SCHEMA = pa.schema(
 )
 """One row per scan: the mean of the embeddings of its windows. ``status`` is ok or failed; a scan that
 failed has no embedding."""
+
+PREDICTIONS = "predictions.parquet"
+"""The file of an evaluate job of a task about people."""
+
+PREDICTION_SCHEMA = pa.schema(
+    {
+        **CELL_COLUMNS,
+        "job_key": pa.string(),
+        "subject": pa.string(),
+        "label": pa.string(),
+        "classes": pa.list_(pa.string()),
+        "target": pa.float64(),
+        "prediction": pa.list_(pa.float64()),
+    }
+)
+"""One row per test subject. ``label`` is what is predicted, ``classes`` the names of its classes, empty for a
+number. ``target`` is the number, or that of the class; ``prediction`` has one number, or the probability of
+each class, and is null where the subject could not be predicted."""
 
 INVARIANCE_SCHEMA = pa.schema(
     {

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from mribench.digests import digest_of
 from mribench.errors import StoreError
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import DatasetRef, EncoderRef, ObjectiveRef, TaskRef, ViewsRef
 from mribench.results.atomic import read_json, write_json
@@ -29,9 +30,12 @@ They are validated by whoever trains: results of an older mribench, which had ot
 Weights = dict[str, JsonValue]
 """Weights from a file, as a benchmark file spells them out; the file itself may be gone by now."""
 
+Covariates = dict[str, dict[str, JsonValue]]
+"""Of the subjects of a job, by their ids: those that its task needs, by name."""
+
 _FILE = "job.json"
 _BUILT_ON = ("adapt_key", "pretrain_key")
-_OPTIONAL = ("defects", "weights")
+_OPTIONAL = ("covariates", "defects", "input", "weights")
 """Fields that ``job.json`` has where there is something in them."""
 _PLACES = ("data", "cohort")
 """Where the data of a job lie, and what a benchmark file calls them: no part of its key."""
@@ -46,6 +50,7 @@ class _Spec:
         encoder: the encoder.
         split_digest: of the subjects, by what they are for.
         defects: known defects of the harness that are switched on.
+        input: what the encoder wants to see; None for images as the benchmark has them.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -55,6 +60,7 @@ class _Spec:
     encoder: EncoderRef
     split_digest: str
     defects: tuple[str, ...] = ()
+    input: InputContract | None = None
 
     def builds_on(self) -> dict[str, str | None]:
         """Return the keys of the jobs that it builds on, by field; None where there is no such job.
@@ -65,7 +71,7 @@ class _Spec:
         return {name: getattr(self, name) for name in _BUILT_ON if name in names}
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON, without defects where none is switched on, and without weights of no file."""
+        """Return it as JSON, without what is optional and empty: defects, weights, covariates, a contract."""
         dumped: dict[str, Any] = _ADAPTERS[self.kind].dump_python(self, mode="json")
         return {name: value for name, value in dumped.items() if name not in _OPTIONAL or value}
 
@@ -165,6 +171,7 @@ class AdaptSpec(_OneCohortSpec):
         seed: of the training.
         pretrain_key: of the job that made the encoder; None for a new one.
         weights: of the encoder, from a file; None where it has none from outside.
+        covariates: that the task needs, of the subjects.
     """
 
     kind: ClassVar[JobKind] = "adapt"
@@ -178,6 +185,7 @@ class AdaptSpec(_OneCohortSpec):
     seed: int
     pretrain_key: str | None
     weights: Weights | None = None
+    covariates: Covariates = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +200,7 @@ class EvaluateSpec(_OneCohortSpec):
         adapt_key: of the job that trained the head; None where nothing is trained.
         pretrain_key: of the job that made the encoder; None for a new one.
         weights: of the encoder, from a file; None where it has none from outside.
+        covariates: that the task needs, of the subjects.
     """
 
     kind: ClassVar[JobKind] = "evaluate"
@@ -203,6 +212,7 @@ class EvaluateSpec(_OneCohortSpec):
     adapt_key: str | None
     pretrain_key: str | None
     weights: Weights | None = None
+    covariates: Covariates = field(default_factory=dict)
 
     @property
     def arm(self) -> str:

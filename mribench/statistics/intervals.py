@@ -21,7 +21,7 @@ import numpy as np
 from scipy import special
 
 from mribench.statistics.crossed import compute_mean_squares, estimate_mean_and_se
-from mribench.statistics.ranges import UNBOUNDED, Range, place_ends_over
+from mribench.statistics.ranges import UNBOUNDED, Range, SetRange, place_ends_over, place_set_ends
 
 LEVEL = 0.95
 """Confidence level of the intervals."""
@@ -118,6 +118,43 @@ def compute_half_width(terms: np.ndarray, df: np.ndarray, level: float = LEVEL) 
     return np.sqrt(np.sum(terms * quantiles**2, axis=-1))
 
 
+def compute_set_half_width(table: np.ndarray, level: float = LEVEL) -> float:
+    """Return half the length of the interval of a value of a whole set, on the scale of the values.
+
+    As ``compute_half_width``, with the degrees of freedom that the components of subjects leave
+    (``count_degrees_of_freedom``); their spread mostly comes out too small when they are few, so half is
+    longer by their share of 1.
+
+    Args:
+        table: components ``(S, N)``, N at least 2, without NaN.
+        level: confidence level.
+    """
+    terms, df = split_table_variance(table)
+    freedom = count_degrees_of_freedom(table.mean(axis=0))
+    n_seeds, n_subjects = table.shape
+    of_subjects = -1 if n_seeds <= n_subjects else 0
+    df = df.copy()
+    df[of_subjects] = freedom
+    return float(compute_half_width(terms, df, level)) * (1 + 1 / freedom)
+
+
+def count_degrees_of_freedom(values: np.ndarray) -> float:
+    """Return the degrees of freedom of the variance of values ``(N,)`` that are not normal, 1 to N - 1.
+
+    2 N / (κ - (N - 3)/(N - 1)) with the sample's kurtosis κ, N - 1 for that of a normal one (O'Neill 2014,
+    doi:10.1080/00031305.2014.966589). A handful of subjects that carry most of the variance, as those of a
+    rare class do, leave few.
+    """
+    n = len(values)
+    squares = (values - values.mean()) ** 2
+    total = float(squares.sum())
+    if n < 3 or total <= 0:
+        return n - 1.0
+    kurtosis = n * float((squares**2).sum()) / total**2
+    spread = kurtosis - (n - 3) / (n - 1)
+    return max(1.0, min(n - 1.0, 2 * n / spread)) if spread > 0 else n - 1.0
+
+
 def compute_p_value(mean: np.ndarray | float, terms: np.ndarray, df: np.ndarray) -> np.ndarray:
     """Return the two-sided p of a mean against 0: 1 - the level of the interval that just reaches 0.
 
@@ -174,7 +211,9 @@ def estimate_interval(table: np.ndarray, level: float = LEVEL, value_range: Rang
     mean, se, df = estimate_mean_and_se(table)
     n_seeds, n_subjects = table.shape
     low = high = math.nan
-    if has_interval(n_seeds, n_subjects):
+    if has_interval(n_seeds, n_subjects) and isinstance(value_range, SetRange):
+        low, high = place_set_ends(mean, compute_set_half_width(table, level), value_range)
+    elif has_interval(n_seeds, n_subjects):
         half = float(compute_half_width(*split_table_variance(table), level))
         low, high = place_ends_over(mean, half, value_range, n_subjects)
     by_seed = table.mean(axis=1) if n_subjects else np.empty(0)

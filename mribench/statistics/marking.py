@@ -34,7 +34,7 @@ _TESTED = (
 )
 _MOST_OUT = 6
 _COUNTED = (
-    "n_subjects_total", "n_rows", "n_failed", "n_empty", "n_both_empty", "n_missing_pairs",
+    "n_subjects_total", "n_rows", "n_failed", "n_empty", "n_both_empty", "n_few", "n_missing_pairs",
 )  # fmt: skip
 """What a cell says of all its rows, whatever is compared."""
 ONE_PROFILE = "Marks are among the rows of one profile."

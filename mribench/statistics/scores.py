@@ -16,7 +16,8 @@ from mribench.statistics.intervals import estimate_interval
 from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf, give_no_range
 from mribench.statistics.tables import UNTRAINED, VALUE, SeedSubjectTable, split_tables, take_complete
 
-_COUNTS = ("n_rows", "n_failed", "n_empty", "n_both_empty")
+_COUNTS = ("n_rows", "n_failed", "n_empty", "n_both_empty", "n_few")
+_ENDS = ["low", "high", "without_low", "without_high"]
 _ONE_EMPTY = ("pred-empty", "ref-empty")
 
 
@@ -29,7 +30,7 @@ class Estimate(Parts):
         se: crossed standard error; over subjects with one seed; NaN when there is none.
         df: degrees of freedom of ``se``. The interval does not rest on them.
         low: lower end of the 95 % interval of the mean (``intervals``); NaN where there is none, as with a
-            failure in it (``failures``).
+            failure in it (``failures``) or a row that is ``few``.
         high: its upper end.
         seed_low: the lowest mean of one seed; NaN without two seeds.
         seed_high: the highest.
@@ -40,6 +41,7 @@ class Estimate(Parts):
         n_failed: rows with status ``failed``.
         n_empty: rows with one empty mask, which the policy is about.
         n_both_empty: rows with status ``both-empty``, left out by definition.
+        n_few: rows with status ``few``: of sets too small for an interval.
         n_missing_pairs: (seed, subject) pairs without a score, out of all seeds × all subjects.
     """
 
@@ -55,6 +57,7 @@ class Estimate(Parts):
     n_failed: int = 0
     n_empty: int = 0
     n_both_empty: int = 0
+    n_few: int = 0
     n_missing_pairs: int = 0
     seed_low: float = math.nan
     seed_high: float = math.nan
@@ -104,7 +107,7 @@ def average_subjects(
 
     Returns:
         columns ``by``, ``seed`` (-1 for none), ``subject``, ``value``, ``n_rows``, ``n_failed``,
-        ``n_empty``, ``n_both_empty``.
+        ``n_empty``, ``n_both_empty``, ``n_few``.
     """
     failed = scores["status"].eq("failed")
     heads, number = number_groups(scores, by)
@@ -119,6 +122,7 @@ def average_subjects(
             "n_failed": failed.astype(np.int64),
             "n_empty": scores["status"].isin(_ONE_EMPTY).astype(np.int64),
             "n_both_empty": scores["status"].eq("both-empty").astype(np.int64),
+            "n_few": scores["status"].eq("few").astype(np.int64),
         }
     ).reset_index(drop=True)
     origin = np.arange(len(rows))
@@ -220,6 +224,7 @@ def estimate_means(means: pd.DataFrame, by: Sequence[str], range_of: RangeOf = g
         for table, empty, head in zip(tables, failed, heads_of, strict=True)
     ]
     estimated = pd.DataFrame(rows, index=heads.index).join(counts)
+    estimated.loc[counts["n_few"].gt(0), _ENDS] = math.nan
     return heads.join(estimated.reindex(columns=ESTIMATE_COLUMNS))
 
 

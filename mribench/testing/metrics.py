@@ -32,7 +32,7 @@ def check_metric(metric: Metric) -> None:
         ConformanceError: at the first rule that it breaks.
     """
     require(isinstance(metric, Metric), f"expected a Metric, got {type(metric).__name__}")
-    _check_attributes(metric)
+    check_attributes(metric)
     if _can_take_images(metric):
         _check_images(metric)
         _check_odd_images(metric)
@@ -44,19 +44,8 @@ def check_metric(metric: Metric) -> None:
         _check_refused_masks(metric)
 
 
-def check_set_metric(metric: SetMetric) -> None:
-    """Check a metric over all subjects: predictions that equal the targets have the best score.
-
-    Raises:
-        ConformanceError: at the first rule that it breaks.
-    """
-    require(isinstance(metric, SetMetric), f"expected a SetMetric, got {type(metric).__name__}")
-    _check_attributes(metric)
-    targets = {f"test:{number}": float(number % 2) for number in range(8)}
-    _require_best(metric, metric.score_set(dict(targets), targets))
-
-
-def _check_attributes(metric: Metric | SetMetric) -> None:
+def check_attributes(metric: Metric | SetMetric) -> None:
+    """Require an id, and a range that is one."""
     name = getattr(metric, "id", "")
     require(bool(name), "metric: the attribute 'id' is missing")
     require(
@@ -238,7 +227,7 @@ def _require_sense(metric: Metric, score: Score, what: str) -> None:
     )
 
 
-def _require_best(metric: Metric | SetMetric, score: Score) -> None:
+def _require_best(metric: Metric, score: Score) -> None:
     best = metric.value_range[1] if metric.higher_is_better else metric.value_range[0]
     require(
         math.isclose(score.value, best, abs_tol=1e-9),

@@ -27,6 +27,7 @@ _ENCODERS = {"encoder.safetensors": "", "model.safetensors": "encoder."}
 """Files that hold an encoder, and the prefix of its names there."""
 MOST_NAMES = 3
 _NUMBERS = ("value", "penalty")
+_OK = ("ok", "few")
 _ONE_EMPTY = ("pred-empty", "ref-empty")
 _LEFT_OUT = ("both-empty", "failed")
 _WHERE = ("subject", "session", "label", "metric")
@@ -114,7 +115,7 @@ def _counted(folder: Path, unbounded: Collection[str]) -> Iterator[str]:
         raise pa.ArrowInvalid(f"records.parquet holds no numbers in {', '.join(odd)}")
     rows = table.to_pandas()
     value, counts = rows["value"].to_numpy(float), rows["penalty"].to_numpy(float)
-    ok, empty, left_out = (rows["status"].isin(names) for names in (("ok",), _ONE_EMPTY, _LEFT_OUT))
+    ok, empty, left_out = (rows["status"].isin(names) for names in (_OK, _ONE_EMPTY, _LEFT_OUT))
     finite = np.isfinite(value) | (np.isposinf(value) & rows["metric"].isin(unbounded))
     yield from _rows("are of no known status", rows[~rows["status"].isin(get_args(ScoreStatus))])
     yield from _rows("are ok and have no finite value", rows[ok & ~finite])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mribench import hookimpl
 from mribench.interfaces import Entry
+from mribench_objectives.image_to_image import ImageToImage, ImageToImageOptions
 from mribench_objectives.mae import Mae, MaeOptions
 from mribench_objectives.simclr_recon import SUMMED_RECONSTRUCTION, SimclrRecon, SimclrReconOptions
 
@@ -19,6 +20,13 @@ def mribench_entries() -> list[Entry]:
             SimclrReconOptions,
             "the seed paper's: NT-Xent between two views, and L1 reconstruction of the clean ones",
             (SUMMED_RECONSTRUCTION,),
+        ),
+        Entry(
+            "objective",
+            "image-to-image",
+            ImageToImage,
+            ImageToImageOptions,
+            "L1 of a decoder on all maps to the view's target; hands the decoder over",
         ),
         Entry("objective", "mae", Mae, MaeOptions, "masked autoencoding: hidden blocks from the shown ones"),
     ]

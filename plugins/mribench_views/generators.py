@@ -11,11 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mribench.augmentation import AugmentDraw, apply, draw_augmentation
 from mribench.errors import ConfigError, DataError
 from mribench.interfaces import MRISequence, View, ViewGenerator, ViewRequest
-from mribench_views import apply
 from mribench_views.acquisition import Acquisition, draw_transmit, draw_valid, simulate
-from mribench_views.augment import AugmentDraw, draw_augmentation
 from mribench_views.defects import (
     FIXED_MPRAGE_DRAW,
     HISTOGRAM_EQUALISATION,

@@ -296,10 +296,10 @@ def test_clipped_and_repaired_voxels_are_counted_once_for_each_scan(data, tasks)
             resolved.identity(),
         )
         assert recipe.counts() == {"clipped_vox": 4, "repaired_vox": 0}
-    image, head, counts = load_image(Reader(data, IDENTITY), subjects[0], subjects[0].scans[0], 2.0)
-    assert counts == {"clipped_vox": 4, "repaired_vox": 0}
-    assert torch.equal(image, recipe.load().image)
-    assert torch.equal(head, recipe.load().foreground)
+    loaded = load_image(Reader(data, IDENTITY), subjects[0], subjects[0].scans[0], 2.0)
+    assert loaded.counts == {"clipped_vox": 4, "repaired_vox": 0}
+    assert torch.equal(loaded.image, recipe.load().image)
+    assert torch.equal(loaded.foreground, recipe.load().foreground)
 
 
 # Keys

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mribench.config import load_benchmark, resolve
 from mribench.errors import ConfigError
-from mribench.interfaces import Encoder, Entry, Score, SetMetric, TaskRef
+from mribench.interfaces import Encoder, Entry, SetMetric, SetScore, TaskRef
 from mribench.plan import open_cohorts
 from mribench.plan.feasibility import check_feasible
 from mribench.plugins import load_registry
@@ -20,8 +20,9 @@ class Auroc(SetMetric):
     """Never computed: no task may be scored by it."""
 
     id = "auroc"
+    of = "classes"
 
-    def score_set(self, predictions: Mapping[str, float], targets: Mapping[str, float]) -> Score:
+    def score_set(self, predictions: np.ndarray, targets: np.ndarray) -> SetScore:
         raise AssertionError("a metric of a set was called")
 
 
@@ -49,8 +50,7 @@ def test_a_metric_of_a_whole_set_is_refused(registry: Registry, repository: Path
     with pytest.raises(ConfigError) as caught:
         feasible(registry, repository, "tasks.denoise.task=scored-over-the-set")
     assert caught.value.message.endswith(
-        ": tasks.denoise.task.metrics: 'auroc' is a metric of a whole set of subjects, and those are"
-        " not computed yet"
+        ": tasks.denoise.task.metrics: 'auroc' is no metric of one scan at a time, as this task is scored"
     )
     assert "mribench list metric" in caught.value.hint
 

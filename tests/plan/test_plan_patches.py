@@ -44,7 +44,7 @@ def benchmark(patch_vox: int, spacing_mm: float | None, data: str = "scans") -> 
     """Return a benchmark with one task, one pretrained method and invariance on a cohort."""
     size = SimpleNamespace(patch_vox=patch_vox, spacing_mm=spacing_mm)
     task = SimpleNamespace(
-        spec=SimpleNamespace(data=data, train_sequences=["T1w"], adapt=size),
+        spec=SimpleNamespace(data=data, train_sequences=["T1w"], learning=size, learning_key="adapt"),
         task=SimpleNamespace(make=lambda: SimpleNamespace(label=None)),
     )
     pretrain = SimpleNamespace(patch_vox=patch_vox, spacing_mm=spacing_mm, data=[PretrainSource(cohort=data)])

@@ -14,6 +14,7 @@ from mribench.interfaces import (
     Metric,
     Score,
     SetMetric,
+    SetScore,
 )
 from mribench.testing import (
     ConformanceError,
@@ -272,9 +273,11 @@ def test_broken_image_metrics(metric, message):
 def test_set_metrics():
     class Agreement(SetMetric):
         id = "agreement"
+        of = "numbers"
 
         def score_set(self, predictions, targets):
-            return Score(float(np.mean([predictions[name] == targets[name] for name in targets])))
+            agree = (predictions == targets).astype(float)
+            return SetScore(agree.mean(), agree)
 
     class Disagreement(Agreement):
         higher_is_better = False

@@ -12,6 +12,7 @@ from mribench.interfaces import (
     Metric,
     Score,
     SetMetric,
+    SetScore,
     Task,
 )
 from mribench.testing import (
@@ -108,9 +109,10 @@ class IdentityOfAnotherShape(Copy):
 
 class Agreement(SetMetric):
     id = "agreement"
+    of = "numbers"
 
     def score_set(self, predictions, targets):
-        return Score(0.5)
+        return SetScore(0.5, np.full(len(targets), 0.5))
 
 
 class ScoredOverTheSet(Copy):

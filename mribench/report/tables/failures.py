@@ -81,7 +81,7 @@ def _reasons(run: RunData) -> Table | None:
 
 
 def _scores(run: RunData) -> Table | None:
-    odd = run.scores[run.scores["status"].ne("ok")]
+    odd = run.scores[~run.scores["status"].isin(["ok", "few"])]
     if odd.empty:
         return None
     odd = odd.assign(row=row_labels(odd, run.manifest))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from mribench.interfaces import Entry
 from mribench_tasks.metrics.asd import ASSD, MASD
+from mribench_tasks.metrics.auroc import AUROC
+from mribench_tasks.metrics.balanced_accuracy import BalancedAccuracy
 from mribench_tasks.metrics.dice import Dice
 from mribench_tasks.metrics.hd95 import HD95MaxDirected, HD95Pooled
 from mribench_tasks.metrics.lesions import LesionF1, LesionF1Options
@@ -14,6 +16,7 @@ from mribench_tasks.metrics.mae import MAE
 from mribench_tasks.metrics.nsd import NSD, NSDOptions
 from mribench_tasks.metrics.policies import DISTANCE_DEFECTS
 from mribench_tasks.metrics.psnr import PSNRL1, PSNRRange
+from mribench_tasks.metrics.regression import R2, AbsoluteError, Pearson
 from mribench_tasks.metrics.ssim import SSIM
 from mribench_tasks.metrics.surfel import HD95Surfel
 from mribench_tasks.metrics.whole import mae_whole, psnr_l1_whole, psnr_range_whole, ssim_whole
@@ -75,17 +78,33 @@ ENTRIES: list[Entry] = [
     Entry("metric", "psnr:l1:whole", psnr_l1_whole, summary="psnr:l1 over the whole volume"),
     Entry("metric", "ssim:whole", ssim_whole, summary="ssim over the whole volume"),
     Entry("metric", "mae:whole", mae_whole, summary="mae over the whole volume"),
+    Entry("metric", AUROC.id, AUROC, summary="area under the ROC of all subjects; one against the rest"),
+    Entry(
+        "metric",
+        BalancedAccuracy.id,
+        BalancedAccuracy,
+        summary="share that is right, averaged over classes",
+    ),
+    Entry(
+        "metric", AbsoluteError.id, AbsoluteError, summary="mean absolute error of a number of each subject"
+    ),
+    Entry("metric", Pearson.id, Pearson, summary="Pearson's correlation over all subjects"),
+    Entry("metric", R2.id, R2, summary="coefficient of determination over all subjects"),
 ]
 """One entry for each metric of this package."""
 
 __all__ = [
     "ASSD",
+    "AUROC",
     "ENTRIES",
     "MAE",
     "MASD",
     "NSD",
     "PSNRL1",
+    "R2",
     "SSIM",
+    "AbsoluteError",
+    "BalancedAccuracy",
     "Dice",
     "HD95MaxDirected",
     "HD95Pooled",
@@ -94,4 +113,5 @@ __all__ = [
     "LesionF1Options",
     "NSDOptions",
     "PSNRRange",
+    "Pearson",
 ]

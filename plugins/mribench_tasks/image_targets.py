@@ -18,7 +18,7 @@ from mribench_tasks.dense import DenseTask, DenseTaskOptions
 _METRICS = [MetricRef(name="psnr:range"), MetricRef(name="ssim")]
 
 
-class ImageToImage(DenseTask):
+class ImageTask(DenseTask):
     """Base: the network predicts what its first channel lacks of another image, on the same grid.
 
     Both are z-scored, cropped and augmented alike. Scores are on the working grid, inside the head. Doing
@@ -75,7 +75,7 @@ class SynthesisOptions(DenseTaskOptions):
     metrics: list[MetricRef] = Field(_METRICS, description="scores of the predicted image")
 
 
-class Synthesis(ImageToImage):
+class Synthesis(ImageTask):
     """The image of another sequence, e.g. T2w from T1w."""
 
     multichannel = True
@@ -107,7 +107,7 @@ class SuperResolutionOptions(DenseTaskOptions):
     metrics: list[MetricRef] = Field(_METRICS, description="scores of the restored image")
 
 
-class SuperResolution(ImageToImage):
+class SuperResolution(ImageTask):
     """The image itself, from one whose voxels are ``factor`` times as long along an axis.
 
     The outer part of k-space is 0 along the axis, as where it was not measured and the image interpolated by

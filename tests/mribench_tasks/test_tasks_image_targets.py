@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from mribench_tasks.image_to_image import truncate_k_space
+from mribench_tasks.image_targets import truncate_k_space
 
 from mribench.errors import DataError
 from mribench.interfaces import TaskRef, TaskVolume
