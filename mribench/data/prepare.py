@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from torch import Tensor
 from mribench.data.head import find_foreground, measure_scale, zscore
 from mribench.data.inspection import inspect_file
 from mribench.data.prepared import PreparedContent, Recipe, get_volume_store
-from mribench.data.uses import find_label_owner
+from mribench.data.uses import ScanSet, find_label_owner
 from mribench.errors import DataError
+from mribench.interfaces.channels import Channels
 from mribench.interfaces.dataset import IMAGE, Dataset, Scan, Subject
 from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import Options
@@ -130,11 +131,14 @@ class TaskRecipe:
     """One scan for a task.
 
     Attributes:
-        image: recipe of the image and the foreground on the working grid.
+        image: recipe of the first channel and the foreground on the working grid.
         label: recipe of the class map, or None where the task has no label.
         source: where the label comes from (``own``, ``subject``, ``none``).
-        subject: whom the scan is of.
-        scan: the scan.
+        subject: whom the scans are of.
+        scan: the first channel.
+        sequence: of the scans, by their name.
+        others: recipes of the other channels on the same grid.
+        target: recipe of the image to predict, likewise; None where there is none.
     """
 
     image: Recipe
@@ -142,6 +146,9 @@ class TaskRecipe:
     source: str
     subject: Subject
     scan: Scan
+    sequence: str
+    others: tuple[Recipe, ...] = ()
+    target: Recipe | None = None
 
     def load(self) -> TaskVolume:
         """Return the scan, memory-mapped."""
@@ -152,8 +159,8 @@ class TaskRecipe:
         return TaskVolume(
             subject=self.subject.id,
             session=self.scan.session,
-            sequence=self.scan.sequence,
-            image=torch.from_numpy(image.arrays["image"])[None],
+            sequence=self.sequence,
+            image=self._stack(image),
             foreground=torch.from_numpy(image.arrays["foreground"]),
             label=None if on_working is None else torch.from_numpy(on_working),
             native_label=classes.get("native"),
@@ -163,28 +170,43 @@ class TaskRecipe:
             covariates=dict(self.subject.covariates),
             mean=image.facts["mean"],
             sd=image.facts["sd"],
+            target=None if self.target is None else _load_channel(self.target)[None],
         )
+
+    def _stack(self, first: PreparedContent) -> Tensor:
+        """Return the channels ``(C, I, J, K)``; one alone stays mapped."""
+        image = torch.from_numpy(first.arrays["image"])
+        return torch.stack([image, *map(_load_channel, self.others)]) if self.others else image[None]
+
+    def recipes(self) -> list[Recipe]:
+        """Return all that it is made of."""
+        optional = [recipe for recipe in (self.label, self.target) if recipe is not None]
+        return [self.image, *self.others, *optional]
 
     def counts(self) -> dict[str, int]:
         """Return how many voxels were clipped and repaired when the files were read."""
-        recipes = [recipe for recipe in (self.image, self.label) if recipe]
-        return sum_counts(get_volume_store().read(recipe).facts for recipe in recipes)
+        recipes = {id(recipe): recipe for recipe in self.recipes()}
+        return sum_counts(get_volume_store().read(recipe).facts for recipe in recipes.values())
+
+
+def _load_channel(recipe: Recipe) -> Tensor:
+    return torch.from_numpy(get_volume_store().read(recipe).arrays["image"])
 
 
 def make_task_recipe(
     reader: Reader,
     subject: Subject,
-    scan: Scan,
+    scans: Scan | ScanSet,
     task: Task,
     spacing_mm: float | None,
     task_identity: Identity | None = None,
 ) -> TaskRecipe:
-    """Return the recipes of one scan for a task.
+    """Return the recipes of the scans of one sample for a task.
 
     Args:
         reader: reads the files.
-        subject: whom the scan is of.
-        scan: has an image.
+        subject: whom the scans are of.
+        scans: have an image each; one scan, or its channels and its target.
         task: maps class memberships to classes.
         spacing_mm: isotropic voxel size of the working grid; None keeps the image's own.
         task_identity: of the task's entry; without it, labels are not stored.
@@ -192,9 +214,21 @@ def make_task_recipe(
     Raises:
         DataError: when the task needs a label and the subject has none.
     """
+    asked = scans if isinstance(scans, ScanSet) else ScanSet((scans,))
+    scan = asked.first
     image = make_image_recipe(reader, scan, spacing_mm)
+
+    def on_grid(other: Scan) -> Recipe:
+        return image if other is scan else _make_channel_recipe(reader, other, image)
+
+    made = TaskRecipe(
+        image, None, "none", subject, scan,
+        sequence=Channels(tuple(channel.sequence for channel in asked.channels)).name,
+        others=tuple(on_grid(other) for other in asked.channels[1:]),
+        target=None if asked.target is None else on_grid(asked.target),
+    )  # fmt: skip
     if task.label is None:
-        return TaskRecipe(image, None, "none", subject, scan)
+        return made
     owner = find_label_owner(subject, scan, task.label)
     if owner is None:
         of_session = f" of session '{scan.session}'" if scan.session else ""
@@ -204,7 +238,7 @@ def make_task_recipe(
         )
     source = "own" if owner is scan else "subject"
     label = _label_recipe(reader, owner, task, task.label, image, task_identity)
-    return TaskRecipe(image, label, source, subject, scan)
+    return replace(made, label=label, source=source)
 
 
 def load_task_volume(
@@ -264,6 +298,19 @@ def make_image_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> R
         return PreparedContent(arrays, {**grids, **facts, **_count_repairs(native)})
 
     return Recipe(_describe_origin("image", reader, scan, spacing_mm), build)
+
+
+def _make_channel_recipe(reader: Reader, scan: Scan, first: Recipe) -> Recipe:
+    """Return the recipe of a scan's image, z-scored, on the working grid of another image."""
+
+    def build() -> PreparedContent:
+        grid = get_volume_store().read(first).facts["working"]
+        native = reader.dataset.read_images(scan)[IMAGE]
+        moved = resample_to(native, np.array(grid["affine"]), grid["shape_vox"], order=1)
+        return PreparedContent({"image": zscore(moved.data)}, _count_repairs(native))
+
+    made_of = _describe_origin("channel", reader, scan, None)
+    return Recipe(made_of and first.made_of and {**made_of, "onto": first.made_of}, build)
 
 
 def _label_recipe(
