@@ -19,14 +19,18 @@ _METRICS = [MetricRef(name="psnr:range"), MetricRef(name="ssim")]
 
 
 class ImageTask(DenseTask):
-    """Base: the network predicts what its first channel lacks of another image, on the same grid.
+    """Base: the network predicts another image on the grid of its own.
 
     Both are z-scored, cropped and augmented alike. Scores are on the working grid, inside the head. Doing
     nothing, ``identity``, predicts the first channel as it is.
+
+    Attributes:
+        adds_to_input: whether the network's output is added to its first channel.
     """
 
     label = None
     out_channels = 1
+    adds_to_input: bool = False
 
     @abstractmethod
     def pair(self, volume: TaskVolume) -> tuple[Tensor, Tensor]:
@@ -35,20 +39,21 @@ class ImageTask(DenseTask):
     def training_sample(
         self, volume: TaskVolume, patch_vox: int, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """Return ``image`` ``(C, p, p, p)``, and ``target``, the other image less its first channel."""
+        """Return ``image`` ``(C, p, p, p)``, and ``target`` ``(1, p, p, p)``, what the output is to be."""
         seen, wanted = self.pair(volume)
         image, other = self.sample_pair(replace(volume, image=seen), wanted, patch_vox, generator)
-        return {"image": image, "target": other - image[:1]}
+        return {"image": image, "target": other - image[:1] if self.adds_to_input else other}
 
     def loss(self, output: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Return the mean squared error of the predicted image."""
+        """Return the mean squared error of the output ``(B, 1, I, J, K)``."""
         return F.mse_loss(output.float(), batch["target"])
 
     def predict(self, forward: Forward, volume: TaskVolume, generator: torch.Generator) -> Tensor:
         """Return the predicted image ``(I, J, K)``."""
         del generator
         seen, _ = self.pair(volume)
-        return (seen[:1] + forward(seen).to(seen))[0]
+        output = forward(seen).to(seen)
+        return (seen[:1] + output if self.adds_to_input else output)[0]
 
     def identity(self, volume: TaskVolume, generator: torch.Generator) -> Tensor:
         """Return the first channel ``(I, J, K)`` as the network sees it."""
@@ -111,8 +116,11 @@ class SuperResolution(ImageTask):
     """The image itself, from one whose voxels are ``factor`` times as long along an axis.
 
     The outer part of k-space is 0 along the axis, as where it was not measured and the image interpolated by
-    zero filling (Bernstein et al. 2001, J Magn Reson Imaging 14:270): blurred, with ringing at edges.
+    zero filling (Bernstein et al. 2001, J Magn Reson Imaging 14:270): blurred, with ringing at edges. The
+    network predicts what is lost.
     """
+
+    adds_to_input = True
 
     def __init__(self, options: SuperResolutionOptions) -> None:
         super().__init__(options)
