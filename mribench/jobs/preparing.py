@@ -9,15 +9,10 @@ from typing import Any
 
 from mribench.config import PretrainSettings
 from mribench.data.maps import make_shown_recipe
-from mribench.data.prepare import (
-    Reader,
-    identify_reading,
-    make_head_recipe,
-    make_image_recipe,
-    make_task_recipe,
-)
+from mribench.data.prepare import Reader, identify_reading, make_head_recipe, make_image_recipe
 from mribench.data.prepared import Recipe, State, get_volume_store
 from mribench.data.showing import Showing
+from mribench.data.task_recipes import make_task_recipe
 from mribench.data.uses import ScanSet, TaskImages
 from mribench.digests import canonical_json
 from mribench.interfaces.channels import Channels

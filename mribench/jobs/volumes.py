@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from mribench.data.maps import select_by_id
-from mribench.data.prepare import COUNTS, Reader, TaskRecipe, identify_reading, make_task_recipe
+from mribench.data.prepare import COUNTS, Reader, identify_reading
+from mribench.data.task_recipes import TaskRecipe, make_task_recipe
 from mribench.data.uses import ScanSet, TaskImages
 from mribench.interfaces.channels import Channels
 from mribench.interfaces.dataset import Dataset, Subject

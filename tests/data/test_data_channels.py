@@ -12,7 +12,8 @@ import torch
 from test_data_prepare import IDENTITY, Cohort, cohort
 
 from mribench.data.head import find_foreground, zscore
-from mribench.data.prepare import Reader, make_task_recipe
+from mribench.data.prepare import Reader
+from mribench.data.task_recipes import make_task_recipe
 from mribench.data.uses import ScanSet, TaskImages, Use, find_unmet_needs
 from mribench.interfaces import Scan, Split, Subject
 from mribench.interfaces.channels import Channels
