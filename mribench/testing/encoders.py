@@ -24,6 +24,9 @@ from mribench.testing.problems import (
 from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder
 from mribench.training.weights import state_digest
 
+_SUMMED = 0.01
+"""Largest difference of maps of a widened encoder, as a share of the largest value."""
+
 
 def check_encoder(encoder: Encoder) -> None:
     """Check an encoder: attributes, shapes, independence of the samples, gradients, and what jobs do with it.
@@ -62,9 +65,14 @@ def _check_widening(encoder: Encoder, images: Tensor) -> None:
         before, after = encoder.feature_maps(images), wide.feature_maps(images.repeat(1, 3, 1, 1, 1))
         other = wide.feature_maps(torch.cat([images, images, images.flip(2)], dim=1))
     for one, many in zip(before, after, strict=True):
-        require(close(one, many), "encoder: widened, it gives other maps of channels that are all the same")
-    changed = any(not close(one, many) for one, many in zip(before, other, strict=True))
+        require(_agree(one, many), "encoder: widened, it gives other maps of channels that are all the same")
+    changed = any(not _agree(one, many) for one, many in zip(before, other, strict=True))
     require(changed, "encoder: widened, it does not look at the last channel")
+
+
+def _agree(one: Tensor, other: Tensor) -> bool:
+    """Whether two maps are the same but for sums in another order, which norms over few voxels enlarge."""
+    return float((one - other).abs().amax()) <= _SUMMED * float(one.abs().amax())
 
 
 def check_decoder(make: Callable[[Encoder, int], nn.Module]) -> None:
