@@ -54,7 +54,7 @@ def check_encoder(encoder: Encoder) -> None:
 def _check_widening(encoder: Encoder, images: Tensor) -> None:
     """Channels that are all the same give what one channel gives; an encoder may refuse to be widened."""
     require(encoder.in_channels == 1, f"encoder: takes {encoder.in_channels} channels before it is widened")
-    wide = copy.deepcopy(encoder)
+    encoder, wide = encoder.eval(), copy.deepcopy(encoder).eval()
     try:
         account = wide.widen_input(3)
     except PluginError:
