@@ -29,6 +29,6 @@ from mribench.testing.views import check_sequence, check_views
 __all__ = [
     "ClassTokenEncoder", "ConformanceError", "NotCheckable", "PyramidEncoder", "check_dataset",
     "check_decoder", "check_encoder", "check_entry", "check_metric", "check_objective", "check_probe",
-    "check_sequence", "check_set_metric", "check_tables", "check_task", "check_tracker", "check_views", "make_maps",
-    "make_task_volume",
+    "check_sequence", "check_set_metric", "check_tables", "check_task", "check_tracker", "check_views",
+    "make_maps", "make_task_volume",
 ]  # fmt: skip
