@@ -57,14 +57,11 @@ class Cohort:
     remarks: tuple[Exclusion, ...] = ()
 
     def in_split(self) -> list[Subject]:
-        """Return who trains, validates or tests, in the order of the cohort; nobody while data are missing."""
+        """Return who trains, validates or tests, in the cohort's order; nobody while the data are missing."""
         if self.split is None:
             return []
-        used = {
-            *self.split.train,
-            *self.split.validation,
-            *(i for ids in self.split.test.values() for i in ids),
-        }
+        tested = (i for ids in self.split.test.values() for i in ids)
+        used = {*self.split.train, *self.split.validation, *tested}
         return [person for name, person in self.subjects.items() if name in used]
 
     @functools.cached_property

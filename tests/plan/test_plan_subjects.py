@@ -20,7 +20,8 @@ from mribench.results.specification import AdaptSpec, EvaluateSpec
 from mribench.volumes import Volume, write_volume
 
 AGES = ("31", "45.5", "n/a", "60", "28", "39", "52", "44")
-METHODS = "{m: {views: augment, objective: mae, pretrain: {data: mine, steps: 1, batch_size: 1, patch_vox: 8, lr: 1}}}"
+PRETRAIN = "{data: mine, patch_vox: 8, steps: 1, batch_size: 1, lr: 0.1}"
+METHODS = f"{{m: {{views: augment, objective: mae, pretrain: {PRETRAIN}}}}}"
 SEXES = ("F", "M", "F", "M", "M", "F", "F", "M")
 
 
