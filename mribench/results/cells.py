@@ -82,8 +82,8 @@ def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
 
     Columns: ``row``, ``method``, ``arm``, ``profile``, ``PLACE``, ``metric``, ``unit``,
     ``higher_is_better``, ``of_set``, the fields of ``Estimate``, ``jobs_expected``, ``jobs_done``,
-    ``jobs_failed``, ``jobs_waiting`` (for data), ``blame`` (ids of the jobs that failed), ``status``, ``out`` (why it is not
-    compared though it is done), ``mark``, ``mark_style``, ``row_order``.
+    ``jobs_failed``, ``jobs_waiting`` (for data), ``blame`` (ids of the jobs that failed), ``status``, ``out``
+    (why it is not compared though it is done), ``mark``, ``mark_style``, ``row_order``.
     Where sequences are averaged their columns hold null. ``identity`` rows, which have no training, stand
     in every fraction and training sequence of their task.
     """
