@@ -26,6 +26,10 @@ from .executor import (
     Executor as Executor,
     Resources as Resources,
 )
+from .input_contract import (
+    InputContract as InputContract,
+    Intensity as Intensity,
+)
 from .input_file import InputFile as InputFile
 from .mask import (
     Mask as Mask,
