@@ -187,8 +187,11 @@ def _resolve_method(
     spec = config.methods[name]
     where = f"{config.source}: methods.{name}"
     encoder = default
-    if spec.encoder is not None:
-        encoder = registry.resolve(spec.encoder, f"{where}.encoder", config.profile, defects)
+    chosen, place = spec.encoder, f"{where}.encoder"
+    if chosen is None and spec.weights is not None and spec.weights.encoder is not None:
+        chosen, place = spec.weights.encoder, f"{where}.weights.encoder"
+    if chosen is not None:
+        encoder = registry.resolve(chosen, place, config.profile, defects)
     if spec.views is None or spec.objective is None:
         return ResolvedMethod(encoder, [], None, spec.weights)
     views, own_augment = _resolve_views(config, registry, name, spec.views, defects)
