@@ -59,7 +59,7 @@ def trained_cohort(**changes: Any) -> TrainedCohort:
 def adapt_spec(**changes: Any) -> AdaptSpec:
     usual = {
         "task": TaskRef(name="task"), "arm": "frozen", "train": ("p:1",), "validation": (),
-        "sequence": "T1w", "adapt": {"steps": 5}, "seed": 0, "pretrain_key": "a" * 32,
+        "channels": ("T1w",), "adapt": {"steps": 5}, "seed": 0, "pretrain_key": "a" * 32,
     }  # fmt: skip
     return AdaptSpec(**{**_COMMON, **_COHORT, **usual, **changes})
 
@@ -67,7 +67,7 @@ def adapt_spec(**changes: Any) -> AdaptSpec:
 def evaluate_spec(**changes: Any) -> EvaluateSpec:
     usual = {
         "task": TaskRef(name="task"), "subjects": ("p:3",), "adapt": {"steps": 5},
-        "cell": evaluate_cell(), "adapt_key": "b" * 32, "pretrain_key": "a" * 32,
+        "channels": ("T1w",), "cell": evaluate_cell(), "adapt_key": "b" * 32, "pretrain_key": "a" * 32,
     }  # fmt: skip
     return EvaluateSpec(**{**_COMMON, **_COHORT, **usual, **changes})
 

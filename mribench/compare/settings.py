@@ -21,7 +21,7 @@ NAME = "settings"
 COLUMNS: TidyColumns = dict.fromkeys(("stage", "setting", "setting_first", "setting_second"), "string")
 _NOT_SETTINGS = frozenset(
     {
-        "adapt_key", "cell", "held_out", "pretrain_key", "seed", "sequence", "sources", "split_digest",
+        "adapt_key", "cell", "channels", "held_out", "pretrain_key", "seed", "sources", "split_digest",
         "subjects", "train", "validation",
     }
 )  # fmt: skip

@@ -19,12 +19,10 @@ from torch import Tensor
 from mribench.data.head import find_foreground, measure_scale, zscore
 from mribench.data.inspection import inspect_file
 from mribench.data.prepared import PreparedContent, Recipe, get_volume_store
-from mribench.data.uses import find_label_owner
 from mribench.errors import DataError
 from mribench.interfaces.dataset import IMAGE, Dataset, Scan, Subject
 from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import Options
-from mribench.interfaces.task import Task, TaskVolume
 from mribench.volumes import Volume, resample_to, same_grid, target_grid
 
 COUNTS = ("clipped_vox", "repaired_vox")
@@ -64,9 +62,9 @@ def make_maps_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Re
         moved = {name: _put_on_grid(volume, spacing_mm) for name, volume in volumes.items()}
         spacing = {name: list(volume.spacing_mm) for name, volume in moved.items()}
         arrays = {name: volume.data for name, volume in moved.items()}
-        return PreparedContent(arrays, {"spacing_mm": spacing, **_count_repairs(*volumes.values())})
+        return PreparedContent(arrays, {"spacing_mm": spacing, **count_repairs(*volumes.values())})
 
-    return Recipe(_describe_origin("maps", reader, scan, spacing_mm), build)
+    return Recipe(describe_origin("maps", reader, scan, spacing_mm), build)
 
 
 def make_aligned_recipe(reader: Reader, scan: Scan, onto: Scan, spacing_mm: float | None) -> Recipe:
@@ -76,11 +74,11 @@ def make_aligned_recipe(reader: Reader, scan: Scan, onto: Scan, spacing_mm: floa
         moving = reader.dataset.read_images(scan)[IMAGE]
         grid = _put_on_grid(reader.dataset.read_images(onto)[IMAGE], spacing_mm)
         moved = resample_to(moving, grid.affine, grid.shape_vox, order=1)
-        facts = {"spacing_mm": {IMAGE: list(moved.spacing_mm)}, **_count_repairs(moving)}
+        facts = {"spacing_mm": {IMAGE: list(moved.spacing_mm)}, **count_repairs(moving)}
         return PreparedContent({IMAGE: moved.data}, facts)
 
-    made_of = _describe_origin("aligned", reader, scan, spacing_mm)
-    grid_of = _describe_origin("grid", reader, onto, spacing_mm)
+    made_of = describe_origin("aligned", reader, scan, spacing_mm)
+    grid_of = describe_origin("grid", reader, onto, spacing_mm)
     return Recipe(made_of and grid_of and {**made_of, "onto": grid_of}, build)
 
 
@@ -97,9 +95,9 @@ def make_head_recipe(reader: Reader, scan: Scan, volume: str, spacing_mm: float 
     def build() -> PreparedContent:
         native = reader.dataset.read_images(scan)[volume]
         head = find_foreground(_put_on_grid(native, spacing_mm).data)
-        return PreparedContent({"foreground": head}, _count_repairs(native))
+        return PreparedContent({"foreground": head}, count_repairs(native))
 
-    made_of = _describe_origin("head", reader, scan, spacing_mm)
+    made_of = describe_origin("head", reader, scan, spacing_mm)
     return Recipe(made_of and {**made_of, "volume": volume}, build)
 
 
@@ -123,96 +121,6 @@ def load_maps(recipe: Recipe, scan: Scan, needs: Sequence[str]) -> dict[str, Ten
             "pretrain on quantitative maps, or choose a view generator that needs images only",
         )
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
-
-
-@dataclass(frozen=True)
-class TaskRecipe:
-    """One scan for a task.
-
-    Attributes:
-        image: recipe of the image and the foreground on the working grid.
-        label: recipe of the class map, or None where the task has no label.
-        source: where the label comes from (``own``, ``subject``, ``none``).
-        subject: whom the scan is of.
-        scan: the scan.
-    """
-
-    image: Recipe
-    label: Recipe | None
-    source: str
-    subject: Subject
-    scan: Scan
-
-    def load(self) -> TaskVolume:
-        """Return the scan, memory-mapped."""
-        store = get_volume_store()
-        image = store.read(self.image)
-        classes = store.read(self.label).arrays if self.label else {}
-        on_working = classes.get("working", classes.get("native"))
-        return TaskVolume(
-            subject=self.subject.id,
-            session=self.scan.session,
-            sequence=self.scan.sequence,
-            image=torch.from_numpy(image.arrays["image"])[None],
-            foreground=torch.from_numpy(image.arrays["foreground"]),
-            label=None if on_working is None else torch.from_numpy(on_working),
-            native_label=classes.get("native"),
-            spacing_mm=tuple(image.facts["working"]["spacing_mm"]),
-            native_spacing_mm=tuple(image.facts["native"]["spacing_mm"]),
-            to_native=_resampler(image.facts),
-            covariates=dict(self.subject.covariates),
-            mean=image.facts["mean"],
-            sd=image.facts["sd"],
-        )
-
-    def counts(self) -> dict[str, int]:
-        """Return how many voxels were clipped and repaired when the files were read."""
-        recipes = [recipe for recipe in (self.image, self.label) if recipe]
-        return sum_counts(get_volume_store().read(recipe).facts for recipe in recipes)
-
-
-def make_task_recipe(
-    reader: Reader,
-    subject: Subject,
-    scan: Scan,
-    task: Task,
-    spacing_mm: float | None,
-    task_identity: Identity | None = None,
-) -> TaskRecipe:
-    """Return the recipes of one scan for a task.
-
-    Args:
-        reader: reads the files.
-        subject: whom the scan is of.
-        scan: has an image.
-        task: maps class memberships to classes.
-        spacing_mm: isotropic voxel size of the working grid; None keeps the image's own.
-        task_identity: of the task's entry; without it, labels are not stored.
-
-    Raises:
-        DataError: when the task needs a label and the subject has none.
-    """
-    image = make_image_recipe(reader, scan, spacing_mm)
-    if task.label is None:
-        return TaskRecipe(image, None, "none", subject, scan)
-    owner = find_label_owner(subject, scan, task.label)
-    if owner is None:
-        of_session = f" of session '{scan.session}'" if scan.session else ""
-        raise DataError(
-            f"subject {subject.id} has no '{task.label}' label for its {scan.sequence} scan{of_session}",
-            "leave the subject out of the split, or put its label beside the image",
-        )
-    source = "own" if owner is scan else "subject"
-    label = _label_recipe(reader, owner, task, task.label, image, task_identity)
-    return TaskRecipe(image, label, source, subject, scan)
-
-
-def load_task_volume(
-    dataset: Dataset, subject: Subject, scan: Scan, task: Task, spacing_mm: float | None
-) -> tuple[TaskVolume, str]:
-    """Return one scan ready for a task, read anew, and where its label came from; jobs use the store."""
-    recipe = make_task_recipe(Reader(dataset), subject, scan, task, spacing_mm)
-    return recipe.load(), recipe.source
 
 
 @dataclass(frozen=True)
@@ -261,41 +169,14 @@ def make_image_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> R
         grids = {"native": _describe_grid(native), "working": _describe_grid(working)}
         mean, sd = measure_scale(working.data)
         facts = {"mean": mean, "sd": sd, "same_grid": same_grid(native, working)}
-        return PreparedContent(arrays, {**grids, **facts, **_count_repairs(native)})
+        return PreparedContent(arrays, {**grids, **facts, **count_repairs(native)})
 
-    return Recipe(_describe_origin("image", reader, scan, spacing_mm), build)
-
-
-def _label_recipe(
-    reader: Reader, owner: Scan, task: Task, label: str, image: Recipe, task_identity: Identity | None
-) -> Recipe:
-    """Return the recipe of a class map on the image's own grid and, where it is another, the working one."""
-
-    def build() -> PreparedContent:
-        facts = get_volume_store().read(image).facts
-        memberships = reader.dataset.read_labels(owner, label)
-        classes = Volume(task.label_map(memberships.data).astype(np.float32), memberships.affine)
-        on_native = _move_to(classes, facts["native"])
-        arrays = {"native": _shrink_dtype(on_native.data)}
-        if not facts["same_grid"]:
-            arrays["working"] = _shrink_dtype(_move_to(on_native, facts["working"]).data)
-        return PreparedContent(arrays, _count_repairs(memberships))
-
-    files = _digest_scan(owner, label)
-    if image.made_of is None or task_identity is None or files is None:
-        return Recipe(None, build)
-    made_of = {"what": "label", "image": image.made_of, "label": label, "files": files, "task": task_identity}
-    return Recipe({**made_of, "sequence": owner.sequence}, build)
+    return Recipe(describe_origin("image", reader, scan, spacing_mm), build)
 
 
-def _move_to(classes: Volume, grid: Mapping[str, Any]) -> Volume:
-    return resample_to(classes, np.array(grid["affine"]), grid["shape_vox"], order=0)
-
-
-def _describe_origin(
-    what: str, reader: Reader, scan: Scan, spacing_mm: float | None
-) -> dict[str, Any] | None:
-    files = _digest_scan(scan) if reader.identity is not None else None
+def describe_origin(what: str, reader: Reader, scan: Scan, spacing_mm: float | None) -> dict[str, Any] | None:
+    """Return what a volume of a scan is made of; None where that is not to be stored."""
+    files = digest_scan(scan) if reader.identity is not None else None
     if files is None:
         return None
     spacing = None if spacing_mm is None else float(spacing_mm)
@@ -303,7 +184,7 @@ def _describe_origin(
     return {"what": what, "files": files, "spacing_mm": spacing, **reading}
 
 
-def _digest_scan(scan: Scan, label: str | None = None) -> list[list[Any]] | None:
+def digest_scan(scan: Scan, label: str | None = None) -> list[list[Any]] | None:
     """Return role, file name and digest of each image, or of each file of a label; None if one is not there.
 
     The name is there because a dataset may tell a map's unit by it.
@@ -326,16 +207,8 @@ def _put_on_grid(volume: Volume, spacing_mm: float | None) -> Volume:
     return resample_to(volume, affine, shape, order=1)
 
 
-def _shrink_dtype(classes: np.ndarray) -> np.ndarray:
-    """Return whole numbers in the smallest of uint8, int16, int32 and int64 that holds them."""
-    low, high = int(classes.min()), int(classes.max())
-    for dtype in (np.uint8, np.int16, np.int32):
-        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
-            return classes.astype(dtype)
-    return classes.astype(np.int64)
-
-
-def _count_repairs(*volumes: Volume) -> dict[str, int]:
+def count_repairs(*volumes: Volume) -> dict[str, int]:
+    """Return how many voxels of some volumes were clipped and repaired when they were read."""
     return sum_counts(vars(volume) for volume in volumes)
 
 
@@ -350,18 +223,3 @@ def sum_counts(parts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 def _describe_grid(volume: Volume) -> dict[str, Any]:
     shape, spacing = list(volume.shape_vox), list(volume.spacing_mm)
     return {"affine": volume.affine.tolist(), "shape_vox": shape, "spacing_mm": spacing}
-
-
-class _resampler:  # noqa: N801 - a picklable closure
-    """Brings ``(C, I, J, K)`` from the working grid to the image's own, linearly per channel."""
-
-    def __init__(self, facts: Mapping[str, Any]) -> None:
-        self._same = facts["same_grid"]
-        self._affine = np.array(facts["working"]["affine"])
-        self._native = (np.array(facts["native"]["affine"]), facts["native"]["shape_vox"])
-
-    def __call__(self, values: Tensor) -> Tensor:
-        if self._same:
-            return values
-        channels = [resample_to(Volume(c.numpy(), self._affine), *self._native, order=1).data for c in values]
-        return torch.from_numpy(np.stack(channels))

@@ -28,8 +28,9 @@ class TaskVolume:
     Attributes:
         subject: subject id.
         session: session of the scan.
-        sequence: e.g. ``T1w``.
-        image: ``(1, I, J, K)`` z-scored, RAS, on the working grid.
+        sequence: e.g. ``T1w``; of several channels ``T1w+FLAIR``.
+        image: ``(C, I, J, K)``, each channel z-scored, RAS, on the working grid of the first; C is 1 unless
+            the task is ``multichannel`` and the benchmark file asks for more.
         foreground: ``(I, J, K)`` boolean, head against air, on the working grid.
         label: class map ``(I, J, K)`` on the working grid, or None; of the smallest integer type that holds
             it (uint8 as a rule): crops of it are to be brought to int64.
@@ -42,6 +43,8 @@ class TaskVolume:
         mean: of the image in its own units, clipped as it is before it is z-scored: ``image * sd + mean`` has
             those units.
         sd: its standard deviation.
+        target: image ``(1, I, J, K)`` of the task's ``target_sequence``, from the same session, z-scored, on
+            the working grid of ``image``; None where the task has none.
     """
 
     subject: str
@@ -57,6 +60,7 @@ class TaskVolume:
     covariates: dict[str, object]
     mean: float = 0.0
     sd: float = 1.0
+    target: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ class Task(ABC):
         covariates: that its subjects must have; who lacks one is left out.
         class_numbers: the numbers of each class in a label map; empty where nothing is said of them.
         background_numbers: numbers besides 0 that are background; None where all are that no class has.
+        target_sequence: of the image that is to be predicted; None where it predicts no other image.
+        multichannel: whether images may have several channels.
     """
 
     label: str | None = None
@@ -86,6 +92,8 @@ class Task(ABC):
     covariates: Sequence[str] = ()
     class_numbers: Mapping[str, Sequence[int]] = MappingProxyType({})
     background_numbers: Sequence[int] | None = None
+    target_sequence: str | None = None
+    multichannel: bool = False
 
     def label_map(self, memberships: np.ndarray) -> np.ndarray:
         """Return the class map ``(I, J, K)`` of class memberships ``(C, I, J, K)``.

@@ -36,7 +36,7 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
             return run_probe(spec, context, task, probe)
         task.learn_from(_training_subjects(spec, task))
     options = AdaptOptions.model_validate(spec.adapt)
-    scans = TaskScans(spec, context, task, spec.train, spec.sequence, options.spacing_mm)
+    scans = TaskScans(spec, context, task, spec.train, options.spacing_mm)
     scans.prepare()
     frozen = spec.arm in FROZEN_ARMS
     start = arm_encoder(spec, context)
@@ -87,6 +87,7 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
             "first_loss": history.mean("total", first=True),
             "last_loss": history.mean("total", first=False),
             "weights_account": account,
+            "channels_account": start.widened,
             "label_source": scans.label_source(),
             **scans.voxel_counts(),
         },

@@ -9,9 +9,10 @@ import math
 from torch import Tensor
 
 from mribench.config import AdaptOptions
+from mribench.data.uses import ScanSet
 from mribench.defects import UNPAIRED_NOISE
 from mribench.errors import DataError
-from mribench.interfaces.dataset import Scan, Subject
+from mribench.interfaces.dataset import Subject
 from mribench.interfaces.metric import Metric, Score, SetMetric
 from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import Task, TaskVolume
@@ -38,7 +39,7 @@ def run_evaluate(spec: EvaluateSpec, context: Context) -> Outcome:
         return evaluate_subjects(spec, context, task)
     options = AdaptOptions.model_validate(spec.adapt)
     model = adapted_model(spec, context, task) if spec.adapt_key else None
-    scans = TaskScans(spec, context, task, spec.subjects, spec.cell.test_sequence, options.spacing_mm)
+    scans = TaskScans(spec, context, task, spec.subjects, options.spacing_mm)
     still = StillEncoder(model.encoder, options.windows_vox(), context.device) if model else None
     # Test noise depends on the scan alone: every method, seed and fraction is tested on the same. With the
     # defect it is each row's own.
@@ -72,7 +73,7 @@ def run_evaluate(spec: EvaluateSpec, context: Context) -> Outcome:
 
 
 def _row(
-    context: Context, subject: Subject, scan: Scan, metric: Metric | SetMetric, label: str, score: Score
+    context: Context, subject: Subject, scan: ScanSet, metric: Metric | SetMetric, label: str, score: Score
 ) -> ScoreRow:
     return {
         "job_key": context.directory.name,

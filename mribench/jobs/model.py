@@ -22,7 +22,7 @@ from mribench.interfaces.weights import GivenWeights
 from mribench.jobs.context import Context
 from mribench.jobs.embedding import embed_scan
 from mribench.jobs.encoder_input import EncoderInput, ScanImage
-from mribench.results.specification import AdaptSpec, EmbedSpec, EvaluateSpec, JobSpec
+from mribench.results.specification import AdaptSpec, EmbedSpec, EvaluateSpec, JobSpec, Weights
 from mribench.seeding import derive_seed
 from mribench.training.given_weights import load_given_weights
 from mribench.training.hand_over import hand_over_decoder
@@ -41,10 +41,17 @@ def new_encoder(spec: JobSpec, context: Context) -> Encoder:
 
 @dataclass(frozen=True)
 class ArmEncoder:
-    """The encoder that an arm starts from, and what is said of weights that it has from outside."""
+    """The encoder that an arm starts from.
+
+    Attributes:
+        encoder: as wide as the images.
+        account: what is said of weights that it has from outside; None where it has none.
+        widened: what was done so that it takes several channels; None for one.
+    """
 
     encoder: Encoder
     account: str | None = None
+    widened: str | None = None
 
 
 def arm_encoder(spec: AdaptSpec | EvaluateSpec | EmbedSpec, context: Context) -> ArmEncoder:
@@ -57,16 +64,26 @@ def arm_encoder(spec: AdaptSpec | EvaluateSpec | EmbedSpec, context: Context) ->
     encoder = new_encoder(spec, context)
     if spec.pretrain_key:
         load_weights(encoder, context.jobs / spec.pretrain_key / "encoder.safetensors")
-    if spec.weights is None:
-        return ArmEncoder(encoder)
+    account = None if spec.weights is None else _load_given(encoder, spec.weights)
+    return ArmEncoder(encoder, account, _widen(encoder, spec))
+
+
+def _widen(encoder: Encoder, spec: AdaptSpec | EvaluateSpec | EmbedSpec) -> str | None:
+    """Make an encoder take the channels of a job's images; say what was done."""
+    n_channels = 1 if isinstance(spec, EmbedSpec) else len(spec.channels)
+    return encoder.widen_input(n_channels) if n_channels > 1 else None
+
+
+def _load_given(encoder: Encoder, given: Weights) -> str:
+    """Load weights from a file into an encoder, and give account of them."""
     try:
-        weights = GivenWeights.model_validate(spec.weights)
+        weights = GivenWeights.model_validate(given)
     except ValidationError as error:
         wrong = describe(error, GivenWeights)
         raise JobError(
             f"weights.{wrong.place}: {wrong.sentence}", "plan again: `mribench run FILE`"
         ) from error
-    return ArmEncoder(encoder, load_given_weights(encoder, weights).sentence())
+    return load_given_weights(encoder, weights).sentence()
 
 
 def scale_layers(encoder: Encoder, decay: float) -> dict[str, float]:
@@ -207,7 +224,11 @@ def start_from_decoder(model: TaskModel, task: Task, spec: AdaptSpec, context: C
 def adapted_model(spec: EvaluateSpec, context: Context, task: Task) -> TaskModel:
     """Rebuild what an adapt job trained: the head alone was kept where the encoder was frozen."""
     frozen = spec.arm in FROZEN_ARMS
-    encoder = arm_encoder(spec, context).encoder if frozen else new_encoder(spec, context)
+    if frozen:
+        encoder = arm_encoder(spec, context).encoder
+    else:
+        encoder = new_encoder(spec, context)
+        _widen(encoder, spec)
     model = TaskModel(encoder, task, frozen=frozen, seed=spec.seed, wanted=spec.input)
     folder = context.jobs / str(spec.adapt_key)
     if frozen:

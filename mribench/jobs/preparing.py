@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from mribench.config import PretrainSettings
 from mribench.data.maps import make_shown_recipe
-from mribench.data.prepare import (
-    Reader,
-    identify_reading,
-    make_head_recipe,
-    make_image_recipe,
-    make_task_recipe,
-)
+from mribench.data.prepare import Reader, identify_reading, make_head_recipe, make_image_recipe
 from mribench.data.prepared import Recipe, State, get_volume_store
 from mribench.data.showing import Showing
-from mribench.data.uses import select_scans
+from mribench.data.task_recipes import make_task_recipe
+from mribench.data.uses import ScanSet, TaskImages
 from mribench.digests import canonical_json
+from mribench.interfaces.channels import Channels
 from mribench.interfaces.dataset import Dataset, Subject
 from mribench.interfaces.options import Component, DatasetRef, TaskRef
 from mribench.interfaces.task import Task
@@ -49,6 +45,8 @@ class Wanted:
         maps: whether all maps are wanted, or the image alone.
         onto: place of the scan on whose working grid the maps are wanted.
         head: volume in which the head is found; empty where it is not wanted.
+        others: places of the other channels of a task's sample.
+        target: place of the image that a task predicts; None where it predicts none.
     """
 
     profile: str
@@ -60,6 +58,8 @@ class Wanted:
     maps: bool = False
     onto: int = 0
     head: str = ""
+    others: tuple[int, ...] = ()
+    target: int | None = None
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,11 @@ class Preparation:
             case PretrainSpec():
                 yield from self._read_to_pretrain(spec)
             case EmbedSpec():
-                yield from self._scans(spec, spec.subjects, spec.sequences, spec.spacing_mm, None)
+                yield from self._read_to_embed(spec)
             case AdaptSpec():
-                people, spacing_mm = (*spec.train, *spec.validation), working_spacing_mm(spec)
-                yield from self._scans(spec, people, (spec.sequence,), spacing_mm, spec.task)
+                yield from self._read_for_task(spec, (*spec.train, *spec.validation))
             case EvaluateSpec():
-                sequences, spacing_mm = (spec.cell.test_sequence,), working_spacing_mm(spec)
-                yield from self._scans(spec, spec.subjects, sequences, spacing_mm, spec.task)
+                yield from self._read_for_task(spec, spec.subjects)
 
     def _read_to_pretrain(self, spec: PretrainSpec) -> Iterator[Wanted]:
         generator: ViewGenerator = self._resolve(spec.views, spec.profile).make()
@@ -133,21 +131,24 @@ class Preparation:
                             head=seen,
                         )  # fmt: skip
 
-    def _scans(
-        self,
-        spec: AdaptSpec | EvaluateSpec | EmbedSpec,
-        ids: Iterable[str],
-        sequences: Collection[str],
-        spacing_mm: float | None,
-        task: TaskRef | None,
-    ) -> Iterator[Wanted]:
-        read_for = _to_json(task) if task else ""
-        label = self._tasks(read_for, spec.profile)[0].label if task else None
+    def _read_to_embed(self, spec: EmbedSpec) -> Iterator[Wanted]:
         data = _to_json(spec.data)
-        for subject in self._subjects(data, spec.profile, ids):
+        for subject in self._subjects(data, spec.profile, spec.subjects):
             for place, scan in enumerate(subject.scans):
-                if scan.sequence in sequences and scan in select_scans(subject, scan.sequence, label):
-                    yield Wanted(spec.profile, data, subject.id, place, spacing_mm, read_for)
+                if scan.sequence in spec.sequences:
+                    yield Wanted(spec.profile, data, subject.id, place, spec.spacing_mm)
+
+    def _read_for_task(self, spec: AdaptSpec | EvaluateSpec, ids: Iterable[str]) -> Iterator[Wanted]:
+        read_for, data, spacing_mm = _to_json(spec.task), _to_json(spec.data), working_spacing_mm(spec)
+        images = TaskImages.of(Channels(spec.channels), self._tasks(read_for, spec.profile)[0])
+        for subject in self._subjects(data, spec.profile, ids):
+            for scans in images.select(subject):
+                first, *others = map(subject.scans.index, scans.channels)
+                target = None if scans.target is None else subject.scans.index(scans.target)
+                yield Wanted(
+                    spec.profile, data, subject.id, first, spacing_mm, read_for, others=tuple(others),
+                    target=target,
+                )  # fmt: skip
 
     def _recipes(self, wanted: Wanted) -> Iterator[Recipe]:
         reader, subjects = self._opened(wanted.data, wanted.profile)
@@ -161,10 +162,10 @@ class Preparation:
             yield make_image_recipe(reader, scan, wanted.spacing_mm)
         else:
             task, identity = self._tasks(wanted.task, wanted.profile)
-            recipe = make_task_recipe(reader, subject, scan, task, wanted.spacing_mm, identity)
-            yield recipe.image
-            if recipe.label is not None:
-                yield recipe.label
+            channels = (scan, *(subject.scans[place] for place in wanted.others))
+            target = None if wanted.target is None else subject.scans[wanted.target]
+            scans = ScanSet(channels, target)
+            yield from make_task_recipe(reader, subject, scans, task, wanted.spacing_mm, identity).recipes()
 
     def _subjects(self, data: str, profile: str, ids: Iterable[str]) -> list[Subject]:
         _, subjects = self._opened(data, profile)

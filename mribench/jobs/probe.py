@@ -13,8 +13,9 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from mribench.config import EmbedOptions
+from mribench.data.uses import ScanSet
 from mribench.errors import DataError, JobError
-from mribench.interfaces.dataset import Scan, Subject
+from mribench.interfaces.dataset import Subject
 from mribench.interfaces.probe import Probe, ProbeSubjects
 from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import TaskVolume
@@ -90,7 +91,7 @@ class FrozenEmbedder:
         return digest
 
 
-def list_subjects(scans: TaskScans) -> Iterator[tuple[Subject, list[Scan]]]:
+def list_subjects(scans: TaskScans) -> Iterator[tuple[Subject, list[ScanSet]]]:
     """Yield each subject with its scans, in the order of the subjects."""
     for _, pairs in itertools.groupby(scans.pairs(), key=lambda pair: pair[0].id):
         subjects, own = zip(*pairs, strict=True)
@@ -106,7 +107,7 @@ def run_probe(spec: AdaptSpec, context: Context, task: SubjectTask, probe: Probe
     """
     spacing_mm = EmbedOptions.model_validate(spec.adapt).spacing_mm
     embedder = FrozenEmbedder(spec, context)
-    scans = TaskScans(spec, context, task, (*spec.train, *spec.validation), spec.sequence, spacing_mm)
+    scans = TaskScans(spec, context, task, (*spec.train, *spec.validation), spacing_mm)
     started = time.perf_counter()
     embedded = _embed_subjects(embedder, scans, context.tick)
     training, validation = (_gather(task, spec, ids, embedded) for ids in (spec.train, spec.validation))

@@ -95,7 +95,7 @@ def evaluate_subjects(spec: EvaluateSpec, context: Context, task: SubjectTask) -
     """
     probe = task.build_probe()
     predictor: _Predictor = _Trained(spec, context, task) if probe is None else _Probing(spec, context, probe)
-    scans = TaskScans(spec, context, task, spec.subjects, spec.cell.test_sequence, working_spacing_mm(spec))
+    scans = TaskScans(spec, context, task, spec.subjects, working_spacing_mm(spec))
     predictions: dict[str, np.ndarray | None] = {}
     done = 0
     for subject, own in list_subjects(scans):

@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from mribench.data.maps import select_by_id
-from mribench.data.prepare import COUNTS, Reader, TaskRecipe, identify_reading, make_task_recipe
-from mribench.data.uses import select_scans
-from mribench.interfaces.dataset import Dataset, Scan, Subject
+from mribench.data.prepare import COUNTS, Reader, identify_reading
+from mribench.data.task_recipes import TaskRecipe, make_task_recipe
+from mribench.data.uses import ScanSet, TaskImages
+from mribench.interfaces.channels import Channels
+from mribench.interfaces.dataset import Dataset, Subject
 from mribench.interfaces.task import Task, TaskVolume
 from mribench.jobs.context import Context
 from mribench.registry import Resolved
@@ -41,7 +43,7 @@ def working_spacing_mm(spec: AdaptSpec | EvaluateSpec) -> float | None:
 
 
 class TaskScans:
-    """Reads the scans of one sequence, one by one, from the store of prepared volumes.
+    """Reads the scans of a sequence, or of several that are channels, from the store of prepared volumes.
 
     Attributes:
         label_sources: how many labels lay beside the image (``own``) and how many were the subject's.
@@ -53,7 +55,6 @@ class TaskScans:
         context: Context,
         task: Task,
         ids: Sequence[str],
-        sequence: str,
         spacing_mm: float | None,
     ) -> None:
         resolved = context.resolve(spec.data, spec.profile)
@@ -64,9 +65,9 @@ class TaskScans:
         self._task_identity = label_identity(context.resolve(spec.task, spec.profile))
         self._spacing_mm = spacing_mm
         self._scans = [
-            (_with_planned(subject, spec.covariates), scan)
+            (_with_planned(subject, spec.covariates), scans)
             for subject in select_by_id(dataset, ids)
-            for scan in select_scans(subject, sequence, task.label)
+            for scans in TaskImages.of(Channels(spec.channels), task).select(subject)
         ]
         self._recipes: list[TaskRecipe] = []
         self._counts: Counter[str] = Counter()
@@ -81,7 +82,7 @@ class TaskScans:
     def __iter__(self) -> Iterator[TaskVolume]:
         return (self.read(subject, scan) for subject, scan in self._scans)
 
-    def pairs(self) -> Sequence[tuple[Subject, Scan]]:
+    def pairs(self) -> Sequence[tuple[Subject, ScanSet]]:
         """Return the scans without reading them."""
         return self._scans
 
@@ -93,15 +94,15 @@ class TaskScans:
         """
         self._recipes = [self._read(subject, scan)[0] for subject, scan in self._scans]
 
-    def read(self, subject: Subject, scan: Scan) -> TaskVolume:
-        """Read one scan, and count what was found in it.
+    def read(self, subject: Subject, scan: ScanSet) -> TaskVolume:
+        """Read one scan, or its channels, and count what was found in it.
 
         Raises:
             DataError: when it cannot be read, or has no label and needs one.
         """
         return self._read(subject, scan)[1]
 
-    def _read(self, subject: Subject, scan: Scan) -> tuple[TaskRecipe, TaskVolume]:
+    def _read(self, subject: Subject, scan: ScanSet) -> tuple[TaskRecipe, TaskVolume]:
         recipe = make_task_recipe(
             self._reader, subject, scan, self._task, self._spacing_mm, self._task_identity
         )

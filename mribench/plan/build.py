@@ -9,8 +9,9 @@ from dataclasses import replace
 from mribench import RESULTS_VERSION
 from mribench.config import DECODER_ARMS, FROZEN_ARMS, InvarianceSpec, ResolvedBenchmark, ResolvedPretraining
 from mribench.data.subsets import compute_subset_size, draw_label_subset
-from mribench.data.uses import select_scans
+from mribench.data.uses import TaskImages
 from mribench.defects import at
+from mribench.interfaces.channels import Channels
 from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import ObjectiveRef, ViewsRef
 from mribench.plan.cohorts import Cohort
@@ -224,16 +225,16 @@ class _Builder:
 
     def _adapted(self, task: TaskPart, arm: Arm, seed: int, pretrain: Job | None) -> Iterator[Job]:
         split = task.cohort.split
-        for sequence in task.spec.train_sequences:
-            train = self._covered(task, "training", split.train if split else (), sequence)
-            validation = self._covered(task, "validation", split.validation if split else (), sequence)
+        for channels in task.spec.trained_on:
+            train = self._covered(task, "training", split.train if split else (), channels)
+            validation = self._covered(task, "validation", split.validation if split else (), channels)
             if split:
-                self.notes.append(_counted(f"{task.name} {sequence}", len(train), task.spec.fractions))
+                self.notes.append(_counted(f"{task.name} {channels.name}", len(train), task.spec.fractions))
             for fraction in task.spec.fractions:
                 for subset_seed in self.config.subset_seeds_at(fraction):
                     draw = seed if subset_seed is None else subset_seed
                     training = Training(
-                        task, arm, seed, sequence, fraction, subset_seed,
+                        task, arm, seed, channels, fraction, subset_seed,
                         draw_label_subset(train, fraction, draw) if train else (),
                     )  # fmt: skip
                     yield from self._trained(training, validation, pretrain)
@@ -248,9 +249,9 @@ class _Builder:
             return
         task = training.task
         for site in task.cohort.sites:
-            for sequence in task.spec.tested_on(training.sequence, task.sequences_there):
-                cell = training.cell(self.config.benchmark, self.resolved.label, site, sequence)
-                job = self._evaluate(training.id, task, training.arm, cell, adapt.key, pretrain)
+            for channels in task.spec.tested_on(training.channels, task.sequences_there):
+                cell = training.cell(self.config.benchmark, self.resolved.label, site, channels.name)
+                job = self._evaluate(training.id, task, training.arm, cell, channels, adapt.key, pretrain)
                 if job is not None:
                     yield _after(job, adapt)
 
@@ -268,7 +269,7 @@ class _Builder:
             arm=arm.arm,
             train=training.train,
             validation=validation,
-            sequence=training.sequence,
+            channels=training.channels.sequences,
             adapt=task.learning_for(arm.encoder),
             seed=training.seed,
             pretrain_key=pretrain.key if pretrain else None,
@@ -284,9 +285,10 @@ class _Builder:
     def _identity(self, task: TaskPart) -> Iterator[Job]:
         arm = Arm(IDENTITY, IDENTITY, replace(self._reference, wanted=InputContract()))
         for site in task.cohort.sites:
-            for sequence in task.spec.all_tested_on(task.sequences_there):
-                cell = untrained_cell(task, arm, self.config.benchmark, self.resolved.label, site, sequence)
-                job = self._evaluate(f"{IDENTITY}/{task.name}", task, arm, cell, None, None)
+            for channels in task.spec.all_tested_on(task.sequences_there):
+                label = self.resolved.label
+                cell = untrained_cell(task, arm, self.config.benchmark, label, site, channels.name)
+                job = self._evaluate(f"{IDENTITY}/{task.name}", task, arm, cell, channels, None, None)
                 if job is not None:
                     yield job
 
@@ -296,12 +298,13 @@ class _Builder:
         task: TaskPart,
         arm: Arm,
         cell: EvaluateCell,
+        channels: Channels,
         adapt_key: str | None,
         pretrain: Job | None,
     ) -> Job | None:
         split, site, sequence = task.cohort.split, cell.test_site, cell.test_sequence
         there = split.test[site] if split else ()
-        ids = self._covered(task, "test", there, sequence)
+        ids = self._covered(task, "test", there, channels)
         if split and not ids:
             self.notes.append(f"{task.name}: no {sequence} test scan at {site}, so no such cell")
             return None
@@ -315,6 +318,7 @@ class _Builder:
             task=task.scored,
             subjects=ids,
             adapt=task.learning_for(arm.encoder),
+            channels=channels.sequences,
             cell=cell,
             adapt_key=adapt_key,
             pretrain_key=pretrain.key if pretrain else None,
@@ -356,21 +360,21 @@ class _Builder:
         fingerprints = self._cohorts[cohort_name].fingerprints
         return {subject: fingerprints[subject] for subject in people}
 
-    def _covered(self, task: TaskPart, role: str, ids: tuple[str, ...], sequence: str) -> tuple[str, ...]:
-        """Return the subjects that a task can be about and that have its scan, and note who is left out."""
+    def _covered(
+        self, task: TaskPart, role: str, ids: tuple[str, ...], channels: Channels
+    ) -> tuple[str, ...]:
+        """Return the subjects that a task can be about and that have its scans, and note who is left out."""
         covered = tuple(subject for subject in ids if subject not in task.covered.left_out)
         self.notes += list_left_out(f"{task.name}: of {task.cohort.name}", role, ids, task.covered)
-        return self._eligible(task.cohort.name, covered, sequence, task.label)
+        return self._eligible(task.cohort.name, covered, task.images(channels))
 
-    def _find_eligible(
-        self, cohort_name: str, ids: tuple[str, ...], sequence: str, label: str | None
-    ) -> tuple[str, ...]:
-        """Return the subjects that have a scan of the sequence, and the label where one is needed."""
+    def _find_eligible(self, cohort_name: str, ids: tuple[str, ...], images: TaskImages) -> tuple[str, ...]:
+        """Return the subjects that have all images, and the label where one is needed."""
         subjects = self._cohorts[cohort_name].subjects
-        kept = tuple(subject for subject in ids if select_scans(subjects[subject], sequence, label))
+        kept = tuple(subject for subject in ids if images.select(subjects[subject]))
         if len(kept) < len(ids):
-            what = f"{sequence} scan" + (f" with a {label} label" if label else "")
-            self.notes.append(f"{cohort_name}: {len(ids) - len(kept)} of {len(ids)} subjects have no {what}")
+            lacking = f"{len(ids) - len(kept)} of {len(ids)} subjects"
+            self.notes.append(f"{cohort_name}: {lacking} have no {images.describe()}")
         return kept
 
 

@@ -20,13 +20,15 @@ from mribench.config import (
     follow_contract,
 )
 from mribench.data.label_numbers import find_number_problems
-from mribench.data.uses import select_scans
+from mribench.data.uses import TaskImages
 from mribench.errors import ConfigError, DataError, MRIBenchError
+from mribench.interfaces.channels import Channels
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.objective import Objective
 from mribench.interfaces.task import Task
 from mribench.interfaces.views import ViewGenerator
+from mribench.plan.channels import check_channels, check_widening
 from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.plan.parts import find_exported_decoder
 from mribench.plan.pretraining import check_sources
@@ -35,6 +37,8 @@ from mribench.registry import Resolved
 from mribench.training.given_weights import check_weights
 from mribench.training.hand_over import account_decoder
 from mribench.wording import count
+
+_QUOTE = "'"
 
 
 def check_feasible(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
@@ -75,19 +79,19 @@ def _check_people(where: str, task: ResolvedTask, cohort: Cohort) -> None:
     if cohort.split is None:
         return
     tested = tuple(i for ids in cohort.split.test.values() for i in ids)
-    sequences = list(task.spec.train_sequences)
     with _at(f"{where}.task"):
         made: Task = task.task.make()
-    label = made.label
-    every = task.spec.all_tested_on(tested_sequences(cohort, label))
+    trained = [TaskImages.of(channels, made) for channels in task.spec.trained_on]
+    every = task.spec.all_tested_on(tested_sequences(cohort, made))
+    tests = [TaskImages.of(channels, made) for channels in every]
     _check_anybody(f"{where}.data", "training", cohort, cohort.split.train)
     _check_anybody(f"{where}.data", "test", cohort, tested)
     with _at(f"{where}.task", DataError):
         left_out = check_covariates(f"{where}.task", made, cohort).left_out
     training = tuple(i for i in cohort.split.train if i not in left_out)
     tested = tuple(i for i in tested if i not in left_out)
-    _check_scans(f"{where}.train_sequences", "training", label, cohort, training, sequences)
-    _check_scans(f"{where}.test_sequences", "test", label, cohort, tested, every)
+    _check_scans(f"{where}.train_sequences", "training", cohort, training, trained)
+    _check_scans(f"{where}.test_sequences", "test", cohort, tested, tests)
     _check_label_numbers(f"{where}.task.classes", made, cohort, cohort.split.train)
 
 
@@ -114,21 +118,22 @@ def _check_embedded(where: str, sequences: Iterable[str], cohort: Cohort) -> Non
         return
     tested = tuple(i for ids in cohort.split.test.values() for i in ids)
     _check_anybody(where, "test", cohort, tested)
-    _check_scans(f"{where}.sequences", "test", None, cohort, tested, sequences)
+    images = [TaskImages(Channels((sequence,))) for sequence in sequences]
+    _check_scans(f"{where}.sequences", "test", cohort, tested, images)
 
 
 def _check_scans(
-    where: str, role: str, label: str | None, cohort: Cohort, ids: tuple[str, ...], sequences: Iterable[str]
+    where: str, role: str, cohort: Cohort, ids: tuple[str, ...], wanted: Iterable[TaskImages]
 ) -> None:
-    for sequence in sequences:
-        if not any(select_scans(cohort.subjects[i], sequence, label) for i in ids):
+    for images in wanted:
+        if not any(images.select(cohort.subjects[i]) for i in ids):
             scans = [scan for i in ids for scan in cohort.subjects[i].scans]
             there = ", ".join(sorted({scan.sequence for scan in scans}))
             labels = ", ".join(sorted({name for scan in scans for name in scan.labels})) or "none"
             raise ConfigError(
-                f"{where}: none of the {len(ids)} {role} subjects of '{cohort.name}' has a {sequence} scan"
-                + (f" with a '{label}' label" if label else ""),
-                f"sequences there: {there}" + (f"; labels there: {labels}" if label else ""),
+                f"{where}: none of the {len(ids)} {role} subjects of '{cohort.name}' has a"
+                f" {images.describe(_QUOTE)}",
+                f"sequences there: {there}" + (f"; labels there: {labels}" if images.label else ""),
             )
 
 
@@ -233,6 +238,7 @@ def _check_task(config: BenchmarkConfig, where: str, resolved: ResolvedTask) -> 
     with _at(f"{where}.task"):
         task: Task = resolved.task.make()
     check_subject_task(config, where, resolved, task)
+    check_channels(where, resolved.spec, task)
 
 
 @dataclass(frozen=True)
@@ -294,6 +300,8 @@ def _check_head(where: str, resolved: ResolvedTask, used: _Used) -> None:
     adapt = follow_contract(resolved.spec.adapt, used.wanted)
     with _at(f"{where}.task"):
         task.build_head(encoder)
+    with _at(f"{where}.train_sequences"):
+        check_widening(resolved.spec, used.component, used.wanted)
     _check_layers(f"{where}.adapt.layer_decay", adapt, encoder)
     _check_edges(f"{where}.adapt.patch_vox", [adapt.patch_vox], used, encoder)
     if task.dense and adapt.window_vox is not None:

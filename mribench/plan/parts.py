@@ -10,6 +10,8 @@ import torch
 
 from mribench.config import ResolvedMethod, ResolvedPretraining, ResolvedTask, TaskSpec, follow_contract
 from mribench.data.covariates import Covered, find_covered
+from mribench.data.uses import TaskImages
+from mribench.interfaces.channels import Channels
 from mribench.interfaces.encoder import Decoder, Encoder
 from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.objective import Objective
@@ -102,6 +104,7 @@ class TaskPart:
         spec: what the file says of it.
         cohort: it is learnt and tested on.
         label: that scans need; None where it needs none.
+        target: sequence of the image that it predicts; None where it predicts none.
         has_identity: whether doing nothing is a reference for it.
         sequences_there: that its test subjects have.
         learnt: the task without its metrics, and as it enters a key.
@@ -116,6 +119,7 @@ class TaskPart:
     spec: TaskSpec
     cohort: Cohort
     label: str | None
+    target: str | None
     has_identity: bool
     sequences_there: tuple[str, ...]
     learnt: TaskRef
@@ -137,8 +141,9 @@ class TaskPart:
             spec=resolved.spec,
             cohort=cohort,
             label=task.label,
+            target=task.target_sequence,
             has_identity=task.has_identity,
-            sequences_there=tested_sequences(cohort, task.label),
+            sequences_there=tested_sequences(cohort, task),
             learnt=TaskRef.model_validate(entry.component(_SCORES)),
             learnt_identity=identity_of(entry, _SCORES),
             scored=TaskRef.model_validate(entry.component()),
@@ -148,6 +153,10 @@ class TaskPart:
             takes_decoder=task.takes_decoder,
             has_probe=has_probe(task),
         )
+
+    def images(self, channels: Channels) -> TaskImages:
+        """Return what its samples are made of."""
+        return TaskImages(channels, self.label, self.target)
 
     def learning_for(self, encoder: EncoderPart) -> TrainingOptions:
         """Return how the task is learnt on an encoder, at the voxel size and in the crops that it wants."""
@@ -205,7 +214,7 @@ class Training:
         task: that is learnt.
         arm: what the encoder is, and what is done with it.
         seed: of the training.
-        sequence: of the training scans.
+        channels: sequences of the training scans.
         fraction: of the training subjects that are labelled.
         subset_seed: that drew these; None where the train seed did, or where all are labelled.
         train: ids of the labelled subjects.
@@ -214,10 +223,15 @@ class Training:
     task: TaskPart
     arm: Arm
     seed: int
-    sequence: str
+    channels: Channels
     fraction: float
     subset_seed: int | None
     train: tuple[str, ...]
+
+    @property
+    def sequence(self) -> str:
+        """Name of the training scans."""
+        return self.channels.name
 
     @property
     def id(self) -> str:

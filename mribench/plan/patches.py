@@ -35,7 +35,9 @@ def _notes(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> Iterat
         label = task.task.make().label
         ids = cohort.split.train if cohort.split else ()
         images = [
-            path for train in task.spec.train_sequences for path in _first_images(cohort, ids, train, label)
+            path
+            for channels in task.spec.trained_on
+            for path in _first_images(cohort, ids, channels.sequences[0], label)
         ]
         where = f"tasks.{name}.{task.spec.learning_key}.patch_vox"
         yield from _note(where, learning.patch_vox, learning.spacing_mm, images)

@@ -66,7 +66,7 @@ def flags(run: RunData) -> Flags:
         for sign, (what, rows) in flagged.items()
         if rows
     )
-    return Flags(signs, footnotes)
+    return Flags(signs, (*footnotes, *_channels(adapted)))
 
 
 def _trained(run: RunData, kind: str, columns: Sequence[str]) -> pd.DataFrame:
@@ -157,6 +157,15 @@ def _given(adapted: pd.DataFrame, manifest: Manifest) -> dict[str, str]:
         file = f"{one_line(given.file)}, sha256 {given.sha256[:12]}…"
         said[str(row)] = f"{file}, {accounts}; pretrained on {one_line(people)}"
     return said
+
+
+def _channels(adapted: pd.DataFrame) -> list[Sentence]:
+    """Say what was done to encoders that were shown several channels, the same in every row."""
+    widened = adapted.dropna(subset=["channels_account"])[["train_sequence", "channels_account"]]
+    return [
+        Sentence(f"Encoders of one channel on {one_line(name)}: {one_line(account)}.", "footnote")
+        for name, account in widened.drop_duplicates().itertuples(index=False)
+    ]
 
 
 def _listed(texts: Mapping[str, str]) -> str:

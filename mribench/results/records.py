@@ -97,6 +97,7 @@ class JobRow(TypedDict, total=False):
     clipped_vox: int
     repaired_vox: int
     weights_account: str | None
+    channels_account: str | None
     label_source: str
     device: str
     versions: str

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from mribench.digests import digest_of
 from mribench.errors import StoreError
+from mribench.interfaces.channels import Channels
 from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import DatasetRef, EncoderRef, ObjectiveRef, TaskRef, ViewsRef
@@ -166,7 +167,7 @@ class AdaptSpec(_OneCohortSpec):
         arm: what is done with the encoder.
         train: ids of the subjects to train on.
         validation: ids of the subjects held out.
-        sequence: of the training scans.
+        channels: sequences of the training scans, each a channel of a sample.
         adapt: how to train.
         seed: of the training.
         pretrain_key: of the job that made the encoder; None for a new one.
@@ -180,12 +181,17 @@ class AdaptSpec(_OneCohortSpec):
     arm: str
     train: tuple[str, ...]
     validation: tuple[str, ...]
-    sequence: str
+    channels: tuple[str, ...]
     adapt: TrainingOptions
     seed: int
     pretrain_key: str | None
     weights: Weights | None = None
     covariates: Covariates = field(default_factory=dict)
+
+    @property
+    def sequence(self) -> str:
+        """Name of the training scans."""
+        return Channels(self.channels).name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +202,7 @@ class EvaluateSpec(_OneCohortSpec):
         task: the task.
         subjects: ids of the test subjects.
         adapt: how the head was trained, and how volumes are cut into windows.
+        channels: sequences of the test scans, each a channel of a sample.
         cell: what the score rows are about.
         adapt_key: of the job that trained the head; None where nothing is trained.
         pretrain_key: of the job that made the encoder; None for a new one.
@@ -208,6 +215,7 @@ class EvaluateSpec(_OneCohortSpec):
     task: TaskRef
     subjects: tuple[str, ...]
     adapt: TrainingOptions
+    channels: tuple[str, ...]
     cell: EvaluateCell
     adapt_key: str | None
     pretrain_key: str | None

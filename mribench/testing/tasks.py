@@ -62,8 +62,13 @@ def check_task(task: Task) -> None:
             "only a SubjectTask is scored by those",
         )
     volume = _make_volume(task)
+    if task.target_sequence is not None:
+        volume = replace(volume, target=volume.image.flip(3).square())
     for patch_vox in _PATCHES_VOX:
         _check_samples(task, volume, patch_vox)
+    if task.multichannel:
+        two = torch.cat([volume.image, volume.image.flip(1)])
+        _check_samples(task, replace(volume, image=two), _PATCHES_VOX[1])
     for kind in (PyramidEncoder, ClassTokenEncoder):
         with isolate_randomness():
             encoder = kind()
@@ -207,7 +212,10 @@ def _check_samples(task: Task, volume: TaskVolume, patch_vox: int) -> None:
     )
     require("image" in first, f"task: a training sample has no 'image', only {sorted(first)}")
     edges = (patch_vox,) * 3 if task.dense else tuple(first["image"].shape[1:])
-    require_tensor(first["image"], (1, *edges), f"task: image of a training sample of {patch_vox} voxels")
+    channels = len(volume.image)
+    require_tensor(
+        first["image"], (channels, *edges), f"task: image of a training sample of {patch_vox} voxels"
+    )
     same = set(first) == set(again) and all(torch.equal(first[name], again[name]) for name in first)
     require(same, "task: the same generator gives another training sample")
     require(torch.equal(image, volume.image), "task: training_sample() changes the scan in place")

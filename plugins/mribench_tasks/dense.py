@@ -68,6 +68,19 @@ class DenseTask(Task):
             return image, None
         return image, window.cut(volume.label[None], labels=True).long()
 
+    def sample_pair(
+        self, volume: TaskVolume, target: Tensor, patch_vox: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return crops ``(C, p, p, p)`` of the image and of another one ``(1, p, p, p)``, augmented alike.
+
+        The crop is around a random voxel of the head.
+        """
+        centre_vox = random_centre(volume.foreground, patch_vox, generator)
+        draw = draw_crop(self._augment, generator)
+        window = Window(volume.image.shape[1:], centre_vox, patch_vox, draw.matrix)
+        image, other = (window.cut(part) * draw.gain + draw.offset for part in (volume.image, target))
+        return image, other
+
     def score_label(
         self,
         label: str,

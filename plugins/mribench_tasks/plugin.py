@@ -6,6 +6,12 @@ from mribench import hookimpl
 from mribench.interfaces import Entry
 from mribench_tasks.any_segmentation import AnySegmentation, SegmentationOptions
 from mribench_tasks.denoising import UNIT_PEAK, Denoising, DenoisingOptions
+from mribench_tasks.image_targets import (
+    SuperResolution,
+    SuperResolutionOptions,
+    Synthesis,
+    SynthesisOptions,
+)
 from mribench_tasks.metrics import ENTRIES
 from mribench_tasks.people import (
     Classification,
@@ -49,6 +55,20 @@ def mribench_entries() -> list[Entry]:
             DenoisingOptions,
             "Gaussian noise predicted and subtracted, mean squared error",
             (UNIT_PEAK,),
+        ),
+        Entry(
+            "task",
+            "synthesis",
+            Synthesis,
+            SynthesisOptions,
+            "the image of another sequence of the session, mean squared error",
+        ),
+        Entry(
+            "task",
+            "super-resolution",
+            SuperResolution,
+            SuperResolutionOptions,
+            "the image itself from one that is coarse along an axis, mean squared error",
         ),
         Entry(
             "task",

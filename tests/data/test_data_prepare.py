@@ -20,12 +20,11 @@ from mribench.data.prepare import (
     find_foreground,
     identify_reading,
     load_image,
-    load_task_volume,
     make_maps_recipe,
-    make_task_recipe,
     zscore,
 )
 from mribench.data.prepared import get_volume_store
+from mribench.data.task_recipes import load_task_volume, make_task_recipe
 from mribench.errors import DataError
 from mribench.interfaces import Dataset, Options, SampleOrigin, Scan, Subject, TaskRef
 from mribench.plugins import load_registry

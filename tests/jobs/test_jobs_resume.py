@@ -28,12 +28,15 @@ CHECKED = (2, 5, 8)
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Jobs that were never disturbed: a pretraining, and an adaptation from scratch."""
+    """Jobs that were never disturbed: a pretraining, and an adaptation of two channels from scratch."""
     torch.set_num_threads(1)
     results = tmp_path_factory.mktemp("whole")
     steps = ("--set", f"defaults.pretrain.steps={STEPS}", "--set", "tasks.denoise.adapt.steps=6")
     part = ("--only", "*/pretrain/*", "--only", "scratch/denoise/*", "--set", "profile=paper")
-    run(results, *part, *steps)
+    synthesis = (
+        "--set", "tasks.denoise.task=synthesis", "--set", "tasks.denoise.train_sequences=[[T1w, PDw]]",
+    )  # fmt: skip
+    run(results, *part, *steps, *synthesis)
     return results
 
 
