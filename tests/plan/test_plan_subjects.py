@@ -123,16 +123,19 @@ def test_fractions_are_drawn_among_those_who_are_there(file: Path, registry: Reg
     assert "bids:3" not in whole.train
 
 
-def test_test_subjects_of_one_class_are_noted(file: Path, registry: Registry) -> None:
+@pytest.mark.parametrize(("of_two", "noted"), [("FM", False), ("FF", True)])
+def test_test_subjects_of_one_class_are_noted(
+    file: Path, registry: Registry, of_two: str, noted: bool
+) -> None:
     tested = specs(plan(file, registry), "sex")[-1]
     assert isinstance(tested, EvaluateSpec)
-    assert not [note for note in plan(file, registry).notes if "one target alone" in note]
-    sexes = tuple("F" if f"bids:{n}" in tested.subjects else sex for n, sex in enumerate(SEXES, start=1))
+    given = dict(zip(sorted(tested.subjects), of_two, strict=True))
+    sexes = tuple(given.get(f"bids:{n}", sex) for n, sex in enumerate(SEXES, start=1))
     write_table(file.parent, AGES, sexes)
-    assert (
+    note = (
         "sex at bids: 2 test subjects with one target alone, so a metric that compares targets has no value"
-        " there"
-    ) in plan(file, registry).notes
+    )
+    assert (f"{note} there" in plan(file, registry).notes) is noted
 
 
 def test_another_age_is_another_key_of_its_task_alone(file: Path, registry: Registry) -> None:
