@@ -123,6 +123,21 @@ def test_fractions_are_drawn_among_those_who_are_there(file: Path, registry: Reg
     assert "bids:3" not in whole.train
 
 
+@pytest.mark.parametrize(("of_two", "noted"), [("FM", False), ("FF", True)])
+def test_test_subjects_of_one_class_are_noted(
+    file: Path, registry: Registry, of_two: str, noted: bool
+) -> None:
+    tested = specs(plan(file, registry), "sex")[-1]
+    assert isinstance(tested, EvaluateSpec)
+    given = dict(zip(sorted(tested.subjects), of_two, strict=True))
+    sexes = tuple(given.get(f"bids:{n}", sex) for n, sex in enumerate(SEXES, start=1))
+    write_table(file.parent, AGES, sexes)
+    note = (
+        "sex at bids: 2 test subjects with one target alone, so a metric that compares targets has no value"
+    )
+    assert (f"{note} there" in plan(file, registry).notes) is noted
+
+
 def test_another_age_is_another_key_of_its_task_alone(file: Path, registry: Registry) -> None:
     before = {job.id: job.key for job in plan(file, registry).jobs}
     write_table(file.parent, ("32", *AGES[1:]), SEXES)
