@@ -65,8 +65,8 @@ def check_entry(
     Raises:
         ConformanceError: at the first rule that it breaks.
         ConfigError: when the options are wrong.
-        NotCheckable: when the package behind a tracker or encoder is not installed, an entry without options needs one
-            or the files of a dataset, or an objective takes none of the encoders.
+        NotCheckable: when the package behind a tracker or encoder is not installed, an entry without options
+            needs one or the files of a dataset, or an objective takes none of the encoders.
     """
     registered = entry if isinstance(entry, Registered) else Registered(entry, "under test", "local", "0")
     entry = registered.entry
