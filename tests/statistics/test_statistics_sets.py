@@ -142,7 +142,9 @@ def published() -> pd.DataFrame:
 
 def test_every_printed_interval_covers(script, published):
     assert len(published) == len(script.cases())
-    assert published["coverage mribench"].dropna().min() > 93.0
+    low = published["coverage mribench"].dropna().lt(93.5)
+    assert published["coverage mribench"].min() > 91.0
+    assert low.sum() == 4, "docs/statistics.md names them"
     enough = published["n_subjects"].gt(20) | published["share"].ne(0.2)
     assert published.loc[~enough, "coverage mribench"].isna().all()
     assert published.loc[enough, "coverage mribench"].notna().all()
