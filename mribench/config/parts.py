@@ -42,7 +42,11 @@ Augment = dict[str, JsonValue]
 
 def _listed(value: Any) -> Any:
     """Return one sequence as a list of it."""
-    return [value] if isinstance(value, str) else value
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        raise ValueError(f"expected a string, or a list of strings, got {value!r}")
+    return value
 
 
 def _named_apart(lists: list[list[str]]) -> list[list[str]]:
@@ -144,7 +148,7 @@ class TaskSpec(Options):
     data: str = Field(description="The cohort, one of the names under `data`; it needs a split.")
     train_sequences: ChannelLists = Field(
         description="Sequences to train on, one decoder for each; a list in the list is one sample's "
-        "channels, all of one session, as in `[T1w, [T1w, FLAIR]]`."
+        "channels, all of one session."
     )
     test_sequences: Literal["same", "all"] | ChannelLists = Field(
         "same",

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from mribench import RESULTS_VERSION
 from mribench.config import DECODER_ARMS, FROZEN_ARMS, InvarianceSpec, ResolvedBenchmark, ResolvedPretraining
-from mribench.data.subsets import compute_subset_size, draw_label_subset
+from mribench.data.subsets import draw_label_subset
 from mribench.data.uses import TaskImages
 from mribench.defects import at
 from mribench.interfaces.channels import Channels
@@ -22,6 +22,7 @@ from mribench.plan.parts import (
     EncoderPart,
     TaskPart,
     Training,
+    count_training,
     find_exported_decoder,
     identity_of,
     untrained_cell,
@@ -229,7 +230,9 @@ class _Builder:
             train = self._covered(task, "training", split.train if split else (), channels)
             validation = self._covered(task, "validation", split.validation if split else (), channels)
             if split:
-                self.notes.append(_counted(f"{task.name} {channels.name}", len(train), task.spec.fractions))
+                self.notes.append(
+                    count_training(f"{task.name} {channels.name}", len(train), task.spec.fractions)
+                )
             for fraction in task.spec.fractions:
                 for subset_seed in self.config.subset_seeds_at(fraction):
                     draw = seed if subset_seed is None else subset_seed
@@ -388,12 +391,6 @@ def _covariates_of(task: TaskPart, ids: tuple[str, ...]) -> Covariates:
 def _find_pretraining(arm: Arm, seed: int, pretrained: Mapping[tuple[str, int], Job]) -> Job | None:
     """Return the job that makes the encoder of an arm; None where nothing is pretrained for it."""
     return pretrained.get((arm.name, seed)) if arm.pretraining else None
-
-
-def _counted(what: str, n_subjects: int, fractions: Sequence[float]) -> str:
-    """Return how many training subjects there are, and how many each label fraction has."""
-    parts = [f"{100 * f:g} % is {compute_subset_size(n_subjects, f)}" for f in fractions if f < 1]
-    return f"{what}: {n_subjects} training subjects{'; ' if parts else ''}{', '.join(parts)}"
 
 
 def _after(job: Job, dependency: Job | None) -> Job:

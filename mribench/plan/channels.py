@@ -21,7 +21,7 @@ def check_channels(where: str, spec: TaskSpec, task: Task) -> None:
         raise ConfigError(
             f"{where}.train_sequences: the task '{spec.task.name}' takes images of one channel, got"
             f" {several[0]}",
-            "write each sequence for itself, as in [T1w, T2w]",
+            "write each sequence for itself, in no list of its own",
         )
     if task.target_sequence is not None:
         for channels in (*spec.trained_on, *spec.all_tested_on(())):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 
 from mribench.config import ResolvedMethod, ResolvedPretraining, ResolvedTask, TaskSpec, follow_contract
 from mribench.data.covariates import Covered, find_covered
+from mribench.data.subsets import compute_subset_size
 from mribench.data.uses import TaskImages
 from mribench.interfaces.channels import Channels
 from mribench.interfaces.encoder import Decoder, Encoder
@@ -255,3 +256,9 @@ class Training:
                 "seed": self.seed,
             }
         )
+
+
+def count_training(what: str, n_subjects: int, fractions: Sequence[float]) -> str:
+    """Return how many training subjects there are, and how many each label fraction has."""
+    parts = [f"{100 * f:g} % is {compute_subset_size(n_subjects, f)}" for f in fractions if f < 1]
+    return f"{what}: {n_subjects} training subjects{'; ' if parts else ''}{', '.join(parts)}"
