@@ -190,9 +190,13 @@ def _resolve_method(
     spec = config.methods[name]
     where = f"{config.source}: methods.{name}"
     encoder = default
-    if spec.encoder is not None:
-        encoder = registry.resolve(spec.encoder, f"{where}.encoder", config.profile, defects)
-    wanted = encoder.registered.entry.input.under(spec.input)
+    chosen, place = spec.encoder, f"{where}.encoder"
+    if chosen is None and spec.weights is not None and spec.weights.encoder is not None:
+        chosen, place = spec.weights.encoder, f"{where}.weights.encoder"
+    if chosen is not None:
+        encoder = registry.resolve(chosen, place, config.profile, defects)
+    published = spec.weights.input if spec.weights is not None else None
+    wanted = encoder.registered.entry.input.under(published).under(spec.input)
     if spec.views is None or spec.objective is None:
         return ResolvedMethod(encoder, wanted, [], None, spec.weights)
     views, own_augment = _resolve_views(config, registry, name, spec.views, defects)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mribench.data.covariates import find_covered
+from mribench.errors import DataError
 from mribench.interfaces.channels import Channels
 from mribench.interfaces.dataset import Scan, Subject
 from mribench.interfaces.split import Split
@@ -22,7 +24,8 @@ class Use:
         label: that its scans need, if any.
         trained_on: images; one training subject at least must have each, with the label.
         tested_on: likewise for the test subjects.
-        numbers_of: the task itself, which says what the numbers of its label mean; None to leave them out.
+        numbers_of: the task itself, which says what the numbers of its label mean and which covariates it
+            needs; None to leave both out.
         target: sequence of an image that is to be predicted, if any.
     """
 
@@ -129,11 +132,21 @@ def find_unmet_needs(name: str, use: Use, split: Split, people: Sequence[Subject
     """Yield a sentence for each sequence that nobody has whom a task could be trained or tested on."""
     by_id = {person.id: person for person in people}
     tested = tuple(i for ids in split.test.values() for i in ids)
+    try:
+        left_out = find_covered(use.numbers_of, people).left_out if use.numbers_of else {}
+    except DataError as error:
+        yield f"task '{use.task}': {error.message}"
+        return
     for role, ids, sequences in (
         ("training", split.train, use.trained_on), ("test", tested, use.tested_on),
     ):  # fmt: skip
         if not ids:
             yield f"'{name}' has no {role} subject, and task '{use.task}' needs some"
+            continue
+        reasons = sorted({left_out[i] for i in ids if i in left_out})
+        ids = tuple(i for i in ids if i not in left_out)
+        if not ids:
+            yield f"task '{use.task}': all {role} subjects of '{name}' {' or '.join(reasons)}"
             continue
         for channels in sequences:
             images = TaskImages(channels, use.label, use.target)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mribench.config import AdaptOptions
 from mribench.errors import DataError, JobError
-from mribench.interfaces.metric import SetMetric, SetScore
+from mribench.interfaces.metric import Score, SetMetric, SetScore
 from mribench.interfaces.probe import Probe
 from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import TaskVolume
@@ -30,6 +30,8 @@ from mribench.seeding import torch_generator
 from mribench.training.schedule import autocast
 
 logger = logging.getLogger(__name__)
+
+_FAILED = Score(math.nan, "failed")
 
 
 class _Predictor(Protocol):
@@ -146,11 +148,12 @@ def _score(
     known = {subject: values for subject, values in predictions.items() if values is not None}
     scored = _score_set(task, metric, known, [targets[subject] for subject in known])
     components = {}
-    if scored.status == "ok":
-        components = dict(zip(known, np.asarray(scored.components, dtype=float).tolist(), strict=True))
-    else:
+    if scored.status == "failed":
         logger.warning("%s has no value of these %d subjects: %s", metric.id, len(known), scored.reason)
-    return [_row(task, metric, subject, components.get(subject), context) for subject in predictions]
+    else:
+        components = dict(zip(known, np.asarray(scored.components, dtype=float).tolist(), strict=True))
+    shown = {subject: Score(value, scored.status, value) for subject, value in components.items()}
+    return [_row(task, metric, subject, shown.get(subject, _FAILED), context) for subject in predictions]
 
 
 def _score_set(
@@ -165,20 +168,17 @@ def _score_set(
         return SetScore(math.nan, np.array([]), "failed", error.message)
 
 
-def _row(
-    task: SubjectTask, metric: SetMetric, subject: str, component: float | None, context: Context
-) -> ScoreRow:
-    value = math.nan if component is None else component
+def _row(task: SubjectTask, metric: SetMetric, subject: str, score: Score, context: Context) -> ScoreRow:
     return {
         "job_key": context.directory.name,
         "subject": subject,
         "session": "",
         "label": task.target_name,
         "metric": metric.id,
-        "value": value,
+        "value": score.value,
         "unit": metric.unit,
-        "status": "failed" if component is None else "ok",
-        "penalty": value,
+        "status": score.status,
+        "penalty": score.penalty,
     }
 
 

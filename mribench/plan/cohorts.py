@@ -59,11 +59,12 @@ class Cohort:
     remarks: tuple[Exclusion, ...] = ()
 
     def in_split(self) -> list[Subject]:
-        """Return who trains, validates and tests; nobody while the data are missing."""
+        """Return who trains, validates or tests, in the cohort's order; nobody while the data are missing."""
         if self.split is None:
             return []
-        tested = [i for ids in self.split.test.values() for i in ids]
-        return [self.subjects[i] for i in (*self.split.train, *self.split.validation, *tested)]
+        tested = (i for ids in self.split.test.values() for i in ids)
+        used = {*self.split.train, *self.split.validation, *tested}
+        return [person for name, person in self.subjects.items() if name in used]
 
     @functools.cached_property
     def data(self) -> DatasetRef:

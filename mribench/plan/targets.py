@@ -38,6 +38,22 @@ def list_left_out(where: str, role: str, ids: Collection[str], covered: Covered)
         yield f"{where} {some} {reason}, and are left out: {names}"
 
 
+def list_lone_targets(where: str, ids: Collection[str], covered: Covered) -> Iterator[str]:
+    """Yield a sentence where test subjects all have one target.
+
+    Args:
+        where: the task and its test, as the sentence begins.
+        ids: the subjects.
+        covered: says what their targets are.
+    """
+    targets = [covered.targets[subject] for subject in ids if subject in covered.targets]
+    if targets and len(set(targets)) < 2:
+        yield (
+            f"{where}: {count(len(targets), 'test subject')} with one target alone, so a metric that compares"
+            " targets has no value there"
+        )
+
+
 def check_covariates(where: str, task: Task, cohort: Cohort) -> Covered:
     """Refuse a task whose covariates nobody has, or that has nothing to tell apart.
 

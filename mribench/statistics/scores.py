@@ -17,7 +17,6 @@ from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf, give_no_range
 from mribench.statistics.tables import UNTRAINED, VALUE, SeedSubjectTable, split_tables, take_complete
 
 _COUNTS = ("n_rows", "n_failed", "n_empty", "n_both_empty", "n_few")
-_ENDS = ["low", "high", "without_low", "without_high"]
 _ONE_EMPTY = ("pred-empty", "ref-empty")
 
 
@@ -220,11 +219,10 @@ def estimate_means(means: pd.DataFrame, by: Sequence[str], range_of: RangeOf = g
     failed = split_tables(means.assign(**{VALUE: _mark_failures(means)}), number, len(heads))
     heads_of: list[Any] = heads.to_dict("records") if by else [{}]
     rows = [
-        _estimate_table(table, empty.values, range_of(head))
-        for table, empty, head in zip(tables, failed, heads_of, strict=True)
+        _estimate_table(table, empty.values, range_of(head), few=few)
+        for table, empty, head, few in zip(tables, failed, heads_of, counts["n_few"] > 0, strict=True)
     ]
     estimated = pd.DataFrame(rows, index=heads.index).join(counts)
-    estimated.loc[counts["n_few"].gt(0), _ENDS] = math.nan
     return heads.join(estimated.reindex(columns=ESTIMATE_COLUMNS))
 
 
@@ -250,12 +248,16 @@ def _mark_failures(means: pd.DataFrame) -> np.ndarray:
     return np.where(empty, 1.0, np.where(unscored, np.nan, 0.0))
 
 
-def _estimate_table(table: SeedSubjectTable, failed: np.ndarray, value_range: Range) -> dict[str, float]:
+def _estimate_table(
+    table: SeedSubjectTable, failed: np.ndarray, value_range: Range, *, few: bool
+) -> dict[str, float]:
     kept = take_complete(table.values)
     interval = estimate_interval(kept, value_range=value_range)
     parts = estimate_parts(table.values, failed, value_range)
-    if parts.failure_share > 0:
+    if parts.failure_share > 0 or few:
         interval = replace(interval, low=math.nan, high=math.nan)
+    if few:
+        parts = replace(parts, without_low=math.nan, without_high=math.nan)
     return {
         **asdict(interval),
         **asdict(parts),

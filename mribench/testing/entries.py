@@ -67,8 +67,8 @@ def check_entry(
     Raises:
         ConformanceError: at the first rule that it breaks.
         ConfigError: when the options are wrong.
-        NotCheckable: when the package behind a tracker is not installed, an entry without options needs one
-            or the files of a dataset, or an objective takes none of the encoders.
+        NotCheckable: when the package behind a tracker or encoder is not installed, an entry without options
+            needs one or the files of a dataset, or an objective takes none of the encoders.
     """
     registered = entry if isinstance(entry, Registered) else Registered(entry, "under test", "local", "0")
     entry = registered.entry
@@ -134,6 +134,14 @@ def _require_files(resolved: Resolved) -> None:
         raise NotCheckable(f"'{resolved.name}' cannot be checked without its files: {missing}")
 
 
+def _check_any_encoder(resolved: Resolved) -> None:
+    try:
+        encoder = _make(resolved)
+    except PluginError as error:
+        raise NotCheckable(f"'{resolved.name}' cannot be built here: {error.message}") from error
+    check_encoder(encoder)
+
+
 def _check_any_metric(resolved: Resolved) -> None:
     metric = _make(resolved)
     require(metric.id == resolved.name, f"metric '{resolved.name}': its id is '{metric.id}'")
@@ -179,7 +187,7 @@ def _check_command_line(resolved: Resolved) -> None:
 _CHECKS: Mapping[str, Callable[[Resolved], None]] = {
     "dataset": lambda resolved: check_dataset(_make(resolved)),
     "decoder": lambda resolved: check_decoder(resolved.make),
-    "encoder": lambda resolved: check_encoder(_make(resolved)),
+    "encoder": _check_any_encoder,
     "metric": _check_any_metric,
     "probe": lambda resolved: check_probe(resolved.make),
     "sequence": lambda resolved: check_sequence(_make(resolved)),

@@ -43,7 +43,7 @@ def check_probe(make: Callable[[int], Probe], n_classes: tuple[int, ...] = (0, 2
 def _draw_subjects(n_classes: int, role: str, count: int) -> ProbeSubjects:
     """Return subjects whose targets are in most dimensions, with little noise; the last one is constant."""
     generator = numpy_generator("conformance", "probe", role)
-    signal = generator.normal(size=count)
+    signal = generator.permutation(np.linspace(-2, 2, count))
     loadings = np.linspace(-1, 1, _DIMENSIONS)
     embeddings = signal[:, None] * loadings + _NOISE * generator.normal(size=(count, _DIMENSIONS))
     embeddings[:, -1] = 3.0

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import re
-import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mribench.errors import DataError
+from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.weights import GivenWeights
+from mribench.training.parity import check_parity
+from mribench.training.weight_files import read_renamed
 from mribench.wording import count, list_some
 
-_WRAPPERS = ("module.", "_orig_mod.")
-"""Before every name in files of torch's data-parallel and compiled modules."""
-_TORCH_STARTS = (b"PK", b"\x80")
-"""First bytes of what torch.save writes: a zip, and a pickle before torch 1.6."""
 _SHOWN = 4
 """Tensors that a sentence names."""
 
@@ -40,6 +31,9 @@ class WeightsAccount:
         unexpected: tensors of the file that the encoder has no place for.
         other_shape: tensors of another shape.
         zero: weights that were taken and are 0 throughout.
+        tied: names of tensors that the encoder has under another name too; they are counted under that one.
+        parity: largest difference of the embedding from the published one; None where none was published.
+        said: what is known of the file, for people: its licence, and where it is from.
     """
 
     taken: tuple[str, ...]
@@ -48,6 +42,9 @@ class WeightsAccount:
     unexpected: tuple[str, ...]
     other_shape: tuple[str, ...]
     zero: tuple[str, ...] = ()
+    tied: tuple[str, ...] = ()
+    parity: float | None = None
+    said: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """Return it as a part of a sentence, for tables and job rows."""
@@ -61,6 +58,11 @@ class WeightsAccount:
         ):
             if names:
                 parts.append(f"{len(names)} {what} ({list_some(names, _SHOWN)})")
+        if self.tied:
+            parts.append(f"{count(len(self.tied), 'second name')} of the same tensors")
+        if self.parity is not None:
+            parts.append(f"embedding as published (to {self.parity:.2g})")
+        parts += self.said
         return ", ".join(parts)
 
 
@@ -70,16 +72,17 @@ def check_weights(encoder: nn.Module, weights: GivenWeights) -> WeightsAccount:
     Raises:
         DataError: when the file cannot be read, or does not fit the encoder.
     """
-    return _match(encoder, weights, *_read_renamed(weights, "meta"))[0]
+    return _match(encoder, weights, *read_renamed(weights, "meta"))[0]
 
 
-def load_given_weights(encoder: nn.Module, weights: GivenWeights) -> WeightsAccount:
-    """Put a file's tensors into an encoder.
+def load_given_weights(encoder: Encoder, weights: GivenWeights) -> WeightsAccount:
+    """Put a file's tensors into an encoder, and see that it computes what was published of it.
 
     Raises:
-        DataError: when the file cannot be read, does not fit the encoder, or has values that are no numbers.
+        DataError: when the file cannot be read, does not fit the encoder, has values that are no numbers, or
+            the embedding of the manifest's image is another.
     """
-    account, given = _match(encoder, weights, *_read_renamed(weights, "cpu"))
+    account, given = _match(encoder, weights, *read_renamed(weights, "cpu"))
     unwritten = [name for name, tensor in given.items() if tensor.is_meta]
     if unwritten:
         raise DataError(
@@ -97,125 +100,17 @@ def load_given_weights(encoder: nn.Module, weights: GivenWeights) -> WeightsAcco
         )
     encoder.load_state_dict({**own, **tensors})
     zero = tuple(name for name, tensor in tensors.items() if tensor.ndim > 1 and not tensor.any())
-    return WeightsAccount(**{**vars(account), "zero": zero})
-
-
-def _read_renamed(weights: GivenWeights, device: str) -> tuple[dict[str, Tensor], dict[str, int]]:
-    """Return the file's tensors by their new names, and how many names each rule changed."""
-    tensors = _find_tensors(_read(weights.file.path, device), weights)
-    renamed: Counter[str] = Counter()
-    names = {name: name for name in tensors}
-    while wrapper := _find_wrapper(list(names.values())):
-        names = {old: new.removeprefix(wrapper) for old, new in names.items()}
-        renamed[f"{wrapper}*"] = len(names)
-    for pattern, replacement in weights.rename.items():
-        changed = {old: re.sub(pattern, replacement, new) for old, new in names.items()}
-        renamed[f"{pattern} → {replacement}"] = sum(changed[old] != new for old, new in names.items())
-        names = changed
-    twice = [name for name, times in Counter(names.values()).items() if times > 1]
-    if twice:
-        raise DataError(
-            f"weights {weights.file.path}: several tensors become {list_some(twice, _SHOWN)}",
-            "correct weights.rename",
-        )
-    return {names[old]: tensor for old, tensor in tensors.items()}, dict(renamed)
-
-
-def _find_wrapper(names: Sequence[str]) -> str | None:
-    """Return the wrapper that stands before every name, if one does."""
-    for wrapper in _WRAPPERS:
-        if all(name.startswith(wrapper) for name in names):
-            return wrapper
-    return None
-
-
-def _read(path: Path, device: str) -> Any:
-    try:
-        start = _read_start(path)
-        if start[8:9] == b"{" or path.suffix == ".safetensors":  # after its length, a header in JSON
-            tensors = load_file(path)
-            return {name: tensor.to(device) for name, tensor in tensors.items()}
-    except OSError as error:
-        raise DataError(f"weights {path}: cannot be read: {error.strerror or error}") from error
-    except SafetensorError as error:
-        raise _refuse_format(path, error) from error
-    if not start.startswith(_TORCH_STARTS):
-        raise _refuse_format(path, "it begins like neither format" if start else "it is empty")
-    return _read_torch(path, device)
-
-
-def _read_start(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(9)
-
-
-def _read_torch(path: Path, device: str) -> Any:
-    try:
-        with warnings.catch_warnings():  # of how it was pickled: it is read, or refused in one sentence
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location=device, weights_only=True)
-    except UnpicklingError as error:
-        raise DataError(
-            f"weights {path}: it holds more than tensors, and nothing in it is run: {_first_line(error)}",
-            "save its state dict alone, as safetensors or by torch.save(model.state_dict(), …)",
-        ) from error
-    except Exception as error:  # bytes that only begin like a pickle make its reader raise anything
-        raise _refuse_format(path, error) from error
-
-
-def _refuse_format(path: Path, reason: Exception | str) -> DataError:
-    return DataError(
-        f"weights {path}: it is no file of weights: {_first_line(reason)}",
-        "is it whole, and safetensors or torch's?",
-    )
-
-
-def _first_line(reason: Exception | str) -> str:
-    said = str(reason).strip()
-    return said.splitlines()[0] if said else type(reason).__name__
-
-
-def _find_tensors(content: Any, weights: GivenWeights) -> dict[str, Tensor]:
-    """Return the mapping of tensors that is meant."""
     where = f"weights {weights.file.path}"
-    named = {str(key): value for key, value in content.items()} if isinstance(content, Mapping) else {}
-    if weights.at is not None:
-        if not _is_state(named.get(weights.at)):
-            raise DataError(f"{where}: there are no tensors at '{weights.at}'", f"it has {_list_keys(named)}")
-        return dict(named[weights.at])
-    if _is_state(content):
-        return named
-    places = [key for key, value in named.items() if _is_state(value)]
-    if len(places) != 1:
-        raise DataError(
-            f"{where}: expected one mapping of tensors, got {list_some(places, _SHOWN) or 'none'}",
-            "say which by weights.at" if places else _explain_none(content, named),
-        )
-    return dict(named[places[0]])
-
-
-def _explain_none(content: Any, named: Mapping[str, Any]) -> str:
-    others = [name for name, value in named.items() if not isinstance(value, Tensor)]
-    if len(others) == len(named):
-        return f"it has {_list_keys(named)}; deeper ones are not looked for: save the tensors alone"
-    others += [str(key) for key in content if not isinstance(key, str)]
-    return f"its tensors have others beside them: {list_some(others, _SHOWN)}; save the named tensors alone"
-
-
-def _is_state(value: object) -> bool:
-    if not isinstance(value, Mapping) or not value:
-        return False
-    return all(isinstance(key, str) and isinstance(item, Tensor) for key, item in value.items())
-
-
-def _list_keys(named: Mapping[str, Any]) -> str:
-    return list_some(list(named), 8) or "no named parts"
+    parity = check_parity(encoder, weights.parity, where) if weights.parity else None
+    return replace(account, zero=zero, parity=parity)
 
 
 def _match(
     encoder: nn.Module, weights: GivenWeights, given: Mapping[str, Tensor], renamed: Mapping[str, int]
 ) -> tuple[WeightsAccount, dict[str, Tensor]]:
-    own = encoder.state_dict()
+    ties = find_ties(encoder)
+    own = {name: tensor for name, tensor in encoder.state_dict().items() if name not in ties}
+    given = _untie(given, ties, weights)
     shapes = {
         name: f"{name} {tuple(given[name].shape)}, in the encoder {tuple(own[name].shape)}"
         for name in own
@@ -236,7 +131,43 @@ def _match(
             f"weights {weights.file.path} do not fit the encoder: {'; '.join(said) or 'no tensor is left'}",
             "map names by weights.rename, or allow some by patterns in .missing, .unexpected, .other_shape",
         )
-    return WeightsAccount(tuple(taken), renamed, missing, unexpected, tuple(shapes)), taken
+    account = WeightsAccount(tuple(taken), renamed, missing, unexpected, tuple(shapes))
+    return replace(account, tied=tuple(ties), said=_describe_source(weights)), taken
+
+
+def find_ties(module: nn.Module) -> dict[str, str]:
+    """Return the first name of each tensor that a module's state dict has under several, by the others."""
+    first: dict[int, str] = {}
+    ties = {}
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        known = first.setdefault(id(tensor), name)
+        if known != name:
+            ties[name] = known
+    return ties
+
+
+def _untie(given: Mapping[str, Tensor], ties: Mapping[str, str], weights: GivenWeights) -> dict[str, Tensor]:
+    """Return a file's tensors under the first of their names each; copies have to be equal."""
+    kept = {name: tensor for name, tensor in given.items() if name not in ties}
+    other = []
+    for name, tensor in given.items():
+        known = kept.setdefault(ties.get(name, name), tensor)
+        if known is tensor:
+            continue
+        if known.shape != tensor.shape or not (tensor.is_meta or torch.equal(known, tensor)):
+            other.append(f"{name} and {ties[name]}")
+    if other:
+        raise DataError(
+            f"weights {weights.file.path}: one tensor of the encoder under two names, and two in the file: "
+            f"{list_some(other, _SHOWN)}",
+            "the file is damaged, or of another architecture",
+        )
+    return kept
+
+
+def _describe_source(weights: GivenWeights) -> tuple[str, ...]:
+    known = (("licence", weights.licence), ("from", weights.upstream))
+    return tuple(f"{what} {text}" for what, text in known if text)
 
 
 def _describe_other_kinds(own: Mapping[str, Tensor], taken: Mapping[str, Tensor]) -> list[str]:

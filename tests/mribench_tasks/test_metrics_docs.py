@@ -7,13 +7,15 @@ import math
 import re
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 from mribench_tasks.metrics import ENTRIES
 
-from mribench.interfaces import Entry, Metric, TaskRef
+from mribench.interfaces import Entry, Metric, SetMetric, TaskRef
 from mribench.plugins import load_registry
 from mribench.testing import check_entry
 
@@ -33,9 +35,10 @@ def rows(heading: str) -> dict[str, list[str]]:
 
 
 MASKS, IMAGES = rows("Masks"), rows("Images")
+SETS = rows("Whole sets")
 
 
-def made(name: str) -> Metric:
+def made(name: str) -> Any:
     (entry,) = [entry for entry in ENTRIES if entry.name == name]
     return entry.factory(entry.options())
 
@@ -43,27 +46,35 @@ def made(name: str) -> Metric:
 def test_the_tables_have_every_metric_and_no_other():
     registered = [item.entry.name for item in load_registry() if item.entry.kind == "metric"]
     ours = [entry.name for entry in ENTRIES]
-    assert len(ours) == len(set(ours)) == 16
+    assert len(ours) == len(set(ours)) == 21
     assert set(ours) <= set(registered)
-    assert [*MASKS, *IMAGES] == ours, "in the order of the plugin"
+    assert [*MASKS, *IMAGES, *SETS] == ours, "in the order of the plugin"
 
 
 def test_entries_name_metrics_by_their_ids():
     for entry in ENTRIES:
         metric = entry.factory(entry.options())
-        assert isinstance(metric, Metric)
+        assert isinstance(metric, SetMetric if metric.id in SETS else Metric)
         assert metric.id == entry.name
         assert entry.kind == "metric"
         assert entry.summary
-        assert metric.on_empty
+        assert metric.id in SETS or metric.on_empty
 
 
-@pytest.mark.parametrize("name", [*MASKS, *IMAGES])
+@pytest.mark.parametrize("name", [*MASKS, *IMAGES, *SETS])
 def test_unit_and_direction(name):
-    unit, better = {**MASKS, **IMAGES}[name][:2]
+    unit, better = {**MASKS, **IMAGES, **SETS}[name][:2]
     metric = made(name)
     assert metric.unit == unit
     assert {"↑": True, "↓": False}[better] is metric.higher_is_better
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_what_sets_are_of_and_their_range(name):
+    metric = made(name)
+    assert metric.of == SETS[name][2]
+    low, high = (float(bound.replace("∞", "inf")) for bound in SETS[name][3].split(" to "))
+    assert metric.value_range == (low, high)
 
 
 @pytest.mark.parametrize("name", MASKS)
@@ -98,19 +109,35 @@ def test_the_benchmark_lines_give_the_ids_of_the_text():
     assert ids == ["dice", "hd95:max-directed", "assd", "nsd:1mm"]
 
 
-def test_the_example_is_short_and_conforms(tmp_path, monkeypatch):
-    code = re.search(r"<!-- example -->\n```python\n(.*?)```\n<!-- /example -->", TEXT, re.DOTALL)[1]
-    assert len([line for line in code.splitlines() if line.strip()]) <= 30
-    path = tmp_path / "jaccard_plugin.py"
-    path.write_text(code, encoding="utf-8")
+def load_example(marker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    found = re.search(rf"<!-- {marker} -->\n```python\n(.*?)```\n<!-- /{marker} -->", TEXT, re.DOTALL)
+    assert found is not None
+    assert len([line for line in found[1].splitlines() if line.strip()]) <= 30
+    name = f"{marker.replace(' ', '_')}_plugin"
+    path = tmp_path / f"{name}.py"
+    path.write_text(found[1], encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    spec = importlib.util.spec_from_file_location("jaccard_plugin", path)
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "jaccard_plugin", module)
+    monkeypatch.setitem(sys.modules, name, module)
     spec.loader.exec_module(module)
-    (entry,) = module.mribench_entries()
+    return module
+
+
+def test_the_example_is_short_and_conforms(tmp_path, monkeypatch):
+    (entry,) = load_example("example", tmp_path, monkeypatch).mribench_entries()
     assert isinstance(entry, Entry)
     check_entry(entry)
     a, b = np.zeros((2, *SHAPE), dtype=bool)
     a[:4], b[2:6] = True, True
     assert entry.factory(entry.options()).score(a, b, SPACING_MM).value == pytest.approx(2 / 6)
+
+
+def test_the_example_of_a_set_is_short_and_conforms(tmp_path, monkeypatch):
+    (entry,) = load_example("set example", tmp_path, monkeypatch).mribench_entries()
+    check_entry(entry)
+    targets = np.arange(12.0)
+    score = entry.factory(entry.options()).score_set(targets + 3, targets)
+    assert score.value == pytest.approx(2 * targets.var() / (2 * targets.var() + 9))

@@ -79,6 +79,7 @@ def frame(failing: dict[tuple[int, str], float], subjects: str = "abcdef") -> pd
         {
             "seed": seed, "subject": subject, "value": failing.get((seed, subject), 4.0 + 0.1 * seed),
             "n_rows": 1, "n_failed": 0, "n_empty": int((seed, subject) in failing), "n_both_empty": 0,
+            "n_few": 0,
         }
         for seed in range(3) for subject in subjects
     ]  # fmt: skip

@@ -26,7 +26,7 @@ def rows_of_groups(seed: int = 0, groups: int = 7) -> pd.DataFrame:
         part = means_of(rng.normal(size=(len(seeds), len(subjects))), seeds, subjects)
         part = part.assign(task=f"t{number // 2}", fraction=None if number == 3 else number / 10)
         parts.append(part.sample(frac=0.9, random_state=number))
-    counts = {"n_rows": 3, "n_failed": 0, "n_empty": 1, "n_both_empty": 2}
+    counts = {"n_rows": 3, "n_failed": 0, "n_empty": 1, "n_both_empty": 2, "n_few": 0}
     return pd.concat(parts).sample(frac=1.0, random_state=seed).assign(**counts).reset_index(drop=True)
 
 
@@ -68,7 +68,7 @@ def test_doubles_in_any_group_are_refused() -> None:
 
 def test_an_infinite_score_stays_in_a_mean_and_counts_as_none_in_a_comparison() -> None:
     rows = means_of([[1.0, math.inf, 3.0], [1.0, 2.0, 5.0]]).assign(
-        n_rows=1, n_failed=0, n_empty=0, n_both_empty=0
+        n_rows=1, n_failed=0, n_empty=0, n_both_empty=0, n_few=0
     )
     assert estimate(rows).mean == math.inf
     assert estimate(rows).n_missing_pairs == 0
@@ -94,7 +94,7 @@ def test_estimates_of_groups_are_those_of_each_alone(seed: int) -> None:
 def test_an_estimate_of_nothing() -> None:
     empty = means_of(np.empty((0, 0)))
     nothing = pd.DataFrame(
-        columns=["seed", "subject", "value", "n_rows", "n_failed", "n_empty", "n_both_empty"]
+        columns=["seed", "subject", "value", "n_rows", "n_failed", "n_empty", "n_both_empty", "n_few"]
     )
     assert empty.empty
     found = estimate(nothing)

@@ -13,13 +13,10 @@ from mribench.errors import DataError
 from mribench.interfaces import (
     Metric,
     Score,
-    SetMetric,
-    SetScore,
 )
 from mribench.testing import (
     ConformanceError,
     check_metric,
-    check_set_metric,
 )
 
 
@@ -268,20 +265,3 @@ def test_image_metrics():
 def test_broken_image_metrics(metric, message):
     with pytest.raises(ConformanceError, match=message):
         check_metric(metric())
-
-
-def test_set_metrics():
-    class Agreement(SetMetric):
-        id = "agreement"
-        of = "numbers"
-
-        def score_set(self, predictions, targets):
-            agree = (predictions == targets).astype(float)
-            return SetScore(agree.mean(), agree)
-
-    class Disagreement(Agreement):
-        higher_is_better = False
-
-    check_set_metric(Agreement())
-    with pytest.raises(ConformanceError, match="a perfect prediction scores 1"):
-        check_set_metric(Disagreement())

@@ -43,6 +43,7 @@ def caption(
         Sentence(describe_marks(set(frame["mark_style"])), "marks"),
         describe_left_out(frame),
         ONE_PROFILE if frame["profile"].nunique() > 1 else "",
+        describe_sets(frame),
         _empty_masks(_once(frame), run),
         _failures(_once(frame)),
         *state(run, frame, footnotes),
@@ -146,6 +147,21 @@ def _standard_error(frame: pd.DataFrame) -> str:
     return "SE: over subjects, labels and sessions averaged within a subject."
 
 
+def describe_sets(frame: pd.DataFrame) -> str:
+    """Return what metrics of whole sets are, and which cells are of too few subjects; nothing without any."""
+    of_sets = frame[frame["of_set"]]
+    if of_sets.empty:
+        return ""
+    names = ", ".join(dict.fromkeys(of_sets["metric"]))
+    text = (
+        f"{names}: one value over all subjects of a test set, averaged over seeds; SE and 95 % interval from"
+        " one component of each subject (docs/statistics.md)."
+    )
+    few = int(_once(of_sets[of_sets["n_few"].gt(0)])["row"].size)
+    cells = f"{few} cell{'' if few == 1 else 's'}"
+    return f"{text} Too few subjects, of all or of a class, for an interval: {cells}." if few else text
+
+
 def _once(frame: pd.DataFrame) -> pd.DataFrame:
     """Drop the repetitions of untrained rows, whose scores stand in several columns."""
     same = ["row", "task", "metric", "test_site", "test_sequence"]
@@ -153,7 +169,9 @@ def _once(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _empty_masks(frame: pd.DataFrame, run: RunData) -> str:
-    """Return how the scores with an empty mask count, by the policies of the profiles."""
+    """Return how the scores with an empty mask count, by the policies of the profiles; not those of sets."""
+    if frame["of_set"].all():
+        return ""
     both = int(frame["n_both_empty"].sum())
     left_out = f"left out: {both} rows" if both else "left out: none"
     policies = dict.fromkeys(policy_of(run.manifest, profile) for profile in run.manifest.profiles)
