@@ -9,9 +9,10 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from mribench.errors import PluginError
+from mribench.errors import MRIBenchError, PluginError
 from mribench.interfaces import Encoder, Mask, MaskKind
 from mribench.testing.problems import (
+    ConformanceError,
     close,
     has_gradient,
     isolate_randomness,
@@ -61,9 +62,15 @@ def _check_widening(encoder: Encoder, images: Tensor) -> None:
         return
     require(bool(account), "encoder: widen_input() does not say what it did")
     require(wide.in_channels == 3, f"encoder: widen_input(3) leaves in_channels at {wide.in_channels}")
-    with torch.no_grad():
-        before, after = encoder.feature_maps(images), wide.feature_maps(images.repeat(1, 3, 1, 1, 1))
-        other = wide.feature_maps(torch.cat([images, images, images.flip(2)], dim=1))
+    try:
+        with torch.no_grad():
+            before, after = encoder.feature_maps(images), wide.feature_maps(images.repeat(1, 3, 1, 1, 1))
+            other = wide.feature_maps(torch.cat([images, images, images.flip(2)], dim=1))
+    except (MRIBenchError, RuntimeError) as error:
+        raise ConformanceError(
+            f"encoder: widened, it refuses images of 3 channels ({error}); check them against 'in_channels',"
+            " or let widen_input() raise a PluginError"
+        ) from error
     for one, many in zip(before, after, strict=True):
         require(_agree(one, many), "encoder: widened, it gives other maps of channels that are all the same")
     changed = any(not _agree(one, many) for one, many in zip(before, other, strict=True))
