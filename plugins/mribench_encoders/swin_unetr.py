@@ -82,8 +82,8 @@ class SwinUnetrEncoder(Encoder):
         coarsest, shape = self.strides[-1], (len(image), self.in_channels)
         if image.ndim != 5 or image.shape[:2] != shape or any(edge % coarsest for edge in image.shape[2:]):
             raise DataError(
-                f"encoder 'swin-unetr': expected an image (B, {self.in_channels}, I, J, K) with edges that are"
-                f" multiples of {coarsest}, got {tuple(image.shape)}",
+                f"encoder 'swin-unetr': expected an image (B, {self.in_channels}, I, J, K) with edges that"
+                f" are multiples of {coarsest}, got {tuple(image.shape)}",
                 "change patch_vox",
             )
         if mask is not None:
