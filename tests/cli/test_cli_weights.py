@@ -63,7 +63,7 @@ def test_what_cannot_be_described(file: Path, tmp_path: Path) -> None:
         said(str(file), "--encoder", "cnn", "--set", "width")
     with pytest.raises(ConfigError, match="cmn"):
         said(str(file), "--encoder", "cmn")
-    with pytest.raises(ConfigError, match="none.pt, which does not exist"):
+    with pytest.raises(ConfigError, match=r"none\.pt, which does not exist"):
         said(str(tmp_path / "none.pt"))
     (tmp_path / "text.pt").write_text("hello")
     with pytest.raises(DataError, match="it is no file of weights"):
