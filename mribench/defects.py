@@ -15,7 +15,7 @@ from mribench.interfaces.entry import Defect, EmptyMaskPolicy
 Stage = Literal["pretrain", "adapt", "evaluate", "report"]
 """What a defect of the harness changes: jobs of a kind, or only what is made of their results."""
 
-TRAINED_ARMS = ("scratch", "finetune")
+TRAINED_ARMS = ("scratch", "finetune", "finetune+decoder")
 """Arms that train the encoder."""
 
 FROZEN_AUGMENTATION = "frozen-augmentation"

@@ -9,13 +9,15 @@ import importlib.util
 from pathlib import Path
 
 HARNESS = "mribench"
+BUILDING_BLOCKS = ("mribench.augmentation", "mribench.networks", "mribench.set_scores")
+"""Public modules of the harness that compute what an entry's results are made of."""
 
 
 def source_digest(module: str) -> str:
     """Return a SHA-256 over the normalised source of ``module`` and of what it imports of its own.
 
-    Its own are the modules of the same top-level package. The harness itself is not followed: its
-    changes are declared by ``mribench.RESULTS_VERSION``.
+    Its own are the modules of the same top-level package, and the harness's ``BUILDING_BLOCKS``. All else of
+    the harness is not followed: its changes are declared by ``mribench.RESULTS_VERSION``.
     """
     digest = hashlib.sha256()
     for name, path in sorted(_closure(module).items()):
@@ -57,7 +59,7 @@ def _closure(module: str) -> dict[str, Path]:
 
 
 def _own_imports(name: str, path: Path) -> list[str]:
-    """Return the modules of the same top-level package that ``path`` imports, anywhere in it."""
+    """Return the modules that ``path`` imports, anywhere in it, and that are followed."""
     top = name.partition(".")[0]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     names: list[str] = []
@@ -69,7 +71,13 @@ def _own_imports(name: str, path: Path) -> list[str]:
             base = importlib.util.resolve_name(parent, package) if node.level else parent
             names.append(base)
             names.extend(f"{base}.{alias.name}" for alias in node.names)
-    return [module for module in names if module.partition(".")[0] == top and top != HARNESS]
+    return [module for module in names if _is_followed(module, top)]
+
+
+def _is_followed(module: str, top: str) -> bool:
+    if module.partition(".")[0] != HARNESS:
+        return module.partition(".")[0] == top
+    return any(module == block or module.startswith(f"{block}.") for block in BUILDING_BLOCKS)
 
 
 @functools.cache

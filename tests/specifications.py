@@ -9,7 +9,7 @@ from typing import Any
 
 from mribench.interfaces.options import DatasetRef, EncoderRef, ObjectiveRef, TaskRef, ViewsRef
 from mribench.results.cell import EmbedCell, EvaluateCell
-from mribench.results.content import Content, DataIdentity, EntryIdentity
+from mribench.results.content import CohortContent, Content, DataIdentity, EntryIdentity
 from mribench.results.records import CELL_COLUMNS, EMBEDDED_COLUMNS
 from mribench.results.specification import (
     AdaptSpec,
@@ -18,16 +18,16 @@ from mribench.results.specification import (
     JobSpec,
     PretrainSpec,
     Specification,
+    TrainedCohort,
     write_specification,
 )
 
 _COMMON: Mapping[str, Any] = {
     "profile": "corrected",
-    "cohort": "people",
-    "data": DatasetRef(name="folder"),
     "encoder": EncoderRef(name="net"),
     "split_digest": "abc",
 }
+_COHORT: Mapping[str, Any] = {"cohort": "people", "data": DatasetRef(name="folder")}
 _NAMES = {
     "benchmark": "b", "profile": "corrected", "method": "m", "arm": "frozen", "dataset": "people",
     "task": "t", "test_site": "s", "test_sequence": "T1w",
@@ -47,25 +47,29 @@ def pretrain_spec(**changes: Any) -> PretrainSpec:
     usual = {
         "views": ViewsRef.model_validate({"name": "blur", "width": 1}),
         "objective": ObjectiveRef(name="same"),
-        "train": ("p:1", "p:2"), "held_out": (), "pretrain": {"steps": 10, "lr": 0.1}, "seed": 0,
+        "sources": (trained_cohort(),), "pretrain": {"steps": 10, "lr": 0.1}, "seed": 0,
     }  # fmt: skip
     return PretrainSpec(**{**_COMMON, **usual, **changes})
+
+
+def trained_cohort(**changes: Any) -> TrainedCohort:
+    return TrainedCohort(**{**_COHORT, "train": ("p:1", "p:2"), "held_out": (), **changes})
 
 
 def adapt_spec(**changes: Any) -> AdaptSpec:
     usual = {
         "task": TaskRef(name="task"), "arm": "frozen", "train": ("p:1",), "validation": (),
-        "sequence": "T1w", "adapt": {"steps": 5}, "seed": 0, "pretrain_key": "a" * 32,
+        "channels": ("T1w",), "adapt": {"steps": 5}, "seed": 0, "pretrain_key": "a" * 32,
     }  # fmt: skip
-    return AdaptSpec(**{**_COMMON, **usual, **changes})
+    return AdaptSpec(**{**_COMMON, **_COHORT, **usual, **changes})
 
 
 def evaluate_spec(**changes: Any) -> EvaluateSpec:
     usual = {
         "task": TaskRef(name="task"), "subjects": ("p:3",), "adapt": {"steps": 5},
-        "cell": evaluate_cell(), "adapt_key": "b" * 32, "pretrain_key": "a" * 32,
+        "channels": ("T1w",), "cell": evaluate_cell(), "adapt_key": "b" * 32, "pretrain_key": "a" * 32,
     }  # fmt: skip
-    return EvaluateSpec(**{**_COMMON, **usual, **changes})
+    return EvaluateSpec(**{**_COMMON, **_COHORT, **usual, **changes})
 
 
 def embed_spec(**changes: Any) -> EmbedSpec:
@@ -73,7 +77,7 @@ def embed_spec(**changes: Any) -> EmbedSpec:
         "subjects": ("p:3",), "sequences": ("T1w",), "patch_vox": 16, "spacing_mm": None,
         "cell": embed_cell(seed=0), "pretrain_key": None,
     }  # fmt: skip
-    return EmbedSpec(**{**_COMMON, **usual, **changes})
+    return EmbedSpec(**{**_COMMON, **_COHORT, **usual, **changes})
 
 
 def spec_of(kind: str, **changes: Any) -> JobSpec:
@@ -88,12 +92,9 @@ def entry(**changes: Any) -> EntryIdentity:
 
 
 def content(**changes: Any) -> Content:
-    usual = {
-        "results": 1,
-        "entries": (entry(),),
-        "data": DataIdentity("folder", "mribench", "3" * 64, {"repair": True}),
-        "fingerprints": {"p:1": "a", "p:2": "b"},
-    }
+    data = changes.pop("data", DataIdentity("folder", "mribench", "3" * 64, {"repair": True}))
+    prints = changes.pop("fingerprints", {"p:1": "a", "p:2": "b"})
+    usual = {"results": 1, "entries": (entry(),), "cohorts": (CohortContent(data, prints),)}
     return Content(**{**usual, **changes})
 
 

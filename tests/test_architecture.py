@@ -100,6 +100,7 @@ ENGLISH = {
     "subject": "a person, as columns and sentences name one; also a rule of splits",
     "site": "where somebody was scanned, as columns and sentences name it; also a rule of splits",
     "table": "rows and columns, as everything prints them; also a dataset that is listed in a file",
+    "linear": "of a straight line or a weighted sum, as captions say; also a probe",
     "paper": "any paper: a profile and a style of marks are as it says; also a plugin's tables",
 }
 """Names of entries that are words of the field too, and what the core means by them."""
@@ -167,8 +168,9 @@ def test_the_core_names_no_entry_and_no_sequence(path):
 # (c) Plugins use the public names only
 
 PUBLIC = (
-    "mribench.hookimpl", "mribench.interfaces", "mribench.errors", "mribench.networks", "mribench.seeding",
-    "mribench.set_scores", "mribench.testing", "mribench.volumes", "mribench.validation", "mribench.wording",
+    "mribench.hookimpl", "mribench.interfaces", "mribench.augmentation", "mribench.errors",
+    "mribench.networks", "mribench.seeding", "mribench.set_scores", "mribench.testing",
+    "mribench.volumes", "mribench.validation", "mribench.wording",
 )  # fmt: skip
 PLUGIN_FILES = [path for path in PRODUCT if CORE not in path.parents]
 

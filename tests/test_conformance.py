@@ -12,9 +12,13 @@ from mribench.testing import check_entry
 SMALL = {
     ("encoder", "cnn"): {"features": [4, 8, 12]},
     ("encoder", "vit"): {"token_vox": 4, "width": 24, "depth": 3, "heads": 2, "maps": 2},
+    ("objective", "byol"): {"hidden": 16, "out": 8},
+    ("objective", "dino"): {"prototypes": 32, "hidden": 16, "bottleneck": 8},
     ("encoder", "resenc"): {"features": [4, 6, 8], "blocks": [1, 1, 2], "strides": [1, 2, 2]},
     ("encoder", "swin-unetr"): {"feature_size": 12, "depths": [1, 1, 1, 1], "window": 4},
     ("objective", "mae"): {"decoder_width": 24, "decoder_depth": 1, "decoder_heads": 2},
+    ("task", "regression"): {"covariate": "age"},
+    ("task", "classification"): {"covariate": "sex", "classes": {"female": ["F", 2], "male": "M"}},
     ("task", "segmentation"): {"classes": {"GM": 1, "WM": [2, 41], "CSF": 24}},
 }
 READERS = ("ixi", "arc", "mpm")

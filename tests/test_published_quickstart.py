@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mribench.config import load_benchmark, resolve
-from mribench.data.prepare import load_task_volume
+from mribench.data.task_recipes import load_task_volume
 from mribench.plugins import load_registry
 
 REPOSITORY = Path(__file__).parent.parent

@@ -23,8 +23,9 @@ import numpy as np
 import torch
 
 from mribench.data.maps import MapSource
-from mribench.data.prepare import Reader, make_maps_recipe, make_task_recipe
+from mribench.data.prepare import Reader, make_maps_recipe
 from mribench.data.prepared import Recipe, get_volume_store
+from mribench.data.task_recipes import make_task_recipe
 from mribench.interfaces import Dataset, Scan, Subject, TaskRef
 from mribench.plugins import load_registry
 from mribench.seeding import numpy_generator, torch_generator

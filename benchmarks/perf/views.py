@@ -45,11 +45,11 @@ STAGES = {
     "read the crop of four maps": ("mribench.data.maps", "MapSource.crops"),
     "draw everything random": ("mribench_views.generators", "SimulatedViews._plan"),
     "signal equations, with B1+": ("mribench_views.generators", "simulate"),
-    "percentile window": ("mribench_views.apply", "intensity_window"),
-    "crop, affine, flips, elastic": ("mribench_views.apply", "resample"),
-    "bias field, Gibbs, noise": ("mribench_views.apply", "add_artefacts"),
-    "z-score": ("mribench_views.apply", "standardise"),
-    "dropout": ("mribench_views.apply", "drop_cuboids"),
+    "percentile window": ("mribench.augmentation.apply", "intensity_window"),
+    "crop, affine, flips, elastic": ("mribench.augmentation.apply", "resample"),
+    "bias field, Gibbs, noise": ("mribench.augmentation.apply", "add_artefacts"),
+    "z-score": ("mribench.augmentation.apply", "standardise"),
+    "dropout": ("mribench.augmentation.apply", "drop_cuboids"),
 }
 MIB = 2**20
 

@@ -127,7 +127,7 @@ def _describe_tested_sequences(planned: Planned) -> Iterator[str]:
     for name, task in planned.resolved.tasks.items():
         specs = [job.spec for job in planned.plan.jobs if isinstance(job.spec, EvaluateSpec)]
         tested = list(dict.fromkeys(spec.cell.test_sequence for spec in specs if spec.cell.task == name))
-        trained_on = task.spec.train_sequences
+        trained_on = [channels.name for channels in task.spec.trained_on]
         if not tested:
             continue
         if task.spec.test_sequences == "all" and task.spec.data in planned.plan.missing:

@@ -21,8 +21,8 @@ NAME = "settings"
 COLUMNS: TidyColumns = dict.fromkeys(("stage", "setting", "setting_first", "setting_second"), "string")
 _NOT_SETTINGS = frozenset(
     {
-        "adapt_key", "cell", "held_out", "pretrain_key", "seed", "sequence", "split_digest", "subjects",
-        "train", "validation",
+        "adapt_key", "cell", "channels", "held_out", "pretrain_key", "seed", "sources", "split_digest",
+        "subjects", "train", "validation",
     }
 )  # fmt: skip
 """What of a job says which one it is, or lists people; their digests are compared apart."""
@@ -99,6 +99,7 @@ def _method(side: Side) -> dict[str, str]:
             about |= {"views": method.views or "", "objective": method.objective or ""}
             about |= {"encoder": method.encoder}
             about |= {"weights": method.weights.sha256} if method.weights else {}
+            about |= {"input": method.input.sentence()} if method.input else {}
             about |= {"own settings": ", ".join(method.overrides)} if method.overrides else {}
     return about
 
@@ -145,7 +146,17 @@ def _asked(said: Specification) -> dict[str, str]:
     if said.kind == "evaluate":
         return dict(_flat({name: asked[name] for name in ("data", "task")}))
     told = {name: value for name, value in asked.items() if name not in _NOT_SETTINGS}
+    told |= _numbered("source", [_without_people(source) for source in asked.get("sources", ())])
     return dict(_flat(by_content(told)))
+
+
+def _without_people(source: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in source.items() if name not in _NOT_SETTINGS}
+
+
+def _numbered(name: str, values: Sequence[Any]) -> dict[str, Any]:
+    """Return one value under its name, several under numbered ones."""
+    return {name if len(values) == 1 else f"{name} {place}": value for place, value in enumerate(values, 1)}
 
 
 def _content(content: Content) -> dict[str, str]:
@@ -153,7 +164,7 @@ def _content(content: Content) -> dict[str, str]:
         f"code of {entry.kind} {entry.name}": json.dumps(asdict(entry), sort_keys=True)
         for entry in content.entries
     }
-    reader = dict(_flat(asdict(content.data), "reader"))
+    reader = dict(_flat(_numbered("reader", [asdict(cohort.data) for cohort in content.cohorts])))
     return {**codes, **reader, "version of results": str(content.results)}
 
 

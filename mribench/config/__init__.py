@@ -9,7 +9,10 @@ from mribench.config.digest import digest_config, digest_settings
 from mribench.config.loading import blame_settings, load_benchmark
 from mribench.config.model import BenchmarkConfig
 from mribench.config.parts import (
+    DECODER_ARMS,
     DEFAULT_SPLIT_RULE,
+    FINETUNED_ARMS,
+    FROZEN_ARMS,
     Defaults,
     InvarianceSpec,
     MethodSpec,
@@ -23,17 +26,31 @@ from mribench.config.resolution import (
     ResolvedTask,
     resolve,
 )
-from mribench.config.settings import AdaptOptions, Optimisation, PretrainOptions
+from mribench.config.settings import (
+    AdaptOptions,
+    EmbedOptions,
+    Optimisation,
+    PretrainOptions,
+    PretrainSettings,
+    follow_contract,
+)
+from mribench.config.sources import PretrainSource
 
 __all__ = [
+    "DECODER_ARMS",
     "DEFAULT_SPLIT_RULE",
+    "FINETUNED_ARMS",
+    "FROZEN_ARMS",
     "AdaptOptions",
     "BenchmarkConfig",
     "Defaults",
+    "EmbedOptions",
     "InvarianceSpec",
     "MethodSpec",
     "Optimisation",
     "PretrainOptions",
+    "PretrainSettings",
+    "PretrainSource",
     "ResolvedBenchmark",
     "ResolvedMethod",
     "ResolvedPretraining",
@@ -43,6 +60,7 @@ __all__ = [
     "blame_settings",
     "digest_config",
     "digest_settings",
+    "follow_contract",
     "load_benchmark",
     "resolve",
 ]

@@ -72,7 +72,9 @@ class BenchmarkConfig(Options):
         description="Rows without pretraining: all trained, random encoder kept frozen, doing nothing.",
     )
     arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(unique)] = Field(
-        ["frozen"], description="What is done with each pretrained encoder."
+        ["frozen"],
+        description="What is done with each pretrained encoder: kept, or trained too. With `+decoder` tasks "
+        "start from the decoder that was pretrained with it, where an objective hands one over.",
     )
     tasks: Annotated[dict[Slug, TaskSpec], Field(min_length=1)] = Field(
         description="The downstream tasks that the encoders are measured by."
@@ -209,13 +211,24 @@ def _check_methods(config: BenchmarkConfig) -> None:
         except ValidationError as error:  # each value is valid by itself, so one is missing
             wrong = describe(error, PretrainOptions)
             raise problem(f"defaults.pretrain.{wrong.place}", wrong.sentence, wrong.hint) from None
-        if pretrain.data not in config.data:
-            own = "data" in method.pretrain.model_fields_set
+        _check_sources(config, name, pretrain)
+
+
+def _check_sources(config: BenchmarkConfig, name: str, pretrain: PretrainOptions) -> None:
+    """Check that the cohorts that a method pretrains on are there, and have one voxel size together."""
+    for source in pretrain.data:
+        if source.cohort not in config.data:
             raise problem(
-                f"methods.{name}.pretrain.data" if own else "defaults.pretrain.data",
-                f"no cohort '{pretrain.data}' under 'data'",
-                did_you_mean(pretrain.data, config.data),
+                config.place_of(name, "pretrain", "data"),
+                f"no cohort '{source.cohort}' under 'data'",
+                did_you_mean(source.cohort, config.data),
             )
+    if len(pretrain.data) > 1 and pretrain.spacing_mm is None:
+        raise problem(
+            config.place_of(name, "pretrain", "spacing_mm"),
+            f"required to pretrain on {len(pretrain.data)} cohorts, whose voxels may differ",
+            "give the edge of a voxel of the working grid, in mm",
+        )
 
 
 def _check_pretrained_on(config: BenchmarkConfig, name: str, weights: GivenWeights) -> None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    model_serializer,
+    model_validator,
+)
 
-from mribench.config.settings import AdaptOptions, Count, Positive, PretrainPart
-from mribench.interfaces.fields import Fraction, Words, ascending
+from mribench.config.settings import AdaptOptions, Count, EmbedOptions, Positive, PretrainPart
+from mribench.interfaces.channels import Channels
+from mribench.interfaces.fields import Fraction, Word, Words, ascending, unique
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import EncoderRef, ObjectiveRef, Options, SplitRef, TaskRef, ViewsRef
 from mribench.interfaces.weights import GivenWeights
 from mribench.validation import problem
@@ -18,10 +28,38 @@ DEFAULT_SPLIT_RULE = "subject"
 
 ReferenceArm = Literal["scratch", "random-frozen", "identity"]
 """A row that no method stands behind."""
-Arm = Literal["frozen", "finetune"]
-"""What is done with a pretrained encoder."""
+Arm = Literal["frozen", "finetune", "frozen+decoder", "finetune+decoder"]
+"""What is done with a pretrained encoder; with ``+decoder`` a task starts from its pretrained decoder too."""
+FROZEN_ARMS = ("frozen", "frozen+decoder", "random-frozen")
+"""Arms and reference arms whose encoder is left as it is."""
+FINETUNED_ARMS = ("finetune", "finetune+decoder")
+"""Arms that train a pretrained encoder too."""
+DECODER_ARMS = ("frozen+decoder", "finetune+decoder")
+"""Arms whose decoder starts from a pretrained one."""
 
 Augment = dict[str, JsonValue]
+
+
+def _listed(value: Any) -> Any:
+    """Return one sequence as a list of it."""
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        raise ValueError(f"expected a string, or a list of strings, got {value!r}")
+    return value
+
+
+def _named_apart(lists: list[list[str]]) -> list[list[str]]:
+    unique([Channels(tuple(sequences)).name for sequences in lists])
+    return lists
+
+
+ChannelLists = Annotated[
+    list[Annotated[Words, BeforeValidator(_listed, json_schema_input_type=Word | Words)]],
+    Field(min_length=1),
+    AfterValidator(_named_apart),
+]
+"""Sequences, or lists of them that are the channels of one sample."""
 
 
 class SplitSpec(SplitRef):
@@ -76,6 +114,9 @@ class MethodSpec(Options):
         None, description="Weights of the encoder, in place of views and objective: nothing is pretrained."
     )
     encoder: EncoderRef | None = Field(None, description="The encoder, in place of the default one.")
+    input: InputContract | None = Field(
+        None, description="What the encoder wants to see, laid over what its entry declares."
+    )
     augment: Augment = Field(
         default_factory=dict, description="Augmentation options, laid over the default ones."
     )
@@ -101,35 +142,84 @@ class MethodSpec(Options):
 class TaskSpec(Options):
     """A downstream task on a cohort."""
 
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["adapt"]}, {"required": ["embed"]}]})
+
     task: TaskRef = Field(description="The task.")
     data: str = Field(description="The cohort, one of the names under `data`; it needs a split.")
-    train_sequences: Words = Field(description="Sequences to train on, one decoder for each.")
-    test_sequences: Literal["same", "all"] | Words = Field(
+    train_sequences: ChannelLists = Field(
+        description="Sequences to train on, one decoder for each; a list in the list is one sample's "
+        "channels, all of one session."
+    )
+    test_sequences: Literal["same", "all"] | ChannelLists = Field(
         "same",
-        description="Sequences each decoder is tested on: the one it was trained on; all that a test subject "
-        "of the cohort has, those of `train_sequences` first; or a list.",
+        description="Sequences each decoder is tested on: those it was trained on; all that a test subject "
+        "of the cohort has, those of `train_sequences` first; or a list. Of these, those with as many "
+        "channels.",
     )
     fractions: Annotated[list[Fraction], Field(min_length=1), AfterValidator(ascending)] = Field(
         [1.0], description="Shares of the training subjects, ascending, each above 0."
     )
-    adapt: AdaptOptions = Field(description="How a decoder is trained and tested.")
+    adapt: AdaptOptions | None = Field(None, description="How a decoder is trained and tested.")
+    embed: EmbedOptions | None = Field(
+        None, description="How scans are embedded, of a task with a probe, in place of `adapt`."
+    )
 
-    def tested_on(self, train_sequence: str, there: Collection[str]) -> list[str]:
-        """Return the sequences that the decoder trained on ``train_sequence`` is tested on.
+    @property
+    def learning(self) -> AdaptOptions | EmbedOptions:
+        """How it is learnt: the one of both that is given."""
+        return cast("AdaptOptions | EmbedOptions", self.adapt or self.embed)
+
+    @property
+    def learning_key(self) -> str:
+        """Where that is written."""
+        return "adapt" if self.adapt else "embed"
+
+    @model_validator(mode="after")
+    def _check_learning(self) -> TaskSpec:
+        if self.adapt and self.embed:
+            raise problem(
+                "embed", "not with `adapt`: a probe is fitted, or a decoder trained", "remove one of both"
+            )
+        if not self.adapt and not self.embed:
+            raise problem(
+                "adapt", "required, and not given", "a task with a probe has `embed: {patch_vox: …}` instead"
+            )
+        return self
+
+    @property
+    def trained_on(self) -> list[Channels]:
+        """What each decoder is trained on."""
+        return [Channels(tuple(sequences)) for sequences in self.train_sequences]
+
+    @model_validator(mode="after")
+    def _check_channels(self) -> TaskSpec:
+        for trained_on in self.trained_on:
+            if not self.tested_on(trained_on, ()):
+                raise problem(
+                    "test_sequences",
+                    f"nothing to test on for a decoder of {len(trained_on)} channels, {trained_on.name}",
+                    "add a list of as many sequences, or write test_sequences: same",
+                )
+        return self
+
+    def tested_on(self, trained_on: Channels, there: Collection[str]) -> list[Channels]:
+        """Return what the decoder trained on some channels is tested on: what has as many.
 
         Args:
-            train_sequence: one of ``train_sequences``.
+            trained_on: one of ``trained_on``.
             there: the sequences that the test subjects have; none while the data are missing.
         """
         if self.test_sequences == "same":
-            return [train_sequence]
+            return [trained_on]
         if self.test_sequences == "all":
-            return list(dict.fromkeys([*self.train_sequences, *sorted(there)]))
-        return list(self.test_sequences)
+            known = [*self.trained_on, *(Channels((sequence,)) for sequence in sorted(there))]
+        else:
+            known = [Channels(tuple(sequences)) for sequences in self.test_sequences]
+        return [channels for channels in dict.fromkeys(known) if len(channels) == len(trained_on)]
 
-    def all_tested_on(self, there: Collection[str]) -> list[str]:
-        """Return the sequences that any decoder is tested on, in order; ``there`` as in ``tested_on``."""
-        tested = [s for trained_on in self.train_sequences for s in self.tested_on(trained_on, there)]
+    def all_tested_on(self, there: Collection[str]) -> list[Channels]:
+        """Return what any decoder is tested on, in order; ``there`` as in ``tested_on``."""
+        tested = [s for trained_on in self.trained_on for s in self.tested_on(trained_on, there)]
         return list(dict.fromkeys(tested))
 
 

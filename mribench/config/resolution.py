@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from mribench.config.loading import blame_settings
 from mribench.config.model import BenchmarkConfig
 from mribench.config.parts import MethodSpec, TaskSpec
-from mribench.config.settings import PretrainOptions
+from mribench.config.settings import PretrainOptions, follow_contract
 from mribench.defects import HARNESS, check_defects, known_defects, only_reported
 from mribench.errors import ConfigError
 from mribench.interfaces.entry import Defect
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import ViewsRef
 from mribench.interfaces.weights import GivenWeights
 from mribench.registry import Registry, Resolved
@@ -41,12 +42,14 @@ class ResolvedMethod:
 
     Attributes:
         encoder: the method's own, or the default one.
+        wanted: what the encoder wants to see.
         overrides: what differs from the defaults: ``encoder``, ``augment``, ``pretrain``.
         pretraining: how the encoder is made; None where it is given its weights.
         weights: those that it is given; None where it is pretrained.
     """
 
     encoder: Resolved
+    wanted: InputContract
     overrides: list[str]
     pretraining: ResolvedPretraining | None
     weights: GivenWeights | None = None
@@ -192,8 +195,10 @@ def _resolve_method(
         chosen, place = spec.weights.encoder, f"{where}.weights.encoder"
     if chosen is not None:
         encoder = registry.resolve(chosen, place, config.profile, defects)
+    published = spec.weights.input if spec.weights is not None else None
+    wanted = encoder.registered.entry.input.under(published).under(spec.input)
     if spec.views is None or spec.objective is None:
-        return ResolvedMethod(encoder, [], None, spec.weights)
+        return ResolvedMethod(encoder, wanted, [], None, spec.weights)
     views, own_augment = _resolve_views(config, registry, name, spec.views, defects)
     objective = registry.resolve(spec.objective, f"{where}.objective", config.profile, defects)
     differs = {
@@ -202,7 +207,8 @@ def _resolve_method(
         "pretrain": _merge_pretrain(config, spec),
     }
     overrides = [key for key, different in differs.items() if different]
-    return ResolvedMethod(encoder, overrides, ResolvedPretraining(views, objective, config.pretrain_of(name)))
+    options = follow_contract(config.pretrain_of(name), wanted)
+    return ResolvedMethod(encoder, wanted, overrides, ResolvedPretraining(views, objective, options))
 
 
 def _resolve_views(

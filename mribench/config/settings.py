@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, create_model, model_serializer
 
+from mribench.config.sources import PretrainSources
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import Options
 
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -63,10 +65,9 @@ class Optimisation(Options):
     precision: Precision = Field("fp32", description="Floating-point type of the forward pass.")
 
 
-class PretrainOptions(Optimisation):
-    """How every method pretrains its encoder."""
+class PretrainSettings(Optimisation):
+    """How an encoder is pretrained, whatever it is pretrained on."""
 
-    data: str = Field(description="Cohort to pretrain on, one of the names under `data`.")
     patch_vox: Count = Field(description="Edge of a view, in voxels.")
     spacing_mm: Positive | None = Field(
         None, description="Isotropic voxel size of the working grid, in mm; null keeps the maps' own."
@@ -77,6 +78,24 @@ class PretrainOptions(Optimisation):
         strict=True,
         description="Whether a batch may hold two crops of one subject, then negatives of each other.",
     )
+    min_foreground: Annotated[Real, Field(gt=0, le=1)] | None = Field(
+        None,
+        description="Least share of a crop that is head and not air: the place of a crop is drawn again, at "
+        "most 20 times, until it has that, and is the fullest of these where none has; null takes the first.",
+    )
+
+
+class PretrainOptions(PretrainSettings):
+    """How every method pretrains its encoder."""
+
+    data: PretrainSources = Field(
+        description="Cohort to pretrain on, one of the names under `data`; or a list of `{cohort, sequences, "
+        "share}`."
+    )
+
+    def settings(self) -> PretrainSettings:
+        """Return all but what is pretrained on."""
+        return PretrainSettings.model_validate(self.model_dump(exclude={"data"}))
 
 
 class AdaptOptions(Optimisation):
@@ -107,6 +126,29 @@ class AdaptOptions(Optimisation):
         """Return the three edges of the sliding window."""
         window = self.window_vox or self.patch_vox
         return (window,) * 3 if isinstance(window, int) else tuple(window)
+
+
+class EmbedOptions(Options):
+    """How scans are embedded for a probe; nothing is trained by steps."""
+
+    patch_vox: Count = Field(96, description="Edge of the windows whose embeddings are averaged, in voxels.")
+    spacing_mm: Positive | None = Field(
+        None, description="Isotropic voxel size of the working grid, in mm; null keeps each image's own."
+    )
+
+
+_Sized = TypeVar("_Sized", PretrainOptions, AdaptOptions, EmbedOptions, AdaptOptions | EmbedOptions)
+
+
+def follow_contract(options: _Sized, wanted: InputContract) -> _Sized:
+    """Return the options of a training with the voxel size and the crops that an encoder wants."""
+    update: dict[str, Any] = {}
+    if wanted.spacing_mm is not None:
+        update["spacing_mm"] = wanted.spacing_mm
+    if wanted.patch_vox is not None:
+        update["patch_vox"] = wanted.patch_vox
+        update |= {"window_vox": None} if isinstance(options, AdaptOptions) else {}
+    return options.model_copy(update=update)
 
 
 def _without_defaults() -> dict[str, Any]:

@@ -156,7 +156,7 @@ def check_cohort(
         [] if split is None else [text for use in uses for text in find_unmet_needs(name, use, split, people)]
     )
     ids = Counter(person.id for person in people)
-    needed = {sequence for use in uses for sequence in (*use.trained_on, *use.tested_on)}
+    needed = {sequence for use in uses for sequence in use.sequences()}
     reading = read_cohort(name, dataset, people, reader, progress) if read else Reading()
     if read and split is not None:
         unmet += _find_number_problems(dataset, reader, people, split, uses)

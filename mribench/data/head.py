@@ -7,13 +7,21 @@ from scipy import ndimage
 
 WINDOW_PERCENT = (0.5, 99.5)
 """Intensities are clipped to these percentiles of the volume before z-scoring, in every arm alike."""
+_SMALLEST_SD = 1e-8
+
+
+def measure_scale(image: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation of ``(I, J, K)``, clipped as ``zscore`` does."""
+    low, high = np.percentile(image, WINDOW_PERCENT)
+    clipped = np.clip(image, low, high)
+    return float(clipped.mean()), max(float(clipped.std()), _SMALLEST_SD)
 
 
 def zscore(image: np.ndarray) -> np.ndarray:
     """Clip ``(I, J, K)`` to ``WINDOW_PERCENT`` of the volume, then zero mean and unit deviation."""
     low, high = np.percentile(image, WINDOW_PERCENT)
     clipped = np.clip(image, low, high)
-    return ((clipped - clipped.mean()) / max(float(clipped.std()), 1e-8)).astype(np.float32)
+    return ((clipped - clipped.mean()) / max(float(clipped.std()), _SMALLEST_SD)).astype(np.float32)
 
 
 def find_foreground(image: np.ndarray) -> np.ndarray:

@@ -10,12 +10,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mribench.data.prepare import COUNTS, Reader, load_maps, make_maps_recipe, sum_counts
+from mribench.data.prepare import (
+    COUNTS,
+    Reader,
+    load_maps,
+    make_aligned_recipe,
+    make_head_recipe,
+    make_maps_recipe,
+)
 from mribench.data.prepared import Recipe, get_volume_store
-from mribench.errors import DataError, JobError
-from mribench.interfaces.dataset import Dataset, Scan, Subject
+from mribench.data.showing import Showing, image_names
+from mribench.errors import DataError
+from mribench.interfaces.dataset import IMAGE, Dataset, Scan, Subject
 from mribench.interfaces.views import SampleOrigin
-from mribench.seeding import Identity, numpy_generator
 from mribench.wording import list_some
 
 
@@ -32,8 +39,15 @@ class Crops:
     origins: list[SampleOrigin]
 
 
+Crop = tuple[dict[str, Tensor], SampleOrigin]
+"""The maps of one sample, and where they are from."""
+
+MOST_DRAWS = 20
+"""Places of a crop that are tried where a share of it has to be head."""
+
+
 class MapSource:
-    """Reads crops of the pretraining subjects' maps, from the store of prepared volumes.
+    """Reads crops of the pretraining subjects' scans, from the store of prepared volumes.
 
     Args:
         dataset: reads the files.
@@ -41,6 +55,9 @@ class MapSource:
         spacing_mm: isotropic voxel size; None keeps each scan's own.
         needs: maps that the view generator cannot do without.
         identity: ``reading_identity`` of the dataset; without it, volumes are kept in memory.
+        sequences: of the scans; None for all.
+        images: scans in a sample, of as many sequences of one session, on the grid of the session's first.
+        min_foreground: least share of a crop that is head; None takes any.
     """
 
     def __init__(
@@ -50,12 +67,18 @@ class MapSource:
         spacing_mm: float | None,
         needs: Sequence[str],
         identity: Mapping[str, Any] | None = None,
+        *,
+        sequences: Sequence[str] | None = None,
+        images: int = 1,
+        min_foreground: float | None = None,
     ) -> None:
         self.subjects = list(subjects)
         self._reader = Reader(dataset, identity)
         self._spacing_mm = spacing_mm
-        self._needs = needs
+        self._showing = Showing(tuple(needs), None if sequences is None else tuple(sequences), images)
+        self._min_foreground = min_foreground
         self._recipes: dict[tuple[str, int], Recipe] = {}
+        self._heads: dict[tuple[str, int], Recipe] = {}
         self.counts: dict[tuple[str, int], dict[str, int]] = {}
         """Clipped and repaired voxels of each scan that was read, by subject and place among its scans."""
 
@@ -64,11 +87,8 @@ class MapSource:
         if self._spacing_mm is not None:
             return self._spacing_mm
         subject = self.subjects[0]
-        facts = (
-            get_volume_store()
-            .read(self._recipe(subject, 0, select_usable_scans(subject, self._needs)[0]))
-            .facts
-        )
+        first = self._showing.require_groups(subject)[0][0]
+        facts = get_volume_store().read(self._recipe(subject, first, first)).facts
         edges_mm: Sequence[float] = next(iter(facts["spacing_mm"].values()))
         return float(sum(edges_mm) / 3)
 
@@ -81,97 +101,106 @@ class MapSource:
     ) -> Crops:
         """Return one random crop per subject.
 
-        The generator of a sample chooses the scan and the place. Maps that not every subject has are left
+        The generator of a sample chooses the scans and the place. Maps that not every subject has are left
         out.
         """
-        cut = [self._crop(self.subjects[i], edge_vox, g) for i, g in zip(indices, generators, strict=True)]
-        crops = [maps for maps, _ in cut]
-        everywhere = set(crops[0]).intersection(*crops)
-        stacked = {}
-        for name in [name for name in crops[0] if name in everywhere]:
-            stacked[name] = torch.stack([crop[name] for crop in crops]).to(device)
-        return Crops(stacked, [origin for _, origin in cut])
+        cut = [self.crop(i, edge_vox, g) for i, g in zip(indices, generators, strict=True)]
+        return stack_crops(cut, device)
 
-    def _crop(
-        self, subject: Subject, edge_vox: int, generator: torch.Generator
-    ) -> tuple[dict[str, Tensor], SampleOrigin]:
-        scans = select_usable_scans(subject, self._needs)
-        chosen = int(torch.randint(len(scans), (), generator=generator))
-        maps = self._maps(subject, chosen, scans[chosen])
+    def crop(self, index: int, edge_vox: int, generator: torch.Generator) -> Crop:
+        """Return a random crop of a subject: its maps ``(edge, edge, edge)``, and where they are from."""
+        subject = self.subjects[index]
+        groups = self._showing.require_groups(subject)
+        group = groups[int(torch.randint(len(groups), (), generator=generator))]
+        scans = self._showing.draw(group, generator)
+        maps = self._maps(subject, scans, group[0])
         shape = next(iter(maps.values())).shape
-        i, j, k = (int(torch.randint(max(0, n - edge_vox) + 1, (), generator=generator)) for n in shape)
+        i, j, k = self._draw_corner(subject, group[0], shape, edge_vox, generator)
         window = tuple(slice(first, first + edge_vox) for first in (i, j, k))
         origin = SampleOrigin(
             subject=subject.id,
-            session=scans[chosen].session,
-            sequence=scans[chosen].sequence,
+            session=scans[0].session,
+            sequence=scans[0].sequence,
             corner_vox=(i, j, k),
             shape_vox=(shape[0], shape[1], shape[2]),
             covariates=subject.covariates,
+            paired=tuple(scan.sequence for scan in scans[1:]),
         )
         return {name: _pad(volume[window], edge_vox) for name, volume in maps.items()}, origin
 
-    def _maps(self, subject: Subject, index: int, scan: Scan) -> dict[str, Tensor]:
-        recipe = self._recipe(subject, index, scan)
-        maps = load_maps(recipe, scan, self._needs)
-        if (subject.id, index) not in self.counts:
+    def _draw_corner(
+        self, subject: Subject, scan: Scan, shape: Sequence[int], edge_vox: int, generator: torch.Generator
+    ) -> tuple[int, int, int]:
+        """Draw the first voxel of a crop: again until it has enough of the head, or the fullest of all."""
+        corner = _draw_corner(shape, edge_vox, generator)
+        if self._min_foreground is None:
+            return corner
+        head = self._head(subject, scan)
+        fullest, most = corner, _share(head, corner, edge_vox)
+        for _ in range(MOST_DRAWS - 1):
+            if most >= self._min_foreground:
+                break
+            corner = _draw_corner(shape, edge_vox, generator)
+            share = _share(head, corner, edge_vox)
+            if share > most:
+                fullest, most = corner, share
+        return fullest
+
+    def _maps(self, subject: Subject, scans: Sequence[Scan], onto: Scan) -> dict[str, Tensor]:
+        if len(scans) == 1:
+            return self._load(subject, scans[0], onto)
+        images = [self._load(subject, scan, onto)[IMAGE] for scan in scans]
+        return dict(zip(image_names(len(scans)), images, strict=True))
+
+    def _load(self, subject: Subject, scan: Scan, onto: Scan) -> dict[str, Tensor]:
+        recipe = self._recipe(subject, scan, onto)
+        maps = load_maps(recipe, scan, self._showing.needs)
+        key = (subject.id, subject.scans.index(scan))
+        if key not in self.counts:
             facts = get_volume_store().read(recipe).facts
-            self.counts[subject.id, index] = {name: int(facts[name]) for name in COUNTS}
+            self.counts[key] = {name: int(facts[name]) for name in COUNTS}
         return maps
 
-    def _recipe(self, subject: Subject, index: int, scan: Scan) -> Recipe:
-        key = (subject.id, index)
+    def _recipe(self, subject: Subject, scan: Scan, onto: Scan) -> Recipe:
+        key = (subject.id, subject.scans.index(scan))
         if key not in self._recipes:
-            self._recipes[key] = make_maps_recipe(self._reader, scan, self._spacing_mm)
+            self._recipes[key] = make_shown_recipe(self._reader, scan, onto, self._spacing_mm)
         return self._recipes[key]
 
-
-def select_usable_scans(subject: Subject, needs: Sequence[str]) -> list[Scan]:
-    """Return the scans that have the maps ``needs``.
-
-    Raises:
-        DataError: when there is none.
-    """
-    scans = [scan for scan in subject.scans if scan.images.keys() >= set(needs)]
-    if not scans:
-        raise DataError(
-            f"subject {subject.id} has no scan with the maps {', '.join(needs)}",
-            "exclude the subject, or choose another view generator",
-        )
-    return scans
+    def _head(self, subject: Subject, scan: Scan) -> Tensor:
+        key = (subject.id, subject.scans.index(scan))
+        if key not in self._heads:
+            volume = self._showing.needs[0]
+            self._heads[key] = make_head_recipe(self._reader, scan, volume, self._spacing_mm)
+        return torch.from_numpy(get_volume_store().read(self._heads[key]).arrays["foreground"])
 
 
-def count_voxels(*sources: MapSource) -> dict[str, int]:
-    """Return how many voxels were clipped and repaired in the scans that were read, each counted once."""
-    by_scan = {scan: counts for source in sources for scan, counts in source.counts.items()}
-    return sum_counts(by_scan.values())
+def stack_crops(cut: Sequence[Crop], device: torch.device) -> Crops:
+    """Return crops of a batch as one; maps that not every one has are left out."""
+    crops = [maps for maps, _ in cut]
+    everywhere = set(crops[0]).intersection(*crops)
+    stacked = {}
+    for name in [name for name in crops[0] if name in everywhere]:
+        stacked[name] = torch.stack([crop[name] for crop in crops]).to(device)
+    return Crops(stacked, [origin for _, origin in cut])
 
 
-def draw_batch_indices(
-    n_subjects: int, batch_size: int, step: int, identity: tuple[Identity, ...], *, repeat: bool
-) -> list[int]:
-    """Return which subjects make up the batch of a step.
+def make_shown_recipe(reader: Reader, scan: Scan, onto: Scan, spacing_mm: float | None) -> Recipe:
+    """Return the recipe of the maps of a scan, on its own working grid or on that of another scan."""
+    if scan is onto:
+        return make_maps_recipe(reader, scan, spacing_mm)
+    return make_aligned_recipe(reader, scan, onto, spacing_mm)
 
-    Subjects come in shuffled epochs, and none twice in one batch unless ``repeat``: two crops of one
-    subject would be each other's negatives.
 
-    Raises:
-        JobError: when a batch is larger than the cohort and ``repeat`` is off.
-    """
-    if n_subjects < batch_size and not repeat:
-        raise JobError(
-            f"a batch of {batch_size} needs as many pretraining subjects, and there are {n_subjects}",
-            "lower pretrain.batch_size, or set pretrain.repeat_subjects: true (crops of one subject are then"
-            " negatives of each other)",
-        )
-    if repeat:
-        return [
-            int(i) for i in numpy_generator("batch", *identity, step).integers(n_subjects, size=batch_size)
-        ]
-    per_epoch = n_subjects // batch_size
-    epoch, place = divmod(step, per_epoch)
-    order = numpy_generator("epoch", *identity, epoch).permutation(n_subjects)
-    return [int(i) for i in order[place * batch_size : (place + 1) * batch_size]]
+def _draw_corner(shape: Sequence[int], edge_vox: int, generator: torch.Generator) -> tuple[int, int, int]:
+    i, j, k = (int(torch.randint(max(0, n - edge_vox) + 1, (), generator=generator)) for n in shape)
+    return i, j, k
+
+
+def _share(head: Tensor, corner: tuple[int, int, int], edge_vox: int) -> float:
+    """Return the share of a crop that is head; what is beyond the image is none."""
+    window = tuple(slice(first, first + edge_vox) for first in corner)
+    return float(head[window].sum()) / edge_vox**3
 
 
 def _pad(crop: Tensor, edge_vox: int) -> Tensor:

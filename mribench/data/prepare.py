@@ -16,15 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mribench.data.head import find_foreground, zscore
+from mribench.data.head import find_foreground, measure_scale, zscore
 from mribench.data.inspection import inspect_file
 from mribench.data.prepared import PreparedContent, Recipe, get_volume_store
-from mribench.data.uses import find_label_owner
 from mribench.errors import DataError
-from mribench.interfaces.dataset import Dataset, Scan, Subject
+from mribench.interfaces.dataset import IMAGE, Dataset, Scan, Subject
 from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import Options
-from mribench.interfaces.task import Task, TaskVolume
 from mribench.volumes import Volume, resample_to, same_grid, target_grid
 
 COUNTS = ("clipped_vox", "repaired_vox")
@@ -64,9 +62,43 @@ def make_maps_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Re
         moved = {name: _put_on_grid(volume, spacing_mm) for name, volume in volumes.items()}
         spacing = {name: list(volume.spacing_mm) for name, volume in moved.items()}
         arrays = {name: volume.data for name, volume in moved.items()}
-        return PreparedContent(arrays, {"spacing_mm": spacing, **_count_repairs(*volumes.values())})
+        return PreparedContent(arrays, {"spacing_mm": spacing, **count_repairs(*volumes.values())})
 
-    return Recipe(_describe_origin("maps", reader, scan, spacing_mm), build)
+    return Recipe(describe_origin("maps", reader, scan, spacing_mm), build)
+
+
+def make_aligned_recipe(reader: Reader, scan: Scan, onto: Scan, spacing_mm: float | None) -> Recipe:
+    """Return the recipe of a scan's image ``(I, J, K)`` on the working grid of another scan."""
+
+    def build() -> PreparedContent:
+        moving = reader.dataset.read_images(scan)[IMAGE]
+        grid = _put_on_grid(reader.dataset.read_images(onto)[IMAGE], spacing_mm)
+        moved = resample_to(moving, grid.affine, grid.shape_vox, order=1)
+        facts = {"spacing_mm": {IMAGE: list(moved.spacing_mm)}, **count_repairs(moving)}
+        return PreparedContent({IMAGE: moved.data}, facts)
+
+    made_of = describe_origin("aligned", reader, scan, spacing_mm)
+    grid_of = describe_origin("grid", reader, onto, spacing_mm)
+    return Recipe(made_of and grid_of and {**made_of, "onto": grid_of}, build)
+
+
+def make_head_recipe(reader: Reader, scan: Scan, volume: str, spacing_mm: float | None) -> Recipe:
+    """Return the recipe of the head ``(I, J, K)``, boolean, of a scan on its working grid.
+
+    Args:
+        reader: reads the files.
+        scan: a set of maps, or an image.
+        volume: in which the head is found.
+        spacing_mm: of the working grid; None for the scan's own.
+    """
+
+    def build() -> PreparedContent:
+        native = reader.dataset.read_images(scan)[volume]
+        head = find_foreground(_put_on_grid(native, spacing_mm).data)
+        return PreparedContent({"foreground": head}, count_repairs(native))
+
+    made_of = describe_origin("head", reader, scan, spacing_mm)
+    return Recipe(made_of and {**made_of, "volume": volume}, build)
 
 
 def load_maps(recipe: Recipe, scan: Scan, needs: Sequence[str]) -> dict[str, Tensor]:
@@ -92,101 +124,26 @@ def load_maps(recipe: Recipe, scan: Scan, needs: Sequence[str]) -> dict[str, Ten
 
 
 @dataclass(frozen=True)
-class TaskRecipe:
-    """One scan for a task.
+class LoadedImage:
+    """One scan as a task sees it, without a label.
 
     Attributes:
-        image: recipe of the image and the foreground on the working grid.
-        label: recipe of the class map, or None where the task has no label.
-        source: where the label comes from (``own``, ``subject``, ``none``).
-        subject: whom the scan is of.
-        scan: the scan.
+        image: ``(1, I, J, K)``, z-scored float32.
+        foreground: the head, ``(I, J, K)`` boolean.
+        mean: of the image, clipped, in its own units.
+        sd: its standard deviation.
+        counts: how many voxels were clipped and repaired when the file was read.
     """
 
-    image: Recipe
-    label: Recipe | None
-    source: str
-    subject: Subject
-    scan: Scan
-
-    def load(self) -> TaskVolume:
-        """Return the scan, memory-mapped."""
-        store = get_volume_store()
-        image = store.read(self.image)
-        classes = store.read(self.label).arrays if self.label else {}
-        on_working = classes.get("working", classes.get("native"))
-        return TaskVolume(
-            subject=self.subject.id,
-            session=self.scan.session,
-            sequence=self.scan.sequence,
-            image=torch.from_numpy(image.arrays["image"])[None],
-            foreground=torch.from_numpy(image.arrays["foreground"]),
-            label=None if on_working is None else torch.from_numpy(on_working),
-            native_label=classes.get("native"),
-            spacing_mm=tuple(image.facts["working"]["spacing_mm"]),
-            native_spacing_mm=tuple(image.facts["native"]["spacing_mm"]),
-            to_native=_resampler(image.facts),
-            covariates=dict(self.subject.covariates),
-        )
-
-    def counts(self) -> dict[str, int]:
-        """Return how many voxels were clipped and repaired when the files were read."""
-        recipes = [recipe for recipe in (self.image, self.label) if recipe]
-        return sum_counts(get_volume_store().read(recipe).facts for recipe in recipes)
+    image: Tensor
+    foreground: Tensor
+    mean: float
+    sd: float
+    counts: dict[str, int]
 
 
-def make_task_recipe(
-    reader: Reader,
-    subject: Subject,
-    scan: Scan,
-    task: Task,
-    spacing_mm: float | None,
-    task_identity: Identity | None = None,
-) -> TaskRecipe:
-    """Return the recipes of one scan for a task.
-
-    Args:
-        reader: reads the files.
-        subject: whom the scan is of.
-        scan: has an image.
-        task: maps class memberships to classes.
-        spacing_mm: isotropic voxel size of the working grid; None keeps the image's own.
-        task_identity: of the task's entry; without it, labels are not stored.
-
-    Raises:
-        DataError: when the task needs a label and the subject has none.
-    """
-    image = make_image_recipe(reader, scan, spacing_mm)
-    if task.label is None:
-        return TaskRecipe(image, None, "none", subject, scan)
-    owner = find_label_owner(subject, scan, task.label)
-    if owner is None:
-        of_session = f" of session '{scan.session}'" if scan.session else ""
-        raise DataError(
-            f"subject {subject.id} has no '{task.label}' label for its {scan.sequence} scan{of_session}",
-            "leave the subject out of the split, or put its label beside the image",
-        )
-    source = "own" if owner is scan else "subject"
-    label = _label_recipe(reader, owner, task, task.label, image, task_identity)
-    return TaskRecipe(image, label, source, subject, scan)
-
-
-def load_task_volume(
-    dataset: Dataset, subject: Subject, scan: Scan, task: Task, spacing_mm: float | None
-) -> tuple[TaskVolume, str]:
-    """Return one scan ready for a task, read anew, and where its label came from; jobs use the store."""
-    recipe = make_task_recipe(Reader(dataset), subject, scan, task, spacing_mm)
-    return recipe.load(), recipe.source
-
-
-def load_image(
-    reader: Reader, subject: Subject, scan: Scan, spacing_mm: float | None
-) -> tuple[Tensor, Tensor, dict[str, int]]:
+def load_image(reader: Reader, subject: Subject, scan: Scan, spacing_mm: float | None) -> LoadedImage:
     """Return one scan as a task sees it, without a label.
-
-    Returns:
-        The image ``(1, I, J, K)``, z-scored float32; the head ``(I, J, K)`` as a boolean; and how many voxels
-        were clipped and repaired when the file was read.
 
     Raises:
         DataError: when the scan cannot be read, or is a set of maps.
@@ -198,7 +155,8 @@ def load_image(
         )
     content = get_volume_store().read(make_image_recipe(reader, scan, spacing_mm))
     image, head = (torch.from_numpy(content.arrays[name]) for name in ("image", "foreground"))
-    return image[None], head, {name: int(content.facts[name]) for name in COUNTS}
+    counts = {name: int(content.facts[name]) for name in COUNTS}
+    return LoadedImage(image[None], head, content.facts["mean"], content.facts["sd"], counts)
 
 
 def make_image_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Recipe:
@@ -209,43 +167,16 @@ def make_image_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> R
         working = _put_on_grid(native, spacing_mm)
         arrays = {"image": zscore(working.data), "foreground": find_foreground(working.data)}
         grids = {"native": _describe_grid(native), "working": _describe_grid(working)}
-        return PreparedContent(
-            arrays, {**grids, "same_grid": same_grid(native, working), **_count_repairs(native)}
-        )
+        mean, sd = measure_scale(working.data)
+        facts = {"mean": mean, "sd": sd, "same_grid": same_grid(native, working)}
+        return PreparedContent(arrays, {**grids, **facts, **count_repairs(native)})
 
-    return Recipe(_describe_origin("image", reader, scan, spacing_mm), build)
-
-
-def _label_recipe(
-    reader: Reader, owner: Scan, task: Task, label: str, image: Recipe, task_identity: Identity | None
-) -> Recipe:
-    """Return the recipe of a class map on the image's own grid and, where it is another, the working one."""
-
-    def build() -> PreparedContent:
-        facts = get_volume_store().read(image).facts
-        memberships = reader.dataset.read_labels(owner, label)
-        classes = Volume(task.label_map(memberships.data).astype(np.float32), memberships.affine)
-        on_native = _move_to(classes, facts["native"])
-        arrays = {"native": _shrink_dtype(on_native.data)}
-        if not facts["same_grid"]:
-            arrays["working"] = _shrink_dtype(_move_to(on_native, facts["working"]).data)
-        return PreparedContent(arrays, _count_repairs(memberships))
-
-    files = _digest_scan(owner, label)
-    if image.made_of is None or task_identity is None or files is None:
-        return Recipe(None, build)
-    made_of = {"what": "label", "image": image.made_of, "label": label, "files": files, "task": task_identity}
-    return Recipe({**made_of, "sequence": owner.sequence}, build)
+    return Recipe(describe_origin("image", reader, scan, spacing_mm), build)
 
 
-def _move_to(classes: Volume, grid: Mapping[str, Any]) -> Volume:
-    return resample_to(classes, np.array(grid["affine"]), grid["shape_vox"], order=0)
-
-
-def _describe_origin(
-    what: str, reader: Reader, scan: Scan, spacing_mm: float | None
-) -> dict[str, Any] | None:
-    files = _digest_scan(scan) if reader.identity is not None else None
+def describe_origin(what: str, reader: Reader, scan: Scan, spacing_mm: float | None) -> dict[str, Any] | None:
+    """Return what a volume of a scan is made of; None where that is not to be stored."""
+    files = digest_scan(scan) if reader.identity is not None else None
     if files is None:
         return None
     spacing = None if spacing_mm is None else float(spacing_mm)
@@ -253,7 +184,7 @@ def _describe_origin(
     return {"what": what, "files": files, "spacing_mm": spacing, **reading}
 
 
-def _digest_scan(scan: Scan, label: str | None = None) -> list[list[Any]] | None:
+def digest_scan(scan: Scan, label: str | None = None) -> list[list[Any]] | None:
     """Return role, file name and digest of each image, or of each file of a label; None if one is not there.
 
     The name is there because a dataset may tell a map's unit by it.
@@ -276,16 +207,8 @@ def _put_on_grid(volume: Volume, spacing_mm: float | None) -> Volume:
     return resample_to(volume, affine, shape, order=1)
 
 
-def _shrink_dtype(classes: np.ndarray) -> np.ndarray:
-    """Return whole numbers in the smallest of uint8, int16, int32 and int64 that holds them."""
-    low, high = int(classes.min()), int(classes.max())
-    for dtype in (np.uint8, np.int16, np.int32):
-        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
-            return classes.astype(dtype)
-    return classes.astype(np.int64)
-
-
-def _count_repairs(*volumes: Volume) -> dict[str, int]:
+def count_repairs(*volumes: Volume) -> dict[str, int]:
+    """Return how many voxels of some volumes were clipped and repaired when they were read."""
     return sum_counts(vars(volume) for volume in volumes)
 
 
@@ -300,18 +223,3 @@ def sum_counts(parts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 def _describe_grid(volume: Volume) -> dict[str, Any]:
     shape, spacing = list(volume.shape_vox), list(volume.spacing_mm)
     return {"affine": volume.affine.tolist(), "shape_vox": shape, "spacing_mm": spacing}
-
-
-class _resampler:  # noqa: N801 - a picklable closure
-    """Brings ``(C, I, J, K)`` from the working grid to the image's own, linearly per channel."""
-
-    def __init__(self, facts: Mapping[str, Any]) -> None:
-        self._same = facts["same_grid"]
-        self._affine = np.array(facts["working"]["affine"])
-        self._native = (np.array(facts["native"]["affine"]), facts["native"]["shape_vox"])
-
-    def __call__(self, values: Tensor) -> Tensor:
-        if self._same:
-            return values
-        channels = [resample_to(Volume(c.numpy(), self._affine), *self._native, order=1).data for c in values]
-        return torch.from_numpy(np.stack(channels))

@@ -32,7 +32,7 @@ from mribench.volumes.cache import cache_dir
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Of how volumes are prepared; another one makes other keys."""
 DEFAULT_LIMIT_GB = 100.0
 """The store grows to this size at most, unless ``MRIBENCH_CACHE_GB`` says otherwise."""

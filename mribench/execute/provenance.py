@@ -29,7 +29,7 @@ def plugins_of(content: Content) -> tuple[str, ...]:
         content: of its ``job.json``.
     """
     used = {entry.distribution for entry in content.used().values()}
-    return tuple(sorted({*used, content.data.distribution}))
+    return tuple(sorted({*used, *(cohort.data.distribution for cohort in content.cohorts)}))
 
 
 def git_commit(path: Path) -> str:

@@ -55,6 +55,7 @@ from .options import (
     NoOptions as NoOptions,
     ObjectiveRef as ObjectiveRef,
     Options as Options,
+    ProbeRef as ProbeRef,
     Profile as Profile,
     ProtocolOptions as ProtocolOptions,
     SequenceRef as SequenceRef,
@@ -62,9 +63,19 @@ from .options import (
     TaskRef as TaskRef,
     ViewsRef as ViewsRef,
 )
+from .probe import (
+    Probe as Probe,
+    ProbeSubjects as ProbeSubjects,
+)
 from .split import (
     Split as Split,
     SplitRule as SplitRule,
+)
+from .subject_task import (
+    SubjectHead as SubjectHead,
+    SubjectTask as SubjectTask,
+    TrainingSubject as TrainingSubject,
+    TrainingTargets as TrainingTargets,
 )
 from .table import (
     Cell as Cell,

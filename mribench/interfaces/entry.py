@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.kinds import KINDS
 from mribench.interfaces.options import NoOptions, Options
 
@@ -57,12 +58,14 @@ class Entry:
         kind: one of ``KINDS``.
         name: as the benchmark file writes it; lower case with hyphens.
         factory: called with the validated options first; further arguments by kind:
-            objective ``(options, encoder)``; decoder ``(options, encoder, out_channels)``; executor
-            ``(options, resources)``; all others ``(options)``.
+            objective ``(options, encoder)``; decoder ``(options, encoder, out_channels)``; probe
+            ``(options, n_classes)``, 0 for numbers; executor ``(options, resources)``; all others
+            ``(options)``.
         options: the model that validates the options.
         summary: one line for ``mribench list``.
         defects: what of the ``defects`` option its options model understands (``ProtocolOptions``), and for
             metrics the ways of counting that are known to be wrong.
+        input: of an encoder, what it wants to see.
     """
 
     kind: str
@@ -71,3 +74,4 @@ class Entry:
     options: type[Options] = NoOptions
     summary: str = ""
     defects: tuple[Defect, ...] = ()
+    input: InputContract = field(default_factory=InputContract)

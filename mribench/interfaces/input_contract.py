@@ -24,6 +24,12 @@ def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
     return ends
 
 
+_WITHOUT_EFFECT = {
+    "z-score": ("percentiles", "window", "to", "clip"),
+    "percentiles": ("window",),
+    "min-max": ("percentiles", "window"),
+    "window": ("percentiles", "over"),
+}
 Percentage = Annotated[float, Field(ge=0, le=100)]
 Orientation = Annotated[str, AfterValidator(_check_orientation)]
 
@@ -35,9 +41,10 @@ class Intensity(Options):
     whole volume, clipped to its percentiles 0.5 and 99.5.
     """
 
-    scale: Literal["z-score", "percentiles", "min-max"] = Field(
+    scale: Literal["z-score", "percentiles", "min-max", "window"] = Field(
         description="`z-score`: mean 0 and standard deviation 1. `percentiles`: the two `percentiles` become "
-        "the two ends of `to`. `min-max`: the smallest and the largest value do."
+        "the two ends of `to`. `min-max`: the smallest and the largest value do. `window`: the two ends of "
+        "`window` do."
     )
     over: Literal["volume", "head"] = Field(
         "volume", description="Voxels whose mean, deviation, percentiles or extremes are taken."
@@ -45,16 +52,33 @@ class Intensity(Options):
     percentiles: Annotated[tuple[Percentage, Percentage], AfterValidator(_ascending)] = Field(
         (0.5, 99.5), description="The two percentiles that become the ends of `to`."
     )
+    window: Annotated[tuple[float, float], AfterValidator(_ascending)] | None = Field(
+        None, description="Values in the image's own units that become the ends of `to`."
+    )
     to: Annotated[tuple[float, float], AfterValidator(_ascending)] = Field(
-        (0.0, 1.0), description="What the percentiles or the extremes become."
+        (0.0, 1.0), description="What the percentiles, the extremes or the window become."
     )
     clip: bool = Field(True, description="Whether values beyond the ends of `to` are set to them.")
 
+    def sentence(self) -> str:
+        """Return it as a part of a sentence."""
+        over = " over the head" if self.over == "head" else ""
+        if self.scale == "z-score":
+            return f"z-score{over}"
+        ends = {
+            "percentiles": f"percentiles {self.percentiles[0]:g} and {self.percentiles[1]:g}{over}",
+            "min-max": f"minimum and maximum{over}",
+            "window": f"window {list(self.window or ())}",
+        }
+        return f"{ends[self.scale]} to {self.to[0]:g} and {self.to[1]:g}{', clipped' if self.clip else ''}"
+
     @model_validator(mode="after")
     def _check_scale(self) -> Intensity:
-        without_effect = {"z-score": {"percentiles", "to", "clip"}, "min-max": {"percentiles"}}
-        for key in sorted(without_effect.get(self.scale, set()).intersection(self.model_fields_set)):
-            raise ValueError(f"'{key}' has no effect with the scale '{self.scale}'")
+        for key in _WITHOUT_EFFECT[self.scale]:
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"'{key}' has no effect with the scale '{self.scale}'")
+        if self.scale == "window" and self.window is None:
+            raise ValueError("the scale 'window' needs a window, such as [0, 1000]")
         return self
 
 
@@ -103,6 +127,17 @@ class InputContract(Options):
             return self
         said = {name: getattr(other, name) for name in other.model_fields_set}
         return InputContract.model_validate({**_said(self), **said})
+
+    def sentence(self) -> str:
+        """Return what is wanted as a part of a sentence; an empty string for nothing."""
+        parts = [self.intensity.sentence()] if self.intensity else []
+        parts += [f"voxels of {self.spacing_mm:g} mm"] if self.spacing_mm else []
+        parts += [f"axes towards {self.orientation}"] if self.orientation else []
+        parts += [f"crops of {self.patch_vox} voxels"] if self.patch_vox else []
+        parts += [f"crops of multiples of {self.multiple_vox} voxels"] if self.multiple_vox > 1 else []
+        parts += [f"whole scans of {self.whole_vox} voxels an edge"] if self.whole_vox else []
+        stripped = {None: [], True: ["brains without skull"], False: ["heads with skull"]}
+        return ", ".join([*parts, *stripped[self.skull_stripped]])
 
     @property
     def asks(self) -> bool:

@@ -8,6 +8,7 @@ KINDS = (
     "objective",
     "encoder",
     "decoder",
+    "probe",
     "task",
     "metric",
     "executor",

@@ -68,6 +68,13 @@ class Objective(nn.Module, ABC):
         """Return the encoder that downstream tasks get (the student's, or the teacher's)."""
         return self.encoder
 
+    def exported_modules(self) -> Mapping[str, nn.Module]:
+        """Return what else is handed over, by what it is: ``decoder``, to the decoders of tasks.
+
+        Arms with ``+decoder`` start from it; it is thrown away otherwise.
+        """
+        return {}
+
     def chance_losses(self, batch_size: int) -> dict[str, float]:
         """Return what a collapsed encoder scores, for the terms where that is known."""
         del batch_size

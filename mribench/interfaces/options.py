@@ -127,6 +127,12 @@ class DecoderRef(Component):
     kind = "decoder"
 
 
+class ProbeRef(Component):
+    """Reference to a probe."""
+
+    kind = "probe"
+
+
 class TaskRef(Component):
     """Reference to a downstream task."""
 

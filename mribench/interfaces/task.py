@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mribench.interfaces.encoder import Encoder
-from mribench.interfaces.metric import Metric, Score
+from mribench.interfaces.encoder import Decoder, Encoder
+from mribench.interfaces.metric import Metric, Score, SetMetric
 from mribench.wording import list_some
 
 _SHOWN = 8
 Forward = Callable[[Tensor], Tensor]
 """Maps a whole volume ``(1, I, J, K)`` to the model's output for it: ``(C, I, J, K)``, by sliding
-windows, for a dense task; ``(C,)`` for a subject-level one."""
+windows, for a dense task; to ``(C,)``, the head on the mean embedding of windows, for one of embeddings."""
 
 
 @dataclass
@@ -28,8 +28,9 @@ class TaskVolume:
     Attributes:
         subject: subject id.
         session: session of the scan.
-        sequence: e.g. ``T1w``.
-        image: ``(1, I, J, K)`` z-scored, RAS, on the working grid.
+        sequence: e.g. ``T1w``; of several channels ``T1w+FLAIR``.
+        image: ``(C, I, J, K)``, each channel z-scored, RAS, on the working grid of the first; C is 1 unless
+            the task is ``multichannel`` and the benchmark file asks for more.
         foreground: ``(I, J, K)`` boolean, head against air, on the working grid.
         label: class map ``(I, J, K)`` on the working grid, or None; of the smallest integer type that holds
             it (uint8 as a rule): crops of it are to be brought to int64.
@@ -39,6 +40,11 @@ class TaskVolume:
         native_spacing_mm: voxel size of the image's own grid.
         to_native: resamples ``(C, I, J, K)`` from the working to the image's own grid.
         covariates: the subject's.
+        mean: of the image in its own units, clipped as it is before it is z-scored: ``image * sd + mean`` has
+            those units.
+        sd: its standard deviation.
+        target: image ``(1, I, J, K)`` of the task's ``target_sequence``, from the same session, z-scored, on
+            the working grid of ``image``; None where the task has none.
     """
 
     subject: str
@@ -52,6 +58,9 @@ class TaskVolume:
     native_spacing_mm: tuple[float, float, float]
     to_native: Callable[[Tensor], Tensor]
     covariates: dict[str, object]
+    mean: float = 0.0
+    sd: float = 1.0
+    target: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -70,15 +79,21 @@ class Task(ABC):
         label: which label of the dataset it learns from; None when the image itself is the target.
         dense: whether the head gets feature maps (True) or the embedding (False).
         metrics: what it is scored by.
+        covariates: that its subjects must have; who lacks one is left out.
         class_numbers: the numbers of each class in a label map; empty where nothing is said of them.
         background_numbers: numbers besides 0 that are background; None where all are that no class has.
+        target_sequence: of the image that is to be predicted; None where it predicts no other image.
+        multichannel: whether images may have several channels.
     """
 
     label: str | None = None
     dense: bool = True
-    metrics: Sequence[Metric]
+    metrics: Sequence[Metric] | Sequence[SetMetric]
+    covariates: Sequence[str] = ()
     class_numbers: Mapping[str, Sequence[int]] = MappingProxyType({})
     background_numbers: Sequence[int] | None = None
+    target_sequence: str | None = None
+    multichannel: bool = False
 
     def label_map(self, memberships: np.ndarray) -> np.ndarray:
         """Return the class map ``(I, J, K)`` of class memberships ``(C, I, J, K)``.
@@ -90,6 +105,16 @@ class Task(ABC):
     @abstractmethod
     def build_head(self, encoder: Encoder) -> nn.Module:
         """Return the module that maps features (a list of maps, or an embedding) to the output."""
+
+    def decoder_of(self, head: nn.Module) -> Decoder | None:
+        """Return the part of a head that may start as a pretrained decoder; None where there is none."""
+        del head
+        return None
+
+    @property
+    def takes_decoder(self) -> bool:
+        """Whether the task overrides ``decoder_of``."""
+        return type(self).decoder_of is not Task.decoder_of
 
     @abstractmethod
     def training_sample(

@@ -37,6 +37,8 @@ class SampleOrigin:
             working grid of the scan.
         shape_vox: edges I, J, K of the scan on that grid.
         covariates: of the subject: age, sex … as the archive gives them.
+        paired: sequences of the other images of the sample, ``image_2`` and on, which are of the same session
+            and lie on the grid of the first.
     """
 
     subject: str
@@ -45,6 +47,7 @@ class SampleOrigin:
     corner_vox: tuple[int, int, int] = (0, 0, 0)
     shape_vox: tuple[int, int, int] = (0, 0, 0)
     covariates: Mapping[str, object] = field(default_factory=dict)
+    paired: tuple[str, ...] = ()
 
 
 @dataclass
@@ -100,6 +103,9 @@ class ViewGenerator(ABC):
 
     needs: Sequence[str] = ()
     """Names of the maps that it reads, e.g. ``("PD", "R1", "R2s", "MTsat")``; ``R2`` is used where known."""
+    images: int = 1
+    """Images of a sample, each of another sequence of one session, on one grid. More than one: ``needs`` is
+    ``("image",)``, and ``views`` gets ``image``, ``image_2`` and so on, in a random order."""
     labels: Mapping[str, ParameterLabel] = MappingProxyType({})
     """How figures write what it draws, by name of the parameter; one without a label is shown by its name."""
 
@@ -125,6 +131,30 @@ class ViewGenerator(ABC):
             spacing_mm: isotropic voxel size.
             generators: one CPU generator per sample, length B; nothing else is random.
         """
+
+    def views_from(
+        self,
+        origins: Sequence[SampleOrigin],
+        maps: Mapping[str, Tensor],
+        requests: Sequence[ViewRequest],
+        patch_vox: int,
+        spacing_mm: float,
+        generators: Sequence[torch.Generator],
+    ) -> list[View]:
+        """Return ``views``, knowing where each sample is from; this is what the harness calls.
+
+        Override it where views depend on the sequence, the session, the covariates or the place of the crop.
+
+        Args:
+            origins: where each sample is from, length B.
+            maps: as in ``views``.
+            requests: as in ``views``.
+            patch_vox: as in ``views``.
+            spacing_mm: as in ``views``.
+            generators: as in ``views``.
+        """
+        del origins
+        return self.views(maps, requests, patch_vox, spacing_mm, generators)
 
 
 class MRISequence(ABC):

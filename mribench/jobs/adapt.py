@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from mribench.config import AdaptOptions
+from mribench.config import DECODER_ARMS, FINETUNED_ARMS, FROZEN_ARMS, AdaptOptions
 from mribench.errors import JobError
+from mribench.interfaces.subject_task import SubjectTask, TrainingSubject
 from mribench.interfaces.task import Task
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
-from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, is_clipped, scale_layers
+from mribench.jobs.encoder_input import EncoderInput
+from mribench.jobs.model import TaskModel, arm_encoder, is_clipped, scale_layers, start_from_decoder
+from mribench.jobs.probe import run_probe
 from mribench.jobs.still import StillEncoder
 from mribench.jobs.volumes import TaskScans
 from mribench.results.specification import AdaptSpec
@@ -25,20 +28,32 @@ from mribench.training.weights import state_digest
 
 
 def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
-    """Train a task's head, and the encoder too unless the arm freezes it."""
-    options = AdaptOptions.model_validate(spec.adapt)
+    """Train a task's head, and the encoder too unless the arm freezes it; or fit the task's probe."""
     task: Task = context.make(spec.task, spec.profile)
-    scans = TaskScans(spec, context, task, spec.train, spec.sequence, options.spacing_mm)
+    if isinstance(task, SubjectTask):
+        probe = task.build_probe()
+        if probe is not None:
+            return run_probe(spec, context, task, probe)
+        task.learn_from(_training_subjects(spec, task))
+    options = AdaptOptions.model_validate(spec.adapt)
+    scans = TaskScans(spec, context, task, spec.train, options.spacing_mm)
     scans.prepare()
     frozen = spec.arm in FROZEN_ARMS
     start = arm_encoder(spec, context)
-    model = TaskModel(start.encoder, task, frozen=frozen, seed=spec.seed, defects=spec.defects)
+    model = TaskModel(
+        start.encoder, task, frozen=frozen, seed=spec.seed, defects=spec.defects, wanted=spec.input
+    )
+    account = start.account
+    if spec.arm in DECODER_ARMS:
+        account = start_from_decoder(model, task, spec, context)
     model.to(context.device)
     still = StillEncoder(model.encoder, (options.patch_vox,) * 3, context.device) if frozen else None
     model.train()
     before = state_digest(model.encoder)
     started = time.perf_counter()
-    adaptation = _Adaptation(model, task, _Sampler(task, scans, options, spec), options, spec, context.device)
+    adaptation = _Adaptation(
+        model, task, _Sampler(task, scans, options, spec, model.input), options, spec, context.device
+    )
     history = train(
         adaptation,
         options,
@@ -71,7 +86,8 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
             **adaptation.sampler.diversity.row(),
             "first_loss": history.mean("total", first=True),
             "last_loss": history.mean("total", first=False),
-            "weights_account": start.account,
+            "weights_account": account,
+            "channels_account": start.widened,
             "label_source": scans.label_source(),
             **scans.voxel_counts(),
         },
@@ -80,31 +96,50 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
     )
 
 
+def _training_subjects(spec: AdaptSpec, task: SubjectTask) -> list[TrainingSubject]:
+    known = spec.covariates
+    targets = {subject: task.target(known[subject]) for subject in spec.train}
+    return [
+        TrainingSubject(subject, target, known[subject])
+        for subject, target in targets.items()
+        if target is not None
+    ]
+
+
 class _Sampler:
     """Draws training samples by (step, sample) alone, so every arm sees the same crops."""
 
-    def __init__(self, task: Task, volumes: TaskScans, options: AdaptOptions, spec: AdaptSpec) -> None:
+    def __init__(
+        self, task: Task, volumes: TaskScans, options: AdaptOptions, spec: AdaptSpec, wanted: EncoderInput
+    ) -> None:
         self._task = task
         self._volumes = volumes
         self._options = options
         self._identity = (spec.task.name, spec.sequence, spec.seed)
         self._defects = spec.defects
+        self._wanted = wanted
+        self._levels: dict[int, Tensor | None] = {}
         self.diversity = Diversity()
 
-    def batch(self, number: int) -> dict[str, Tensor]:
-        """Return a batch by its number, collated."""
-        samples = []
+    def batch(self, number: int) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Return a batch by its number, collated, and the levels at which the encoder wants each sample."""
+        samples, levels = [], []
         a_pass = len(self._volumes) // self._options.batch_size
         for sample in range(self._options.batch_size):
             generator = torch_generator("sample", *self._identity, number, sample)
-            volume = self._volumes[int(torch.randint(len(self._volumes), (), generator=generator))]
+            place = int(torch.randint(len(self._volumes), (), generator=generator))
+            volume = self._volumes[place]
             drawn = draw_identity(number, sample, a_pass, self._defects)
             if drawn != (number, sample):
                 generator = torch_generator("sample", *self._identity, *drawn)
             samples.append(self._task.training_sample(volume, self._options.patch_vox, generator))
+            if place not in self._levels:
+                self._levels[place] = self._wanted.find_levels(volume)
+            levels.append(self._levels[place])
         batch: dict[str, Tensor] = default_collate(samples)
         self.diversity.add(batch["image"])
-        return batch
+        wanted = [values for values in levels if values is not None]
+        return batch, torch.stack(wanted) if wanted else None
 
 
 class _Adaptation(Trainee):
@@ -128,14 +163,15 @@ class _Adaptation(Trainee):
     def losses(self, step: int, batch: int) -> Mapping[str, Tensor]:
         """Return the loss of a batch."""
         del step
-        samples = {name: _sent(value, self._device) for name, value in self.sampler.batch(batch).items()}
-        return {"loss": self._task.loss(self.module(samples["image"]), samples)}
+        drawn, levels = self.sampler.batch(batch)
+        samples = {name: _sent(value, self._device) for name, value in drawn.items()}
+        return {"loss": self._task.loss(self.module(samples["image"], levels), samples)}
 
     def peak_rate(self, name: str, usual: float) -> float:
         """Return the peak learning rate of a parameter: a pretrained encoder may learn more slowly."""
         if not name.startswith("encoder."):
             return usual
-        slow = self._options.finetune_lr if self._spec.arm == "finetune" else None
+        slow = self._options.finetune_lr if self._spec.arm in FINETUNED_ARMS else None
         return (usual if slow is None else slow) * self._layer_rates.get(name, 1.0)
 
     def is_clipped(self, name: str) -> bool:

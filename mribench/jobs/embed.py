@@ -8,13 +8,11 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
-from torch import Tensor
 
 from mribench.data.maps import select_by_id
 from mribench.data.prepare import COUNTS, Reader, identify_reading, load_image
@@ -23,6 +21,8 @@ from mribench.interfaces.dataset import Dataset, Scan, Subject
 from mribench.interfaces.encoder import Encoder
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.decoding import decode_sequence, decode_site
+from mribench.jobs.embedding import embed_scan
+from mribench.jobs.encoder_input import EncoderInput
 from mribench.jobs.invariance import (
     Embedded,
     MeasuredInvariance,
@@ -42,11 +42,6 @@ from mribench.seeding import derive_seed
 from mribench.training.weights import state_digest
 
 logger = logging.getLogger(__name__)
-
-MIN_FOREGROUND = 0.25
-"""Share of a window that must be head."""
-WINDOWS_AN_AXIS = 3
-"""At most so many windows along each axis: 27 in all."""
 
 
 def run_embed(spec: EmbedSpec, context: Context) -> Outcome:
@@ -132,84 +127,17 @@ def _row(
     }
     where = f"{subject.id} {scan.session} {scan.sequence}"
     try:
-        image, foreground, found_vox = load_image(reader, subject, scan, spec.spacing_mm)
+        loaded = load_image(reader, subject, scan, spec.spacing_mm)
     except DataError as error:
         logger.warning("%s is counted as failed: %s", where, error)
         return row
-    counts.update(found_vox)
-    corners = windows(foreground.numpy(), spec.patch_vox)
-    embedding = embed(encoder, image, corners, spec.patch_vox, device)
-    if not bool(embedding.isfinite().all()):
+    counts.update(loaded.counts)
+    embedded = embed_scan(encoder, EncoderInput(spec.input), loaded, spec.patch_vox, device)
+    if not bool(embedded.values.isfinite().all()):
         logger.warning("%s is counted as failed: its embedding is not finite", where)
         return row
-    return row | {"status": "ok", "n_windows": len(corners), "embedding": embedding.tolist()}
-
-
-def windows(foreground: np.ndarray, patch_vox: int) -> list[tuple[int, int, int]]:
-    """Return the first voxels of the windows that cover the head.
-
-    Along each axis as many windows as cover the bounding box of the foreground, at most
-    ``WINDOWS_AN_AXIS``, evenly placed from its one end to its other; a window longer than the box lies
-    around its middle. Of these, those with ``MIN_FOREGROUND`` or more of foreground; the fullest one where
-    none has that. A window lies in the volume unless it is longer: then it begins before it (negative).
-
-    Args:
-        foreground: ``(I, J, K)`` boolean.
-        patch_vox: edge of the windows.
-    """
-    i, j, k = (_starts(foreground, axis, patch_vox) for axis in range(3))
-    corners = list(product(i, j, k))
-    shares = [_share(foreground, corner, patch_vox) for corner in corners]
-    kept = [corner for corner, share in zip(corners, shares, strict=True) if share >= MIN_FOREGROUND]
-    return kept or [corners[int(np.argmax(shares))]]
-
-
-def _starts(foreground: np.ndarray, axis: int, patch_vox: int) -> list[int]:
-    length = foreground.shape[axis]
-    if length <= patch_vox:
-        return [-((patch_vox - length) // 2)]
-    others = tuple(other for other in range(3) if other != axis)
-    inside = np.flatnonzero(foreground.any(axis=others))
-    low, high = (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (0, length)
-    count = min(WINDOWS_AN_AXIS, math.ceil((high - low) / patch_vox))
-    if count == 1:
-        return [min(max((low + high - patch_vox) // 2, 0), length - patch_vox)]
-    return [int(start) for start in np.rint(np.linspace(low, high - patch_vox, count))]
-
-
-def _share(foreground: np.ndarray, corner: tuple[int, ...], patch_vox: int) -> float:
-    box = tuple(slice(max(0, start), start + patch_vox) for start in corner)
-    return float(foreground[box].sum()) / patch_vox**3
-
-
-def embed(
-    encoder: Encoder,
-    image: Tensor,
-    corners: Sequence[tuple[int, int, int]],
-    patch_vox: int,
-    device: torch.device,
-) -> Tensor:
-    """Return the mean of the embeddings of windows, ``(D,)`` float32 on the CPU.
-
-    Each window passes the encoder alone, so that it does not matter which others there are.
-
-    Args:
-        encoder: in evaluation mode.
-        image: ``(1, I, J, K)``; beyond its border the nearest value is repeated, as in training crops.
-        corners: first voxel of each window.
-        patch_vox: edge of the windows.
-        device: where the encoder is.
-    """
-    embeddings = []
-    image = image.to(device)
-    with torch.no_grad():
-        for corner in corners:
-            patch = image
-            for axis, start in enumerate(corner, start=1):
-                index = torch.arange(start, start + patch_vox, device=device)
-                patch = patch.index_select(axis, index.clamp(0, image.shape[axis] - 1))
-            embeddings.append(encoder.embed(patch[None]).float()[0])
-    return torch.stack(embeddings).cpu().double().mean(dim=0).float()
+    values = embedded.values.tolist()
+    return row | {"status": "ok", "n_windows": embedded.n_windows, "embedding": values}
 
 
 def _measured(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 
 from torch import Tensor
 
 from mribench.config import AdaptOptions
+from mribench.data.uses import ScanSet
 from mribench.defects import UNPAIRED_NOISE
 from mribench.errors import DataError
-from mribench.interfaces.dataset import Scan, Subject
-from mribench.interfaces.metric import Metric, Score
+from mribench.interfaces.dataset import Subject
+from mribench.interfaces.metric import Metric, Score, SetMetric
+from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import Task, TaskVolume
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.example import FILE, example_file
-from mribench.jobs.model import FROZEN_ARMS, TaskModel, arm_encoder, new_encoder
+from mribench.jobs.model import TaskModel, adapted_model
 from mribench.jobs.still import StillEncoder
+from mribench.jobs.subjects import evaluate_subjects
 from mribench.jobs.volumes import TaskScans
 from mribench.results.records import JobRow, ScoreRow
 from mribench.results.specification import EvaluateSpec
 from mribench.seeding import torch_generator
 from mribench.training.schedule import autocast
-from mribench.training.weights import load_weights
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +34,12 @@ _FAILED = Score(math.nan, "failed", math.nan)
 
 def run_evaluate(spec: EvaluateSpec, context: Context) -> Outcome:
     """Predict and score every test scan; what cannot be read or scored is a failed row, no lost job."""
-    options = AdaptOptions.model_validate(spec.adapt)
     task: Task = context.make(spec.task, spec.profile)
-    model = _adapted(spec, spec.adapt_key, context, task) if spec.adapt_key else None
-    scans = TaskScans(spec, context, task, spec.subjects, spec.cell.test_sequence, options.spacing_mm)
+    if isinstance(task, SubjectTask):
+        return evaluate_subjects(spec, context, task)
+    options = AdaptOptions.model_validate(spec.adapt)
+    model = adapted_model(spec, context, task) if spec.adapt_key else None
+    scans = TaskScans(spec, context, task, spec.subjects, options.spacing_mm)
     still = StillEncoder(model.encoder, options.windows_vox(), context.device) if model else None
     # Test noise depends on the scan alone: every method, seed and fraction is tested on the same. With the
     # defect it is each row's own.
@@ -68,7 +73,7 @@ def run_evaluate(spec: EvaluateSpec, context: Context) -> Outcome:
 
 
 def _row(
-    context: Context, subject: Subject, scan: Scan, metric: Metric, label: str, score: Score
+    context: Context, subject: Subject, scan: ScanSet, metric: Metric | SetMetric, label: str, score: Score
 ) -> ScoreRow:
     return {
         "job_key": context.directory.name,
@@ -81,19 +86,6 @@ def _row(
         "status": score.status,
         "penalty": score.penalty,
     }
-
-
-def _adapted(spec: EvaluateSpec, adapt_key: str, context: Context, task: Task) -> TaskModel:
-    """Rebuild the adapted model: the head alone was kept where the encoder was frozen."""
-    frozen = spec.arm in FROZEN_ARMS
-    encoder = arm_encoder(spec, context).encoder if frozen else new_encoder(spec, context)
-    model = TaskModel(encoder, task, frozen=frozen, seed=spec.seed)
-    folder = context.jobs / adapt_key
-    if frozen:
-        load_weights(model.head, folder / "head.safetensors")
-    else:
-        load_weights(model, folder / "model.safetensors")
-    return model.to(context.device).eval()
 
 
 def _predict(
@@ -113,9 +105,13 @@ def _predict(
             raise RuntimeError(f"{type(task).__name__} says it has an identity reference and gave none")
         return unchanged
 
+    levels = model.input.find_levels(volume)
+
     def forward(image: Tensor) -> Tensor:
         seen.append(image)
         with autocast(options.precision, context.device):
-            return model.over_volume(image, options.windows_vox(), options.overlap)
+            if task.dense:
+                return model.over_volume(image, options.windows_vox(), options.overlap, levels)
+            return model.over_windows(dataclasses.replace(volume, image=image), options.patch_vox)
 
     return task.predict(forward, volume, generator)

@@ -52,11 +52,12 @@ def example_file(task: Task, volume: TaskVolume, seen: Sequence[Tensor], predict
 
 def _example_file(task: Task, volume: TaskVolume, seen: Sequence[Tensor], prediction: Tensor) -> bytes | None:
     classes = task.label is not None
-    reference = torch.as_tensor(volume.native_label) if classes else volume.image[0]
+    wanted = volume.image if volume.target is None else volume.target
+    reference = torch.as_tensor(volume.native_label) if classes else wanted[0]
     prediction = prediction.detach().cpu()
     if prediction.shape != reference.shape or reference.ndim != 3:
         return None
-    unseen = volume.image if classes else prediction[None]  # where there is no model
+    unseen = volume.image[:1] if classes else prediction[None]  # where there is no model
     given = (seen[0] if seen else unseen).detach().float().cpu()
     image, head = (_on_grid(part, reference, volume) for part in (given, volume.foreground[None].float()))
     spacing_mm = volume.native_spacing_mm if classes else volume.spacing_mm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -11,19 +12,24 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
+from mribench.config import FROZEN_ARMS
 from mribench.defects import ACTIVE_DROPOUT, ENCODER_CLIPPING
 from mribench.errors import JobError
 from mribench.interfaces.encoder import Encoder
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.task import Task
 from mribench.interfaces.weights import GivenWeights
 from mribench.jobs.context import Context
-from mribench.results.specification import AdaptSpec, EmbedSpec, EvaluateSpec, JobSpec
+from mribench.jobs.embedding import embed_scan
+from mribench.jobs.encoder_input import EncoderInput, ScanImage
+from mribench.results.specification import AdaptSpec, EmbedSpec, EvaluateSpec, JobSpec, Weights
 from mribench.seeding import derive_seed
 from mribench.training.given_weights import load_given_weights
-from mribench.training.weights import load_weights
+from mribench.training.hand_over import hand_over_decoder
+from mribench.training.weights import load_weights, read_weights
 from mribench.validation import describe
 
-FROZEN_ARMS = ("frozen", "random-frozen")
+DECODER_FILE = "decoder.safetensors"
 
 
 def new_encoder(spec: JobSpec, context: Context) -> Encoder:
@@ -35,10 +41,17 @@ def new_encoder(spec: JobSpec, context: Context) -> Encoder:
 
 @dataclass(frozen=True)
 class ArmEncoder:
-    """The encoder that an arm starts from, and what is said of weights that it has from outside."""
+    """The encoder that an arm starts from.
+
+    Attributes:
+        encoder: as wide as the images.
+        account: what is said of weights that it has from outside; None where it has none.
+        widened: what was done so that it takes several channels; None for one.
+    """
 
     encoder: Encoder
     account: str | None = None
+    widened: str | None = None
 
 
 def arm_encoder(spec: AdaptSpec | EvaluateSpec | EmbedSpec, context: Context) -> ArmEncoder:
@@ -51,16 +64,26 @@ def arm_encoder(spec: AdaptSpec | EvaluateSpec | EmbedSpec, context: Context) ->
     encoder = new_encoder(spec, context)
     if spec.pretrain_key:
         load_weights(encoder, context.jobs / spec.pretrain_key / "encoder.safetensors")
-    if spec.weights is None:
-        return ArmEncoder(encoder)
+    account = None if spec.weights is None else _load_given(encoder, spec.weights)
+    return ArmEncoder(encoder, account, _widen(encoder, spec))
+
+
+def _widen(encoder: Encoder, spec: AdaptSpec | EvaluateSpec | EmbedSpec) -> str | None:
+    """Make an encoder take the channels of a job's images; say what was done."""
+    n_channels = 1 if isinstance(spec, EmbedSpec) else len(spec.channels)
+    return encoder.widen_input(n_channels) if n_channels > 1 else None
+
+
+def _load_given(encoder: Encoder, given: Weights) -> str:
+    """Load weights from a file into an encoder, and give account of them."""
     try:
-        weights = GivenWeights.model_validate(spec.weights)
+        weights = GivenWeights.model_validate(given)
     except ValidationError as error:
         wrong = describe(error, GivenWeights)
         raise JobError(
             f"weights.{wrong.place}: {wrong.sentence}", "plan again: `mribench run FILE`"
         ) from error
-    return ArmEncoder(encoder, load_given_weights(encoder, weights).sentence())
+    return load_given_weights(encoder, weights).sentence()
 
 
 def scale_layers(encoder: Encoder, decay: float) -> dict[str, float]:
@@ -89,13 +112,29 @@ class TaskModel(nn.Module):
 
     Frozen means frozen: no gradient, no dropout, no statistics update in the encoder, whatever ``train``
     is called with; unless the defect ``active-dropout`` is switched on.
+
+    Args:
+        encoder: that the head is put on.
+        task: builds the head.
+        frozen: whether the encoder stays as it is.
+        seed: of the head's start weights.
+        defects: known defects that are switched on.
+        wanted: what the encoder wants to see; None for images as the benchmark has them.
     """
 
     def __init__(
-        self, encoder: Encoder, task: Task, *, frozen: bool, seed: int | None, defects: Collection[str] = ()
+        self,
+        encoder: Encoder,
+        task: Task,
+        *,
+        frozen: bool,
+        seed: int | None,
+        defects: Collection[str] = (),
+        wanted: InputContract | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
+        self.input = EncoderInput(wanted)
         torch.manual_seed(derive_seed("head", seed))
         self.head = task.build_head(encoder)
         self.frozen = frozen
@@ -117,25 +156,83 @@ class TaskModel(nn.Module):
                     module.train()
         return self
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map ``(B, 1, I, J, K)`` to the task's output."""
+    def forward(self, image: Tensor, levels: Tensor | None = None) -> Tensor:
+        """Map ``(B, 1, I, J, K)`` to the task's output.
+
+        Args:
+            image: in the benchmark's form.
+            levels: of each sample, ``(B, 1, 4)``, or ``(1, 4)`` for all, where the encoder wants intensities
+                otherwise (``EncoderInput.find_levels``).
+        """
+        shown = self.input.show(image, levels)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            features = self.encoder.feature_maps(image) if self._dense else self.encoder.embed(image)
+            features: list[Tensor] | Tensor
+            if self._dense:
+                features = self.input.turn_back(self.encoder.feature_maps(shown))
+            else:
+                features = self.encoder.embed(shown)
         output: Tensor = self.head(features)
         return output
 
-    def over_volume(self, image: Tensor, window_vox: tuple[int, ...], overlap: float) -> Tensor:
-        """Map a whole volume ``(1, I, J, K)`` to ``(C, I, J, K)``, or ``(C,)`` for a subject-level head.
+    def over_volume(
+        self, image: Tensor, window_vox: tuple[int, ...], overlap: float, levels: Tensor | None = None
+    ) -> Tensor:
+        """Map a whole volume ``(1, I, J, K)`` to ``(C, I, J, K)``.
 
-        Windows overlap and are blended with Gaussian weights (MONAI's sliding window inference).
+        Windows overlap and are blended with Gaussian weights (MONAI's sliding window inference). ``levels``
+        is as for ``forward``.
         """
         device = next(self.parameters()).device
         with torch.no_grad():
-            batch = image[None].to(device)
-            if not self._dense:
-                output = self(batch)
-            else:
-                output = sliding_window_inference(
-                    batch, window_vox, sw_batch_size=4, predictor=self, overlap=overlap, mode="gaussian"
-                )
+            output = sliding_window_inference(
+                image[None].to(device), window_vox, sw_batch_size=4,
+                predictor=functools.partial(self, levels=levels), overlap=overlap, mode="gaussian",
+            )  # fmt: skip
         return output[0].float().cpu()
+
+    def over_windows(self, scan: ScanImage, patch_vox: int) -> Tensor:
+        """Map the mean embedding of the windows of a scan to ``(C,)``.
+
+        Args:
+            scan: in the benchmark's form.
+            patch_vox: edge of the windows, as in training.
+        """
+        device = next(self.parameters()).device
+        with torch.no_grad():
+            embedding = embed_scan(self.encoder, self.input, scan, patch_vox, device).values
+            output: Tensor = self.head(embedding[None].to(device))
+        return output[0].float().cpu()
+
+
+def start_from_decoder(model: TaskModel, task: Task, spec: AdaptSpec, context: Context) -> str:
+    """Start a task's decoder from the one that was pretrained with the encoder, and return the account.
+
+    Raises:
+        JobError: when the pretraining handed over no decoder, or the task takes none.
+        DataError: when it does not fit.
+    """
+    decoder = task.decoder_of(model.head)
+    path = context.jobs / str(spec.pretrain_key) / DECODER_FILE
+    if decoder is None or not path.exists():
+        raise JobError(
+            f"the arm '{spec.arm}' needs a pretrained decoder and a task that takes one",
+            "plan again: `mribench run FILE`",
+        )
+    return f"decoder: {hand_over_decoder(decoder, read_weights(path)).sentence()}"
+
+
+def adapted_model(spec: EvaluateSpec, context: Context, task: Task) -> TaskModel:
+    """Rebuild what an adapt job trained: the head alone was kept where the encoder was frozen."""
+    frozen = spec.arm in FROZEN_ARMS
+    if frozen:
+        encoder = arm_encoder(spec, context).encoder
+    else:
+        encoder = new_encoder(spec, context)
+        _widen(encoder, spec)
+    model = TaskModel(encoder, task, frozen=frozen, seed=spec.seed, wanted=spec.input)
+    folder = context.jobs / str(spec.adapt_key)
+    if frozen:
+        load_weights(model.head, folder / "head.safetensors")
+    else:
+        load_weights(model, folder / "model.safetensors")
+    return model.to(context.device).eval()

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mribench.config import AdaptOptions, PretrainOptions
-from mribench.data.maps import select_usable_scans
-from mribench.data.prepare import (
-    Reader,
-    identify_reading,
-    make_image_recipe,
-    make_maps_recipe,
-    make_task_recipe,
-)
+from mribench.config import PretrainSettings
+from mribench.data.maps import make_shown_recipe
+from mribench.data.prepare import Reader, identify_reading, make_head_recipe, make_image_recipe
 from mribench.data.prepared import Recipe, State, get_volume_store
-from mribench.data.uses import select_scans
+from mribench.data.showing import Showing
+from mribench.data.task_recipes import make_task_recipe
+from mribench.data.uses import ScanSet, TaskImages
 from mribench.digests import canonical_json
+from mribench.interfaces.channels import Channels
 from mribench.interfaces.dataset import Dataset, Subject
 from mribench.interfaces.options import Component, DatasetRef, TaskRef
 from mribench.interfaces.task import Task
-from mribench.jobs.volumes import label_identity
+from mribench.interfaces.views import ViewGenerator
+from mribench.jobs.volumes import label_identity, working_spacing_mm
 from mribench.registry import Registry, Resolved
 from mribench.results.specification import (
     AdaptSpec,
@@ -30,7 +28,6 @@ from mribench.results.specification import (
     EvaluateSpec,
     JobSpec,
     PretrainSpec,
-    TrainingOptions,
 )
 
 
@@ -46,6 +43,10 @@ class Wanted:
         spacing_mm: of the working grid; None for the scan's own.
         task: the component of the task that reads it, JSON; empty for pretraining and embeddings.
         maps: whether all maps are wanted, or the image alone.
+        onto: place of the scan on whose working grid the maps are wanted.
+        head: volume in which the head is found; empty where it is not wanted.
+        others: places of the other channels of a task's sample.
+        target: place of the image that a task predicts; None where it predicts none.
     """
 
     profile: str
@@ -55,6 +56,10 @@ class Wanted:
     spacing_mm: float | None
     task: str = ""
     maps: bool = False
+    onto: int = 0
+    head: str = ""
+    others: tuple[int, ...] = ()
+    target: int | None = None
 
 
 @dataclass(frozen=True)
@@ -103,56 +108,67 @@ class Preparation:
             case PretrainSpec():
                 yield from self._read_to_pretrain(spec)
             case EmbedSpec():
-                yield from self._scans(spec, spec.subjects, spec.sequences, spec.spacing_mm, None)
+                yield from self._read_to_embed(spec)
             case AdaptSpec():
-                people, spacing_mm = (*spec.train, *spec.validation), _spacing_mm(spec.adapt)
-                yield from self._scans(spec, people, (spec.sequence,), spacing_mm, spec.task)
+                yield from self._read_for_task(spec, (*spec.train, *spec.validation))
             case EvaluateSpec():
-                sequences, spacing_mm = (spec.cell.test_sequence,), _spacing_mm(spec.adapt)
-                yield from self._scans(spec, spec.subjects, sequences, spacing_mm, spec.task)
+                yield from self._read_for_task(spec, spec.subjects)
 
     def _read_to_pretrain(self, spec: PretrainSpec) -> Iterator[Wanted]:
-        needs = self._resolve(spec.views, spec.profile).make().needs
-        spacing_mm = PretrainOptions.model_validate(spec.pretrain).spacing_mm
-        data = _to_json(spec.data)
-        for subject in self._subjects(spec, (*spec.train, *spec.held_out)):
-            for scan in select_usable_scans(subject, needs):
-                place = subject.scans.index(scan)
-                yield Wanted(spec.profile, data, subject.id, place, spacing_mm, maps=True)
+        generator: ViewGenerator = self._resolve(spec.views, spec.profile).make()
+        options = PretrainSettings.model_validate(spec.pretrain)
+        head = generator.needs[0] if options.min_foreground is not None else ""
+        for source in spec.sources:
+            showing = Showing(tuple(generator.needs), source.sequences, generator.images)
+            data = _to_json(source.data)
+            for subject in self._subjects(data, spec.profile, (*source.train, *source.held_out)):
+                for group in showing.require_groups(subject):
+                    onto = subject.scans.index(group[0])
+                    for place in map(subject.scans.index, group):
+                        seen = head if place == onto else ""
+                        yield Wanted(
+                            spec.profile, data, subject.id, place, options.spacing_mm, maps=True, onto=onto,
+                            head=seen,
+                        )  # fmt: skip
 
-    def _scans(
-        self,
-        spec: JobSpec,
-        ids: Iterable[str],
-        sequences: Collection[str],
-        spacing_mm: float | None,
-        task: TaskRef | None,
-    ) -> Iterator[Wanted]:
-        read_for = _to_json(task) if task else ""
-        label = self._tasks(read_for, spec.profile)[0].label if task else None
+    def _read_to_embed(self, spec: EmbedSpec) -> Iterator[Wanted]:
         data = _to_json(spec.data)
-        for subject in self._subjects(spec, ids):
+        for subject in self._subjects(data, spec.profile, spec.subjects):
             for place, scan in enumerate(subject.scans):
-                if scan.sequence in sequences and scan in select_scans(subject, scan.sequence, label):
-                    yield Wanted(spec.profile, data, subject.id, place, spacing_mm, read_for)
+                if scan.sequence in spec.sequences:
+                    yield Wanted(spec.profile, data, subject.id, place, spec.spacing_mm)
+
+    def _read_for_task(self, spec: AdaptSpec | EvaluateSpec, ids: Iterable[str]) -> Iterator[Wanted]:
+        read_for, data, spacing_mm = _to_json(spec.task), _to_json(spec.data), working_spacing_mm(spec)
+        images = TaskImages.of(Channels(spec.channels), self._tasks(read_for, spec.profile)[0])
+        for subject in self._subjects(data, spec.profile, ids):
+            for scans in images.select(subject):
+                first, *others = map(subject.scans.index, scans.channels)
+                target = None if scans.target is None else subject.scans.index(scans.target)
+                yield Wanted(
+                    spec.profile, data, subject.id, first, spacing_mm, read_for, others=tuple(others),
+                    target=target,
+                )  # fmt: skip
 
     def _recipes(self, wanted: Wanted) -> Iterator[Recipe]:
         reader, subjects = self._opened(wanted.data, wanted.profile)
         subject = subjects[wanted.subject]
         scan = subject.scans[wanted.place]
         if wanted.maps:
-            yield make_maps_recipe(reader, scan, wanted.spacing_mm)
+            yield make_shown_recipe(reader, scan, subject.scans[wanted.onto], wanted.spacing_mm)
+            if wanted.head:
+                yield make_head_recipe(reader, scan, wanted.head, wanted.spacing_mm)
         elif not wanted.task:
             yield make_image_recipe(reader, scan, wanted.spacing_mm)
         else:
             task, identity = self._tasks(wanted.task, wanted.profile)
-            recipe = make_task_recipe(reader, subject, scan, task, wanted.spacing_mm, identity)
-            yield recipe.image
-            if recipe.label is not None:
-                yield recipe.label
+            channels = (scan, *(subject.scans[place] for place in wanted.others))
+            target = None if wanted.target is None else subject.scans[wanted.target]
+            scans = ScanSet(channels, target)
+            yield from make_task_recipe(reader, subject, scans, task, wanted.spacing_mm, identity).recipes()
 
-    def _subjects(self, spec: JobSpec, ids: Iterable[str]) -> list[Subject]:
-        _, subjects = self._opened(_to_json(spec.data), spec.profile)
+    def _subjects(self, data: str, profile: str, ids: Iterable[str]) -> list[Subject]:
+        _, subjects = self._opened(data, profile)
         return [subjects[name] for name in ids]  # planned from the same files right before
 
     def _open(self, data: str, profile: str) -> tuple[Reader, dict[str, Subject]]:
@@ -167,10 +183,6 @@ class Preparation:
 
     def _resolve(self, component: Component, profile: str) -> Resolved:
         return self._registry.resolve(component, f"data prepare: {component.kind}", profile)
-
-
-def _spacing_mm(adapt: TrainingOptions) -> float | None:
-    return AdaptOptions.model_validate(adapt).spacing_mm
 
 
 def _to_json(component: Component) -> str:

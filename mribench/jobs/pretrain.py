@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mribench.config import PretrainOptions
-from mribench.data.maps import MapSource, count_voxels, draw_batch_indices, select_by_id
-from mribench.data.prepare import identify_reading
-from mribench.interfaces.dataset import Dataset
+from mribench.config import PretrainSettings
+from mribench.data.mixing import BatchDraws, CohortMix, Place, count_voxels
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.objective import Objective
 from mribench.interfaces.views import View, ViewGenerator, ViewRequest
-from mribench.jobs.collapse import MAX_SUBJECTS, CollapseCheck, check_collapse
+from mribench.jobs.collapse import CollapseCheck, check_collapse
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
+from mribench.jobs.encoder_input import EncoderInput, scale
+from mribench.jobs.mixing import choose_checked, open_mix
 from mribench.jobs.model import is_clipped, new_encoder, scale_layers
 from mribench.jobs.views_example import FILE, views_file
 from mribench.jobs.volumes import voxel_row
@@ -67,7 +67,10 @@ def run_pretrain(spec: PretrainSpec, context: Context) -> Outcome:
             **voxel_row(count_voxels(job.source, job.checked)),
             **check,
         },
-        weights={"encoder.safetensors": exported.state_dict()},
+        weights={
+            f"{part}.safetensors": module.state_dict()
+            for part, module in {"encoder": exported, **job.objective.exported_modules()}.items()
+        },
         history=history.rows + job.checks,
         files={} if picture is None else {FILE: picture},
     )
@@ -84,10 +87,7 @@ class Pretraining(Trainee):
     def __init__(self, spec: PretrainSpec, context: Context) -> None:
         self.seed = spec.seed
         self.device = context.device
-        self.options = PretrainOptions.model_validate(spec.pretrain)
-        resolved = context.resolve(spec.data, spec.profile)
-        dataset: Dataset = resolved.make()
-        identity = identify_reading(resolved.identity(), dataset, resolved.options)
+        self.options = PretrainSettings.model_validate(spec.pretrain)
         self.generator: ViewGenerator = context.make(spec.views, spec.profile)
         self.encoder: Encoder = new_encoder(spec, context)
         torch.manual_seed(derive_seed("objective", self.seed))
@@ -98,13 +98,18 @@ class Pretraining(Trainee):
         self.groups = self.objective.parameter_groups
         self._layer_rates = scale_layers(self.encoder, self.options.layer_decay)
         self.objective.to(self.device, memory_format=torch.channels_last_3d).train()
-        spacing, needs = self.options.spacing_mm, self.generator.needs
-        self.source = MapSource(dataset, select_by_id(dataset, spec.train), spacing, needs, identity)
-        # Held-out subjects first. Too few could not tell a good encoder from one without information, so
-        # pretraining subjects make up the number: an encoder that collapsed tells them apart no better.
-        checked = (*spec.held_out, *spec.train)[:MAX_SUBJECTS]
-        self.checked = MapSource(dataset, select_by_id(dataset, checked), spacing, needs, identity)
+        train = [source.train for source in spec.sources]
+        self.source = open_mix(spec, context, self.generator, train)
+        self.checked = open_mix(spec, context, self.generator, choose_checked(spec.sources))
+        self.batches = BatchDraws(
+            [len(ids) for ids in train],
+            [source.share for source in spec.sources],
+            self.options.batch_size,
+            ("pretrain", self.seed),
+            self.options.repeat_subjects,
+        )
         self.spacing_mm = self.source.spacing_mm()
+        self._input = EncoderInput(spec.input)
         self.redraws = 0
         self.diversity = Diversity()
         self.defects = spec.defects
@@ -116,7 +121,7 @@ class Pretraining(Trainee):
             "checks": self.checks,
             "redraws": self.redraws,
             "view_sums": self.diversity.sums(),
-            "voxel_counts": [[*scan, counts] for scan, counts in self.source.counts.items()],
+            "voxel_counts": [[*scan, counts] for scan, counts in self.source.counts().items()],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -124,9 +129,7 @@ class Pretraining(Trainee):
         self.checks = state["checks"]
         self.redraws = state["redraws"]
         self.diversity.restore(state["view_sums"])
-        self.source.counts.update(
-            {(subject, place): counts for subject, place, counts in state["voxel_counts"]}
-        )
+        self.source.restore({(number, *scan): counts for number, *scan, counts in state["voxel_counts"]})
 
     def peak_rate(self, name: str, usual: float) -> float:
         """Return the peak learning rate of a parameter, by the layer of the encoder that it is in."""
@@ -157,20 +160,14 @@ class Pretraining(Trainee):
         Args:
             batch: counted over all steps; the step's own number unless gradients are accumulated.
         """
-        indices = draw_batch_indices(
-            len(self.source.subjects),
-            self.options.batch_size,
-            batch,
-            ("pretrain", self.seed),
-            repeat=self.options.repeat_subjects,
-        )
+        places = self.batches.draw(batch)
         # The method is not in the seed: every method sees the same crops, drawn by the same generators.
-        a_pass = len(self.source.subjects) // self.options.batch_size
+        a_pass = sum(self.batches.sizes) // self.options.batch_size
         seeds = [
             ("views", self.seed, *draw_identity(batch, sample, a_pass, self.defects))
-            for sample in range(len(indices))
+            for sample in range(len(places))
         ]
-        return self._views(self.source, indices, seeds, self.objective.view_requests)
+        return self._views(self.source, places, seeds, self.objective.view_requests)
 
     def after_step(self, step: int, total: int) -> None:
         """Let the objective update its teachers, and look at the embeddings now and then."""
@@ -199,29 +196,36 @@ class Pretraining(Trainee):
     @functools.cached_property
     def _check_images(self) -> tuple[list[Tensor], list[Tensor]]:
         """Both views of every draw, on the CPU: made once for all checks."""
-        indices = range(len(self.checked.subjects))
+        places = self.checked.places()
         images: tuple[list[Tensor], list[Tensor]] = ([], [])
         for draw in range(CHECK_ROUNDS):
-            seeds = [("collapse-check", self.seed, draw, sample) for sample in indices]
-            views = self._views(self.checked, indices, seeds, (ViewRequest(), ViewRequest()))
+            seeds = [("collapse-check", self.seed, draw, sample) for sample in range(len(places))]
+            views = self._views(self.checked, places, seeds, (ViewRequest(), ViewRequest()))
             for kept, view in zip(images, views, strict=True):
                 kept.append(view.image.cpu())
         return images
 
+    def _show(self, view: View) -> None:
+        """Put a view on the scale that the encoder wants; taken over the whole view, its target alike."""
+        found = [self._input.find_image_levels(image) for image in view.image]
+        levels = torch.stack([rows for rows in found if rows is not None]) if found[0] is not None else None
+        view.image, view.target = scale(view.image, levels), scale(view.target, levels)
+
     def _views(
         self,
-        source: MapSource,
-        indices: Sequence[int],
+        source: CohortMix,
+        places: Sequence[Place],
         seeds: Sequence[tuple[Identity, ...]],
         requests: Sequence[ViewRequest],
     ) -> list[View]:
         generators = [torch_generator(*seed) for seed in seeds]
         edge = self.generator.source_vox(self.options.patch_vox)
-        crops = source.crops(indices, edge, generators, self.device)
-        views = self.generator.views(
-            crops.maps, requests, self.options.patch_vox, self.spacing_mm, generators
+        crops = source.crops(places, edge, generators, self.device)
+        views = self.generator.views_from(
+            crops.origins, crops.maps, requests, self.options.patch_vox, self.spacing_mm, generators
         )
         for view in views:
+            self._show(view)
             view.origins = crops.origins
             view.sequences = view.sequences or [origin.sequence for origin in crops.origins]
         return views

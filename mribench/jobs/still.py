@@ -28,7 +28,7 @@ class StillEncoder:
 
     def __init__(self, encoder: Encoder, edges_vox: Sequence[int], device: torch.device) -> None:
         self._encoder = encoder
-        noise = torch.randn(1, 1, *edges_vox, generator=torch_generator("still-encoder"))
+        noise = torch.randn(1, encoder.in_channels, *edges_vox, generator=torch_generator("still-encoder"))
         self._image = noise.to(device)
         self._before = self._outputs()
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mribench.data.maps import select_by_id
-from mribench.data.prepare import COUNTS, Reader, TaskRecipe, identify_reading, make_task_recipe
-from mribench.data.uses import select_scans
-from mribench.interfaces.dataset import Dataset, Scan, Subject
+from mribench.data.prepare import COUNTS, Reader, identify_reading
+from mribench.data.task_recipes import TaskRecipe, make_task_recipe
+from mribench.data.uses import ScanSet, TaskImages
+from mribench.interfaces.channels import Channels
+from mribench.interfaces.dataset import Dataset, Subject
 from mribench.interfaces.task import Task, TaskVolume
 from mribench.jobs.context import Context
 from mribench.registry import Resolved
 from mribench.results.records import JobRow
-from mribench.results.specification import AdaptSpec, EvaluateSpec
+from mribench.results.specification import AdaptSpec, Covariates, EvaluateSpec
 
 
 def label_identity(task: Resolved) -> dict[str, Any]:
@@ -28,8 +31,19 @@ def voxel_row(counts: Mapping[str, int]) -> JobRow:
     return {"clipped_vox": clipped, "repaired_vox": repaired}
 
 
+def _with_planned(subject: Subject, covariates: Covariates) -> Subject:
+    """Return a subject with the covariates that the job was planned with: its key has them."""
+    return replace(subject, covariates={**subject.covariates, **covariates.get(subject.id, {})})
+
+
+def working_spacing_mm(spec: AdaptSpec | EvaluateSpec) -> float | None:
+    """Return the voxel edge of the working grid; None for each image's own."""
+    given = spec.adapt["spacing_mm"]
+    return float(given) if isinstance(given, int | float) else None
+
+
 class TaskScans:
-    """Reads the scans of one sequence, one by one, from the store of prepared volumes.
+    """Reads the scans of a sequence, or of several that are channels, from the store of prepared volumes.
 
     Attributes:
         label_sources: how many labels lay beside the image (``own``) and how many were the subject's.
@@ -41,7 +55,6 @@ class TaskScans:
         context: Context,
         task: Task,
         ids: Sequence[str],
-        sequence: str,
         spacing_mm: float | None,
     ) -> None:
         resolved = context.resolve(spec.data, spec.profile)
@@ -52,9 +65,9 @@ class TaskScans:
         self._task_identity = label_identity(context.resolve(spec.task, spec.profile))
         self._spacing_mm = spacing_mm
         self._scans = [
-            (subject, scan)
+            (_with_planned(subject, spec.covariates), scans)
             for subject in select_by_id(dataset, ids)
-            for scan in select_scans(subject, sequence, task.label)
+            for scans in TaskImages.of(Channels(spec.channels), task).select(subject)
         ]
         self._recipes: list[TaskRecipe] = []
         self._counts: Counter[str] = Counter()
@@ -69,7 +82,7 @@ class TaskScans:
     def __iter__(self) -> Iterator[TaskVolume]:
         return (self.read(subject, scan) for subject, scan in self._scans)
 
-    def pairs(self) -> Sequence[tuple[Subject, Scan]]:
+    def pairs(self) -> Sequence[tuple[Subject, ScanSet]]:
         """Return the scans without reading them."""
         return self._scans
 
@@ -81,15 +94,15 @@ class TaskScans:
         """
         self._recipes = [self._read(subject, scan)[0] for subject, scan in self._scans]
 
-    def read(self, subject: Subject, scan: Scan) -> TaskVolume:
-        """Read one scan, and count what was found in it.
+    def read(self, subject: Subject, scan: ScanSet) -> TaskVolume:
+        """Read one scan, or its channels, and count what was found in it.
 
         Raises:
             DataError: when it cannot be read, or has no label and needs one.
         """
         return self._read(subject, scan)[1]
 
-    def _read(self, subject: Subject, scan: Scan) -> tuple[TaskRecipe, TaskVolume]:
+    def _read(self, subject: Subject, scan: ScanSet) -> tuple[TaskRecipe, TaskVolume]:
         recipe = make_task_recipe(
             self._reader, subject, scan, self._task, self._spacing_mm, self._task_identity
         )

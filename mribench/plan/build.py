@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mribench import RESULTS_VERSION
-from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedPretraining
-from mribench.data.subsets import compute_subset_size, draw_label_subset
-from mribench.data.uses import select_scans
+from mribench.config import DECODER_ARMS, FROZEN_ARMS, InvarianceSpec, ResolvedBenchmark, ResolvedPretraining
+from mribench.data.subsets import draw_label_subset
+from mribench.data.uses import TaskImages
 from mribench.defects import at
+from mribench.interfaces.channels import Channels
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import ObjectiveRef, ViewsRef
 from mribench.plan.cohorts import Cohort
 from mribench.plan.job import Job, Plan
@@ -20,17 +22,23 @@ from mribench.plan.parts import (
     EncoderPart,
     TaskPart,
     Training,
+    count_training,
+    find_exported_decoder,
     identity_of,
     untrained_cell,
 )
+from mribench.plan.pretraining import select_sources
+from mribench.plan.targets import check_draw, list_left_out, list_lone_targets
 from mribench.results.cell import EmbedCell, EvaluateCell
-from mribench.results.content import Content, EntryIdentity
+from mribench.results.content import CohortContent, Content, EntryIdentity
 from mribench.results.specification import (
     AdaptSpec,
+    Covariates,
     EmbedSpec,
     EvaluateSpec,
     JobSpec,
     PretrainSpec,
+    TrainedCohort,
     key_of,
 )
 
@@ -65,10 +73,15 @@ class _Builder:
         self._tasks = [
             TaskPart.of(name, task, cohorts[task.spec.data]) for name, task in resolved.tasks.items()
         ]
-        self._reference = EncoderPart.of(resolved.reference_encoder)
-        self._encoders = {name: EncoderPart.of(method.encoder) for name, method in resolved.methods.items()}
+        reference = resolved.reference_encoder
+        self._reference = EncoderPart.of(reference, reference.registered.entry.input)
+        self._encoders = {
+            name: EncoderPart.of(method.encoder, method.wanted) for name, method in resolved.methods.items()
+        }
         # Thousands of jobs are about few groups of people: what is found of a group is found once.
+        self._sources = functools.cache(self._select_sources)
         self._eligible = functools.cache(self._find_eligible)
+        self._hands_over = functools.cache(self._find_hand_over)
         self._fingerprints = functools.cache(self._find_fingerprints)
 
     def jobs(self) -> Iterator[Job]:
@@ -84,7 +97,7 @@ class _Builder:
         if not self.resolved.measured:
             yield from self._embeddings(pretrained)
         for task in self._tasks:
-            for arm in self._arms():
+            for arm in self._arms_of(task):
                 for seed in self.config.seeds:
                     yield from self._adapted(task, arm, seed, _find_pretraining(arm, seed, pretrained))
             if IDENTITY in self.config.reference_arms and not self.resolved.measured and task.has_identity:
@@ -98,36 +111,66 @@ class _Builder:
             if reference != IDENTITY:
                 yield from self._references(reference)
 
+    def _arms_of(self, task: TaskPart) -> Iterator[Arm]:
+        """Yield the arms that a task has cells of; note which it has not, and why."""
+        without: dict[str, list[str]] = {}
+        for arm in self._arms():
+            reason = self._find_obstacle(task, arm)
+            if reason:
+                without.setdefault(reason, []).append(arm.arm)
+            else:
+                yield arm
+        for reason, arms in without.items():
+            names = ", ".join(dict.fromkeys(arms))
+            self.notes.append(f"{task.name}: {reason}, so it has no {names} cells")
+
+    def _find_obstacle(self, task: TaskPart, arm: Arm) -> str:
+        """Return why a task has no cell of an arm, or an empty string."""
+        if task.has_probe and arm.arm not in FROZEN_ARMS:
+            return "its probe is fitted on frozen encoders"
+        if arm.arm not in DECODER_ARMS:
+            return ""
+        if not task.takes_decoder:
+            return "it has no decoder that could be pretrained"
+        return "" if self._hands_over(arm.name) else f"'{arm.name}' hands over no decoder"
+
+    def _find_hand_over(self, method: str) -> bool:
+        return find_exported_decoder(self.resolved.methods[method]) is not None
+
     def _references(self, reference: str) -> Iterator[Arm]:
-        """Yield a reference arm for the default architecture, and for each other by its first method."""
+        """Yield a reference arm for the default encoder, and for each other one, or other input, once."""
         yield Arm(reference, reference, self._reference)
-        seen = [self._reference.identity]
+        seen = [self._reference]
         for name, encoder in self._encoders.items():
-            if encoder.identity not in seen:
-                seen.append(encoder.identity)
+            if encoder not in seen:
+                seen.append(encoder)
                 yield Arm(name, reference, encoder)
 
     def _pretrain(self, name: str, pretraining: ResolvedPretraining, seed: int) -> Job:
-        cohort = self._cohorts[pretraining.options.data]
-        split = cohort.split
-        train, held_out = (split.train, split.validation) if split else ((), ())
+        sources = self._sources(name)
+        train = [subject for source in sources for subject in source.train]
+        held_out = [subject for source in sources for subject in source.held_out]
         spec = PretrainSpec(
             profile=self.config.profile,
-            cohort=cohort.name,
-            data=cohort.data,
             encoder=self._encoders[name].reference,
+            input=self._encoders[name].input,
             split_digest=split_digest({"train": train, "held out": held_out}),
             defects=self._defects("pretrain"),
             views=ViewsRef.model_validate(pretraining.views.component()),
             objective=ObjectiveRef.model_validate(pretraining.objective.component()),
-            train=train,
-            held_out=held_out,
-            pretrain=pretraining.options.model_dump(mode="json"),
+            sources=sources,
+            pretrain=pretraining.options.settings().model_dump(mode="json"),
             seed=seed,
         )
         entries = [identity_of(part) for part in self.resolved.methods[name].parts()]
-        job = self._job(f"{name}/pretrain/seed{seed}", spec, cohort, entries, (*train, *held_out))
-        return replace(job, method=name)
+        read = [(self._cohorts[source.cohort], (*source.train, *source.held_out)) for source in sources]
+        return replace(self._job(f"{name}/pretrain/seed{seed}", spec, entries, *read), method=name)
+
+    def _select_sources(self, name: str) -> tuple[TrainedCohort, ...]:
+        """Return the cohorts that a method pretrains on, found once for all seeds."""
+        selected = select_sources(self.resolved.pretrained()[name], self._cohorts)
+        self.notes += selected.notes
+        return selected.sources
 
     def _embeddings(self, pretrained: Mapping[tuple[str, int], Job]) -> Iterator[Job]:
         """Yield the jobs that measure the invariance of each encoder: the methods', and the random one."""
@@ -169,31 +212,32 @@ class _Builder:
             defects=self._defects("embed"),
             subjects=ids,
             sequences=tuple(asked.sequences),
-            patch_vox=asked.patch_vox,
-            spacing_mm=asked.spacing_mm,
+            patch_vox=arm.encoder.wanted.patch_vox or asked.patch_vox,
+            spacing_mm=arm.encoder.wanted.spacing_mm or asked.spacing_mm,
             cell=cell,
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
+            input=arm.encoder.input,
         )
         row = arm.name if arm.arm in ("frozen", arm.name) else f"{arm.name}/{arm.arm}"
         name = f"{row}/invariance/{cohort_name}/seed{seed}"
-        job = self._job(name, spec, cohort, [arm.encoder.identity], ids)
+        job = self._job(name, spec, [arm.encoder.identity], (cohort, ids))
         return _after(replace(job, method=arm.name), pretrain)
 
     def _adapted(self, task: TaskPart, arm: Arm, seed: int, pretrain: Job | None) -> Iterator[Job]:
         split = task.cohort.split
-        for sequence in task.spec.train_sequences:
-            train = self._eligible(task.cohort.name, split.train if split else (), sequence, task.label)
-            validation = self._eligible(
-                task.cohort.name, split.validation if split else (), sequence, task.label
-            )
+        for channels in task.spec.trained_on:
+            train = self._covered(task, "training", split.train if split else (), channels)
+            validation = self._covered(task, "validation", split.validation if split else (), channels)
             if split:
-                self.notes.append(_counted(f"{task.name} {sequence}", len(train), task.spec.fractions))
+                self.notes.append(
+                    count_training(f"{task.name} {channels.name}", len(train), task.spec.fractions)
+                )
             for fraction in task.spec.fractions:
                 for subset_seed in self.config.subset_seeds_at(fraction):
                     draw = seed if subset_seed is None else subset_seed
                     training = Training(
-                        task, arm, seed, sequence, fraction, subset_seed,
+                        task, arm, seed, channels, fraction, subset_seed,
                         draw_label_subset(train, fraction, draw) if train else (),
                     )  # fmt: skip
                     yield from self._trained(training, validation, pretrain)
@@ -208,14 +252,15 @@ class _Builder:
             return
         task = training.task
         for site in task.cohort.sites:
-            for sequence in task.spec.tested_on(training.sequence, task.sequences_there):
-                cell = training.cell(self.config.benchmark, self.resolved.label, site, sequence)
-                job = self._evaluate(training.id, task, training.arm, cell, adapt.key, pretrain)
+            for channels in task.spec.tested_on(training.channels, task.sequences_there):
+                cell = training.cell(self.config.benchmark, self.resolved.label, site, channels.name)
+                job = self._evaluate(training.id, task, training.arm, cell, channels, adapt.key, pretrain)
                 if job is not None:
                     yield _after(job, adapt)
 
     def _adapt(self, training: Training, validation: tuple[str, ...], pretrain: Job | None) -> Job:
         task, arm = training.task, training.arm
+        check_draw(f"{self.config.source}: tasks.{task.name}", training)
         spec = AdaptSpec(
             profile=self.config.profile,
             cohort=task.cohort.name,
@@ -227,23 +272,26 @@ class _Builder:
             arm=arm.arm,
             train=training.train,
             validation=validation,
-            sequence=training.sequence,
-            adapt=task.adapt,
+            channels=training.channels.sequences,
+            adapt=task.learning_for(arm.encoder),
             seed=training.seed,
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
+            input=arm.encoder.input,
+            covariates=_covariates_of(task, (*training.train, *validation)),
         )
         people = (*training.train, *validation)
         entries = [task.learnt_identity, arm.encoder.identity]
-        job = self._job(training.id, spec, task.cohort, entries, people)
+        job = self._job(training.id, spec, entries, (task.cohort, people))
         return _after(replace(job, method=arm.name), pretrain)
 
     def _identity(self, task: TaskPart) -> Iterator[Job]:
-        arm = Arm(IDENTITY, IDENTITY, self._reference)
+        arm = Arm(IDENTITY, IDENTITY, replace(self._reference, wanted=InputContract()))
         for site in task.cohort.sites:
-            for sequence in task.spec.all_tested_on(task.sequences_there):
-                cell = untrained_cell(task, arm, self.config.benchmark, self.resolved.label, site, sequence)
-                job = self._evaluate(f"{IDENTITY}/{task.name}", task, arm, cell, None, None)
+            for channels in task.spec.all_tested_on(task.sequences_there):
+                label = self.resolved.label
+                cell = untrained_cell(task, arm, self.config.benchmark, label, site, channels.name)
+                job = self._evaluate(f"{IDENTITY}/{task.name}", task, arm, cell, channels, None, None)
                 if job is not None:
                     yield job
 
@@ -253,15 +301,17 @@ class _Builder:
         task: TaskPart,
         arm: Arm,
         cell: EvaluateCell,
+        channels: Channels,
         adapt_key: str | None,
         pretrain: Job | None,
     ) -> Job | None:
         split, site, sequence = task.cohort.split, cell.test_site, cell.test_sequence
         there = split.test[site] if split else ()
-        ids = self._eligible(task.cohort.name, there, sequence, task.label)
+        ids = self._covered(task, "test", there, channels)
         if split and not ids:
             self.notes.append(f"{task.name}: no {sequence} test scan at {site}, so no such cell")
             return None
+        self.notes += list_lone_targets(f"{task.name} at {site}", ids, task.covered)
         spec = EvaluateSpec(
             profile=self.config.profile,
             cohort=task.cohort.name,
@@ -271,14 +321,17 @@ class _Builder:
             defects=self._defects("evaluate", arm.arm),
             task=task.scored,
             subjects=ids,
-            adapt=task.adapt,
+            adapt=task.learning_for(arm.encoder),
+            channels=channels.sequences,
             cell=cell,
             adapt_key=adapt_key,
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
+            input=arm.encoder.input,
+            covariates=_covariates_of(task, ids),
         )
         entries = [task.scored_identity, *([] if arm.arm == IDENTITY else [arm.encoder.identity])]
-        job = self._job(f"{trained}/test/{site}/{sequence}", spec, task.cohort, entries, ids)
+        job = self._job(f"{trained}/test/{site}/{sequence}", spec, entries, (task.cohort, ids))
         return replace(job, method=arm.name)
 
     def _defects(self, stage: str, arm: str | None = None) -> tuple[str, ...]:
@@ -288,19 +341,21 @@ class _Builder:
         self,
         name: str,
         spec: JobSpec,
-        cohort: Cohort,
         entries: Sequence[EntryIdentity],
-        people: tuple[str, ...],
+        *read: tuple[Cohort, tuple[str, ...]],
     ) -> Job:
         measures = self.resolved.measured
         name = f"+{measures}/{name}" if measures else name
-        if cohort.missing:
-            return Job(id=name, spec=spec, key=None, measures=measures, waiting_for=(cohort.name,))
+        missing = tuple(cohort.name for cohort, _ in read if cohort.missing)
+        if missing:
+            return Job(id=name, spec=spec, key=None, measures=measures, waiting_for=missing)
         content = Content(
             results=RESULTS_VERSION,
             entries=tuple(entries),
-            data=cohort.identity,
-            fingerprints=self._fingerprints(cohort.name, people),
+            cohorts=tuple(
+                CohortContent(cohort.identity, self._fingerprints(cohort.name, people))
+                for cohort, people in read
+            ),
         )
         return Job(id=name, spec=spec, key=key_of(spec, content), content=content, measures=measures)
 
@@ -309,27 +364,33 @@ class _Builder:
         fingerprints = self._cohorts[cohort_name].fingerprints
         return {subject: fingerprints[subject] for subject in people}
 
-    def _find_eligible(
-        self, cohort_name: str, ids: tuple[str, ...], sequence: str, label: str | None
+    def _covered(
+        self, task: TaskPart, role: str, ids: tuple[str, ...], channels: Channels
     ) -> tuple[str, ...]:
-        """Return the subjects that have a scan of the sequence, and the label where one is needed."""
+        """Return the subjects that a task can be about and that have its scans, and note who is left out."""
+        covered = tuple(subject for subject in ids if subject not in task.covered.left_out)
+        self.notes += list_left_out(f"{task.name}: of {task.cohort.name}", role, ids, task.covered)
+        return self._eligible(task.cohort.name, covered, task.images(channels))
+
+    def _find_eligible(self, cohort_name: str, ids: tuple[str, ...], images: TaskImages) -> tuple[str, ...]:
+        """Return the subjects that have all images, and the label where one is needed."""
         subjects = self._cohorts[cohort_name].subjects
-        kept = tuple(subject for subject in ids if select_scans(subjects[subject], sequence, label))
+        kept = tuple(subject for subject in ids if images.select(subjects[subject]))
         if len(kept) < len(ids):
-            what = f"{sequence} scan" + (f" with a {label} label" if label else "")
-            self.notes.append(f"{cohort_name}: {len(ids) - len(kept)} of {len(ids)} subjects have no {what}")
+            lacking = f"{len(ids) - len(kept)} of {len(ids)} subjects"
+            self.notes.append(f"{cohort_name}: {lacking} have no {images.describe()}")
         return kept
+
+
+def _covariates_of(task: TaskPart, ids: tuple[str, ...]) -> Covariates:
+    """Return the covariates that a task needs of some subjects; nothing where it needs none."""
+    known = task.covered.covariates
+    return {subject: known[subject] for subject in ids if subject in known}
 
 
 def _find_pretraining(arm: Arm, seed: int, pretrained: Mapping[tuple[str, int], Job]) -> Job | None:
     """Return the job that makes the encoder of an arm; None where nothing is pretrained for it."""
     return pretrained.get((arm.name, seed)) if arm.pretraining else None
-
-
-def _counted(what: str, n_subjects: int, fractions: Sequence[float]) -> str:
-    """Return how many training subjects there are, and how many each label fraction has."""
-    parts = [f"{100 * f:g} % is {compute_subset_size(n_subjects, f)}" for f in fractions if f < 1]
-    return f"{what}: {n_subjects} training subjects{'; ' if parts else ''}{', '.join(parts)}"
 
 
 def _after(job: Job, dependency: Job | None) -> Job:

@@ -41,8 +41,8 @@ def find_changes(before: tuple[JobSpec, Content], after: tuple[JobSpec, Content]
     Returns:
         Nothing where what is recorded is the same.
     """
-    old, new = before[0].to_json(), after[0].to_json()
-    apart = {*before[0].builds_on(), *after[0].builds_on(), *_DERIVED, "data"}
+    old, new = _without_data(before[0].to_json()), _without_data(after[0].to_json())
+    apart = {*before[0].builds_on(), *after[0].builds_on(), *_DERIVED}
     changes = [
         change
         for name in sorted({*old, *new} - apart)
@@ -52,6 +52,13 @@ def find_changes(before: tuple[JobSpec, Content], after: tuple[JobSpec, Content]
     if not changes and before[0].builds_on() == after[0].builds_on():
         changes = [change for name in _DERIVED for change in _between(name, old.get(name), new.get(name))]
     return tuple(changes)
+
+
+def _without_data(asked: dict[str, Any]) -> dict[str, Any]:
+    """Return what a job is asked without where its cohorts lie; the dataset is compared by what it reads."""
+    if "sources" in asked:
+        asked["sources"] = [_without_data(source) for source in asked["sources"]]
+    return {name: value for name, value in asked.items() if name != "data"}
 
 
 class _Gone:
@@ -77,10 +84,17 @@ def _between(path: str, old: Any, new: Any) -> Iterator[Change]:
             return
         for name in sorted({*old, *new}):
             yield from _between(f"{path}.{name}", old.get(name, _GONE), new.get(name, _GONE))
+    elif _are_parts(old) and _are_parts(new) and len(old) == len(new):
+        for place, (one, other) in enumerate(zip(old, new, strict=True), start=1):
+            yield from _between(path if len(old) == 1 else f"{path} {place}", one, other)
     elif _are_names(old) and _are_names(new):
         yield Change(path, f"{path}: {_members(old, new)}")
     else:
         yield Change(path, f"{path} {_shown(old)} → {_shown(new)}")
+
+
+def _are_parts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def _are_names(value: Any) -> bool:
@@ -107,9 +121,15 @@ def _between_contents(old: Content, new: Content) -> Iterator[Change]:
         versions = f"{old.results} → {new.results}"
         yield Change("the harness", f"the harness: version of its results {versions}")
     yield from _between_entries(old.used(), new.used())
-    yield from _between_data(old.data, new.data)
-    both = old.fingerprints.keys() & new.fingerprints.keys()
-    changed = sorted(name for name in both if old.fingerprints[name] != new.fingerprints[name])
+    if len(old.cohorts) != len(new.cohorts):
+        return  # what the job is asked says so
+    for one, other in zip(old.cohorts, new.cohorts, strict=True):
+        yield from _between_data(one.data, other.data)
+        yield from _between_files(one.fingerprints, other.fingerprints)
+
+
+def _between_files(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
+    changed = sorted(name for name in old.keys() & new.keys() if old[name] != new[name])
     if changed:
         text = f"files of subject{'s' if len(changed) > 1 else ''} {list_some(changed, _MOST_NAMES)}"
         yield Change("the files of subjects", text)

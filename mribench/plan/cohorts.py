@@ -14,11 +14,13 @@ from mribench.data.inspection import compute_fingerprint, digest_voxels, find_un
 from mribench.data.prepare import identify_reading
 from mribench.data.remarks import scan_remarks
 from mribench.data.twins import SeenImages
-from mribench.data.uses import select_scans
+from mribench.data.uses import TaskImages
 from mribench.errors import DataError
+from mribench.interfaces.channels import Channels
 from mribench.interfaces.dataset import Dataset, Exclusion, Scan, Subject
 from mribench.interfaces.options import DatasetRef
 from mribench.interfaces.split import Split, SplitRule
+from mribench.interfaces.task import Task
 from mribench.registry import Resolved
 from mribench.results.content import DataIdentity
 
@@ -56,6 +58,14 @@ class Cohort:
     left_out: tuple[Exclusion, ...] = ()
     remarks: tuple[Exclusion, ...] = ()
 
+    def in_split(self) -> list[Subject]:
+        """Return who trains, validates or tests, in the cohort's order; nobody while the data are missing."""
+        if self.split is None:
+            return []
+        tested = (i for ids in self.split.test.values() for i in ids)
+        used = {*self.split.train, *self.split.validation, *tested}
+        return [person for name, person in self.subjects.items() if name in used]
+
     @functools.cached_property
     def data(self) -> DatasetRef:
         """Its dataset, every default spelled out."""
@@ -68,16 +78,16 @@ class Cohort:
         return DataIdentity(**reading)
 
 
-def tested_sequences(cohort: Cohort, label: str | None) -> tuple[str, ...]:
-    """Return the sequences that any test subject has, with the label where a task needs one, sorted."""
+def tested_sequences(cohort: Cohort, task: Task) -> tuple[str, ...]:
+    """Return the sequences that any test subject has, with what the task needs besides, sorted.
+
+    The image that a task is to predict is none of them.
+    """
     tested = cohort.split.test.values() if cohort.split else ()
     people = [cohort.subjects[i] for ids in tested for i in ids]
     sequences = {scan.sequence for person in people for scan in person.scans}
-    return tuple(sorted(name for name in sequences if _anybody_has(people, name, label)))
-
-
-def _anybody_has(people: Sequence[Subject], sequence: str, label: str | None) -> bool:
-    return any(select_scans(person, sequence, label) for person in people)
+    wanted = {name: TaskImages.of(Channels((name,)), task) for name in sequences - {task.target_sequence}}
+    return tuple(sorted(name for name, images in wanted.items() if any(map(images.select, people))))
 
 
 def make_missing(resolved: ResolvedBenchmark, progress: Progress) -> None:

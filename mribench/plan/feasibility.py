@@ -4,31 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 
 from mribench.config import (
+    DECODER_ARMS,
     BenchmarkConfig,
     Optimisation,
-    PretrainOptions,
     ResolvedBenchmark,
     ResolvedMethod,
     ResolvedPretraining,
     ResolvedTask,
     blame_settings,
+    follow_contract,
 )
 from mribench.data.label_numbers import find_number_problems
-from mribench.data.uses import select_scans
-from mribench.errors import ConfigError, MRIBenchError
+from mribench.data.uses import TaskImages
+from mribench.errors import ConfigError, DataError, MRIBenchError
+from mribench.interfaces.channels import Channels
 from mribench.interfaces.encoder import Encoder
-from mribench.interfaces.metric import SetMetric
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.objective import Objective
 from mribench.interfaces.task import Task
 from mribench.interfaces.views import ViewGenerator
+from mribench.plan.channels import check_channels, check_widening
 from mribench.plan.cohorts import Cohort, tested_sequences
+from mribench.plan.parts import find_exported_decoder
+from mribench.plan.pretraining import check_sources
+from mribench.plan.targets import check_covariates, check_subject_task
 from mribench.registry import Resolved
 from mribench.training.given_weights import check_weights
-from mribench.wording import count, list_some
+from mribench.training.hand_over import account_decoder
+from mribench.wording import count
+
+_QUOTE = "'"
 
 
 def check_feasible(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
@@ -46,7 +56,7 @@ def check_feasible(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -
 def _check(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
     source = resolved.config.source
     for name, pretraining in resolved.pretrained().items():
-        _check_pretraining(resolved.config, name, pretraining, cohorts[pretraining.options.data])
+        _check_pretraining(resolved.config, name, pretraining, cohorts)
     for name, task in resolved.tasks.items():
         _check_people(f"{source}: tasks.{name}", task, cohorts[task.spec.data])
     if not resolved.measured:  # embeddings are not made again for a defect that is measured
@@ -56,54 +66,33 @@ def _check(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
 
 
 def _check_pretraining(
-    config: BenchmarkConfig, name: str, pretraining: ResolvedPretraining, cohort: Cohort
+    config: BenchmarkConfig, name: str, pretraining: ResolvedPretraining, cohorts: Mapping[str, Cohort]
 ) -> None:
-    if cohort.split is None:
-        return
     where = f"{config.source}: methods.{name}"
     batch = f"{config.source}: {config.place_of(name, 'pretrain', 'batch_size')}"
-    _check_batch(batch, pretraining.options, cohort.name, len(cohort.split.train))
     with _at(f"{where}.views"):
         generator: ViewGenerator = pretraining.views.make()
-    people = (*cohort.split.train, *cohort.split.validation)
-    lacking = [i for i in people if not _has_maps(cohort, i, generator.needs)]
-    if lacking:
-        raise ConfigError(
-            f"{where}.views: {len(lacking)} of {len(people)} subjects of '{cohort.name}' have no scan with"
-            f" the maps {', '.join(generator.needs)}: {list_some(lacking, 3)}",
-            "pretrain on a cohort that has them (pretrain.data), or choose other views",
-        )
-
-
-def _check_batch(where: str, options: PretrainOptions, cohort: str, n_subjects: int) -> None:
-    needed = 1 if options.repeat_subjects else options.batch_size
-    if n_subjects < needed:
-        raise ConfigError(
-            f"{where}: a batch of {options.batch_size} needs as many pretraining subjects, and"
-            f" '{cohort}' has {n_subjects}",
-            f"lower pretrain.batch_size, give splits.{cohort}.train more, or set pretrain.repeat_subjects:"
-            " true (crops of one subject are then negatives of each other)",
-        )
-
-
-def _has_maps(cohort: Cohort, subject: str, needs: Iterable[str]) -> bool:
-    wanted = set(needs)
-    return any(wanted.issubset(scan.images) for scan in cohort.subjects[subject].scans)
+    check_sources(where, batch, pretraining, generator, cohorts)
 
 
 def _check_people(where: str, task: ResolvedTask, cohort: Cohort) -> None:
     if cohort.split is None:
         return
     tested = tuple(i for ids in cohort.split.test.values() for i in ids)
-    sequences = list(task.spec.train_sequences)
     with _at(f"{where}.task"):
-        label = task.task.make().label
-    every = task.spec.all_tested_on(tested_sequences(cohort, label))
+        made: Task = task.task.make()
+    trained = [TaskImages.of(channels, made) for channels in task.spec.trained_on]
+    every = task.spec.all_tested_on(tested_sequences(cohort, made))
+    tests = [TaskImages.of(channels, made) for channels in every]
     _check_anybody(f"{where}.data", "training", cohort, cohort.split.train)
     _check_anybody(f"{where}.data", "test", cohort, tested)
-    _check_scans(f"{where}.train_sequences", "training", label, cohort, cohort.split.train, sequences)
-    _check_scans(f"{where}.test_sequences", "test", label, cohort, tested, every)
-    _check_label_numbers(f"{where}.task.classes", task.task.make(), cohort, cohort.split.train)
+    with _at(f"{where}.task", DataError):
+        left_out = check_covariates(f"{where}.task", made, cohort).left_out
+    training = tuple(i for i in cohort.split.train if i not in left_out)
+    tested = tuple(i for i in tested if i not in left_out)
+    _check_scans(f"{where}.train_sequences", "training", cohort, training, trained)
+    _check_scans(f"{where}.test_sequences", "test", cohort, tested, tests)
+    _check_label_numbers(f"{where}.task.classes", made, cohort, cohort.split.train)
 
 
 def _check_label_numbers(where: str, task: Task, cohort: Cohort, training: Collection[str]) -> None:
@@ -129,21 +118,22 @@ def _check_embedded(where: str, sequences: Iterable[str], cohort: Cohort) -> Non
         return
     tested = tuple(i for ids in cohort.split.test.values() for i in ids)
     _check_anybody(where, "test", cohort, tested)
-    _check_scans(f"{where}.sequences", "test", None, cohort, tested, sequences)
+    images = [TaskImages(Channels((sequence,))) for sequence in sequences]
+    _check_scans(f"{where}.sequences", "test", cohort, tested, images)
 
 
 def _check_scans(
-    where: str, role: str, label: str | None, cohort: Cohort, ids: tuple[str, ...], sequences: Iterable[str]
+    where: str, role: str, cohort: Cohort, ids: tuple[str, ...], wanted: Iterable[TaskImages]
 ) -> None:
-    for sequence in sequences:
-        if not any(select_scans(cohort.subjects[i], sequence, label) for i in ids):
+    for images in wanted:
+        if not any(images.select(cohort.subjects[i]) for i in ids):
             scans = [scan for i in ids for scan in cohort.subjects[i].scans]
             there = ", ".join(sorted({scan.sequence for scan in scans}))
             labels = ", ".join(sorted({name for scan in scans for name in scan.labels})) or "none"
             raise ConfigError(
-                f"{where}: none of the {len(ids)} {role} subjects of '{cohort.name}' has a {sequence} scan"
-                + (f" with a '{label}' label" if label else ""),
-                f"sequences there: {there}" + (f"; labels there: {labels}" if label else ""),
+                f"{where}: none of the {len(ids)} {role} subjects of '{cohort.name}' has a"
+                f" {images.describe(_QUOTE)}",
+                f"sequences there: {there}" + (f"; labels there: {labels}" if images.label else ""),
             )
 
 
@@ -153,13 +143,15 @@ def _check_models(source: str, resolved: ResolvedBenchmark) -> None:
         for name, method in resolved.methods.items():
             _check_method(resolved.config, name, method)
         for name, task in resolved.tasks.items():
-            _check_metrics(f"{source}: tasks.{name}.task", task)
-        for component in _encoders(resolved):
+            _check_task(resolved.config, f"{source}: tasks.{name}", task)
+        if set(resolved.config.arms).intersection(DECODER_ARMS):
+            _check_decoders(source, resolved)
+        for used in _encoders(resolved):
             for name, task in resolved.tasks.items():
-                _check_head(f"{source}: tasks.{name}", task, component)
-        for component in _encoders(resolved, {"random-frozen"}):
+                _check_head(f"{source}: tasks.{name}", task, used)
+        for used in _encoders(resolved, {"random-frozen"}):
             for name, spec in resolved.config.invariance.items():
-                _check_windows(f"{source}: invariance.{name}.patch_vox", spec.patch_vox, component)
+                _check_windows(f"{source}: invariance.{name}.patch_vox", spec.patch_vox, used)
 
 
 def _check_method(config: BenchmarkConfig, name: str, method: ResolvedMethod) -> None:
@@ -169,7 +161,18 @@ def _check_method(config: BenchmarkConfig, name: str, method: ResolvedMethod) ->
         with _at(f"{config.source}: methods.{name}.weights"):
             check_weights(encoder, method.weights)
     if method.pretraining is not None:
+        _check_pretrained_input(f"{config.source}: methods.{name}.input", method.wanted)
         _check_objective(config, name, method, method.pretraining, encoder)
+
+
+def _check_pretrained_input(where: str, wanted: InputContract) -> None:
+    """Views are crops along the harness's axes, whatever is wanted later: that is for weights from a file."""
+    for key in ("orientation", "whole_vox"):
+        if getattr(wanted, key) is not None:
+            raise ConfigError(
+                f"{where}.{key}: only of an encoder that is given its weights: views are crops along R, A, S",
+                "give the method `weights`, or choose an encoder that declares no such input",
+            )
 
 
 def _check_objective(
@@ -190,7 +193,7 @@ def _check_objective(
     _check_mask(where, method.encoder.name, pretraining.objective.name, objective, encoder)
     _check_batch_teaches(place_of("batch_size"), pretraining, objective)
     edges = [round(options.patch_vox * view.patch_scale) for view in objective.view_requests]
-    _check_edges(place_of("patch_vox"), edges, method.encoder, encoder)
+    _check_edges(place_of("patch_vox"), edges, _Used(method.encoder, method.wanted), encoder)
     if objective.needs_mask and min(edges) == objective.patch_multiple:
         raise ConfigError(
             f"{place_of('patch_vox')}: a view of {min(edges)} voxels is one block of"
@@ -231,53 +234,87 @@ def _check_batch_teaches(where: str, pretraining: ResolvedPretraining, objective
         )
 
 
-def _check_metrics(where: str, resolved: ResolvedTask) -> None:
-    """A metric of a whole set would never be called, and its rows would hold something else."""
-    with _at(where):
+def _check_task(config: BenchmarkConfig, where: str, resolved: ResolvedTask) -> None:
+    with _at(f"{where}.task"):
         task: Task = resolved.task.make()
-    for metric in task.metrics:
-        if isinstance(metric, SetMetric):
-            raise ConfigError(
-                f"{where}.metrics: '{metric.id}' is a metric of a whole set of subjects, and those are not"
-                " computed yet",
-                "take it out; a task is scored by metrics of one subject at a time (`mribench list metric`)",
-            )
+    check_subject_task(config, where, resolved, task)
+    check_channels(where, resolved.spec, task)
+
+
+@dataclass(frozen=True)
+class _Used:
+    """An encoder, and what it wants to see."""
+
+    component: Resolved
+    wanted: InputContract
 
 
 def _encoders(
     resolved: ResolvedBenchmark, arms: Collection[str] = ("scratch", "random-frozen")
-) -> list[Resolved]:
+) -> list[_Used]:
     """Return the encoders of the methods and, with one of these reference arms, its own; each once."""
-    used = [method.encoder for method in resolved.methods.values()]
+    used = [_Used(method.encoder, method.wanted) for method in resolved.methods.values()]
     if set(resolved.config.reference_arms).intersection(arms):
-        used.append(resolved.reference_encoder)
-    return list({str(encoder.component()): encoder for encoder in used}.values())
+        reference = resolved.reference_encoder
+        used.append(_Used(reference, reference.registered.entry.input))
+    return list({(str(each.component.component()), each.wanted): each for each in used}.values())
 
 
-def _check_windows(where: str, patch_vox: int, component: Resolved) -> None:
-    encoder: Encoder = component.make()
-    _check_edges(where, [patch_vox], component, encoder)
+def _check_decoders(source: str, resolved: ResolvedBenchmark) -> None:
+    """Check that decoders that are handed over fit those of the tasks."""
+    for method in resolved.methods.values():
+        exported = find_exported_decoder(method)
+        if exported is None:
+            continue
+        for name, task in resolved.tasks.items():
+            made: Task = task.task.make()
+            if made.takes_decoder:
+                with _at(f"{source}: tasks.{name}.task"):
+                    decoder = made.decoder_of(made.build_head(method.encoder.make()))
+                    if decoder is not None:
+                        account_decoder(decoder, exported.state_dict())
+
+
+def _check_windows(where: str, patch_vox: int, used: _Used) -> None:
+    encoder: Encoder = used.component.make()
+    patch_vox = used.wanted.whole_vox or used.wanted.patch_vox or patch_vox
+    _check_edges(where, [patch_vox], used, encoder)
     if patch_vox == max(encoder.strides):  # some encoders need more than one voxel of their coarsest map
         with _at(where), torch.no_grad():
             encoder.eval().embed(torch.zeros(1, 1, *(patch_vox,) * 3))
 
 
-def _check_head(where: str, resolved: ResolvedTask, component: Resolved) -> None:
+def _check_head(where: str, resolved: ResolvedTask, used: _Used) -> None:
     task: Task = resolved.task.make()
-    encoder: Encoder = component.make()
+    encoder: Encoder = used.component.make()
+    embed = resolved.spec.embed
+    if embed is not None:
+        _check_windows(f"{where}.embed.patch_vox", embed.patch_vox, used)
+    if resolved.spec.adapt is None:
+        return
+    if used.wanted.whole_vox is not None:
+        raise ConfigError(
+            f"{where}.task: learns from crops, and the encoder '{used.component.name}' wants whole scans",
+            "leave the task out, give it a probe, or say in the method's input `whole_vox: null`",
+        )
+    adapt = follow_contract(resolved.spec.adapt, used.wanted)
     with _at(f"{where}.task"):
         task.build_head(encoder)
-    adapt = resolved.spec.adapt
+    with _at(f"{where}.train_sequences"):
+        check_widening(resolved.spec, used.component, used.wanted)
     _check_layers(f"{where}.adapt.layer_decay", adapt, encoder)
-    _check_edges(f"{where}.adapt.patch_vox", [adapt.patch_vox], component, encoder)
+    _check_edges(f"{where}.adapt.patch_vox", [adapt.patch_vox], used, encoder)
     if task.dense and adapt.window_vox is not None:
         window = [adapt.window_vox] if isinstance(adapt.window_vox, int) else adapt.window_vox
-        _check_edges(f"{where}.adapt.window_vox", window, component, encoder)
+        _check_edges(f"{where}.adapt.window_vox", window, used, encoder)
 
 
-def _check_edges(where: str, edges_vox: Iterable[int], component: Resolved, encoder: Encoder) -> None:
-    whose = f"the largest stride of the encoder '{component.name}'"  # a file may have several
-    _check_multiples(where, edges_vox, max(encoder.strides), whose)
+def _check_edges(where: str, edges_vox: Iterable[int], used: _Used, encoder: Encoder) -> None:
+    whose = f"of the encoder '{used.component.name}'"  # a file may have several
+    edges_vox = list(edges_vox)
+    _check_multiples(where, edges_vox, max(encoder.strides), f"the largest stride {whose}")
+    if used.wanted.multiple_vox > 1:
+        _check_multiples(where, edges_vox, used.wanted.multiple_vox, f"the multiple_vox of the input {whose}")
 
 
 def _check_multiples(where: str, edges_vox: Iterable[int], factor: int, whose: str) -> None:
@@ -290,9 +327,9 @@ def _check_multiples(where: str, edges_vox: Iterable[int], factor: int, whose: s
 
 
 @contextmanager
-def _at(where: str) -> Iterator[None]:
-    """Give errors of a factory the key that they come from."""
+def _at(where: str, kind: type[MRIBenchError] = MRIBenchError) -> Iterator[None]:
+    """Give errors of a factory, or of a kind, the key that they come from."""
     try:
         yield
-    except MRIBenchError as error:
+    except kind as error:
         raise ConfigError(f"{where}: {error.message}", error.hint) from error

@@ -144,10 +144,10 @@ def _fold(name: str) -> str:
 def _pretrained_on(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> _People:
     found: dict[str, tuple[Cohort, tuple[str, ...]]] = {}
     for pretraining in resolved.pretrained().values():
-        cohort = cohorts[pretraining.options.data]
-        if cohort.split is not None:
-            ids = cohort.split.train + cohort.split.validation
-            found[f"pretraining ({cohort.name})"] = (cohort, ids)
+        for cohort in (cohorts[source.cohort] for source in pretraining.options.data):
+            if cohort.split is not None:
+                ids = cohort.split.train + cohort.split.validation
+                found[f"pretraining ({cohort.name})"] = (cohort, ids)
     for name, method in resolved.methods.items():
         for cohort_name in method.weights.cohorts if method.weights else ():
             cohort = cohorts[cohort_name]

@@ -81,6 +81,7 @@ def _methods(resolved: ResolvedBenchmark) -> Iterator[PlannedMethod]:
             encoder=method.encoder.name,
             overrides=tuple(method.overrides),
             weights=_planned_weights(given) if given else None,
+            input=method.wanted if method.wanted.asks else None,
         )
 
 
@@ -108,13 +109,14 @@ def _task(name: str, resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort])
     spec = resolved.tasks[name].spec
     task: Task = resolved.tasks[name].task.make()
     cohort = cohorts[spec.data]
+    tested = spec.all_tested_on(tested_sequences(cohort, task))
     return PlannedTask(
         task=resolved.tasks[name].task.name,
         dataset=spec.data,
         label=task.label,
         fractions=tuple(spec.fractions),
-        train_sequences=tuple(spec.train_sequences),
-        test_sequences=tuple(spec.all_tested_on(tested_sequences(cohort, task.label))),
+        train_sequences=tuple(channels.name for channels in spec.trained_on),
+        test_sequences=tuple(channels.name for channels in tested),
         sites=cohort.sites,
         metrics=tuple(_metric(metric) for metric in task.metrics),
     )

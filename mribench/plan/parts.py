@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mribench.config import ResolvedMethod, ResolvedPretraining, ResolvedTask, TaskSpec
+import torch
+
+from mribench.config import ResolvedMethod, ResolvedPretraining, ResolvedTask, TaskSpec, follow_contract
+from mribench.data.covariates import Covered, find_covered
+from mribench.data.subsets import compute_subset_size
+from mribench.data.uses import TaskImages
+from mribench.interfaces.channels import Channels
+from mribench.interfaces.encoder import Decoder, Encoder
+from mribench.interfaces.input_contract import InputContract
+from mribench.interfaces.objective import Objective
 from mribench.interfaces.options import EncoderRef, TaskRef
+from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import Task
 from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.registry import Resolved
@@ -41,11 +51,18 @@ class EncoderPart:
     name: str
     reference: EncoderRef
     identity: EntryIdentity
+    wanted: InputContract
 
     @classmethod
-    def of(cls, resolved: Resolved) -> EncoderPart:
-        """Take the parts of a resolved encoder."""
-        return cls(resolved.name, EncoderRef.model_validate(resolved.component()), identity_of(resolved))
+    def of(cls, resolved: Resolved, wanted: InputContract) -> EncoderPart:
+        """Take the parts of a resolved encoder, and what it wants to see."""
+        reference = EncoderRef.model_validate(resolved.component())
+        return cls(resolved.name, reference, identity_of(resolved), wanted)
+
+    @property
+    def input(self) -> InputContract | None:
+        """What it wants to see, as jobs have it; None where that is as the benchmark has it."""
+        return self.wanted if self.wanted.asks else None
 
 
 @dataclass(frozen=True)
@@ -88,17 +105,22 @@ class TaskPart:
         spec: what the file says of it.
         cohort: it is learnt and tested on.
         label: that scans need; None where it needs none.
+        target: sequence of the image that it predicts; None where it predicts none.
         has_identity: whether doing nothing is a reference for it.
         sequences_there: that its test subjects have.
         learnt: the task without its metrics, and as it enters a key.
         scored: the whole task, and as it enters a key.
         adapt: how it is learnt.
+        covered: which subjects it can be about.
+        takes_decoder: whether its decoder may start from a pretrained one.
+        has_probe: whether a probe is fitted, and no head trained.
     """
 
     name: str
     spec: TaskSpec
     cohort: Cohort
     label: str | None
+    target: str | None
     has_identity: bool
     sequences_there: tuple[str, ...]
     learnt: TaskRef
@@ -106,6 +128,9 @@ class TaskPart:
     scored: TaskRef
     scored_identity: EntryIdentity
     adapt: TrainingOptions
+    covered: Covered
+    takes_decoder: bool
+    has_probe: bool
 
     @classmethod
     def of(cls, name: str, resolved: ResolvedTask, cohort: Cohort) -> TaskPart:
@@ -117,14 +142,44 @@ class TaskPart:
             spec=resolved.spec,
             cohort=cohort,
             label=task.label,
+            target=task.target_sequence,
             has_identity=task.has_identity,
-            sequences_there=tested_sequences(cohort, task.label),
+            sequences_there=tested_sequences(cohort, task),
             learnt=TaskRef.model_validate(entry.component(_SCORES)),
             learnt_identity=identity_of(entry, _SCORES),
             scored=TaskRef.model_validate(entry.component()),
             scored_identity=identity_of(entry),
-            adapt=resolved.spec.adapt.model_dump(mode="json"),
+            adapt=resolved.spec.learning.model_dump(mode="json"),
+            covered=find_covered(task, cohort.in_split()),
+            takes_decoder=task.takes_decoder,
+            has_probe=has_probe(task),
         )
+
+    def images(self, channels: Channels) -> TaskImages:
+        """Return what its samples are made of."""
+        return TaskImages(channels, self.label, self.target)
+
+    def learning_for(self, encoder: EncoderPart) -> TrainingOptions:
+        """Return how the task is learnt on an encoder, at the voxel size and in the crops that it wants."""
+        if encoder.input is None:
+            return self.adapt
+        return follow_contract(self.spec.learning, encoder.input).model_dump(mode="json")
+
+
+def has_probe(task: Task) -> bool:
+    """Whether a probe is fitted for a task, and no head trained."""
+    return isinstance(task, SubjectTask) and task.build_probe() is not None
+
+
+def find_exported_decoder(method: ResolvedMethod) -> Decoder | None:
+    """Return the decoder that a method hands over, without values; None where it hands over none."""
+    if method.pretraining is None:
+        return None
+    with torch.random.fork_rng(devices=[]):
+        encoder: Encoder = method.encoder.make()
+        objective: Objective = method.pretraining.objective.make(encoder)
+    decoder = objective.exported_modules().get("decoder")
+    return decoder if isinstance(decoder, Decoder) else None
 
 
 def untrained_cell(
@@ -160,7 +215,7 @@ class Training:
         task: that is learnt.
         arm: what the encoder is, and what is done with it.
         seed: of the training.
-        sequence: of the training scans.
+        channels: sequences of the training scans.
         fraction: of the training subjects that are labelled.
         subset_seed: that drew these; None where the train seed did, or where all are labelled.
         train: ids of the labelled subjects.
@@ -169,10 +224,15 @@ class Training:
     task: TaskPart
     arm: Arm
     seed: int
-    sequence: str
+    channels: Channels
     fraction: float
     subset_seed: int | None
     train: tuple[str, ...]
+
+    @property
+    def sequence(self) -> str:
+        """Name of the training scans."""
+        return self.channels.name
 
     @property
     def id(self) -> str:
@@ -196,3 +256,9 @@ class Training:
                 "seed": self.seed,
             }
         )
+
+
+def count_training(what: str, n_subjects: int, fractions: Sequence[float]) -> str:
+    """Return how many training subjects there are, and how many each label fraction has."""
+    parts = [f"{100 * f:g} % is {compute_subset_size(n_subjects, f)}" for f in fractions if f < 1]
+    return f"{what}: {n_subjects} training subjects{'; ' if parts else ''}{', '.join(parts)}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mribench.config import ResolvedBenchmark
+from mribench.config import PretrainSource, ResolvedBenchmark
 from mribench.data.uses import select_scans
 from mribench.plan.cohorts import Cohort
 from mribench.volumes.grids import make_canonical, read_grid
@@ -25,24 +25,34 @@ def patch_notes(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> l
 
 def _notes(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> Iterator[str]:
     for name, pretraining in resolved.pretrained().items():
-        cohort, options = cohorts[pretraining.options.data], pretraining.options
-        images = _first_images(cohort, cohort.split.train if cohort.split else (), None, None)
+        options = pretraining.options
+        images = [path for source in options.data for path in _source_images(cohorts[source.cohort], source)]
         own = "patch_vox" in resolved.config.methods[name].pretrain.model_fields_set
         where = f"methods.{name}.pretrain.patch_vox" if own else "defaults.pretrain.patch_vox"
         yield from _note(where, options.patch_vox, options.spacing_mm, images)
     for name, task in resolved.tasks.items():
-        cohort, adapt = cohorts[task.spec.data], task.spec.adapt
+        cohort, learning = cohorts[task.spec.data], task.spec.learning
         label = task.task.make().label
         ids = cohort.split.train if cohort.split else ()
         images = [
-            path for train in task.spec.train_sequences for path in _first_images(cohort, ids, train, label)
+            path
+            for channels in task.spec.trained_on
+            for path in _first_images(cohort, ids, channels.sequences[0], label)
         ]
-        yield from _note(f"tasks.{name}.adapt.patch_vox", adapt.patch_vox, adapt.spacing_mm, images)
+        where = f"tasks.{name}.{task.spec.learning_key}.patch_vox"
+        yield from _note(where, learning.patch_vox, learning.spacing_mm, images)
     for name, spec in resolved.config.invariance.items():
         split = cohorts[name].split
         tested = [i for ids in split.test.values() for i in ids] if split else []
         images = [path for s in spec.sequences for path in _first_images(cohorts[name], tested, s, None)]
         yield from _note(f"invariance.{name}.patch_vox", spec.patch_vox, spec.spacing_mm, images)
+
+
+def _source_images(cohort: Cohort, source: PretrainSource) -> list[Path]:
+    """Return one image of each scan of the training subjects that may be shown."""
+    train = cohort.split.train if cohort.split else ()
+    asked: Sequence[str | None] = source.sequences or [None]
+    return [path for sequence in asked for path in _first_images(cohort, train, sequence, None)]
 
 
 def _first_images(cohort: Cohort, ids: Iterable[str], sequence: str | None, label: str | None) -> list[Path]:

@@ -30,6 +30,19 @@ class DataIdentity:
     options: dict[str, JsonValue] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class CohortContent:
+    """A cohort as it enters a key.
+
+    Attributes:
+        data: its dataset.
+        fingerprints: of the files of each subject that is used, by id.
+    """
+
+    data: DataIdentity
+    fingerprints: Mapping[str, str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Content:
     """What a job's key is made of beside what it is asked.
@@ -37,14 +50,12 @@ class Content:
     Attributes:
         results: version of the results that the harness computes.
         entries: those that it uses.
-        data: the dataset.
-        fingerprints: of the files of each subject, by id.
+        cohorts: that it reads, in the order of what it is asked.
     """
 
     results: int
     entries: tuple[EntryIdentity, ...]
-    data: DataIdentity
-    fingerprints: Mapping[str, str]
+    cohorts: tuple[CohortContent, ...]
 
     def used(self) -> dict[tuple[str, str], EntryIdentity]:
         """Return its entries, and those in their options, by kind and name."""

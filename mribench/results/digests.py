@@ -26,16 +26,17 @@ class Recorded:
 
     Attributes:
         split: digest of the subjects; empty where the result does not record it.
-        files: digest of each subject's files; empty where the result does not record them.
+        files: digest of each subject's files, by the place of its cohort and its id; empty where the result
+            does not record them.
     """
 
     split: str = ""
-    files: Mapping[str, str] = field(default_factory=dict, hash=False)
+    files: Mapping[tuple[int, str], str] = field(default_factory=dict, hash=False)
 
     @functools.cached_property
     def version(self) -> str:
         """One digest of all files; empty where the result does not record them."""
-        return digest_of(dict(self.files), length=16) if self.files else ""
+        return digest_of(sorted(self.files.items()), length=16) if self.files else ""
 
     def fits(self, other: Recorded) -> bool:
         """Whether the subjects are known to be the same, and no file is known to differ."""
@@ -137,7 +138,12 @@ def recorded(folder: Path, split: object = None) -> Recorded:
     said = find_specification(folder)
     if said is None:
         return Recorded(split if isinstance(split, str) else _read_split(folder))
-    return Recorded(said.spec.split_digest, said.content.fingerprints)
+    files = {
+        (place, subject): digest
+        for place, cohort in enumerate(said.content.cohorts)
+        for subject, digest in cohort.fingerprints.items()
+    }
+    return Recorded(said.spec.split_digest, files)
 
 
 def _read_split(folder: Path) -> str:

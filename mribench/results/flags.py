@@ -22,7 +22,7 @@ GIVEN = "◇"
 ENOUGH_DISTINCT = 0.9
 """Below this share of distinct views a training saw the same ones over and over."""
 _SPENT = {"steps": "steps", "views_seen": "views seen", "voxels_seen": "voxels seen"}
-_KEPT_FROZEN = ("frozen", "random-frozen")
+_KEPT_FROZEN = ("frozen", "frozen+decoder", "random-frozen")
 _PLACE = ["task", "fraction", "train_sequence"]
 
 
@@ -66,7 +66,7 @@ def flags(run: RunData) -> Flags:
         for sign, (what, rows) in flagged.items()
         if rows
     )
-    return Flags(signs, footnotes)
+    return Flags(signs, (*footnotes, *_channels(adapted)))
 
 
 def _trained(run: RunData, kind: str, columns: Sequence[str]) -> pd.DataFrame:
@@ -99,6 +99,10 @@ def _unequal(pretrained: pd.DataFrame, adapted: pd.DataFrame, manifest: Manifest
     for row, method in pretrained[["row", "method"]].drop_duplicates().itertuples(index=False):
         if method in overrides:
             differing.setdefault(row, []).append(f"own {', '.join(overrides[method])}")
+    wanted = {method.name: method.input for method in manifest.methods if method.input}
+    for row, method in adapted[["row", "method"]].drop_duplicates().itertuples(index=False):
+        if method in wanted:
+            differing.setdefault(row, []).append(f"own input: {wanted[method].sentence()}")
     return {row: ", ".join(dict.fromkeys(texts)) for row, texts in differing.items()}
 
 
@@ -153,6 +157,15 @@ def _given(adapted: pd.DataFrame, manifest: Manifest) -> dict[str, str]:
         file = f"{one_line(given.file)}, sha256 {given.sha256[:12]}…"
         said[str(row)] = f"{file}, {accounts}; pretrained on {one_line(people)}"
     return said
+
+
+def _channels(adapted: pd.DataFrame) -> list[Sentence]:
+    """Say what was done to encoders that were shown several channels, the same in every row."""
+    widened = adapted.dropna(subset=["channels_account"])[["train_sequence", "channels_account"]]
+    return [
+        Sentence(f"Encoders of one channel on {one_line(name)}: {one_line(account)}.", "footnote")
+        for name, account in widened.drop_duplicates().itertuples(index=False)
+    ]
 
 
 def _listed(texts: Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mribench.errors import StoreError
 from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.interfaces.fields import Slug, Words
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import Options
 from mribench.interfaces.table_source import LayoutSpec
 from mribench.results.atomic import read_json, write_json
@@ -44,7 +45,8 @@ class PlannedWeights(_Part):
 class PlannedMethod(_Part):
     """A method: the names of its entries, and which defaults it overrides.
 
-    Without pretraining it has neither views nor objective, but ``weights``.
+    Without pretraining it has neither views nor objective, but ``weights``. ``input`` is what its encoder
+    wants to see where that is not as the benchmark has it.
     """
 
     name: str
@@ -53,6 +55,7 @@ class PlannedMethod(_Part):
     encoder: str
     overrides: tuple[str, ...] = ()
     weights: PlannedWeights | None = None
+    input: InputContract | None = None
 
 
 class PlannedMetric(_Part):

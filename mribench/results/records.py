@@ -97,6 +97,7 @@ class JobRow(TypedDict, total=False):
     clipped_vox: int
     repaired_vox: int
     weights_account: str | None
+    channels_account: str | None
     label_source: str
     device: str
     versions: str
@@ -134,6 +135,24 @@ EMBEDDING_SCHEMA = pa.schema(
 )
 """One row per scan: the mean of the embeddings of its windows. ``status`` is ok or failed; a scan that
 failed has no embedding."""
+
+PREDICTIONS = "predictions.parquet"
+"""The file of an evaluate job of a task about people."""
+
+PREDICTION_SCHEMA = pa.schema(
+    {
+        **CELL_COLUMNS,
+        "job_key": pa.string(),
+        "subject": pa.string(),
+        "label": pa.string(),
+        "classes": pa.list_(pa.string()),
+        "target": pa.float64(),
+        "prediction": pa.list_(pa.float64()),
+    }
+)
+"""One row per test subject. ``label`` is what is predicted, ``classes`` the names of its classes, empty for a
+number. ``target`` is the number, or that of the class; ``prediction`` has one number, or the probability of
+each class, and is null where the subject could not be predicted."""
 
 INVARIANCE_SCHEMA = pa.schema(
     {

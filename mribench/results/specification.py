@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from mribench.digests import digest_of
 from mribench.errors import StoreError
+from mribench.interfaces.channels import Channels
+from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import DatasetRef, EncoderRef, ObjectiveRef, TaskRef, ViewsRef
 from mribench.results.atomic import read_json, write_json
@@ -28,9 +31,12 @@ They are validated by whoever trains: results of an older mribench, which had ot
 Weights = dict[str, JsonValue]
 """Weights from a file, as a benchmark file spells them out; the file itself may be gone by now."""
 
+Covariates = dict[str, dict[str, JsonValue]]
+"""Of the subjects of a job, by their ids: those that its task needs, by name."""
+
 _FILE = "job.json"
 _BUILT_ON = ("adapt_key", "pretrain_key")
-_OPTIONAL = ("defects", "weights")
+_OPTIONAL = ("covariates", "defects", "input", "weights")
 """Fields that ``job.json`` has where there is something in them."""
 _PLACES = ("data", "cohort")
 """Where the data of a job lie, and what a benchmark file calls them: no part of its key."""
@@ -42,22 +48,20 @@ class _Spec:
 
     Attributes:
         profile: of the benchmark.
-        cohort: name of the cohort in the benchmark file.
-        data: its dataset.
         encoder: the encoder.
         split_digest: of the subjects, by what they are for.
         defects: known defects of the harness that are switched on.
+        input: what the encoder wants to see; None for images as the benchmark has them.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     kind: ClassVar[JobKind]
 
     profile: str
-    cohort: str
-    data: DatasetRef
     encoder: EncoderRef
     split_digest: str
     defects: tuple[str, ...] = ()
+    input: InputContract | None = None
 
     def builds_on(self) -> dict[str, str | None]:
         """Return the keys of the jobs that it builds on, by field; None where there is no such job.
@@ -68,9 +72,61 @@ class _Spec:
         return {name: getattr(self, name) for name in _BUILT_ON if name in names}
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON, without defects where none is switched on, and without weights of no file."""
+        """Return it as JSON, without what is optional and empty: defects, weights, covariates, a contract."""
         dumped: dict[str, Any] = _ADAPTERS[self.kind].dump_python(self, mode="json")
         return {name: value for name, value in dumped.items() if name not in _OPTIONAL or value}
+
+    def asked(self) -> dict[str, Any]:
+        """Return what of it is in the key, as JSON: not where cohorts lie, nor what a file calls them."""
+        return _without_places(self.to_json())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadCohort:
+    """A cohort that a job reads.
+
+    Attributes:
+        cohort: its name in the benchmark file.
+        data: its dataset.
+    """
+
+    cohort: str
+    data: DatasetRef
+
+    def moved(self, roots: Mapping[str, str]) -> Self:
+        """Return it with the folder that its name has in ``roots``, if any."""
+        root = roots.get(self.cohort)
+        if root is None:
+            return self
+        return replace(
+            self, data=self.data.model_copy(update={"options": {**self.data.options, "root": root}})
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedCohort(ReadCohort):
+    """A cohort that an encoder is pretrained on.
+
+    Attributes:
+        train: ids of the subjects to train on.
+        held_out: ids of the subjects to check the encoder on.
+        sequences: of the scans that are shown; None for all that the views can use.
+        share: of each batch, in 0..1.
+    """
+
+    train: tuple[str, ...]
+    held_out: tuple[str, ...]
+    sequences: tuple[str, ...] | None = None
+    share: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OneCohortSpec(_Spec, ReadCohort):
+    """What a job on one cohort is asked."""
+
+    def reads(self) -> tuple[ReadCohort, ...]:
+        """Return its cohort."""
+        return (ReadCohort(cohort=self.cohort, data=self.data),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +136,7 @@ class PretrainSpec(_Spec):
     Attributes:
         views: the view generator.
         objective: the objective.
-        train: ids of the subjects to train on.
-        held_out: ids of the subjects to check the encoder on.
+        sources: the cohorts to train on.
         pretrain: how to train.
         seed: of the training.
     """
@@ -90,14 +145,21 @@ class PretrainSpec(_Spec):
 
     views: ViewsRef
     objective: ObjectiveRef
-    train: tuple[str, ...]
-    held_out: tuple[str, ...]
+    sources: tuple[TrainedCohort, ...]
     pretrain: TrainingOptions
     seed: int
 
+    def reads(self) -> tuple[ReadCohort, ...]:
+        """Return the cohorts to train on."""
+        return self.sources
+
+    def moved(self, roots: Mapping[str, str]) -> Self:
+        """Return it with other folders for cohorts, by the cohort's name."""
+        return replace(self, sources=tuple(source.moved(roots) for source in self.sources))
+
 
 @dataclass(frozen=True, kw_only=True)
-class AdaptSpec(_Spec):
+class AdaptSpec(_OneCohortSpec):
     """Train a task's head on an encoder, and the encoder too unless the arm freezes it.
 
     Attributes:
@@ -105,11 +167,12 @@ class AdaptSpec(_Spec):
         arm: what is done with the encoder.
         train: ids of the subjects to train on.
         validation: ids of the subjects held out.
-        sequence: of the training scans.
+        channels: sequences of the training scans, each a channel of a sample.
         adapt: how to train.
         seed: of the training.
         pretrain_key: of the job that made the encoder; None for a new one.
         weights: of the encoder, from a file; None where it has none from outside.
+        covariates: that the task needs, of the subjects.
     """
 
     kind: ClassVar[JobKind] = "adapt"
@@ -118,25 +181,33 @@ class AdaptSpec(_Spec):
     arm: str
     train: tuple[str, ...]
     validation: tuple[str, ...]
-    sequence: str
+    channels: tuple[str, ...]
     adapt: TrainingOptions
     seed: int
     pretrain_key: str | None
     weights: Weights | None = None
+    covariates: Covariates = field(default_factory=dict)
+
+    @property
+    def sequence(self) -> str:
+        """Name of the training scans."""
+        return Channels(self.channels).name
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateSpec(_Spec):
+class EvaluateSpec(_OneCohortSpec):
     """Score a task on the test scans of one site and sequence.
 
     Attributes:
         task: the task.
         subjects: ids of the test subjects.
         adapt: how the head was trained, and how volumes are cut into windows.
+        channels: sequences of the test scans, each a channel of a sample.
         cell: what the score rows are about.
         adapt_key: of the job that trained the head; None where nothing is trained.
         pretrain_key: of the job that made the encoder; None for a new one.
         weights: of the encoder, from a file; None where it has none from outside.
+        covariates: that the task needs, of the subjects.
     """
 
     kind: ClassVar[JobKind] = "evaluate"
@@ -144,10 +215,12 @@ class EvaluateSpec(_Spec):
     task: TaskRef
     subjects: tuple[str, ...]
     adapt: TrainingOptions
+    channels: tuple[str, ...]
     cell: EvaluateCell
     adapt_key: str | None
     pretrain_key: str | None
     weights: Weights | None = None
+    covariates: Covariates = field(default_factory=dict)
 
     @property
     def arm(self) -> str:
@@ -161,7 +234,7 @@ class EvaluateSpec(_Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbedSpec(_Spec):
+class EmbedSpec(_OneCohortSpec):
     """Embed the test scans of a cohort, and measure how invariant that is.
 
     Attributes:
@@ -190,6 +263,13 @@ class EmbedSpec(_Spec):
         return self.cell.seed
 
 
+def _without_places(dumped: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in dumped.items() if name not in _PLACES}
+    if "sources" in kept:
+        kept["sources"] = [_without_places(source) for source in kept["sources"]]
+    return kept
+
+
 JobSpec = PretrainSpec | AdaptSpec | EvaluateSpec | EmbedSpec
 
 
@@ -215,11 +295,7 @@ def key_of(spec: JobSpec, content: Content) -> str:
     Where its cohort lies is no part of it, nor what a benchmark file calls it, but in the cell of a job that
     writes rows; files that are given as options count by their content, wherever they lie.
     """
-    asked = {name: value for name, value in spec.to_json().items() if name not in _PLACES}
-    if isinstance(spec, PretrainSpec):
-        options = spec.pretrain.items()
-        asked["pretrain"] = {name: value for name, value in options if name not in _PLACES}
-    parts = {"asked": by_content(asked), "content": _CONTENTS.dump_python(content, mode="json")}
+    parts = {"asked": by_content(spec.asked()), "content": _CONTENTS.dump_python(content, mode="json")}
     return digest_of({"schema": SCHEMA, "kind": spec.kind, **parts}, length=32)
 
 

@@ -12,7 +12,7 @@ from mribench.errors import StoreError
 from mribench.results.atomic import read_json, write_json
 from mribench.results.lease import Lease, LeaseState
 
-SCHEMA = 5
+SCHEMA = 6
 """Version of the layout on disk. Results of another version are refused, never guessed at."""
 
 DIED = "its process died"

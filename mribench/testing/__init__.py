@@ -18,6 +18,7 @@ from mribench.testing.encoders import check_decoder, check_encoder
 from mribench.testing.entries import check_entry
 from mribench.testing.metrics import check_metric
 from mribench.testing.objectives import check_objective
+from mribench.testing.probes import check_probe
 from mribench.testing.problems import ConformanceError, NotCheckable
 from mribench.testing.samples import ClassTokenEncoder, PyramidEncoder, make_maps, make_task_volume
 from mribench.testing.set_metrics import check_set_metric
@@ -28,7 +29,7 @@ from mribench.testing.views import check_sequence, check_views
 
 __all__ = [
     "ClassTokenEncoder", "ConformanceError", "NotCheckable", "PyramidEncoder", "check_dataset",
-    "check_decoder", "check_encoder", "check_entry", "check_metric", "check_objective", "check_sequence",
-    "check_set_metric", "check_tables", "check_task", "check_tracker", "check_views", "make_maps",
-    "make_task_volume",
+    "check_decoder", "check_encoder", "check_entry", "check_metric", "check_objective", "check_probe",
+    "check_sequence", "check_set_metric", "check_tables", "check_task", "check_tracker", "check_views",
+    "make_maps", "make_task_volume",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
+from mribench.errors import PluginError
 from mribench.interfaces import Encoder, Mask, MaskKind
 from mribench.testing.problems import (
     close,
@@ -43,7 +44,27 @@ def check_encoder(encoder: Encoder) -> None:
         _check_evaluation(encoder, images)
         _check_gradients(encoder, images)
         _check_mask(encoder, images)
+        _check_widening(encoder, images)
         _check_a_job(encoder, images)
+
+
+def _check_widening(encoder: Encoder, images: Tensor) -> None:
+    """Channels that are all the same give what one channel gives; an encoder may refuse to be widened."""
+    require(encoder.in_channels == 1, f"encoder: takes {encoder.in_channels} channels before it is widened")
+    wide = copy.deepcopy(encoder)
+    try:
+        account = wide.widen_input(3)
+    except PluginError:
+        return
+    require(bool(account), "encoder: widen_input() does not say what it did")
+    require(wide.in_channels == 3, f"encoder: widen_input(3) leaves in_channels at {wide.in_channels}")
+    with torch.no_grad():
+        before, after = encoder.feature_maps(images), wide.feature_maps(images.repeat(1, 3, 1, 1, 1))
+        other = wide.feature_maps(torch.cat([images, images, images.flip(2)], dim=1))
+    for one, many in zip(before, after, strict=True):
+        require(close(one, many), "encoder: widened, it gives other maps of channels that are all the same")
+    changed = any(not close(one, many) for one, many in zip(before, other, strict=True))
+    require(changed, "encoder: widened, it does not look at the last channel")
 
 
 def check_decoder(make: Callable[[Encoder, int], nn.Module]) -> None:

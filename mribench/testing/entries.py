@@ -16,6 +16,7 @@ from mribench.interfaces.options import (
     EncoderRef,
     MetricRef,
     ObjectiveRef,
+    ProbeRef,
     Profile,
     SequenceRef,
     SplitRef,
@@ -29,6 +30,7 @@ from mribench.testing.datasets import check_dataset
 from mribench.testing.encoders import check_decoder, check_encoder
 from mribench.testing.metrics import check_metric
 from mribench.testing.objectives import SAMPLE_ENCODERS, check_objective
+from mribench.testing.probes import check_probe
 from mribench.testing.problems import ConformanceError, NotCheckable, require
 from mribench.testing.set_metrics import check_set_metric
 from mribench.testing.tables import check_tables
@@ -40,8 +42,8 @@ _NAME = re.compile(r"[a-z0-9]+([-.:][a-z0-9]+)*")
 _REFERENCES: Mapping[str, type[Component]] = {
     reference.kind: reference
     for reference in (
-        DatasetRef, DecoderRef, EncoderRef, MetricRef, ObjectiveRef, SequenceRef, SplitRef, TaskRef, ViewsRef,
-        TrackerRef,
+        DatasetRef, DecoderRef, EncoderRef, MetricRef, ObjectiveRef, ProbeRef, SequenceRef, SplitRef,
+        TaskRef, TrackerRef, ViewsRef,
     )
 }  # fmt: skip
 
@@ -187,6 +189,7 @@ _CHECKS: Mapping[str, Callable[[Resolved], None]] = {
     "decoder": lambda resolved: check_decoder(resolved.make),
     "encoder": _check_any_encoder,
     "metric": _check_any_metric,
+    "probe": lambda resolved: check_probe(resolved.make),
     "sequence": lambda resolved: check_sequence(_make(resolved)),
     "task": lambda resolved: check_task(_make(resolved)),
     "tracker": _check_any_tracker,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mribench.errors import MRIBenchError
-from mribench.interfaces import Encoder, Objective, ParameterGroup, ViewRequest
+from mribench.interfaces import Decoder, Encoder, Objective, ParameterGroup, ViewRequest
 from mribench.testing.problems import (
     ConformanceError,
     NotCheckable,
@@ -114,6 +114,9 @@ def _check_attributes(objective: Objective, encoder: Encoder) -> None:
         f"objective: min_batch is a number of subjects from 1 to {_MORE}, got {smallest!r}",
     )
     _check_groups(objective)
+    for part, module in objective.exported_modules().items():
+        require(part == "decoder", f"objective: exported_modules() knows 'decoder' alone, got '{part}'")
+        require(isinstance(module, Decoder), "objective: the decoder of exported_modules() is no Decoder")
     exported = objective.exported_encoder()
     require(isinstance(exported, Encoder), "objective: exported_encoder() does not return an Encoder")
     require(

@@ -46,6 +46,10 @@ class PyramidEncoder(Encoder):
             for width, stride in zip(channels, strides, strict=True)
         )
 
+    def input_convolutions(self) -> list[nn.Conv3d]:
+        """Return every level: each reads the image."""
+        return [level for level in self.levels if isinstance(level, nn.Conv3d)]
+
     def feature_maps(self, image: Tensor, mask: Mask | None = None) -> list[Tensor]:
         """Return one linear map for each stride; what the mask hides is zero in the image."""
         if mask is not None:

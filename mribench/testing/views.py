@@ -8,7 +8,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from mribench.interfaces import MRISequence, View, ViewGenerator, ViewRequest
+from mribench.data.showing import image_names
+from mribench.interfaces import MRISequence, SampleOrigin, View, ViewGenerator, ViewRequest
+from mribench.interfaces.dataset import IMAGE
 from mribench.seeding import torch_generator
 from mribench.testing.problems import (
     ConformanceError,
@@ -35,7 +37,7 @@ def check_views(generator: ViewGenerator) -> None:
     require(
         source_vox >= _PATCH_VOX, f"views: source_vox({_PATCH_VOX}) is smaller than the patch: {source_vox}"
     )
-    maps = make_maps(generator.needs, source_vox)
+    maps = make_maps(_names(generator), source_vox)
     require(len(maps) > 0, "views: 'needs' names no map to read")
     before = {name: values.clone() for name, values in maps.items()}
     views = require_no_global_randomness(lambda: _make_views(generator, maps, (0, 1)), "views")
@@ -49,7 +51,20 @@ def check_views(generator: ViewGenerator) -> None:
 
 def _make_views(generator: ViewGenerator, maps: dict[str, Tensor], seeds: tuple[int, ...]) -> list[View]:
     generators = [torch_generator("conformance", "sample", seed) for seed in seeds]
-    return generator.views(maps, _REQUESTS, _PATCH_VOX, _SPACING_MM, generators)
+    paired = tuple(f"sequence {place}" for place in range(2, generator.images + 1))
+    origins = [SampleOrigin(f"test:{seed}", sequence="sequence 1", paired=paired) for seed in seeds]
+    return generator.views_from(origins, maps, _REQUESTS, _PATCH_VOX, _SPACING_MM, generators)
+
+
+def _names(generator: ViewGenerator) -> list[str]:
+    """Return the names of the maps that a view generator reads."""
+    images = generator.images
+    require(isinstance(images, int) and images >= 1, f"views: 'images' is {images!r}, expected 1 or more")
+    if images == 1:
+        return list(generator.needs)
+    needs = tuple(generator.needs)
+    require(needs == (IMAGE,), f"views: 'images' is {images}, so 'needs' is ('image',), got {needs}")
+    return image_names(images)
 
 
 def _check_shapes(views: list[View]) -> None:

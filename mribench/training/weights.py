@@ -21,6 +21,21 @@ def save_weights(path: Path, state: dict[str, Tensor]) -> None:
     replace_file(path, lambda temporary: save_file(tensors, temporary))
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file of a job.
+
+    Raises:
+        StoreError: when it cannot be read.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise StoreError(
+            f"cannot read the weights {path}: {error}",
+            hint_for(error, "delete the job's folder and run again"),
+        ) from error
+
+
 def load_weights(module: nn.Module, path: Path, prefix: str = "") -> None:
     """Load a module's weights; every name must be there, and no other.
 
@@ -32,13 +47,7 @@ def load_weights(module: nn.Module, path: Path, prefix: str = "") -> None:
     Raises:
         StoreError: when the file is damaged, or does not fit the module.
     """
-    try:
-        state = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise StoreError(
-            f"cannot read the weights {path}: {error}",
-            hint_for(error, "delete the job's folder and run again"),
-        ) from error
+    state = read_weights(path)
     try:
         module.load_state_dict(
             {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mribench.errors import StoreError
 from mribench.interfaces.metric import ScoreStatus
 from mribench.results import Store
-from mribench.results.records import SCORE_FILE_SCHEMA
+from mribench.results.records import PREDICTIONS, SCORE_FILE_SCHEMA
 from mribench.results.specification import EvaluateSpec, Specification, read_specification
 from mribench.training.weights import state_digest
 from mribench.verify.results import Results, Verifiable
@@ -64,6 +64,7 @@ def _problems(store: Store, job: Verifiable, unbounded: Collection[str]) -> Iter
         if isinstance(said.spec, EvaluateSpec):
             yield from _score_rows(folder, said.spec)
             yield from _counted(folder, unbounded)
+            yield from _predictions(folder, said.spec)
         yield from _weights(folder, job.kind)
     except FileNotFoundError as error:
         yield f"{Path(str(error.filename or error)).name} is not there, though the job is done"
@@ -104,6 +105,17 @@ def _score_rows(folder: Path, spec: EvaluateSpec) -> Iterator[str]:
     if there - asked:
         others = list_some(sorted(there - asked), MOST_NAMES)
         yield f"records.parquet has rows of {others}, who was not asked for"
+
+
+def _predictions(folder: Path, spec: EvaluateSpec) -> Iterator[str]:
+    """Check that the predictions, where the task stores any, are of the subjects that were asked for."""
+    if not (folder / PREDICTIONS).exists():
+        return
+    values = _read(folder / PREDICTIONS, {"job_key": folder.name, "subject": None})
+    yield from _differing(PREDICTIONS, values, {"job_key": folder.name})
+    odd = sorted(set(map(str, values["subject"])).symmetric_difference(spec.subjects))
+    if odd:
+        yield f"{PREDICTIONS} has not the subjects that were asked for: {list_some(odd, MOST_NAMES)}"
 
 
 def _counted(folder: Path, unbounded: Collection[str]) -> Iterator[str]:

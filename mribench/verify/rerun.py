@@ -23,7 +23,12 @@ from mribench.registry import Registry
 from mribench.results import Store
 from mribench.results.content import DataIdentity, EntryIdentity
 from mribench.results.environment import Environment, read_environment
-from mribench.results.specification import Specification, read_specification, write_specification
+from mribench.results.specification import (
+    ReadCohort,
+    Specification,
+    read_specification,
+    write_specification,
+)
 from mribench.verify.compare import compare_folders
 from mribench.verify.integrity import MOST_NAMES
 from mribench.verify.results import Results, Verifiable
@@ -109,25 +114,24 @@ class Rerun:
         return self._compared(job, said, wall_s)
 
     def _moved(self, said: Specification) -> Specification:
-        """Return the specification with the folder that the cohort has here."""
-        root = self._roots.get(said.spec.cohort)
-        if root is None:
-            return said
-        data = said.spec.data.model_copy(update={"options": {**said.spec.data.options, "root": root}})
-        return replace(said, spec=replace(said.spec, data=data))
+        """Return the specification with the folders that its cohorts have here."""
+        return replace(said, spec=said.spec.moved(self._roots))
 
     def _obstacles(self, said: Specification) -> Iterator[str]:
         """Yield why a job cannot be run again as it was."""
-        data = said.spec.data
         for (kind, name), entry in said.content.used().items():
             if name not in self._registry.names(kind):
                 yield f"{kind} '{name}' of the distribution {entry.distribution} is not installed"
-        missing, now = self._cohort(data, said.spec.profile)
+        for read, noted in zip(said.spec.reads(), said.content.cohorts, strict=True):
+            yield from self._changed(read, noted.fingerprints, said.spec.profile)
+
+    def _changed(self, read: ReadCohort, noted: Mapping[str, str], profile: str) -> Iterator[str]:
+        """Yield what of a cohort is not there, or not as it was."""
+        missing, now = self._cohort(read.data, profile)
         if missing:
-            elsewhere = f"; or give --root {said.spec.cohort}=PATH" if "root" in data.options else ""
-            yield f"data {data.name}: {missing}{elsewhere}"
+            elsewhere = f"; or give --root {read.cohort}=PATH" if "root" in read.data.options else ""
+            yield f"data {read.data.name}: {missing}{elsewhere}"
             return
-        noted = said.content.fingerprints
         gone = sorted(set(noted) - set(now))
         changed = sorted(name for name in noted if name in now and noted[name] != now[name])
         if gone:
@@ -200,7 +204,8 @@ class Rerun:
         if content.results != RESULTS_VERSION:
             yield f"the harness's version of results was {content.results}, is {RESULTS_VERSION}"
         entries: dict[tuple[str, str], EntryIdentity | DataIdentity] = {**content.used()}
-        entries["dataset", content.data.name] = content.data
+        for cohort in content.cohorts:
+            entries["dataset", cohort.data.name] = cohort.data
         for (kind, name), entry in entries.items():
             there = name in self._registry.names(kind)
             if there and self._registry.get(kind, name).digest != entry.source:

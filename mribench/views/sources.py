@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from mribench.config import PretrainOptions, ResolvedBenchmark
+from mribench.config import PretrainSettings, ResolvedBenchmark
 from mribench.digests import canonical_json
 from mribench.errors import ConfigError, DataError, did_you_mean
 from mribench.interfaces.views import View, ViewRequest
@@ -65,9 +65,9 @@ class Source:
     registry: Registry
 
     @property
-    def pretrain(self) -> PretrainOptions:
+    def pretrain(self) -> PretrainSettings:
         """How the job is trained."""
-        return PretrainOptions.model_validate(self.spec.pretrain)
+        return PretrainSettings.model_validate(self.spec.pretrain)
 
     @property
     def patch_vox(self) -> int:
@@ -139,7 +139,8 @@ def _list_pretrain_jobs(
 ) -> tuple[list[Job], dict[str, str]]:
     """Plan the pretraining of a benchmark and nothing else; other cohorts are not looked at."""
     config = resolved.config
-    cohorts = {resolved.pretrained()[name].options.data for name in methods}
+    pretrained = [resolved.pretrained()[name].options for name in methods]
+    cohorts = {source.cohort for options in pretrained for source in options.data}
     alone = replace(
         resolved,
         config=config.model_copy(update={"invariance": {}}),
@@ -193,7 +194,10 @@ def _check_step(resolved: ResolvedBenchmark, methods: Collection[str], step: int
 def _make_identity(source: Source) -> str:
     """Return what decides which views a network is shown."""
     spec, options = source.spec, source.pretrain
-    components = [component.model_dump(mode="json") for component in (spec.views, spec.data)]
+    read = [
+        [part.data.model_dump(mode="json"), part.train, part.sequences, part.share] for part in spec.sources
+    ]
     shape = [options.patch_vox, options.spacing_mm, options.batch_size, options.repeat_subjects]
     requests = [[request.role, request.patch_scale] for request in source.requests]
-    return canonical_json([components, spec.train, shape, requests])
+    crops = [shape, options.min_foreground, requests]
+    return canonical_json([spec.views.model_dump(mode="json"), read, crops])

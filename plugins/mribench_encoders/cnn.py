@@ -96,8 +96,10 @@ class CnnEncoder(Encoder):
         return maps, before_norm
 
     def _check(self, image: Tensor) -> None:
-        if image.ndim != 5 or image.shape[1] != 1:
-            raise DataError(f"encoder 'cnn': expected an image (B, 1, I, J, K), got {tuple(image.shape)}")
+        if image.ndim != 5 or image.shape[1] != self.in_channels:
+            raise DataError(
+                f"encoder 'cnn': expected an image (B, {self.in_channels}, I, J, K), got {tuple(image.shape)}"
+            )
         edges, coarsest = tuple(image.shape[2:]), self.strides[-1]
         if any(edge % coarsest or edge < 2 * coarsest for edge in edges):
             raise DataError(

@@ -49,6 +49,8 @@ class UNetDecoder(Decoder):
         ConfigError: when ``features`` does not have one width for each stage.
     """
 
+    output_layer = "output"
+
     def __init__(self, options: UNetOptions, encoder: Encoder, out_channels: int) -> None:
         super().__init__()
         channels, strides = list(encoder.channels), list(encoder.strides)

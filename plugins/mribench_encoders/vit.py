@@ -107,10 +107,11 @@ class VitEncoder(Encoder):
 
     def _check(self, image: Tensor) -> None:
         edge = self.mask_stride
-        if image.ndim != 5 or image.shape[1] != 1 or any(size % edge for size in image.shape[2:]):
+        shape = (len(image), self.in_channels)
+        if image.ndim != 5 or image.shape[:2] != shape or any(size % edge for size in image.shape[2:]):
             raise DataError(
-                f"encoder 'vit': expected an image (B, 1, I, J, K) with edges that are multiples of {edge},"
-                f" got {tuple(image.shape)}",
+                f"encoder 'vit': expected an image (B, {self.in_channels}, I, J, K) with edges that are"
+                f" multiples of {edge}, got {tuple(image.shape)}",
                 "change patch_vox or token_vox",
             )
 

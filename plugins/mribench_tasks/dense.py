@@ -9,8 +9,18 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from mribench.interfaces import DecoderRef, Encoder, LabelScore, Metric, MetricRef, Options, Task, TaskVolume
-from mribench_tasks.augmentation import AugmentOptions, Window, draw_augmentation
+from mribench.augmentation import CropAugmentOptions, Window, draw_crop
+from mribench.interfaces import (
+    Decoder,
+    DecoderRef,
+    Encoder,
+    LabelScore,
+    Metric,
+    MetricRef,
+    Options,
+    Task,
+    TaskVolume,
+)
 
 Centre = tuple[int, int, int]
 _TRIES = 100
@@ -21,7 +31,7 @@ class DenseTaskOptions(Options):
 
     decoder: DecoderRef = Field(DecoderRef(name="unet"), description="head on the feature maps")
     metrics: list[MetricRef] = Field(description="what predictions are scored by")
-    augment: AugmentOptions = Field(AugmentOptions(), description="augmentation of training crops")
+    augment: CropAugmentOptions = Field(CropAugmentOptions(), description="augmentation of training crops")
 
 
 class DenseTask(Task):
@@ -43,16 +53,33 @@ class DenseTask(Task):
         """Return the decoder that the options name, fitted to the encoder."""
         return self._decoder.make(encoder, self.out_channels)
 
+    def decoder_of(self, head: nn.Module) -> Decoder | None:
+        """Return the head itself: it is the decoder."""
+        return head if isinstance(head, Decoder) else None
+
     def sample_crops(
         self, volume: TaskVolume, centre_vox: Centre, patch_vox: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor | None]:
         """Return an augmented crop of the image ``(1, p, p, p)``, and of its label ``(1, p, p, p)`` int64."""
-        draw = draw_augmentation(self._augment, generator)
+        draw = draw_crop(self._augment, generator)
         window = Window(volume.image.shape[1:], centre_vox, patch_vox, draw.matrix)
         image = window.cut(volume.image) * draw.gain + draw.offset
         if self.label is None or volume.label is None:
             return image, None
         return image, window.cut(volume.label[None], labels=True).long()
+
+    def sample_pair(
+        self, volume: TaskVolume, target: Tensor, patch_vox: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return crops ``(C, p, p, p)`` of the image and of another one ``(1, p, p, p)``, augmented alike.
+
+        The crop is around a random voxel of the head.
+        """
+        centre_vox = random_centre(volume.foreground, patch_vox, generator)
+        draw = draw_crop(self._augment, generator)
+        window = Window(volume.image.shape[1:], centre_vox, patch_vox, draw.matrix)
+        image, other = (window.cut(part) * draw.gain + draw.offset for part in (volume.image, target))
+        return image, other
 
     def score_label(
         self,

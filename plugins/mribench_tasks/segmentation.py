@@ -76,6 +76,7 @@ class Segmentation(DenseTask):
 
     label: str
     classes: Sequence[str]
+    multichannel = True
 
     def __init__(self, options: DenseTaskOptions, target: Target) -> None:
         super().__init__(options)

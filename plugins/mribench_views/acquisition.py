@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mribench.augmentation import FIELD_SD, splines
 from mribench.errors import ConfigError
 from mribench.interfaces import MRISequence
-from mribench_views import splines
-from mribench_views.splines import FIELD_SD
 
 TRANSMIT_SPACING_MM = 80.0
 """Distance of the transmit field's control points: B1+ at 3T varies over about the head's radius."""

@@ -11,11 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mribench.augmentation import AugmentDraw, apply, draw_augmentation
 from mribench.errors import ConfigError, DataError
 from mribench.interfaces import MRISequence, View, ViewGenerator, ViewRequest
-from mribench_views import apply
 from mribench_views.acquisition import Acquisition, draw_transmit, draw_valid, simulate
-from mribench_views.augment import AugmentDraw, draw_augmentation
 from mribench_views.defects import (
     FIXED_MPRAGE_DRAW,
     HISTOGRAM_EQUALISATION,
@@ -89,6 +88,11 @@ class AugmentedViews(ViewGenerator):
     ) -> Tensor:
         """Return the source of views ``(B, 1, I, J, K)`` on the scale 0..1."""
 
+    def maps_of(self, maps: Mapping[str, Tensor], shown: int) -> Mapping[str, Tensor]:
+        """Return the maps that a scan is made of, by the number of the scan."""
+        del shown
+        return maps
+
     @torch.no_grad()
     def views(
         self,
@@ -153,7 +157,8 @@ class AugmentedViews(ViewGenerator):
         for index, edge in enumerate(edges):
             shown = plans[0].shown[index]
             if shown not in scans:
-                scans[shown] = self.make_scan(maps, [plan.acquisitions[shown] for plan in plans], spacing_mm)
+                drawn = [plan.acquisitions[shown] for plan in plans]
+                scans[shown] = self.make_scan(self.maps_of(maps, shown), drawn, spacing_mm)
             draws = [plan.augmentations[index] for plan in plans]
             clean = apply.resample(scans[shown], draws, edge, self.augment.elastic_spacing_mm / spacing_mm)
             degraded = apply.add_artefacts(clean, draws, self.augment.bias_spacing_mm / spacing_mm)

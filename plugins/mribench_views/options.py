@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from mribench.augmentation import AugmentOptions
 from mribench.interfaces import Profile, ProtocolOptions, SequenceRef
-from mribench_views.augment import AugmentOptions
 
 DEFAULT_SEQUENCES: Mapping[Profile, tuple[str, ...]] = {
     "corrected": ("fse", "gre", "flair", "mprage", "mp2rage"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mribench import hookimpl
 from mribench.interfaces import Entry
-from mribench_views import defects, generators, options, sequences
+from mribench_views import defects, generators, options, paired, sequences
 from mribench_views.sequence_base import SequenceOptions
 
 
@@ -33,6 +33,10 @@ def mribench_entries() -> list[Entry]:
         Entry(
             "views", "augment", generators.RealViews, options.AugmentedViewOptions,
             "views of real scans, of any sequence that a subject has", (defects.RADIAN_ROTATION,),
+        ),
+        Entry(
+            "views", "seqinv-real", paired.PairedRealViews, options.AugmentedViewOptions,
+            "two real sequences of one session, one in each view", (defects.RADIAN_ROTATION,),
         ),
         Entry(
             "views", "mprage", generators.MprageViews, options.MprageViewOptions, "MPRAGE in every view",

@@ -37,14 +37,14 @@ def _jobs(resolved: ResolvedBenchmark) -> dict[str, int]:
     cells = {"pretrain": len(config.methods), "adapt": 0, "evaluate": 0}
     for spec in config.tasks.values():
         sites = list(resolved.splits[spec.data].make().sites()) or [spec.data]
-        for sequence in spec.train_sequences:
+        for trained_on in spec.trained_on:
             decoders = (
                 len(config.methods)
                 * len(config.arms)
                 * sum(len(config.subset_seeds_at(f)) for f in spec.fractions)
             )
             cells["adapt"] += decoders
-            cells["evaluate"] += decoders * len(sites) * len(spec.tested_on(sequence, ()))
+            cells["evaluate"] += decoders * len(sites) * len(spec.tested_on(trained_on, ()))
     return cells
 
 

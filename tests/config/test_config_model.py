@@ -26,6 +26,7 @@ from mribench.config import (
     load_benchmark,
 )
 from mribench.errors import ConfigError
+from mribench.interfaces.channels import Channels
 from mribench.interfaces.options import Component
 
 Load = Callable[..., BenchmarkConfig]
@@ -74,7 +75,8 @@ def test_a_method_may_complete_the_defaults(load: Load, base: str, complaint: Co
 )
 def test_test_sequences(load: Load, base: str, given: str, tested: list[str]) -> None:
     config = load(base, "tasks.find.train_sequences=[T1w, T2w]", f"tasks.find.test_sequences={given}")
-    assert config.tasks["find"].tested_on("T2w", ("PDw", "FLAIR", "T2w")) == tested
+    found = config.tasks["find"].tested_on(Channels(("T2w",)), ("PDw", "FLAIR", "T2w"))
+    assert [channels.name for channels in found] == tested
 
 
 def test_reference_arms_alone_are_a_benchmark(load: Load, base: str, complaint: Complaint) -> None:
@@ -89,7 +91,7 @@ SLUG = "{}: expected at most 64 letters, digits, '-' and '_', the first a letter
 KEPT = "this name is kept for a reference arm"
 LEAST = "expected a number greater than or equal to"
 TOP = f"known: {', '.join(sorted(BenchmarkConfig.model_fields))}"
-KNOWN = "known: augment, encoder, objective, pretrain, views, weights"
+KNOWN = "known: augment, encoder, input, objective, pretrain, views, weights"
 
 
 @pytest.mark.parametrize(
@@ -174,11 +176,11 @@ KNOWN = "known: augment, encoder, objective, pretrain, views, weights"
         ("[T1w]", "[T1w, T1w]",
          "tasks.find.train_sequences: expected no value twice, got T1w more than once", ""),
         ("[T1w]", "['']",
-         "tasks.find.train_sequences.0: string should have at least 1 character, got ''", ""),
+         "tasks.find.train_sequences.0.0: string should have at least 1 character, got ''", ""),
         ("[T1w]", "[T1w]\n    test_sequences: sme",
          "tasks.find.test_sequences: expected 'same' or 'all' or a list, got 'sme'", "did you mean 'same'?"),
         ("[T1w]", "[T1w]\n    test_sequences: [T2w, 3]",
-         "tasks.find.test_sequences.1: expected a string, got 3", ""),
+         "tasks.find.test_sequences.1: expected a string, or a list of strings, got 3", ""),
         ("[T1w]", "[T1w]\n    fractions: [1.0, 0.1]",
          "tasks.find.fractions: expected ascending fractions without repeats, got [1.0, 0.1]", ""),
         ("[T1w]", "[T1w]\n    fractions: [0.1, 0.1]",

@@ -8,6 +8,12 @@ from pydantic import ValidationError
 from mribench.interfaces import InputContract, Intensity
 
 
+def test_what_is_written_down_is_read_back() -> None:
+    for scale in ("z-score", "percentiles", "min-max"):
+        contract = InputContract.model_validate({"intensity": {"scale": scale}, "whole_vox": 96})
+        assert InputContract.model_validate_json(contract.model_dump_json()) == contract
+
+
 def test_nothing_is_asked_by_default() -> None:
     assert not InputContract().asks
     assert InputContract(skull_stripped=True).asks
@@ -34,7 +40,7 @@ def test_what_is_no_orientation(letters: str) -> None:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"scale": "z-score", "to": (0, 1)}, "'to' has no effect"),
+        ({"scale": "z-score", "to": (0, 2)}, "'to' has no effect"),
         ({"scale": "min-max", "percentiles": (1, 99)}, "'percentiles' has no effect"),
         ({"scale": "percentiles", "percentiles": (99, 1)}, "smaller one first"),
         ({"scale": "percentiles", "to": (1, 1)}, "smaller one first"),

@@ -18,6 +18,7 @@ from mribench.interfaces.options import (
     NoOptions,
     ObjectiveRef,
     Options,
+    ProbeRef,
     Profile,
     SequenceRef,
     SplitRef,
@@ -31,6 +32,7 @@ REFERENCES = {
     reference.kind: reference
     for reference in (
         DatasetRef, SplitRef, SequenceRef, ViewsRef, ObjectiveRef, EncoderRef, DecoderRef, TaskRef, MetricRef,
+        ProbeRef,
     )
 }  # fmt: skip
 REQUIRED = {
@@ -38,6 +40,8 @@ REQUIRED = {
     ("split", "leave-sites-out"): {"held_out": ["HH"]},
     ("dataset", "table"): {"table": "scans.csv"},
     ("task", "segmentation"): {"classes": {"lesion": 1}},
+    ("task", "regression"): {"covariate": "age"},
+    ("task", "classification"): {"covariate": "sex", "classes": ["F", "M"]},
 }
 """What first-party entries cannot do without."""
 

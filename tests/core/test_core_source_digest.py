@@ -121,11 +121,18 @@ def test_subpackages_are_followed(digest):
         assert digest(files) != digest(files | {name: files[name] + "y = 1\n"}), name
 
 
-def test_other_packages_and_the_harness_are_not_followed():
+def test_other_packages_and_the_rest_of_the_harness_are_not_followed():
     found = module._closure("mribench_objectives.simclr_recon")
-    assert {name.split(".")[0] for name in found} == {"mribench_objectives"}
+    others = {name for name in found if name.split(".")[0] != "mribench_objectives"}
+    assert others == {"mribench.networks"}
     assert "mribench_objectives.nt_xent" in found
     assert set(module._closure("mribench.execute.local")) == {"mribench.execute.local"}
+
+
+def test_building_blocks_of_the_harness_are_followed():
+    found = module._closure("mribench_views.generators")
+    assert "mribench.augmentation.splines" in found
+    assert not {name for name in found if name.startswith(("mribench.interfaces", "mribench.errors"))}
 
 
 def test_the_digest_is_the_same_in_another_folder(digest):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 
-from mribench.data.maps import draw_batch_indices
+from mribench.data.mixing import draw_batch_indices
 from mribench.data.subsets import draw_label_subset
 from mribench.errors import JobError
 from mribench.seeding import derive_seed, numpy_generator, torch_generator

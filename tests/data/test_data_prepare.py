@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 import torch
 
-from mribench.data.maps import MapSource, count_voxels
+from mribench.data.maps import MapSource
+from mribench.data.mixing import CohortMix, count_voxels
 from mribench.data.prepare import (
     Reader,
     find_foreground,
     identify_reading,
     load_image,
-    load_task_volume,
     make_maps_recipe,
-    make_task_recipe,
     zscore,
 )
 from mribench.data.prepared import get_volume_store
+from mribench.data.task_recipes import load_task_volume, make_task_recipe
 from mribench.errors import DataError
 from mribench.interfaces import Dataset, Options, SampleOrigin, Scan, Subject, TaskRef
 from mribench.plugins import load_registry
@@ -282,8 +282,8 @@ def test_clipped_and_repaired_voxels_are_counted_once_for_each_scan(data, tasks)
             seeds = [torch_generator("x", i) for i in range(number)]
             here.crops(list(range(number)), 8, seeds, torch.device("cpu"))
     # each scan has two maps with four voxels too bright, and one of them three that are not finite
-    assert count_voxels(source) == {"clipped_vox": 16, "repaired_vox": 6}
-    assert count_voxels(source, held_out) == {"clipped_vox": 24, "repaired_vox": 9}
+    assert count_voxels(CohortMix([source])) == {"clipped_vox": 16, "repaired_vox": 6}
+    assert count_voxels(CohortMix([source]), CohortMix([held_out])) == {"clipped_vox": 24, "repaired_vox": 9}
     resolved = tasks["tissue-segmentation"]
     for _ in range(2):
         recipe = make_task_recipe(
@@ -295,10 +295,10 @@ def test_clipped_and_repaired_voxels_are_counted_once_for_each_scan(data, tasks)
             resolved.identity(),
         )
         assert recipe.counts() == {"clipped_vox": 4, "repaired_vox": 0}
-    image, head, counts = load_image(Reader(data, IDENTITY), subjects[0], subjects[0].scans[0], 2.0)
-    assert counts == {"clipped_vox": 4, "repaired_vox": 0}
-    assert torch.equal(image, recipe.load().image)
-    assert torch.equal(head, recipe.load().foreground)
+    loaded = load_image(Reader(data, IDENTITY), subjects[0], subjects[0].scans[0], 2.0)
+    assert loaded.counts == {"clipped_vox": 4, "repaired_vox": 0}
+    assert torch.equal(loaded.image, recipe.load().image)
+    assert torch.equal(loaded.foreground, recipe.load().foreground)
 
 
 # Keys

@@ -14,6 +14,7 @@ from mribench.defects import FROZEN_AUGMENTATION
 from mribench.interfaces import TaskRef
 from mribench.jobs.adapt import _Sampler
 from mribench.jobs.draws import Diversity, draw_identity
+from mribench.jobs.encoder_input import EncoderInput
 from mribench.seeding import torch_generator
 
 REPLAYED = (FROZEN_AUGMENTATION,)
@@ -42,7 +43,7 @@ class _Task:
 def sampler(defects: tuple[str, ...], count: int = 2, batch_size: int = 2) -> _Sampler:
     options = AdaptOptions(steps=1, lr=1.0, batch_size=batch_size, patch_vox=5)
     spec = adapt_spec(task=TaskRef(name="t"), defects=defects)
-    return _Sampler(_Task(), _Volumes(count), options, spec)  # type: ignore[arg-type]
+    return _Sampler(_Task(), _Volumes(count), options, spec, EncoderInput(None))  # type: ignore[arg-type]
 
 
 def test_twelve_passes_over_two_subjects_replay_four_patches() -> None:
@@ -62,7 +63,7 @@ def test_without_the_defect_no_patch_comes_twice() -> None:
 def test_the_sound_draws_are_those_without_defects() -> None:
     with_key, without = sampler(()), sampler(())
     without._defects = ()
-    torch.testing.assert_close(with_key.batch(3)["image"], without.batch(3)["image"], rtol=0, atol=0)
+    torch.testing.assert_close(with_key.batch(3)[0]["image"], without.batch(3)[0]["image"], rtol=0, atol=0)
 
 
 @given(st.integers(0, 500), st.integers(0, 7), st.integers(1, 60))

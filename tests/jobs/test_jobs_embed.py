@@ -21,7 +21,7 @@ from mribench.errors import DataError
 from mribench.execute.worker import run_job
 from mribench.interfaces import Dataset, DatasetRef, Encoder, EncoderRef, Scan
 from mribench.jobs import Context, Outcome, embed as embed_module, run_spec
-from mribench.jobs.embed import MIN_FOREGROUND, embed, windows
+from mribench.jobs.embedding import MIN_FOREGROUND, embed, windows
 from mribench.jobs.model import new_encoder
 from mribench.plugins import load_registry
 from mribench.registry import Registry
@@ -294,12 +294,12 @@ def test_a_set_of_maps_has_no_image(registry: Registry, cohort: dict[str, Any]) 
 def test_load_image_is_what_a_task_sees(registry: Registry, cohort: dict[str, Any]) -> None:
     dataset = dataset_of(registry, cohort)
     subject = dataset.subjects()[0]
-    image, head, counts = load_image(Reader(dataset), subject, subject.scans[0], 10.0)
-    assert image.shape[1:] == head.shape
-    assert image.mean().item() == pytest.approx(0, abs=1e-3)
-    assert image.std().item() == pytest.approx(1, abs=1e-2)
-    assert 0.1 < head.float().mean().item() < 0.8
-    assert set(counts.values()) == {0}
+    loaded = load_image(Reader(dataset), subject, subject.scans[0], 10.0)
+    assert loaded.image.shape[1:] == loaded.foreground.shape
+    assert loaded.image.mean().item() == pytest.approx(0, abs=1e-3)
+    assert loaded.image.std().item() == pytest.approx(1, abs=1e-2)
+    assert 0.1 < loaded.foreground.float().mean().item() < 0.8
+    assert set(loaded.counts.values()) == {0}
 
 
 # Windows

@@ -111,3 +111,21 @@ def test_layers_learn_more_slowly_towards_the_image() -> None:
     by_block = {name.split(".")[2]: scale for name, scale in scales.items()}
     assert by_block == {"0": 0.125, "1": 0.25, "2": 0.5}
     assert scale_layers(PyramidEncoder(), 0.5) == {}
+
+
+def test_a_head_of_embeddings_sees_the_mean_over_windows() -> None:
+    class Embeds(_Task):
+        dense = False
+
+        def build_head(self, encoder: Encoder) -> nn.Module:
+            return nn.Sequential(nn.Linear(encoder.embedding_dim, 2), nn.Tanh())
+
+    task: Any = Embeds()
+    made = TaskModel(PyramidEncoder(), task, frozen=True, seed=0).eval()
+    image = torch.randn(1, 12, 8, 8, generator=torch.Generator().manual_seed(2))
+    output = made.over_windows(image, [(0, 0, 0), (4, 0, 0)], 8)
+    with torch.no_grad():
+        embeddings = [made.encoder.embed(image[None, :, start : start + 8]) for start in (0, 4)]
+        expected = made.head(torch.stack(embeddings).mean(0))[0]
+    torch.testing.assert_close(output, expected)
+    assert not torch.allclose(output, made.head(embeddings[0])[0])

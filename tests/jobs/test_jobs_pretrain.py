@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from specifications import pretrain_spec
+from specifications import pretrain_spec, trained_cohort
 from torch import Tensor, nn
 
 from mribench.interfaces import (
@@ -82,12 +82,16 @@ def run(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
     def _run(objective: str, held_out: int = 2, train: int = 4) -> dict[str, Any]:
         spec = pretrain_spec(
-            data=DatasetRef.model_validate(data), views=ViewsRef(name="mprage"),
+            views=ViewsRef(name="mprage"),
             objective=ObjectiveRef(name=objective),
             encoder=EncoderRef.model_validate({"name": "cnn", "features": [4, 8]}),
-            pretrain={"data": "qmri", "patch_vox": 8, "spacing_mm": 8, "steps": 3, "batch_size": 1,
-                      "lr": 1e-3},
-            train=tuple(subjects[-train:]), held_out=tuple(subjects[:held_out]),
+            pretrain={"patch_vox": 8, "spacing_mm": 8, "steps": 3, "batch_size": 1, "lr": 1e-3},
+            sources=(
+                trained_cohort(
+                    data=DatasetRef.model_validate(data), train=tuple(subjects[-train:]),
+                    held_out=tuple(subjects[:held_out]),
+                ),
+            ),
         )  # fmt: skip
         place = folder / objective
         context = Context(registry, place, folder, torch.device("cpu"), lambda done, total: None, 60.0)

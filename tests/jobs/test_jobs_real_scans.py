@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from mribench.data.prepare import find_foreground, load_task_volume, zscore
+from mribench.data.prepare import find_foreground, zscore
+from mribench.data.task_recipes import load_task_volume
 from mribench.interfaces import Dataset, EncoderRef, Scan, Subject, TaskRef
 from mribench.jobs.model import TaskModel
 from mribench.plugins import load_registry

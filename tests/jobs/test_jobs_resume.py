@@ -28,12 +28,15 @@ CHECKED = (2, 5, 8)
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Jobs that were never disturbed: a pretraining, and an adaptation from scratch."""
+    """Jobs that were never disturbed: a pretraining, and an adaptation of two channels from scratch."""
     torch.set_num_threads(1)
     results = tmp_path_factory.mktemp("whole")
     steps = ("--set", f"defaults.pretrain.steps={STEPS}", "--set", "tasks.denoise.adapt.steps=6")
     part = ("--only", "*/pretrain/*", "--only", "scratch/denoise/*", "--set", "profile=paper")
-    run(results, *part, *steps)
+    synthesis = (
+        "--set", "tasks.denoise.task=synthesis", "--set", "tasks.denoise.train_sequences=[[T1w, PDw]]",
+    )  # fmt: skip
+    run(results, *part, *steps, *synthesis)
     return results
 
 
@@ -127,15 +130,24 @@ def test_an_adaptation_killed(whole: Path, tmp_path: Path) -> None:
     assert (folder / "model.safetensors").read_bytes() == (original / "model.safetensors").read_bytes()
 
 
+MORE = {
+    "data.more": "{name: phantom, layout: ixi, sites: {Guys: 3}, spacing_mm: 8, seed: 7}",
+    "splits.more": "{train: 2, validation: 1, test: 0}",
+    "methods.seqinv.views": "seqinv-real",
+    "methods.seqinv.pretrain": "{data: [{cohort: ixi, sequences: [T1w, T2w]}, more], min_foreground: 0.3}",
+}
+"""Pairs of real sequences of two cohorts."""
+
+
 @pytest.mark.parametrize(
-    "encoder",
+    ("encoder", "views"),
     [
-        "{name: cnn, features: [4, 8], dropout: 0.1}",
-        "{name: vit, token_vox: 4, width: 24, depth: 2, heads: 2, maps: 2}",
+        ("{name: cnn, features: [4, 8], dropout: 0.1}", MORE),
+        ("{name: vit, token_vox: 4, width: 24, depth: 2, heads: 2, maps: 2}", {}),
     ],
     ids=["cnn", "vit"],
 )
-def test_a_masked_pretraining_killed(encoder: str, tmp_path: Path) -> None:
+def test_a_masked_pretraining_killed(encoder: str, views: dict[str, str], tmp_path: Path) -> None:
     """On real scans; torch's own generator draws what is hidden; the optimiser has all that it may have."""
     settings = {
         "methods.seqinv.objective": "{name: mae, decoder_width: 24, decoder_heads: 2, decoder_depth: 1}",
@@ -151,6 +163,7 @@ def test_a_masked_pretraining_killed(encoder: str, tmp_path: Path) -> None:
         "defaults.pretrain.layer_decay": "0.8",
         "defaults.pretrain.ema": "0.9",
         "tasks.denoise.adapt.layer_decay": "0.5",
+        **views,
     }
     chosen = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     run(tmp_path / "whole", "--only", "seqinv/*", *chosen)

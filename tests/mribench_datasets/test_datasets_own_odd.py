@@ -11,7 +11,7 @@ import pytest
 from imitated import AFFINE, SHAPE, image, mask
 
 from mribench.data.inspection import find_unusable
-from mribench.data.prepare import load_task_volume
+from mribench.data.task_recipes import load_task_volume
 from mribench.interfaces import TaskRef
 from mribench.volumes import Volume, write_volume
 

@@ -8,8 +8,9 @@ import time
 import numpy as np
 import pytest
 import torch
-from mribench_tasks.augmentation import AugmentOptions, Window, draw_augmentation
 from scipy import ndimage
+
+from mribench.augmentation import CropAugmentOptions, Window, draw_crop
 
 EYE = torch.eye(3, dtype=torch.float64)
 
@@ -68,8 +69,10 @@ def test_a_rotation_by_90_degrees_is_exact():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_any_affine_equals_scipys(seed):
-    options = AugmentOptions(affine_probability=1, rotation_deg=40, scale=0.3, shear=0.2, flip_axes=(0, 1, 2))
-    matrix = draw_augmentation(options, generator(seed)).matrix
+    options = CropAugmentOptions(
+        affine_probability=1, rotation_deg=40, scale=0.3, shear=0.2, flip_axes=(0, 1, 2)
+    )
+    matrix = draw_crop(options, generator(seed)).matrix
     image, centre, edge = volume((30, 26, 28)), (14, 12, 15), 10
     patch = crop(image, centre, edge, matrix)
     offset = np.array(centre) - matrix.numpy() @ np.full(3, edge // 2)
@@ -82,7 +85,7 @@ def test_any_affine_equals_scipys(seed):
 def test_labels_keep_their_type_and_follow_the_image():
     classes = torch.zeros(1, 24, 24, 24, dtype=torch.int64)
     classes[:, 6:18, 8:14, 10:20] = 3
-    matrix = draw_augmentation(AugmentOptions(affine_probability=1), generator(3)).matrix
+    matrix = draw_crop(CropAugmentOptions(affine_probability=1), generator(3)).matrix
     labels = crop(classes, (12, 12, 12), 20, matrix, labels=True)
     image = crop(classes.float(), (12, 12, 12), 20, matrix)
     assert labels.dtype == torch.int64
@@ -92,11 +95,11 @@ def test_labels_keep_their_type_and_follow_the_image():
 
 
 def test_angles_are_degrees_about_every_axis():
-    options = AugmentOptions(affine_probability=1, rotation_deg=15, scale=0, shear=0, flip_probability=0)
+    options = CropAugmentOptions(affine_probability=1, rotation_deg=15, scale=0, shear=0, flip_probability=0)
     largest = math.radians(15)
     angles = []
     for seed in range(200):
-        matrix = draw_augmentation(options, generator(seed)).matrix
+        matrix = draw_crop(options, generator(seed)).matrix
         torch.testing.assert_close(matrix @ matrix.T, EYE)
         assert torch.linalg.det(matrix).item() == pytest.approx(1)
         # R = Rk Rj Ri: read the three angles back
@@ -114,15 +117,15 @@ def test_angles_are_degrees_about_every_axis():
 
 
 def test_amounts_of_zero_change_nothing():
-    nothing = AugmentOptions(affine_probability=0, flip_probability=0, gain=0, offset=0)
-    draw = draw_augmentation(nothing, generator())
+    nothing = CropAugmentOptions(affine_probability=0, flip_probability=0, gain=0, offset=0)
+    draw = draw_crop(nothing, generator())
     assert torch.equal(draw.matrix, EYE)
     assert (draw.gain, draw.offset) == (1, 0)
 
 
 def test_probabilities_are_shares():
     draws = [
-        draw_augmentation(AugmentOptions(affine_probability=0.3, flip_probability=0.5), generator(seed))
+        draw_crop(CropAugmentOptions(affine_probability=0.3, flip_probability=0.5), generator(seed))
         for seed in range(600)
     ]
     affine = np.mean([not torch.equal(draw.matrix.abs(), EYE) for draw in draws])
@@ -136,7 +139,7 @@ def test_probabilities_are_shares():
 
 @pytest.mark.parametrize("shape", [(45, 54, 45)])
 def test_an_augmented_crop_is_cheap(shape):
-    image, matrix = volume(shape), draw_augmentation(AugmentOptions(affine_probability=1), generator()).matrix
+    image, matrix = volume(shape), draw_crop(CropAugmentOptions(affine_probability=1), generator()).matrix
     times_s = []
     for _ in range(7):
         start = time.perf_counter()

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 import yaml
 from monai import transforms as mt
-from mribench_views.augment import AugmentDraw, AugmentOptions, draw_augmentation
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from torch import Tensor
+
+from mribench.augmentation import AugmentDraw, AugmentOptions, draw_augmentation
 
 Array = NDArray[np.float64]
 Plain = Callable[..., dict[str, Any]]

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 from monai import transforms as mt
-from mribench_views import apply
 from numpy.polynomial.legendre import legval
 from scipy import stats
 from support_monai import Array, Plain, agree, draws, plainly, released, same_distribution, transform
 from torch import Tensor
+
+from mribench.augmentation import apply
 
 # Receive field
 

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import torch
 from monai import transforms as mt
-from mribench_views import apply
 from numpy.typing import ArrayLike
 from scipy import stats
 from support_monai import Array, agree, coordinates, draws, plainly, released, same_distribution, transform
+
+from mribench.augmentation import apply
 
 FILTER_VOX = 1.5
 SIGMA_VOX = math.sqrt(FILTER_VOX**2 + 1 / 12)

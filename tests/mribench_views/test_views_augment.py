@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mribench_views import apply, splines
-from mribench_views.augment import AugmentDraw, AugmentOptions, _matrix, draw_augmentation
 from pydantic import ValidationError
 from scipy import stats
 from scipy.interpolate import BSpline
 from torch import Tensor
+
+from mribench.augmentation import AugmentDraw, AugmentOptions, apply, draw_augmentation, draws, splines
 
 EDGE, SOURCE, SPACING_MM = 16, 20, 2.0
 
@@ -55,7 +55,7 @@ def test_each_rotation_turns_the_plane_of_the_other_axes() -> None:
     for axis in range(3):
         rotation = [0.0, 0.0, 0.0]
         rotation[axis] = math.radians(10)
-        matrix = _matrix(rotation, [0.0] * 6, [1.0] * 3, [False] * 3).double().numpy()
+        matrix = draws._matrix(rotation, [0.0] * 6, [1.0] * 3, [False] * 3).double().numpy()
         unit = np.eye(3)[axis]
         np.testing.assert_allclose(matrix @ unit, unit, atol=1e-7)
         other = np.eye(3)[(axis + 1) % 3]

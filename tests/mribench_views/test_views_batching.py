@@ -18,11 +18,10 @@ import psutil
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings, strategies as st
-from mribench_views import apply, splines
 from mribench_views.acquisition import Acquisition, draw_transmit, draw_valid, simulate
-from mribench_views.augment import AugmentDraw, AugmentOptions, draw_augmentation
 from torch import Tensor
 
+from mribench.augmentation import AugmentDraw, AugmentOptions, apply, draw_augmentation, splines
 from mribench.interfaces import View, ViewRequest
 from mribench.jobs.draws import draw_identity
 from mribench.seeding import torch_generator

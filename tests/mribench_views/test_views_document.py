@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from mribench_views import splines
-from mribench_views.augment import AugmentOptions, draw_augmentation
 from mribench_views.generators import SOURCE_MARGIN, MprageViews
 from mribench_views.options import ViewOptions
 
+from mribench.augmentation import AugmentOptions, draw_augmentation, splines
 from mribench.interfaces import ViewRequest
 from mribench.registry import Registered, Registry
 from mribench.testing import check_entry

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
-from mribench_views import interpolation, splines
 from scipy import ndimage
+
+from mribench.augmentation import interpolation, splines
 
 CONTROL_VOX = 5.0
 

@@ -50,8 +50,7 @@ def test_a_metric_of_a_whole_set_is_refused(registry: Registry, repository: Path
     with pytest.raises(ConfigError) as caught:
         feasible(registry, repository, "tasks.denoise.task=scored-over-the-set")
     assert caught.value.message.endswith(
-        ": tasks.denoise.task.metrics: 'auroc' is a metric of a whole set of subjects, and those are"
-        " not computed yet"
+        ": tasks.denoise.task.metrics: 'auroc' is no metric of one scan at a time, as this task is scored"
     )
     assert "mribench list metric" in caught.value.hint
 

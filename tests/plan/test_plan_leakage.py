@@ -39,7 +39,10 @@ def cohort(
 
 
 def benchmark(pretrain: list[str], tasks: list[str], invariance: tuple[str, ...] = ()) -> Any:
-    pretrained = {f"m{i}": SimpleNamespace(options=SimpleNamespace(data=n)) for i, n in enumerate(pretrain)}
+    pretrained = {
+        f"m{i}": SimpleNamespace(options=SimpleNamespace(data=[SimpleNamespace(cohort=n)]))
+        for i, n in enumerate(pretrain)
+    }
     methods = {name: SimpleNamespace(pretraining=made, weights=None) for name, made in pretrained.items()}
     return SimpleNamespace(
         config=SimpleNamespace(invariance=dict.fromkeys(invariance)),

@@ -58,7 +58,7 @@ def gate(tmp_path: Path) -> Callable[..., None]:
         text = FILE.replace("TABLE", str(tmp_path / "scans.csv")).replace("ROOT", str(tmp_path / "bids"))
         file.write_text(text)
         cohorts = open_cohorts(resolve(load_benchmark(file, sets), load_registry()))
-        pretraining = SimpleNamespace(options=SimpleNamespace(data="learnt"))
+        pretraining = SimpleNamespace(options=SimpleNamespace(data=[SimpleNamespace(cohort="learnt")]))
         task = SimpleNamespace(spec=SimpleNamespace(data="tested"))
         benchmark: Any = SimpleNamespace(
             config=SimpleNamespace(invariance={}),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mribench.config import PretrainSource
 from mribench.interfaces.dataset import Scan, Subject
 from mribench.interfaces.split import Split
 from mribench.plan.cohorts import Cohort
@@ -43,10 +44,10 @@ def benchmark(patch_vox: int, spacing_mm: float | None, data: str = "scans") -> 
     """Return a benchmark with one task, one pretrained method and invariance on a cohort."""
     size = SimpleNamespace(patch_vox=patch_vox, spacing_mm=spacing_mm)
     task = SimpleNamespace(
-        spec=SimpleNamespace(data=data, train_sequences=["T1w"], adapt=size),
+        spec=SimpleNamespace(data=data, train_sequences=["T1w"], learning=size, learning_key="adapt"),
         task=SimpleNamespace(make=lambda: SimpleNamespace(label=None)),
     )
-    pretrain = SimpleNamespace(patch_vox=patch_vox, spacing_mm=spacing_mm, data=data)
+    pretrain = SimpleNamespace(patch_vox=patch_vox, spacing_mm=spacing_mm, data=[PretrainSource(cohort=data)])
     methods = {"m": SimpleNamespace(pretrain=SimpleNamespace(model_fields_set=set()))}
     embedded = SimpleNamespace(sequences=["T1w"], patch_vox=patch_vox, spacing_mm=spacing_mm)
     config = SimpleNamespace(methods=methods, invariance={data: embedded})

@@ -15,6 +15,7 @@ from specifications import (
     evaluate_spec,
     keep as keep_file,
     pretrain_spec,
+    trained_cohort,
 )
 
 from mribench.errors import StoreError
@@ -28,7 +29,7 @@ from mribench.results.store import JobStatus, write_status
 
 PRETRAIN, ADAPT, EVALUATE = pretrain_spec(), adapt_spec(), evaluate_spec()
 CONTENT = content()
-DATA = CONTENT.data
+DATA = CONTENT.cohorts[0].data
 
 
 def blur(width: int) -> ViewsRef:
@@ -70,7 +71,11 @@ def test_nothing_was_run(store, tmp_path):
         (PRETRAIN, {"views": blur(2)}, "views.width"),
         (PRETRAIN, {"pretrain": {"steps": 11, "lr": 0.1}}, "pretrain.steps"),
         (PRETRAIN, {"profile": "paper", "seed": 1}, "profile, seed"),
-        (PRETRAIN, {"train": ("p:1",), "split_digest": "other"}, "train"),
+        (
+            PRETRAIN,
+            {"sources": (trained_cohort(train=("p:1",)),), "split_digest": "other"},
+            "sources.train",
+        ),
         (PRETRAIN, {"defects": ("new",)}, "defects"),
         (PRETRAIN, {"views": ViewsRef.model_validate({"name": "sharp", "width": 2})}, "views"),
         (PRETRAIN, {}, UNRECORDED),
@@ -154,8 +159,12 @@ def why(store: Store, spec: JobSpec, made_of: Content = CONTENT, *others: Job) -
         ({"pretrain": {"steps": 10}}, "pretrain.lr 0.1 → not there"),
         ({"pretrain": {"steps": 10, "lr": None}}, "pretrain.lr 0.1 → null"),
         ({"views": ViewsRef(name="sharp")}, "views blur → sharp"),
-        ({"train": ("p:1", "p:3", "p:4", "p:5", "p:6")}, "train: with p:3, p:4, p:5 and 1 more, without p:2"),
-        ({"train": ("p:2", "p:1")}, "train: in another order"),
+        (
+            {"sources": (trained_cohort(train=("p:1", "p:3", "p:4", "p:5", "p:6")),)},
+            "sources.train: with p:3, p:4, p:5 and 1 more, without p:2",
+        ),
+        ({"sources": (trained_cohort(train=("p:2", "p:1")),)}, "sources.train: in another order"),
+        ({"sources": (trained_cohort(share=0.5),)}, "sources.share 1.0 → 0.5"),
         (
             {"pretrain": {**PRETRAIN.pretrain, "shape": [1, 2]}},
             "pretrain.shape not there → [1, 2]",
@@ -201,7 +210,8 @@ def test_what_only_the_content_knows(store, made_of, text):
 
 
 def at(root: str) -> JobSpec:
-    return replace(PRETRAIN, data=DatasetRef.model_validate({"name": "folder", "root": root}))
+    data = DatasetRef.model_validate({"name": "folder", "root": root})
+    return replace(PRETRAIN, sources=(trained_cohort(data=data),))
 
 
 def test_another_path_to_the_same_files_is_not_the_reason(store):
@@ -252,7 +262,8 @@ def test_the_newest_of_several_older_results_is_compared(store):
 
 def test_the_key_can_be_computed_from_the_file(store):
     key = key_of(PRETRAIN, CONTENT)
-    assert key == key_of(at("/somewhere"), CONTENT) == key_of(replace(PRETRAIN, cohort="x"), CONTENT)
+    renamed = replace(PRETRAIN, sources=(trained_cohort(cohort="x"),))
+    assert key == key_of(at("/somewhere"), CONTENT) == key_of(renamed, CONTENT)
     keep(store, key, "a/job", at("/somewhere"))
     assert read_specification(store.directory(key)).key == key
     assert key_of(replace(PRETRAIN, seed=5), CONTENT) != key

@@ -103,6 +103,6 @@ def made(*views: Shown, redraws: int = 0) -> MadeSamples:
 
 def source(*methods: str, views: str = "seqinv", patch_vox: int = 4) -> Source:
     """Return a source that nothing can be made from."""
-    options = {"data": "qmri", "steps": 1, "lr": 0.1, "batch_size": 1}
+    options = {"steps": 1, "lr": 0.1, "batch_size": 1}
     spec = pretrain_spec(pretrain={**options, "patch_vox": patch_vox, "spacing_mm": 2.0})
     return Source(methods, views, spec, (ViewRequest(),), None)  # type: ignore[arg-type]

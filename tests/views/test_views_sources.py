@@ -13,7 +13,8 @@ import torch
 from mribench_objectives.simclr_recon import SimclrRecon
 
 from mribench.config import load_benchmark, resolve
-from mribench.data.maps import MapSource, draw_batch_indices, select_by_id
+from mribench.data.maps import MapSource, select_by_id
+from mribench.data.mixing import draw_batch_indices
 from mribench.errors import ConfigError, DataError
 from mribench.interfaces import ViewRequest
 from mribench.jobs.context import Context
@@ -68,9 +69,9 @@ def test_the_seeds_written_out(sources) -> None:
     """The same again from the documented seeds, without the job."""
     source = sources["seqinv"]
     spec, registry = source.spec, source.registry
-    dataset = registry.resolve(spec.data, "test", "corrected").make()
+    dataset = registry.resolve(spec.sources[0].data, "test", "corrected").make()
     generator = registry.resolve(spec.views, "test", "corrected").make()
-    maps = MapSource(dataset, select_by_id(dataset, spec.train), 8.0, generator.needs)
+    maps = MapSource(dataset, select_by_id(dataset, spec.sources[0].train), 8.0, generator.needs)
     indices = draw_batch_indices(4, 3, 1, ("pretrain", 3), repeat=False)
     generators = [torch_generator("views", 3, 1, place) for place in range(3)]
     crops = maps.crops(indices, generator.source_vox(20), generators, torch.device("cpu")).maps

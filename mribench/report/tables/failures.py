@@ -97,7 +97,8 @@ def _scores(run: RunData) -> Table | None:
         for cell in listed
     ]
     left = len(counted) - len(rows)
-    caption = ["Scores without a value of their own: a scan that could not be read, or an empty mask."]
+    reasons = "a scan that could not be read, an empty mask, or a set of subjects that gives none"
+    caption = [f"Scores without a value of their own: {reasons}."]
     caption += [f"{left} more lines are not listed."] if left else []
     columns = ("site", "sequence", "metric", "status", "scores", "methods")
     return _lay_out("odd-scores", "Failed and empty scores", ("task", "subject"), columns, rows, caption)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from mribench.seeding import Identity, numpy_generator
+from mribench_datasets.phantom.covariates import Traits
 from mribench_datasets.phantom.head import Anatomy, Head, Part, injure
 from mribench_datasets.phantom.lesions import Lesion, draw_lesion, draw_volume_ml
 from mribench_datasets.phantom.template import blur_sigma_mm, smooth_template, template_brain
@@ -20,6 +22,7 @@ FIELD_OF_VIEW_MM = (208.0, 248.0, 224.0)
 """Holds every head that the warp can make."""
 
 _LAYERS_MM = {"csf": (2.5, 0.15), "bone": (6.0, 0.15), "fat": (4.0, 0.2), "skin": (2.5, 0.1)}
+_SIZE_MEAN, _SIZE_SD = 0.778, 0.042  # of the warp's volume scale, over people
 _NECK_MM, _NECK_EDGE_MM = -28.0, 6.0
 _TEXTURE_CELL_MM = 8.0
 _TEXTURE_LOW_MM = np.array([-120.0, -155.0, -120.0])
@@ -51,6 +54,12 @@ class TemplateAnatomy(Anatomy):
     ) -> tuple[np.ndarray, tuple[int, int, int]]:
         """Return the RAS grid of an acquisition, around the origin."""
         return native_grid(self.spacing_mm, edge_scale)
+
+    def traits(self) -> Traits:
+        """Return the thickness of the fluid around the brain and the size of the head, as deviations."""
+        mean_mm, sd = _LAYERS_MM["csf"]
+        fluid = math.log(self.layers_mm["csf"] / mean_mm) / sd
+        return Traits(fluid, (self.warp.volume_scale - _SIZE_MEAN) / _SIZE_SD)
 
     def on_grid(self, affine: np.ndarray, shape: tuple[int, int, int]) -> Head:
         """Return the head on a grid, see ``Anatomy.on_grid``."""

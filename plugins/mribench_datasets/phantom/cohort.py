@@ -36,7 +36,7 @@ from mribench_datasets.phantom.layouts import Person, write_arc, write_ixi, writ
 from mribench_datasets.phantom.protocols import ARC_PROTOCOLS, IXI_SITES, Protocol
 from mribench_datasets.phantom.tissues import TISSUES, VALUES_3T, draw_values
 
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 """Raised when the same options give other files."""
 
 Progress = Callable[[int, int], None]

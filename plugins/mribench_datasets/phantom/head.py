@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mribench_datasets.phantom.covariates import Traits
+
 if TYPE_CHECKING:
     from mribench_datasets.phantom.lesions import Lesion
 
@@ -87,6 +89,10 @@ class Anatomy(ABC):
     def has_lesion(self) -> bool:
         """Whether the person had a stroke."""
         return self.lesion is not None
+
+    def traits(self) -> Traits | None:
+        """Return what of the head goes with age and sex; None where nobody can say."""
+        return None
 
     @abstractmethod
     def grid(

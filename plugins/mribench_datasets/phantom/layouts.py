@@ -19,6 +19,7 @@ from mribench_datasets.phantom.acquisition import (
     quantitative_maps,
     reorient,
 )
+from mribench_datasets.phantom.covariates import draw_demographics
 from mribench_datasets.phantom.head import Anatomy, Head
 from mribench_datasets.phantom.protocols import ARC_PROTOCOLS, IXI_SITES, Protocol
 
@@ -88,9 +89,9 @@ def write_ixi(
         for tissue, posterior in enumerate(posteriors(head), start=1):
             label = reorient(Volume(posterior, head.affine), protocol.orientation)
             write_volume(folder / f"c{tissue}{name}", label, np.uint8)
-    drawn = numpy_generator("phantom-person", *person.identity)
-    sex, age = int(drawn.integers(1, 3)), round(float(drawn.uniform(20, 86)), 2)
-    return {"IXI_ID": number, "SEX_ID (1=m, 2=f)": sex, "AGE": age, **person.row()}
+    drawn = draw_demographics(person.identity, anatomy.traits())
+    sex = 1 if drawn.is_male else 2
+    return {"IXI_ID": number, "SEX_ID (1=m, 2=f)": sex, "AGE": drawn.age_years, **person.row()}
 
 
 def write_arc(

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mribench_views import interpolation, splines
-from mribench_views.augment import AugmentDraw
+from mribench.augmentation import interpolation, splines
+from mribench.augmentation.draws import AugmentDraw
 
 SMALLEST_SD = 1e-6
 """A patch flatter than this (an empty one) is divided by it."""
@@ -47,7 +47,7 @@ def _ranked(values: Tensor, rank: int) -> Tensor:
 
 
 def equalise(image: Tensor, bins: int = 256) -> Tensor:
-    """Return the image with each sample's histogram made flat, as the released code does to every image.
+    """Return the image with each sample's histogram made flat.
 
     Args:
         image: ``(B, I, J, K)``, 0 to 1.

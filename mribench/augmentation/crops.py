@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from mribench.interfaces import Options
+from mribench.interfaces.options import Options
 
 
-class AugmentOptions(Options):
+class CropAugmentOptions(Options):
     """Augmentation of training crops; each amount is the largest, drawn uniformly from -amount to amount."""
 
     affine_probability: float = Field(
@@ -35,7 +35,7 @@ class AugmentOptions(Options):
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class CropDraw:
     """One draw.
 
     Attributes:
@@ -49,7 +49,7 @@ class Augmentation:
     offset: float
 
 
-def draw_augmentation(options: AugmentOptions, generator: torch.Generator) -> Augmentation:
+def draw_crop(options: CropAugmentOptions, generator: torch.Generator) -> CropDraw:
     """Draw from ``options``; takes the same number of random values whatever they are."""
     uniform = torch.rand(16, generator=generator, dtype=torch.float64)
     signed = (2 * uniform - 1).tolist()
@@ -63,7 +63,7 @@ def draw_augmentation(options: AugmentOptions, generator: torch.Generator) -> Au
     for axis in options.flip_axes:
         if uniform[10 + axis] < options.flip_probability:
             matrix[:, axis] = -matrix[:, axis]
-    return Augmentation(matrix, 1 + options.gain * signed[13], options.offset * signed[14])
+    return CropDraw(matrix, 1 + options.gain * signed[13], options.offset * signed[14])
 
 
 class Window:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mribench_views import splines
+from mribench.augmentation import splines
 
 _SLAB_VOXELS = 147456
 """On a CPU about this many voxels of a view are worked on at once: their positions stay in the cache."""

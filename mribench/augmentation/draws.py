@@ -1,7 +1,7 @@
 """Augmentation of views: what can be asked for, and the draw of one view's parameters.
 
 Drawing is apart from applying: a draw is small numbers from a CPU generator, the same whatever the
-device; ``mribench_views.apply`` turns a batch of draws into views.
+device; ``apply`` turns a batch of draws into views.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pydantic import AfterValidator, Field
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from mribench.interfaces import Options
-from mribench_views.splines import FIELD_SD, control_points
+from mribench.augmentation.splines import FIELD_SD, control_points
+from mribench.interfaces.options import Options
 
 
 def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
@@ -34,10 +34,7 @@ Limits = Annotated[
 
 
 class AugmentOptions(Options):
-    """How views are augmented; each view has its own draw. The ranges are drawn from uniformly.
-
-    The paper names the kinds and gives no numbers; these are common ones.
-    """
+    """How views are augmented; each view has its own draw. The ranges are drawn from uniformly."""
 
     rotation_deg: float = Field(
         default=15.0, ge=0, le=180, description="largest rotation about each of the three axes, either way"
@@ -127,7 +124,7 @@ def draw_augmentation(
         source_vox: shape of the crop that the view is cut from.
         spacing_mm: isotropic voxel size.
         generator: on the CPU; nothing else is random.
-        radians: take the degrees as radians, about the first axis only, as the released code does.
+        radians: take the degrees as radians, and turn about the first axis only: a known error.
     """
     unit = torch.rand(32, generator=generator, dtype=torch.float64).tolist()
     rotation_rad = [math.radians(options.rotation_deg) * (2 * u - 1) for u in unit[0:3]]
