@@ -79,11 +79,11 @@ class SwinUnetrEncoder(Encoder):
         Raises:
             DataError: when the image is not ``(B, 1, I, J, K)`` with edges that are multiples of 32.
         """
-        coarsest = self.strides[-1]
-        if image.ndim != 5 or image.shape[1] != 1 or any(edge % coarsest for edge in image.shape[2:]):
+        coarsest, shape = self.strides[-1], (len(image), self.in_channels)
+        if image.ndim != 5 or image.shape[:2] != shape or any(edge % coarsest for edge in image.shape[2:]):
             raise DataError(
-                f"encoder 'swin-unetr': expected an image (B, 1, I, J, K) with edges that are multiples of"
-                f" {coarsest}, got {tuple(image.shape)}",
+                f"encoder 'swin-unetr': expected an image (B, {self.in_channels}, I, J, K) with edges that are"
+                f" multiples of {coarsest}, got {tuple(image.shape)}",
                 "change patch_vox",
             )
         if mask is not None:

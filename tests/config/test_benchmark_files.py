@@ -136,7 +136,7 @@ def test_small_phantom_grid_has_fewer_cells_of_the_same_grid_and_more_seeds(open
         assert spec.adapt.steps < other.adapt.steps
         assert (spec.task.name, spec.test_sequences) == (other.task.name, other.test_sequences)
         assert set(spec.fractions) <= set(other.fractions)
-        assert set(spec.train_sequences) <= set(other.train_sequences)
+        assert set(spec.trained_on) <= set(other.trained_on)
     assert len(small.seeds) == 3
 
 

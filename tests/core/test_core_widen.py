@@ -70,6 +70,22 @@ class Careless(TwoStems):
         return "done"
 
 
+class Strict(TwoStems):
+    """Is widened, and refuses what it is shown then."""
+
+    def widen_input(self, channels: int) -> str:
+        self.in_channels = channels
+        return "done"
+
+    def feature_maps(self, image: Tensor, mask: Mask | None = None) -> list[Tensor]:
+        return [self.first(image)]
+
+
+def test_conformance_finds_an_encoder_that_refuses_what_it_is_widened_for() -> None:
+    with pytest.raises(ConformanceError, match="widened, it refuses images of 3 channels"):
+        check_encoder(Strict())
+
+
 def test_conformance_finds_an_encoder_that_ignores_channels() -> None:
     with pytest.raises(ConformanceError, match="does not look at the last channel"):
         check_encoder(Careless())
