@@ -81,7 +81,7 @@ class ResEncEncoder(Encoder):
         """Return one map for each stage, finest first.
 
         Raises:
-            DataError: when the image is not ``(B, 1, I, J, K)`` with edges that the strides divide, two
+            DataError: when the image is not ``(B, C, I, J, K)`` with edges that the strides divide, two
                 voxels of the coarsest map or more.
         """
         self._check(image)
@@ -98,8 +98,11 @@ class ResEncEncoder(Encoder):
         return [self.stem, *self.stages]
 
     def _check(self, image: Tensor) -> None:
-        if image.ndim != 5 or image.shape[1] != 1:
-            raise DataError(f"encoder 'resenc': expected an image (B, 1, I, J, K), got {tuple(image.shape)}")
+        if image.ndim != 5 or image.shape[1] != self.in_channels:
+            raise DataError(
+                f"encoder 'resenc': expected an image (B, {self.in_channels}, I, J, K), got"
+                f" {tuple(image.shape)}"
+            )
         edges, coarsest = tuple(image.shape[2:]), self.strides[-1]
         if any(edge % coarsest or edge < 2 * coarsest for edge in edges):
             raise DataError(
