@@ -83,7 +83,7 @@ class SwinUnetrEncoder(Encoder):
         wrong = image.ndim != 5 or image.shape[1] != self.in_channels
         if wrong or any(edge % coarsest for edge in image.shape[2:]):
             raise DataError(
-                f"encoder 'swin-unetr': expected an image (B, {self.in_channels}, I, J, K) with edges that are"
+                f"encoder 'swin-unetr': expected an image (B, {self.in_channels}, I, J, K) whose edges are"
                 f" multiples of {coarsest}, got {tuple(image.shape)}",
                 "change patch_vox",
             )
