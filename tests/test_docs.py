@@ -308,9 +308,12 @@ def test_table_of_kinds() -> None:
     for kind, bases, called in rows:
         for base in re.findall(r"`(\w+)`", bases):
             assert inspect.isabstract(getattr(mribench.interfaces, base)), kind
-        extra = {"objective": "encoder", "decoder": "encoder, out_channels", "executor": "resources"}.get(
-            kind
-        )
+        extra = {
+            "objective": "encoder",
+            "decoder": "encoder, out_channels",
+            "probe": "n_classes",
+            "executor": "resources",
+        }.get(kind)
         assert called == (f"(options, {extra})" if extra else "(options)")
 
 
