@@ -32,7 +32,6 @@ from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.content import CohortContent, Content, EntryIdentity
 from mribench.results.specification import (
     AdaptSpec,
-    Covariates,
     EmbedSpec,
     EvaluateSpec,
     JobSpec,
@@ -221,7 +220,7 @@ class _Builder:
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
             input=arm.encoder.input,
-            covariates=_covariates_of(task, (*training.train, *validation)),
+            covariates=task.covariates_of((*training.train, *validation)),
         )
         people = (*training.train, *validation)
         entries = [task.learnt_identity, arm.encoder.identity]
@@ -271,7 +270,7 @@ class _Builder:
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
             input=arm.encoder.input,
-            covariates=_covariates_of(task, ids),
+            covariates=task.covariates_of(ids),
         )
         entries = [task.scored_identity, *([] if arm.arm == IDENTITY else [arm.encoder.identity])]
         job = self._job(f"{trained}/test/{site}/{sequence}", spec, entries, (task.cohort, ids))
@@ -323,12 +322,6 @@ class _Builder:
             lacking = f"{len(ids) - len(kept)} of {len(ids)} subjects"
             self.notes.append(f"{cohort_name}: {lacking} have no {images.describe()}")
         return kept
-
-
-def _covariates_of(task: TaskPart, ids: tuple[str, ...]) -> Covariates:
-    """Return the covariates that a task needs of some subjects; nothing where it needs none."""
-    known = task.covered.covariates
-    return {subject: known[subject] for subject in ids if subject in known}
 
 
 def _find_pretraining(arm: Arm, seed: int, pretrained: Mapping[tuple[str, int], Job]) -> Job | None:
