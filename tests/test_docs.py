@@ -302,15 +302,21 @@ def test_hooks_are_headings() -> None:
         assert f"\n### `def {name}{signature}`\n" in README.read_text(encoding="utf-8")
 
 
+_FURTHER_ARGUMENTS = {
+    "objective": "encoder",
+    "decoder": "encoder, out_channels",
+    "executor": "resources",
+    "probe": "n_classes",
+}
+
+
 def test_table_of_kinds() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (`.+`) \| `(\(.+\))` \|", text_of("README.md"), re.MULTILINE)
     assert tuple(kind for kind, _, _ in rows) == KINDS
     for kind, bases, called in rows:
         for base in re.findall(r"`(\w+)`", bases):
             assert inspect.isabstract(getattr(mribench.interfaces, base)), kind
-        extra = {"objective": "encoder", "decoder": "encoder, out_channels", "executor": "resources"}.get(
-            kind
-        )
+        extra = _FURTHER_ARGUMENTS.get(kind)
         assert called == (f"(options, {extra})" if extra else "(options)")
 
 

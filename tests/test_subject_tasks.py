@@ -7,11 +7,13 @@ import importlib
 import io
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -22,7 +24,9 @@ from mribench.interfaces import DatasetRef, TaskRef
 from mribench.plugins import load_registry
 from mribench.results.load import RunData, load_run
 from mribench.results.predictions import load_predictions
+from mribench.results.records import PREDICTIONS
 from mribench.testing import check_entry
+from mribench.verify import check_integrity, open_results
 from mribench.volumes import read_volume, write_volume
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "subject-tasks.md"
@@ -164,6 +168,16 @@ def test_predictions_are_those_of_the_stored_probe_again(folder: Path) -> None:
     """Every adapt and evaluate job run again gives the same bits."""
     verified = call(folder, "verify", "my-people.yaml", "--set", "size=try", "--all", "--only", "*/age*/*")
     assert "11 of 15 done jobs verified: 11 same; files of all done jobs: consistent." in verified
+
+
+def test_a_prediction_that_is_gone_is_a_contradiction(results: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(results, tmp_path / "my-people")
+    path = next(copied.glob(f"jobs/*/{PREDICTIONS}"))
+    rows = pq.read_table(path)
+    gone = rows["subject"][0].as_py()
+    pq.write_table(rows.slice(1), path)
+    (problems,) = check_integrity(open_results(copied)).values()
+    assert problems == [f"{PREDICTIONS} has not the subjects that were asked for: {gone}"]
 
 
 def test_another_age_makes_its_own_task_stale(folder: Path, said: dict[str, str]) -> None:

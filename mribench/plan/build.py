@@ -7,23 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mribench import RESULTS_VERSION
-from mribench.config import DECODER_ARMS, FROZEN_ARMS, InvarianceSpec, ResolvedBenchmark, ResolvedPretraining
+from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedPretraining
 from mribench.data.subsets import draw_label_subset
 from mribench.data.uses import TaskImages
 from mribench.defects import at
 from mribench.interfaces.channels import Channels
 from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import ObjectiveRef, ViewsRef
+from mribench.plan.arms import IDENTITY, Arms
 from mribench.plan.cohorts import Cohort
 from mribench.plan.job import Job, Plan
 from mribench.plan.leakage import split_digest
 from mribench.plan.parts import (
     Arm,
-    EncoderPart,
     TaskPart,
     Training,
     count_training,
-    find_exported_decoder,
     identity_of,
     untrained_cell,
 )
@@ -33,7 +32,6 @@ from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.content import CohortContent, Content, EntryIdentity
 from mribench.results.specification import (
     AdaptSpec,
-    Covariates,
     EmbedSpec,
     EvaluateSpec,
     JobSpec,
@@ -41,9 +39,6 @@ from mribench.results.specification import (
     TrainedCohort,
     key_of,
 )
-
-IDENTITY = "identity"
-"""The reference arm that returns the image as it is; nothing is trained for it."""
 
 
 def build_plan(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort], base: Plan | None = None) -> Plan:
@@ -73,15 +68,10 @@ class _Builder:
         self._tasks = [
             TaskPart.of(name, task, cohorts[task.spec.data]) for name, task in resolved.tasks.items()
         ]
-        reference = resolved.reference_encoder
-        self._reference = EncoderPart.of(reference, reference.registered.entry.input)
-        self._encoders = {
-            name: EncoderPart.of(method.encoder, method.wanted) for name, method in resolved.methods.items()
-        }
+        self._arms = Arms(resolved)
         # Thousands of jobs are about few groups of people: what is found of a group is found once.
         self._sources = functools.cache(self._select_sources)
         self._eligible = functools.cache(self._find_eligible)
-        self._hands_over = functools.cache(self._find_hand_over)
         self._fingerprints = functools.cache(self._find_fingerprints)
 
     def jobs(self) -> Iterator[Job]:
@@ -97,54 +87,11 @@ class _Builder:
         if not self.resolved.measured:
             yield from self._embeddings(pretrained)
         for task in self._tasks:
-            for arm in self._arms_of(task):
+            for arm in self._arms.of_task(task, self.notes):
                 for seed in self.config.seeds:
                     yield from self._adapted(task, arm, seed, _find_pretraining(arm, seed, pretrained))
             if IDENTITY in self.config.reference_arms and not self.resolved.measured and task.has_identity:
                 yield from self._identity(task)
-
-    def _arms(self) -> Iterator[Arm]:
-        for arm in self.config.arms:
-            for name, method in self.resolved.methods.items():
-                yield Arm(name, arm, self._encoders[name], method)
-        for reference in self.config.reference_arms:
-            if reference != IDENTITY:
-                yield from self._references(reference)
-
-    def _arms_of(self, task: TaskPart) -> Iterator[Arm]:
-        """Yield the arms that a task has cells of; note which it has not, and why."""
-        without: dict[str, list[str]] = {}
-        for arm in self._arms():
-            reason = self._find_obstacle(task, arm)
-            if reason:
-                without.setdefault(reason, []).append(arm.arm)
-            else:
-                yield arm
-        for reason, arms in without.items():
-            names = ", ".join(dict.fromkeys(arms))
-            self.notes.append(f"{task.name}: {reason}, so it has no {names} cells")
-
-    def _find_obstacle(self, task: TaskPart, arm: Arm) -> str:
-        """Return why a task has no cell of an arm, or an empty string."""
-        if task.has_probe and arm.arm not in FROZEN_ARMS:
-            return "its probe is fitted on frozen encoders"
-        if arm.arm not in DECODER_ARMS:
-            return ""
-        if not task.takes_decoder:
-            return "it has no decoder that could be pretrained"
-        return "" if self._hands_over(arm.name) else f"'{arm.name}' hands over no decoder"
-
-    def _find_hand_over(self, method: str) -> bool:
-        return find_exported_decoder(self.resolved.methods[method]) is not None
-
-    def _references(self, reference: str) -> Iterator[Arm]:
-        """Yield a reference arm for the default encoder, and for each other one, or other input, once."""
-        yield Arm(reference, reference, self._reference)
-        seen = [self._reference]
-        for name, encoder in self._encoders.items():
-            if encoder not in seen:
-                seen.append(encoder)
-                yield Arm(name, reference, encoder)
 
     def _pretrain(self, name: str, pretraining: ResolvedPretraining, seed: int) -> Job:
         sources = self._sources(name)
@@ -152,8 +99,8 @@ class _Builder:
         held_out = [subject for source in sources for subject in source.held_out]
         spec = PretrainSpec(
             profile=self.config.profile,
-            encoder=self._encoders[name].reference,
-            input=self._encoders[name].input,
+            encoder=self._arms.encoders[name].reference,
+            input=self._arms.encoders[name].input,
             split_digest=split_digest({"train": train, "held out": held_out}),
             defects=self._defects("pretrain"),
             views=ViewsRef.model_validate(pretraining.views.component()),
@@ -174,12 +121,7 @@ class _Builder:
 
     def _embeddings(self, pretrained: Mapping[tuple[str, int], Job]) -> Iterator[Job]:
         """Yield the jobs that measure the invariance of each encoder: the methods', and the random one."""
-        arms = [
-            Arm(name, "frozen", self._encoders[name], method)
-            for name, method in self.resolved.methods.items()
-        ]
-        if "random-frozen" in self.config.reference_arms:
-            arms += self._references("random-frozen")
+        arms = list(self._arms.of_embeddings())
         for cohort_name, asked in self.config.invariance.items():
             for arm in arms:
                 for seed in self.config.seeds:
@@ -278,7 +220,7 @@ class _Builder:
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
             input=arm.encoder.input,
-            covariates=_covariates_of(task, (*training.train, *validation)),
+            covariates=task.covariates_of((*training.train, *validation)),
         )
         people = (*training.train, *validation)
         entries = [task.learnt_identity, arm.encoder.identity]
@@ -286,7 +228,7 @@ class _Builder:
         return _after(replace(job, method=arm.name), pretrain)
 
     def _identity(self, task: TaskPart) -> Iterator[Job]:
-        arm = Arm(IDENTITY, IDENTITY, replace(self._reference, wanted=InputContract()))
+        arm = Arm(IDENTITY, IDENTITY, replace(self._arms.reference, wanted=InputContract()))
         for site in task.cohort.sites:
             for channels in task.spec.all_tested_on(task.sequences_there):
                 label = self.resolved.label
@@ -328,7 +270,7 @@ class _Builder:
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
             input=arm.encoder.input,
-            covariates=_covariates_of(task, ids),
+            covariates=task.covariates_of(ids),
         )
         entries = [task.scored_identity, *([] if arm.arm == IDENTITY else [arm.encoder.identity])]
         job = self._job(f"{trained}/test/{site}/{sequence}", spec, entries, (task.cohort, ids))
@@ -380,12 +322,6 @@ class _Builder:
             lacking = f"{len(ids) - len(kept)} of {len(ids)} subjects"
             self.notes.append(f"{cohort_name}: {lacking} have no {images.describe()}")
         return kept
-
-
-def _covariates_of(task: TaskPart, ids: tuple[str, ...]) -> Covariates:
-    """Return the covariates that a task needs of some subjects; nothing where it needs none."""
-    known = task.covered.covariates
-    return {subject: known[subject] for subject in ids if subject in known}
 
 
 def _find_pretraining(arm: Arm, seed: int, pretrained: Mapping[tuple[str, int], Job]) -> Job | None:

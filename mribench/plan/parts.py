@@ -23,7 +23,7 @@ from mribench.plan.cohorts import Cohort, tested_sequences
 from mribench.registry import Resolved
 from mribench.results.cell import EvaluateCell
 from mribench.results.content import EntryIdentity
-from mribench.results.specification import TrainingOptions, Weights
+from mribench.results.specification import Covariates, TrainingOptions, Weights
 
 _SCORES = ("metric",)
 """What a task is scored by says nothing about how it is learnt: another metric trains nothing again."""
@@ -164,6 +164,11 @@ class TaskPart:
         if encoder.input is None:
             return self.adapt
         return follow_contract(self.spec.learning, encoder.input).model_dump(mode="json")
+
+    def covariates_of(self, ids: Sequence[str]) -> Covariates:
+        """Return the covariates that the task needs of some subjects; nothing where it needs none."""
+        known = self.covered.covariates
+        return {subject: known[subject] for subject in ids if subject in known}
 
 
 def has_probe(task: Task) -> bool:

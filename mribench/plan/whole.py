@@ -12,6 +12,7 @@ from mribench.plan.feasibility import check_feasible
 from mribench.plan.job import Plan
 from mribench.plan.leakage import check_leakage
 from mribench.plan.patches import patch_notes
+from mribench.plan.weights_notes import weights_notes
 from mribench.registry import Registry
 
 
@@ -43,4 +44,5 @@ def _checked(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort], base: P
     leaks = check_leakage(resolved, cohorts)
     check_feasible(resolved, cohorts)
     plan = build_plan(resolved, cohorts, base)
-    return replace(plan, notes=(*cohort_notes(cohorts), *leaks, *patch_notes(resolved, cohorts), *plan.notes))
+    said = [*cohort_notes(cohorts), *leaks, *patch_notes(resolved, cohorts), *weights_notes(resolved)]
+    return replace(plan, notes=(*said, *plan.notes))

@@ -81,7 +81,7 @@ class ResEncEncoder(Encoder):
         """Return one map for each stage, finest first.
 
         Raises:
-            DataError: when the image is not ``(B, 1, I, J, K)`` with edges that the strides divide, two
+            DataError: when the image is not ``(B, C, I, J, K)`` with edges that the strides divide, two
                 voxels of the coarsest map or more.
         """
         self._check(image)

@@ -77,13 +77,14 @@ class SwinUnetrEncoder(Encoder):
         """Return the map of the patches and one for each stage, finest first.
 
         Raises:
-            DataError: when the image is not ``(B, 1, I, J, K)`` with edges that are multiples of 32.
+            DataError: when the image is not ``(B, C, I, J, K)`` with edges that are multiples of 32.
         """
-        coarsest, shape = self.strides[-1], (len(image), self.in_channels)
-        if image.ndim != 5 or image.shape[:2] != shape or any(edge % coarsest for edge in image.shape[2:]):
+        coarsest = self.strides[-1]
+        wrong = image.ndim != 5 or image.shape[1] != self.in_channels
+        if wrong or any(edge % coarsest for edge in image.shape[2:]):
             raise DataError(
-                f"encoder 'swin-unetr': expected an image (B, {self.in_channels}, I, J, K) with edges that"
-                f" are multiples of {coarsest}, got {tuple(image.shape)}",
+                f"encoder 'swin-unetr': expected an image (B, {self.in_channels}, I, J, K) whose edges are"
+                f" multiples of {coarsest}, got {tuple(image.shape)}",
                 "change patch_vox",
             )
         if mask is not None:

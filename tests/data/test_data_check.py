@@ -12,7 +12,10 @@ from mribench.data.check import Reason, SplitCounts, check_cohort, group_reasons
 from mribench.data.uses import Use
 from mribench.errors import DataError
 from mribench.interfaces import Dataset, Exclusion, Scan, ScanValues, Split, SplitRule, Subject
+from mribench.interfaces.channels import Channels
 from mribench.volumes import Volume, write_volume
+
+T1W, T2W, FLAIR = (Channels((name,)) for name in ("T1w", "T2w", "FLAIR"))
 
 
 class Made(Dataset):
@@ -101,7 +104,7 @@ def test_groups_are_by_site_and_sequence(made):
 def test_who_lacks_a_sequence_is_named_even_if_all_do(made):
     lacking = {
         reason.kind: reason.names
-        for reason in check_cohort("x", made, uses=[Use("t", None, ("FLAIR",), ())], read=False).lacking
+        for reason in check_cohort("x", made, uses=[Use("t", None, (FLAIR,), ())], read=False).lacking
     }
     assert lacking == {"T1w": ("c",), "T2w": ("b",), "FLAIR": ("a", "b", "c")}
 
@@ -143,14 +146,14 @@ def test_a_cohort_that_cannot_be_listed_is_a_problem_and_no_crash(made):
 @pytest.mark.parametrize(
     ("use", "problems"),
     [
-        (Use("t", None, ("T1w",), ("T2w",)), []),
-        (Use("t", "tissue", ("T1w", "T2w"), ()), []),  # the label is the session's: any scan of the person
-        (Use("t", None, ("FLAIR",), ()), ["none of the 1 training subjects of 'x' has a FLAIR scan, which"]),
+        (Use("t", None, (T1W,), (T2W,)), []),
+        (Use("t", "tissue", (T1W, T2W), ()), []),  # the label is the session's: any scan of the person
+        (Use("t", None, (FLAIR,), ()), ["none of the 1 training subjects of 'x' has a FLAIR scan, which"]),
         (
-            Use("t", "tissue", ("T1w",), ("T2w",)),
+            Use("t", "tissue", (T1W,), (T2W,)),
             ["none of the 1 test subjects of 'x' has a T2w scan with a 'tissue' label, which task 't' needs"],
         ),
-        (Use("t", "lesion", ("T1w",), ()), ["training subjects of 'x' has a T1w scan with a 'lesion' label"]),
+        (Use("t", "lesion", (T1W,), ()), ["training subjects of 'x' has a T1w scan with a 'lesion' label"]),
     ],
 )
 def test_what_tasks_need_must_be_there(made, use, problems):

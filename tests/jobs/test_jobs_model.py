@@ -13,7 +13,7 @@ from mribench.config import Optimisation
 from mribench.defects import ACTIVE_DROPOUT, ENCODER_CLIPPING
 from mribench.interfaces import Encoder
 from mribench.jobs.model import TaskModel, is_clipped, scale_layers
-from mribench.testing import PyramidEncoder
+from mribench.testing import PyramidEncoder, make_task_volume
 from mribench.training import Trainee, train
 from mribench.training.weights import state_digest
 
@@ -122,10 +122,11 @@ def test_a_head_of_embeddings_sees_the_mean_over_windows() -> None:
 
     task: Any = Embeds()
     made = TaskModel(PyramidEncoder(), task, frozen=True, seed=0).eval()
-    image = torch.randn(1, 12, 8, 8, generator=torch.Generator().manual_seed(2))
-    output = made.over_windows(image, [(0, 0, 0), (4, 0, 0)], 8)
+    scan = make_task_volume(None, None)  # 24 x 16 x 32, its head from 2 to 22, 14 and 30
+    output = made.over_windows(scan, 16)
     with torch.no_grad():
-        embeddings = [made.encoder.embed(image[None, :, start : start + 8]) for start in (0, 4)]
+        windows = [scan.image[None, :, i : i + 16, :, k : k + 16] for i in (2, 6) for k in (2, 14)]
+        embeddings = [made.encoder.embed(window) for window in windows]
         expected = made.head(torch.stack(embeddings).mean(0))[0]
     torch.testing.assert_close(output, expected)
     assert not torch.allclose(output, made.head(embeddings[0])[0])

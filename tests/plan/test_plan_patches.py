@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mribench.config import PretrainSource
+from mribench.interfaces.channels import Channels
 from mribench.interfaces.dataset import Scan, Subject
 from mribench.interfaces.split import Split
 from mribench.plan.cohorts import Cohort
@@ -44,7 +45,7 @@ def benchmark(patch_vox: int, spacing_mm: float | None, data: str = "scans") -> 
     """Return a benchmark with one task, one pretrained method and invariance on a cohort."""
     size = SimpleNamespace(patch_vox=patch_vox, spacing_mm=spacing_mm)
     task = SimpleNamespace(
-        spec=SimpleNamespace(data=data, train_sequences=["T1w"], learning=size, learning_key="adapt"),
+        spec=SimpleNamespace(data=data, trained_on=[Channels(("T1w",))], learning=size, learning_key="adapt"),
         task=SimpleNamespace(make=lambda: SimpleNamespace(label=None)),
     )
     pretrain = SimpleNamespace(patch_vox=patch_vox, spacing_mm=spacing_mm, data=[PretrainSource(cohort=data)])

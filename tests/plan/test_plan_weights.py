@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -25,6 +26,7 @@ from mribench.plan.build import build_plan
 from mribench.plan.feasibility import check_feasible
 from mribench.plan.job import Plan
 from mribench.plan.leakage import check_leakage
+from mribench.plan.whole import plan_all
 from mribench.plugins import load_registry
 
 FEATURES = (4, 8)
@@ -85,6 +87,54 @@ def test_keys_follow_the_content_and_not_the_place(file: Path, tmp_path: Path) -
     after = plan(file, place)
     assert not keys(after, "published") & keys(before, "published")
     assert keys(after, "seqinv") == keys(before, "seqinv")
+
+
+def by_manifest(file: Path, tmp_path: Path, **more: Any) -> Path:
+    """Put all that the benchmark file says of the weights into a manifest, and more; return the weights."""
+    content = yaml.safe_load(file.read_text())
+    weights = tmp_path / "published.safetensors"
+    known = {
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "rename": {r"^encoder\.": ""},
+        "pretrained_on": "unknown",
+        "licence": "CC0",
+        "encoder": {"name": "cnn", "features": list(FEATURES)},
+    }
+    (tmp_path / "published.safetensors.yaml").write_text(yaml.safe_dump({**known, **more}))
+    content["methods"]["published"] = {"weights": str(weights)}
+    file.write_text(yaml.safe_dump(content))
+    return weights
+
+
+def test_a_path_is_enough_beside_a_manifest_and_is_noted(file: Path, tmp_path: Path) -> None:
+    by_manifest(file, tmp_path, encoder={"name": "cnn", "features": [4, 8], "dropout": 0.0})
+    registry = load_registry()
+    resolved = resolve(load_benchmark(file), registry)
+    assert resolved.methods["published"].encoder.component()["dropout"] == 0.0
+    make_missing(resolved, lambda *_: None)
+    notes = plan_all(resolved, registry, open_cohorts(resolved)).notes
+    (note,) = [note for note in notes if note.startswith("methods.published.weights: ")]
+    assert ", licence CC0, no published embedding to compare with" in note
+
+
+def test_a_manifest_that_changes_makes_results_stale(file: Path, tmp_path: Path) -> None:
+    by_manifest(file, tmp_path)
+    before = plan(file)
+    by_manifest(file, tmp_path, upstream="https://example.org")
+    after = plan(file)
+    loading = [
+        {job.key for job in found.jobs if getattr(job.spec, "weights", None)} for found in (before, after)
+    ]
+    assert loading[0]
+    assert not loading[0] & loading[1]
+    assert keys(after, "seqinv") == keys(before, "seqinv")
+
+
+def test_a_file_that_is_replaced_beside_its_manifest_is_refused(file: Path, tmp_path: Path) -> None:
+    weights = by_manifest(file, tmp_path)
+    write_weights(weights, 6)
+    with pytest.raises(ConfigError, match=r"published\.weights: the manifest .* is of a file whose sha256"):
+        plan(file)
 
 
 def test_each_architecture_has_its_references(file: Path) -> None:
