@@ -17,12 +17,14 @@ help:
 install: $(STAMP)
 
 # torch comes first and pinned: without a version pip would fetch the newest build, GPU libraries and all.
+# nnU-Net's encoders, which the tests build, come without timm and torchvision, which they do not need.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "mribench needs Python >= 3.11; say which with: make PYTHON=/path/to/python3.11 quickstart"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps dynamic-network-architectures
 	@touch $(STAMP)
 
 quickstart: $(STAMP)

@@ -136,9 +136,11 @@ def _require_files(resolved: Resolved) -> None:
 
 def _check_any_encoder(resolved: Resolved) -> None:
     try:
-        encoder = _make(resolved)
+        encoder = resolved.make()
     except PluginError as error:
         raise NotCheckable(f"'{resolved.name}' cannot be built here: {error.message}") from error
+    except MRIBenchError as error:
+        raise ConformanceError(f"'{resolved.name}' cannot be built: {error}") from error
     check_encoder(encoder)
 
 
