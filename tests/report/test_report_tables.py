@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from report_tables import build, leaderboard, paper, render_run, tidy, transfer
+from report_tables import build, leaderboard, material_of, paper, render_run, tidy, transfer
 from synthetic_results import DICE, HD95, PSNR, REFERENCES, Benchmark, Cell, ScoreOf, task
 
 from mribench.errors import MRIBenchError
 from mribench.interfaces import table as report_model
 from mribench.report import load_run
+from mribench.report.tables.labels import label_rows
 from mribench.results.cells import LEADERBOARD, cell_frame, is_share
 from mribench.statistics import estimate_mean_and_se
 
@@ -394,3 +396,22 @@ def test_the_cell_frame_has_one_row_per_cell(tmp_path: Path) -> None:
     frame = cell_frame(run, LEADERBOARD)
     assert len(frame) == 5 * 2 * 2
     assert not frame.duplicated(["row", "task", "fraction", "metric"]).any()
+
+
+def test_labels_have_the_intervals_of_their_own_metric(tmp_path: Path) -> None:
+    """HD95 has no upper bound, whichever metric a task is scored by first."""
+    ranged = {**DICE, "value_range": (0, 1)}, {**HD95, "value_range": (0, None)}
+
+    def score(cell: Cell, metric: str, subject: str, label: str) -> float:
+        number = ord(subject) - ord("a") + (cell["seed"] or 0)
+        return 0.5 + 0.05 * number if metric == "dice" else 4.0 + 0.7 * number
+
+    found = []
+    for place, metrics in enumerate((ranged, ranged[::-1])):
+        benchmark = Benchmark(score, {"tissue": task(list(metrics))}, labels=("GM", "WM"), seeds=(0, 1, 2))
+        rows = label_rows(material_of(load_run(benchmark.write(tmp_path / str(place)))))
+        found.append(rows.sort_values(["row", "metric", "label"]).reset_index(drop=True))
+    columns = ["row", "metric", "label", "mean", "low", "high"]
+    assert len(found[0]) == 8  # methods × metrics × labels
+    assert found[0]["low"].notna().all()
+    pd.testing.assert_frame_equal(found[0][columns], found[1][columns])

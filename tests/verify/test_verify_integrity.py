@@ -60,7 +60,7 @@ def longer(specification: dict[str, Any]) -> None:
 
 
 def older_file(specification: dict[str, Any]) -> None:
-    prints = specification["content"]["fingerprints"]
+    prints = specification["content"]["cohorts"][0]["fingerprints"]
     prints[min(prints)] = "0" * 64
 
 
@@ -193,7 +193,10 @@ def test_every_key_of_a_payload_is_missed(results: Path, done: Find, name: str) 
         (lambda said: said["payload"].update(subjects=3), "payload.subjects"),
         (lambda said: said["content"].pop("results"), "content.results"),
         (lambda said: said["content"]["entries"][0].pop("source"), "content.entries.0.source"),
-        (lambda said: said["content"].update(fingerprints=[]), "content.fingerprints"),
+        (
+            lambda said: said["content"]["cohorts"][0].update(fingerprints=[]),
+            "content.cohorts.0.fingerprints",
+        ),
         (lambda said: said.update(kind="guess"), "kind"),
         (lambda said: said.update(id=["a"]), "id"),
     ],

@@ -126,7 +126,7 @@ def test_files_that_are_others_now(results: Path, done: Find, verify) -> None:
     changed: list[str] = []
 
     def edit(said: dict) -> None:
-        prints = said["content"]["fingerprints"]
+        prints = said["content"]["cohorts"][0]["fingerprints"]
         changed.append(min(prints))
         prints[changed[0]] = "0" * 64
         prints["gone:1"] = "1" * 64

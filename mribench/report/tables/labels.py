@@ -12,6 +12,7 @@ from mribench.report.material import Material, Panel
 from mribench.results.cells import LEADERBOARD, cell_statuses, selected, values_of
 from mribench.results.shown import cell_of
 from mribench.statistics.marking import ONE_PROFILE, compare_rows, describe_left_out, describe_marks
+from mribench.statistics.ranges import RangeOf
 from mribench.statistics.scores import estimate_means
 
 _WHAT = (
@@ -75,15 +76,22 @@ def _table(material: Material, panel: Panel, frame: pd.DataFrame) -> Table:
 
 def _frame(material: Material, panel: Panel, scores: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
     """Return one row per row of the leaderboard, metric and label, with estimates, status and marks."""
+    range_of = _range_of_metrics(material, panel.task)
     means = values_of(material.run, _of_labels(scores, panel, labels), _BY, LEADERBOARD)
     planned = material.in_domain
     planned = planned[planned["task"].eq(panel.task) & planned["fraction"].eq(panel.fraction)]
     frame = planned[_PLANNED].merge(pd.DataFrame({"label": labels}), how="cross")
-    frame = frame.merge(estimate_means(means, _BY, lambda _: panel.value_range), on=_BY, how="left")
+    frame = frame.merge(estimate_means(means, _BY, range_of), on=_BY, how="left")
     frame[_COUNTS] = frame[_COUNTS].fillna(0).astype("int64")
     frame["status"] = cell_statuses(frame)
     keys, marking = ["profile", "label"], material.run.marking
-    return compare_rows(frame, keys, means, marking, lambda _: panel.value_range)
+    return compare_rows(frame, keys, means, marking, range_of)
+
+
+def _range_of_metrics(material: Material, task: str) -> RangeOf:
+    """Return what gives the value range of each metric of a task."""
+    bounds = {metric.id: metric.bounds for metric in material.run.manifest.tasks[task].metrics}
+    return lambda head: bounds[head["metric"]]
 
 
 def _of_labels(scores: pd.DataFrame, panel: Panel, labels: list[str]) -> pd.DataFrame:
