@@ -140,6 +140,12 @@ class GivenWeights(_Known):
         except ValidationError:
             return value  # which says what is wrong with the file, at its place
         known = _read_manifest(file)
+        if not known and "pretrained_on" not in value:
+            raise problem(
+                "pretrained_on",
+                f"required, and not given; no manifest {manifest_path(file.path).name} lies beside the file",
+                "write [] for nobody in this benchmark, or `unknown`",
+            )
         return {**known, **value, "file": file} if known else value
 
     @classmethod

@@ -312,6 +312,8 @@ def _check_head(where: str, resolved: ResolvedTask, used: _Used) -> None:
 def _check_edges(where: str, edges_vox: Iterable[int], used: _Used, encoder: Encoder) -> None:
     whose = f"of the encoder '{used.component.name}'"  # a file may have several
     edges_vox = list(edges_vox)
+    if used.wanted.patch_vox is not None or used.wanted.whole_vox is not None:
+        where = f"{where}, which the input {whose} asks for otherwise"
     _check_multiples(where, edges_vox, max(encoder.strides), f"the largest stride {whose}")
     if used.wanted.multiple_vox > 1:
         _check_multiples(where, edges_vox, used.wanted.multiple_vox, f"the multiple_vox of the input {whose}")

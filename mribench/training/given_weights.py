@@ -61,7 +61,7 @@ class WeightsAccount:
         if self.tied:
             parts.append(f"{count(len(self.tied), 'second name')} of the same tensors")
         if self.parity is not None:
-            parts.append(f"embedding as published (to {self.parity:.2g})")
+            parts.append(f"embedding as published (largest difference {self.parity:.2g})")
         parts += self.said
         return ", ".join(parts)
 

@@ -76,7 +76,7 @@ def test_a_path_is_enough_beside_a_manifest(file: Path) -> None:
     assert account.parity < 1e-5
     assert embed(1) == pytest.approx(encoder.eval().embed(_image())[0].tolist())
     said = account.sentence()
-    assert "embedding as published (to " in said
+    assert "embedding as published (largest difference " in said
     assert said.endswith("licence CC-BY-4.0, from https://example.org/weights")
 
 

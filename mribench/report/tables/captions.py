@@ -15,6 +15,7 @@ from mribench.results.cells import scale_of
 from mribench.results.label_subsets import subsets_sentence
 from mribench.results.load import RunData
 from mribench.results.merged import policy_of, profile_sentence
+from mribench.set_scores import ENOUGH
 from mribench.statistics.marking import ONE_PROFILE, describe_left_out, describe_marks
 from mribench.wording import list_some
 
@@ -159,7 +160,11 @@ def describe_sets(frame: pd.DataFrame) -> str:
     )
     few = int(_once(of_sets[of_sets["n_few"].gt(0)])["row"].size)
     cells = f"{few} cell{'' if few == 1 else 's'}"
-    return f"{text} Too few subjects, of all or of a class, for an interval: {cells}." if few else text
+    return (
+        f"{text} Fewer than {ENOUGH} subjects, of all or of a class, and so no interval: {cells}."
+        if few
+        else text
+    )
 
 
 def _once(frame: pd.DataFrame) -> pd.DataFrame:
