@@ -85,7 +85,9 @@ def _image() -> torch.Tensor:
 
 
 def test_without_a_manifest_a_path_says_too_little(file: Path) -> None:
-    assert refuse(str(file)) == "pretrained_on: required, and not given"
+    said = refuse(str(file))
+    assert said.startswith("pretrained_on: required, and not given; no manifest ")
+    assert f"{file.name}.yaml lies beside the file" in said
 
 
 def test_what_the_benchmark_file_says_wins(file: Path) -> None:
