@@ -92,6 +92,12 @@ class MapSource:
         edges_mm: Sequence[float] = next(iter(facts["spacing_mm"].values()))
         return float(sum(edges_mm) / 3)
 
+    def volume_names(self) -> set[str]:
+        """Return the names of the volumes that every scan has which may be shown."""
+        groups = [group for subject in self.subjects for group in self._showing.require_groups(subject)]
+        names = [set(group[0].images) for group in groups]
+        return set.intersection(*names) if names else set()
+
     def crops(
         self,
         indices: Sequence[int],

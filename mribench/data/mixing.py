@@ -26,6 +26,8 @@ class CohortMix:
 
     def __init__(self, sources: Sequence[MapSource]) -> None:
         self.sources = list(sources)
+        several = [source.volume_names() for source in sources] if len(self.sources) > 1 else []
+        self._only_some = _find_uncommon(several)
 
     def places(self) -> list[Place]:
         """Return everybody, cohort by cohort."""
@@ -51,7 +53,8 @@ class CohortMix:
             self.sources[number].crop(index, edge_vox, generator)
             for (number, index), generator in zip(places, generators, strict=True)
         ]
-        return stack_crops(cut, device)
+        kept = [({name: maps[name] for name in maps if name not in self._only_some}, at) for maps, at in cut]
+        return stack_crops(kept, device)
 
     def counts(self) -> dict[tuple[int, str, int], dict[str, int]]:
         """Return clipped and repaired voxels of each scan that was read: cohort, subject, place."""
@@ -65,6 +68,14 @@ class CohortMix:
         """Go on from what ``counts`` returned."""
         for (number, subject, place), found in counts.items():
             self.sources[number].counts[subject, place] = found
+
+
+def _find_uncommon(names: Sequence[set[str]]) -> set[str]:
+    """Return what some cohorts have and others lack: shown in some batches, it would change with the draw."""
+    there = [each for each in names if each]
+    if not there:
+        return set()
+    return there[0].union(*there) - there[0].intersection(*there)
 
 
 def count_voxels(*mixes: CohortMix) -> dict[str, int]:

@@ -139,6 +139,10 @@ class InputContract(Options):
         stripped = {None: [], True: ["brains without skull"], False: ["heads with skull"]}
         return ", ".join([*parts, *stripped[self.skull_stripped]])
 
+    def effective(self) -> InputContract:
+        """Return what of it changes an image: not what is only checked, or said."""
+        return self.model_copy(update={"multiple_vox": 1, "skull_stripped": None})
+
     @property
     def asks(self) -> bool:
         """Whether anything is wanted that is not as the benchmark file has it."""

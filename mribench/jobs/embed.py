@@ -54,7 +54,8 @@ def run_embed(spec: EmbedSpec, context: Context) -> Outcome:
     encoder = start.encoder
     encoder.requires_grad_(False).eval()
     encoder.to(context.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    still = StillEncoder(encoder, (spec.patch_vox,) * 3, context.device)
+    edge_vox = EncoderInput(spec.input).whole_vox or spec.patch_vox
+    still = StillEncoder(encoder, (edge_vox,) * 3, context.device)
     before = state_digest(encoder)
     resolved = context.resolve(spec.data, spec.profile)
     dataset: Dataset = resolved.make()
@@ -77,7 +78,7 @@ def run_embed(spec: EmbedSpec, context: Context) -> Outcome:
         job={
             "device_s": device_s,
             "views_seen": windows,
-            "voxels_seen": windows * spec.patch_vox**3,
+            "voxels_seen": windows * edge_vox**3,
             "parameters": sum(p.numel() for p in encoder.parameters()),
             "parameters_trained": 0,
             "encoder_digest_before": before,

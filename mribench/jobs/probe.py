@@ -41,6 +41,7 @@ class FrozenEmbedder:
         weights_account: what is said of weights from outside.
         n_windows: that were embedded so far.
         patch_vox: edge of the windows.
+        edge_vox: edge of what the encoder gets: a window, or a whole scan.
     """
 
     def __init__(self, spec: AdaptSpec | EvaluateSpec, context: Context) -> None:
@@ -50,7 +51,8 @@ class FrozenEmbedder:
         self._encoder.to(context.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self._device = context.device
         self._input = EncoderInput(spec.input)
-        self._still = StillEncoder(self._encoder, (self.patch_vox,) * 3, context.device)
+        self.edge_vox = self._input.whole_vox or self.patch_vox
+        self._still = StillEncoder(self._encoder, (self.edge_vox,) * 3, context.device)
         self.digest_before = state_digest(self._encoder)
         self.weights_account = start.account
         self.n_windows = 0
@@ -119,7 +121,7 @@ def run_probe(spec: AdaptSpec, context: Context, task: SubjectTask, probe: Probe
         job={
             "device_s": time.perf_counter() - started,
             "views_seen": embedder.n_windows,
-            "voxels_seen": embedder.n_windows * embedder.patch_vox**3,
+            "voxels_seen": embedder.n_windows * embedder.edge_vox**3,
             "parameters": embedder.n_parameters,
             "parameters_trained": 0,
             "encoder_digest_before": embedder.digest_before,

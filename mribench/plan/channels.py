@@ -17,7 +17,7 @@ def check_channels(where: str, spec: TaskSpec, task: Task) -> None:
         ConfigError: naming the channels.
     """
     several = [channels.name for channels in spec.trained_on if len(channels) > 1]
-    if several and not task.multichannel:
+    if several and (not task.multichannel or spec.embed is not None):
         raise ConfigError(
             f"{where}.train_sequences: the task '{spec.task.name}' takes images of one channel, got"
             f" {several[0]}",

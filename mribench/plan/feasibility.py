@@ -173,6 +173,11 @@ def _check_pretrained_input(where: str, wanted: InputContract) -> None:
                 f"{where}.{key}: only of an encoder that is given its weights: views are crops along R, A, S",
                 "give the method `weights`, or choose an encoder that declares no such input",
             )
+    if wanted.intensity is not None and wanted.intensity.window is not None:
+        raise ConfigError(
+            f"{where}.intensity.window: is in an image's own units, and the views of a pretraining have none",
+            "take `percentiles` or `min-max`, or give the method `weights`",
+        )
 
 
 def _check_objective(
@@ -296,6 +301,13 @@ def _check_head(where: str, resolved: ResolvedTask, used: _Used) -> None:
         raise ConfigError(
             f"{where}.task: learns from crops, and the encoder '{used.component.name}' wants whole scans",
             "leave the task out, give it a probe, or say in the method's input `whole_vox: null`",
+        )
+    own_mm = used.wanted.spacing_mm
+    if task.dense and task.label is None and own_mm not in (None, resolved.spec.adapt.spacing_mm):
+        raise ConfigError(
+            f"{where}.task: images are scored on the working grid, the same for every method, and the encoder"
+            f" '{used.component.name}' wants voxels of {own_mm:g} mm",
+            "give the task that spacing_mm, leave it out, or say in the method's input `spacing_mm: null`",
         )
     adapt = follow_contract(resolved.spec.adapt, used.wanted)
     with _at(f"{where}.task"):

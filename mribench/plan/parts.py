@@ -55,9 +55,9 @@ class EncoderPart:
 
     @classmethod
     def of(cls, resolved: Resolved, wanted: InputContract) -> EncoderPart:
-        """Take the parts of a resolved encoder, and what it wants to see."""
+        """Take the parts of a resolved encoder, and what changes the images that it sees."""
         reference = EncoderRef.model_validate(resolved.component())
-        return cls(resolved.name, reference, identity_of(resolved), wanted)
+        return cls(resolved.name, reference, identity_of(resolved), wanted.effective())
 
     @property
     def input(self) -> InputContract | None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import integrate
 
-from mribench.statistics.intervals import LEVEL, Interval, estimate_interval
+from mribench.statistics.intervals import LEVEL, Interval, estimate_interval, withhold_few
 from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf, give_no_range
 from mribench.statistics.tables import SEED, SUBJECT, VALUE, make_frame, take_complete
 
@@ -70,7 +70,7 @@ def label_efficiency(means: pd.DataFrame, level: float = LEVEL, value_range: Ran
     """
     by_pair = compute_areas(means)
     table = make_frame(by_pair).to_numpy()
-    interval = estimate_interval(take_complete(table), level, value_range)
+    interval = withhold_few(estimate_interval(take_complete(table), level, value_range), means)
     return Area(
         **asdict(interval),
         n_missing_pairs=int(np.isnan(table).sum()),

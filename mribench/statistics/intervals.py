@@ -15,9 +15,10 @@ Three decisions make an interval of it; ``docs/statistics.md`` has what the alte
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from scipy import special
 
 from mribench.statistics.crossed import compute_mean_squares, estimate_mean_and_se
@@ -218,3 +219,14 @@ def estimate_interval(table: np.ndarray, level: float = LEVEL, value_range: Rang
         low, high = place_ends_over(mean, half, value_range, n_subjects)
     by_seed = table.mean(axis=1) if n_subjects else np.empty(0)
     return Interval(mean, se, df, low, high, n_seeds, n_subjects, *find_seed_range(by_seed))
+
+
+def withhold_few(interval: Interval, means: pd.DataFrame) -> Interval:
+    """Return an interval without its ends where a set behind it is too small for one (status ``few``).
+
+    Args:
+        interval: of rows of ``average_subjects``.
+        means: those rows.
+    """
+    few = "n_few" in means and bool(means["n_few"].gt(0).any())
+    return replace(interval, low=math.nan, high=math.nan) if few else interval

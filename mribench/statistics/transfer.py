@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mribench.statistics.intervals import LEVEL, Interval, estimate_interval, find_seed_range
+from mribench.statistics.intervals import LEVEL, Interval, estimate_interval, find_seed_range, withhold_few
 from mribench.statistics.ranges import UNBOUNDED, Range, place_ends
 from mribench.statistics.tables import align_groups
 
@@ -73,9 +73,9 @@ def estimate_transfer(
     own, other = kept[diagonal].mean(axis=0), kept[~diagonal].mean(axis=0)
     upper, lower = (other, own) if higher_is_better else (own, other)
     return Transfer(
-        own=estimate_interval(own, level, value_range),
-        other=estimate_interval(other, level, value_range),
-        ratio=estimate_ratio(upper, lower, level),
+        own=withhold_few(estimate_interval(own, level, value_range), inside),
+        other=withhold_few(estimate_interval(other, level, value_range), inside),
+        ratio=withhold_few(estimate_ratio(upper, lower, level), inside),
         matrix=matrix,
         missing=missing,
     )

@@ -62,7 +62,7 @@ def contrast(embeddings: Tensor, people: Tensor, temperature: float) -> Tensor:
     """
     unit = F.normalize(embeddings.float(), dim=1)
     itself = torch.eye(len(unit), dtype=torch.bool, device=unit.device)
-    logits = (unit @ unit.T / temperature).masked_fill(itself, -math.inf)
+    logits = (unit @ unit.T / temperature).float().masked_fill(itself, -math.inf)
     surprise = -logits.log_softmax(1)
     positive = (people[:, None] == people[None]) & ~itself
     return (surprise.masked_fill(~positive, 0).sum(1) / positive.sum(1)).mean()

@@ -11,7 +11,7 @@ import torch
 from test_data_prepare import IDENTITY, Cohort, cohort
 
 from mribench.data.maps import MOST_DRAWS, MapSource
-from mribench.data.mixing import BatchDraws, CohortMix, draw_batch_indices
+from mribench.data.mixing import BatchDraws, CohortMix, _find_uncommon, draw_batch_indices
 from mribench.data.prepare import find_foreground
 from mribench.data.showing import Showing
 from mribench.errors import DataError, JobError
@@ -178,3 +178,10 @@ def test_crops_have_their_share_of_head_or_are_the_fullest(data: Cohort) -> None
         full = next((place for place in places if place == 1.0), max(places))
         by_hand.append(full)
     assert impossible == by_hand
+
+
+def test_what_only_some_cohorts_have_is_never_shown() -> None:
+    """A map that one cohort has would be there in batches of that cohort alone, and change the physics."""
+    assert _find_uncommon([{"PD", "R1", "R2"}, {"PD", "R1"}, set()]) == {"R2"}
+    assert _find_uncommon([{"PD", "R2"}]) == set()
+    assert _find_uncommon([]) == set()

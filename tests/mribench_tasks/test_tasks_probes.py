@@ -136,6 +136,21 @@ def test_alone_nobody_is_its_own_neighbour() -> None:
     assert probe.state()["neighbours"].item() == 9
 
 
+def test_rounding_is_not_blown_up() -> None:
+    """A dead dimension of a float32 embedding differs in its last digits from scan to scan."""
+    noise = np.random.default_rng(0).standard_normal((20, 200))
+    ages = np.linspace(20, 80, 20)
+    embeddings = np.concatenate([ages[:, None], 0.5 + 3e-8 * noise], axis=1)
+    scaled = Scaling.of(embeddings).apply(embeddings)
+    assert scaled[:, 0].std() == pytest.approx(1)
+    assert np.abs(scaled[:, 1:]).max() < 1e-6
+    probe = KNNProbe(KNNOptions(neighbours=(1,)), 0)
+    probe.fit(ProbeSubjects(embeddings, ages), ProbeSubjects(np.zeros((0, 201)), np.zeros(0)))
+    other = embeddings.copy()
+    other[:, 1:] = 0.5 - 3e-8 * noise[::-1]
+    np.testing.assert_allclose(probe.predict(other), ages)
+
+
 def test_scaling_and_weights() -> None:
     scaling = Scaling.of(np.array([[1.0, 0.1], [3.0, 0.1]]))
     np.testing.assert_array_equal(scaling.apply(np.array([[5.0, 0.1]])), [[3.0, 0.0]])

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -30,6 +31,7 @@ def content(tmp_path: Path, repository: Path) -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load((repository / "tests/benchmarks/tiny.yaml").read_text())
     torch.manual_seed(3)
     save_file(CnnEncoder(CnnOptions(features=(4, 8))).state_dict(), tmp_path / "weights.safetensors")
+    del content["tasks"]["denoise"]  # scored on the working grid, which is the same for all
     content["methods"]["published"] = {
         "weights": {"file": str(tmp_path / "weights.safetensors"), "pretrained_on": []},
         "input": {
@@ -41,6 +43,14 @@ def content(tmp_path: Path, repository: Path) -> dict[str, Any]:
         },
     }
     return content
+
+
+def run(*arguments: str) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["mribench", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    return int(ended.value.code or 0)
 
 
 def write(content: dict[str, Any], folder: Path) -> Path:
@@ -61,8 +71,9 @@ def test_jobs_are_asked_for_what_the_encoder_wants(content: dict[str, Any], tmp_
     specs = [job.spec for job in plan(content, tmp_path).jobs if job.method == "published"]
     adapted = [spec for spec in specs if isinstance(spec, AdaptSpec | EvaluateSpec)]
     assert adapted
+    wanted = {**content["methods"]["published"]["input"], "skull_stripped": None}  # changes no image
     for spec in adapted:
-        assert spec.input == InputContract.model_validate(content["methods"]["published"]["input"])
+        assert spec.input == InputContract.model_validate(wanted)
         assert spec.adapt["spacing_mm"] == 10.0
         assert spec.adapt["patch_vox"] == 12
         assert spec.adapt["window_vox"] is None
@@ -74,7 +85,12 @@ def test_its_references_are_shown_the_same(content: dict[str, Any], tmp_path: Pa
     assert scratch == {"scratch", "published"}
 
 
-def test_others_and_doing_nothing_stay_as_they_are(content: dict[str, Any], tmp_path: Path) -> None:
+def test_others_and_doing_nothing_stay_as_they_are(
+    content: dict[str, Any], tmp_path: Path, repository: Path
+) -> None:
+    tiny = yaml.safe_load((repository / "tests/benchmarks/tiny.yaml").read_text())
+    content["tasks"]["denoise"] = tiny["tasks"]["denoise"]
+    content["tasks"]["denoise"]["adapt"]["spacing_mm"] = 10.0
     with_contract = plan(content, tmp_path)
     del content["methods"]["published"]
     without = plan(content, tmp_path)
@@ -110,6 +126,11 @@ def test_pretraining_follows(content: dict[str, Any], tmp_path: Path) -> None:
         ("published", {"whole_vox": 16}, "learns from crops, and the encoder 'cnn' wants whole scans"),
         ("published", {"patch_vox": 13}, "expected a multiple of 2, the largest stride"),
         ("published", {"multiple_vox": 5}, "expected a multiple of 5, the multiple_vox of the input"),
+        (
+            "seqinv",
+            {"intensity": {"scale": "window", "window": [0, 9]}},
+            r"intensity\.window: is in an image's",
+        ),
         ("published", {"orientation": "LLS"}, "expected one of R and L"),
         ("published", {"intensity": {"scale": "window"}}, "needs a window"),
     ],
@@ -122,19 +143,50 @@ def test_what_cannot_be(
         plan(content, tmp_path)
 
 
+def test_images_are_scored_on_one_grid(content: dict[str, Any], tmp_path: Path, repository: Path) -> None:
+    tiny = yaml.safe_load((repository / "tests/benchmarks/tiny.yaml").read_text())
+    content["tasks"]["denoise"] = tiny["tasks"]["denoise"]
+    with pytest.raises(ConfigError, match=r"tasks\.denoise\.task: images are scored on the working grid"):
+        plan(content, tmp_path)
+    content["tasks"]["denoise"]["adapt"]["spacing_mm"] = 10.0
+    assert plan(content, tmp_path).jobs
+
+
+def test_what_changes_no_image_trains_nothing_again(content: dict[str, Any], tmp_path: Path) -> None:
+    content["methods"]["published"]["input"] = {"skull_stripped": True, "multiple_vox": 4}
+    made = plan(content, tmp_path)
+    scratch = [job for job in made.jobs if isinstance(job.spec, AdaptSpec) and job.spec.arm == "scratch"]
+    assert {job.method for job in scratch} == {"scratch"}
+    assert all(job.spec.input is None for job in made.jobs)
+
+
+def test_a_whole_scan_is_probed_whatever_the_windows_are(content: dict[str, Any], tmp_path: Path) -> None:
+    content["methods"] = {"published": content["methods"]["published"]}
+    content["methods"]["published"]["input"] = {"whole_vox": 16}
+    content["invariance"] = {"ixi": {"sequences": ["T1w", "T2w"], "patch_vox": 9, "spacing_mm": 8}}
+    content["reference_arms"], content["arms"] = [], ["frozen"]
+    content["tasks"] = {
+        "age": {
+            "task": {"name": "regression", "covariate": "age"},
+            "data": "ixi",
+            "train_sequences": ["T1w"],
+            "embed": {"patch_vox": 9, "spacing_mm": 8},
+        }
+    }
+    file, results = write(content, tmp_path), tmp_path / "results"
+    assert run("run", str(file), "--results", str(results), "--executor", "inline") == 0
+    (job,) = [
+        pd.read_parquet(path.parent / "job.parquet") for path in results.glob("tiny/jobs/*/probe.safetensors")
+    ]
+    assert job["voxels_seen"].iloc[0] == 16**3 * job["views_seen"].iloc[0]
+
+
 def test_from_the_file_to_the_table(
-    content: dict[str, Any],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    content: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content["methods"]["seqinv"]["input"] = {"intensity": {"scale": "min-max"}}
     file = write(content, tmp_path)
-    command = ["run", str(file), "--results", str(tmp_path / "results"), "--executor", "inline"]
-    monkeypatch.setattr(sys, "argv", ["mribench", *command])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code in (0, None)
+    assert run("run", str(file), "--results", str(tmp_path / "results"), "--executor", "inline") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "own input: percentiles 0.5 and 99.5 over the head to 0 and 1, clipped, voxels of 10 mm" in said
     assert "brains without skull" in said

@@ -207,3 +207,9 @@ def test_values_that_are_not_available() -> None:
     assert covered.covariates == {"a:number": {"age": 30.5}, "a:text": {"age": "41"}}
     assert set(covered.left_out.values()) == {"lack age"}
     assert len(covered.left_out) == 5
+
+
+def test_defects_of_training_mean_nothing_to_a_probe(file: Path, registry: Registry) -> None:
+    made = plan(file, registry, "defects=[active-dropout, frozen-augmentation]")
+    assert specs(made, "age")
+    assert {spec.defects for spec in specs(made, "age")} == {()}

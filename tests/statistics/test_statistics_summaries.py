@@ -305,3 +305,25 @@ def test_half_width_of_a_gap_is_the_sum_in_squares() -> None:
     terms, df = np.array([1.0, 2.0, 3.0]), np.array([4.0, 11.0, 29.0])
     expected = math.sqrt(sum(v * stats.t.ppf(0.975, d) ** 2 for v, d in zip(terms, df, strict=True)))
     assert compute_half_width(terms, df) == pytest.approx(expected)
+
+
+def test_sets_too_small_for_an_interval_have_none_in_summaries() -> None:
+    cube = np.random.default_rng(0).normal(10, 1, size=(3, 4, 9))
+    small = curve(cube).assign(n_few=1)
+    found = label_efficiency(small)
+    assert found.area == pytest.approx(label_efficiency(curve(cube)).area)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    places = itertools.product(("T1w", "T2w"), repeat=2)
+    tables = [
+        means_of(
+            np.random.default_rng(number).normal(10, 1, (3, 8)), train_sequence=train, test_sequence=test
+        )
+        for number, (train, test) in enumerate(places)
+    ]
+    whole = pd.concat(tables)
+    for means, missing in ((whole, False), (whole.assign(n_few=1), True)):
+        transfer = estimate_transfer(means, higher_is_better=True)
+        for interval in (transfer.own, transfer.other, transfer.ratio):
+            assert math.isfinite(interval.mean)
+            assert math.isnan(interval.low) == missing

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_ROUNDING = 1e-6
+"""Of embeddings in float32, as a share of the largest value."""
+_SMALLEST = 1e-30
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -13,7 +17,8 @@ class Scaling:
 
     Attributes:
         mean: ``(D,)``.
-        sd: ``(D,)``; 1 where a dimension is constant, which is then 0 for everybody like them.
+        sd: ``(D,)``; the largest value where a dimension is constant but for rounding, which is then about 0
+            for everybody like them.
     """
 
     mean: np.ndarray
@@ -23,9 +28,12 @@ class Scaling:
     def of(cls, embeddings: np.ndarray) -> Scaling:
         """Measure ``(N, D)`` embeddings."""
         mean, sd = embeddings.mean(axis=0), embeddings.std(axis=0)
-        # a mean of equal numbers may differ from them in the last digit
-        constant = np.ptp(embeddings, axis=0) == 0
-        return cls(np.where(constant, embeddings[0], mean), np.where(constant, 1.0, sd))
+        # what differs by rounding alone would be blown up to the size of all others
+        largest = np.abs(embeddings).max(axis=0)
+        constant = np.ptp(embeddings, axis=0) <= _ROUNDING * largest
+        return cls(
+            np.where(constant, embeddings[0], mean), np.where(constant, np.maximum(largest, _SMALLEST), sd)
+        )
 
     def apply(self, embeddings: np.ndarray) -> np.ndarray:
         """Return ``(M, D)`` embeddings in standard deviations from the mean."""
