@@ -15,6 +15,7 @@ SMALL = {
     ("objective", "byol"): {"hidden": 16, "out": 8},
     ("objective", "dino"): {"prototypes": 32, "hidden": 16, "bottleneck": 8},
     ("encoder", "resenc"): {"features": [4, 6, 8], "blocks": [1, 1, 2], "strides": [1, 2, 2]},
+    ("encoder", "resnet"): {"depth": 10, "features": [4, 4, 6, 8]},
     ("encoder", "swin-unetr"): {"feature_size": 12, "depths": [1, 1, 1, 1], "window": 4},
     ("objective", "mae"): {"decoder_width": 24, "decoder_depth": 1, "decoder_heads": 2},
     ("task", "regression"): {"covariate": "age"},

@@ -6,6 +6,7 @@ from mribench import hookimpl
 from mribench.interfaces import Entry
 from mribench_encoders.cnn import CnnEncoder, CnnOptions
 from mribench_encoders.resenc import ResEncEncoder, ResEncOptions
+from mribench_encoders.resnet import ResNetEncoder, ResNetOptions
 from mribench_encoders.swin_unetr import SwinUnetrEncoder, SwinUnetrOptions
 from mribench_encoders.unet import UNetDecoder, UNetOptions
 from mribench_encoders.vit import VitEncoder, VitOptions
@@ -32,6 +33,9 @@ def mribench_entries() -> list[Entry]:
             SwinUnetrEncoder,
             SwinUnetrOptions,
             "the encoder of MONAI's SwinUNETR: shifted windows of attention",
+        ),
+        Entry(
+            "encoder", "resnet", ResNetEncoder, ResNetOptions, "MONAI's 3D ResNet: BrainIAC's, MedicalNet's"
         ),
         Entry("decoder", "unet", UNetDecoder, UNetOptions, "U-Net decoder that fits any encoder"),
     ]

@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from monai.networks.nets import SwinUNETR
+from monai.networks.nets.resnet import ResNet
 from torch import Tensor, nn
 
 from mribench.interfaces import Encoder, EncoderRef, GivenWeights
@@ -22,6 +23,7 @@ from mribench.training.given_weights import WeightsAccount, check_weights, load_
 TEXT = (Path(__file__).parents[2] / "docs" / "weights.md").read_text(encoding="utf-8")
 SMALL = {
     "resenc": {"features": [4, 6, 8], "blocks": [1, 1, 2], "strides": [1, 2, 2]},
+    "resnet": {"features": [2, 2, 3, 4]},
     "swin-unetr": {"feature_size": 12},
     "cnn": {"features": [2, 3]},
 }
@@ -115,6 +117,36 @@ def test_the_names_of_resenc_are_those_of_the_whole_network(tmp_path: Path) -> N
 
 def small_swin_unetr(*, convolutions: bool) -> SwinUNETR:
     return SwinUNETR(in_channels=1, out_channels=2, feature_size=12, use_v2=convolutions)
+
+
+def test_brainiac(tmp_path: Path) -> None:
+    """MONAI's own network gives the file, and the same embedding as the encoder that loads it."""
+    network = ResNet("bottleneck", [3, 4, 6, 3], [2, 2, 3, 4], n_input_channels=1, num_classes=2)
+
+    def make(source: Encoder) -> object:
+        del source
+        state = add("backbone.", network.state_dict()) | {"projector.0.weight": torch.zeros(2, 2)}
+        return {"state_dict": state, "epoch": 9}
+
+    encoder, weights = recipe("brainiac")
+    target = load_registry().resolve(EncoderRef.model_validate(encoder), "docs", "corrected").make()
+    torch.save(make(target), tmp_path / "brainiac.ckpt")
+    account = load_given_weights(
+        target, GivenWeights.model_validate({**weights, "file": tmp_path / "brainiac.ckpt"})
+    )
+    assert not account.missing
+    assert set(account.unexpected) == {"fc.weight", "fc.bias", "projector.0.weight"}
+    network.fc = None  # type: ignore[assignment]
+    network.eval()
+    image = torch.randn(1, 1, 32, 32, 32)
+    pooled = []
+    network.avgpool.register_forward_pre_hook(lambda _, given: pooled.append(given[0]))
+    with torch.no_grad():
+        network(image)
+        found = target.eval().feature_maps(image)
+        torch.testing.assert_close(found[-1], pooled[0], rtol=0, atol=0)
+        torch.testing.assert_close(target.embed(image), pooled[0].mean(dim=(2, 3, 4)))
+    assert [values.shape[2] for values in found] == [32 // stride for stride in target.strides]
 
 
 def test_swinvit(tmp_path: Path) -> None:
