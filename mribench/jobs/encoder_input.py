@@ -49,6 +49,8 @@ class EncoderInput:
 
     def find_levels(self, scan: ScanImage) -> Tensor | None:
         """Return the levels of a scan; None where intensities stay as they are."""
+        if self._contract.intensity is None:
+            return None
         return self.find_image_levels(scan.image, scan.foreground, scan.mean, scan.sd)
 
     def find_image_levels(

@@ -125,7 +125,7 @@ def _check_scans(where: str, generator: ViewGenerator, source: PretrainSource, c
         )
     showing = showing_of(generator, source)
     train, _ = eligible(cohort, showing)
-    if not train:
+    if cohort.split.train and not train:
         there = sorted({scan.sequence for i in people for scan in cohort.subjects[i].scans})
         raise ConfigError(
             f"{where}.pretrain.data: {len(train)} of the {len(cohort.split.train)} training subjects of"

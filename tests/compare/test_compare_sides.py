@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from specifications import content, keep, spec_of
+from specifications import content, keep, spec_of, trained_cohort
 from synthetic_results import DICE, HD95, Benchmark, Cell, task
 
 from mribench.compare import Paired, comparison_document, of_one, of_two, paired
@@ -290,7 +290,7 @@ def test_settings_budgets_and_code_that_differ(tmp_path: Path) -> None:
             content(entries=(EntryIdentity("views", method, "mribench", method),)),
             pretrain={"patch_vox": size, "steps": 45},
             views=ViewsRef.model_validate({"name": "blur", "augment": {"scale": 0.1}}),
-            seed=0, train=(method,),
+            seed=0, sources=(trained_cohort(train=(method,)),),
         )  # fmt: skip
     found = paired(of_one(load_run(tmp_path), tmp_path, "seqinv", "base"))
     differ = settings(found)

@@ -20,7 +20,7 @@ from mribench.data.prepare import Reader, load_image
 from mribench.errors import DataError
 from mribench.execute.worker import run_job
 from mribench.interfaces import Dataset, DatasetRef, Encoder, EncoderRef, Scan
-from mribench.jobs import Context, Outcome, embed as embed_module, run_spec
+from mribench.jobs import Context, Outcome, embedding, run_spec
 from mribench.jobs.embedding import MIN_FOREGROUND, embed, windows
 from mribench.jobs.model import new_encoder
 from mribench.plugins import load_registry
@@ -277,7 +277,7 @@ def test_sequences_that_nobody_has_are_said(run: Run, caplog: pytest.LogCaptureF
 
 
 def test_an_embedding_that_is_not_finite_is_a_failed_scan(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embed_module, "embed", lambda *arguments: torch.full((8,), torch.nan))
+    monkeypatch.setattr(embedding, "embed", lambda *arguments: torch.full((8,), torch.nan))
     outcome = run()
     assert set(table(outcome, "embeddings")["status"]) == {"failed"}
     assert table(outcome, "embeddings")["embedding"].isna().all()

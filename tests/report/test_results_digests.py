@@ -235,11 +235,11 @@ def test_the_specification_counts_before_the_row(
     assert recorded(job_folder(tmp_path, row, spec), known) == Recorded(split)
 
 
-def test_files_are_read_by_subject(tmp_path: Path) -> None:
+def test_files_are_read_by_cohort_and_subject(tmp_path: Path) -> None:
     folder = job_folder(tmp_path, None, evaluate_spec(split_digest="x"), b="2", a="1")
     found = recorded(folder)
-    assert found == Recorded("x", {"a": "1", "b": "2"})
-    assert found.version == Recorded("y", {"a": "1", "b": "2"}).version != ""
+    assert found == Recorded("x", {(0, "a"): "1", (0, "b"): "2"})
+    assert found.version == Recorded("y", {(0, "a"): "1", (0, "b"): "2"}).version != ""
 
 
 def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
