@@ -23,6 +23,7 @@ from mribench.report.figures.style import (
 from mribench.report.looks import Look
 from mribench.report.material import Material, Panel
 from mribench.statistics.difference import ENOUGH_SEEDS, Difference, estimate_difference
+from mribench.statistics.ranges import SetRange
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,8 +114,12 @@ def _draw_forest(material: Material, shown: list[tuple[Panel, Differences]], bas
 
 
 def subject_dots(material: Material) -> list[Drawing]:
-    """Return a panel per task and metric: a dot per subject and row, mean and 95 % interval over them."""
-    shown = [(panel, _average_seeds(material, panel)) for panel in material.panels]
+    """Return a panel per task and metric: a dot per subject and row, mean and 95 % interval over them.
+
+    Metrics of whole sets have none: a subject's component of one is no score of the subject.
+    """
+    of_people = [panel for panel in material.panels if not isinstance(panel.value_range, SetRange)]
+    shown = [(panel, _average_seeds(material, panel)) for panel in of_people]
     shown = [(panel, table) for panel, table in shown if table.notna().to_numpy().any()]
     if not shown:
         return []

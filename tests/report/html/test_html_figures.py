@@ -13,7 +13,7 @@ from html_results import HOSTILE, SUBJECTS, TASKS, example, score, views
 from report_tables import saved_figures
 from scipy import stats
 from support_html import Page
-from synthetic_results import Benchmark
+from synthetic_results import Benchmark, task
 
 from mribench.errors import StoreError
 from mribench.report import Material, load_run
@@ -102,6 +102,16 @@ def test_a_subject_without_every_seed_has_no_dot(material, made):
     clouds = [points.get_offsets() for points in ax.collections]
     base = [len(points) for points in clouds if len(points) > 1 and points[0][1] == 0]
     assert base == [len(SUBJECTS) - 1]
+
+
+def test_components_of_a_set_are_no_dots(tmp_path):
+    """A subject's component of an AUROC is no score of the subject, and may lie outside 0 to 1."""
+    of_set = {"id": "auroc", "unit": "", "higher_is_better": True, "value_range": (0, 1), "of_set": True}
+    both = write(tmp_path / "both", tasks={"denoise": TASKS["denoise"], "sex": task([of_set])})
+    (drawing,) = drawings(both, "subjects")
+    assert "denoise" in drawing.alt
+    assert "auroc" not in drawing.alt
+    assert not drawings(write(tmp_path / "one", tasks={"sex": task([of_set])}), "subjects")
 
 
 def test_curves_have_every_fraction_in_order(made):
