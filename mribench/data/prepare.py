@@ -6,6 +6,7 @@ reoriented and resampled once, and memory-mapped after that.
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -223,3 +224,10 @@ def sum_counts(parts: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 def _describe_grid(volume: Volume) -> dict[str, Any]:
     shape, spacing = list(volume.shape_vox), list(volume.spacing_mm)
     return {"affine": volume.affine.tolist(), "shape_vox": shape, "spacing_mm": spacing}
+
+
+def __getattr__(name: str) -> Any:
+    """Return what had its place here in 0.1, for scripts that were written for it."""
+    if name == "load_task_volume":
+        return importlib.import_module("mribench.data.task_recipes").load_task_volume
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

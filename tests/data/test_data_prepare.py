@@ -501,3 +501,11 @@ def test_grids_that_are_all_but_the_same_are_not_resampled(data):
     maps = get_volume_store().read(make_maps_recipe(Reader(data, IDENTITY), subject.scans[2], 2.0005)).arrays
     assert np.array_equal(maps["PD"], native.data)
     assert same_grid(native, native)
+
+
+def test_a_name_of_0_1_is_still_there() -> None:
+    from mribench.data import prepare, task_recipes
+
+    assert prepare.load_task_volume is task_recipes.load_task_volume
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = prepare.nothing
