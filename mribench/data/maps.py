@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,10 +181,10 @@ class MapSource:
         return torch.from_numpy(get_volume_store().read(self._heads[key]).arrays["foreground"])
 
 
-def stack_crops(cut: Sequence[Crop], device: torch.device) -> Crops:
-    """Return crops of a batch as one; maps that not every one has are left out."""
+def stack_crops(cut: Sequence[Crop], device: torch.device, left_out: Collection[str] = ()) -> Crops:
+    """Return crops of a batch as one; maps that not every one has are left out, and those that are named."""
     crops = [maps for maps, _ in cut]
-    everywhere = set(crops[0]).intersection(*crops)
+    everywhere = set(crops[0]).intersection(*crops).difference(left_out)
     stacked = {}
     for name in [name for name in crops[0] if name in everywhere]:
         stacked[name] = torch.stack([crop[name] for crop in crops]).to(device)

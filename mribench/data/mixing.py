@@ -53,8 +53,7 @@ class CohortMix:
             self.sources[number].crop(index, edge_vox, generator)
             for (number, index), generator in zip(places, generators, strict=True)
         ]
-        kept = [({name: maps[name] for name in maps if name not in self._only_some}, at) for maps, at in cut]
-        return stack_crops(kept, device)
+        return stack_crops(cut, device, self._only_some)
 
     def counts(self) -> dict[tuple[int, str, int], dict[str, int]]:
         """Return clipped and repaired voxels of each scan that was read: cohort, subject, place."""

@@ -9,8 +9,8 @@ from monai.networks.nets.resnet import ResNet
 from pydantic import Field
 from torch import Tensor, nn
 
-from mribench.errors import DataError
 from mribench.interfaces import Encoder, Mask, MaskKind, Options
+from mribench_encoders.images import hide_and_check
 
 _BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 _FIRST_BOTTLENECK = 50
@@ -72,16 +72,7 @@ class ResNetEncoder(Encoder):
         Raises:
             DataError: when the edges of the image are no multiples of the largest stride.
         """
-        coarsest = self.strides[-1]
-        wrong = image.ndim != 5 or image.shape[1] != self.in_channels
-        if wrong or any(edge % coarsest for edge in image.shape[2:]):
-            raise DataError(
-                f"encoder 'resnet': expected an image (B, {self.in_channels}, I, J, K) whose edges are"
-                f" multiples of {coarsest}, got {tuple(image.shape)}",
-                "change patch_vox",
-            )
-        if mask is not None:
-            image = image.masked_fill(mask.voxels(), 0.0)
+        image = hide_and_check("resnet", self, image, mask)
         maps = [nn.functional.relu(self.bn1(self.conv1(image)))]
         x = self._pool(maps[0])
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):

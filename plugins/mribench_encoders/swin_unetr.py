@@ -9,8 +9,8 @@ from monai.networks.nets.swin_unetr import SwinTransformer
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from mribench.errors import DataError
 from mribench.interfaces import Encoder, Mask, MaskKind, Options
+from mribench_encoders.images import hide_and_check
 
 _STAGES = 4
 _PATCH_VOX = 2
@@ -79,16 +79,7 @@ class SwinUnetrEncoder(Encoder):
         Raises:
             DataError: when the image is not ``(B, C, I, J, K)`` with edges that are multiples of 32.
         """
-        coarsest = self.strides[-1]
-        wrong = image.ndim != 5 or image.shape[1] != self.in_channels
-        if wrong or any(edge % coarsest for edge in image.shape[2:]):
-            raise DataError(
-                f"encoder 'swin-unetr': expected an image (B, {self.in_channels}, I, J, K) whose edges are"
-                f" multiples of {coarsest}, got {tuple(image.shape)}",
-                "change patch_vox",
-            )
-        if mask is not None:
-            image = image.masked_fill(mask.voxels(), 0.0)
+        image = hide_and_check("swin-unetr", self, image, mask)
         maps: list[Tensor] = self.swinViT(image, True)
         return maps
 
