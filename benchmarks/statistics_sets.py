@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -58,18 +58,25 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """Return all, by metric."""
+    """Return all: those of the usual sizes first, then those of few subjects, each by metric.
+
+    The number of a case seeds its draws: new ones come last.
+    """
+    return [*_cases((20, 65, 185), (0.5, 0.2)), *_cases((6, 8, 10, 14), (0.5,))]
+
+
+def _cases(subjects: Sequence[int], shares: Sequence[float]) -> list[Case]:
     sizes = [(1, 0.0), *itertools.product((5, 10), (0.0, 0.15))]
     found = []
     for metric in (AUROC, BalancedAccuracy):
-        levels = itertools.product((0.5, 0.75, 0.9, 0.97), (20, 65, 185), (0.5, 0.2), sizes)
+        levels = itertools.product((0.5, 0.75, 0.9, 0.97), subjects, shares, sizes)
         found += [Case(metric.id, truth, s, n, share, sd) for truth, n, share, (s, sd) in levels]
     for metric, truths in (
         (Pearson, (0.0, 0.4, 0.8)),
         (R2, (0.04, 0.16, 0.64)),
         (AbsoluteError, (NORMAL_ERROR, HEAVY_ERROR)),
     ):
-        levels = itertools.product(truths, (20, 65, 185), sizes)
+        levels = itertools.product(truths, subjects, sizes)
         found += [Case(metric.id, truth, s, n, math.nan, sd) for truth, n, (s, sd) in levels]
     return found
 
@@ -232,7 +239,8 @@ def simulate(wanted: list[Case], repetitions: int, seed: int = 2) -> pd.DataFram
     rows = []
     for number, case in enumerate(wanted):
         predictions, targets, truth = draw(case, repetitions, np.random.default_rng([seed, number]))
-        few = not math.isnan(case.share) and min(case.share, 1 - case.share) * case.n_subjects < ENOUGH
+        rarest = 1.0 if math.isnan(case.share) else min(case.share, 1 - case.share)
+        few = rarest * case.n_subjects < ENOUGH
         drawn = [judge(case, one, truth, few=few) for one in components_of(case, predictions, targets)]
         rates = (100 * pd.DataFrame(drawn).mean()).to_dict()
         rows.append({**asdict(case), "repetitions": repetitions, **rates})

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
+from mribench.arms import TRAINED_ARMS
 from mribench.errors import ConfigError, did_you_mean
 from mribench.interfaces.entry import Defect, EmptyMaskPolicy
 
 Stage = Literal["pretrain", "adapt", "evaluate", "report"]
 """What a defect of the harness changes: jobs of a kind, or only what is made of their results."""
-
-TRAINED_ARMS = ("scratch", "finetune", "finetune+decoder")
-"""Arms that train the encoder."""
 
 FROZEN_AUGMENTATION = "frozen-augmentation"
 ACTIVE_DROPOUT = "active-dropout"

@@ -22,9 +22,11 @@ from sklearn.metrics import mean_absolute_error, roc_auc_score
 from mribench import cli
 from mribench.interfaces import DatasetRef, TaskRef
 from mribench.plugins import load_registry
+from mribench.results.cells import LEADERBOARD, cell_frame
 from mribench.results.load import RunData, load_run
 from mribench.results.predictions import load_predictions
 from mribench.results.records import PREDICTIONS
+from mribench.results.specification import AdaptSpec, read_specification
 from mribench.testing import check_entry
 from mribench.verify import check_integrity, open_results
 from mribench.volumes import read_volume, write_volume
@@ -137,7 +139,7 @@ def test_rows_of_subjects_have_the_value_of_the_set_as_their_mean(run: RunData, 
             assert means["auroc"] == pytest.approx(roc_auc_score(rows["target"], values[:, 1]))
             np.testing.assert_allclose(values.sum(axis=1), 1)
             compared += 1
-    assert compared == len(run.cells) == 7
+    assert compared == len(run.cells) == 10
 
 
 def test_targets_are_those_of_the_table_and_who_lacks_one_is_nowhere(folder: Path, results: Path) -> None:
@@ -151,6 +153,28 @@ def test_targets_are_those_of_the_table_and_who_lacks_one_is_nowhere(folder: Pat
     for file in results.glob("jobs/*/job.json"):
         text = file.read_text()
         assert '"covariate":"age"' not in text.replace(" ", "") or f"bids:{WITHOUT_AGE}" not in text
+
+
+def test_without_an_image_everybody_is_predicted_what_training_subjects_are_on_average(
+    run: RunData, results: Path
+) -> None:
+    predictions = load_predictions(results)
+    alone = predictions[predictions["arm"].eq("no-image")]
+    assert set(alone["task"]) == {"age", "age-trained", "sex"}
+    assert alone["encoder"].isna().all()
+    for key, rows in alone.groupby("job_key"):
+        adapt = read_specification(results / "jobs" / run.cells.set_index("key").at[key, "adapt"]).spec
+        assert isinstance(adapt, AdaptSpec)
+        known = [adapt.covariates[subject] for subject in adapt.train]
+        if rows["task"].iloc[0] == "sex":
+            women = [str(person["sex"]).upper() == "F" for person in known]
+            expected = [np.mean(women), 1 - np.mean(women)]
+        else:
+            expected = [np.mean([person["age"] for person in known])]
+        np.testing.assert_allclose(np.stack(rows["prediction"].to_numpy()), [expected] * len(rows))
+    shown = cell_frame(run, LEADERBOARD)
+    of_age = shown[shown["row"].eq("no-image") & shown["task"].eq("age")]
+    assert dict(zip(of_age["metric"], of_age["status"], strict=True)) == {"absolute-error": "ok", "r2": "ok"}
 
 
 def test_a_probe_changes_no_encoder_and_says_what_it_chose(run: RunData, results: Path) -> None:
@@ -167,7 +191,7 @@ def test_a_probe_changes_no_encoder_and_says_what_it_chose(run: RunData, results
 def test_predictions_are_those_of_the_stored_probe_again(folder: Path) -> None:
     """Every adapt and evaluate job run again gives the same bits."""
     verified = call(folder, "verify", "my-people.yaml", "--set", "size=try", "--all", "--only", "*/age*/*")
-    assert "11 of 15 done jobs verified: 11 same; files of all done jobs: consistent." in verified
+    assert "15 of 21 done jobs verified: 15 same; files of all done jobs: consistent." in verified
 
 
 def test_a_prediction_that_is_gone_is_a_contradiction(results: Path, tmp_path: Path) -> None:

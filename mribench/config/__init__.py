@@ -9,10 +9,7 @@ from mribench.config.digest import digest_config, digest_settings
 from mribench.config.loading import blame_settings, load_benchmark
 from mribench.config.model import BenchmarkConfig
 from mribench.config.parts import (
-    DECODER_ARMS,
     DEFAULT_SPLIT_RULE,
-    FINETUNED_ARMS,
-    FROZEN_ARMS,
     Defaults,
     InvarianceSpec,
     MethodSpec,
@@ -37,10 +34,7 @@ from mribench.config.settings import (
 from mribench.config.sources import PretrainSource
 
 __all__ = [
-    "DECODER_ARMS",
     "DEFAULT_SPLIT_RULE",
-    "FINETUNED_ARMS",
-    "FROZEN_ARMS",
     "AdaptOptions",
     "BenchmarkConfig",
     "Defaults",

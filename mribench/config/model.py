@@ -7,8 +7,9 @@ from typing import Annotated, get_args
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 
+from mribench.arms import Arm, ReferenceArm
 from mribench.config.overrides import Applied
-from mribench.config.parts import Arm, Defaults, InvarianceSpec, MethodSpec, ReferenceArm, SplitSpec, TaskSpec
+from mribench.config.parts import Defaults, InvarianceSpec, MethodSpec, SplitSpec, TaskSpec
 from mribench.config.settings import PretrainOptions
 from mribench.errors import did_you_mean
 from mribench.interfaces.fields import Seeds, Slug, SubsetSeeds, Word, unique
@@ -68,8 +69,9 @@ class BenchmarkConfig(Options):
         default_factory=dict, description="The self-supervised methods that are compared."
     )
     reference_arms: Annotated[list[ReferenceArm], AfterValidator(unique)] = Field(
-        ["scratch", "random-frozen", "identity"],
-        description="Rows without pretraining: all trained, random encoder kept frozen, doing nothing.",
+        ["scratch", "random-frozen", "identity", "no-image"],
+        description="Rows without pretraining: all trained, random encoder kept frozen, and, for the tasks "
+        "that have such a row, doing nothing, or predicting the same for every person.",
     )
     arms: Annotated[list[Arm], Field(min_length=1), AfterValidator(unique)] = Field(
         ["frozen"],

@@ -26,17 +26,6 @@ from mribench.validation import problem
 DEFAULT_SPLIT_RULE = "subject"
 """The rule of a split without ``by``: the one entry that the harness names."""
 
-ReferenceArm = Literal["scratch", "random-frozen", "identity"]
-"""A row that no method stands behind."""
-Arm = Literal["frozen", "finetune", "frozen+decoder", "finetune+decoder"]
-"""What is done with a pretrained encoder; with ``+decoder`` a task starts from its pretrained decoder too."""
-FROZEN_ARMS = ("frozen", "frozen+decoder", "random-frozen")
-"""Arms and reference arms whose encoder is left as it is."""
-FINETUNED_ARMS = ("finetune", "finetune+decoder")
-"""Arms that train a pretrained encoder too."""
-DECODER_ARMS = ("frozen+decoder", "finetune+decoder")
-"""Arms whose decoder starts from a pretrained one."""
-
 Augment = dict[str, JsonValue]
 
 

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from mribench.config import DECODER_ARMS, FINETUNED_ARMS, FROZEN_ARMS, AdaptOptions
+from mribench.arms import DECODER_ARMS, FINETUNED_ARMS, FROZEN_ARMS, NO_IMAGE
+from mribench.config import AdaptOptions
 from mribench.errors import JobError
-from mribench.interfaces.subject_task import SubjectTask, TrainingSubject
+from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import Task
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
@@ -21,6 +22,7 @@ from mribench.jobs.model import TaskModel, arm_encoder, is_clipped, scale_layers
 from mribench.jobs.probe import run_probe
 from mribench.jobs.still import StillEncoder
 from mribench.jobs.volumes import TaskScans
+from mribench.jobs.without_image import list_training, run_without_image
 from mribench.results.specification import AdaptSpec
 from mribench.seeding import torch_generator
 from mribench.training import Trainee, train
@@ -31,10 +33,12 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
     """Train a task's head, and the encoder too unless the arm freezes it; or fit the task's probe."""
     task: Task = context.make(spec.task, spec.profile)
     if isinstance(task, SubjectTask):
+        if spec.arm == NO_IMAGE:
+            return run_without_image(spec, task)
         probe = task.build_probe()
         if probe is not None:
             return run_probe(spec, context, task, probe)
-        task.learn_from(_training_subjects(spec, task))
+        task.learn_from(list_training(spec, task))
     options = AdaptOptions.model_validate(spec.adapt)
     scans = TaskScans(spec, context, task, spec.train, options.spacing_mm)
     scans.prepare()
@@ -94,16 +98,6 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
         weights={("head" if frozen else "model") + ".safetensors": kept.state_dict()},
         history=history.rows,
     )
-
-
-def _training_subjects(spec: AdaptSpec, task: SubjectTask) -> list[TrainingSubject]:
-    known = spec.covariates
-    targets = {subject: task.target(known[subject]) for subject in spec.train}
-    return [
-        TrainingSubject(subject, target, known[subject])
-        for subject, target in targets.items()
-        if target is not None
-    ]
 
 
 class _Sampler:

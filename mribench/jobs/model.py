@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from mribench.config import FROZEN_ARMS
+from mribench.arms import FROZEN_ARMS
 from mribench.defects import ACTIVE_DROPOUT, ENCODER_CLIPPING
 from mribench.errors import JobError
 from mribench.interfaces.encoder import Encoder

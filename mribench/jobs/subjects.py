@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from mribench.arms import NO_IMAGE
 from mribench.config import AdaptOptions
 from mribench.errors import DataError, JobError
 from mribench.interfaces.metric import Score, SetMetric, SetScore
@@ -24,6 +25,7 @@ from mribench.jobs.model import adapted_model
 from mribench.jobs.probe import PROBE_FILE, FrozenEmbedder, list_subjects
 from mribench.jobs.still import StillEncoder
 from mribench.jobs.volumes import TaskScans, working_spacing_mm
+from mribench.jobs.without_image import CONSTANT_FILE, PREDICTION
 from mribench.results.records import PREDICTION_SCHEMA, PREDICTIONS, ScoreRow
 from mribench.results.specification import EvaluateSpec
 from mribench.seeding import torch_generator
@@ -62,6 +64,23 @@ class _Probing:
         self._embedder.require_unchanged("while scans were evaluated")
 
 
+class _WithoutImage:
+    """The same prediction for every subject; scans are read all the same, so that the same ones fail."""
+
+    n_parameters = 0
+
+    def __init__(self, spec: EvaluateSpec, context: Context) -> None:
+        self._constant = load_file(context.jobs / str(spec.adapt_key) / CONSTANT_FILE)[PREDICTION].numpy()
+
+    def predict(self, volumes: Iterator[TaskVolume]) -> np.ndarray:
+        for _ in volumes:
+            pass
+        return self._constant
+
+    def finish(self) -> None:
+        pass
+
+
 class _Trained:
     """The model that an adapt job trained; predictions of a subject's scans are averaged."""
 
@@ -95,8 +114,7 @@ def evaluate_subjects(spec: EvaluateSpec, context: Context, task: SubjectTask) -
     A subject one of whose scans cannot be read, or has no prediction, is a failed row of each metric; the set
     is scored without it. Where the set has no value, all rows are failed, and the log says why.
     """
-    probe = task.build_probe()
-    predictor: _Predictor = _Trained(spec, context, task) if probe is None else _Probing(spec, context, probe)
+    predictor = _make_predictor(spec, context, task)
     scans = TaskScans(spec, context, task, spec.subjects, working_spacing_mm(spec))
     predictions: dict[str, np.ndarray | None] = {}
     done = 0
@@ -111,7 +129,11 @@ def evaluate_subjects(spec: EvaluateSpec, context: Context, task: SubjectTask) -
         context.tick(done, len(scans))
     predictor.finish()
     targets = {subject: task.target(spec.covariates[subject]) for subject in predictions}
-    rows = [row for metric in task.metrics for row in _score(task, metric, predictions, targets, context)]
+    rows: list[ScoreRow] = []
+    for metric in task.metrics:
+        scored = _score(task, metric, predictions, targets, context)
+        if not (spec.arm == NO_IMAGE and _has_no_value(scored)):
+            rows.extend(scored)
     return Outcome(
         job={
             "parameters": predictor.n_parameters,
@@ -123,6 +145,13 @@ def evaluate_subjects(spec: EvaluateSpec, context: Context, task: SubjectTask) -
             PREDICTIONS: (_prediction_rows(task, spec, predictions, targets, context), PREDICTION_SCHEMA)
         },
     )
+
+
+def _make_predictor(spec: EvaluateSpec, context: Context, task: SubjectTask) -> _Predictor:
+    if spec.arm == NO_IMAGE:
+        return _WithoutImage(spec, context)
+    probe = task.build_probe()
+    return _Trained(spec, context, task) if probe is None else _Probing(spec, context, probe)
 
 
 def _checked(task: SubjectTask, prediction: np.ndarray, subject: str) -> np.ndarray:
@@ -154,6 +183,11 @@ def _score(
         components = dict(zip(known, np.asarray(scored.components, dtype=float).tolist(), strict=True))
     shown = {subject: Score(value, scored.status, value) for subject, value in components.items()}
     return [_row(task, metric, subject, shown.get(subject, _FAILED), context) for subject in predictions]
+
+
+def _has_no_value(rows: Sequence[ScoreRow]) -> bool:
+    """Whether a set has no value: of one prediction for everybody there is no correlation, and no failure."""
+    return all(row["status"] == "failed" for row in rows)
 
 
 def _score_set(

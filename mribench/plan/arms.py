@@ -5,11 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
-from mribench.config import DECODER_ARMS, FROZEN_ARMS, ResolvedBenchmark
+from mribench.arms import DECODER_ARMS, FROZEN_ARMS, IDENTITY, NO_IMAGE
+from mribench.config import ResolvedBenchmark
 from mribench.plan.parts import Arm, EncoderPart, TaskPart, find_exported_decoder
-
-IDENTITY = "identity"
-"""The reference arm that returns the image as it is; nothing is trained for it."""
 
 
 class Arms:
@@ -38,6 +36,8 @@ class Arms:
                 without.setdefault(reason, []).append(arm.arm)
             else:
                 yield arm
+        if task.about_people and NO_IMAGE in self._resolved.config.reference_arms:
+            yield Arm(NO_IMAGE, NO_IMAGE, self.reference)
         for reason, arms in without.items():
             names = ", ".join(dict.fromkeys(arms))
             notes.append(f"{task.name}: {reason}, so it has no {names} cells")
@@ -54,7 +54,7 @@ class Arms:
             for name, method in self._resolved.methods.items():
                 yield Arm(name, arm, self.encoders[name], method)
         for reference in self._resolved.config.reference_arms:
-            if reference != IDENTITY:
+            if reference not in (IDENTITY, NO_IMAGE):
                 yield from self._references(reference)
 
     def _references(self, reference: str) -> Iterator[Arm]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mribench import RESULTS_VERSION
+from mribench.arms import IDENTITY, NO_IMAGE
 from mribench.config import InvarianceSpec, ResolvedBenchmark, ResolvedPretraining
 from mribench.data.subsets import draw_label_subset
 from mribench.data.uses import TaskImages
@@ -14,7 +15,7 @@ from mribench.defects import at
 from mribench.interfaces.channels import Channels
 from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import ObjectiveRef, ViewsRef
-from mribench.plan.arms import IDENTITY, Arms
+from mribench.plan.arms import Arms
 from mribench.plan.cohorts import Cohort
 from mribench.plan.job import Job, Plan
 from mribench.plan.leakage import split_digest
@@ -223,7 +224,7 @@ class _Builder:
             covariates=task.covariates_of((*training.train, *validation)),
         )
         people = (*training.train, *validation)
-        entries = [task.learnt_identity, arm.encoder.identity]
+        entries = [task.learnt_identity, *_encoders_of(arm)]
         job = self._job(training.id, spec, entries, (task.cohort, people))
         return _after(replace(job, method=arm.name), pretrain)
 
@@ -272,7 +273,7 @@ class _Builder:
             input=arm.encoder.input,
             covariates=task.covariates_of(ids),
         )
-        entries = [task.scored_identity, *([] if arm.arm == IDENTITY else [arm.encoder.identity])]
+        entries = [task.scored_identity, *_encoders_of(arm)]
         job = self._job(f"{trained}/test/{site}/{sequence}", spec, entries, (task.cohort, ids))
         return replace(job, method=arm.name)
 
@@ -322,6 +323,11 @@ class _Builder:
             lacking = f"{len(ids) - len(kept)} of {len(ids)} subjects"
             self.notes.append(f"{cohort_name}: {lacking} have no {images.describe()}")
         return kept
+
+
+def _encoders_of(arm: Arm) -> list[EntryIdentity]:
+    """Return the encoder of an arm as it enters a key; nothing where the arm has none."""
+    return [] if arm.arm in (IDENTITY, NO_IMAGE) else [arm.encoder.identity]
 
 
 def _find_pretraining(arm: Arm, seed: int, pretrained: Mapping[tuple[str, int], Job]) -> Job | None:

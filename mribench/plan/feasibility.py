@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
+from mribench.arms import DECODER_ARMS
 from mribench.config import (
-    DECODER_ARMS,
     BenchmarkConfig,
     Optimisation,
     ResolvedBenchmark,

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from mribench.arms import NO_IMAGE
 from mribench.config import ResolvedMethod, ResolvedPretraining, ResolvedTask, TaskSpec, follow_contract
 from mribench.data.covariates import Covered, find_covered
 from mribench.data.subsets import compute_subset_size
@@ -113,6 +114,7 @@ class TaskPart:
         adapt: how it is learnt.
         covered: which subjects it can be about.
         takes_decoder: whether its decoder may start from a pretrained one.
+        about_people: whether one target is predicted for each person.
         has_probe: whether a probe is fitted, and no head trained.
     """
 
@@ -130,6 +132,7 @@ class TaskPart:
     adapt: TrainingOptions
     covered: Covered
     takes_decoder: bool
+    about_people: bool
     has_probe: bool
 
     @classmethod
@@ -152,6 +155,7 @@ class TaskPart:
             adapt=resolved.spec.learning.model_dump(mode="json"),
             covered=find_covered(task, cohort.in_split()),
             takes_decoder=task.takes_decoder,
+            about_people=isinstance(task, SubjectTask),
             has_probe=has_probe(task),
         )
 
@@ -252,7 +256,7 @@ class Training:
         cohort = self.task.cohort
         return untrained_cell(self.task, self.arm, benchmark, profile, test_site, test_sequence).model_copy(
             update={
-                "encoder": self.arm.encoder.name,
+                "encoder": None if self.arm.arm == NO_IMAGE else self.arm.encoder.name,
                 "train_site": cohort.sites[0],
                 "train_sequence": self.sequence,
                 "fraction": self.fraction,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 
-from mribench.config import FROZEN_ARMS, BenchmarkConfig, ResolvedTask
+from mribench.arms import FROZEN_ARMS
+from mribench.config import BenchmarkConfig, ResolvedTask
 from mribench.data.covariates import Covered, find_covered
 from mribench.errors import ConfigError
 from mribench.interfaces.metric import SetMetric

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mribench.arms import NO_IMAGE
 from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.interfaces.table_source import PLACE, Question, ShownMetric
 from mribench.results.load import RunData
@@ -101,7 +102,7 @@ def cell_frame(run: RunData, question: Question) -> pd.DataFrame:
     if not parts:
         columns = ["row", "method", "arm", "profile", *PLACE, "metric", *ESTIMATE_COLUMNS]
         return pd.DataFrame(columns=[*columns, "status", "out", "mark", "mark_style", "row_order"])
-    frame = fill_counts(pd.concat(parts, ignore_index=True))
+    frame = _drop_undefined(fill_counts(pd.concat(parts, ignore_index=True)))
     frame["status"] = cell_statuses(frame)
     keys = ["profile", *question.keys]
     frame = compare_rows(frame, keys, of_trained, run.marking, ranges(run.manifest))
@@ -244,6 +245,12 @@ def fill_counts(frame: pd.DataFrame) -> pd.DataFrame:
     """Return cells with the counts of their estimates as whole numbers, 0 where there is no estimate."""
     counts = [name for name in ESTIMATE_COLUMNS if name.startswith("n_")]
     return frame.assign(**frame[counts].fillna(0).astype("int64"))
+
+
+def _drop_undefined(frame: pd.DataFrame) -> pd.DataFrame:
+    """Leave out what one prediction for everybody has no value of, as a correlation."""
+    without_rows = frame["jobs_done"].eq(frame["jobs_expected"]) & frame["n_rows"].eq(0)
+    return frame[~(frame["arm"].eq(NO_IMAGE) & without_rows)].reset_index(drop=True)
 
 
 def cell_statuses(frame: pd.DataFrame) -> pd.Series:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from mribench.arms import FROZEN_ARMS
 from mribench.interfaces.table import Sentence
 from mribench.results.cells import row_labels
 from mribench.results.load import RunData
@@ -22,7 +23,6 @@ GIVEN = "◇"
 ENOUGH_DISTINCT = 0.9
 """Below this share of distinct views a training saw the same ones over and over."""
 _SPENT = {"steps": "steps", "views_seen": "views seen", "voxels_seen": "voxels seen"}
-_KEPT_FROZEN = ("frozen", "frozen+decoder", "random-frozen")
 _PLACE = ["task", "fraction", "train_sequence"]
 
 
@@ -46,16 +46,21 @@ class Flags:
 def flags(run: RunData) -> Flags:
     """Find the rows whose encoder collapsed, is odd or changed, with few views, or with another budget."""
     pretrained, adapted = _trained(run, "pretrain", []), _trained(run, "adapt", ["arm", *_PLACE])
+    planned = run.cells.assign(row=row_labels(run.cells, run.manifest))
+    planned = planned[["row", "method", "arm", "encoder"]].drop_duplicates()
     collapsed = pretrained["collapsed"].eq(True)
     # not trained, or with embeddings that are odd and say something still
     odd = pretrained["encoder_remarks"].fillna("").ne("")
     flagged = {
         COLLAPSED: ("Collapsed encoder", _in_seeds(pretrained, collapsed, "collapse_reason")),
         ODD: ("Encoder", _in_seeds(pretrained, odd, "encoder_remarks")),
-        BUDGET: ("Not the budget or settings of the others", _unequal(pretrained, adapted, run.manifest)),
+        BUDGET: (
+            "Not the budget or settings of the others",
+            _unequal(planned, pretrained, adapted, run.manifest),
+        ),
         FEW_VIEWS: ("Few distinct views", _repeated(pretrained, adapted)),
         CHANGED: ("Not frozen, though the arm is", _changed(adapted)),
-        GIVEN: ("Weights from a file", _given(adapted, run.manifest)),
+        GIVEN: ("Weights from a file", _given(planned, adapted, run.manifest)),
     }
     signs: dict[str, str] = {}
     for sign, (_, rows) in flagged.items():
@@ -66,7 +71,7 @@ def flags(run: RunData) -> Flags:
         for sign, (what, rows) in flagged.items()
         if rows
     )
-    return Flags(signs, (*footnotes, *_channels(adapted)))
+    return Flags(signs, (*footnotes, *_channels(adapted), *_encoders(planned)))
 
 
 def _trained(run: RunData, kind: str, columns: Sequence[str]) -> pd.DataFrame:
@@ -88,7 +93,10 @@ def _in_seeds(pretrained: pd.DataFrame, meant: pd.Series, why: str) -> dict[str,
     return texts
 
 
-def _unequal(pretrained: pd.DataFrame, adapted: pd.DataFrame, manifest: Manifest) -> dict[str, str]:
+def _unequal(
+    planned: pd.DataFrame, pretrained: pd.DataFrame, adapted: pd.DataFrame, manifest: Manifest
+) -> dict[str, str]:
+    """Return what of a row differs from the others: what it spent, by its jobs, and what it declares."""
     differing: dict[str, list[str]] = {}
     for column, name in {**_SPENT, "parameters": "parameters"}.items():
         _compare(pretrained, column, name, differing)
@@ -96,11 +104,12 @@ def _unequal(pretrained: pd.DataFrame, adapted: pd.DataFrame, manifest: Manifest
         for column, name in _SPENT.items():
             _compare(jobs, column, f"{name} in {task}", differing)
     overrides = {method.name: method.overrides for method in manifest.methods if method.overrides}
-    for row, method in pretrained[["row", "method"]].drop_duplicates().itertuples(index=False):
+    of_methods = planned[planned["arm"].isin(manifest.arms)]
+    for row, method in of_methods[["row", "method"]].itertuples(index=False):
         if method in overrides:
             differing.setdefault(row, []).append(f"own {', '.join(overrides[method])}")
     wanted = {method.name: method.input for method in manifest.methods if method.input}
-    for row, method in adapted[["row", "method"]].drop_duplicates().itertuples(index=False):
+    for row, method in planned[["row", "method"]].itertuples(index=False):
         if method in wanted:
             differing.setdefault(row, []).append(f"own input: {wanted[method].sentence()}")
     return {row: ", ".join(dict.fromkeys(texts)) for row, texts in differing.items()}
@@ -134,7 +143,7 @@ def _repeated(pretrained: pd.DataFrame, adapted: pd.DataFrame) -> dict[str, str]
 
 
 def _changed(adapted: pd.DataFrame) -> dict[str, str]:
-    frozen = adapted[adapted["arm"].isin(_KEPT_FROZEN)]
+    frozen = adapted[adapted["arm"].isin(FROZEN_ARMS)]
     digests = frozen.dropna(subset=["encoder_digest_before", "encoder_digest_after"])
     bad = digests[digests["encoder_digest_before"].ne(digests["encoder_digest_after"])]
     return {
@@ -143,19 +152,23 @@ def _changed(adapted: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _given(adapted: pd.DataFrame, manifest: Manifest) -> dict[str, str]:
+def _given(planned: pd.DataFrame, adapted: pd.DataFrame, manifest: Manifest) -> dict[str, str]:
     """Rows whose encoder has its weights from outside: what it took of them, and whose images they saw."""
     weights = {method.name: method.weights for method in manifest.methods if method.weights}
+    accounts_of = dict(iter(adapted.groupby("row", sort=False)["weights_account"]))
     said = {}
-    for (row, method), jobs in adapted.groupby(["row", "method"], sort=False):
-        given, accounted = weights.get(str(method)), jobs["weights_account"].dropna()
-        if given is None or accounted.empty:  # the references of its architecture have none
+    # the references of its architecture have none of them
+    of_methods = planned[planned["arm"].isin(manifest.arms)]
+    for row, method in of_methods[["row", "method"]].itertuples(index=False):
+        given = weights.get(method)
+        if given is None:
             continue
-        accounts = "; ".join(dict.fromkeys(map(one_line, accounted)))
+        accounted = accounts_of[row].dropna() if row in accounts_of else ()
+        accounts = "; ".join(dict.fromkeys(map(one_line, accounted))) or "no job has read them yet"
         known = given.pretrained_on
         people = known if isinstance(known, str) else ", ".join(known) or "nobody in this benchmark"
         file = f"{one_line(given.file)}, sha256 {given.sha256[:12]}…"
-        said[str(row)] = f"{file}, {accounts}; pretrained on {one_line(people)}"
+        said[row] = f"{file}, {accounts}; pretrained on {one_line(people)}"
     return said
 
 
@@ -166,6 +179,15 @@ def _channels(adapted: pd.DataFrame) -> list[Sentence]:
         Sentence(f"Encoders of one channel on {one_line(name)}: {one_line(account)}.", "footnote")
         for name, account in widened.drop_duplicates().itertuples(index=False)
     ]
+
+
+def _encoders(planned: pd.DataFrame) -> list[Sentence]:
+    """Say which encoder each row has, where they are not all the same."""
+    rows: dict[str, list[str]] = {}
+    for row, encoder in planned[["row", "encoder"]].dropna().itertuples(index=False):
+        rows.setdefault(encoder, []).append(row)
+    texts = [f"{encoder}: {', '.join(dict.fromkeys(names))}" for encoder, names in rows.items()]
+    return [Sentence(f"Encoders: {'; '.join(texts)}.", "footnote")] if len(texts) > 1 else []
 
 
 def _listed(texts: Mapping[str, str]) -> str:

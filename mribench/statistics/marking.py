@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
+from mribench.arms import IDENTITY
 from mribench.interfaces.table import Mark
 from mribench.statistics.difference import ENOUGH_SEEDS
 from mribench.statistics.ranges import Range, RangeOf
@@ -59,7 +60,7 @@ def compare_rows(
         or ``tested``, empty where nothing is compared.
     """
     frame = frame.assign(out="", mark="none", mark_style="")
-    ranked = frame[(frame["arm"] != "identity") & (frame["status"] == "ok")]
+    ranked = frame[(frame["arm"] != IDENTITY) & (frame["status"] == "ok")]
     if ranked.empty:
         return frame
     place = [*keys, "metric"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from mribench.plan.build import build_plan
 from mribench.plan.feasibility import check_feasible
 from mribench.plan.job import Plan
 from mribench.plugins import load_registry
+from mribench.results.flags import flags
+from mribench.results.load import load_run
 from mribench.results.specification import AdaptSpec, EvaluateSpec, PretrainSpec
 
 
@@ -192,3 +195,10 @@ def test_from_the_file_to_the_table(
     assert "brains without skull" in said
     assert "seqinv" in said
     assert "own input: minimum and maximum to 0 and 1, clipped" in said
+    loaded = load_run(tmp_path / "results" / "tiny")
+    noted = flags(dataclasses.replace(loaded, jobs=loaded.jobs.iloc[:0])).footnotes
+    assert "own input: minimum and maximum" in " ".join(sentence.text for sentence in noted), "without jobs"
+    own = loaded.cells.assign(encoder=loaded.cells["method"].eq("seqinv").map({True: "vit", False: "cnn"}))
+    named = flags(dataclasses.replace(loaded, cells=own)).footnotes[-1].text
+    assert named.startswith("Encoders: ")
+    assert "vit: seqinv" in named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -28,6 +29,8 @@ from mribench.plan.job import Plan
 from mribench.plan.leakage import check_leakage
 from mribench.plan.whole import plan_all
 from mribench.plugins import load_registry
+from mribench.results.flags import flags
+from mribench.results.load import load_run
 
 FEATURES = (4, 8)
 
@@ -258,6 +261,10 @@ def test_from_a_file_to_a_marked_row(file: Path, tmp_path: Path, capsys: pytest.
     assert "pretrained on unknown" in text
     row = next(line for line in text.splitlines() if line.startswith("| published "))
     assert "‡" not in row
+    unread = dataclasses.replace(loaded := load_run(results / "tiny"), jobs=loaded.jobs.iloc[:0])
+    noted = " ".join(sentence.text for sentence in flags(unread).footnotes)
+    assert "◇ Weights from a file: published" in noted, "a row whose jobs failed has its mark too"
+    assert "no job has read them yet" in noted
     assert run("report", results / "tiny", "--format", "csv", "--table", "budget") == 0
     costs = pd.read_csv(io.StringIO(capsys.readouterr().out))
     mine = costs[costs["row"].str.startswith("published")]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from mribench.arms import IDENTITY
 from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.interfaces.table import NOTHING_PLANNED, Sentence, said
 from mribench.interfaces.table_source import Question
@@ -170,7 +171,7 @@ def describe_sets(frame: pd.DataFrame) -> str:
 def _once(frame: pd.DataFrame) -> pd.DataFrame:
     """Drop the repetitions of untrained rows, whose scores stand in several columns."""
     same = ["row", "task", "metric", "test_site", "test_sequence"]
-    return frame[frame["arm"].ne("identity") | ~frame.duplicated(same)]
+    return frame[frame["arm"].ne(IDENTITY) | ~frame.duplicated(same)]
 
 
 def _empty_masks(frame: pd.DataFrame, run: RunData) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mribench.arms import IDENTITY
 from mribench.interfaces.table import Cell, Sentence, Table, said, table_of
 from mribench.report.material import Material
 from mribench.report.tables.captions import state, whose
@@ -22,7 +23,6 @@ from mribench.statistics.tables import make_table, take_complete
 
 COLUMNS = ("low", "high", "p", "d_z", "p_above", "scope", "seed_low", "seed_high")
 """What its rows have beside those of other tables; ``mean`` and ``se`` are those of the difference."""
-_IDENTITY = "identity"
 _CELL = ["task", "fraction", "metric"]
 _SCAN = ["profile", "task", "dataset", "test_site", "test_sequence", "subject", "session", "label", "metric"]
 _WHAT = (
@@ -39,7 +39,7 @@ def over_identity_frame(material: Material) -> pd.DataFrame:
     ``n_missing_pairs`` of the difference, ``metric`` as ``Δ psnr:range``, no marks, and ``COLUMNS``.
     """
     cells = material.cells(LEADERBOARD)
-    arm = cells["arm"].eq(_IDENTITY)
+    arm = cells["arm"].eq(IDENTITY)
     cells = cells[cells["task"].isin(cells.loc[arm, "task"]) & ~arm].reset_index(drop=True)
     paired = dict(iter(_paired(material.run, set(cells["task"])).groupby(["row", *_CELL], sort=False)))
     nothing = pd.DataFrame(columns=["seed", "subject", "value"], dtype=float)
@@ -55,7 +55,7 @@ def _paired(run: RunData, tasks: Collection[str]) -> pd.DataFrame:
     """Return ``subject_means`` of score minus that of identity on the same scan, label and profile."""
     scores = selected(run.scores, run.manifest, LEADERBOARD)
     scores = scores[scores["task"].isin(tasks)].astype(dict.fromkeys(_SCAN, object))
-    identity = scores["arm"].eq(_IDENTITY)
+    identity = scores["arm"].eq(IDENTITY)
     parts = []
     for policy, rows in by_policy(run, scores):
         own = rows.assign(penalty=count_values(rows, policy))

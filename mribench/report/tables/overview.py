@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from mribench.arms import IDENTITY
 from mribench.interfaces.table import Cell, Sentence, Table, said, table_of, text_cell
 from mribench.report.material import Material, Panel, at_panel
 from mribench.results.shown import NO_INTERVAL, mean_cell
@@ -76,7 +77,7 @@ def _competing(material: Material, panel: Panel) -> pd.DataFrame:
     """Return the complete cells of a panel, the best first."""
     cells = at_panel(material.in_domain, panel)
     whole = cells["status"].eq("ok") & cells["mean"].notna() & cells["out"].eq("")
-    cells = cells[whole & cells["arm"].ne("identity")]
+    cells = cells[whole & cells["arm"].ne(IDENTITY)]
     return cells.sort_values("mean", ascending=not panel.higher_is_better, kind="stable")
 
 
