@@ -1,4 +1,4 @@
-"""What kind of failure an exception is: of the machine, of its memory, of its disk, of the user, or a defect."""
+"""What kind of failure an exception is: of the machine, its memory or its disk, of the user, or a defect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CPU_ALLOCATOR = "DefaultCPUAllocator: "
 """What torch names in a plain ``RuntimeError`` where the CPU's memory is used up."""
 _CUDA_OUT_OF_MEMORY = 2
 """``cudaErrorMemoryAllocation``."""
-_WANTED_MORE = "out of memory: it wanted more than there was free; a smaller batch_size, patch_vox or window_vox"
+_WANTED_MORE = "out of memory: it wanted more than was free; a smaller batch_size, patch_vox or window_vox"
 
 
 def cause_of(error: BaseException) -> Cause:
@@ -64,7 +64,9 @@ def _is_short_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, torch.AcceleratorError):
         return getattr(error, "error_code", None) == _CUDA_OUT_OF_MEMORY
-    return _number(error) == errno.ENOMEM or (isinstance(error, RuntimeError) and _CPU_ALLOCATOR in str(error))
+    return _number(error) == errno.ENOMEM or (
+        isinstance(error, RuntimeError) and _CPU_ALLOCATOR in str(error)
+    )
 
 
 def _number(error: BaseException) -> int | None:

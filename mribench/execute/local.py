@@ -108,7 +108,7 @@ class _Running:
 class LocalExecutor(Executor):
     """Runs one process per job, forked from a server that has imported torch and the plugins already.
 
-    With GPUs, each job sees one of them. When the server dies its jobs live on, and are watched until they end.
+    With GPUs, each job sees one of them. When the server dies its jobs live on, and are watched to their end.
     """
 
     def __init__(self, options: NoOptions, resources: Resources) -> None:
@@ -199,7 +199,7 @@ def _judge(running: _Running) -> Completed:
     if code == worker.UNWRITTEN:
         return Completed(running.key, "the disk is full, or read-only", cause=Cause.DISK)
     if code in (-signal.SIGKILL, _UNKNOWN) and count_memory_kills() > running.kills:
-        said = "out of memory: the kernel killed its process; fewer --jobs, or a smaller batch_size, need less"
+        said = "out of memory: the kernel killed its process; fewer --jobs or a smaller batch_size need less"
         return Completed(running.key, said, cause=Cause.OUT_OF_MEMORY)
     if code == 0:
         return Completed(running.key)

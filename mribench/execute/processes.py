@@ -38,8 +38,8 @@ _ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 def _deaf_to_interrupts() -> Iterator[None]:
     """Start processes in here that do not hear signals that end a command until they ask for it.
 
-    A terminal, or a queueing system, sends them to all processes of a command. The server would be interrupted
-    while it imports what jobs need, and print a traceback; it ends with whoever started it in any case.
+    A terminal, or a queueing system, sends them to all processes of a command. The server would be
+    interrupted while it imports what jobs need; it ends with whoever started it in any case.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:

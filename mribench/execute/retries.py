@@ -56,6 +56,10 @@ class Retries:
         """Return how many attempts of a job have failed."""
         return sum(self._failed.get(key, Counter()).values())
 
+    def must_be_alone(self, key: str) -> bool:
+        """Whether a job has wanted more memory than there was beside others."""
+        return self._failed.get(key, Counter())[Cause.OUT_OF_MEMORY] > 0
+
     def forget(self, key: str) -> None:
         """Begin to count anew: a person asked for the job again."""
         self._failed.pop(key, None)

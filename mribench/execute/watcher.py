@@ -24,7 +24,7 @@ class Watcher(Protocol):
         """Say that a job ended."""
 
     def retrying(self, job: Job, status: JobStatus, wait_s: float) -> None:
-        """Say that an attempt of a job failed, and that there will be another one, not before so many seconds."""
+        """Say that an attempt of a job failed, and that there is another one, in so many seconds."""
 
     def noted(self, sentence: str) -> None:
         """Say something about the run as a whole: that it waits, and what for."""

@@ -115,9 +115,7 @@ def _attempt(
         outcome = run_spec(job.spec, context)
         outcome.job |= _cost(started, device)
         if not pulse.owned():
-            return JobStatus(
-                "interrupted", "another process took the job over", cause=Cause.INFRASTRUCTURE
-            )
+            return JobStatus("interrupted", "another process took the job over", cause=Cause.INFRASTRUCTURE)
         _commit(directory, job, outcome)
     except (Interrupted, KeyboardInterrupt):
         return pulse.interrupted()
@@ -294,7 +292,7 @@ def main(
     except (OSError, StoreError) as error:
         if cause_of(error) is not Cause.DISK:
             raise
-        logger.error("no status can be written: %s", error)  # noqa: TRY400 - the sentence says it all
+        logger.error("no status can be written: %s", error)
         sys.exit(UNWRITTEN)
     if status is None:
         logger.info("another process holds this job, or has done it")

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-
 CHECKPOINT_EVERY_S = 60.0
 """Seconds between two checkpoints of a job that trains, unless the user says otherwise."""
 

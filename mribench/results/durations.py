@@ -70,7 +70,7 @@ def longest_paths(seconds: Mapping[str, float], needs: Mapping[str, Iterable[str
     """
     after: dict[str, float] = dict.fromkeys(seconds, 0.0)
     paths: dict[str, float] = {}
-    for key in reversed(seconds):
+    for key in reversed(list(seconds)):
         paths[key] = seconds[key] + after[key]
         for need in needs[key]:
             if need in after:
@@ -81,8 +81,8 @@ def longest_paths(seconds: Mapping[str, float], needs: Mapping[str, Iterable[str
 def estimate_left(seconds: Mapping[str, float], needs: Mapping[str, Iterable[str]], at_a_time: int) -> float:
     """Return the seconds that jobs will take together.
 
-    They take as long as their longest chain, and no less than all their work shared by those that run at a time
-    (Graham 1969, doi:10.1137/0117039, for how far above that a list of jobs can end).
+    That is their longest chain, or all their work shared by those that run at a time, whichever is longer: a
+    list of jobs can end up to twice as late (Graham 1969, doi:10.1137/0117039).
 
     Args:
         seconds: that are left of each job, dependencies first.

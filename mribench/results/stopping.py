@@ -1,4 +1,4 @@
-"""A wish that a running job stops: ``stop.json`` in its folder, which its process looks for with each heartbeat.
+"""A wish that a running job stops: ``stop.json`` in its folder, which its process looks for every beat.
 
 It reaches a job wherever it runs, and keeps its checkpoint.
 """

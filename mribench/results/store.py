@@ -41,6 +41,9 @@ class JobStatus:
     written: str = field(default="", compare=False)
 
 
+_DEAD = JobStatus("interrupted", DIED, cause=Cause.INFRASTRUCTURE)
+
+
 class Store:
     """``<results>/<benchmark>/``: ``jobs/<key>/``, ``plans/``, ``report/``."""
 
@@ -112,7 +115,11 @@ class Store:
             if lease is LeaseState.FREE:
                 return JobStatus("todo")
             # without a status it died before it could say anything at all
-            return JobStatus("running") if lease is LeaseState.HELD else JobStatus("interrupted", DIED, cause=Cause.INFRASTRUCTURE)
+            return (
+                JobStatus("running")
+                if lease is LeaseState.HELD
+                else JobStatus("interrupted", DIED, cause=Cause.INFRASTRUCTURE)
+            )
         content = read_json(path)
         if not isinstance(content, dict) or content.get("state") not in get_args(State):
             raise StoreError(f"{path} is not the status of a job", "delete its folder and run again")
@@ -120,7 +127,7 @@ class Store:
         cause = content.get("cause")
         status = JobStatus(content["state"], **said, cause=Cause(cause) if cause in set(Cause) else None)
         if status.state == "running" and Lease.state(directory) is not LeaseState.HELD:
-            return JobStatus("interrupted", DIED, cause=Cause.INFRASTRUCTURE)
+            return _DEAD
         return status
 
     def is_done(self, key: str) -> bool:
