@@ -57,3 +57,31 @@ def list_some(names: Sequence[str], most: int, separator: str = ", ") -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """Return ``1 subject`` or ``3 subjects``; a plural that is not made with an s is given."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it, to two units: ``42 s``, ``3 min``, ``2 h 5 min``, ``1 d 3 h``."""
+    if seconds < _MINUTE_S:
+        return f"{seconds:.0f} s"
+    for unit_s, unit, part_s, part in (
+        (_DAY_S, "d", _HOUR_S, "h"),
+        (_HOUR_S, "h", _MINUTE_S, "min"),
+        (_MINUTE_S, "min", 1, "s"),
+    ):
+        if seconds >= unit_s:
+            whole, rest = divmod(seconds, unit_s)
+            parts = int(rest // part_s)
+            return f"{whole:.0f} {unit} {parts} {part}" if parts else f"{whole:.0f} {unit}"
+    raise ValueError(f"expected a number of seconds, got {seconds}")
+
+
+def size(number: float) -> str:
+    """Return a number of bytes as people say it: ``812 B``, ``3.1 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"

@@ -361,11 +361,11 @@ def test_counts_of_jobs(counted: Any) -> None:
 
 
 def test_numbers_of_the_code() -> None:
+    from mribench.interfaces.executor import CHECKPOINT_EVERY_S
     from mribench.jobs import collapse
     from mribench.jobs.pretrain import CHECK_ROUNDS
     from mribench.results.lease import STALE_S
     from mribench.statistics.difference import ENOUGH_SEEDS
-    from mribench.training.checkpoint import EVERY_S
 
     text = " ".join(text_of("README.md").split())
     assert f"p < {collapse.ALPHA} over all orders" in text
@@ -379,7 +379,7 @@ def test_numbers_of_the_code() -> None:
     assert "With two to four seeds" in text
     assert STALE_S == 120
     assert "two minutes old" in text
-    assert EVERY_S == 60
+    assert CHECKPOINT_EVERY_S == 60
     assert "written every minute" in text
 
 

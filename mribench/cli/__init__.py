@@ -77,7 +77,9 @@ def _called() -> int:
     except EndedBySignalError as error:
         click.echo(f"\nstopped by {error}; {_GO_ON}", err=True)
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):  # click takes the end of any stream for the user's
+            return _unexpected(error.__cause__)
         click.echo(f"\nstopped; {_GO_ON}", err=True)
         return 130
     except BrokenPipeError:

@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
-from mribench.cli.options import GivenPath, benchmark_file, set_option
+from mribench.cli.options import GivenPath, Span, benchmark_file, set_option
 
 
 @click.command(
     "run",
     epilog="\b\nExamples:\n  mribench run benchmarks/quickstart.yaml\n"
     "  mribench run benchmarks/paper.yaml --jobs 4 --gpus 0,1 --only 'METHOD/*'\n"
-    "  mribench run benchmarks/quickstart.yaml --track TRACKER --track OTHER:experiment=mine",
+    "  mribench run benchmarks/quickstart.yaml --track TRACKER --track OTHER:experiment=mine\n"
+    "  mribench run benchmarks/quickstart.yaml --max-runtime 12h --checkpoint-every 5m",
 )
 @benchmark_file
 @click.option(
@@ -39,10 +40,24 @@ from mribench.cli.options import GivenPath, benchmark_file, set_option
     " `mribench list tracker` lists them. Repeatable.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
+@click.option("--collect", is_flag=True, help="Run nothing; show the tables of what is done so far.")
+@click.option(
+    "--checkpoint-every", type=Span(endless=False), default="60s", show_default=True,
+    help="Time between two checkpoints of a job that trains.",
+)  # fmt: skip
+@click.option(
+    "--max-runtime", type=Span(endless=True), default="0", show_default=True,
+    help="Stop a job that runs longer, with a checkpoint; the next run goes on from it. 0: never.",
+)  # fmt: skip
+@click.option(
+    "--no-progress-timeout", type=Span(endless=True), default="2h", show_default=True,
+    help="End a job that takes no step for so long, and try it again. 0: never.",
+)  # fmt: skip
 def run(**options: Any) -> int:
     """Run what FILE describes and is not done yet, then show the tables.
 
-    Results are kept job by job: a run that is stopped or killed goes on where it was.
+    Results are kept job by job: a run that is stopped or killed goes on where it was. What the machine
+    failed (a process killed, a disk full) is tried again; <results>/<benchmark>/logs/ has what happened.
     """
     from mribench.commands.run import run_file
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,9 @@ import click
 
 from mribench.commands import DEFAULT_RESULTS
 from mribench.errors import did_you_mean
+
+_UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(\w*)")
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -49,6 +54,30 @@ class GivenPath(click.Path):
         if value == "":
             self.fail("the path is empty.", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class Span(click.ParamType):
+    """A span of time: ``90s``, ``30m``, ``2h``, ``1d``; ``0`` stands for no limit where there can be none."""
+
+    name = "time"
+
+    def __init__(self, *, endless: bool) -> None:
+        self._endless = endless
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds; infinity for no limit."""
+        if isinstance(value, float):
+            return value
+        said = _TIME.fullmatch(value.strip())
+        unit = _UNITS_S.get(said[2] or "s") if said else None
+        if said is None or unit is None:
+            self.fail(f"expected a time such as 90s, 30m, 2h or 1d, got '{value}'.", param, ctx)
+        seconds = float(said[1]) * unit
+        if seconds:
+            return seconds
+        if not self._endless:
+            self.fail("expected more than nothing.", param, ctx)
+        return math.inf
 
 
 def set_option(what: str, name: str = "sets") -> Decorator:

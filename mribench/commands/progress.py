@@ -12,6 +12,7 @@ from mribench.plan import Job
 from mribench.results import Store
 from mribench.results.lease import read_lease
 from mribench.results.store import JobStatus
+from mribench.wording import duration
 
 PLAIN_EVERY_S = 15.0
 
@@ -35,6 +36,7 @@ class RunProgress:
         self._bars: dict[str, TaskID] = {}
         self._total = 0
         self._ended = 0
+        self._left = ""
         self._said = time.monotonic()
         self.store: Store | None = None
 
@@ -73,24 +75,42 @@ class RunProgress:
         if "jobs" in self._bars:
             self._progress.update(self._bars["jobs"], completed=self._ended)
         if status.state != "done":
-            self._console.print(
-                f"{status.state}: {job.id}: {status.reason}", style="red", markup=False, soft_wrap=True
-            )
+            self._print(f"{status.state}: {job.id}: {status.reason}", "red")
         elif job.kind == "pretrain":
             self._say(f"pretrained {job.id}")
         elif time.monotonic() - self._said > PLAIN_EVERY_S:
-            self._say(f"{self._ended}/{self._total} jobs; last: {job.id}")
+            self._say(f"{self._ended}/{self._total} jobs{self._left}; last: {job.id}")
 
-    def waiting(self, running: Mapping[str, Job]) -> None:
-        """Show the steps of what runs."""
+    def retrying(self, job: Job, status: JobStatus, wait_s: float) -> None:
+        """Say why a job is tried again."""
+        when = f"in {duration(wait_s)}" if wait_s else "now"
+        self._print(f"again {when}: {job.id}: {status.reason}", "yellow")
+
+    def noted(self, sentence: str) -> None:
+        """Say a sentence about the run as a whole."""
+        self._print(sentence, "yellow")
+
+    def waiting(self, running: Mapping[str, Job], left_s: float | None) -> None:
+        """Show the steps of what runs, and the time that is left; in a pipe a line every now and then."""
+        self._left = "" if left_s is None else f", about {duration(left_s)} left"
+        if not self._live and running and time.monotonic() - self._said > PLAIN_EVERY_S:
+            self._say(f"{self._ended}/{self._total} jobs{self._left}; now: {', '.join(self._steps(running))}")
         if not self._live or self.store is None or "jobs" not in self._bars:
             return
+        parts = ", ".join(self._steps(running)) or "waiting for another process"
+        self._progress.update(self._bars["jobs"], now=f"{self._left.removeprefix(', ')} {parts}".lstrip())
+
+    def _steps(self, running: Mapping[str, Job]) -> list[str]:
+        """Return the names of jobs, with the steps that they have done."""
         parts = []
         for key, job in running.items():
-            holder = read_lease(self.store.directory(key))
+            holder = read_lease(self.store.directory(key)) if self.store else None
             steps = f" {holder.done}/{holder.total}" if holder and holder.total else ""
             parts.append(f"{job.id}{steps}")
-        self._progress.update(self._bars["jobs"], now=", ".join(parts) or "waiting for another process")
+        return parts
+
+    def _print(self, text: str, style: str) -> None:
+        self._console.print(text, style=style, markup=False, soft_wrap=True)
 
     def _say(self, text: str) -> None:
         if not self._live:

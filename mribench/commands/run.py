@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatch
@@ -16,12 +17,15 @@ import mribench
 from mribench.commands.planning import Planned, plan_file
 from mribench.commands.plugins import table_sources
 from mribench.commands.progress import RunProgress
-from mribench.commands.signals import end_on_signals
+from mribench.commands.run_log import RunLog
+from mribench.commands.signals import EndedBySignalError, end_on_signals
 from mribench.commands.terminal import say, say_missing
 from mribench.errors import ConfigError, DataError
+from mribench.execute.limits import Limits
 from mribench.execute.provenance import git_commit
-from mribench.execute.scheduler import Summary, Watcher, execute, select
+from mribench.execute.scheduler import execute, select
 from mribench.execute.tracking import Named, Tracking, make_trackers
+from mribench.execute.watcher import Summary, Watcher
 from mribench.interfaces.executor import Executor, Resources
 from mribench.interfaces.options import Component
 from mribench.interfaces.tracker import TrackedRun
@@ -30,6 +34,7 @@ from mribench.report import Material, load_run, render, run_document
 from mribench.results.merged import profile_sentence
 from mribench.results.records import JOB_SCHEMA, read_tables
 from mribench.results.specification import Provenance
+from mribench.wording import count
 
 
 def run_file(
@@ -44,10 +49,14 @@ def run_file(
     limit: int | None,
     track: tuple[str, ...],
     dry_run: bool,
+    collect: bool,
+    checkpoint_every: float,
+    max_runtime: float,
+    no_progress_timeout: float,
 ) -> int:
     """Run what FILE describes and is not done yet, then show the tables."""
     console = Console()
-    make_executor = _prepare_executor(executor, jobs, threads, gpus)
+    make_executor = _prepare_executor(executor, jobs, threads, gpus, checkpoint_every)
     # what is missing for a tracker is said before anything runs
     trackers = make_trackers(track, load_registry()) if track else []
     with end_on_signals(), RunProgress(console) as progress:
@@ -69,14 +78,44 @@ def run_file(
             todo = [job.id for key, job in wanted.items() if not planned.store.is_done(key)]
             console.print(*todo, f"{len(todo)} jobs would run", sep="\n", markup=False, highlight=False)
             return 0
+        if collect:
+            return _collect(console, planned, wanted)
         progress.store = planned.store
-        running = make_executor()
-        keeps_examples = planned.resolved.config.report.examples
+        summary = Summary()
         with _start_tracking(trackers, planned, wanted, progress, console) as watcher:
-            provenance = _collect_provenance(file, sets)
-            summary = execute(wanted, planned.store, running, watcher, provenance, examples=keeps_examples)
-    _show_results(console, planned, summary)
+            log = RunLog(planned.store.root / "logs", watcher)
+            try:
+                execute(
+                    wanted, planned.store, make_executor(), log, _collect_provenance(file, sets), summary,
+                    examples=planned.resolved.config.report.examples,
+                    limits=Limits(no_progress_timeout, max_runtime),
+                )  # fmt: skip
+            except (KeyboardInterrupt, EndedBySignalError) as stop:
+                _say_stopped(console, log, summary, stop)
+                raise
+            log.write(_describe(summary))
+    _show_results(console, planned)
+    _say_summary(console, planned, summary)
     return 1 if summary.failed or planned.plan.missing else 0
+
+
+def _collect(console: Console, planned: Planned, wanted: Collection[str]) -> int:
+    """Show the tables of what is done, and say what is not; nothing is run."""
+    states = Counter(planned.store.status(key).state for key in wanted)
+    _show_results(console, planned)
+    counts = ", ".join(
+        f"{number} {'to do' if state == 'todo' else state}" for state, number in states.items()
+    )
+    say(console, f"{count(len(wanted), 'job')}: {counts}; nothing was run")
+    return 1 if states["failed"] or planned.plan.missing else 0
+
+
+def _say_stopped(console: Console, log: RunLog, summary: Summary, stop: BaseException) -> None:
+    """Say, and write down, what a run has done that somebody stopped."""
+    by = "Ctrl-C" if isinstance(stop, KeyboardInterrupt) else str(stop)
+    sentence = f"stopped by {by}: {_describe(summary)}"
+    say(console, sentence)
+    log.write(sentence)
 
 
 def _collect_provenance(file: Path, sets: Sequence[str]) -> Provenance:
@@ -98,7 +137,9 @@ def _check_only(patterns: tuple[str, ...], planned: Planned) -> None:
             )
 
 
-def _prepare_executor(name: str, jobs: int | None, threads: int, gpus: str) -> Callable[[], Executor]:
+def _prepare_executor(
+    name: str, jobs: int | None, threads: int, gpus: str, checkpoint_every_s: float
+) -> Callable[[], Executor]:
     """Check what was asked for; return what makes the executor."""
 
     class ExecutorRef(Component):
@@ -106,9 +147,9 @@ def _prepare_executor(name: str, jobs: int | None, threads: int, gpus: str) -> C
 
     visible = _choose_gpus(gpus) or _list_gpus()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = jobs or (len(visible) if visible else max(1, cores // threads))
+    at_a_time = jobs or (len(visible) if visible else max(1, cores // threads))
     resolved = load_registry().resolve(ExecutorRef(name=name), "--executor", "corrected")
-    return partial(resolved.make, Resources(count, threads, visible))
+    return partial(resolved.make, Resources(at_a_time, threads, visible, checkpoint_every_s))
 
 
 def _start_tracking(
@@ -145,17 +186,26 @@ def _say_defects(console: Console, planned: Planned) -> None:
         say(console, profile_sentence({planned.resolved.label: list(shown)}), "yellow")
 
 
-def _show_results(console: Console, planned: Planned, summary: Summary) -> None:
+def _show_results(console: Console, planned: Planned) -> None:
     run = load_run(planned.store.root, planned.digest)
     material = Material(run, sources=table_sources())
     render(run_document(material, planned.resolved.config.report.tables), "terminal", console)
-    kinds = ", ".join(f"{count} {kind}" for kind, count in summary.executed.items()) or "0"
-    say(
-        console,
+
+
+def _describe(summary: Summary) -> str:
+    """Return what a run did, in a line."""
+    kinds = ", ".join(f"{number} {kind}" for kind, number in summary.executed.items()) or "0"
+    again = f" {summary.retries} tried again," if summary.retries else ""
+    left = f" {summary.left} left to do," if summary.left else ""
+    return (
         f"{sum(summary.executed.values())} jobs executed ({kinds}), {summary.cached} done before,"
-        f" {len(summary.failed)} failed, {len(summary.blocked)} not run because of those;"
-        f" {summary.wall_s:.0f} s in all",
+        f"{again}{left} {len(summary.failed)} failed, {len(summary.blocked)} not run because of those;"
+        f" {summary.wall_s:.0f} s in all"
     )
+
+
+def _say_summary(console: Console, planned: Planned, summary: Summary) -> None:
+    say(console, _describe(summary))
     _say_times(console, planned)
     for name, reason in summary.failed.items():
         say(console, f"failed: {name}: {reason}", "red")

@@ -5,15 +5,25 @@ from __future__ import annotations
 import itertools
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import psutil
+
 from mribench import hookimpl
-from mribench.execute.processes import start_process
+from mribench.errors import StoreError
+from mribench.execute.memory import count_memory_kills
+from mribench.execute.processes import ServerLostError, start_process
 from mribench.interfaces.entry import Entry
-from mribench.interfaces.executor import Completed, Executor, Resources
+from mribench.interfaces.executor import Cause, Completed, Executor, Resources
 from mribench.interfaces.options import NoOptions
+
+_PATIENCE_S = 30.0
+"""How long a job may take to stop at the end of a run."""
+_UNKNOWN = 255
+"""Exit code that ``multiprocessing`` gives a process whose server died: nobody saw how it ended."""
 
 
 class InlineExecutor(Executor):
@@ -21,7 +31,7 @@ class InlineExecutor(Executor):
 
     def __init__(self, options: NoOptions, resources: Resources) -> None:
         del options
-        self._threads = resources.threads
+        self._resources = resources
         self._waiting: list[tuple[str, Path]] = []
 
     @property
@@ -35,31 +45,82 @@ class InlineExecutor(Executor):
 
     def completed(self, timeout_s: float) -> Iterator[Completed]:
         """Run what was submitted."""
-        from mribench.execute.worker import run_job
-
         del timeout_s
         while self._waiting:
-            key, directory = self._waiting.pop(0)
-            status = run_job(directory, threads=self._threads, pass_on=signal.raise_signal)
-            yield Completed(key, elsewhere=status is None)
+            yield self._run(*self._waiting.pop(0))
+
+    def _run(self, key: str, directory: Path) -> Completed:
+        from mribench.execute.causes import cause_of
+        from mribench.execute.worker import run_job
+
+        asked = self._resources
+        try:
+            status = run_job(
+                directory,
+                threads=asked.threads,
+                checkpoint_every_s=asked.checkpoint_every_s,
+                pass_on=signal.raise_signal,
+            )
+        except (OSError, StoreError) as error:
+            if cause_of(error) is not Cause.DISK:
+                raise
+            return Completed(key, str(error), cause=Cause.DISK)
+        return Completed(key, elsewhere=status is None)
 
     def close(self) -> None:
         """Nothing to end."""
 
 
+@dataclass
+class _Running:
+    """A job's process.
+
+    Attributes:
+        key: of the job.
+        gpu: that it sees.
+        process: as the server that forked it tells of it; after that server's death it tells nothing.
+        itself: the process, whoever forked it; None where it was gone at once.
+        kills: processes that the kernel had killed for want of memory when it started.
+    """
+
+    key: str
+    gpu: str | None
+    process: BaseProcess
+    itself: psutil.Process | None = field(init=False)
+    kills: int = field(default_factory=count_memory_kills)
+
+    def __post_init__(self) -> None:
+        try:
+            self.itself = psutil.Process(self.process.pid)
+        except psutil.NoSuchProcess:
+            self.itself = None
+
+    def lives(self) -> bool:
+        """Whether the process is there still."""
+        if self.itself is None:
+            return False
+        try:
+            return self.itself.is_running() and self.itself.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+
 class LocalExecutor(Executor):
     """Runs one process per job, forked from a server that has imported torch and the plugins already.
 
-    With GPUs, each job sees one of them.
+    With GPUs, each job sees one of them. When the server dies its jobs live on, and are watched to their end.
     """
 
     def __init__(self, options: NoOptions, resources: Resources) -> None:
         del options
         self._threads = resources.threads
+        self._checkpoint_every_s = resources.checkpoint_every_s
         places = itertools.cycle(resources.gpus or (None,))
         self._slots: list[str | None] = list(itertools.islice(places, resources.jobs))
         self._capacity = len(self._slots)
-        self._running: dict[int, tuple[str, str | None, BaseProcess]] = {}
+        self._running: dict[int, _Running] = {}
+        self._orphans: list[_Running] = []
+        self._unstarted: list[Completed] = []
 
     @property
     def capacity(self) -> int:
@@ -71,34 +132,81 @@ class LocalExecutor(Executor):
         from mribench.execute import worker
 
         gpu = self._slots.pop(0)
-        process = start_process(worker.main, str(directory), gpu, self._threads, name=key)
-        self._running[process.sentinel] = (key, gpu, process)
+        asked = (str(directory), gpu, self._threads, self._checkpoint_every_s)
+        try:
+            process = start_process(worker.main, *asked, name=key)
+        except (ServerLostError, BlockingIOError) as error:  # the latter: no more processes for this user
+            self._slots.append(gpu)
+            self._unstarted.append(Completed(key, f"no process could be started for it: {error}"))
+            return
+        self._running[process.sentinel] = _Running(key, gpu, process)
 
     def completed(self, timeout_s: float) -> Iterator[Completed]:
         """Yield the jobs whose processes ended."""
-        from mribench.execute import worker
-
+        while self._unstarted:
+            yield self._unstarted.pop()
         ended = connection.wait(list(self._running), timeout_s)
         for sentinel in [known for known in self._running if known in ended]:
-            key, gpu, process = self._running.pop(sentinel)
-            process.join()
-            self._slots.append(gpu)
-            code = process.exitcode or 0
-            how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
-            died = code not in (0, worker.ELSEWHERE)
-            yield Completed(
-                key, f"its process was {how}; see its log.txt" if died else "", code == worker.ELSEWHERE
-            )
+            running = self._running.pop(sentinel)
+            running.process.join()
+            if running.lives():
+                self._orphans.append(running)
+                continue
+            self._slots.append(running.gpu)
+            yield _judge(running)
+        for orphan in [each for each in self._orphans if not each.lives()]:
+            self._orphans.remove(orphan)
+            self._slots.append(orphan.gpu)
+            yield _judge(orphan)
+
+    def kill(self, key: str) -> None:
+        """Kill a job's process."""
+        for running in self._all():
+            if running.key == key and running.itself is not None and running.lives():
+                running.itself.kill()
 
     def close(self) -> None:
         """Ask what still runs to stop, and wait for it; kill it after half a minute."""
-        for _, _, process in self._running.values():
-            process.terminate()
-        for _, _, process in self._running.values():
-            process.join(timeout=30)
-            if process.is_alive():
-                process.kill()
+        processes = [running.itself for running in self._all() if running.itself and running.lives()]
+        for process in processes:
+            _signal(process, signal.SIGTERM)
+        _, stubborn = psutil.wait_procs(processes, timeout=_PATIENCE_S)
+        for process in stubborn:
+            _signal(process, signal.SIGKILL)
+        for running in self._running.values():
+            running.process.join()
         self._running.clear()
+        self._orphans.clear()
+
+    def _all(self) -> list[_Running]:
+        return [*self._running.values(), *self._orphans]
+
+
+def _signal(process: psutil.Process, number: int) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return  # it ended by itself, in this moment
+
+
+def _judge(running: _Running) -> Completed:
+    """Say what the end of a process means: by itself only where it left no word."""
+    from mribench.execute import worker
+
+    code = running.process.exitcode or 0
+    if code == worker.ELSEWHERE:
+        return Completed(running.key, elsewhere=True)
+    if code == worker.UNWRITTEN:
+        return Completed(running.key, "the disk is full, or read-only", cause=Cause.DISK)
+    if code in (-signal.SIGKILL, _UNKNOWN) and count_memory_kills() > running.kills:
+        said = "out of memory: the kernel killed its process; fewer --jobs or a smaller batch_size need less"
+        return Completed(running.key, said, cause=Cause.OUT_OF_MEMORY)
+    if code == 0:
+        return Completed(running.key)
+    if code == _UNKNOWN:
+        return Completed(running.key, "its process ended after the server that forked it had died")
+    how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+    return Completed(running.key, f"its process was {how}; see its log.txt")
 
 
 @hookimpl

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import BaseContext
@@ -30,18 +31,28 @@ def process_context() -> BaseContext:
     return context
 
 
+_ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
 @contextlib.contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Start processes in here that do not hear Ctrl-C until they ask for it.
+    """Start processes in here that do not hear signals that end a command until they ask for it.
 
-    A terminal sends it to all processes of a command. The server would be interrupted while it imports what
-    jobs need, and print a traceback; it ends with whoever started it in any case.
+    A terminal, or a queueing system, sends them to all processes of a command. The server would be
+    interrupted while it imports what jobs need; it ends with whoever started it in any case.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_PAUSES_S = (0.1, 0.5, 2.0)
+
+
+class ServerLostError(Exception):
+    """The server that processes are forked from died while it was asked for one."""
 
 
 def start_process(target: Callable[..., object], *arguments: Any, name: str | None = None) -> BaseProcess:
@@ -49,13 +60,23 @@ def start_process(target: Callable[..., object], *arguments: Any, name: str | No
 
     A fork server keeps the environment that it was started with, by whichever run of this process came
     first: without handing it over, a later run's jobs would look into that one's cache.
+
+    Raises:
+        ServerLostError: when the server that processes are forked from died, several times in a row.
     """
-    context: Any = process_context()
-    process: BaseProcess = context.Process(
-        target=_call, args=(dict(os.environ), target, arguments), name=name
-    )
-    process.start()
-    return process
+    for pause_s in _PAUSES_S:
+        context: Any = process_context()  # starts a new server where the old one died
+        process: BaseProcess = context.Process(
+            target=_call, args=(dict(os.environ), target, arguments), name=name
+        )
+        try:
+            process.start()
+        except (EOFError, ConnectionError, BrokenPipeError) as error:
+            lost = error
+            time.sleep(pause_s)
+        else:
+            return process
+    raise ServerLostError from lost
 
 
 def take_environment(environment: Mapping[str, str]) -> None:
@@ -65,10 +86,10 @@ def take_environment(environment: Mapping[str, str]) -> None:
 
 
 def begin(environment: Mapping[str, str]) -> None:
-    """Make a process that a server started one of this run: its environment, and it hears Ctrl-C."""
+    """Make a process that a server started one of this run: its environment, and it hears signals."""
     take_environment(environment)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
 
 def _call(environment: Mapping[str, str], target: Callable[..., object], arguments: tuple[Any, ...]) -> None:

@@ -1,57 +1,34 @@
-"""The ready queue: submits a job when what it needs is done."""
+"""The ready queue: submits a job when what it needs is done, the longest chain of jobs first."""
 
 from __future__ import annotations
 
+import datetime
+import heapq
 import time
-from collections import Counter
+from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Protocol
 
-from mribench.interfaces.executor import Completed, Executor
+from mribench.errors import StoreError
+from mribench.execute.causes import cause_of
+from mribench.execute.disk import explain_unwritable
+from mribench.execute.limits import Limits, Vigil
+from mribench.execute.outlook import Outlook
+from mribench.execute.retries import Retries
+from mribench.execute.watcher import Summary, Watcher
+from mribench.interfaces.executor import Cause, Completed, Executor
 from mribench.plan import Job
 from mribench.results import Lease, LeaseState, Store
 from mribench.results.specification import Provenance, Specification, write_specification
 from mribench.results.store import JobStatus, write_status
 
 POLL_S = 0.5
-
-
-class Watcher(Protocol):
-    """Is told what happens; the terminal's progress, or nobody."""
-
-    def planned(self, todo: int, done: int) -> None:
-        """Say how much there is to do."""
-
-    def started(self, job: Job) -> None:
-        """Say that a job was submitted."""
-
-    def ended(self, job: Job, status: JobStatus) -> None:
-        """Say that a job ended."""
-
-    def waiting(self, running: Mapping[str, Job]) -> None:
-        """Say that nothing new has happened."""
-
-
-@dataclass
-class Summary:
-    """What a run did.
-
-    Attributes:
-        executed: jobs run to their end, by kind.
-        cached: jobs that were done before.
-        failed: jobs that failed, with the reason.
-        blocked: jobs that need a failed one.
-        wall_s: time of the whole run.
-    """
-
-    executed: Counter[str] = field(default_factory=Counter)
-    cached: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
-    blocked: list[str] = field(default_factory=list)
-    wall_s: float = 0.0
+REVIVE_S = 5.0
+"""Seconds between two looks whether a person asked for a failed job again."""
+PROBE_S = 5.0
+"""Seconds between two looks whether a full disk has room."""
 
 
 def execute(
@@ -60,9 +37,11 @@ def execute(
     executor: Executor,
     watcher: Watcher,
     provenance: Provenance,
+    summary: Summary,
     *,
     examples: bool = True,
-) -> Summary:
+    limits: Limits | None = None,
+) -> None:
     """Run the jobs that are not done yet, dependencies first; a failure stops only what needs it.
 
     Args:
@@ -71,86 +50,176 @@ def execute(
         executor: where they run; closed at the end.
         watcher: is told what happens.
         provenance: where the jobs come from.
+        summary: is filled while the run goes on, so that a run that is stopped has one too.
         examples: whether they keep pictures of scans.
+        limits: how long jobs may take; generous ones when None.
     """
-    run = _Run(jobs, store, executor, watcher, provenance, examples)
     started = time.perf_counter()
+    vigil = Vigil(limits or Limits(), executor, watcher)
+    run = _Run(jobs, store, executor, watcher, provenance, summary, examples, vigil)
     try:
         run.loop()
     finally:
         executor.close()
-        run.summary.wall_s = time.perf_counter() - started
-    return run.summary
+        summary.left = run.count_left()
+        summary.wall_s = time.perf_counter() - started
 
 
 @dataclass
 class _Run:
+    """The state of a run: each job that is not done is in one of its collections.
+
+    Attributes:
+        unmet: of each job that waits for others, the keys of those.
+        ready: what can be submitted, the longest chain first: (rank, key).
+        resting: what failed and is tried again, by when: (time, key).
+        alone: what wanted too much memory, and is tried again with nothing beside it.
+        elsewhere: what another process holds.
+        running: what was submitted.
+        failed: what failed, and is not tried again.
+        blocked: what needs one that failed.
+    """
+
     jobs: Mapping[str, Job]
     store: Store
     executor: Executor
     watcher: Watcher
     provenance: Provenance
+    summary: Summary
     examples: bool
+    vigil: Vigil
+    retries: Retries = field(default_factory=Retries)
+    unmet: dict[str, set[str]] = field(default_factory=dict)
+    ready: list[tuple[int, str]] = field(default_factory=list)
+    resting: list[tuple[float, str]] = field(default_factory=list)
+    alone: deque[str] = field(default_factory=deque)
+    elsewhere: set[str] = field(default_factory=set)
     running: dict[str, Job] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
+    blocked: set[str] = field(default_factory=set)
+    paused: bool = False
 
     def __post_init__(self) -> None:
-        needs = {key for job in self.jobs.values() for key in job.needs}
-        self.done = {key for key in self.jobs.keys() | needs if self.store.is_done(key)}
-        self.waiting = [job for key, job in self.jobs.items() if key not in self.done]
-        self.summary = Summary(cached=len(self.jobs.keys() & self.done))
-        self.watcher.planned(len(self.waiting), self.summary.cached)
+        self.began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self._revived = self._probed = time.monotonic()
+        needed = {need for job in self.jobs.values() for need in job.needs}
+        done = {key for key in self.jobs.keys() | needed if self.store.is_done(key)}
+        todo = {key: job for key, job in self.jobs.items() if key not in done}
+        self.outlook = Outlook(todo, self.store, self.executor.capacity)
+        self.rank = {key: place for place, key in enumerate(self.outlook.order())}
+        self.waits_for: dict[str, list[str]] = {}
+        for key, job in todo.items():
+            self.unmet[key] = set(job.needs) - done
+            for need in self.unmet[key]:
+                self.waits_for.setdefault(need, []).append(key)
+        for key in [key for key, unmet in self.unmet.items() if not unmet]:
+            self._make_ready(key)
+        self.summary.cached = len(self.jobs.keys() & done)
+        self.watcher.planned(len(todo), self.summary.cached)
 
     def loop(self) -> None:
-        while self.waiting or self.running:
-            self._block()
-            elsewhere = self._submit()
-            if self.running:
-                ended = list(self.executor.completed(POLL_S))
-                for completed in ended:
-                    self._end(completed)
-                if not ended:
-                    self.watcher.waiting(self.running)
-            elif elsewhere:
-                self.watcher.waiting({})
-                time.sleep(POLL_S)
-            elif self.waiting and not any(self._ready(job) for job in self.waiting):
-                break
+        while self._goes_on():
+            self._wake()
+            if time.monotonic() - self._revived > REVIVE_S:
+                self._revive()
+            self._submit()
+            ended = list(self.executor.completed(POLL_S)) if self.running else []
+            for completed in ended:
+                self._end(completed)
+            self.vigil.look(self.running, self.store.root / "jobs")
+            self.watcher.waiting(self.running, self.outlook.left_s())
+            if not self.running and not ended:
+                time.sleep(self._rest_s())
 
-    def _block(self) -> None:
-        """Set aside, to the last descendant, the jobs that need a failed one."""
-        while blocked := [job for job in self.waiting if self.failed.intersection(job.needs)]:
-            for job in blocked:
-                self.waiting.remove(job)
-                self.summary.blocked.append(job.id)
-                self.failed.add(str(job.key))
+    def _goes_on(self) -> bool:
+        """Whether there is anything left to do, after a last look whether a failed job is wanted again."""
+        if not self._has_work():
+            self._revive()
+        return self._has_work()
 
-    def _ready(self, job: Job) -> bool:
-        return all(need in self.done for need in job.needs)
+    def _has_work(self) -> bool:
+        return bool(self.ready or self.resting or self.alone or self.elsewhere or self.running)
 
-    def _submit(self) -> int:
-        """Submit ready jobs while there is room; return how many another process holds."""
-        elsewhere = 0
-        for job in list(self.waiting):
-            if len(self.running) >= self.executor.capacity:
-                break
-            key = str(job.key)
-            if not self._ready(job):
-                continue
-            if self.store.is_done(key):  # by another process, in the meantime
-                self.waiting.remove(job)
-                self.done.add(key)
-                self.summary.cached += 1
-                continue
-            if Lease.state(self.store.directory(key)) is LeaseState.HELD:
-                elsewhere += 1
-                continue
-            self.waiting.remove(job)
-            self.running[key] = job
+    def count_left(self) -> int:
+        """Return how many jobs are neither done nor failed nor given up."""
+        queued = len(self.ready) + len(self.resting) + len(self.alone) + len(self.elsewhere)
+        return queued + len(self.running) + len(self.unmet) - len(self.blocked)
+
+    def _rest_s(self) -> float:
+        """Return how long there is nothing to do: not at all where a job can be submitted."""
+        return 0.0 if self.ready and not self.paused else POLL_S
+
+    def _make_ready(self, key: str) -> None:
+        self.unmet.pop(key, None)
+        heapq.heappush(self.ready, (self.rank[key], key))
+
+    def _wake(self) -> None:
+        """Make ready what has rested, and what another process held: it may be done, or free."""
+        while self.resting and self.resting[0][0] <= time.monotonic():
+            self._make_ready(heapq.heappop(self.resting)[1])
+        for key in list(self.elsewhere):
+            if Lease.state(self.store.directory(key)) is not LeaseState.HELD:
+                self.elsewhere.remove(key)
+                self._make_ready(key)
+
+    def _revive(self) -> None:
+        """Take up failed jobs, and what needs them, that a person asked for again meanwhile."""
+        self._revived = time.monotonic()
+        for key in [key for key in self.failed if self.store.status(key).state == "todo"]:
+            self.failed.remove(key)
+            self.retries.forget(key)
+            self.summary.failed.pop(self.jobs[key].id)
+            self.outlook.take_up(key)
+            self._make_ready(key)
+            self._unblock(key)
+
+    def _submit(self) -> None:
+        """Submit ready jobs while there is room; one that must be alone when nothing else can be done."""
+        if self._is_paused():
+            return
+        while self.ready and not self._runs_alone() and len(self.running) < self.executor.capacity:
+            key = heapq.heappop(self.ready)[1]
+            if self._is_free(key) and not self._try_to_start(key):
+                return
+        if self.alone and not self.running and not self.ready:
+            key = self.alone.popleft()
+            if self._is_free(key):
+                self._try_to_start(key)
+
+    def _runs_alone(self) -> bool:
+        return any(self.retries.must_be_alone(key) for key in self.running)
+
+    def _is_free(self, key: str) -> bool:
+        """Whether a job is to be run here: nobody has done it, holds it, or called it off, meanwhile."""
+        status = self.store.status(key)
+        if status.state == "done":
+            self.summary.cached += 1
+            self._finish(key)
+            return False
+        if status.cause is Cause.CANCELLED and status.written >= self.began:
+            self._give_up(key, status)
+            return False
+        if Lease.state(self.store.directory(key)) is LeaseState.HELD:
+            self.elsewhere.add(key)
+            return False
+        return True
+
+    def _try_to_start(self, key: str) -> bool:
+        """Submit a job; pause where not even its folder can be written."""
+        job = self.jobs[key]
+        try:
             directory = self._prepare(key, job)
-            self.watcher.started(job)
-            self.executor.submit(key, directory)
-        return elsewhere
+        except (OSError, StoreError) as error:
+            if cause_of(error) is not Cause.DISK:
+                raise
+            self._make_ready(key)
+            self._pause()
+            return False
+        self.running[key] = job
+        self.outlook.started(key)
+        self.watcher.started(job)
+        self.executor.submit(key, directory)
+        return True
 
     def _prepare(self, key: str, job: Job) -> Path:
         """Make the folder of a job, with its ``job.json``."""
@@ -167,22 +236,130 @@ class _Run:
         return directory
 
     def _end(self, completed: Completed) -> None:
-        key, error = completed.key, completed.error
+        """Take a job that came back: done, in other hands, to be tried again, or failed."""
+        key = completed.key
         job = self.running.pop(key)
-        if completed.elsewhere:
-            self.waiting.append(job)  # to be found done, or to be waited for
-            return
+        self.outlook.ended(key)
+        verdict = self.vigil.ended(key)
         status = self.store.status(key)
-        if error and status.state != "done" and not (status.state == "failed" or status.resumable):
-            status = JobStatus("failed", error)
-            write_status(self.store.directory(key), status)
-        if status.state == "done":
-            self.done.add(key)
+        if status.state == "done" and not completed.elsewhere:
             self.summary.executed[job.kind] += 1
+            self.outlook.learn(key)
+            self._finish(key)
+            self.watcher.ended(job, status)
+            return
+        if completed.elsewhere or status.state == "running":  # taken over: to be found done, or waited for
+            self.elsewhere.add(key)
+            return
+        if verdict is not None:
+            status = JobStatus("interrupted", verdict.reason, cause=verdict.cause)
+        elif not self._says_why(status):
+            reason = completed.error or "its process ended without a word; see its log.txt"
+            status = JobStatus("interrupted", reason, cause=completed.cause)
+        self._try_again(key, status)
+
+    @staticmethod
+    def _says_why(status: JobStatus) -> bool:
+        """Whether the job itself has said why it ended, and was not found dead."""
+        return status.state == "failed" or (
+            status.state == "interrupted" and status.cause not in (None, Cause.INFRASTRUCTURE)
+        )
+
+    def _try_again(self, key: str, status: JobStatus) -> None:
+        """Queue a job that failed for another attempt, if there is one."""
+        job = self.jobs[key]
+        again = self.retries.next(key, status.cause)
+        if again is None:
+            self._give_up(key, status)
+            return
+        self.summary.retries += 1
+        if status.cause is Cause.DISK:
+            self._pause()
+        if again.alone:
+            self.alone.append(key)
         else:
-            self.failed.add(key)
-            self.summary.failed[job.id] = status.reason or status.state
-        self.watcher.ended(job, status)
+            heapq.heappush(self.resting, (time.monotonic() + again.wait_s, key))
+        self.watcher.retrying(job, status, again.wait_s)
+
+    def _finish(self, key: str) -> None:
+        """Make ready what waited for nothing but this job."""
+        self.outlook.drop(key)
+        for other in self.waits_for.get(key, ()):
+            unmet = self.unmet.get(other)
+            if unmet is not None:
+                unmet.discard(key)
+                if not unmet:
+                    self._make_ready(other)
+
+    def _give_up(self, key: str, status: JobStatus) -> None:
+        """Let a job fail, and set aside, to the last descendant, what needs it."""
+        tries = self.retries.failures(key)
+        if status.cause is not Cause.CANCELLED:
+            tried = f" ({tries} attempts)" if tries > 1 else ""
+            status = JobStatus("failed", f"{status.reason}{tried}", status.traceback, status.cause)
+        self._record(key, status)
+        self.failed.add(key)
+        self.outlook.drop(key)
+        self.summary.failed[self.jobs[key].id] = status.reason or status.state
+        for other in self._descendants(key):
+            if other not in self.blocked:
+                self.blocked.add(other)
+                self.outlook.drop(other)
+                self.summary.blocked.append(self.jobs[other].id)
+        self.watcher.ended(self.jobs[key], status)
+
+    def _unblock(self, key: str) -> None:
+        """Take up again what needs a job, and no other one that failed."""
+        for other in self._descendants(key):
+            if not self.failed.intersection(self._ancestors(other)):
+                self.blocked.discard(other)
+                self.outlook.take_up(other)
+                self.summary.blocked.remove(self.jobs[other].id)
+
+    def _descendants(self, key: str) -> list[str]:
+        found: dict[str, None] = {}
+        queue = deque(self.waits_for.get(key, ()))
+        while queue:
+            other = queue.popleft()
+            if other not in found:
+                found[other] = None
+                queue.extend(self.waits_for.get(other, ()))
+        return list(found)
+
+    def _ancestors(self, key: str) -> set[str]:
+        found: set[str] = set()
+        queue = deque(self.jobs[key].needs)
+        while queue:
+            need = queue.popleft()
+            if need not in found and need in self.jobs:
+                found.add(need)
+                queue.extend(self.jobs[need].needs)
+        return found
+
+    def _record(self, key: str, status: JobStatus) -> None:
+        """Write the status of a job that could not do so itself; on a full disk the summary alone has it."""
+        try:
+            write_status(self.store.make_directory(key), status)
+        except (OSError, StoreError) as error:
+            if cause_of(error) is not Cause.DISK:
+                raise
+            self._pause()
+
+    def _pause(self) -> None:
+        """Submit nothing until the disk can be written to, and say what helps."""
+        sentence = explain_unwritable(self.store.root)
+        if sentence and not self.paused:
+            self.paused = True
+            self.watcher.noted(sentence)
+
+    def _is_paused(self) -> bool:
+        """Whether the run waits for a disk; every now and then it looks whether that has changed."""
+        if self.paused and time.monotonic() - self._probed > PROBE_S:
+            self._probed = time.monotonic()
+            self.paused = bool(explain_unwritable(self.store.root))
+            if not self.paused:
+                self.watcher.noted("the disk can be written to again: the run goes on")
+        return self.paused
 
 
 def matches_any(name: str, patterns: Collection[str]) -> bool:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from mribench.errors import ConfigError, MRIBenchError
 from mribench.execute import live
-from mribench.execute.scheduler import Watcher
+from mribench.execute.watcher import Watcher
 from mribench.interfaces.options import TrackerRef
 from mribench.interfaces.tracker import JobOutcome, Logged, TrackedJob, TrackedRun, Tracker
 from mribench.plan import Job
@@ -147,13 +147,24 @@ class Tracking:
 
     def ended(self, job: Job, status: JobStatus) -> None:
         """Tell the rest of a job."""
-        self._end(self._open[str(job.key)], status)
+        if str(job.key) in self._open:  # else it was given up before it was begun again
+            self._end(self._open[str(job.key)], status)
         self._watcher.ended(job, status)
         self._look()
 
-    def waiting(self, running: Mapping[str, Job]) -> None:
+    def retrying(self, job: Job, status: JobStatus, wait_s: float) -> None:
+        """Tell that an attempt ended; the next one is told as a job that goes on."""
+        self._end(self._open[str(job.key)], status)
+        self._watcher.retrying(job, status, wait_s)
+        self._look()
+
+    def noted(self, sentence: str) -> None:
+        """Pass it on."""
+        self._watcher.noted(sentence)
+
+    def waiting(self, running: Mapping[str, Job], left_s: float | None) -> None:
         """Tell what the running jobs have logged."""
-        self._watcher.waiting(running)
+        self._watcher.waiting(running, left_s)
         self._look()
 
     def _work(self) -> None:

@@ -17,7 +17,6 @@ import socket
 import sys
 import threading
 import time
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,10 +26,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from mribench.errors import MRIBenchError
+from mribench.errors import StoreError
+from mribench.execute.causes import cause_of, status_of
 from mribench.execute.live import LiveFile
 from mribench.execute.processes import keep_freed_memory
 from mribench.execute.provenance import plugins_of, versions
+from mribench.interfaces.executor import CHECKPOINT_EVERY_S, Cause
 from mribench.jobs import Context, Outcome, run_spec
 from mribench.plugins import load_registry
 from mribench.registry import Registry
@@ -39,15 +40,17 @@ from mribench.results.environment import Environment, write_environment
 from mribench.results.lease import HEARTBEAT_S
 from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, JobRow, write_table
 from mribench.results.specification import Specification, read_specification
+from mribench.results.stopping import StopRequest, forget_stop_request, read_stop_request
 from mribench.results.store import JobStatus, write_status
 from mribench.training import Interrupted
-from mribench.training.checkpoint import EVERY_S
 from mribench.training.weights import save_weights
 
 logger = logging.getLogger("mribench")
 
 ELSEWHERE = 3
 """Exit code of a process that found its job in other hands."""
+UNWRITTEN = 4
+"""Exit code of a process that could not even write its job's status: the disk is full, or read-only."""
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 
@@ -56,7 +59,7 @@ def run_job(
     directory: Path,
     registry: Registry | None = None,
     threads: int = 1,
-    checkpoint_every_s: float = EVERY_S,
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S,
     pass_on: Callable[[int], object] = lambda _: None,
 ) -> JobStatus | None:
     """Run the job in a folder, and leave its results and its status there.
@@ -79,7 +82,7 @@ def run_job(
         return None
     torch.set_num_threads(threads)
     keep_freed_memory()
-    pulse = _Pulse(lease, LiveFile(directory))
+    pulse = _Pulse(lease, LiveFile(directory), directory)
     status = JobStatus("running")
     try:
         with pulse.beating():
@@ -112,14 +115,12 @@ def _attempt(
         outcome = run_spec(job.spec, context)
         outcome.job |= _cost(started, device)
         if not pulse.owned():
-            return JobStatus("interrupted", "another process took the job over")
+            return JobStatus("interrupted", "another process took the job over", cause=Cause.INFRASTRUCTURE)
         _commit(directory, job, outcome)
     except (Interrupted, KeyboardInterrupt):
-        return JobStatus("interrupted", "stopped; it goes on from its checkpoint")
-    except MRIBenchError as error:
-        return JobStatus("failed", str(error), traceback.format_exc())
+        return pulse.interrupted()
     except Exception as error:  # noqa: BLE001 - the boundary: a job's failure stops only what needs it
-        return JobStatus("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
+        return status_of(error)
     return JobStatus("done")
 
 
@@ -190,8 +191,10 @@ def _cost(started: float, device: torch.device) -> JobRow:
 class _Pulse:
     """Keeps the lease alive, and tells the job to stop."""
 
-    def __init__(self, lease: Lease, live_file: LiveFile) -> None:
+    def __init__(self, lease: Lease, live_file: LiveFile, directory: Path) -> None:
         self._lease = lease
+        self._directory = directory
+        self._request: StopRequest | None = None
         self.live = live_file
         self._done, self._total = 0, 0
         self._stop = threading.Event()
@@ -213,6 +216,15 @@ class _Pulse:
         del frame
         self.stopped_by = number
         self._stop.set()
+
+    def interrupted(self) -> JobStatus:
+        """Return the status of the job that was asked to stop: by a request, or by a signal."""
+        if self._request is None:
+            reason, cause = "stopped; it goes on from its checkpoint", Cause.STOPPED
+        else:
+            reason, cause = self._request.reason, self._request.cause
+            forget_stop_request(self._directory)
+        return JobStatus("interrupted", reason, cause=cause)
 
     @contextlib.contextmanager
     def beating(self) -> Iterator[None]:
@@ -236,6 +248,9 @@ class _Pulse:
             self._lease.beat(self._done, self._total or None)
             if self._lease.owned():
                 self.live.flush()
+            if self._request is None and (request := read_stop_request(self._directory)):
+                self._request = request
+                self.stop()
             if parent is not None and not parent.is_alive():
                 self.stop()  # whoever started us was killed: keep what is done, and end
 
@@ -251,29 +266,46 @@ def visible_gpu(gpu: str, visible: str) -> str:
     return names[int(gpu)] if gpu.isdigit() and int(gpu) < len(names) else gpu
 
 
-def main(directory: str, gpu: str | None, threads: int, log: bool = True) -> None:
+def main(
+    directory: str,
+    gpu: str | None,
+    threads: int,
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S,
+    log: bool = True,
+) -> None:
     """Run a job in a process of its own, its output in ``log.txt``.
 
     Exits with 0 when it is done, 1 when it failed or was interrupted, ``ELSEWHERE`` when another process
-    holds it.
+    holds it, ``UNWRITTEN`` when its files cannot be written.
     """
     if gpu is not None:
         os.environ[_VISIBLE] = visible_gpu(gpu, os.environ.get(_VISIBLE, ""))
-    folder = Path(directory)
-    if log:
-        with (folder / "log.txt").open("a") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
     logging.captureWarnings(True)
     warnings.simplefilter("default")
-    logger.info("job %s in process %d", folder.name, os.getpid())
-    status = run_job(folder, threads=threads)
+    folder = Path(directory)
+    try:
+        if log:
+            _write_log_to(folder / "log.txt")
+        logger.info("job %s in process %d", folder.name, os.getpid())
+        status = run_job(folder, threads=threads, checkpoint_every_s=checkpoint_every_s)
+    except (OSError, StoreError) as error:
+        if cause_of(error) is not Cause.DISK:
+            raise
+        logger.error("no status can be written: %s", error)
+        sys.exit(UNWRITTEN)
     if status is None:
         logger.info("another process holds this job, or has done it")
         sys.exit(ELSEWHERE)
     logger.info("%s %s\n%s", status.state, status.reason, status.traceback)
     sys.exit(0 if status.state == "done" else 1)
+
+
+def _write_log_to(path: Path) -> None:
+    """Have everything that this process says appended to a file."""
+    with path.open("a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import enum
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+CHECKPOINT_EVERY_S = 60.0
+"""Seconds between two checkpoints of a job that trains, unless the user says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -16,11 +20,32 @@ class Resources:
         jobs: jobs at a time.
         threads: CPU threads of each job.
         gpus: CUDA device ids; empty means the CPU.
+        checkpoint_every_s: seconds between two checkpoints of a job that trains.
     """
 
     jobs: int = 1
     threads: int = 1
     gpus: tuple[str, ...] = ()
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S
+
+
+class Cause(enum.StrEnum):
+    """Why an attempt of a job ended without a result; what is done about it follows from this alone."""
+
+    INFRASTRUCTURE = "infrastructure"
+    """Its process was killed, a server or a file server went away: it is tried again."""
+    DISK = "disk"
+    """A disk is full, or became read-only: the run waits until it can be written to."""
+    OUT_OF_MEMORY = "out of memory"
+    """It wanted more memory than there was: it is tried again once, alone."""
+    USER = "user"
+    """The benchmark file, the data or the options are wrong: another attempt would end the same."""
+    BUG = "bug"
+    """A defect of mribench or of a plugin: another attempt would end the same."""
+    STOPPED = "stopped"
+    """A signal asked its process to stop; it goes on from its checkpoint."""
+    CANCELLED = "cancelled"
+    """A person asked for it to be stopped, or a limit that a person set."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +56,13 @@ class Completed:
         key: of the job.
         error: what happened, when its process died without recording it.
         elsewhere: another run holds the job, or has done it in the meantime.
+        cause: of the error, as far as the executor knows it.
     """
 
     key: str
     error: str = ""
     elsewhere: bool = False
+    cause: Cause = Cause.INFRASTRUCTURE
 
 
 class Executor(ABC):
@@ -53,6 +80,13 @@ class Executor(ABC):
     @abstractmethod
     def completed(self, timeout_s: float) -> Iterator[Completed]:
         """Yield jobs that ended, waiting at most ``timeout_s`` seconds for the first."""
+
+    def kill(self, key: str) -> None:
+        """End a job that does not answer any more, at once; it then comes back from ``completed``.
+
+        An executor that cannot do so does nothing: the job's own process is asked to end in any case.
+        """
+        del key
 
     @abstractmethod
     def close(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mribench.errors import StoreError
+from mribench.interfaces.executor import Cause
 from mribench.results.atomic import read_json, write_json
 from mribench.results.lease import Lease, LeaseState
 
@@ -23,17 +24,24 @@ State = Literal["todo", "running", "done", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class JobStatus:
-    """What is known of a job: its state, why it failed, and when that was written, in ISO 8601."""
+    """What is known of a job.
+
+    Attributes:
+        state: of the job.
+        reason: why it failed or was interrupted, for people.
+        traceback: of the error.
+        cause: what kind of reason that is; None of a job that is done, or was left by an older mribench.
+        written: when that was written, in ISO 8601.
+    """
 
     state: State
     reason: str = ""
     traceback: str = ""
+    cause: Cause | None = None
     written: str = field(default="", compare=False)
 
-    @property
-    def resumable(self) -> bool:
-        """Whether the job itself said that it was interrupted, and can go on."""
-        return self.state == "interrupted" and self.reason != DIED
+
+_DEAD = JobStatus("interrupted", DIED, cause=Cause.INFRASTRUCTURE)
 
 
 class Store:
@@ -107,14 +115,19 @@ class Store:
             if lease is LeaseState.FREE:
                 return JobStatus("todo")
             # without a status it died before it could say anything at all
-            return JobStatus("running") if lease is LeaseState.HELD else JobStatus("interrupted", DIED)
+            return (
+                JobStatus("running")
+                if lease is LeaseState.HELD
+                else JobStatus("interrupted", DIED, cause=Cause.INFRASTRUCTURE)
+            )
         content = read_json(path)
         if not isinstance(content, dict) or content.get("state") not in get_args(State):
             raise StoreError(f"{path} is not the status of a job", "delete its folder and run again")
         said = {name: str(content.get(name, "")) for name in ("reason", "traceback", "written")}
-        status = JobStatus(content["state"], **said)
+        cause = content.get("cause")
+        status = JobStatus(content["state"], **said, cause=Cause(cause) if cause in set(Cause) else None)
         if status.state == "running" and Lease.state(directory) is not LeaseState.HELD:
-            return JobStatus("interrupted", DIED)
+            return _DEAD
         return status
 
     def is_done(self, key: str) -> bool:

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mribench.errors import StoreError
+from mribench.interfaces.executor import CHECKPOINT_EVERY_S
 from mribench.results import replace_file
 
 logger = logging.getLogger("mribench")
 
 V = TypeVar("V")
 
-EVERY_S = 60.0
 FORMAT = "2"
 """Of the file; one of another format lacks what a job needs to go on to the same rows."""
 
@@ -36,7 +36,7 @@ class Checkpoint:
         every_s: seconds between two checkpoints; one is also written when a job is interrupted.
     """
 
-    def __init__(self, path: Path, every_s: float = EVERY_S) -> None:
+    def __init__(self, path: Path, every_s: float = CHECKPOINT_EVERY_S) -> None:
         self.path = path
         self.every_s = every_s
 
