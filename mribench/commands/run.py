@@ -21,13 +21,13 @@ from mribench.commands.run_log import RunLog
 from mribench.commands.signals import EndedBySignalError, end_on_signals
 from mribench.commands.terminal import say, say_missing
 from mribench.errors import ConfigError, DataError
+from mribench.execute.asked import check_executor
 from mribench.execute.limits import Limits
 from mribench.execute.provenance import git_commit
 from mribench.execute.scheduler import execute, select
 from mribench.execute.tracking import Named, Tracking, make_trackers
 from mribench.execute.watcher import Summary, Watcher
 from mribench.interfaces.executor import Executor, Resources
-from mribench.interfaces.options import Component
 from mribench.interfaces.tracker import TrackedRun
 from mribench.plugins import load_registry
 from mribench.report import Material, load_run, render, run_document
@@ -141,15 +141,11 @@ def _prepare_executor(
     name: str, jobs: int | None, threads: int, gpus: str, checkpoint_every_s: float
 ) -> Callable[[], Executor]:
     """Check what was asked for; return what makes the executor."""
-
-    class ExecutorRef(Component):
-        kind = "executor"
-
     visible = _choose_gpus(gpus) or _list_gpus()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     at_a_time = jobs or (len(visible) if visible else max(1, cores // threads))
-    resolved = load_registry().resolve(ExecutorRef(name=name), "--executor", "corrected")
-    return partial(resolved.make, Resources(at_a_time, threads, visible, checkpoint_every_s))
+    resources = Resources(at_a_time, threads, visible, checkpoint_every_s)
+    return check_executor(name, resources, load_registry())
 
 
 def _start_tracking(

@@ -191,22 +191,13 @@ def _signal(process: psutil.Process, number: int) -> None:
 
 def _judge(running: _Running) -> Completed:
     """Say what the end of a process means: by itself only where it left no word."""
-    from mribench.execute import worker
-
     code = running.process.exitcode or 0
-    if code == worker.ELSEWHERE:
-        return Completed(running.key, elsewhere=True)
-    if code == worker.UNWRITTEN:
-        return Completed(running.key, "the disk is full, or read-only", cause=Cause.DISK)
     if code in (-signal.SIGKILL, _UNKNOWN) and count_memory_kills() > running.kills:
         said = "out of memory: the kernel killed its process; fewer --jobs or a smaller batch_size need less"
         return Completed(running.key, said, cause=Cause.OUT_OF_MEMORY)
-    if code == 0:
-        return Completed(running.key)
     if code == _UNKNOWN:
         return Completed(running.key, "its process ended after the server that forked it had died")
-    how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
-    return Completed(running.key, f"its process was {how}; see its log.txt")
+    return Completed.of_exit(running.key, code)
 
 
 @hookimpl

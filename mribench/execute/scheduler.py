@@ -253,10 +253,15 @@ class _Run:
             return
         if verdict is not None:
             status = JobStatus("interrupted", verdict.reason, cause=verdict.cause)
-        elif not self._says_why(status):
+        elif self._was_cancelled(completed, status) or not self._says_why(status):
             reason = completed.error or "its process ended without a word; see its log.txt"
             status = JobStatus("interrupted", reason, cause=completed.cause)
         self._try_again(key, status)
+
+    @staticmethod
+    def _was_cancelled(completed: Completed, status: JobStatus) -> bool:
+        """Whether a person ended it where it ran: the job itself saw a signal, and no person."""
+        return completed.cause is Cause.CANCELLED and status.state == "interrupted"
 
     @staticmethod
     def _says_why(status: JobStatus) -> bool:

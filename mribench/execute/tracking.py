@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import queue
-import re
 import threading
 import time
 import uuid
@@ -23,6 +22,7 @@ import pyarrow.parquet as pq
 
 from mribench.errors import ConfigError, MRIBenchError
 from mribench.execute import live
+from mribench.execute.asked import split_asked
 from mribench.execute.watcher import Watcher
 from mribench.interfaces.options import TrackerRef
 from mribench.interfaces.tracker import JobOutcome, Logged, TrackedJob, TrackedRun, Tracker
@@ -40,9 +40,6 @@ EVERY_S = 2.0
 """Seconds between two looks at the losses of the running jobs."""
 STUCK_S = 60.0
 """Seconds without any progress after which the end of a run waits no longer for a tracker."""
-_LIKE = "write it like --track name:key=value,other=value"
-_NEXT = re.compile(r"^(?:(?!//).)*:\s*[A-Za-z_]\w*\s*=")
-"""Another option after a colon; what comes after ``//`` is of a URI."""
 _OF_METHOD = ("benchmark", "profile", "method", "views", "objective", "encoder", "seed")
 _OF_ADAPTED = (
     *_OF_METHOD, "arm", "task", "dataset", "train_site", "train_sequence", "fraction", "n_train_subjects",
@@ -331,29 +328,12 @@ def make_trackers(wanted: Sequence[str], registry: Registry) -> list[Named]:
     """
     trackers = []
     for text in wanted:
-        name, colon, rest = text.partition(":")
+        name, options = split_asked("--track", text)
         where = f"--track {name}"
         if wanted.count(text) > 1:
             raise ConfigError(f"--track {text}: given twice", "leave one of them out")
-        component = {"name": name, **(_parse_options(rest, where) if colon else {})}
+        component = {"name": name, **options}
         resolved = registry.resolve(TrackerRef.model_validate(component), where, "corrected")
         owner = f"{name} (plugin '{resolved.registered.plugin}' of {resolved.registered.distribution})"
         trackers.append(Named(owner, resolved.make()))
     return trackers
-
-
-def _parse_options(text: str, where: str) -> dict[str, str]:
-    """Return ``key=value,key=value`` as a mapping; what would not be read as it was meant is refused."""
-    options: dict[str, str] = {}
-    for part in text.split(","):
-        key, _, value = (piece.strip() for piece in part.partition("="))
-        if not key or not value:
-            raise ConfigError(f"{where}: expected key=value, got '{part}'", _LIKE)
-        if key == "name":
-            raise ConfigError(f"{where}: 'name' is no option of a tracker", "its name goes before the colon")
-        if key in options:
-            raise ConfigError(f"{where}: the option '{key}' is given twice", "leave one of them out")
-        if _NEXT.search(value):
-            raise ConfigError(f"{where}: expected a comma between options, got '{part}'", _LIKE)
-        options[key] = value
-    return options

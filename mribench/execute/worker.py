@@ -28,10 +28,18 @@ import torch
 
 from mribench.errors import StoreError
 from mribench.execute.causes import cause_of, status_of
+from mribench.execute.leash import end_with_input
 from mribench.execute.live import LiveFile
 from mribench.execute.processes import keep_freed_memory
 from mribench.execute.provenance import plugins_of, versions
-from mribench.interfaces.executor import CHECKPOINT_EVERY_S, Cause
+from mribench.interfaces.executor import (
+    CHECKPOINT_EVERY_S,
+    CHECKPOINT_S,
+    THREADS,
+    UNTIL_EOF,
+    Cause,
+    WorkerExit,
+)
 from mribench.jobs import Context, Outcome, run_spec
 from mribench.plugins import load_registry
 from mribench.registry import Registry
@@ -47,10 +55,6 @@ from mribench.training.weights import save_weights
 
 logger = logging.getLogger("mribench")
 
-ELSEWHERE = 3
-"""Exit code of a process that found its job in other hands."""
-UNWRITTEN = 4
-"""Exit code of a process that could not even write its job's status: the disk is full, or read-only."""
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 
@@ -275,8 +279,7 @@ def main(
 ) -> None:
     """Run a job in a process of its own, its output in ``log.txt``.
 
-    Exits with 0 when it is done, 1 when it failed or was interrupted, ``ELSEWHERE`` when another process
-    holds it, ``UNWRITTEN`` when its files cannot be written.
+    Exits with a ``WorkerExit``.
     """
     if gpu is not None:
         os.environ[_VISIBLE] = visible_gpu(gpu, os.environ.get(_VISIBLE, ""))
@@ -293,12 +296,14 @@ def main(
         if cause_of(error) is not Cause.DISK:
             raise
         logger.error("no status can be written: %s", error)
-        sys.exit(UNWRITTEN)
+        sys.exit(WorkerExit.UNWRITTEN)
     if status is None:
         logger.info("another process holds this job, or has done it")
-        sys.exit(ELSEWHERE)
+        sys.exit(WorkerExit.ELSEWHERE)
     logger.info("%s %s\n%s", status.state, status.reason, status.traceback)
-    sys.exit(0 if status.state == "done" else 1)
+    if status.cause is Cause.STOPPED:
+        sys.exit(WorkerExit.STOPPED)
+    sys.exit(WorkerExit.DONE if status.state == "done" else WorkerExit.FAILED)
 
 
 def _write_log_to(path: Path) -> None:
@@ -309,4 +314,7 @@ def _write_log_to(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], None, int(os.environ.get("MRIBENCH_THREADS", "1")), log=False)
+    if UNTIL_EOF in sys.argv[2:]:
+        end_with_input()
+    threads = int(os.environ.get(THREADS, "1"))
+    main(sys.argv[1], None, threads, float(os.environ.get(CHECKPOINT_S, CHECKPOINT_EVERY_S)))

@@ -26,6 +26,8 @@ from .executor import (
     Completed as Completed,
     Executor as Executor,
     Resources as Resources,
+    WorkerCommand as WorkerCommand,
+    WorkerExit as WorkerExit,
 )
 from .input_contract import (
     InputContract as InputContract,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,6 +49,19 @@ class Cause(enum.StrEnum):
     """A person asked for it to be stopped, or a limit that a person set."""
 
 
+class WorkerExit(enum.IntEnum):
+    """Exit codes of the process that runs one job."""
+
+    DONE = 0
+    FAILED = 1
+    ELSEWHERE = 3
+    """Another process holds the job, or has done it."""
+    UNWRITTEN = 4
+    """Its files could not be written: the disk is full, or read-only."""
+    STOPPED = 75
+    """A signal asked it to stop: it goes on from its checkpoint (``EX_TEMPFAIL`` of sysexits.h)."""
+
+
 @dataclass(frozen=True)
 class Completed:
     """A job that came back.
@@ -63,6 +77,55 @@ class Completed:
     error: str = ""
     elsewhere: bool = False
     cause: Cause = Cause.INFRASTRUCTURE
+
+    @classmethod
+    def of_exit(cls, key: str, code: int) -> Completed:
+        """Return what the exit code of a job's process means; below 0 it is a signal's number."""
+        if code == WorkerExit.ELSEWHERE:
+            return cls(key, elsewhere=True)
+        if code == WorkerExit.UNWRITTEN:
+            return cls(key, "the disk is full, or read-only", cause=Cause.DISK)
+        if code == WorkerExit.STOPPED:
+            return cls(key, "a signal stopped its process", cause=Cause.STOPPED)
+        if code == WorkerExit.DONE:
+            return cls(key)
+        how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        return cls(key, f"its process was {how}; see its log.txt")
+
+
+THREADS, CHECKPOINT_S = "MRIBENCH_THREADS", "MRIBENCH_CHECKPOINT_S"
+"""Environment variables of the process that runs a job: its CPU threads, seconds between two checkpoints."""
+UNTIL_EOF = "--until-eof"
+
+
+@dataclass(frozen=True)
+class WorkerCommand:
+    """How one job is run by a process of its own, on any machine that sees the same folders.
+
+    The process looks for cohorts from the folder that it is started in, keeps its output in the job's
+    ``log.txt``, and exits with a ``WorkerExit``.
+
+    Attributes:
+        words: of the command.
+        environment: variables that it wants beside those that are there.
+    """
+
+    words: tuple[str, ...]
+    environment: dict[str, str]
+
+    @classmethod
+    def of(cls, directory: Path, resources: Resources, *, until_eof: bool = False) -> WorkerCommand:
+        """Return the command of a job's folder.
+
+        Args:
+            directory: of the job.
+            resources: what it may use.
+            until_eof: whether the process ends when its standard input does: when whoever started it with a
+                pipe is gone, however that ended.
+        """
+        words = (sys.executable, "-m", "mribench.execute.worker", str(directory))
+        environment = {THREADS: str(resources.threads), CHECKPOINT_S: str(resources.checkpoint_every_s)}
+        return cls((*words, UNTIL_EOF) if until_eof else words, environment)
 
 
 class Executor(ABC):

@@ -14,7 +14,7 @@ from mribench.errors import ConfigError, JobError
 logger = logging.getLogger("mribench")
 
 End = Literal["done", "failed", "cancelled", "timeout", "memory", "lost"]
-"""How a batch job ended: by its own exit code, by a person, at its time limit, for want of memory, or with its node."""
+"""How a batch job ended: by itself, by a person, at its limit of time or memory, or with its node."""
 
 _ENDS: dict[str, End] = {
     "COMPLETED": "done",
@@ -100,7 +100,7 @@ def submit(options: Sequence[str], script: str) -> str:
 
 
 def read_queue() -> Mapping[str, QueuedJob] | None:
-    """Return the user's jobs by number, those that ended a few minutes ago among them; None without an answer."""
+    """Return the user's jobs by number, and those that ended lately; None without an answer."""
     said = _call(["squeue", "--me", "--noheader", "--states=all", f"--Format={_FIELDS}"])
     if said.returncode:
         logger.warning("the queue does not answer, and is asked again: %s", _complaint(said))

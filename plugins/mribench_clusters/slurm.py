@@ -9,24 +9,34 @@ from __future__ import annotations
 import json
 import logging
 import shlex
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import Field
 
 from mribench.errors import JobError
-from mribench.interfaces import Completed, Executor, Options, Resources
+from mribench.interfaces import Cause, Completed, Executor, Options, Resources, WorkerCommand, WorkerExit
 from mribench_clusters import queue
+from mribench_clusters.queue import End, QueuedJob
 
 logger = logging.getLogger("mribench")
 
 FILE = "slurm.json"
 """In the folder of a job: the number of its batch job."""
-_SHOWN = 60
-"""Characters of a job's name in the queue."""
+OUTPUT = "slurm.txt"
+"""Beside it: what a batch job said that never came to run the job."""
+_SHOWN = 12
+"""Letters of a job's key in the queue."""
+_LISTED_WITHIN_S = 60.0
+"""A batch job is in the queue so long after it was submitted, or it has ended and was forgotten."""
+_MEANING: dict[End, tuple[str, Cause]] = {
+    "cancelled": ("was cancelled", Cause.CANCELLED),
+    "timeout": ("was ended at its time limit before it could stop: raise time or stop_s", Cause.STOPPED),
+    "memory": ("wanted more memory than it had asked for: raise memory", Cause.OUT_OF_MEMORY),
+    "lost": ("was lost with its node", Cause.INFRASTRUCTURE),
+}
 
 
 class SlurmOptions(Options):
@@ -43,31 +53,39 @@ class SlurmOptions(Options):
     setup: str | None = Field(None, description="lines of shell before each job, such as `module load cuda`")
     most_queued: int = Field(100, gt=0, description="batch jobs that wait or run at a time")
     stop_s: int = Field(
-        120, ge=0, description="seconds before the end of its time at which a job stops, to go on in a new one"
+        120,
+        ge=0,
+        description="seconds before the end of its time at which a job stops, to go on anew",
     )
     poll_s: float = Field(10.0, gt=0, description="seconds between two looks into the queue")
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Submitted:
     """A batch job of mribench's.
 
     Attributes:
         key: of the job.
         directory: its folder.
-        number: in the queue.
+        at_s: when it was submitted, by this machine's monotonic clock.
+        listed: whether the queue has ever named it.
     """
 
     key: str
     directory: Path
-    number: str
+    at_s: float = field(default_factory=time.monotonic)
+    listed: bool = False
+
+    def is_gone(self) -> bool:
+        """Whether a queue that does not list it has forgotten it: it was listed, or had the time to be."""
+        return self.listed or time.monotonic() - self.at_s > _LISTED_WITHIN_S
 
 
 class SlurmExecutor(Executor):
     """Submits a batch job for each job, and follows them in the queue.
 
-    A job whose time runs out, or that is preempted, is put back and goes on from its checkpoint. Batch jobs
-    outlive the run that submitted them.
+    A job whose time runs out is submitted again and goes on from its checkpoint; one that is preempted, or
+    whose node fails, is put back by SLURM. Batch jobs outlive the run that submitted them.
 
     Raises:
         ConfigError: when SLURM is not there, or could never run such a job.
@@ -79,10 +97,9 @@ class SlurmExecutor(Executor):
         self._asked = _list_options(options, resources)
         queue.try_request(self._asked)
         self._submitted: dict[str, _Submitted] = {}
-        self._known: set[str] = set()
-        self._looked_s = -options.poll_s
         self._refused: list[Completed] = []
-        self._attach_to = queue.read_queue() or {}
+        self._before = queue.read_queue() or {}
+        self._next_look_s = 0.0
 
     @property
     def capacity(self) -> int:
@@ -92,48 +109,113 @@ class SlurmExecutor(Executor):
     def submit(self, key: str, directory: Path) -> None:
         """Submit a batch job, or follow the one that an earlier run submitted."""
         number = _read_number(directory)
-        seen = self._attach_to.get(number) if number else None
-        if number is None or seen is None or seen.end is not None:
-            try:
-                number = self._send(directory)
-            except JobError as error:
-                self._refused.append(Completed(key, str(error)))
-                return
-        self._submitted[number] = _Submitted(key, directory, number)
+        found = self._before.get(number) if number else None
+        if number and found is not None and found.end is None:
+            self._submitted[number] = _Submitted(key, directory)
+        else:
+            self._send(key, directory)
 
     def completed(self, timeout_s: float) -> Iterator[Completed]:
         """Yield the jobs whose batch jobs have ended."""
         while self._refused:
             yield self._refused.pop()
-        wait_s = self._looked_s + self._options.poll_s - time.monotonic()
-        if wait_s > 0:
-            time.sleep(min(wait_s, timeout_s))
-        if time.monotonic() < self._looked_s + self._options.poll_s:
+        wait_s = self._next_look_s - time.monotonic()
+        time.sleep(max(0.0, min(wait_s, timeout_s)))
+        if wait_s > timeout_s:
             return
-        self._looked_s = time.monotonic()
+        self._next_look_s = time.monotonic() + self._options.poll_s
         listed = queue.read_queue()
         if listed is None:
             return
         for number, job in list(self._submitted.items()):
             found = listed.get(number)
-            if found is not None:
-                self._known.add(number)
-            if found is None and number not in self._known:
-                continue  # just submitted, and not listed yet
-            ended = self._judge(job, found)
-            if ended is not None:
-                yield ended
+            job.listed = job.listed or found is not None
+            ended = found.end is not None if found else job.is_gone()
+            if ended:
+                del self._submitted[number]
+                yield from self._judge(number, job, found)
 
     def kill(self, key: str) -> None:
         """Cancel the batch job of a job."""
-        queue.cancel([job.number for job in self._submitted.values() if job.key == key])
+        queue.cancel([number for number, job in self._submitted.items() if job.key == key])
 
     def close(self) -> None:
         """Leave batch jobs in the queue: a later run follows them."""
         if self._submitted:
-            numbers = " ".join(self._submitted)
             logger.warning(
-                "%d batch jobs stay in the queue; the same command follows them, `scancel %s` ends them",
-                len(self._submitted), numbers,
-            )  # fmt: skip
+                "%d batch jobs stay in the queue: the same command follows them, `scancel %s` ends them",
+                len(self._submitted),
+                " ".join(self._submitted),
+            )
         self._submitted.clear()
+
+    def _send(self, key: str, directory: Path) -> None:
+        named = [f"--job-name=mribench-{key[:_SHOWN]}", f"--output={directory / OUTPUT}"]
+        try:
+            number = queue.submit([*self._asked, *named], self._write_script(directory))
+        except JobError as error:
+            self._refused.append(Completed(key, str(error)))
+            return
+        _write_number(directory, number)
+        self._submitted[number] = _Submitted(key, directory)
+
+    def _write_script(self, directory: Path) -> str:
+        command = WorkerCommand.of(directory.resolve(), self._resources)
+        exports = [f"export {name}={shlex.quote(value)}" for name, value in command.environment.items()]
+        # the job takes the shell's place, so that it is the process that SLURM asks to stop
+        lines = ["#!/bin/sh", self._options.setup or "", *exports, f"exec {shlex.join(command.words)}"]
+        return "\n".join(lines) + "\n"
+
+    def _judge(self, number: str, job: _Submitted, found: QueuedJob | None) -> Iterator[Completed]:
+        """Say what the end of a batch job means; one that stopped in time to go on is submitted again."""
+        # A listing has the file server asked anew: what another machine wrote is seen, cached or not.
+        for _ in job.directory.iterdir():
+            pass
+        if found is None or found.end is None:
+            yield Completed(job.key, f"the queue has forgotten its batch job {number}")
+        elif found.end == "failed" and found.exit_code == WorkerExit.STOPPED:
+            self._send(job.key, job.directory)
+        elif found.end in ("done", "failed"):
+            yield Completed.of_exit(job.key, found.exit_code)
+        else:
+            sentence, cause = _MEANING[found.end]
+            yield Completed(job.key, f"its batch job {number} {sentence}", cause=cause)
+
+
+def _list_options(options: SlurmOptions, resources: Resources) -> list[str]:
+    """Return the options of sbatch that all jobs have."""
+    named = {
+        "partition": options.partition,
+        "account": options.account,
+        "qos": options.qos,
+        "time": options.time,
+        "gres": options.gres,
+        "mem": options.memory,
+        "constraint": options.constraint,
+    }
+    given = [f"--{name}={value}" for name, value in named.items() if value is not None]
+    return [
+        *given,
+        f"--cpus-per-task={resources.threads}",
+        "--requeue",
+        "--open-mode=append",
+        f"--signal=B:TERM@{options.stop_s}",
+        f"--chdir={Path.cwd()}",
+        *shlex.split(options.further or ""),
+    ]
+
+
+def _read_number(directory: Path) -> str | None:
+    """Return the number of the batch job that was submitted last for a folder."""
+    try:
+        said = json.loads((directory / FILE).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    number = said.get("number") if isinstance(said, dict) else None
+    return number if isinstance(number, str) else None
+
+
+def _write_number(directory: Path, number: str) -> None:
+    draft = directory / f".{FILE}.tmp"
+    draft.write_text(json.dumps({"number": number}))
+    draft.replace(directory / FILE)

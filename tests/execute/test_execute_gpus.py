@@ -10,6 +10,7 @@ import pytest
 
 from mribench.execute import worker
 from mribench.execute.worker import visible_gpu
+from mribench.interfaces.executor import WorkerExit
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,7 @@ def test_a_job_sees_its_gpu_only(gpu, expected, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(worker.warnings, "simplefilter", lambda _: None)
     with pytest.raises(SystemExit) as end:
         worker.main(str(tmp_path), gpu, 1, log=False)
-    assert (end.value.code, seen) == (worker.ELSEWHERE, [expected])
+    assert (end.value.code, seen) == (WorkerExit.ELSEWHERE, [expected])
 
 
 def test_the_server_of_job_processes_asks_for_no_gpu() -> None:

@@ -1,0 +1,13 @@
+"""What this package registers."""
+
+from __future__ import annotations
+
+from mribench import hookimpl
+from mribench.interfaces import Entry
+from mribench_clusters.slurm import SlurmExecutor, SlurmOptions
+
+
+@hookimpl
+def mribench_entries() -> list[Entry]:
+    """Return the executors of clusters."""
+    return [Entry("executor", "slurm", SlurmExecutor, SlurmOptions, "a SLURM batch job for each job")]

@@ -1,0 +1,155 @@
+"""A benchmark through a real SLURM: nothing is lost to its limits, its failures, or a person.
+
+`make test-cluster` runs it; it needs Debian's packages slurm-wlm and munge.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mribench.results.load import load_run
+
+from .slurm_cluster import NODES, SlurmCluster, find_obstacle, run_slurm
+
+TINY = Path(__file__).parent.parent / "benchmarks" / "tiny.yaml"
+ASKED = os.environ.get("MRIBENCH_CLUSTER") == "1"
+pytestmark = [
+    pytest.mark.skipif(not ASKED, reason="`make test-cluster` runs it"),
+    pytest.mark.skipif(ASKED and bool(find_obstacle()), reason=find_obstacle()),
+    pytest.mark.timeout(1500),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    with run_slurm(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+class Lab:
+    """Somebody who runs the tiny benchmark on a cluster."""
+
+    def __init__(self, cluster: SlurmCluster, cache: Path, results: Path, *options: str) -> None:
+        self.cluster, self.results = cluster, results
+        self.environment = {**cluster.environment, "MRIBENCH_CACHE": str(cache), "COLUMNS": "200"}
+        self.options = options
+
+    def words(self, executor: str) -> list[str]:
+        part = ["--executor", executor, "--results", str(self.results), *self.options]
+        return [sys.executable, "-m", "mribench", "run", str(TINY), *part]
+
+    def start(self, executor: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.words(executor),
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, executor: str) -> tuple[int, str]:
+        process = self.start(executor)
+        said, _ = process.communicate(timeout=1200)
+        return process.returncode, said
+
+    def statuses(self) -> list[str]:
+        paths = self.results.glob("tiny/jobs/*/status.json")
+        return [json.loads(path.read_text())["state"] for path in paths]
+
+    def rows(self) -> pd.DataFrame:
+        scores = load_run(self.results / "tiny").scores
+        by = ["job_key", "subject", "session", "label", "metric"]
+        return (
+            scores[[*by, "value", "status"]].astype(dict.fromkeys(by, str)).sort_values(by, ignore_index=True)
+        )
+
+
+@pytest.fixture(scope="module")
+def expected(cluster: SlurmCluster, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    lab = Lab(cluster, cache, tmp_path_factory.mktemp("inline"))
+    code, said = lab.run("inline")
+    assert code == 0, said
+    return lab.rows()
+
+
+SLURM = "slurm:poll_s=1"
+
+
+def test_rows_are_the_same_through_all_that_happens_to_a_cluster(
+    cluster: SlurmCluster, cache: Path, expected: pd.DataFrame, tmp_path: Path
+) -> None:
+    """The submitter is killed, a node drained, another lost for a while, the controller started again."""
+    lab = Lab(cluster, cache, tmp_path)
+    first = lab.start(SLURM)
+    cluster.wait_for("some jobs done", lambda: lab.statuses().count("done") >= 3, 300)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    in_queue = cluster.call("squeue", "--me", "--noheader", "--format=%i").split()
+    assert in_queue, "batch jobs outlive the run that submitted them"
+
+    again = lab.start(SLURM)
+    cluster.call("scontrol", "update", f"nodename={NODES[0]}", "state=drain", "reason=test")
+    cluster.wait_for("more jobs done", lambda: lab.statuses().count("done") >= 8, 300)
+    cluster.stop("slurmctld")
+    time.sleep(5)
+    cluster.start_controller()
+    cluster.call("scontrol", "update", f"nodename={NODES[0]}", "state=resume")
+    cluster.wait_for("more jobs done", lambda: lab.statuses().count("done") >= 12, 300)
+    cluster.call("scontrol", "update", f"nodename={NODES[1]}", "state=down", "reason=test")
+    time.sleep(3)
+    cluster.call("scontrol", "update", f"nodename={NODES[1]}", "state=resume")
+    said, _ = again.communicate(timeout=900)
+    assert again.returncode == 0, said
+    pd.testing.assert_frame_equal(lab.rows(), expected)
+
+
+def test_a_cancelled_job_is_said_and_the_next_run_does_it(
+    cluster: SlurmCluster, cache: Path, expected: pd.DataFrame, tmp_path: Path
+) -> None:
+    lab = Lab(
+        cluster, cache, tmp_path, "--only", "seqinv/pretrain/*", "--set", "defaults.pretrain.steps=3000"
+    )
+    run = lab.start(SLURM)
+    cluster.wait_for("it runs", lambda: "running" in lab.statuses(), 120)
+    cluster.call("scancel", "--user=root")
+    said, _ = run.communicate(timeout=300)
+    assert run.returncode == 1, said
+    assert "was cancelled" in said or "stopped" in said, said
+
+
+def test_a_job_whose_time_ends_goes_on_in_another(cluster: SlurmCluster, cache: Path, tmp_path: Path) -> None:
+    """Its limit is a minute, and it is asked to stop 50 s before: it needs several batch jobs."""
+    only = ("--only", "seqinv/pretrain/*", "--set", "defaults.pretrain.steps=1500")
+    lab, plain = Lab(cluster, cache, tmp_path / "a", *only), Lab(cluster, cache, tmp_path / "b", *only)
+    code, said = lab.run(f"{SLURM},time=1,stop_s=45")
+    assert code == 0, said
+    (log,) = (lab.results / "tiny" / "jobs").glob("*/log.txt")
+    assert log.read_text().count("in process") > 1, "one batch job was enough: raise the steps"
+    assert plain.run("inline")[0] == 0
+    (one,), (other,) = (list(each.results.glob("tiny/jobs/*/encoder.safetensors")) for each in (lab, plain))
+    assert one.read_bytes() == other.read_bytes(), "it is the same training, bit for bit"
+
+
+def test_what_can_never_run_is_said_before_anything_is_submitted(
+    cluster: SlurmCluster, cache: Path, tmp_path: Path
+) -> None:
+    lab = Lab(cluster, cache, tmp_path)
+    code, said = lab.run("slurm:partition=nowhere")
+    assert code == 2, said
+    assert "such a job can never run" in said, said
+    assert not list(tmp_path.glob("tiny/jobs/*"))
