@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+from mribench.commands.signals import leave_at_once
 
 
 def main() -> None:
     """Run the command line; Ctrl-C while it is still being imported ends it without a traceback."""
-    try:
+    with leave_at_once():
         from mribench.cli import main as run
-    except KeyboardInterrupt:
-        sys.stderr.write("\nstopped; nothing was begun\n")
-        sys.exit(130)
+
     run()
 
 

@@ -15,8 +15,9 @@ from mribench import __version__
 from mribench.cli.benchmarks import plan, run, views
 from mribench.cli.data import data_group
 from mribench.cli.installed import doctor, list_entries, plugins, schema
+from mribench.cli.jobs import cancel, clean, retry, status
 from mribench.cli.options import OrderedGroup
-from mribench.cli.results import compare, report, status, verify
+from mribench.cli.results import compare, report, verify
 from mribench.cli.weights import weights_group
 from mribench.commands.signals import EndedBySignalError
 from mribench.commands.streams import discard_rest, explain_full_disk, finish, prepare_streams
@@ -29,8 +30,8 @@ _LONGEST = 4000  # characters of one message
 @click.group(
     cls=OrderedGroup,
     commands=[
-        run, plan, views, report, compare, verify, status, list_entries, plugins, data_group, weights_group,
-        schema, doctor,
+        run, plan, views, report, compare, verify, status, cancel, retry, clean, list_entries, plugins,
+        data_group, weights_group, schema, doctor,
     ],
     context_settings={"max_content_width": 100},
     epilog="Example: mribench run benchmarks/quickstart.yaml",

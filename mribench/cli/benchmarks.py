@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mribench.cli.options import GivenPath, Span, benchmark_file, set_option
+from mribench.commands.signals import leave_at_once
 
 
 @click.command(
@@ -59,7 +60,8 @@ def run(**options: Any) -> int:
     Results are kept job by job: a run that is stopped or killed goes on where it was. What the machine
     failed (a process killed, a disk full) is tried again; <results>/<benchmark>/logs/ has what happened.
     """
-    from mribench.commands.run import run_file
+    with leave_at_once():
+        from mribench.commands.run import run_file
 
     return run_file(**options)
 
@@ -100,7 +102,8 @@ def plan(**options: Any) -> int:
 
     Nothing is run, made or written. Exit code 1 when data are not in the folder that was named for them.
     """
-    from mribench.commands.plan import show_plan
+    with leave_at_once():
+        from mribench.commands.plan import show_plan
 
     return show_plan(**options)
 

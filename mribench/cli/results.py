@@ -1,4 +1,4 @@
-"""Commands about results: ``report``, ``compare``, ``verify``, ``status``."""
+"""Commands about results: ``report``, ``compare``, ``verify``."""
 
 from __future__ import annotations
 
@@ -157,13 +157,3 @@ def verify(**options: Any) -> int:
     from mribench.commands.verify import verify_results
 
     return verify_results(**options)
-
-
-@click.command("status", epilog="Example: mribench status results/quickstart")
-@click.argument("directory", type=GivenPath(exists=True, file_okay=False))
-@click.option("--failed", is_flag=True, help="Show the traceback of each failed job.")
-def status(**options: Any) -> int:
-    """Say how far the run in DIRECTORY is, and why jobs failed."""
-    from mribench.commands.status import show_status
-
-    return show_status(**options)

@@ -18,7 +18,7 @@ from mribench.commands.planning import Planned, plan_file
 from mribench.commands.plugins import table_sources
 from mribench.commands.progress import RunProgress
 from mribench.commands.run_log import RunLog
-from mribench.commands.signals import EndedBySignalError, end_on_signals
+from mribench.commands.signals import EndedBySignalError, end_on_signals, leave_at_once
 from mribench.commands.terminal import say, say_missing
 from mribench.errors import ConfigError, DataError
 from mribench.execute.asked import check_executor
@@ -56,9 +56,10 @@ def run_file(
 ) -> int:
     """Run what FILE describes and is not done yet, then show the tables."""
     console = Console()
-    make_executor = _prepare_executor(executor, jobs, threads, gpus, checkpoint_every)
-    # what is missing for a tracker is said before anything runs
-    trackers = make_trackers(track, load_registry()) if track else []
+    with leave_at_once():  # plugins are imported
+        make_executor = _prepare_executor(executor, jobs, threads, gpus, checkpoint_every)
+        # what is missing for a tracker is said before anything runs
+        trackers = make_trackers(track, load_registry()) if track else []
     with end_on_signals(), RunProgress(console) as progress:
         planned = plan_file(file, sets, results, make=not dry_run, progress=progress.preparing)
         wanted = planned.plan.runnable()

@@ -16,7 +16,8 @@ from mribench.wording import duration, one_line
 class RunLog:
     """A ``Watcher`` that writes down what happens, and passes it on to another one.
 
-    A line that cannot be written is left out, as on a full disk: no job fails for want of it.
+    A line that cannot be written is left out, as on a full disk: no job fails for want of it. A run that has
+    nothing to do writes nothing.
 
     Args:
         folder: of the logs.
@@ -25,11 +26,13 @@ class RunLog:
 
     def __init__(self, folder: Path, watcher: Watcher) -> None:
         self._watcher = watcher
+        self._on = False
         now = datetime.datetime.now(datetime.UTC)
         self.path = folder / f"run-{now:%Y%m%dT%H%M%SZ}-{os.getpid()}.log"
 
     def planned(self, todo: int, done: int) -> None:
         """Write how much there is to do."""
+        self._on = todo > 0
         self.write(f"{todo} jobs to do, {done} done before")
         self._watcher.planned(todo, done)
 
@@ -59,6 +62,8 @@ class RunLog:
 
     def write(self, line: str) -> None:
         """Write a line, with the time."""
+        if not self._on:
+            return
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         try:
             self.path.parent.mkdir(exist_ok=True)

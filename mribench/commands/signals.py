@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from types import FrameType
 
@@ -17,6 +19,29 @@ class EndedBySignalError(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
+
+
+@contextlib.contextmanager
+def leave_at_once() -> Iterator[None]:
+    """End the process at once for a Ctrl-C in here, where modules are imported and nothing has begun.
+
+    Code of other packages may take the exception for a missing module, or lose it.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    del frame
+    os.write(2, b"\nstopped; nothing was begun\n")
+    os._exit(128 + number)
 
 
 @contextlib.contextmanager

@@ -2,44 +2,130 @@
 
 from __future__ import annotations
 
+import datetime
+import sys
+import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from rich.console import Console
+from rich.table import Table
 
+from mribench.commands.terminal import print_table, say
 from mribench.errors import StoreError
 from mribench.results import Store
-from mribench.results.lease import read_lease
-from mribench.results.specification import find_specification
+from mribench.results.progress import KnownJob, Progress, read_progress
+from mribench.results.store import State
+from mribench.wording import NOTHING, duration, one_line
+
+WATCH_S = 2.0
+_STATES: tuple[State, ...] = ("running", "failed", "interrupted", "todo")
 
 
-def show_status(directory: Path, failed: bool) -> int:
-    """Say how far the run in DIRECTORY is, and why jobs failed."""
+def check_results(directory: Path) -> Store:
+    """Return the store in a folder of results.
+
+    Raises:
+        StoreError: when it is none, or of another schema version.
+    """
     if not (directory / "store.json").exists():
         raise StoreError(
             f"{directory} holds no results", "give the folder of one benchmark: results/<benchmark>"
         )
     store = Store(directory)
     store.check()
-    counts: Counter[str] = Counter()
-    for folder in sorted((directory / "jobs").glob("*")):
-        if not folder.is_dir():
-            continue  # not one of ours
-        status = store.status(folder.name)
-        counts[status.state] += 1
-        name = _name(folder)
-        if status.state == "running":
-            holder = read_lease(folder)
-            done, total, host = (holder.done, holder.total or "?", holder.host) if holder else (0, "?", None)
-            click.echo(f"running: {name} {done}/{total} on {host}")
-        elif status.state in ("failed", "interrupted"):
-            click.echo(f"{status.state}: {name}: {status.reason} (log: {folder / 'log.txt'})")
-            if failed and status.traceback:
-                click.echo(status.traceback)
-    click.echo(", ".join(f"{count} {state}" for state, count in counts.most_common()) or "no jobs")
-    return 1 if counts["failed"] else 0
+    return store
 
 
-def _name(folder: Path) -> str:
-    said = find_specification(folder)
-    return said.id if said else folder.name
+def show_status(directory: Path, failed: bool, watch: bool) -> int:
+    """Say how far the run in DIRECTORY is, and why jobs failed."""
+    check_results(directory)
+    console = Console()
+    if not watch:
+        return _show(console, directory, failed)
+    try:
+        while True:
+            if console.is_terminal:
+                console.clear()
+            _show(console, directory, failed)
+            sys.stdout.flush()
+            time.sleep(WATCH_S)
+    except KeyboardInterrupt:  # how watching ends
+        return 0
+
+
+def _show(console: Console, directory: Path, failed: bool) -> int:
+    progress = read_progress(directory)
+    if progress.kinds:
+        print_table(console, _make_table(progress))
+    for line in _describe_jobs(progress, directory, failed):
+        click.echo(line)
+    states = Counter(job.status.state for job in progress.jobs if job.planned)
+    done, total = states["done"], sum(states.values())
+    others = sum(not job.planned for job in progress.jobs)
+    parts = [f"{done} of {total} done"]
+    parts += [f"{states[state]} {_word(state)}" for state in _STATES if states[state]]
+    if others:
+        parts.append(f"{others} of other plans or older")
+    say(console, ", ".join(parts) + _end(progress, done < total))
+    return 1 if any(job.status.state == "failed" for job in progress.jobs) else 0
+
+
+def _end(progress: Progress, unfinished: bool) -> str:
+    """Return when all will be done, for the end of a line."""
+    if not unfinished:
+        return ""
+    if progress.left_s is None:
+        return "; time left: unknown until one job of each kind is done"
+    at = datetime.datetime.now().astimezone() + datetime.timedelta(seconds=progress.left_s)
+    running = any(job.status.state == "running" for job in progress.jobs)
+    end = f", until {at:%a %H:%M}" if running else " once it runs"
+    return f"; about {duration(progress.left_s)} left{end}"
+
+
+def _make_table(progress: Progress) -> Table:
+    table = Table()
+    states = [state for state in _STATES if any(kind.states.get(state) for kind in progress.kinds)]
+    table.add_column("kind")
+    for header in ("done", *map(_word, states), "a job takes", "work left"):
+        table.add_column(header, justify="right")
+    for kind in progress.kinds:
+        counts = [str(kind.states.get(state, 0)) for state in states]
+        times = [NOTHING if time_s is None else duration(time_s) for time_s in (kind.mean_s, kind.left_s)]
+        table.add_row(kind.kind, f"{kind.states.get('done', 0)} of {kind.jobs}", *counts, *times)
+    return table
+
+
+def _describe_jobs(progress: Progress, directory: Path, failed: bool) -> Iterator[str]:
+    for job in progress.jobs:
+        if job.status.state == "running":
+            yield f"running: {job.id}: {', '.join(_describe_running(job))}"
+        elif job.status.state in ("failed", "interrupted"):
+            log = directory / "jobs" / job.key / "log.txt"
+            cause = f" [{job.status.cause}]" if job.status.cause else ""
+            yield f"{job.status.state}{cause}: {job.id}: {job.status.reason} (log: {log})"
+            if failed and job.status.traceback:
+                yield job.status.traceback
+
+
+def _describe_running(job: KnownJob) -> Iterator[str]:
+    """Yield what is known of a running job: steps, rate, times, heartbeat, host."""
+    holder = job.holder
+    if holder is not None and holder.total:
+        yield f"{holder.done} of {holder.total} steps"
+        if holder.rate:
+            yield f"{holder.rate:.3g} steps/s"
+    gone_s = job.gone_s()
+    if gone_s is not None:
+        yield f"{duration(gone_s)} gone"
+    if holder is not None and holder.rate and holder.total:
+        yield f"about {duration((holder.total - holder.done) / holder.rate)} left"
+    if holder is not None:
+        yield f"heartbeat {duration(max(time.time() - holder.heartbeat, 0))} ago"
+        yield f"on {one_line(holder.host)} (process {holder.pid})"
+
+
+def _word(state: str) -> str:
+    return "to do" if state == "todo" else state

@@ -201,6 +201,7 @@ class _Pulse:
         self._request: StopRequest | None = None
         self.live = live_file
         self._done, self._total = 0, 0
+        self._first: tuple[float, int] | None = None
         self._stop = threading.Event()
         self.stopped_by: int | None = None
         self._ended = threading.Event()
@@ -208,12 +209,22 @@ class _Pulse:
     def tick(self, done: int, total: int) -> None:
         """Note the progress; raise ``Interrupted`` when asked to stop."""
         self._done, self._total = done, total
+        if self._first is None:
+            self._first = (time.monotonic(), done)
         if self._stop.is_set():
             raise Interrupted
 
     def owned(self) -> bool:
         """Whether the lease is still ours."""
         return self._lease.owned()
+
+    def _rate(self) -> float | None:
+        """Return the steps a second since the first one of this attempt."""
+        if self._first is None:
+            return None
+        since, done = self._first
+        seconds = time.monotonic() - since
+        return (self._done - done) / seconds if self._done > done and seconds > 0 else None
 
     def stop(self, number: int | None = None, frame: FrameType | None = None) -> None:
         """Ask the job to stop after the step in progress; a signal's number is kept."""
@@ -249,7 +260,7 @@ class _Pulse:
     def _beat(self) -> None:
         parent = multiprocessing.parent_process()
         while not self._ended.wait(HEARTBEAT_S):
-            self._lease.beat(self._done, self._total or None)
+            self._lease.beat(self._done, self._total or None, self._rate())
             if self._lease.owned():
                 self.live.flush()
             if self._request is None and (request := read_stop_request(self._directory)):

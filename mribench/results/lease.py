@@ -41,6 +41,7 @@ class Holder(BaseModel):
         heartbeat: when it was last heard of, in seconds since the epoch.
         done: steps of the job that are done.
         total: steps in all; None while it has not said so.
+        rate: steps a second of this attempt; None while there are none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,9 +54,10 @@ class Holder(BaseModel):
     heartbeat: float
     done: int = 0
     total: int | None = None
+    rate: float | None = None
 
     @classmethod
-    def here(cls, token: str, done: int = 0, total: int | None = None) -> Holder:
+    def here(cls, token: str, done: int = 0, total: int | None = None, rate: float | None = None) -> Holder:
         """Return this process as a holder, as of now."""
         return cls(
             token=token,
@@ -66,6 +68,7 @@ class Holder(BaseModel):
             heartbeat=time.time(),
             done=done,
             total=total,
+            rate=rate,
         )
 
     def is_neighbour(self) -> bool:
@@ -113,11 +116,11 @@ class Lease:
             return LeaseState.HELD if holder.is_alive() else LeaseState.STALE
         return LeaseState.HELD if time.time() - holder.heartbeat < STALE_S else LeaseState.STALE
 
-    def beat(self, done: int = 0, total: int | None = None) -> None:
-        """Renew the heartbeat, with the steps done and those in all, for whoever watches."""
+    def beat(self, done: int = 0, total: int | None = None, rate: float | None = None) -> None:
+        """Renew the heartbeat, with the steps done, those in all and those a second, for whoever watches."""
         if self.owned():
             draft = self._path.with_name(f".lease.{self._token[:8]}.beat")
-            draft.write_text(Holder.here(self._token, done, total).model_dump_json())
+            draft.write_text(Holder.here(self._token, done, total, rate).model_dump_json())
             draft.replace(self._path)
 
     def owned(self) -> bool:

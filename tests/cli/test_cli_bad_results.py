@@ -53,8 +53,8 @@ def test_a_damaged_specification(mribench, finished, results, text):
     path = some(results, "pretrain") / "job.json"
     path.write_text(text)
     before = contents(results)
-    refused(mribench("status", results / "bad"), str(path), "delete its folder")
-    assert mribench("report", results / "bad").code == 0  # which needs none
+    for name in ("status", "report"):
+        assert mribench(name, results / "bad").code == 0  # which need none
     assert mribench("run", finished[0], "--results", results, "--executor", "inline").code == 0
     assert contents(results) == before
 

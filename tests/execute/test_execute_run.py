@@ -203,25 +203,108 @@ def test_sigkill_and_again_gives_the_same_rows(finished: Path, tmp_path: Path, a
     wait_until(lambda: not any(child.is_running() for child in children), "orphans end by themselves")
 
 
-def test_killed_job_is_recorded_and_the_others_go_on(finished: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        command("run", TINY, "--results", tmp_path, "--jobs", 1, "--set", "defaults.pretrain.steps=4000"),
+def pid_of(results: Path, kind: str) -> int | None:
+    """Return the process that works on a job of a kind, once it hears signals; None where there is none."""
+    for status in results.glob("tiny/jobs/*/status.json"):
+        said = json.loads(status.with_name("job.json").read_text())["kind"]
+        lease = status.with_name("lease.json")
+        if said == kind and json.loads(status.read_text())["state"] == "running" and lease.exists():
+            return int(json.loads(lease.read_text())["pid"])
+    return None
+
+
+def start(results: Path, *arguments: object) -> subprocess.Popen[str]:
+    """Start the tiny benchmark, in a group of its own as a terminal does."""
+    return subprocess.Popen(
+        command("run", TINY, "--results", results, *arguments),
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
+        # who runs the tests under nohup has the hang-up ignored, and so would the run
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
-    leases = tmp_path / "tiny/jobs"
-    wait_until(lambda: any(leases.glob("*/lease.json")), "the pretrain job runs")
-    lease = json.loads(next(leases.glob("*/lease.json")).read_text())
-    os.kill(lease["pid"], signal.SIGKILL)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 1
-    assert "killed by signal 9" in output
-    # seqinv's 4 adapt jobs and 12 evaluate jobs need the killed one; the rest does not
-    assert "16 not run because of those" in output.replace("\n", " ")
-    rows = scores(tmp_path)
-    expected = scores(finished)
-    expected = expected[expected.method != "seqinv"].reset_index(drop=True)
-    assert_frame_equal(rows.drop(columns="job_key"), expected.drop(columns="job_key"))
+
+
+LONG = ("--jobs", 1, "--set", "defaults.pretrain.steps=400", "--only", "seqinv/frozen/tissue/*")
+
+
+@pytest.fixture(scope="module")
+def long_scores(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    results = tmp_path_factory.mktemp("long")
+    assert run_here(results, *LONG).returncode == 0
+    return scores(results)
+
+
+def test_killed_worker_is_tried_again(long_scores: pd.DataFrame, tmp_path: Path) -> None:
+    process = start(tmp_path, *LONG)
+    wait_until(lambda: pid_of(tmp_path, "pretrain") is not None, "the pretrain job runs")
+    os.kill(pid_of(tmp_path, "pretrain") or 0, signal.SIGKILL)
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, output + errors
+    assert "again in 2 s: seqinv/pretrain/seed0: its process was killed by signal 9" in output
+    assert "1 tried again" in output
+    assert_frame_equal(scores(tmp_path), long_scores)
+    (log,) = (tmp_path / "tiny/logs").glob("run-*.log")
+    assert "killed by signal 9; see its log.txt (infrastructure)" in log.read_text()
+
+
+def test_killed_fork_server_is_started_again_and_its_job_kept(
+    long_scores: pd.DataFrame, tmp_path: Path
+) -> None:
+    process = start(tmp_path, *LONG)
+    wait_until(lambda: pid_of(tmp_path, "pretrain") is not None, "the pretrain job runs")
+    worker = psutil.Process(pid_of(tmp_path, "pretrain"))
+    server = worker.parent()
+    assert server is not None
+    assert server.ppid() == process.pid
+    server.kill()
+    time.sleep(0.5)
+    assert worker.is_running(), "its job lives on"
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, output + errors
+    assert "tried again" not in output
+    assert_frame_equal(scores(tmp_path), long_scores)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_full_disk_is_waited_for_until_there_is_room(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], check=False)
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        process = start(disk)
+        wait_until(lambda: states(disk).count("done") >= 1, "a job is done")
+        with contextlib.suppress(OSError), (disk / "somebody-else").open("wb") as file:
+            while True:
+                file.write(bytes(4096))
+                file.flush()
+        assert process.stdout is not None
+        before = iter(process.stdout.readline, "")
+        sentence = next(line for line in before if "cannot write to" in line)
+        assert "No space left on device" in sentence
+        assert "mribench clean" in sentence
+        (disk / "somebody-else").unlink()
+        output, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, output + errors
+        assert "the run goes on" in output
+        assert_frame_equal(scores(disk), scores(finished))
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        for words in (
+            ("status", disk / "tiny"),
+            ("plan", TINY, "--results", disk),
+            ("report", disk / "tiny"),
+            ("report", TINY, "--results", disk),
+            ("compare", disk / "tiny", "seqinv", "scratch"),
+        ):
+            result = called(*words)
+            assert result.returncode == 0, result.stdout + result.stderr
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
 
 
 def test_failing_job_stops_only_what_needs_it(tmp_path: Path) -> None:
@@ -280,23 +363,30 @@ def test_interrupt_keeps_a_checkpoint_and_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("executor", ["inline", "local"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signals_end_the_whole_run(tmp_path: Path, executor: str, number: signal.Signals) -> None:
-    process = subprocess.Popen(
-        command(
-            "run", TINY, "--results", tmp_path, "--executor", executor, "--jobs", 1,
-            "--set", "defaults.pretrain.steps=4000", "--set", "reference_arms=[]",
-        ),
-        stderr=subprocess.PIPE,
-        text=True,
-        # who runs the tests under nohup has the hang-up ignored, and so would the run
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    """As a queueing system sends them: to the run, its server and its jobs at once."""
+    process = start(
+        tmp_path, "--executor", executor, "--jobs", 1,
+        "--set", "defaults.pretrain.steps=4000", "--set", "reference_arms=[]",
     )  # fmt: skip
     wait_until(lambda: job_runs(tmp_path), "a job runs")
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=120)
+    os.killpg(process.pid, number)
+    output, errors = process.communicate(timeout=120)
     assert process.returncode == 128 + number
     assert f"stopped by {number.name}; nothing is lost" in errors
+    assert f"stopped by {number.name}: 0 jobs executed" in output
+    assert "17 left to do" in output
     assert "Traceback" not in errors
     assert states(tmp_path) == ["interrupted"], "no other job was begun"
+
+
+@pytest.mark.parametrize("delay_s", [0.2, 0.7, 1.5])
+def test_interrupt_in_the_first_seconds_shows_no_traceback(tmp_path: Path, delay_s: float) -> None:
+    process = start(tmp_path)
+    time.sleep(delay_s)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Traceback" not in errors, errors
 
 
 @pytest.mark.parametrize("delay_s", [0.2, 1.0])

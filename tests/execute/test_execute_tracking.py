@@ -208,8 +208,8 @@ def test_losses_come_while_a_job_runs_and_once(store, monkeypatch):
         for first in (0, 2):
             rows += [{"step": first, "total": 1.0}, {"step": first + 1, "total": 0.5}]
             file.flush()
-            watching.waiting({"p": JOBS["p"]})
-        watching.waiting({"p": JOBS["p"]})
+            watching.waiting({"p": JOBS["p"]}, None)
+        watching.waiting({"p": JOBS["p"]}, None)
         rows.append({"step": 4, "total": 0.1})
         file.flush()
         watching.ended(JOBS["p"], JobStatus("failed", "x"))
@@ -231,7 +231,7 @@ def test_a_job_of_another_run_is_not_reported(store, monkeypatch):
             file = LiveFile(directory)
         file.watch([{"step": 0, "total": 1.0}])
         file.flush()
-        watching.waiting({"p": JOBS["p"]})
+        watching.waiting({"p": JOBS["p"]}, None)
     assert diary.told == [("run_started", "tiny"), ("run_ended",)]
 
 

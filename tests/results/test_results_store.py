@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mribench.errors import StoreError
+from mribench.interfaces.executor import Cause
 from mribench.results import JobStatus, Lease, Store, read_json, replace_file, write_json
 from mribench.results.store import DIED, write_status
 
@@ -49,10 +50,8 @@ def test_status_follows_the_job(store: Store) -> None:
     write_status(directory, JobStatus("running"))
     assert store.status("k").state == "running"
     lease.release()
-    assert store.status("k") == JobStatus("interrupted", DIED)
-    assert not store.status("k").resumable
+    assert store.status("k") == JobStatus("interrupted", DIED, cause=Cause.INFRASTRUCTURE)
     write_status(directory, JobStatus("interrupted", "stopped"))
-    assert store.status("k").resumable
     write_status(directory, JobStatus("failed", "because", "trace"))
     assert store.status("k") == JobStatus("failed", "because", "trace")
     assert not store.is_done("k")
@@ -77,8 +76,7 @@ def test_a_process_that_died_before_its_first_word_is_known_to_have_died(store: 
     )
     assert (directory / "lease.json").exists()
     assert not (directory / "status.json").exists()
-    assert store.status("k") == JobStatus("interrupted", DIED)
-    assert not store.status("k").resumable
+    assert store.status("k") == JobStatus("interrupted", DIED, cause=Cause.INFRASTRUCTURE)
 
 
 def test_unknown_job_is_to_do(store: Store) -> None:
