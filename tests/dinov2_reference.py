@@ -70,26 +70,29 @@ def compute_tokens(
         x[hidden] = state["mask_token"][0]
     x = torch.cat([state["cls_token"].repeat(len(x), 1, 1), x], 1)
     x = x + stretch_positions(state["pos_embed"], list(tokens.shape[2:]))
+    registers = state.get("register_tokens", x.new_zeros(1, 0, x.shape[-1]))
+    x = torch.cat([x[:, :1], registers.repeat(len(x), 1, 1), x[:, 1:]], 1)
     outputs = []
     for block in sorted(
         {name.rpartition(".norm1.")[0] for name in state if ".norm1." in name},
         key=lambda name: int(name.rpartition(".")[2]),
     ):
         x = _run_block(state, f"{block}.", x, heads)
-        outputs.append(_norm(state, "norm", x))
+        normed = _norm(state, "norm", x)
+        outputs.append(torch.cat([normed[:, :1], normed[:, 1 + registers.shape[1] :]], 1))
     return outputs
 
 
 def stretch_positions(learnt: Tensor, grid: list[int]) -> Tensor:
-    """Return positions ``(1, 1 + cells, width)`` of a grid, each axis interpolated by hand.
+    """Return positions ``(1, 1 + cells, width)`` of a grid, each axis of another length interpolated by hand.
 
     The centre of cell m lies at ``(m + 0.5) * edge / (cells + 0.1) - 0.5`` of the learnt ones.
     """
     edge = round((learnt.shape[1] - 1) ** (1 / 3))
-    if grid == [edge] * 3:
-        return learnt
     cube = learnt[0, 1:].view(edge, edge, edge, -1)
     for axis, cells in enumerate(grid):
+        if cells == edge:
+            continue
         rows = []
         for cell in range(cells):
             at = max(0.0, (cell + 0.5) * edge / (cells + 0.1) - 0.5)

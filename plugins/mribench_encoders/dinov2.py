@@ -18,7 +18,7 @@ from mribench_encoders.vit import Embedding, VitOptions
 _EPSILON = 1e-6
 _START_DEVIATION = 0.02
 _OFFSET = 0.1
-"""Tokens that DINOv2 adds to each edge of a grid, before positions are stretched to it."""
+"""Cells that DINOv2 adds to each edge of a grid before it stretches positions to it."""
 
 
 class Dinov2Options(VitOptions):
@@ -134,10 +134,10 @@ class Dinov2Encoder(Encoder):
         edge = self.options.grid
         if tuple(grid) == (edge,) * 3:
             return self.pos_embed
-        learnt = rearrange(self.pos_embed[:, 1:].float(), "b (i j k) c -> b c i j k", i=edge, j=edge)
-        scales = [(cells + _OFFSET) / edge for cells in grid]
-        stretched = F.interpolate(learnt, scale_factor=scales, mode="trilinear")
-        return torch.cat([self.pos_embed[:, :1].float(), rearrange(stretched, "b c i j k -> b (i j k) c")], 1)
+        learnt = rearrange(self.pos_embed[:, 1:], "b (x y z) c -> b x y z c", x=edge, y=edge)
+        along = [_stretch(edge, cells).to(learnt) for cells in grid]
+        stretched = torch.einsum("bxyzc,ix,jy,kz->bijkc", learnt, *along)
+        return torch.cat([self.pos_embed[:, :1], stretched.flatten(1, 3)], dim=1)
 
 
 class _Block(nn.Module):
@@ -178,6 +178,16 @@ class _Scale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.gamma
+
+
+def _stretch(edge: int, cells: int) -> Tensor:
+    """Return the share of each learnt place in each cell of an axis, ``(cells, edge)``.
+
+    An axis of as many cells as were learnt keeps them, on every device: torch's interpolation of volumes
+    does so on CPUs alone.
+    """
+    each = torch.eye(edge)[None]
+    return F.interpolate(each, scale_factor=(cells + _OFFSET) / edge, mode="linear")[0].T
 
 
 def _mean_of_shown(tokens: Tensor, hidden: Tensor | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""The encoder ``dinov2``: its names and sizes, its positions and masks, and that it computes what DINOv2 does."""
+"""The encoder ``dinov2``: its names and sizes, and that it computes what DINOv2 does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import pytest
 import torch
-from dinov2_reference import compute_tokens, draw_state, list_shapes
+from dinov2_reference import State, compute_tokens, draw_state, list_shapes
 from mribench_encoders.dinov2 import Dinov2Encoder, Dinov2Options
 from pydantic import ValidationError
 
@@ -27,11 +27,10 @@ def unchunked(name: str) -> str:
     return re.sub(r"^blocks\.\d+\.(\d+)\.", r"blocks.\1.", name)
 
 
-def build(**options) -> Dinov2Encoder:
-    """Return an encoder with the values of ``STATE``, which fit it."""
+def build(state: State = STATE, **options) -> Dinov2Encoder:
+    """Return an encoder with the values of a state, which fit it."""
     encoder = Dinov2Encoder(Dinov2Options(**{**SIZES, **options})).eval()
-    own = {name: value for name, value in encoder.state_dict().items() if name == "register_tokens"}
-    encoder.load_state_dict(own | {unchunked(name): value for name, value in STATE.items()})
+    encoder.load_state_dict({unchunked(name): value for name, value in state.items()})
     return encoder
 
 
@@ -74,20 +73,14 @@ def test_a_mask_token_stands_for_what_is_hidden():
 
 
 def test_registers_are_seen_and_are_in_no_map():
-    """Registers of the class token without its position are one more token of that value."""
-    encoder = build(registers=2)
-    seen = []
-    encoder.blocks[0].register_forward_hook(lambda module, given, made: seen.append(given[0]))
-    image = torch.randn(1, 1, 8, 8, 8)
+    state = STATE | {"register_tokens": torch.randn(1, 2, 24)}
+    image = torch.randn(2, 1, 8, 12, 8)
+    last = compute_tokens(state, image, heads=2, token_vox=4)[-1]
     with torch.no_grad():
-        maps = encoder(image)
-        encoder.register_tokens.add_(1.0)
-        other = encoder(image)
-    assert seen[0].shape == (1, 1 + 2 + 8, 24)
-    assert torch.equal(seen[1][:, 1:3], encoder.register_tokens)
-    assert torch.equal(seen[0][:, 3:], seen[1][:, 3:])
-    assert maps[-1].shape == (1, 24, 2, 2, 2)
-    assert not torch.allclose(maps[-1], other[-1], atol=1e-2)
+        maps, embedding = build(state, registers=2).maps_and_embedding(image)
+    torch.testing.assert_close(maps[-1].flatten(2).mT, last[:, 1:], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(embedding, last[:, 0], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(embedding, build().embed(image), atol=1e-2)
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 8, 8, 9), (2, 2, 8, 8, 8), (2, 8, 8, 8)])
