@@ -74,7 +74,7 @@ class RunProgress:
             self._progress.update(self._bars["jobs"], completed=self._ended)
         if status.state != "done":
             self._console.print(
-                f"{status.state}: {job.id}: {status.reason}", style="red", markup=False, soft_wrap=True
+                f"{status.state}: {job.id}: {status.said}", style="red", markup=False, soft_wrap=True
             )
         elif job.kind == "pretrain":
             self._say(f"pretrained {job.id}")

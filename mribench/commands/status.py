@@ -33,7 +33,7 @@ def show_status(directory: Path, failed: bool) -> int:
             done, total, host = (holder.done, holder.total or "?", holder.host) if holder else (0, "?", None)
             click.echo(f"running: {name} {done}/{total} on {host}")
         elif status.state in ("failed", "interrupted"):
-            click.echo(f"{status.state}: {name}: {status.reason} (log: {folder / 'log.txt'})")
+            click.echo(f"{status.state}: {name}: {status.said} (log: {folder / 'log.txt'})")
             if failed and status.traceback:
                 click.echo(status.traceback)
     click.echo(", ".join(f"{count} {state}" for state, count in counts.most_common()) or "no jobs")

@@ -181,7 +181,7 @@ class _Run:
             self.summary.executed[job.kind] += 1
         else:
             self.failed.add(key)
-            self.summary.failed[job.id] = status.reason or status.state
+            self.summary.failed[job.id] = status.said or status.state
         self.watcher.ended(job, status)
 
 

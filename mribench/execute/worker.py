@@ -117,9 +117,9 @@ def _attempt(
     except (Interrupted, KeyboardInterrupt):
         return JobStatus("interrupted", "stopped; it goes on from its checkpoint")
     except MRIBenchError as error:
-        return JobStatus("failed", str(error), traceback.format_exc())
+        return JobStatus("failed", error.message, error.hint, traceback.format_exc())
     except Exception as error:  # noqa: BLE001 - the boundary: a job's failure stops only what needs it
-        return JobStatus("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
+        return JobStatus("failed", f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
     return JobStatus("done")
 
 
@@ -272,7 +272,7 @@ def main(directory: str, gpu: str | None, threads: int, log: bool = True) -> Non
     if status is None:
         logger.info("another process holds this job, or has done it")
         sys.exit(ELSEWHERE)
-    logger.info("%s %s\n%s", status.state, status.reason, status.traceback)
+    logger.info("%s %s\n%s", status.state, status.said, status.traceback)
     sys.exit(0 if status.state == "done" else 1)
 
 

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from mribench.errors import StoreError
 from mribench.results.atomic import read_json, write_json
 from mribench.results.lease import Lease, LeaseState
+from mribench.wording import with_hint
 
 SCHEMA = 6
 """Version of the layout on disk. Results of another version are refused, never guessed at."""
@@ -23,12 +24,21 @@ State = Literal["todo", "running", "done", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class JobStatus:
-    """What is known of a job: its state, why it failed, and when that was written, in ISO 8601."""
+    """What is known of a job: its state, why it failed, and when that was written, in ISO 8601.
+
+    ``hint`` says what to do about the reason; ``said`` is both, for people.
+    """
 
     state: State
     reason: str = ""
+    hint: str = ""
     traceback: str = ""
     written: str = field(default="", compare=False)
+
+    @property
+    def said(self) -> str:
+        """Why it failed, with the hint."""
+        return with_hint(self.reason, self.hint)
 
     @property
     def resumable(self) -> bool:
@@ -111,7 +121,7 @@ class Store:
         content = read_json(path)
         if not isinstance(content, dict) or content.get("state") not in get_args(State):
             raise StoreError(f"{path} is not the status of a job", "delete its folder and run again")
-        said = {name: str(content.get(name, "")) for name in ("reason", "traceback", "written")}
+        said = {name: str(content.get(name, "")) for name in ("reason", "hint", "traceback", "written")}
         status = JobStatus(content["state"], **said)
         if status.state == "running" and Lease.state(directory) is not LeaseState.HELD:
             return JobStatus("interrupted", DIED)

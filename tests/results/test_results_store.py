@@ -53,8 +53,9 @@ def test_status_follows_the_job(store: Store) -> None:
     assert not store.status("k").resumable
     write_status(directory, JobStatus("interrupted", "stopped"))
     assert store.status("k").resumable
-    write_status(directory, JobStatus("failed", "because", "trace"))
-    assert store.status("k") == JobStatus("failed", "because", "trace")
+    write_status(directory, JobStatus("failed", "because", "do this.", "trace"))
+    assert store.status("k") == JobStatus("failed", "because", "do this.", "trace")
+    assert store.status("k").said == "because (do this)"
     assert not store.is_done("k")
     write_status(directory, JobStatus("done"))
     assert store.is_done("k")
