@@ -123,19 +123,28 @@ def test_fractions_are_drawn_among_those_who_are_there(file: Path, registry: Reg
     assert "bids:3" not in whole.train
 
 
-@pytest.mark.parametrize(("of_two", "noted"), [("FM", False), ("FF", True)])
-def test_test_subjects_of_one_class_are_noted(
-    file: Path, registry: Registry, of_two: str, noted: bool
+WITHOUT_INTERVAL = "so tables show values without one there"
+
+
+@pytest.mark.parametrize(
+    ("of_two", "note"),
+    [
+        ("FM", f"of whom 1 of class M; an interval wants 10 of each class, {WITHOUT_INTERVAL}"),
+        ("FF", "all of class F: a metric that compares targets has no value there"),
+    ],
+)
+def test_test_subjects_that_are_few_or_of_one_class_are_noted(
+    file: Path, registry: Registry, of_two: str, note: str
 ) -> None:
     tested = specs(plan(file, registry), "sex")[-1]
     assert isinstance(tested, EvaluateSpec)
     given = dict(zip(sorted(tested.subjects), of_two, strict=True))
     sexes = tuple(given.get(f"bids:{n}", sex) for n, sex in enumerate(SEXES, start=1))
     write_table(file.parent, AGES, sexes)
-    note = (
-        "sex at bids: 2 test subjects with one target alone, so a metric that compares targets has no value"
-    )
-    assert (f"{note} there" in plan(file, registry).notes) is noted
+    notes = plan(file, registry).notes
+    (said,) = [text for text in notes if text.startswith("task sex at bids: 2 test subjects, ")]
+    assert said.endswith(note)
+    assert f"task age at bids: 2 test subjects; an interval wants 10, {WITHOUT_INTERVAL}" in notes
 
 
 def test_another_age_is_another_key_of_its_task_alone(file: Path, registry: Registry) -> None:
