@@ -218,7 +218,16 @@ def test_a_list_of_defects_may_be_left_empty(load: Load, base: str, written: str
     assert digest_config(config) == digest_config(load(base))
 
 
-@pytest.mark.parametrize("key", ["benchmark", "data", "defaults", "tasks"])
+def test_reference_arms_alone_need_the_default_encoder(complaint: Complaint, base: str) -> None:
+    tree = yaml.safe_load(base)
+    del tree["defaults"]
+    tree["methods"] = {}
+    message, hint = complaint(yaml.safe_dump(tree))
+    assert message == "tiny.yaml: defaults.encoder: required, as no method brings one"
+    assert hint == "name the encoder"
+
+
+@pytest.mark.parametrize("key", ["benchmark", "data", "tasks"])
 def test_required_keys(complaint: Complaint, base: str, key: str) -> None:
     tree = yaml.safe_load(base)
     del tree[key]
@@ -236,9 +245,10 @@ def test_required_keys(complaint: Complaint, base: str, key: str) -> None:
         ("methods=[1]", "methods: expected a mapping, got [1]"),
         ("defaults.augment=3", "defaults.augment: expected a mapping, got 3"),
         (
-            "defaults.encoder=null",
-            "defaults.encoder: expected a name, or {name: …}, of kind 'encoder', got None",
+            "defaults.encoder=[net]",
+            "defaults.encoder: expected a name, or {name: …}, of kind 'encoder', got ['net']",
         ),
+        ("defaults.encoder=null", "methods.plain.encoder: required, as there is no defaults.encoder"),
     ],
 )
 def test_refused_settings(complaint: Complaint, base: str, setting: str, message: str) -> None:

@@ -115,6 +115,22 @@ def test_a_probe_has_cells_of_frozen_encoders_alone(file: Path, registry: Regist
     assert {job.method for job in plan(file, registry, *trained).jobs} == {"random-frozen", "scratch"}
 
 
+def test_references_have_the_encoders_of_methods_where_there_is_no_default(
+    file: Path, registry: Registry
+) -> None:
+    """Each architecture once, the first one under the name of the arm."""
+    content = yaml.safe_load(file.read_text())
+    del content["defaults"]
+    method = yaml.safe_load(METHODS)["m"]
+    content["methods"] = {f"m{n}": {**method, "encoder": {"name": "cnn", "features": [n]}} for n in (4, 6)}
+    content["reference_arms"] = ["random-frozen"]
+    file.write_text(yaml.safe_dump(content))
+    made = plan(file, registry)
+    random = {job.method: job.spec for job in made.jobs if "random-frozen" in job.id and job.kind == "adapt"}
+    features = {name: spec.encoder.options["features"] for name, spec in random.items()}
+    assert features == {"random-frozen": [4], "m6": [6]}
+
+
 def test_fractions_are_drawn_among_those_who_are_there(file: Path, registry: Registry) -> None:
     made = plan(file, registry, "tasks.age.fractions=[0.5, 1.0]")
     adapts = [spec for spec in specs(made, "age") if isinstance(spec, AdaptSpec)]
