@@ -218,7 +218,10 @@ def test_a_list_of_defects_may_be_left_empty(load: Load, base: str, written: str
     assert digest_config(config) == digest_config(load(base))
 
 
-def test_reference_arms_alone_need_the_default_encoder(complaint: Complaint, base: str) -> None:
+def test_an_encoder_that_nobody_names(complaint: Complaint, base: str) -> None:
+    message, hint = complaint(base, "defaults.encoder=null")
+    assert message == "tiny.yaml: methods.plain.encoder: required, as there is no defaults.encoder"
+    assert hint == "name one here, or one for every method under defaults"
     tree = yaml.safe_load(base)
     del tree["defaults"]
     tree["methods"] = {}
@@ -248,7 +251,6 @@ def test_required_keys(complaint: Complaint, base: str, key: str) -> None:
             "defaults.encoder=[net]",
             "defaults.encoder: expected a name, or {name: …}, of kind 'encoder', got ['net']",
         ),
-        ("defaults.encoder=null", "methods.plain.encoder: required, as there is no defaults.encoder"),
     ],
 )
 def test_refused_settings(complaint: Complaint, base: str, setting: str, message: str) -> None:
