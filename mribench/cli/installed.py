@@ -13,7 +13,7 @@ from mribench.interfaces.kinds import DEFECTS, KINDS
 _LIST_EXAMPLES = """\b
 Examples:
   mribench list objective
-  mribench list encoder vit
+  mribench list encoder ENCODER
   mribench list defects
 """
 
