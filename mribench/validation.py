@@ -115,7 +115,8 @@ def _missing_beside(
 def _sentence(
     keys: tuple[str, ...], items: list[ErrorDetails], model: type[BaseModel]
 ) -> tuple[str, str, str]:
-    first, place = items[0], ".".join(keys)
+    told = _told(items)
+    first, place = told[0], ".".join(keys)
     if first["type"] == PROBLEM:
         context = first["ctx"]
         return (
@@ -128,11 +129,15 @@ def _sentence(
         return place, "unknown key", did_you_mean(keys[-1], owner.model_fields if owner else ())
     if first["type"] == "missing":
         return place, "required, and not given", ""
-    return place, _message(items), _hint(first)
+    return place, _message(told), _hint(first)
 
 
-def _message(items: list[ErrorDetails]) -> str:
-    told = [item for item in items if item["type"] not in _TYPE_ERRORS] or items
+def _told(items: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the errors that are said: those of the branches of a union that the value was meant for."""
+    return [item for item in items if item["type"] not in _TYPE_ERRORS] or items
+
+
+def _message(told: list[ErrorDetails]) -> str:
     value = told[0]["input"]
     if told[0]["type"] in ("too_short", "too_long"):
         bound = "at least" if told[0]["type"] == "too_short" else "at most"

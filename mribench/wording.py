@@ -41,6 +41,11 @@ def one_line(text: str) -> str:
     return " ".join(text.split()).removesuffix(".")
 
 
+def with_hint(sentence: str, hint: str) -> str:
+    """Return a sentence with what to do about it in brackets, where both stand on one line."""
+    return f"{one_line(sentence)} ({one_line(hint)})" if hint else sentence
+
+
 def list_some(names: Sequence[str], most: int, separator: str = ", ") -> str:
     """Return names for a sentence: ``a, b, c``, or ``a, b and 4 more`` where they are more than ``most``.
 

@@ -12,6 +12,7 @@ from mribench.testing import NotCheckable, check_entry
 SMALL = {
     ("encoder", "cnn"): {"features": [4, 8, 12]},
     ("encoder", "vit"): {"token_vox": 4, "width": 24, "depth": 3, "heads": 2, "maps": 2},
+    ("encoder", "dinov2"): {"token_vox": 4, "width": 24, "depth": 2, "heads": 2, "maps": 2, "grid": 3},
     ("objective", "byol"): {"hidden": 16, "out": 8},
     ("objective", "dino"): {"prototypes": 32, "hidden": 16, "bottleneck": 8},
     ("encoder", "resenc"): {"features": [4, 6, 8], "blocks": [1, 1, 2], "strides": [1, 2, 2]},

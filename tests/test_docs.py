@@ -365,13 +365,14 @@ def test_numbers_of_the_code() -> None:
     from mribench.jobs import collapse
     from mribench.jobs.pretrain import CHECK_ROUNDS
     from mribench.results.lease import STALE_S
+    from mribench.results.records import MIN_CHECKED
     from mribench.statistics.difference import ENOUGH_SEEDS
 
     text = " ".join(text_of("README.md").split())
     assert f"p < {collapse.ALPHA} over all orders" in text
     assert f"mean cosine between subjects above {collapse.MAX_COSINE}" in text
     assert f"above {100 * collapse.MAX_DIRECTION_SHARE:g} % of the variance along one direction" in text
-    assert f"below {collapse.MIN_SUBJECTS} subjects" in text
+    assert f"below {MIN_CHECKED} subjects" in text
     assert collapse.MAX_SUBJECTS == CHECK_ROUNDS == 8
     assert "eight subjects" in text
     assert "eight draws of each" in text

@@ -8,20 +8,28 @@ from typing import Any
 import click
 
 from mribench.cli.options import GivenPath, set_option
-from mribench.interfaces.kinds import KINDS
+from mribench.interfaces.kinds import DEFECTS, KINDS
 
-DEFECTS = "defects"
+_LIST_EXAMPLES = """\b
+Examples:
+  mribench list objective
+  mribench list encoder ENCODER
+  mribench list defects
+"""
 
 
-@click.command("list", epilog="\b\nExamples:\n  mribench list objective\n  mribench list defects")
+@click.command("list", epilog=_LIST_EXAMPLES)
 @click.argument("kind", required=False, type=click.Choice((*KINDS, DEFECTS)))
+@click.argument("name", required=False)
 def list_entries(**options: Any) -> int:
     """List what a benchmark file can name, and which plugin each comes from.
+
+    With the NAME of an entry: its options, with their types, defaults and what they mean.
 
     `mribench list defects` lists the known defects that can be switched on, with `defects` or
     `measure_defects`.
     """
-    from mribench.commands.installed import show_entries
+    from mribench.commands.listing import show_entries
 
     return show_entries(**options)
 

@@ -76,7 +76,9 @@ def _uses(resolved: ResolvedBenchmark, name: str) -> list[Use]:
         try:
             made = one.task.make()
         except MRIBenchError as error:
-            raise ConfigError(f"{resolved.config.source}: tasks.{task}.task: {error}") from error
+            raise ConfigError(
+                f"{resolved.config.source}: tasks.{task}.task: {error.message}", error.hint
+            ) from error
         trained_on = tuple(one.spec.trained_on)
         tested_on = tuple(one.spec.all_tested_on(()))  # `all` asks for nothing that is not there
         uses.append(Use(task, made.label, trained_on, tested_on, made, made.target_sequence))

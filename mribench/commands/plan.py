@@ -73,7 +73,7 @@ def _say_why(
     for job in matching:
         reason = "; ".join(change.text for change in changes.get(job.id, ()))
         if job.key and states[job.id] in ("failed", "interrupted"):
-            before = planned.store.status(job.key).reason
+            before = planned.store.status(job.key).said
             reason = "; ".join(text for text in (f"{states[job.id]} before: {before}", reason) if text)
         counts[states[job.id] if job.id not in changes else "stale"] += 1
         if reason:

@@ -75,7 +75,7 @@ class RunProgress:
         if "jobs" in self._bars:
             self._progress.update(self._bars["jobs"], completed=self._ended)
         if status.state != "done":
-            self._print(f"{status.state}: {job.id}: {status.reason}", "red")
+            self._print(f"{status.state}: {job.id}: {status.said}", "red")
         elif job.kind == "pretrain":
             self._say(f"pretrained {job.id}")
         elif time.monotonic() - self._said > PLAIN_EVERY_S:

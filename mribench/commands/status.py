@@ -105,7 +105,7 @@ def _describe_jobs(progress: Progress, directory: Path, failed: bool) -> Iterato
         elif job.status.state in ("failed", "interrupted"):
             log = directory / "jobs" / job.key / "log.txt"
             cause = f" [{job.status.cause}]" if job.status.cause else ""
-            yield f"{job.status.state}{cause}: {job.id}: {job.status.reason} (log: {log})"
+            yield f"{job.status.state}{cause}: {job.id}: {job.status.said} (log: {log})"
             if failed and job.status.traceback:
                 yield job.status.traceback
 

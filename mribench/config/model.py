@@ -13,7 +13,7 @@ from mribench.config.parts import Defaults, InvarianceSpec, MethodSpec, SplitSpe
 from mribench.config.settings import PretrainOptions
 from mribench.errors import did_you_mean
 from mribench.interfaces.fields import Seeds, Slug, SubsetSeeds, Word, unique
-from mribench.interfaces.options import DatasetRef, Options, Profile
+from mribench.interfaces.options import DatasetRef, EncoderRef, Options, Profile
 from mribench.interfaces.weights import GivenWeights
 from mribench.results.manifest import ReportSpec
 from mribench.validation import describe, problem
@@ -64,7 +64,7 @@ class BenchmarkConfig(Options):
         description="How each cohort is divided into training, validation and test subjects; a cohort "
         "without a split is for pretraining only.",
     )
-    defaults: Defaults = Field(description="What every method inherits.")
+    defaults: Defaults = Field(default_factory=Defaults, description="What every method inherits.")
     methods: dict[Slug, MethodSpec] = Field(
         default_factory=dict, description="The self-supervised methods that are compared."
     )
@@ -122,15 +122,24 @@ class BenchmarkConfig(Options):
             **{**self.defaults.pretrain.model_dump(), **self.methods[method].pretrain.model_dump()}
         )
 
+    def find_encoder(self, method: str) -> EncoderRef | None:
+        """Return the encoder of a method: its own, that of its weights, or the default one."""
+        spec = self.methods[method]
+        of_weights = spec.weights.encoder if spec.weights else None
+        return spec.encoder or of_weights or self.defaults.encoder
+
     def place_of(self, method: str, part: str, key: str = "") -> str:
         """Return where a method's encoder or pretraining option is written: its own, or in the defaults.
 
         Args:
             method: its name.
-            part: ``encoder`` or ``pretrain``.
+            part: ``encoder`` or ``pretrain``; an encoder may be that of the weights too.
             key: an option of the part; the whole part when empty.
         """
-        own = getattr(self.methods[method], part)
+        spec = self.methods[method]
+        own = getattr(spec, part)
+        if part == "encoder" and own is None and spec.weights and spec.weights.encoder:
+            return f"methods.{method}.weights.encoder"
         is_own = own is not None and (not key or key in own.model_fields_set)
         return ".".join(filter(None, (f"methods.{method}" if is_own else "defaults", part, key)))
 
@@ -202,9 +211,17 @@ def _check_layouts(config: BenchmarkConfig) -> None:
 def _check_methods(config: BenchmarkConfig) -> None:
     if not config.methods and not config.reference_arms:
         raise problem("methods", "no method and no reference arm: nothing to run", "add a method")
+    if not config.methods and config.defaults.encoder is None:
+        raise problem("defaults.encoder", "required, as no method brings one", "name the encoder")
     for name, method in config.methods.items():
         if name in get_args(ReferenceArm):
             raise problem(f"methods.{name}", "this name is kept for a reference arm", "choose another name")
+        if config.find_encoder(name) is None:
+            raise problem(
+                f"methods.{name}.encoder",
+                "required, as there is no defaults.encoder",
+                "name one here, or one for every method under defaults",
+            )
         if method.weights is not None:
             _check_pretrained_on(config, name, method.weights)
             continue

@@ -80,7 +80,11 @@ class SplitSpec(SplitRef):
 class Defaults(Options):
     """What every method inherits; a method that overrides one of these is flagged in the tables."""
 
-    encoder: EncoderRef = Field(description="The encoder; also that of the reference arms.")
+    encoder: EncoderRef | None = Field(
+        None,
+        description="The encoder; also that of the reference arms. It may be left out where every method "
+        "names its own, or has it from the manifest of its weights: it is then that of the first one.",
+    )
     augment: Augment = Field(
         default_factory=dict,
         description="Augmentation options, given to every view generator that takes them.",

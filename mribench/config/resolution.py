@@ -78,7 +78,8 @@ class ResolvedBenchmark:
         tasks: by name.
         datasets: by the name of the cohort.
         splits: by the name of the cohort.
-        reference_encoder: the encoder of the reference arms.
+        reference_encoder: the encoder of the reference arms: the default one, or that of the first method.
+        reference_wanted: what it wants to see.
         defects: the known defects that are switched on, by name; of the plugins' those that are named or
             are about empty masks.
         measured: the one of them that is switched on to be measured, or an empty string.
@@ -91,6 +92,7 @@ class ResolvedBenchmark:
     datasets: Mapping[str, Resolved]
     splits: Mapping[str, Resolved]
     reference_encoder: Resolved
+    reference_wanted: InputContract
     defects: Mapping[str, Defect] = field(default_factory=dict)
     measured: str = ""
     to_measure: Mapping[str, Defect] = field(default_factory=dict)
@@ -156,8 +158,11 @@ def _resolve(config: BenchmarkConfig, registry: Registry, measured: str) -> Reso
         name: registry.resolve(ref, f"{start}splits.{name}", profile, by_name)
         for name, ref in config.splits.items()
     }
-    encoder = registry.resolve(config.defaults.encoder, f"{start}defaults.encoder", profile, by_name)
+    encoder = _resolve_default_encoder(config, registry, by_name)
     methods = {name: _resolve_method(config, registry, name, encoder, by_name) for name in config.methods}
+    wanted = encoder.registered.entry.input
+    if config.defaults.encoder is None:
+        wanted = next(iter(methods.values())).wanted
     tasks = {
         name: ResolvedTask(registry.resolve(spec.task, f"{start}tasks.{name}.task", profile, by_name), spec)
         for name, spec in config.tasks.items()
@@ -169,10 +174,23 @@ def _resolve(config: BenchmarkConfig, registry: Registry, measured: str) -> Reso
     else:
         active = {}
     return ResolvedBenchmark(
-        config, methods, tasks, datasets, splits, encoder,
+        config, methods, tasks, datasets, splits, encoder, wanted,
         defects=active, measured=measured,
         to_measure={name: known[name] for name in config.measure_defects},
     )  # fmt: skip
+
+
+def _resolve_default_encoder(
+    config: BenchmarkConfig, registry: Registry, defects: Collection[str] | None
+) -> Resolved:
+    """Resolve the default encoder; without one that of the first method, which the others are compared to."""
+    chosen, place = config.defaults.encoder, "defaults.encoder"
+    if chosen is None:
+        first = next(iter(config.methods))
+        chosen, place = config.find_encoder(first), config.place_of(first, "encoder")
+    if chosen is None:
+        raise RuntimeError("a benchmark was validated in which a method has no encoder")
+    return registry.resolve(chosen, f"{config.source}: {place}", config.profile, defects)
 
 
 def _resolve_dataset(config: BenchmarkConfig, registry: Registry, name: str) -> Resolved:
@@ -190,11 +208,9 @@ def _resolve_method(
     spec = config.methods[name]
     where = f"{config.source}: methods.{name}"
     encoder = default
-    chosen, place = spec.encoder, f"{where}.encoder"
-    if chosen is None and spec.weights is not None and spec.weights.encoder is not None:
-        chosen, place = spec.weights.encoder, f"{where}.weights.encoder"
-    if chosen is not None:
-        encoder = registry.resolve(chosen, place, config.profile, defects)
+    chosen, place = config.find_encoder(name), config.place_of(name, "encoder")
+    if chosen is not None and place != "defaults.encoder":
+        encoder = registry.resolve(chosen, f"{config.source}: {place}", config.profile, defects)
     published = spec.weights.input if spec.weights is not None else None
     wanted = encoder.registered.entry.input.under(published).under(spec.input)
     if spec.views is None or spec.objective is None:

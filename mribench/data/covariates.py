@@ -26,11 +26,13 @@ class Covered:
         covariates: those that the task needs, by subject id; nothing where it needs none.
         targets: of a task about people, by subject id.
         left_out: by subject id, what is the matter, as the end of a sentence about several: ``lack age``.
+        classes: of a task about people, whose places are the targets; none where targets are numbers.
     """
 
     covariates: Mapping[str, dict[str, JsonValue]] = field(default_factory=dict)
     targets: Mapping[str, float] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
 
 
 def find_covered(task: Task, people: Iterable[Subject]) -> Covered:
@@ -55,7 +57,8 @@ def find_covered(task: Task, people: Iterable[Subject]) -> Covered:
         covariates[person.id] = known
         if target is not None:
             targets[person.id] = target
-    return Covered(covariates, targets, left_out)
+    classes = tuple(task.classes) if isinstance(task, SubjectTask) else ()
+    return Covered(covariates, targets, left_out, classes)
 
 
 def select_covariates(subject: Subject, names: Sequence[str]) -> dict[str, JsonValue]:

@@ -46,10 +46,11 @@ def cause_of(error: BaseException) -> Cause:
 def status_of(error: Exception) -> JobStatus:
     """Return the status of a job that an exception ended."""
     cause = cause_of(error)
-    reason = str(error) if isinstance(error, MRIBenchError) else f"{type(error).__name__}: {error}"
+    reason = error.message if isinstance(error, MRIBenchError) else f"{type(error).__name__}: {error}"
+    hint = error.hint if isinstance(error, MRIBenchError) else ""
     if cause is Cause.OUT_OF_MEMORY:
         reason = f"{_WANTED_MORE} needs less ({reason})"
-    return JobStatus("failed", reason, traceback.format_exc(), cause)
+    return JobStatus("failed", reason, traceback.format_exc(), cause, hint)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -7,7 +7,7 @@ import heapq
 import time
 from collections import deque
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -301,11 +301,11 @@ class _Run:
         tries = self.retries.failures(key)
         if status.cause is not Cause.CANCELLED:
             tried = f" ({tries} attempts)" if tries > 1 else ""
-            status = JobStatus("failed", f"{status.reason}{tried}", status.traceback, status.cause)
+            status = replace(status, state="failed", reason=f"{status.reason}{tried}")
         self._record(key, status)
         self.failed.add(key)
         self.outlook.drop(key)
-        self.summary.failed[self.jobs[key].id] = status.reason or status.state
+        self.summary.failed[self.jobs[key].id] = status.said or status.state
         for other in self._descendants(key):
             if other not in self.blocked:
                 self.blocked.add(other)

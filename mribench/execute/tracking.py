@@ -33,6 +33,7 @@ from mribench.results.cell import EmbedCell
 from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, read_tables
 from mribench.results.store import JobStatus
 from mribench.statistics.scores import estimate_groups
+from mribench.wording import with_hint
 
 logger = logging.getLogger("mribench")
 
@@ -250,8 +251,7 @@ class Tracking:
 def _describe(error: BaseException) -> str:
     if not isinstance(error, MRIBenchError):
         return " ".join(f"{type(error).__name__}: {error}".split())
-    hint = f" ({error.hint})" if error.hint else ""
-    return " ".join(error.message.split()) + hint
+    return with_hint(" ".join(error.message.split()), error.hint)
 
 
 def list_tracked_jobs(jobs: Mapping[str, Job], store: Store) -> dict[str, TrackedJob]:
@@ -301,7 +301,7 @@ def _read_history(directory: Path) -> list[Logged]:
 def _read_outcome(job: TrackedJob, status: JobStatus, wall_s: float) -> JobOutcome:
     """Return how a job ended; its time as the run saw it where it could not write its own."""
     if status.state != "done":
-        reason = status.reason or status.state
+        reason = status.said or status.state
         return JobOutcome("failed" if status.state == "failed" else "interrupted", reason, wall_s)
     row = read_tables([job.directory / "job.parquet"], JOB_SCHEMA)
     return JobOutcome("done", "", float(row["wall_s"][0]), _read_scores(job.directory / "records.parquet"))

@@ -311,7 +311,7 @@ def main(
     if status is None:
         logger.info("another process holds this job, or has done it")
         sys.exit(WorkerExit.ELSEWHERE)
-    logger.info("%s %s\n%s", status.state, status.reason, status.traceback)
+    logger.info("%s %s\n%s", status.state, status.said, status.traceback)
     if status.cause is Cause.STOPPED:
         sys.exit(WorkerExit.STOPPED)
     sys.exit(WorkerExit.DONE if status.state == "done" else WorkerExit.FAILED)

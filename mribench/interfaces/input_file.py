@@ -10,7 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_v
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from mribench.validation import problem
 from mribench.volumes.cache import remember_by_file
+
+_RELATIVE = "give the path of a file; a relative one counts from the folder that mribench is run in"
 
 
 class InputFile(BaseModel):
@@ -83,7 +86,7 @@ def _absolute(given: str | Path) -> Path:
 
 def _sha256(path: Path) -> str:
     if not path.is_file():
-        raise ValueError(f"expected a file, got {path}, which {_say_what_is_there(path)}")
+        raise problem("", f"expected a file, got {path}, which {_say_what_is_there(path)}", _RELATIVE)
     try:  # gigabytes of weights are read once for all jobs, and again when the file has changed
         return str(remember_by_file(path, "sha256", _digest)["sha256"])
     except OSError as error:

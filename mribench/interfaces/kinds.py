@@ -16,3 +16,6 @@ KINDS = (
     "table",
 )
 """The kinds of entry that a plugin can register."""
+
+DEFECTS = "defects"
+"""What ``mribench list`` can list that is no kind of entry."""

@@ -10,12 +10,10 @@ from scipy.stats import permutation_test, rankdata
 from torch import Tensor
 
 from mribench.jobs.invariance import effective_rank
-from mribench.results.records import JobRow
+from mribench.results.records import MIN_CHECKED, JobRow
 
 ALPHA = 0.01
 """Of the test that embeddings say something of the subject."""
-MIN_SUBJECTS = 5
-"""With four, the smallest p that there can be is 1/4!, above ``ALPHA``."""
 MAX_SUBJECTS = 8
 """All 8! orders of subjects are tried."""
 MAX_COSINE = 0.95
@@ -65,7 +63,7 @@ class CollapseCheck:
             return None
         if self.one_point:
             return True
-        return self.retrieval_p >= ALPHA if self.subjects >= MIN_SUBJECTS else None
+        return self.retrieval_p >= ALPHA if self.subjects >= MIN_CHECKED else None
 
     def retrieval(self) -> float:
         """Return the share of hits."""
@@ -87,15 +85,9 @@ class CollapseCheck:
         """Return what else is odd about the embeddings, each by its name."""
         if self.not_finite:
             return [f"not finite: {self.not_finite} of {2 * self.retrieval_queries} embeddings"]
-        collapsed = self.collapsed()
-        if collapsed:
+        if self.collapsed():
             return []
         remarks = []
-        if collapsed is None:
-            plural = "s" if self.subjects > 1 else ""
-            remarks.append(
-                f"not checked: {self.subjects} subject{plural}, at least {MIN_SUBJECTS} are needed"
-            )
         if self.mean_cosine > MAX_COSINE:
             remarks.append(f"anisotropic: mean cosine {self.mean_cosine:.3f} between subjects")
         if self.direction_share > MAX_DIRECTION_SHARE:

@@ -20,8 +20,7 @@ class Arms:
 
     def __init__(self, resolved: ResolvedBenchmark) -> None:
         self._resolved = resolved
-        default = resolved.reference_encoder
-        self.reference = EncoderPart.of(default, default.registered.entry.input)
+        self.reference = EncoderPart.of(resolved.reference_encoder, resolved.reference_wanted)
         self.encoders = {
             name: EncoderPart.of(method.encoder, method.wanted) for name, method in resolved.methods.items()
         }

@@ -28,7 +28,7 @@ from mribench.plan.parts import (
     untrained_cell,
 )
 from mribench.plan.pretraining import select_sources
-from mribench.plan.targets import check_draw, list_left_out, list_lone_targets
+from mribench.plan.targets import check_draw, list_left_out, list_thin_tests
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.content import CohortContent, Content, EntryIdentity
 from mribench.results.specification import (
@@ -254,7 +254,7 @@ class _Builder:
         if split and not ids:
             self.notes.append(f"{task.name}: no {sequence} test scan at {site}, so no such cell")
             return None
-        self.notes += list_lone_targets(f"{task.name} at {site}", ids, task.covered)
+        self.notes += list_thin_tests(f"task {task.name} at {site}", ids, task.covered)
         spec = EvaluateSpec(
             profile=self.config.profile,
             cohort=task.cohort.name,

@@ -260,8 +260,7 @@ def _encoders(
     """Return the encoders of the methods and, with one of these reference arms, its own; each once."""
     used = [_Used(method.encoder, method.wanted) for method in resolved.methods.values()]
     if set(resolved.config.reference_arms).intersection(arms):
-        reference = resolved.reference_encoder
-        used.append(_Used(reference, reference.registered.entry.input))
+        used.append(_Used(resolved.reference_encoder, resolved.reference_wanted))
     return list({(str(each.component.component()), each.wanted): each for each in used}.values())
 
 

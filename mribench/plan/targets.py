@@ -14,10 +14,12 @@ from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import Task
 from mribench.plan.cohorts import Cohort
 from mribench.plan.parts import Training, has_probe
+from mribench.set_scores import ENOUGH
 from mribench.wording import count, list_some
 
 _SHOWN = 5
 """People that a sentence names."""
+_NO_INTERVAL = "so tables show values without one there"
 
 
 def list_left_out(where: str, role: str, ids: Collection[str], covered: Covered) -> Iterator[str]:
@@ -39,19 +41,31 @@ def list_left_out(where: str, role: str, ids: Collection[str], covered: Covered)
         yield f"{where} {some} {reason}, and are left out: {names}"
 
 
-def list_lone_targets(where: str, ids: Collection[str], covered: Covered) -> Iterator[str]:
-    """Yield a sentence where test subjects all have one target.
+def list_thin_tests(where: str, ids: Collection[str], covered: Covered) -> Iterator[str]:
+    """Yield a sentence where metrics of whole sets will have no value, or no interval.
 
     Args:
-        where: the task and its test, as the sentence begins.
-        ids: the subjects.
-        covered: says what their targets are.
+        where: the task and the site of its test, as the sentence begins.
+        ids: the test subjects.
+        covered: says what their targets are, and what they can be.
     """
     targets = [covered.targets[subject] for subject in ids if subject in covered.targets]
-    if targets and len(set(targets)) < 2:
+    if not targets:
+        return
+    tested = count(len(targets), "test subject")
+    if len(set(targets)) < 2:
+        alike = f"of class {covered.classes[int(targets[0])]}" if covered.classes else "of one target"
+        yield f"{where}: {tested}, all {alike}: a metric that compares targets has no value there"
+        return
+    if not covered.classes:
+        if len(targets) < ENOUGH:
+            yield f"{where}: {tested}; an interval wants {ENOUGH}, {_NO_INTERVAL}"
+        return
+    rarest, fewest = Counter(targets).most_common()[-1]
+    if fewest < ENOUGH:
         yield (
-            f"{where}: {count(len(targets), 'test subject')} with one target alone, so a metric that compares"
-            " targets has no value there"
+            f"{where}: {tested}, of whom {fewest} of class {covered.classes[int(rarest)]}; an interval wants"
+            f" {ENOUGH} of each class, {_NO_INTERVAL}"
         )
 
 

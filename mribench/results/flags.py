@@ -12,6 +12,7 @@ from mribench.interfaces.table import Sentence
 from mribench.results.cells import row_labels
 from mribench.results.load import RunData
 from mribench.results.manifest import Manifest
+from mribench.results.records import MIN_CHECKED
 from mribench.wording import one_line
 
 COLLAPSED = "†"
@@ -51,27 +52,32 @@ def flags(run: RunData) -> Flags:
     collapsed = pretrained["collapsed"].eq(True)
     # not trained, or with embeddings that are odd and say something still
     odd = pretrained["encoder_remarks"].fillna("").ne("")
-    flagged = {
-        COLLAPSED: ("Collapsed encoder", _in_seeds(pretrained, collapsed, "collapse_reason")),
-        ODD: ("Encoder", _in_seeds(pretrained, odd, "encoder_remarks")),
-        BUDGET: (
+    flagged = [
+        (COLLAPSED, "Collapsed encoder", _in_seeds(pretrained, collapsed, "collapse_reason")),
+        (ODD, "Encoder", _in_seeds(pretrained, odd, "encoder_remarks")),
+        (
+            ODD,
+            f"Not checked for collapse, for which {MIN_CHECKED} subjects are needed",
+            _unchecked(pretrained),
+        ),
+        (
+            BUDGET,
             "Not the budget or settings of the others",
             _unequal(planned, pretrained, adapted, run.manifest),
         ),
-        FEW_VIEWS: ("Few distinct views", _repeated(pretrained, adapted)),
-        CHANGED: ("Not frozen, though the arm is", _changed(adapted)),
-        GIVEN: ("Weights from a file", _given(planned, adapted, run.manifest)),
-    }
-    signs: dict[str, str] = {}
-    for sign, (_, rows) in flagged.items():
+        (FEW_VIEWS, "Few distinct views", _repeated(pretrained, adapted)),
+        (CHANGED, "Not frozen, though the arm is", _changed(adapted)),
+        (GIVEN, "Weights from a file", _given(planned, adapted, run.manifest)),
+    ]
+    signs: dict[str, list[str]] = {}
+    for sign, _, rows in flagged:
         for row in rows:
-            signs[row] = signs.get(row, "") + sign
+            signs.setdefault(row, []).append(sign)
     footnotes = tuple(
-        Sentence(f"{sign} {what}: {_listed(rows)}.", "footnote")
-        for sign, (what, rows) in flagged.items()
-        if rows
+        Sentence(f"{sign} {what}: {_listed(rows)}.", "footnote") for sign, what, rows in flagged if rows
     )
-    return Flags(signs, (*footnotes, *_channels(adapted), *_encoders(planned)))
+    once = {row: "".join(dict.fromkeys(of_row)) for row, of_row in signs.items()}
+    return Flags(once, (*footnotes, *_channels(adapted), *_encoders(planned)))
 
 
 def _trained(run: RunData, kind: str, columns: Sequence[str]) -> pd.DataFrame:
@@ -91,6 +97,16 @@ def _in_seeds(pretrained: pd.DataFrame, meant: pd.Series, why: str) -> dict[str,
             reasons = "; ".join(dict.fromkeys(map(one_line, bad[why].dropna())))
             texts[str(row)] = f"in {len(bad)} of {len(jobs)} seeds" + (f" ({reasons})" if reasons else "")
     return texts
+
+
+def _unchecked(pretrained: pd.DataFrame) -> dict[str, str]:
+    """Rows of which some encoder was not checked, and on how many subjects it could have been."""
+    subjects = pretrained["subjects_checked"]
+    few = pretrained[pretrained["collapsed"].isna() & subjects.lt(MIN_CHECKED)]
+    return {
+        str(row): f"{jobs['subjects_checked'].min():.0f} there"
+        for row, jobs in few.groupby("row", sort=False)
+    }
 
 
 def _unequal(

@@ -116,7 +116,7 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
         jobs=pd.concat([trained_rows, evaluated_rows], ignore_index=True),
         cells=cells[~varied].reset_index(drop=True),
         status=status,
-        reasons={job.id: one_line(statuses[job.key].reason) for job in planned if job.key in statuses},
+        reasons={job.id: one_line(statuses[job.key].said) for job in planned if job.key in statuses},
         superseded=superseded,
         mixed=mixed,
         invariance=read_rows(jobs, embedded, "invariance.parquet", INVARIANCE_SCHEMA),

@@ -53,6 +53,12 @@ SCORE_FILE_SCHEMA = pa.schema(_columns_of(ScoreRow))
 SCORE_SCHEMA = pa.schema([*pa.schema(CELL_COLUMNS), *SCORE_FILE_SCHEMA])
 """A score row as it is read: with the cell of its job, by the plan."""
 
+MIN_CHECKED = 5
+"""Subjects from which encoders are checked for collapse, with ``collapsed`` null in the job rows of fewer.
+
+With four, the smallest p that there can be is 1/4!, above that of the test.
+"""
+
 
 class JobRow(TypedDict, total=False):
     """One row per job: cost, digests, checks. Not reproducible bit for bit, as score rows are."""

@@ -12,6 +12,7 @@ from mribench.errors import StoreError
 from mribench.interfaces.executor import Cause
 from mribench.results.atomic import read_json, write_json
 from mribench.results.lease import Lease, LeaseState
+from mribench.wording import with_hint
 
 SCHEMA = 6
 """Version of the layout on disk. Results of another version are refused, never guessed at."""
@@ -31,6 +32,7 @@ class JobStatus:
         reason: why it failed or was interrupted, for people.
         traceback: of the error.
         cause: what kind of reason that is; None of a job that is done, or was left by an older mribench.
+        hint: what to do about the reason.
         written: when that was written, in ISO 8601.
     """
 
@@ -38,7 +40,13 @@ class JobStatus:
     reason: str = ""
     traceback: str = ""
     cause: Cause | None = None
+    hint: str = ""
     written: str = field(default="", compare=False)
+
+    @property
+    def said(self) -> str:
+        """Why it failed, with the hint, for people."""
+        return with_hint(self.reason, self.hint)
 
 
 _DEAD = JobStatus("interrupted", DIED, cause=Cause.INFRASTRUCTURE)
@@ -123,7 +131,7 @@ class Store:
         content = read_json(path)
         if not isinstance(content, dict) or content.get("state") not in get_args(State):
             raise StoreError(f"{path} is not the status of a job", "delete its folder and run again")
-        said = {name: str(content.get(name, "")) for name in ("reason", "traceback", "written")}
+        said = {name: str(content.get(name, "")) for name in ("reason", "hint", "traceback", "written")}
         cause = content.get("cause")
         status = JobStatus(content["state"], **said, cause=Cause(cause) if cause in set(Cause) else None)
         if status.state == "running" and Lease.state(directory) is not LeaseState.HELD:

@@ -37,6 +37,7 @@ from mribench.testing.tables import check_tables
 from mribench.testing.tasks import check_task
 from mribench.testing.trackers import check_tracker
 from mribench.testing.views import check_sequence, check_views
+from mribench.wording import with_hint
 
 _NAME = re.compile(r"[a-z0-9]+([-.:][a-z0-9]+)*")
 _REFERENCES: Mapping[str, type[Component]] = {
@@ -113,7 +114,9 @@ def _make(resolved: Resolved) -> Any:
     try:
         return resolved.make()
     except MRIBenchError as error:
-        raise ConformanceError(f"'{resolved.name}' cannot be built: {error}") from error
+        raise ConformanceError(
+            f"'{resolved.name}' cannot be built: {with_hint(error.message, error.hint)}"
+        ) from error
 
 
 def _require_no_option(entry: Entry) -> None:
@@ -140,7 +143,9 @@ def _check_any_encoder(resolved: Resolved) -> None:
     except PluginError as error:
         raise NotCheckable(f"'{resolved.name}' cannot be built here: {error.message}") from error
     except MRIBenchError as error:
-        raise ConformanceError(f"'{resolved.name}' cannot be built: {error}") from error
+        raise ConformanceError(
+            f"'{resolved.name}' cannot be built: {with_hint(error.message, error.hint)}"
+        ) from error
     check_encoder(encoder)
 
 

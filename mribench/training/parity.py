@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mribench.errors import DataError, MRIBenchError
+from mribench.errors import DataError, MRIBenchError, hint_for
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.input_file import InputFile
 from mribench.interfaces.weights import ParityVector
@@ -70,7 +70,12 @@ def _read_embedding(parity: ParityVector, where: str) -> Tensor:
 def _read_tensor(path: Path, name: str, where: str) -> Tensor:
     try:
         return load_file(path)[name]
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{where}: parity: there is no file {path}", "put it back, or give another one under `parity`"
+        ) from error
     except (OSError, SafetensorError) as error:
-        raise DataError(f"{where}: parity: {path} cannot be read: {error}", "is it safetensors?") from error
+        hint = hint_for(error, "is it safetensors?")
+        raise DataError(f"{where}: parity: {path} cannot be read: {error}", hint) from error
     except KeyError:
         raise DataError(f"{where}: parity: {path} has no tensor '{name}'", "write one by that name") from None

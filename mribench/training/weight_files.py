@@ -137,23 +137,41 @@ def _first_line(reason: Exception | str) -> str:
     return said.splitlines()[0] if said else type(reason).__name__
 
 
+def find_place(weights: GivenWeights) -> str | None:
+    """Return the key under which a file has its tensors; None where they are at its top.
+
+    Raises:
+        DataError: when the file cannot be read, or has not what is asked for.
+    """
+    return _find_place(read_file(weights.file.path, "meta"), weights)
+
+
 def _find_tensors(content: Any, weights: GivenWeights) -> dict[str, Tensor]:
     """Return the mapping of tensors that is meant."""
+    place = _find_place(content, weights)
+    return dict(content if place is None else _by_name(content)[place])
+
+
+def _by_name(content: Any) -> dict[str, Any]:
+    return {str(key): value for key, value in content.items()} if isinstance(content, Mapping) else {}
+
+
+def _find_place(content: Any, weights: GivenWeights) -> str | None:
     where = f"weights {weights.file.path}"
-    named = {str(key): value for key, value in content.items()} if isinstance(content, Mapping) else {}
+    named = _by_name(content)
     if weights.at is not None:
         if not _is_state(named.get(weights.at)):
             raise DataError(f"{where}: there are no tensors at '{weights.at}'", f"it has {_list_keys(named)}")
-        return dict(named[weights.at])
+        return weights.at
     if _is_state(content):
-        return named
+        return None
     places = [key for key, value in named.items() if _is_state(value)]
     if len(places) != 1:
         raise DataError(
             f"{where}: expected one mapping of tensors, got {list_some(places, _SHOWN) or 'none'}",
             "say which by weights.at" if places else _explain_none(content, named),
         )
-    return dict(named[places[0]])
+    return places[0]
 
 
 def _explain_none(content: Any, named: Mapping[str, Any]) -> str:

@@ -8,14 +8,13 @@ from mribench.errors import DataError
 from mribench.interfaces import Encoder, Mask
 
 
-def hide_and_check(name: str, encoder: Encoder, image: Tensor, mask: Mask | None) -> Tensor:
-    """Return an image with 0 at the voxels that a mask hides.
+def check_image(name: str, encoder: Encoder, image: Tensor) -> None:
+    """Check that an encoder can take an image.
 
     Args:
         name: of the encoder, for the message.
         encoder: says how many channels and which edges it takes.
         image: ``(B, C, I, J, K)``.
-        mask: what is hidden, if anything.
 
     Raises:
         DataError: when the image has other channels, or edges that are no multiples of the largest stride.
@@ -28,4 +27,13 @@ def hide_and_check(name: str, encoder: Encoder, image: Tensor, mask: Mask | None
             f" multiples of {coarsest}, got {tuple(image.shape)}",
             "change patch_vox",
         )
+
+
+def hide_and_check(name: str, encoder: Encoder, image: Tensor, mask: Mask | None) -> Tensor:
+    """Return an image with 0 at the voxels that a mask hides.
+
+    Raises:
+        DataError: as ``check_image``.
+    """
+    check_image(name, encoder, image)
     return image if mask is None else image.masked_fill(mask.voxels(), 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mribench import hookimpl
 from mribench.interfaces import Entry
 from mribench_encoders.cnn import CnnEncoder, CnnOptions
+from mribench_encoders.dinov2 import Dinov2Encoder, Dinov2Options
 from mribench_encoders.resenc import ResEncEncoder, ResEncOptions
 from mribench_encoders.resnet import ResNetEncoder, ResNetOptions
 from mribench_encoders.swin_unetr import SwinUnetrEncoder, SwinUnetrOptions
@@ -36,6 +37,13 @@ def mribench_entries() -> list[Entry]:
         ),
         Entry(
             "encoder", "resnet", ResNetEncoder, ResNetOptions, "MONAI's 3D ResNet: BrainIAC's, MedicalNet's"
+        ),
+        Entry(
+            "encoder",
+            "dinov2",
+            Dinov2Encoder,
+            Dinov2Options,
+            "DINOv2's vision transformer in 3D, with learnt positions: 3DINO's",
         ),
         Entry("decoder", "unet", UNetDecoder, UNetOptions, "U-Net decoder that fits any encoder"),
     ]

@@ -41,6 +41,11 @@ class VitOptions(Options):
             )
         return self
 
+    @property
+    def shown_blocks(self) -> list[int]:
+        """Numbers of the blocks whose outputs are the maps, from 0."""
+        return [round(self.depth * number / self.maps) - 1 for number in range(1, self.maps + 1)]
+
 
 class VitEncoder(Encoder):
     """ViT (Dosovitskiy et al. 2021, doi:10.48550/arXiv.2010.11929) of cubes of voxels, with fixed positions.
@@ -59,9 +64,7 @@ class VitEncoder(Encoder):
         self.embedding_dim = options.width
         self.mask_stride = options.token_vox
         self.embedding = options.embedding
-        self.shown_blocks = [
-            round(options.depth * number / options.maps) - 1 for number in range(1, options.maps + 1)
-        ]
+        self.shown_blocks = options.shown_blocks
         self.tokens = nn.Conv3d(1, options.width, options.token_vox, stride=options.token_vox)
         self.class_token = nn.Parameter(torch.zeros(1, 1, options.width))
         self.blocks = make_transformer_blocks(options.width, options.depth, options.heads, options.mlp_ratio)

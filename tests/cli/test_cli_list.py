@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from mribench.cli.installed import list_entries as command
 from mribench.defects import HARNESS, at, check_defects, known_defects, only_reported
-from mribench.errors import ConfigError
+from mribench.errors import ConfigError, PluginError
 from mribench.plugins import load_registry
 from mribench.registry import Registry
 
@@ -27,6 +27,38 @@ def test_entries_of_one_kind_come_with_their_plugin() -> None:
     text = listed("objective")
     assert "simclr-recon" in text
     assert "seqinv" not in text
+
+
+def first_cells(text: str) -> set[str]:
+    return {line.strip("│").split("│")[0].strip() for line in text.splitlines() if line.startswith("│")}
+
+
+def test_an_entry_is_listed_with_its_options() -> None:
+    text = listed("encoder", "vit")
+    assert "a 3D vision transformer" in text
+    (line,) = [line for line in text.splitlines() if "token_vox" in line]
+    cells = [cell.strip() for cell in line.strip("│").split("│")]
+    assert cells == ["token_vox", "integer > 0", "16", "edge of a token in voxels"]
+    (line,) = [line for line in listed("task", "segmentation").splitlines() if line.startswith("│ classes ")]
+    assert "│ required" in line
+    assert "It has no options." in listed("metric", "dice")
+    assert {"augment.rotation_deg", "augment.gibbs_kept"} <= first_cells(listed("views", "augment"))
+
+
+def test_options_of_every_entry_can_be_listed(registry: Registry) -> None:
+    for found in registry:
+        text = listed(found.entry.kind, found.entry.name)
+        assert first_cells(text) >= set(found.entry.options.model_fields), found.entry.name
+
+
+def test_an_entry_that_there_is_not_names_the_closest() -> None:
+    result = CliRunner().invoke(command, ["encoder", "vitt"])
+    assert isinstance(result.exception, PluginError)
+    assert result.exception.hint == "did you mean 'vit'?"
+
+
+def test_one_defect_is_listed_alone() -> None:
+    assert first_cells(listed("defects", "signed-flair")) - {""} == {"signed-flair"}
 
 
 def test_every_known_defect_is_listed_with_where_it_is_switched_on(registry: Registry) -> None:

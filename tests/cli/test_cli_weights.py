@@ -41,18 +41,41 @@ def test_the_draft_is_a_manifest(file: Path) -> None:
     manifest = WeightsManifest.model_validate(yaml.safe_load(text))
     assert manifest.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     assert manifest.at == "state_dict"
+    assert manifest.unexpected == ["head"]
     assert manifest.encoder is not None
     assert manifest.encoder.options == {"features": [2, 3]}
+
+
+def test_the_draft_says_where_the_tensors_were_found(file: Path) -> None:
+    text = said(str(file))
+    manifest = WeightsManifest.model_validate(yaml.safe_load(text))
+    assert manifest.at == "state_dict"
+    assert "unexpected" not in manifest.model_fields_set
+    comments = [line.removeprefix("# ") for line in text.splitlines() if line.startswith("# ")]
+    known = yaml.safe_load("\n".join(line for line in comments if line.startswith(("unexpected", "input"))))
+    assert WeightsManifest.model_validate({"sha256": manifest.sha256, **known}).input is not None
+
+
+def test_heads_are_drafted_as_one_pattern(tmp_path: Path) -> None:
+    state = CnnEncoder(CnnOptions(features=(2, 3))).state_dict()
+    heads = {"head.0.weight": torch.zeros(2), "head.0.bias": torch.zeros(2), "blocks.9.bias": torch.zeros(1)}
+    torch.save(state | heads, tmp_path / "top.pt")
+    text = said(str(tmp_path / "top.pt"), "--encoder", "cnn", "--set", "features=[2, 3]")
+    manifest = WeightsManifest.model_validate(yaml.safe_load(text))
+    assert manifest.at is None
+    assert manifest.unexpected == ["head.*", "blocks.9.bias"]
 
 
 def test_what_fits_is_said(file: Path) -> None:
     lines = said(str(file), "--encoder", "cnn", "--set", "features=[2, 3]").splitlines()
     total = len(CnnEncoder(CnnOptions(features=(2, 3))).state_dict())
     assert f"# {total - 2} of the encoder's {total} tensors are there by name and shape" in lines
-    assert "# 1 missing: blocks.1.convs.conv_1.conv.bias" in lines
-    assert "# 1 unexpected: head" in lines
-    assert "# 1 of another shape: blocks.0.convs.conv_0.conv.weight" in lines
-    assert "#   blocks.0: 8" in lines
+    assert "# 1 missing: blocks.1.convs.conv_1.conv.bias (3,)" in lines
+    assert "# 1 unexpected: head (2,)" in lines
+    other = "blocks.0.convs.conv_0.conv.weight (5, 1, 3, 3, 3), in the encoder (2, 1, 3, 3, 3)"
+    assert f"# 1 of another shape: {other}" in lines
+    assert "#   blocks.0: 8, the first convs.conv_0.conv.weight (5, 1, 3, 3, 3)" in lines
+    assert "#   head: 1, (2,)" in lines
     assert f"# {total} renamed by 'module.*'" in lines
 
 

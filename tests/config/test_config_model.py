@@ -218,7 +218,19 @@ def test_a_list_of_defects_may_be_left_empty(load: Load, base: str, written: str
     assert digest_config(config) == digest_config(load(base))
 
 
-@pytest.mark.parametrize("key", ["benchmark", "data", "defaults", "tasks"])
+def test_an_encoder_that_nobody_names(complaint: Complaint, base: str) -> None:
+    message, hint = complaint(base, "defaults.encoder=null")
+    assert message == "tiny.yaml: methods.plain.encoder: required, as there is no defaults.encoder"
+    assert hint == "name one here, or one for every method under defaults"
+    tree = yaml.safe_load(base)
+    del tree["defaults"]
+    tree["methods"] = {}
+    message, hint = complaint(yaml.safe_dump(tree))
+    assert message == "tiny.yaml: defaults.encoder: required, as no method brings one"
+    assert hint == "name the encoder"
+
+
+@pytest.mark.parametrize("key", ["benchmark", "data", "tasks"])
 def test_required_keys(complaint: Complaint, base: str, key: str) -> None:
     tree = yaml.safe_load(base)
     del tree[key]
@@ -236,8 +248,8 @@ def test_required_keys(complaint: Complaint, base: str, key: str) -> None:
         ("methods=[1]", "methods: expected a mapping, got [1]"),
         ("defaults.augment=3", "defaults.augment: expected a mapping, got 3"),
         (
-            "defaults.encoder=null",
-            "defaults.encoder: expected a name, or {name: …}, of kind 'encoder', got None",
+            "defaults.encoder=[net]",
+            "defaults.encoder: expected a name, or {name: …}, of kind 'encoder', got ['net']",
         ),
     ],
 )

@@ -102,6 +102,21 @@ def test_encoder_is_inherited_unless_named(load: Load, base: str, registry: Regi
     assert found.methods["sharp"].encoder is found.reference_encoder
 
 
+def test_without_a_default_encoder_that_of_the_first_method_takes_its_place(
+    load: Load, base: str, registry: Registry
+) -> None:
+    own = [
+        "methods.plain.encoder={name: net, features: [2]}",
+        "methods.plain.input={spacing_mm: 2}",
+        "methods.sharp.encoder={name: net, features: [3]}",
+    ]
+    found = resolve(load(base, "defaults.encoder=null", *own), registry)
+    assert _options(found.reference_encoder) == {"features": [2]}
+    assert found.reference_wanted.spacing_mm == 2
+    assert (found.methods["plain"].overrides, found.methods["sharp"].overrides) == ([], ["encoder"])
+    assert resolve(load(base, *own), registry).reference_wanted.spacing_mm is None
+
+
 INT = "expected an integer"
 
 

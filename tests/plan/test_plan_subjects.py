@@ -115,6 +115,22 @@ def test_a_probe_has_cells_of_frozen_encoders_alone(file: Path, registry: Regist
     assert {job.method for job in plan(file, registry, *trained).jobs} == {"random-frozen", "scratch"}
 
 
+def test_references_have_the_encoders_of_methods_where_there_is_no_default(
+    file: Path, registry: Registry
+) -> None:
+    """Each architecture once, the first one under the name of the arm."""
+    content = yaml.safe_load(file.read_text())
+    del content["defaults"]
+    method = yaml.safe_load(METHODS)["m"]
+    content["methods"] = {f"m{n}": {**method, "encoder": {"name": "cnn", "features": [n]}} for n in (4, 6)}
+    content["reference_arms"] = ["random-frozen"]
+    file.write_text(yaml.safe_dump(content))
+    made = plan(file, registry)
+    random = {job.method: job.spec for job in made.jobs if "random-frozen" in job.id and job.kind == "adapt"}
+    features = {name: spec.encoder.options["features"] for name, spec in random.items()}
+    assert features == {"random-frozen": [4], "m6": [6]}
+
+
 def test_fractions_are_drawn_among_those_who_are_there(file: Path, registry: Registry) -> None:
     made = plan(file, registry, "tasks.age.fractions=[0.5, 1.0]")
     adapts = [spec for spec in specs(made, "age") if isinstance(spec, AdaptSpec)]
@@ -123,19 +139,28 @@ def test_fractions_are_drawn_among_those_who_are_there(file: Path, registry: Reg
     assert "bids:3" not in whole.train
 
 
-@pytest.mark.parametrize(("of_two", "noted"), [("FM", False), ("FF", True)])
-def test_test_subjects_of_one_class_are_noted(
-    file: Path, registry: Registry, of_two: str, noted: bool
+WITHOUT_INTERVAL = "so tables show values without one there"
+
+
+@pytest.mark.parametrize(
+    ("of_two", "note"),
+    [
+        ("FM", f"of whom 1 of class M; an interval wants 10 of each class, {WITHOUT_INTERVAL}"),
+        ("FF", "all of class F: a metric that compares targets has no value there"),
+    ],
+)
+def test_test_subjects_that_are_few_or_of_one_class_are_noted(
+    file: Path, registry: Registry, of_two: str, note: str
 ) -> None:
     tested = specs(plan(file, registry), "sex")[-1]
     assert isinstance(tested, EvaluateSpec)
     given = dict(zip(sorted(tested.subjects), of_two, strict=True))
     sexes = tuple(given.get(f"bids:{n}", sex) for n, sex in enumerate(SEXES, start=1))
     write_table(file.parent, AGES, sexes)
-    note = (
-        "sex at bids: 2 test subjects with one target alone, so a metric that compares targets has no value"
-    )
-    assert (f"{note} there" in plan(file, registry).notes) is noted
+    notes = plan(file, registry).notes
+    (said,) = [text for text in notes if text.startswith("task sex at bids: 2 test subjects, ")]
+    assert said.endswith(note)
+    assert f"task age at bids: 2 test subjects; an interval wants 10, {WITHOUT_INTERVAL}" in notes
 
 
 def test_another_age_is_another_key_of_its_task_alone(file: Path, registry: Registry) -> None:

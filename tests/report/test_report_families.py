@@ -172,11 +172,11 @@ def test_a_score_of_an_image_cannot_fail(tmp_path: Path) -> None:
     assert 0 < found.loc["tissue", "failure_high"] < 0.3
 
 
-def test_a_reason_of_several_lines_is_one_sentence(tmp_path: Path) -> None:
+def test_a_reason_of_several_lines_is_one_sentence_and_its_hint_stands_apart(tmp_path: Path) -> None:
     states = {"a/frozen/tissue/T1w/1/subset0/seed1/test/Guys/T1w": "failed"}
     benchmark = Benchmark(score, methods=("a",), subjects=SUBJECTS, labels=("GM",), states=states)
     root = benchmark.write(tmp_path)
     for path in root.glob("jobs/*/status.json"):
-        path.write_text(path.read_text().replace("it broke", "it broke:\\n  badly."))
+        path.write_text(path.read_text().replace('"it broke"', '"it broke:\\n  badly.", "hint": "mend it."'))
     (said,) = [text for text in leaderboard(load_run(root)).caption if text.startswith("Failed jobs")]
-    assert said.endswith("T1w: it broke: badly.")
+    assert said.endswith("T1w: it broke: badly (mend it).")

@@ -371,6 +371,21 @@ def test_odd_encoders_are_named_and_not_called_collapsed(tmp_path: Path) -> None
     assert r"seqinv$\Vert$" in (render_run(run, ["leaderboard"], "latex") or "")
 
 
+def test_encoders_that_were_not_checked_are_named_once(tmp_path: Path) -> None:
+    """In one sentence, whatever else is odd about them and differs from seed to seed."""
+    pretrained = {
+        f"{method}/pretrain/seed{seed}": {
+            "collapsed": None, "subjects_checked": 2,
+            "encoder_remarks": f"anisotropic: mean cosine 0.9{seed + 6}0 between subjects",
+        }
+        for method in ("base", "seqinv") for seed in (0, 1)
+    }  # fmt: skip
+    table = leaderboard(load_run(Benchmark(spread, pretrained=pretrained).write(tmp_path)))
+    assert {row.header[0]: row.flags for row in table.rows} == {"base": "‖", "seqinv": "‖"}
+    (said,) = [text for text in table.caption if "hecked" in text]
+    assert said == ("‖ Not checked for collapse, for which 5 subjects are needed: base, seqinv: 2 there.")
+
+
 def test_unequal_budgets_and_overrides_are_flagged(tmp_path: Path) -> None:
     methods = ("base", "seqaug", "seqinv")
     pretrained = {f"seqaug/pretrain/seed{seed}": {"views_seen": 1920, "parameters": 999} for seed in (0, 1)}

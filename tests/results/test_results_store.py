@@ -52,8 +52,9 @@ def test_status_follows_the_job(store: Store) -> None:
     lease.release()
     assert store.status("k") == JobStatus("interrupted", DIED, cause=Cause.INFRASTRUCTURE)
     write_status(directory, JobStatus("interrupted", "stopped"))
-    write_status(directory, JobStatus("failed", "because", "trace"))
-    assert store.status("k") == JobStatus("failed", "because", "trace")
+    write_status(directory, JobStatus("failed", "because", "trace", hint="do this."))
+    assert store.status("k") == JobStatus("failed", "because", "trace", hint="do this.")
+    assert store.status("k").said == "because (do this)"
     assert not store.is_done("k")
     write_status(directory, JobStatus("done"))
     assert store.is_done("k")

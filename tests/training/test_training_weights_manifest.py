@@ -185,6 +185,24 @@ def test_parity_by_files(file: Path) -> None:
     manifest(file, parity={**parity, "embedding": str(image)})
     with pytest.raises(DataError, match="has no tensor 'embedding'"):
         load_given_weights(make_encoder(2), GivenWeights.model_validate(str(file)))
+    manifest(file, parity=parity)
+    weights = GivenWeights.model_validate(str(file))
+    expected.unlink()
+    with pytest.raises(DataError, match="there is no file"):
+        load_given_weights(make_encoder(2), weights)
+
+
+@pytest.mark.parametrize("key", ["embedding", "image"])
+def test_a_file_of_parity_that_is_not_there(file: Path, key: str) -> None:
+    """The hint is about the file, though an embedding may be a list of numbers too."""
+    files = {"image": str(file), "embedding": str(file), key: "none.safetensors"}
+    path = manifest(file, parity={**files, "tolerance": 1e-5})
+    with pytest.raises(ValidationError) as caught:
+        GivenWeights.model_validate(str(file))
+    wrong = describe(caught.value, GivenWeights)
+    assert wrong.message.startswith(f"the manifest {path}: parity.{key}: expected a file, got ")
+    assert wrong.message.endswith("/none.safetensors, which does not exist")
+    assert "a relative one counts from the folder that mribench is run in" in wrong.hint
 
 
 def test_an_embedding_that_is_nan_is_no_parity(file: Path) -> None:

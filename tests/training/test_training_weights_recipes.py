@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from dinov2_reference import compute_tokens, draw_state
 from monai.networks.nets import SwinUNETR
 from monai.networks.nets.resnet import ResNet
 from torch import Tensor, nn
 
+from mribench.errors import DataError
 from mribench.interfaces import Encoder, EncoderRef, GivenWeights
 from mribench.interfaces.weights import WeightsManifest
 from mribench.plugins import load_registry
@@ -26,6 +28,7 @@ SMALL = {
     "resnet": {"features": [2, 2, 3, 4]},
     "swin-unetr": {"feature_size": 12},
     "cnn": {"features": [2, 3]},
+    "dinov2": {"token_vox": 4, "width": 24, "depth": 4, "heads": 2, "maps": 2, "grid": 3},
 }
 State = dict[str, Tensor]
 
@@ -210,12 +213,33 @@ def test_lightning(tmp_path: Path, prefix: str) -> None:
     load("lightning", make, tmp_path)
 
 
-def test_teacher(tmp_path: Path) -> None:
-    def make(source: Encoder) -> object:
-        heads = {"dino_head.mlp.0.weight": torch.zeros(2), "ibot_head.mlp.0.weight": torch.zeros(2)}
-        return {"teacher": add("backbone.", source.state_dict()) | heads}
-
-    load("teacher", make, tmp_path)
+def test_3dino(tmp_path: Path) -> None:
+    """A file with the names of 3DINO's code gives the maps that its tensors give without the encoder."""
+    state = draw_state(24, 4, token_vox=4, grid=3, chunks=2)
+    heads = {"mlp.0.weight": torch.zeros(2, 2), "last_layer.weight_g": torch.ones(2, 1)}
+    file = {"teacher": add("backbone.", state) | add("dino_head.", heads) | add("ibot_head.", heads)}
+    encoder, weights = recipe("3dino")
+    target = load_registry().resolve(EncoderRef.model_validate(encoder), "docs", "corrected").make()
+    torch.save(file, tmp_path / "teacher.pth")
+    given = GivenWeights.model_validate({**weights, "file": tmp_path / "teacher.pth"})
+    account = load_given_weights(target, given)
+    assert not account.missing
+    assert len(account.taken) == len(state)
+    assert {name.partition(".")[0] for name in account.unexpected} == {"dino_head", "ibot_head"}
+    image = torch.randn(1, 1, 16, 8, 12)
+    expected = compute_tokens(state, image, heads=2, token_vox=4)
+    with torch.no_grad():
+        maps, embedding = target.eval().maps_and_embedding(image)
+    for found, tokens in zip(maps, expected[1::2], strict=True):
+        torch.testing.assert_close(found.flatten(2).mT, tokens[:, 1:], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(embedding, expected[-1][:, 0], rtol=1e-4, atol=1e-5)
+    with pytest.raises(DataError, match=r"of another shape: pos_embed \(1, 28, 24\), in the encoder"):
+        check_weights(
+            load_registry()
+            .resolve(EncoderRef.model_validate({**encoder, "grid": 2}), "docs", "corrected")
+            .make(),
+            given,
+        )
 
 
 def test_the_manifest_of_the_docs_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from mribench.results.cells import scale_of
 from mribench.results.label_subsets import subsets_sentence
 from mribench.results.load import RunData
 from mribench.results.merged import policy_of, profile_sentence
+from mribench.results.records import PREDICTIONS
 from mribench.set_scores import ENOUGH
 from mribench.statistics.marking import ONE_PROFILE, describe_left_out, describe_marks
 from mribench.wording import list_some
@@ -157,7 +158,8 @@ def describe_sets(frame: pd.DataFrame) -> str:
     names = ", ".join(dict.fromkeys(of_sets["metric"]))
     text = (
         f"{names}: one value over all subjects of a test set, averaged over seeds; SE and 95 % interval from"
-        " one component of each subject (docs/statistics.md)."
+        " one component of each subject (docs/statistics.md). Targets and predictions of subjects:"
+        f" jobs/*/{PREDICTIONS} of the results (docs/subject-tasks.md)."
     )
     few = int(_once(of_sets[of_sets["n_few"].gt(0)])["row"].size)
     cells = f"{few} cell{'' if few == 1 else 's'}"
