@@ -4,12 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help quickstart test test-tracking lint format schema install clean
+.PHONY: help quickstart test test-tracking test-cluster lint format schema install clean
 
 help:
 	@echo "make quickstart  install, run benchmarks/quickstart.yaml, show the leaderboard"
 	@echo "make test        install, run the whole test suite"
 	@echo "make test-tracking  install mlflow too, run the tests of experiment tracking"
+	@echo "make test-cluster  run a benchmark through a SLURM of two nodes (slurm-wlm, munge) and Dask workers"
 	@echo "make lint        ruff, mypy and the import contracts"
 	@echo "make schema      write benchmarks/schema/benchmark.json anew"
 	@echo "make clean       remove the virtual environment and the quickstart's results"
@@ -38,6 +39,9 @@ test: $(STAMP)
 test-tracking: $(STAMP)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[mlflow]'
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/mribench_tracking
+
+test-cluster: $(STAMP)
+	MRIBENCH_CLUSTER=1 $(BIN)/python -m pytest tests/cluster
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -5,19 +5,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
-
-from mribench.results.load import load_run
 
 from .slurm_cluster import NODES, SlurmCluster, find_obstacle, run_slurm
 
@@ -36,55 +31,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
         yield cluster
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-class Lab:
-    """Somebody who runs the tiny benchmark on a cluster."""
-
-    def __init__(self, cluster: SlurmCluster, cache: Path, results: Path, *options: str) -> None:
-        self.cluster, self.results = cluster, results
-        self.environment = {**cluster.environment, "MRIBENCH_CACHE": str(cache), "COLUMNS": "200"}
-        self.options = options
-
-    def words(self, executor: str) -> list[str]:
-        part = ["--executor", executor, "--results", str(self.results), *self.options]
-        return [sys.executable, "-m", "mribench", "run", str(TINY), *part]
-
-    def start(self, executor: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.words(executor),
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, executor: str) -> tuple[int, str]:
-        process = self.start(executor)
-        said, _ = process.communicate(timeout=1200)
-        return process.returncode, said
-
-    def statuses(self) -> list[str]:
-        paths = self.results.glob("tiny/jobs/*/status.json")
-        return [json.loads(path.read_text())["state"] for path in paths]
-
-    def rows(self) -> pd.DataFrame:
-        scores = load_run(self.results / "tiny").scores
-        by = ["job_key", "subject", "session", "label", "metric"]
-        return (
-            scores[[*by, "value", "status"]].astype(dict.fromkeys(by, str)).sort_values(by, ignore_index=True)
-        )
-
-
-@pytest.fixture(scope="module")
-def expected(cluster: SlurmCluster, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    lab = Lab(cluster, cache, tmp_path_factory.mktemp("inline"))
-    code, said = lab.run("inline")
-    assert code == 0, said
-    return lab.rows()
+def lab_of(cluster: SlurmCluster, results: Path, cache: Path, *options: str) -> Lab:
+    return Lab(results, cache, *options, environment=cluster.environment)
 
 
 SLURM = "slurm:poll_s=1"
@@ -94,7 +42,7 @@ def test_rows_are_the_same_through_all_that_happens_to_a_cluster(
     cluster: SlurmCluster, cache: Path, expected: pd.DataFrame, tmp_path: Path
 ) -> None:
     """The submitter is killed, a node drained, another lost for a while, the controller started again."""
-    lab = Lab(cluster, cache, tmp_path)
+    lab = lab_of(cluster, tmp_path, cache)
     first = lab.start(SLURM)
     cluster.wait_for("some jobs done", lambda: lab.statuses().count("done") >= 3, 300)
     first.send_signal(signal.SIGKILL)
@@ -135,7 +83,7 @@ def test_a_cancelled_job_is_said_and_the_next_run_does_it(
 def test_a_job_whose_time_ends_goes_on_in_another(cluster: SlurmCluster, cache: Path, tmp_path: Path) -> None:
     """Its limit is a minute, and it is asked to stop 50 s before: it needs several batch jobs."""
     only = ("--only", "seqinv/pretrain/*", "--set", "defaults.pretrain.steps=1500")
-    lab, plain = Lab(cluster, cache, tmp_path / "a", *only), Lab(cluster, cache, tmp_path / "b", *only)
+    lab, plain = (lab_of(cluster, tmp_path / name, cache, *only) for name in "ab")
     code, said = lab.run(f"{SLURM},time=1,stop_s=45")
     assert code == 0, said
     (log,) = (lab.results / "tiny" / "jobs").glob("*/log.txt")
@@ -148,7 +96,7 @@ def test_a_job_whose_time_ends_goes_on_in_another(cluster: SlurmCluster, cache: 
 def test_what_can_never_run_is_said_before_anything_is_submitted(
     cluster: SlurmCluster, cache: Path, tmp_path: Path
 ) -> None:
-    lab = Lab(cluster, cache, tmp_path)
+    lab = lab_of(cluster, tmp_path, cache)
     code, said = lab.run("slurm:partition=nowhere")
     assert code == 2, said
     assert "such a job can never run" in said, said
