@@ -1,0 +1,85 @@
+"""A benchmark through Dask workers that die: `make test-cluster` runs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+from cluster_lab import Lab
+
+distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
+pytestmark = pytest.mark.timeout(1500)
+
+
+@pytest.fixture
+def workers() -> Iterator[distributed.LocalCluster]:
+    """A cluster of somebody else's: two workers."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address=None
+    ) as cluster:
+        yield cluster
+
+
+def find_jobs() -> list[psutil.Process]:
+    """Return the processes of jobs that Dask workers have started."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if "--until-eof" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 300.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_rows_are_the_same_where_workers_die(
+    workers: distributed.LocalCluster, cache: Path, expected: pd.DataFrame, tmp_path: Path
+) -> None:
+    lab = Lab(tmp_path, cache)
+    run = lab.start(f"dask:scheduler={workers.scheduler_address}")
+    for enough in (2, 6):
+        wait_until(lambda enough=enough: lab.statuses().count("done") >= enough and bool(find_jobs()))
+        victim = find_jobs()[0]
+        os.kill(victim.ppid(), signal.SIGKILL)
+        # it has no worker any more: it stops by itself, after its next step
+        psutil.wait_procs([victim], timeout=60)
+        assert not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE
+    said, _ = run.communicate(timeout=900)
+    assert run.returncode == 0, said
+    pd.testing.assert_frame_equal(lab.rows(), expected)
+    assert workers.status.name == "running", "somebody else's workers are left to them"
+    assert not find_jobs()
+
+
+def test_interrupting_ends_the_jobs_and_the_next_run_goes_on(
+    cache: Path, expected: pd.DataFrame, tmp_path: Path
+) -> None:
+    lab = Lab(tmp_path, cache)
+    run = lab.start("dask")
+    wait_until(lambda: "running" in lab.statuses() and lab.statuses().count("done") >= 1)
+    run.send_signal(signal.SIGINT)
+    said, _ = run.communicate(timeout=120)
+    assert run.returncode == 130, said
+    assert not find_jobs(), "no job outlives it"
+    code, said = lab.run("dask")
+    assert code == 0, said
+    pd.testing.assert_frame_equal(lab.rows(), expected)
+
+
+def test_a_scheduler_that_is_not_there_is_said(cache: Path, tmp_path: Path) -> None:
+    code, said = Lab(tmp_path, cache).run("dask:scheduler=tcp://127.0.0.1:9")
+    assert code == 2, said
+    assert "no scheduler answers at tcp://127.0.0.1:9" in said, said
