@@ -34,7 +34,7 @@ EXAMPLE = ROOT / "plugins/example-method/mribench_example_method.py"
 WIDTH = 100
 DOCUMENTS = (
     "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "results/README.md", "benchmarks/README.md",
-    "docs/subject-tasks.md",
+    "docs/subject-tasks.md", "docs/clusters.md",
     "plugins/README.md", "plugins/example-method/README.md", "plugins/mribench_paper/README.md",
     "docs/data.md", "docs/methods.md", "docs/own-data.md", "docs/views.md",
     "docs/metrics.md", "docs/weights.md", "docs/report.md", "docs/compare.md", "docs/architecture.md",

@@ -105,7 +105,7 @@ def read_queue() -> Mapping[str, QueuedJob] | None:
     if said.returncode:
         logger.warning("the queue does not answer, and is asked again: %s", _complaint(said))
         return None
-    return dict(map(_read_line, filter(None, map(str.strip, said.stdout.splitlines()))))
+    return dict(map(read_line, filter(None, map(str.strip, said.stdout.splitlines()))))
 
 
 def cancel(numbers: Collection[str]) -> None:
@@ -114,7 +114,8 @@ def cancel(numbers: Collection[str]) -> None:
         _call(["scancel", *numbers])
 
 
-def _read_line(line: str) -> tuple[str, QueuedJob]:
+def read_line(line: str) -> tuple[str, QueuedJob]:
+    """Return number and state of a line of ``squeue``, fields separated by ``|``."""
     number, state, status, reason, *_ = line.split("|")
     # the status of a process as `wait` gives it: the code in the upper byte, a signal in the lower
     return number, QueuedJob(state, reason, int(status) >> 8 if status.isdigit() else 0)

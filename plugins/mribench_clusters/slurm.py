@@ -94,7 +94,7 @@ class SlurmExecutor(Executor):
     def __init__(self, options: SlurmOptions, resources: Resources) -> None:
         queue.require_commands()
         self._options, self._resources = options, resources
-        self._asked = _list_options(options, resources)
+        self._asked = list_options(options, resources)
         queue.try_request(self._asked)
         self._submitted: dict[str, _Submitted] = {}
         self._refused: list[Completed] = []
@@ -182,7 +182,7 @@ class SlurmExecutor(Executor):
             yield Completed(job.key, f"its batch job {number} {sentence}", cause=cause)
 
 
-def _list_options(options: SlurmOptions, resources: Resources) -> list[str]:
+def list_options(options: SlurmOptions, resources: Resources) -> list[str]:
     """Return the options of sbatch that all jobs have."""
     named = {
         "partition": options.partition,
