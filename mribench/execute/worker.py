@@ -299,7 +299,7 @@ def main(
         if log:
             _write_log_to(folder / "log.txt")
         logger.info("job %s in process %d", folder.name, os.getpid())
-        status = run_job(folder, threads=threads, checkpoint_every_s=checkpoint_every_s)
+        status = run_job(folder, _inherited_registry(), threads, checkpoint_every_s)
     except (OSError, StoreError) as error:
         if cause_of(error) is not Cause.DISK:
             raise
@@ -310,6 +310,12 @@ def main(
         sys.exit(ELSEWHERE)
     logger.info("%s %s\n%s", status.state, status.reason, status.traceback)
     sys.exit(0 if status.state == "done" else 1)
+
+
+def _inherited_registry() -> Registry | None:
+    """Return the entries that the server of this process has loaded; None in a process without one."""
+    warm = sys.modules.get("mribench.execute.warm")
+    return warm.REGISTRY if warm is not None else None
 
 
 def _write_log_to(path: Path) -> None:
