@@ -87,9 +87,10 @@ class _Running:
     gpu: str | None
     process: BaseProcess
     itself: psutil.Process | None = field(init=False)
-    kills: int = field(default_factory=count_memory_kills)
+    kills: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self.kills = count_memory_kills()
         try:
             self.itself = psutil.Process(self.process.pid)
         except psutil.NoSuchProcess:
