@@ -247,7 +247,7 @@ class _Run:
         if completed.elsewhere or status.state == "running":  # taken over: to be found done, or waited for
             self.elsewhere.add(key)
             return
-        if verdict is not None:
+        if verdict is not None and status.state != "failed":
             status = JobStatus("interrupted", verdict.reason, cause=verdict.cause)
         elif not self._says_why(status):
             reason = completed.error or "its process ended without a word; see its log.txt"

@@ -41,7 +41,7 @@ from mribench.results.lease import HEARTBEAT_S
 from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, JobRow, write_table
 from mribench.results.specification import Specification, read_specification
 from mribench.results.stopping import StopRequest, forget_stop_request, read_stop_request
-from mribench.results.store import JobStatus, write_status
+from mribench.results.store import CHECKPOINT, JobStatus, write_status
 from mribench.training import Interrupted
 from mribench.training.weights import save_weights
 
@@ -148,7 +148,7 @@ def _commit(directory: Path, job: Specification, outcome: Outcome) -> None:
     for name, content in pictures.items():
         replace_file(directory / name, functools.partial(Path.write_bytes, data=content))
     write_environment(directory, _environment(job, outcome))
-    (directory / "checkpoint.safetensors").unlink(missing_ok=True)
+    (directory / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _write(path: Path, rows: Sequence[Mapping[str, object]], schema: pa.Schema) -> None:
