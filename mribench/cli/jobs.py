@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from mribench.cli.options import GivenPath
-
-_WHAT = ("stale", "failed", "checkpoints", "temporary", "plans")
+from mribench.commands import RUBBISH
 
 
 def _results_directory(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,10 +71,8 @@ def retry(**options: Any) -> int:
 )
 @_results_directory
 @click.option(
-    "--what", multiple=True, type=click.Choice(_WHAT),
-    help="stale: results that no plan asks for any more; failed: folders of failed jobs; checkpoints: those"
-    " of done jobs; temporary: half-written files; plans: all but the newest of each benchmark file; what"
-    " only they ask for is stale then. Repeatable; default: all but plans.",
+    "--what", multiple=True, type=click.Choice(tuple(RUBBISH)),
+    help=f"{'; '.join(map(': '.join, RUBBISH.items()))}. Repeatable; default: all but plans.",
 )  # fmt: skip
 @click.option("--yes", is_flag=True, help="Delete it; without this, it is only listed.")
 def clean(**options: Any) -> int:

@@ -10,23 +10,16 @@ from pathlib import Path
 
 import click
 
+from mribench.commands import RUBBISH
 from mribench.commands.status import check_results
 from mribench.results import Lease, LeaseState, Store
 from mribench.results.lease import STALE_S
 from mribench.results.load import read_manifests
 from mribench.results.specification import find_specification
+from mribench.results.store import CHECKPOINT
 from mribench.wording import count, size
 
-CHECKPOINT = "checkpoint.safetensors"
-WHAT = {
-    "stale": "results that no plan asks for any more",
-    "failed": "folders of jobs that failed, with their logs",
-    "checkpoints": "checkpoints of jobs that are done",
-    "temporary": "files that a killed process left half written",
-    "plans": "plans that are not the newest of their file; what only they ask for is stale then",
-}
-"""What can be deleted, in a sentence; ``plans`` only where it is asked for by name."""
-BY_DEFAULT = tuple(name for name in WHAT if name != "plans")
+BY_DEFAULT = tuple(name for name in RUBBISH if name != "plans")
 
 
 @dataclass(frozen=True)
@@ -54,10 +47,10 @@ def clean_results(directory: Path, what: tuple[str, ...], yes: bool) -> int:
     store = check_results(directory)
     wanted = what or BY_DEFAULT
     total, found = 0, 0
-    for name in [name for name in WHAT if name in wanted]:
+    for name in [name for name in RUBBISH if name in wanted]:
         rubbish = [each for each in _find(store, name, "plans" in wanted) if _is_idle(each)]
         n_bytes = sum(each.n_bytes() for each in rubbish)
-        click.echo(f"{name}: {len(rubbish)} ({size(n_bytes)}): {WHAT[name]}")
+        click.echo(f"{name}: {len(rubbish)} ({size(n_bytes)}): {RUBBISH[name]}")
         for each in rubbish:
             click.echo(f"  {each.name}")
             if yes:

@@ -14,7 +14,7 @@ from mribench.interfaces.executor import Cause
 from mribench.results import Lease, LeaseState, Store
 from mribench.results.progress import KnownJob, list_jobs
 from mribench.results.stopping import ask_to_stop
-from mribench.results.store import JobStatus, write_status
+from mribench.results.store import CHECKPOINT, JobStatus, write_status
 from mribench.wording import count
 
 _CANCELLED = "mribench cancel called it off; mribench retry, or the next run, goes on from its checkpoint"
@@ -47,7 +47,7 @@ def retry_jobs(directory: Path, names: Sequence[str], anew: bool) -> int:
         if Lease.state(folder) is LeaseState.HELD:
             continue  # begun again in this moment
         if anew:
-            (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+            (folder / CHECKPOINT).unlink(missing_ok=True)
         (folder / "status.json").unlink(missing_ok=True)
         click.echo(f"to do again: {job.id}")
     click.echo(f"{count(len(jobs), 'job')} to do again; a run that is going on takes them, or mribench run")

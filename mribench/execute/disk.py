@@ -5,13 +5,52 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 import uuid
 from pathlib import Path
 
+from mribench.execute.watcher import Watcher
 from mribench.volumes.cache import cache_dir
 from mribench.wording import size
 
 PROBE_BYTES = 2**20
+PROBE_S = 5.0
+"""Seconds between two looks whether a full disk has room."""
+
+
+class DiskWatch:
+    """Knows whether a run waits for its disk, and says so once.
+
+    Args:
+        root: the folder of results.
+        watcher: is told.
+
+    Attributes:
+        full: whether the run waits.
+    """
+
+    def __init__(self, root: Path, watcher: Watcher) -> None:
+        self._root = root
+        self._watcher = watcher
+        self._probed = 0.0
+        self.full = False
+
+    def found_full(self) -> None:
+        """Begin to wait, where it is this disk that cannot be written to, and say what helps."""
+        sentence = explain_unwritable(self._root)
+        if sentence and not self.full:
+            self.full = True
+            self._probed = time.monotonic()
+            self._watcher.noted(sentence)
+
+    def is_full(self) -> bool:
+        """Whether the run waits; every now and then it is looked at whether that has changed."""
+        if self.full and time.monotonic() - self._probed > PROBE_S:
+            self._probed = time.monotonic()
+            self.full = bool(explain_unwritable(self._root))
+            if not self.full:
+                self._watcher.noted("the disk can be written to again: the run goes on")
+        return self.full
 
 
 def explain_unwritable(root: Path) -> str:

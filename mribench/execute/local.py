@@ -19,6 +19,7 @@ from mribench.execute.processes import ServerLostError, start_process
 from mribench.interfaces.entry import Entry
 from mribench.interfaces.executor import Cause, Completed, Executor, Resources
 from mribench.interfaces.options import NoOptions
+from mribench.registry import Registry
 
 _PATIENCE_S = 30.0
 """How long a job may take to stop at the end of a run."""
@@ -32,6 +33,7 @@ class InlineExecutor(Executor):
     def __init__(self, options: NoOptions, resources: Resources) -> None:
         del options
         self._resources = resources
+        self._registry: Registry | None = None
         self._waiting: list[tuple[str, Path]] = []
 
     @property
@@ -52,11 +54,14 @@ class InlineExecutor(Executor):
     def _run(self, key: str, directory: Path) -> Completed:
         from mribench.execute.causes import cause_of
         from mribench.execute.worker import run_job
+        from mribench.plugins import load_registry
 
+        self._registry = self._registry or load_registry()
         asked = self._resources
         try:
             status = run_job(
                 directory,
+                self._registry,
                 threads=asked.threads,
                 checkpoint_every_s=asked.checkpoint_every_s,
                 pass_on=signal.raise_signal,
@@ -87,9 +92,10 @@ class _Running:
     gpu: str | None
     process: BaseProcess
     itself: psutil.Process | None = field(init=False)
-    kills: int = field(default_factory=count_memory_kills)
+    kills: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self.kills = count_memory_kills()
         try:
             self.itself = psutil.Process(self.process.pid)
         except psutil.NoSuchProcess:

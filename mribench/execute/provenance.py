@@ -19,7 +19,12 @@ def versions(plugins: tuple[str, ...] = ()) -> str:
     Args:
         plugins: distributions whose entries a job uses.
     """
-    return " ".join(f"{package}={version(package)}" for package in dict.fromkeys((*PACKAGES, *plugins)))
+    return " ".join(f"{package}={_version(package)}" for package in dict.fromkeys((*PACKAGES, *plugins)))
+
+
+@functools.cache
+def _version(package: str) -> str:
+    return version(package)
 
 
 def plugins_of(content: Content) -> tuple[str, ...]:

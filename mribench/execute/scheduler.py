@@ -13,7 +13,8 @@ from pathlib import Path
 
 from mribench.errors import StoreError
 from mribench.execute.causes import cause_of
-from mribench.execute.disk import explain_unwritable
+from mribench.execute.disk import DiskWatch
+from mribench.execute.graph import Graph
 from mribench.execute.limits import Limits, Vigil
 from mribench.execute.outlook import Outlook
 from mribench.execute.retries import Retries
@@ -27,8 +28,6 @@ from mribench.results.store import JobStatus, write_status
 POLL_S = 0.5
 REVIVE_S = 5.0
 """Seconds between two looks whether a person asked for a failed job again."""
-PROBE_S = 5.0
-"""Seconds between two looks whether a full disk has room."""
 
 
 def execute(
@@ -97,21 +96,18 @@ class _Run:
     running: dict[str, Job] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
-    paused: bool = False
 
     def __post_init__(self) -> None:
         self.began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        self._revived = self._probed = time.monotonic()
+        self._revived = time.monotonic()
+        self.disk = DiskWatch(self.store.root, self.watcher)
         needed = {need for job in self.jobs.values() for need in job.needs}
         done = {key for key in self.jobs.keys() | needed if self.store.is_done(key)}
         todo = {key: job for key, job in self.jobs.items() if key not in done}
         self.outlook = Outlook(todo, self.store, self.executor.capacity)
         self.rank = {key: place for place, key in enumerate(self.outlook.order())}
-        self.waits_for: dict[str, list[str]] = {}
-        for key, job in todo.items():
-            self.unmet[key] = set(job.needs) - done
-            for need in self.unmet[key]:
-                self.waits_for.setdefault(need, []).append(key)
+        self.graph = Graph(todo)
+        self.unmet = {key: set(job.needs) - done for key, job in todo.items()}
         for key in [key for key, unmet in self.unmet.items() if not unmet]:
             self._make_ready(key)
         self.summary.cached = len(self.jobs.keys() & done)
@@ -147,7 +143,7 @@ class _Run:
 
     def _rest_s(self) -> float:
         """Return how long there is nothing to do: not at all where a job can be submitted."""
-        return 0.0 if self.ready and not self.paused else POLL_S
+        return 0.0 if self.ready and not self.disk.full else POLL_S
 
     def _make_ready(self, key: str) -> None:
         self.unmet.pop(key, None)
@@ -175,7 +171,7 @@ class _Run:
 
     def _submit(self) -> None:
         """Submit ready jobs while there is room; one that must be alone when nothing else can be done."""
-        if self._is_paused():
+        if self.disk.is_full():
             return
         while self.ready and not self._runs_alone() and len(self.running) < self.executor.capacity:
             key = heapq.heappop(self.ready)[1]
@@ -213,7 +209,7 @@ class _Run:
             if cause_of(error) is not Cause.DISK:
                 raise
             self._make_ready(key)
-            self._pause()
+            self.disk.found_full()
             return False
         self.running[key] = job
         self.outlook.started(key)
@@ -251,7 +247,7 @@ class _Run:
         if completed.elsewhere or status.state == "running":  # taken over: to be found done, or waited for
             self.elsewhere.add(key)
             return
-        if verdict is not None:
+        if verdict is not None and status.state != "failed":
             status = JobStatus("interrupted", verdict.reason, cause=verdict.cause)
         elif self._was_cancelled(completed, status) or not self._says_why(status):
             reason = completed.error or "its process ended without a word; see its log.txt"
@@ -279,7 +275,7 @@ class _Run:
             return
         self.summary.retries += 1
         if status.cause is Cause.DISK:
-            self._pause()
+            self.disk.found_full()
         if again.alone:
             self.alone.append(key)
         else:
@@ -289,7 +285,7 @@ class _Run:
     def _finish(self, key: str) -> None:
         """Make ready what waited for nothing but this job."""
         self.outlook.drop(key)
-        for other in self.waits_for.get(key, ()):
+        for other in self.graph.waiting_for(key):
             unmet = self.unmet.get(other)
             if unmet is not None:
                 unmet.discard(key)
@@ -306,7 +302,7 @@ class _Run:
         self.failed.add(key)
         self.outlook.drop(key)
         self.summary.failed[self.jobs[key].id] = status.said or status.state
-        for other in self._descendants(key):
+        for other in self.graph.descendants(key):
             if other not in self.blocked:
                 self.blocked.add(other)
                 self.outlook.drop(other)
@@ -315,31 +311,11 @@ class _Run:
 
     def _unblock(self, key: str) -> None:
         """Take up again what needs a job, and no other one that failed."""
-        for other in self._descendants(key):
-            if not self.failed.intersection(self._ancestors(other)):
+        for other in self.graph.descendants(key):
+            if not self.failed.intersection(self.graph.ancestors(other)):
                 self.blocked.discard(other)
                 self.outlook.take_up(other)
                 self.summary.blocked.remove(self.jobs[other].id)
-
-    def _descendants(self, key: str) -> list[str]:
-        found: dict[str, None] = {}
-        queue = deque(self.waits_for.get(key, ()))
-        while queue:
-            other = queue.popleft()
-            if other not in found:
-                found[other] = None
-                queue.extend(self.waits_for.get(other, ()))
-        return list(found)
-
-    def _ancestors(self, key: str) -> set[str]:
-        found: set[str] = set()
-        queue = deque(self.jobs[key].needs)
-        while queue:
-            need = queue.popleft()
-            if need not in found and need in self.jobs:
-                found.add(need)
-                queue.extend(self.jobs[need].needs)
-        return found
 
     def _record(self, key: str, status: JobStatus) -> None:
         """Write the status of a job that could not do so itself; on a full disk the summary alone has it."""
@@ -348,23 +324,7 @@ class _Run:
         except (OSError, StoreError) as error:
             if cause_of(error) is not Cause.DISK:
                 raise
-            self._pause()
-
-    def _pause(self) -> None:
-        """Submit nothing until the disk can be written to, and say what helps."""
-        sentence = explain_unwritable(self.store.root)
-        if sentence and not self.paused:
-            self.paused = True
-            self.watcher.noted(sentence)
-
-    def _is_paused(self) -> bool:
-        """Whether the run waits for a disk; every now and then it looks whether that has changed."""
-        if self.paused and time.monotonic() - self._probed > PROBE_S:
-            self._probed = time.monotonic()
-            self.paused = bool(explain_unwritable(self.store.root))
-            if not self.paused:
-                self.watcher.noted("the disk can be written to again: the run goes on")
-        return self.paused
+            self.disk.found_full()
 
 
 def matches_any(name: str, patterns: Collection[str]) -> bool:

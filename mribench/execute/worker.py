@@ -49,7 +49,7 @@ from mribench.results.lease import HEARTBEAT_S
 from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, JobRow, write_table
 from mribench.results.specification import Specification, read_specification
 from mribench.results.stopping import StopRequest, forget_stop_request, read_stop_request
-from mribench.results.store import JobStatus, write_status
+from mribench.results.store import CHECKPOINT, JobStatus, write_status
 from mribench.training import Interrupted
 from mribench.training.weights import save_weights
 
@@ -152,7 +152,7 @@ def _commit(directory: Path, job: Specification, outcome: Outcome) -> None:
     for name, content in pictures.items():
         replace_file(directory / name, functools.partial(Path.write_bytes, data=content))
     write_environment(directory, _environment(job, outcome))
-    (directory / "checkpoint.safetensors").unlink(missing_ok=True)
+    (directory / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _write(path: Path, rows: Sequence[Mapping[str, object]], schema: pa.Schema) -> None:
@@ -302,7 +302,7 @@ def main(
         if log:
             _write_log_to(folder / "log.txt")
         logger.info("job %s in process %d", folder.name, os.getpid())
-        status = run_job(folder, threads=threads, checkpoint_every_s=checkpoint_every_s)
+        status = run_job(folder, _inherited_registry(), threads, checkpoint_every_s)
     except (OSError, StoreError) as error:
         if cause_of(error) is not Cause.DISK:
             raise
@@ -315,6 +315,12 @@ def main(
     if status.cause is Cause.STOPPED:
         sys.exit(WorkerExit.STOPPED)
     sys.exit(WorkerExit.DONE if status.state == "done" else WorkerExit.FAILED)
+
+
+def _inherited_registry() -> Registry | None:
+    """Return the entries that the server of this process has loaded; None in a process without one."""
+    warm = sys.modules.get("mribench.execute.warm")
+    return warm.REGISTRY if warm is not None else None
 
 
 def _write_log_to(path: Path) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from mribench.interfaces.options import Component
 from mribench.registry import Registry, Resolved
 from mribench.results.records import JobRow, ScoreRow
+from mribench.results.store import CHECKPOINT
 from mribench.training import Checkpoint
 
 
@@ -41,7 +42,7 @@ class Context:
 
     def checkpoint(self) -> Checkpoint:
         """Return where the state of the job is kept while it runs."""
-        return Checkpoint(self.directory / "checkpoint.safetensors", self.checkpoint_every_s)
+        return Checkpoint(self.directory / CHECKPOINT, self.checkpoint_every_s)
 
     def make(self, component: Component, profile: str, *args: Any) -> Any:
         """Build a component of what a job is asked."""

@@ -20,6 +20,9 @@ SCHEMA = 6
 DIED = "its process died"
 """Why a job is interrupted that could not say so itself."""
 
+CHECKPOINT = "checkpoint.safetensors"
+"""What a job that was stopped goes on from, in its folder."""
+
 State = Literal["todo", "running", "done", "failed", "interrupted"]
 
 

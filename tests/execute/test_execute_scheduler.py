@@ -117,7 +117,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setattr(retries, "BACKOFF_S", (0.0, 0.0, 0.0))
     monkeypatch.setattr(retries, "DISK_BACKOFF_S", (0.0,))
     monkeypatch.setattr(scheduler, "POLL_S", 0.01)
-    monkeypatch.setattr(scheduler, "PROBE_S", 0.0)
+    monkeypatch.setattr(disk, "PROBE_S", 0.0)
     monkeypatch.setattr(scheduler, "REVIVE_S", 0.0)
     made = Store(tmp_path / "bench")
     made.open()
@@ -177,7 +177,7 @@ def test_out_of_memory_is_tried_again_once_and_alone(store: Store) -> None:
 
 def test_a_full_disk_is_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = ["no room: free some", "no room: free some", ""]
-    monkeypatch.setattr(scheduler, "explain_unwritable", lambda _: answers.pop(0))
+    monkeypatch.setattr(disk, "explain_unwritable", lambda _: answers.pop(0))
     full = Completed("", "No space left on device", cause=Cause.DISK)
     executor = Directed({"p": [full]}, capacity=1)
     summary, diary = run(store, jobs(job("p"), job("q")), executor)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 
 import pytest
 import torch
 
-from mribench.execute.processes import start_process
+from mribench.execute import processes
+from mribench.execute.processes import process_context, start_process
 
 PROBE = """
 import sys
@@ -48,3 +53,19 @@ def test_a_job_that_trains_imports_nothing_anew() -> None:
 @needs_a_server
 def test_what_the_server_lacks_is_noticed() -> None:
     assert exit_code_of(PROBE.replace("import monai.inferers", "import wave, monai.inferers")) == 11
+
+
+@needs_a_server
+def test_a_server_that_dies_before_it_is_asked_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[int] = []
+
+    def kill_once() -> BaseContext:
+        context = process_context()
+        if not killed:
+            killed.append(forkserver._forkserver._forkserver_pid)
+            os.kill(killed[0], signal.SIGKILL)
+        return context
+
+    monkeypatch.setattr(processes, "process_context", kill_once)
+    assert exit_code_of("import sys; sys.exit(7)") == 7
+    assert forkserver._forkserver._forkserver_pid != killed[0]

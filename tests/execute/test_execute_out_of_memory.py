@@ -1,0 +1,78 @@
+"""The kernel's own count tells a process that it killed for want of memory from one that somebody killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mribench.execute import local
+from mribench.execute.local import LocalExecutor
+from mribench.execute.memory import count_memory_kills
+from mribench.interfaces.executor import Cause, Resources
+from mribench.interfaces.options import NoOptions
+
+LIMIT_BYTES = 64 * 2**20
+_HUNGRY = """
+import os, sys
+for place in sys.argv[1:]:
+    open(place, "w").write(str(os.getpid()))
+x = b"1" * 10**9
+"""
+
+
+@pytest.fixture
+def small_group() -> Iterator[list[Path]]:
+    """A control group of little memory: the files that a process joins it by."""
+    root = Path("/sys/fs/cgroup")
+    name = f"mribench-test-{uuid.uuid4().hex[:8]}"
+    first = (root / "memory").is_dir()
+    group = (root / "memory" if first else root) / name
+    limit = "memory.limit_in_bytes" if first else "memory.max"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    try:
+        (group / limit).write_text(str(LIMIT_BYTES))
+        yield [group / "cgroup.procs"]
+    except OSError as error:
+        pytest.skip(f"the control group takes no limit: {error}")
+    finally:
+        with contextlib.suppress(OSError):
+            group.rmdir()
+
+
+def test_the_kernel_counts_what_it_kills(small_group: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The count of the machine: that of the group which the tests are in does not see another group."""
+    monkeypatch.setattr("mribench.execute.memory._group_files", list)
+    before = count_memory_kills()
+    hungry = subprocess.run([sys.executable, "-c", _HUNGRY, *map(str, small_group)], check=False)
+    assert hungry.returncode == -signal.SIGKILL
+    assert count_memory_kills() > before
+
+
+@pytest.mark.parametrize(("kills", "cause"), [(1, Cause.OUT_OF_MEMORY), (0, Cause.INFRASTRUCTURE)])
+def test_a_killed_job_is_out_of_memory_where_the_kernel_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int, cause: Cause
+) -> None:
+    counts = [0, kills]
+    monkeypatch.setattr(local, "count_memory_kills", lambda: counts.pop(0))
+    monkeypatch.setattr("mribench.execute.worker.main", _kill_itself)
+    executor = LocalExecutor(NoOptions(), Resources())
+    executor.submit("k", tmp_path)
+    (ended,) = executor.completed(60)
+    executor.close()
+    assert ended.cause is cause
+    assert ended.error.startswith("out of memory" if kills else "its process was killed by signal 9")
+
+
+def _kill_itself(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
