@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -14,7 +15,9 @@ from mribench.interfaces.executor import Completed, Executor
 from mribench.plan import Job
 from mribench.results import Lease, LeaseState, Store
 from mribench.results.specification import Provenance, Specification, write_specification
-from mribench.results.store import JobStatus, write_status
+from mribench.results.status import JobStatus
+
+logger = logging.getLogger("mribench")
 
 POLL_S = 0.5
 
@@ -93,13 +96,22 @@ class _Run:
     examples: bool
     running: dict[str, Job] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
+    again: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         needs = {key for job in self.jobs.values() for key in job.needs}
-        self.done = {key for key in self.jobs.keys() | needs if self.store.is_done(key)}
+        self.done = {key for key in self.jobs.keys() | needs if self._is_done(key)}
         self.waiting = [job for key, job in self.jobs.items() if key not in self.done]
         self.summary = Summary(cached=len(self.jobs.keys() & self.done))
         self.watcher.planned(len(self.waiting), self.summary.cached)
+
+    def _is_done(self, key: str) -> bool:
+        """Whether a job's results are there, and as they were written; says it where they are not."""
+        status = self.store.inspect(key)
+        if status.state == "damaged":
+            name = self.jobs[key].id if key in self.jobs else key
+            logger.warning("damaged: %s: %s; it is run again", name, status.reason)
+        return status.state == "done"
 
     def loop(self) -> None:
         while self.waiting or self.running:
@@ -175,7 +187,11 @@ class _Run:
         status = self.store.status(key)
         if error and status.state != "done" and not (status.state == "failed" or status.resumable):
             status = JobStatus("failed", error)
-            write_status(self.store.directory(key), status)
+            if not self.store.note_failure(key, status):
+                self.waiting.append(job)  # another process has it
+                return
+        if status.cause == "damaged" and self._wait_again(key, job):
+            return
         if status.state == "done":
             self.done.add(key)
             self.summary.executed[job.kind] += 1
@@ -183,6 +199,22 @@ class _Run:
             self.failed.add(key)
             self.summary.failed[job.id] = status.reason or status.state
         self.watcher.ended(job, status)
+
+    def _wait_again(self, key: str, job: Job) -> bool:
+        """Have what a job needs run again where it is not done any more; whether the job waits for that."""
+        behind = {need for known in job.needs for need in (known, *self._needs_of(known))}
+        lost = [need for need in behind & self.jobs.keys() if not self._is_done(need)]
+        if not lost or key in self.again:
+            return False
+        self.again.add(key)
+        self.done.difference_update(lost)
+        held = self.running.keys() | {str(other.key) for other in self.waiting}
+        self.waiting += [self.jobs[need] for need in lost if need not in held]
+        self.waiting.append(job)
+        return True
+
+    def _needs_of(self, key: str) -> Collection[str]:
+        return self.jobs[key].needs if key in self.jobs else ()
 
 
 def matches_any(name: str, patterns: Collection[str]) -> bool:

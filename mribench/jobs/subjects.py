@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
-from safetensors.torch import load_file
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -28,6 +27,7 @@ from mribench.results.records import PREDICTION_SCHEMA, PREDICTIONS, ScoreRow
 from mribench.results.specification import EvaluateSpec
 from mribench.seeding import torch_generator
 from mribench.training.schedule import autocast
+from mribench.training.weights import read_weights
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class _Probing:
     def __init__(self, spec: EvaluateSpec, context: Context, probe: Probe) -> None:
         self._embedder = FrozenEmbedder(spec, context)
         self._probe = probe
-        probe.load(load_file(context.jobs / str(spec.adapt_key) / PROBE_FILE))
+        probe.load(read_weights(context.jobs / str(spec.adapt_key) / PROBE_FILE))
         self.n_parameters = self._embedder.n_parameters
 
     def predict(self, volumes: Iterator[TaskVolume]) -> np.ndarray:

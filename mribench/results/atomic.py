@@ -28,7 +28,9 @@ _OF_ALL = "restore the file, or move it away and run the benchmark again: done j
 WRITE_HINT = "check the permissions and the free space, or choose another place with --results"
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 """What syncing a folder fails with where a file system knows no such thing."""
-_SEAL = b',\n "sha256": "'
+ReplaceFile = Callable[[Path, Callable[[Path], object]], None]
+"""What puts a file there in one step: ``replace_file``, or a job's own ``Attempt.replace``."""
+_SEAL = b',\n "seal": "'
 _END = b'"\n}'
 
 
@@ -79,7 +81,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def seal(value: dict[str, Any]) -> bytes:
-    """Return a JSON object whose last entry, ``sha256``, is the digest of the text before it."""
+    """Return a JSON object whose last entry, ``seal``, is the digest of the text before it."""
     body = json.dumps(value, indent=1, sort_keys=True).encode()[: -len("\n}")]
     return body + _SEAL + hashlib.sha256(body).hexdigest().encode() + _END
 
@@ -109,8 +111,8 @@ def read_json(path: Path, hint: str = "") -> Any:
         raise StoreError(f"{path} is not there", "was the results directory moved or edited?") from None
     except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"cannot read {path}: {error}", hint or safe) from error
-    if isinstance(value, dict) and "sha256" in value:
-        value.pop("sha256")
+    if isinstance(value, dict) and "seal" in value:
+        value.pop("seal")
         if not _is_sealed(content):
             raise StoreError(f"{path} is not as it was written: its digest is another", hint or safe)
     return value

@@ -59,7 +59,8 @@ class Holder(BaseModel):
 
     def is_neighbour(self) -> bool:
         """Whether it runs where this process can look at it."""
-        return self.boot == find_boot() and self.pid_namespace == find_pid_namespace()
+        here = self.boot == find_boot() and self.pid_namespace == find_pid_namespace()
+        return here and not _is_hidden(self.pid)
 
     def is_alive(self) -> bool:
         """Whether its process, which is a neighbour, lives; a reused pid has another start."""
@@ -91,6 +92,19 @@ def _find_start(pid: int) -> float | None:
         return None if _BOOT_ID.exists() else _ask_system(pid)
     fields = text[text.rindex(")") + 1 :].split()  # the name may have spaces and brackets in it
     return None if fields[_STATE] in _DEAD else float(fields[_START])
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether there is a process that only its owner may see, as many clusters mount ``/proc``."""
+    if Path(f"/proc/{pid}").exists() or os.name == "nt":
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return False
 
 
 def _ask_system(pid: int) -> float | None:

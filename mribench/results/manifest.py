@@ -21,7 +21,7 @@ from mribench.interfaces.table_source import LayoutSpec
 from mribench.results.atomic import read_json, write_json
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.specification import JobKind
-from mribench.results.store import SCHEMA
+from mribench.results.status import SCHEMA
 
 if TYPE_CHECKING:
     from mribench.statistics.ranges import Range

@@ -18,7 +18,7 @@ from mribench.interfaces.options import DatasetRef, EncoderRef, ObjectiveRef, Ta
 from mribench.results.atomic import read_json, write_json
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.content import Content
-from mribench.results.store import SCHEMA
+from mribench.results.status import SCHEMA
 
 JobKind = Literal["pretrain", "adapt", "evaluate", "embed"]
 KINDS: tuple[JobKind, ...] = get_args(JobKind)

@@ -23,7 +23,7 @@ from mribench.registry import Registered, Registry
 from mribench.results import Store
 from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, write_table
 from mribench.results.specification import EvaluateSpec
-from mribench.results.store import JobStatus, write_status
+from mribench.results.status import JobStatus, write_status
 
 METHODS = ("run_started", "job_started", "job_logged", "job_ended", "run_ended", "unfinished")
 

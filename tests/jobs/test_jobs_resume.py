@@ -16,7 +16,7 @@ import torch
 from pandas.testing import assert_frame_equal
 
 from mribench import cli
-from mribench.execute import worker
+from mribench.execute import pulse, worker
 from mribench.execute.processes import start_process
 from mribench.verify.compare import COSTS
 
@@ -61,14 +61,14 @@ def folder_of(results: Path, kind: str) -> Path:
 
 def work(folder: Path, kill_at: int | None) -> None:
     """Run a job with a checkpoint after each step; SIGKILL this process before that of step ``kill_at``."""
-    tick = worker._Pulse.tick
+    tick = pulse.Pulse.tick
 
-    def deadly(pulse: worker._Pulse, done: int, total: int) -> None:
-        tick(pulse, done, total)
+    def deadly(beat: pulse.Pulse, done: int, total: int) -> None:
+        tick(beat, done, total)
         if done == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    worker._Pulse.tick = deadly  # type: ignore[method-assign]
+    pulse.Pulse.tick = deadly  # type: ignore[method-assign]
     status = worker.run_job(folder, threads=1, checkpoint_every_s=0.0)
     sys.exit(0 if status is not None and status.state == "done" else 1)
 

@@ -25,7 +25,7 @@ from mribench.plan.stale import UNRECORDED, stale_changes
 from mribench.results import Store
 from mribench.results.content import Content, DataIdentity
 from mribench.results.specification import JobSpec, key_of, read_specification
-from mribench.results.store import JobStatus, write_status
+from mribench.results.status import JobStatus, write_status
 
 PRETRAIN, ADAPT, EVALUATE = pretrain_spec(), adapt_spec(), evaluate_spec()
 CONTENT = content()

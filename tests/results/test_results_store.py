@@ -11,7 +11,7 @@ import pytest
 
 from mribench.errors import StoreError
 from mribench.results import JobStatus, Lease, Store, read_json, replace_file, write_json
-from mribench.results.store import DIED, write_status
+from mribench.results.status import DIED, write_status
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_status_follows_the_job(store: Store) -> None:
     write_status(directory, JobStatus("running"))
     assert store.status("k").state == "running"
     lease.release()
-    assert store.status("k") == JobStatus("interrupted", DIED)
+    assert store.status("k") == JobStatus("interrupted", DIED, cause="died")
     assert not store.status("k").resumable
     write_status(directory, JobStatus("interrupted", "stopped"))
     assert store.status("k").resumable
@@ -77,7 +77,7 @@ def test_a_process_that_died_before_its_first_word_is_known_to_have_died(store: 
     )
     assert (directory / "lease.json").exists()
     assert not (directory / "status.json").exists()
-    assert store.status("k") == JobStatus("interrupted", DIED)
+    assert store.status("k") == JobStatus("interrupted", DIED, cause="died")
     assert not store.status("k").resumable
 
 
