@@ -25,21 +25,25 @@ def show_status(directory: Path, failed: bool) -> int:
     for folder in sorted((directory / "jobs").glob("*")):
         if not folder.is_dir():
             continue  # not one of ours
-        status = store.status(folder.name)
-        counts[status.state] += 1
+        status = store.inspect(folder.name)
         name = _name(folder)
+        counts[status.state] += 1
         if status.state == "running":
             holder = read_lease(folder)
             done, total, host = (holder.done, holder.total or "?", holder.host) if holder else (0, "?", None)
             click.echo(f"running: {name} {done}/{total} on {host}")
-        elif status.state in ("failed", "interrupted"):
+        elif status.state in ("failed", "interrupted", "damaged"):
             click.echo(f"{status.state}: {name}: {status.reason} (log: {folder / 'log.txt'})")
             if failed and status.traceback:
                 click.echo(status.traceback)
     click.echo(", ".join(f"{count} {state}" for state, count in counts.most_common()) or "no jobs")
-    return 1 if counts["failed"] else 0
+    return 1 if counts["failed"] or counts["damaged"] else 0
 
 
 def _name(folder: Path) -> str:
-    said = find_specification(folder)
+    try:
+        said = find_specification(folder)
+    except StoreError as error:  # the job is to be run again; until then it goes by its folder
+        click.echo(f"damaged: {folder.name}: {error.message}")
+        return folder.name
     return said.id if said else folder.name

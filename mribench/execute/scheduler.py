@@ -149,7 +149,7 @@ class _Run:
             key = str(job.key)
             if not self._ready(job):
                 continue
-            if self.store.is_done(key):  # by another process, in the meantime
+            if self.store.inspect(key).state == "done":  # by another process, in the meantime
                 self.waiting.remove(job)
                 self.done.add(key)
                 self.summary.cached += 1

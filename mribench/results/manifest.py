@@ -34,6 +34,10 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class DamagedPlan(StoreError):  # noqa: N818 - a state of the disk
+    """The manifest of one plan cannot be read; others may."""
+
+
 class PlannedWeights(_Part):
     """Weights from a file: its name, its SHA-256, and whose images they were learnt from."""
 
@@ -242,9 +246,13 @@ def read_manifest(path: Path) -> Manifest:
     """Read the manifest of a plan.
 
     Raises:
-        StoreError: where it cannot be read, is of another schema version, or is no manifest.
+        DamagedPlan: where it cannot be read, or is no manifest.
+        StoreError: where it is of another schema version.
     """
-    content = read_json(path)
+    try:
+        content = read_json(path)
+    except StoreError as error:
+        raise DamagedPlan(error.message, error.hint) from error
     version = content.pop("schema", None) if isinstance(content, dict) else None
     if version != SCHEMA:
         shown = json.dumps(version)[:_LONGEST_VERSION]
@@ -255,6 +263,6 @@ def read_manifest(path: Path) -> Manifest:
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:
-        raise StoreError(
+        raise DamagedPlan(
             f"{path} is not the manifest of a plan", "delete it and run the benchmark again"
         ) from error

@@ -7,7 +7,11 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from mribench.errors import DamagedError
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mribench.errors import DamagedError, StoreError
+from mribench.results.atomic import read_json
 from mribench.results.status import FileDigest, read_status
 
 SMALL_BYTES = 2**20
@@ -41,6 +45,29 @@ def find_small_damage(directory: Path, files: Mapping[str, FileDigest]) -> str:
     """Return in words which of the small files of a job is not as it was written; empty where none is."""
     small = {name: noted for name, noted in files.items() if noted.n_bytes <= SMALL_BYTES}
     return next(filter(None, (_compare(directory / name, noted) for name, noted in small.items())), "")
+
+
+def find_unreadable(directory: Path) -> str:
+    """Return in words which table of a job is not one; empty where all are.
+
+    It is what can be said of results of older versions, which noted no digests.
+    """
+    for path in sorted(directory.glob("*.parquet")):
+        try:
+            pq.read_metadata(path)
+        except (OSError, pa.ArrowException) as error:
+            return f"{path} cannot be read: {' '.join(str(error).split())[:160]}"
+    return ""
+
+
+def find_broken_seal(path: Path) -> str:
+    """Return in words why a JSON file is not as it was written; empty where it is, or is gone."""
+    try:
+        if path.exists():
+            read_json(path)
+    except StoreError as error:
+        return error.message
+    return ""
 
 
 def find_any_damage(directory: Path, files: Mapping[str, FileDigest]) -> list[str]:

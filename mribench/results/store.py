@@ -10,7 +10,7 @@ from pathlib import Path
 from mribench.errors import StoreError
 from mribench.results.atomic import read_json, sync_folder, write_json
 from mribench.results.lease import Lease, LeaseLost, LeaseState
-from mribench.results.sound import find_damage, find_small_damage
+from mribench.results.sound import find_broken_seal, find_damage, find_small_damage, find_unreadable
 from mribench.results.status import SCHEMA, JobStatus, read_status, write_status
 
 _DIED = JobStatus("interrupted", cause="died")
@@ -110,10 +110,12 @@ class Store:
         Large ones are compared by whoever loads them.
         """
         status = self.status(key)
-        if status.state == "done":
-            damage = find_small_damage(self.directory(key), status.files)
-            return JobStatus("damaged", damage) if damage else status
-        return status
+        if status.state != "done":
+            return status
+        directory = self.directory(key)
+        tables = find_small_damage(directory, status.files) if status.files else find_unreadable(directory)
+        damage = tables or find_broken_seal(directory / "job.json")
+        return JobStatus("damaged", damage) if damage else status
 
     def condemn(self, key: str, reason: str) -> bool:
         """Note that the files of a done job are damaged, so that it is run again; whether that was noted.

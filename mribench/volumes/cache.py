@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mribench.digests import digest_of
 from mribench.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -86,7 +87,8 @@ def read_file_state(path: Path) -> list[int]:
 def _recall(record: Path, state: list[int]) -> dict[str, Any] | None:
     try:
         known = json.loads(record.read_bytes())
-        remembered_value = known["found"] if known["state"] == state else None
+        sound = known.get("digest") in (None, digest_of(known["found"]))  # older records have none
+        remembered_value = known["found"] if sound and known["state"] == state else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # never looked at, or a record that something damaged: look again
     return remembered_value if isinstance(remembered_value, dict) else None
@@ -96,7 +98,7 @@ def _remember(record: Path, state: list[int], value: dict[str, Any]) -> None:
     record.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=record.parent, prefix=record.stem[:8], suffix=".tmp")
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        json.dump({"state": state, "found": value}, stream)
+        json.dump({"state": state, "found": value, "digest": digest_of(value)}, stream)
     Path(name).replace(record)
 
 
