@@ -20,6 +20,7 @@ from collections.abc import Callable
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import TypeAlias
 
 from mribench.results import Lease, holder
 from mribench.results.holder import Holder
@@ -27,7 +28,7 @@ from mribench.results.lease import LEASE, STALE_S
 
 SKEW_S = 600.0
 RACERS = 4
-Wins = Queue[tuple[int, bool, bool]]
+Wins: TypeAlias = "Queue[tuple[int, bool, bool]]"
 KINDS = ("stale", "stale heir", "free")
 
 
