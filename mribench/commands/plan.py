@@ -31,7 +31,7 @@ def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool,
     states: dict[str, str] = {}
     damaged: dict[str, str] = {}
     for job in planned.plan.jobs:
-        status = planned.store.inspect(job.key) if job.key else None
+        status = planned.store.status(job.key) if job.key else None
         state = status.state if status else "waiting"
         states[job.id] = "to do" if state == "todo" else state
         if status and state == "damaged":
@@ -81,7 +81,7 @@ def _say_why(
     for job in matching:
         reason = "; ".join(change.text for change in changes.get(job.id, ()))
         if job.key and states[job.id] in ("failed", "interrupted", "damaged"):
-            before = planned.store.inspect(job.key).reason
+            before = planned.store.status(job.key).reason
             reason = "; ".join(text for text in (f"{states[job.id]} before: {before}", reason) if text)
         counts[states[job.id] if job.id not in changes else "stale"] += 1
         if reason:

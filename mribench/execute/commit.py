@@ -23,7 +23,7 @@ from mribench.results.attempt import Attempt
 from mribench.results.environment import ENVIRONMENT, Environment, put_environment
 from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, JobRow, write_table
 from mribench.results.sound import digest_file
-from mribench.results.specification import Specification
+from mribench.results.specification import SPECIFICATION, Specification
 from mribench.results.status import FileDigest
 from mribench.training.weights import write_weights
 
@@ -42,7 +42,7 @@ def commit(attempt: Attempt, job: Specification, outcome: Outcome) -> dict[str, 
     for name, write in _list_files(attempt.directory.name, job, outcome).items():
         files[name] = digest_file(attempt.prepare(name, write))
     attempt.publish(list(files))
-    return files
+    return {**files, SPECIFICATION: digest_file(attempt.directory / SPECIFICATION)}
 
 
 def _list_files(key: str, job: Specification, outcome: Outcome) -> dict[str, Callable[[Path], object]]:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mribench.errors import DamagedError, StoreError
-from mribench.results.atomic import read_json
+from mribench.errors import DamagedError
 from mribench.results.status import FileDigest, read_status
 
 SMALL_BYTES = 2**20
@@ -57,16 +56,6 @@ def find_unreadable(directory: Path) -> str:
             pq.read_metadata(path)
         except (OSError, pa.ArrowException) as error:
             return f"{path} cannot be read: {' '.join(str(error).split())[:160]}"
-    return ""
-
-
-def find_broken_seal(path: Path) -> str:
-    """Return in words why a JSON file is not as it was written; empty where it is, or is gone."""
-    try:
-        if path.exists():
-            read_json(path)
-    except StoreError as error:
-        return error.message
     return ""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from mribench.errors import StoreError
 from mribench.results.atomic import read_json, sync_folder, write_json
 from mribench.results.lease import Lease, LeaseLost, LeaseState
-from mribench.results.sound import find_broken_seal, find_damage, find_small_damage, find_unreadable
+from mribench.results.sound import find_damage, find_small_damage, find_unreadable
 from mribench.results.status import SCHEMA, JobStatus, read_status, write_status
 
 _DIED = JobStatus("interrupted", cause="died")
@@ -113,8 +113,7 @@ class Store:
         if status.state != "done":
             return status
         directory = self.directory(key)
-        tables = find_small_damage(directory, status.files) if status.files else find_unreadable(directory)
-        damage = tables or find_broken_seal(directory / "job.json")
+        damage = find_small_damage(directory, status.files) if status.files else find_unreadable(directory)
         return JobStatus("damaged", damage) if damage else status
 
     def condemn(self, key: str, reason: str) -> bool:

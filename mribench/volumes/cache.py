@@ -87,8 +87,9 @@ def read_file_state(path: Path) -> list[int]:
 def _recall(record: Path, state: list[int]) -> dict[str, Any] | None:
     try:
         known = json.loads(record.read_bytes())
-        sound = known.get("digest") in (None, digest_of(known["found"]))  # older records have none
-        remembered_value = known["found"] if sound and known["state"] == state else None
+        found = known["found"]
+        sound = known.get("digest") in (None, digest_of(found))  # older records have none
+        remembered_value = found if sound and known["state"] == state else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # never looked at, or a record that something damaged: look again
     return remembered_value if isinstance(remembered_value, dict) else None

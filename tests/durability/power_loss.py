@@ -53,7 +53,7 @@ def mounted(image: Path, place: Path) -> Iterator[Path]:
 def scores(results: Path) -> pd.DataFrame:
     """Return all score rows in an order of their own."""
     files = sorted(results.glob("tiny/jobs/*/records.parquet"))
-    return pd.concat([pd.read_parquet(path) for path in files], ignore_index=True)
+    return pd.concat([pd.DataFrame(), *map(pd.read_parquet, files)], ignore_index=True)
 
 
 def stop(tree: list[psutil.Process], number: signal.Signals) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from mribench.interfaces import Entry, JobOutcome, Options, TrackedRun, Tracker
 from mribench.plan import Job
 from mribench.registry import Registered, Registry
 from mribench.results import Store
+from mribench.results.attempt import Attempt
 from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, write_table
 from mribench.results.specification import EvaluateSpec
 from mribench.results.status import JobStatus, write_status
@@ -93,6 +95,13 @@ JOBS = {
     "e": Job(id="m/t/50%/test/Guys", key="e", spec=evaluation("Guys", "frozen")),
     "f": Job(id="m/t/50%/test/HH", key="f", spec=evaluation("HH", "finetune")),
 }
+
+
+def live_file(folder: Path) -> LiveFile:
+    """Return the file of a job that begins."""
+    attempt = Attempt(folder, uuid.uuid4().hex)
+    attempt.begin()
+    return LiveFile(attempt)
 
 
 def finish(store: Store, key: str, scores: Sequence[float] = ()) -> JobStatus:
@@ -284,7 +293,7 @@ def test_labels_are_what_the_jobs_behind_have_in_common(store):
 def test_no_file_where_nobody_tracks(tmp_path, monkeypatch):
     monkeypatch.delenv(live.RUN, raising=False)
     (tmp_path / live.NAME).write_text("left by a process that was killed\n")
-    file = LiveFile(tmp_path)
+    file = live_file(tmp_path)
     file.watch([{"step": 0, "total": 1.0}])
     file.flush()
     assert list(tmp_path.iterdir()) == []
@@ -294,7 +303,7 @@ def test_the_file_holds_each_row_once_and_lines_are_read_whole(tmp_path, monkeyp
     monkeypatch.setenv(live.RUN, "r")
     reader = LiveReader(tmp_path, "r")
     assert reader.read() is None
-    file, rows = LiveFile(tmp_path), []
+    file, rows = live_file(tmp_path), []
     file.watch(rows)
     assert reader.read() == []
     rows += [{"step": 0, "total": 1.5}]
@@ -320,10 +329,10 @@ def test_a_damaged_file_is_no_error(tmp_path):
 
 def test_a_file_that_cannot_be_written_is_given_up(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv(live.RUN, "r")
-    file = LiveFile(tmp_path)
-    path = tmp_path / live.NAME
-    path.unlink()
-    path.mkdir()  # even root cannot append to a folder
+    attempt = Attempt(tmp_path, "t")
+    attempt.begin()
+    (attempt.folder / live.NAME).mkdir()  # even root cannot append to a folder
+    file = LiveFile(attempt)
     file.watch([{"step": 0, "total": 1.0}])
     file.flush()
     file.flush()
