@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from mribench.results.attempt import Attempt
 
@@ -36,7 +36,7 @@ class LiveFile:
         self._attempt = attempt
         self._rows: Sequence[dict[str, float]] = ()
         self._written = 0
-        self._file: BinaryIO | None = None
+        self._file: int | None = None
         attempt.withdraw(NAME)  # of an attempt that was killed
         if os.environ.get(RUN):
             self._begin({"run": os.environ[RUN]})
@@ -54,14 +54,18 @@ class LiveFile:
 
     def remove(self) -> None:
         """Delete the file: the history is there."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self.close()
         self._attempt.withdraw(NAME)
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def _begin(self, first: Mapping[str, Any]) -> None:
         try:
-            self._file = (self._attempt.folder / NAME).open("ab", buffering=0)
+            self._file = os.open(self._attempt.folder / NAME, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
         except OSError as error:
             self._give_up(error)
             return
@@ -72,7 +76,7 @@ class LiveFile:
         if self._file is None:
             return
         try:
-            self._file.write("".join(f"{json.dumps(line)}\n" for line in lines).encode())
+            os.write(self._file, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
         except OSError as error:
             self._give_up(error)
 
@@ -80,7 +84,7 @@ class LiveFile:
         """Go on without: whoever watches sees less, the job itself needs none of it."""
         name = self._attempt.directory / NAME
         logger.warning("%s cannot be written, losses are tracked at the end only: %s", name, error)
-        self._file = None
+        self.close()
 
 
 class LiveReader:

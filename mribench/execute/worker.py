@@ -89,6 +89,7 @@ def _run_held(
     if status.state == "done":
         attempt.withdraw(CHECKPOINT)
         pulse.live.remove()
+    pulse.live.close()
     return status
 
 

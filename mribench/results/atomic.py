@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -13,6 +12,7 @@ from typing import Any
 
 from mribench.errors import StoreError
 from mribench.results.places import writing
+from mribench.volumes.cache import sync_folder
 
 
 def _umask() -> int:
@@ -26,8 +26,6 @@ _UMASK = _umask()
 _OF_A_JOB = "restore the file, or delete its folder"
 _OF_ALL = "restore the file, or move it away and run the benchmark again: done jobs are kept"
 WRITE_HINT = "check the permissions and the free space, or choose another place with --results"
-_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
-"""What syncing a folder fails with where a file system knows no such thing."""
 ReplaceFile = Callable[[Path, Callable[[Path], object]], None]
 """What puts a file there in one step: ``replace_file``, or a job's own ``Attempt.replace``."""
 _SEAL = b',\n "seal": "'
@@ -60,24 +58,6 @@ def write_synced(path: Path, write: Callable[[Path], object]) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
     path.chmod(0o666 & ~_UMASK)  # some writers make files that only their owner can read
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk: a file that is moved there is nowhere before.
-
-    Raises:
-        OSError: when the disk fails.
-    """
-    if os.name == "nt":  # which cannot open folders
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in _NO_FOLDER_SYNC:
-            raise
-    finally:
-        os.close(handle)
 
 
 def seal(value: dict[str, Any]) -> bytes:

@@ -13,8 +13,9 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from mribench.results.atomic import WRITE_HINT, sync_folder, write_synced
+from mribench.results.atomic import WRITE_HINT, write_synced
 from mribench.results.places import writing
+from mribench.volumes.cache import sync_folder
 
 _PREFIX = ".attempt."
 _TRIES = 1000

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mribench.errors import StoreError
-from mribench.results.atomic import read_json, sync_folder, write_json
+from mribench.results.atomic import read_json, write_json
 from mribench.results.lease import Lease, LeaseLost, LeaseState
 from mribench.results.sound import find_damage, find_small_damage, find_unreadable
 from mribench.results.status import SCHEMA, JobStatus, read_status, write_status
+from mribench.volumes.cache import sync_folder
 
 _DIED = JobStatus("interrupted", cause="died")
 _SWEEP_S = 3600.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import json
@@ -18,6 +19,8 @@ from mribench.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+"""What syncing a folder fails with where a file system knows no such thing."""
 _VERSION = 2  # of what is remembered: older records are not believed
 
 
@@ -107,6 +110,37 @@ def _remember(record: Path, state: list[int], value: dict[str, Any]) -> None:
 def _warn(folder: Path, reason: str) -> None:
     """Say once that what is found cannot be remembered: it is no fault of the file looked at."""
     logger.warning("files are looked at anew each time: %s cannot be written: %s", folder, reason)
+
+
+def sync_tree(folder: Path) -> None:
+    """Wait until all files below a folder, and their names, are on the disk: then it may get its own name.
+
+    Raises:
+        OSError: when the disk fails.
+    """
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with (Path(place) / name).open("rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(place))
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk: a file that is moved there is nowhere before.
+
+    Raises:
+        OSError: when the disk fails.
+    """
+    if os.name == "nt":  # which cannot open folders
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(handle)
 
 
 def _find_user_cache() -> Path:

@@ -313,7 +313,6 @@ def test_the_first_to_finish_wins(store):
         other.read(recipe())
         return Maker(1)()
 
-    before = recipe()
     content, _ = store.prepare(Recipe({"number": 1}, build))
     assert same(content)
     assert hidden(store) == []

@@ -134,7 +134,7 @@ def run_two(store: Store, watcher: Tracking) -> None:
     watcher.planned(2, 0)
     store.make_directory("p")
     watcher.started(JOBS["p"])
-    LiveFile(store.directory("p")).watch([])
+    live_file(store.directory("p")).watch([])
     watcher.ended(JOBS["p"], JobStatus("failed", "no memory"))
     watcher.started(JOBS["e"])
     watcher.ended(JOBS["e"], finish(store, "e", [0.5, 0.7]))
@@ -212,7 +212,7 @@ def test_losses_come_while_a_job_runs_and_once(store, monkeypatch):
     with watching:
         directory = store.make_directory("p")
         watching.started(JOBS["p"])
-        file = LiveFile(directory)
+        file = live_file(directory)
         file.watch(rows)
         for first in (0, 2):
             rows += [{"step": first, "total": 1.0}, {"step": first + 1, "total": 0.5}]
@@ -237,7 +237,7 @@ def test_a_job_of_another_run_is_not_reported(store, monkeypatch):
         watching.started(JOBS["p"])
         with monkeypatch.context() as patch:
             patch.setenv(live.RUN, "another")
-            file = LiveFile(directory)
+            file = live_file(directory)
         file.watch([{"step": 0, "total": 1.0}])
         file.flush()
         watching.waiting({"p": JOBS["p"]})
@@ -252,7 +252,7 @@ def test_an_interrupted_run_ends_its_jobs(store, monkeypatch):
     with pytest.raises(KeyboardInterrupt), watching:  # noqa: PT012 - a run is a block
         directory = store.make_directory("p")
         watching.started(JOBS["p"])
-        LiveFile(directory)
+        live_file(directory)
         write_status(directory, JobStatus("interrupted", "stopped"))
         raise KeyboardInterrupt
     assert diary.told == [
@@ -296,7 +296,7 @@ def test_no_file_where_nobody_tracks(tmp_path, monkeypatch):
     file = live_file(tmp_path)
     file.watch([{"step": 0, "total": 1.0}])
     file.flush()
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / live.NAME).exists()
 
 
 def test_the_file_holds_each_row_once_and_lines_are_read_whole(tmp_path, monkeypatch):
