@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -20,11 +21,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import psutil
+
+import mribench.execute.warm  # noqa: F401 - imports once what each command needs
+from mribench import cli
 
 TINY = Path(__file__).parents[1] / "benchmarks" / "tiny.yaml"
 SIZE_MB = 192
@@ -32,11 +37,30 @@ OPTIONS = "commit=60,data=ordered"
 """Of mounting: what nobody syncs stays in memory for a minute, so that it is lost."""
 
 
-def call(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Call the command line in a process of its own."""
-    command = [sys.executable, "-m", "mribench", *map(str, words)]
-    environ = {**os.environ, **environment, "COLUMNS": "400"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=900, env=environ)
+@dataclass(frozen=True)
+class Said:
+    """What a command left."""
+
+    code: int
+    text: str
+
+
+def call(work: Path, *words: object, cache: Path) -> Said:
+    """Call the command line in a process of its own, which has imported all already."""
+    output = work / "said.txt"
+    process = multiprocessing.get_context("fork").Process(target=_call, args=(output, cache, words))
+    process.start()
+    process.join()
+    return Said(process.exitcode or 0, output.read_text())
+
+
+def _call(output: Path, cache: Path, words: Sequence[object]) -> None:
+    with output.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ |= {"MRIBENCH_CACHE": str(cache), "COLUMNS": "400"}
+    sys.argv = ["mribench", *map(str, words)]
+    cli.main()
 
 
 @contextlib.contextmanager
@@ -115,21 +139,21 @@ def check(image: Path, work: Path, expected: pd.DataFrame) -> dict[str, object]:
     """Return what all commands made of an image."""
     found: dict[str, object] = {"image": image.name}
     with mounted(image, work / "after") as disk:
-        results, cache = disk / "results", str(disk / "cache")
+        results, cache = disk / "results", disk / "cache"
         folders = list(results.glob("tiny/jobs/*"))
         files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
         found["jobs"] = len(folders)
         found["empty"] = sorted({path.name for path in files if not path.stat().st_size} - {"log.txt"})
         plans = list(results.glob("tiny/plans/*.json"))
         said = {
-            "status": call("status", results / "tiny"),
-            "plan": call("plan", TINY, "--results", results, MRIBENCH_CACHE=cache),
-            "report": call("report", results / "tiny") if plans else None,
-            "run": call("run", TINY, "--results", results, MRIBENCH_CACHE=cache),
+            "status": call(work, "status", results / "tiny", cache=cache),
+            "plan": call(work, "plan", TINY, "--results", results, cache=cache),
+            "report": call(work, "report", results / "tiny", cache=cache) if plans else None,
+            "run": call(work, "run", TINY, "--results", results, "--executor", "inline", cache=cache),
         }
-        found["codes"] = {name: each.returncode for name, each in said.items() if each is not None}
-        wrong = [each for name, each in said.items() if each and each.returncode not in _ALLOWED[name]]
-        found["errors"] = [(each.stdout + each.stderr)[-1500:] for each in wrong]
+        found["codes"] = {name: each.code for name, each in said.items() if each is not None}
+        wrong = [each for name, each in said.items() if each and each.code not in _ALLOWED[name]]
+        found["errors"] = [each.text[-1500:] for each in wrong]
         rows = scores(results)
         found["same rows"] = rows.equals(expected)
         hidden = [path.name for path in results.rglob(".*") if path.is_file() or path.is_dir()]
@@ -146,9 +170,10 @@ def main(count: int, every_s: float) -> int:
     """Take images, check them, and print one line for each; whether all went on."""
     with tempfile.TemporaryDirectory() as there:
         work = Path(there)
-        whole = call("run", TINY, "--results", work / "whole", MRIBENCH_CACHE=str(work / "cache"))
-        if whole.returncode:
-            raise SystemExit(whole.stdout + whole.stderr)
+        options = ("--results", work / "whole", "--executor", "inline")
+        whole = call(work, "run", TINY, *options, cache=work / "cache")
+        if whole.code:
+            raise SystemExit(whole.text)
         expected = scores(work / "whole")
         bad = 0
         for image in take_images(work, count, every_s):
