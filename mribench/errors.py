@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class MRIBenchError(Exception):
@@ -42,6 +43,19 @@ class LeakageError(MRIBenchError):
 
 class StoreError(MRIBenchError):
     """The results directory cannot be read or written."""
+
+
+class DamagedError(StoreError):
+    """A file of a done job is not as it was written; the job has to be run again.
+
+    Args:
+        message: names the file.
+        directory: folder of the job.
+    """
+
+    def __init__(self, message: str, directory: Path) -> None:
+        super().__init__(message, "mribench run FILE makes it again")
+        self.directory = directory
 
 
 class JobError(MRIBenchError):

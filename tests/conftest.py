@@ -34,7 +34,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 def _failed_jobs(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield the name and the traceback of each job below a folder of results that is not done."""
     for path in sorted({*folder.glob("jobs/*/status.json"), *folder.glob("*/jobs/*/status.json")}):
-        text = path.read_text()
+        text = path.read_text(errors="replace")
         if '"done"' not in text:
             log = path.with_name("log.txt")
             said = log.read_text()[-2000:] if log.exists() else ""

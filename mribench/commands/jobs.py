@@ -13,10 +13,12 @@ from mribench.errors import ConfigError, did_you_mean
 from mribench.interfaces.executor import Cause
 from mribench.results import Lease, LeaseState, Store
 from mribench.results.progress import KnownJob, list_jobs
+from mribench.results.status import JobStatus
 from mribench.results.stopping import ask_to_stop
-from mribench.results.store import CHECKPOINT, JobStatus, write_status
+from mribench.results.store import CHECKPOINT
 from mribench.wording import count
 
+_UNDONE = ("failed", "interrupted", "damaged")
 _CANCELLED = "mribench cancel called it off; mribench retry, or the next run, goes on from its checkpoint"
 
 
@@ -34,14 +36,15 @@ def _cancel(store: Store, job: KnownJob) -> str:
     """Call a job off; return what became of it."""
     if ask_to_stop(store.directory(job.key), Cause.CANCELLED, _CANCELLED):
         return "stops after its step"
-    write_status(store.make_directory(job.key), JobStatus("interrupted", _CANCELLED, cause=Cause.CANCELLED))
-    return "left out"
+    store.make_directory(job.key)
+    noted = store.note_failure(job.key, JobStatus("interrupted", _CANCELLED, cause=Cause.CANCELLED))
+    return "left out" if noted else "begun in this moment, or done: ask again"
 
 
 def retry_jobs(directory: Path, names: Sequence[str], anew: bool) -> int:
     """Have jobs that failed, were interrupted or called off run again, by a run that is going on too."""
     store = check_results(directory)
-    jobs = [job for job in _find(directory, names) if job.status.state in ("failed", "interrupted")]
+    jobs = [job for job in _find(directory, names) if job.status.state in _UNDONE]
     for job in jobs:
         folder = store.directory(job.key)
         if Lease.state(folder) is LeaseState.HELD:

@@ -20,6 +20,8 @@ from mribench.plan.stale import stale_changes
 from mribench.results.specification import EvaluateSpec
 from mribench.wording import count
 
+_SHOWN = ("done", "failed", "interrupted", "damaged", "running", "to do", "waiting")
+
 
 def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool, why: str | None) -> int:
     """Say what FILE would run: what is done, what is stale and why, what waits for data."""
@@ -27,14 +29,20 @@ def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool,
     with RunProgress(console) as progress:
         planned = plan_file(file, sets, results, make=False, progress=progress.preparing)
     states: dict[str, str] = {}
+    damaged: dict[str, str] = {}
     for job in planned.plan.jobs:
-        state = planned.store.status(job.key).state if job.key else "waiting"
+        status = planned.store.status(job.key) if job.key else None
+        state = status.state if status else "waiting"
         states[job.id] = "to do" if state == "todo" else state
+        if status and state == "damaged":
+            damaged[job.id] = status.reason
     changes = stale_changes(planned.plan, planned.store)
     stale = {}
     for name, differing in changes.items():
         stale[name] = ", ".join(dict.fromkeys(change.what for change in differing))  # each cause once
     _print_counts(console, planned, states, stale)
+    for name, reason in damaged.items():
+        say(console, f"damaged: {name}: {reason}; it would run again", "yellow")
     say_missing(console, planned.plan.missing)
     for note in planned.plan.notes:
         say(console, f"note: {note}", "dim")
@@ -72,7 +80,7 @@ def _say_why(
     counts: Counter[str] = Counter()
     for job in matching:
         reason = "; ".join(change.text for change in changes.get(job.id, ()))
-        if job.key and states[job.id] in ("failed", "interrupted"):
+        if job.key and states[job.id] in ("failed", "interrupted", "damaged"):
             before = planned.store.status(job.key).said
             reason = "; ".join(text for text in (f"{states[job.id]} before: {before}", reason) if text)
         counts[states[job.id] if job.id not in changes else "stale"] += 1
@@ -90,9 +98,7 @@ def _print_counts(console: Console, planned: Planned, states: dict[str, str], st
     table = Table(title=f"{planned.resolved.config.benchmark} ({planned.resolved.label})")
     measuring = [job for job in plan.jobs if job.measures]
     table.add_column("kind")
-    columns = [
-        s for s in ("done", "failed", "interrupted", "running", "to do", "waiting") if s in states.values()
-    ]
+    columns = [state for state in _SHOWN if state in states.values()]
     owners = ["of methods", "of references", *(["of defects"] if measuring else [])]
     for column in ("jobs", *owners, *columns, *(["stale"] if stale else [])):
         table.add_column(column, justify="right")

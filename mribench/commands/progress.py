@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from mribench.plan import Job
 from mribench.results import Store
 from mribench.results.lease import read_lease
-from mribench.results.store import JobStatus
+from mribench.results.status import JobStatus
 from mribench.wording import duration
 
 PLAIN_EVERY_S = 15.0

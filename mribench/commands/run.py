@@ -211,7 +211,8 @@ def _say_summary(console: Console, planned: Planned, summary: Summary) -> None:
 
 def _say_times(console: Console, planned: Planned) -> None:
     """Print where the time of all jobs of this file went."""
-    paths = [planned.store.directory(key) / "job.parquet" for key in planned.plan.runnable()]
+    done = [key for key in planned.plan.runnable() if planned.store.inspect(key).state == "done"]
+    paths = [planned.store.directory(key) / "job.parquet" for key in done]
     rows = read_tables([path for path in paths if path.exists()], JOB_SCHEMA)
     parts = [
         f"{kind} {group['wall_s'].sum():.0f} s ({len(group)} × {group['wall_s'].mean():.1f} s)"

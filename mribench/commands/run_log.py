@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mribench.execute.watcher import Watcher
 from mribench.plan import Job
-from mribench.results.store import JobStatus
+from mribench.results.status import JobStatus
 from mribench.wording import duration, one_line
 
 

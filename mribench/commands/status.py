@@ -17,11 +17,11 @@ from mribench.commands.terminal import print_table, say
 from mribench.errors import StoreError
 from mribench.results import Store
 from mribench.results.progress import KnownJob, Progress, read_progress
-from mribench.results.store import State
+from mribench.results.status import State
 from mribench.wording import NOTHING, duration, one_line
 
 WATCH_S = 2.0
-_STATES: tuple[State, ...] = ("running", "failed", "interrupted", "todo")
+_STATES: tuple[State, ...] = ("running", "failed", "damaged", "interrupted", "todo")
 
 
 def check_results(directory: Path) -> Store:
@@ -70,7 +70,7 @@ def _show(console: Console, directory: Path, failed: bool) -> int:
     if others:
         parts.append(f"{others} of other plans or older")
     say(console, ", ".join(parts) + _end(progress, done < total))
-    return 1 if any(job.status.state == "failed" for job in progress.jobs) else 0
+    return 1 if any(job.status.state in ("failed", "damaged") for job in progress.jobs) else 0
 
 
 def _end(progress: Progress, unfinished: bool) -> str:
@@ -102,7 +102,7 @@ def _describe_jobs(progress: Progress, directory: Path, failed: bool) -> Iterato
     for job in progress.jobs:
         if job.status.state == "running":
             yield f"running: {job.id}: {', '.join(_describe_running(job))}"
-        elif job.status.state in ("failed", "interrupted"):
+        elif job.status.state in ("failed", "interrupted", "damaged"):
             log = directory / "jobs" / job.key / "log.txt"
             cause = f" [{job.status.cause}]" if job.status.cause else ""
             yield f"{job.status.state}{cause}: {job.id}: {job.status.said} (log: {log})"
@@ -122,8 +122,9 @@ def _describe_running(job: KnownJob) -> Iterator[str]:
         yield f"{duration(gone_s)} gone"
     if holder is not None and holder.rate and holder.total:
         yield f"about {duration((holder.total - holder.done) / holder.rate)} left"
+    if job.heartbeat_age_s is not None:
+        yield f"heartbeat {duration(max(job.heartbeat_age_s, 0))} ago"
     if holder is not None:
-        yield f"heartbeat {duration(max(time.time() - holder.heartbeat, 0))} ago"
         yield f"on {one_line(holder.host)} (process {holder.pid})"
 
 

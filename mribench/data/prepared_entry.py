@@ -48,13 +48,11 @@ def write_entry(
             np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
             stream.flush()
             os.fsync(stream.fileno())
-        status = path.stat()
         written[name] = {
             "file": path.name,
             "shape": list(array.shape),
             "dtype": array.dtype.str,
-            "bytes": status.st_size,
-            "mtime_ns": status.st_mtime_ns,
+            "bytes": path.stat().st_size,
             "crc32": _compute_crc32(path),
         }
     body = {"schema": SCHEMA, "key": key, "made_of": made_of, "arrays": written, "facts": facts}
@@ -72,12 +70,13 @@ def read_entry(
 ) -> tuple[dict[str, np.ndarray], Mapping[str, Any]] | None:
     """Open an entry.
 
-    Sizes are always compared; checksums where a file's size or time is not the recorded one, or on demand.
+    Sizes are always compared; the checksum of a file once for each version of it that is in ``trusted``, or
+    on demand. A bit that flips on a disk changes no time, so what was written long ago says nothing.
 
     Args:
         folder: of the entry.
         key: of the entry.
-        trusted: size and time of files whose checksum was found right before; is added to.
+        trusted: inode and time of files whose checksum was found right before; is added to.
         verify: compare the checksums in any case.
 
     Returns:
@@ -119,11 +118,10 @@ def _read_array(
     path: Path, about: Mapping[str, Any], trusted: dict[Path, tuple[int, int]], verify: bool
 ) -> np.ndarray:
     status = path.stat()
-    version = (status.st_size, status.st_mtime_ns)
+    version = (status.st_ino, status.st_mtime_ns)
     if status.st_size != about["bytes"]:
         raise Damaged(f"{path.name} has {status.st_size} bytes instead of {about['bytes']}")
-    untouched = version in (trusted.get(path), (about["bytes"], about["mtime_ns"]))
-    if verify or not untouched:
+    if verify or version != trusted.get(path):
         if _compute_crc32(path) != about["crc32"]:
             raise Damaged(f"{path.name} has another checksum")
         trusted[path] = version

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 
 from mribench.errors import MRIBenchError
 from mribench.interfaces.executor import Cause
-from mribench.results.store import JobStatus
+from mribench.results.status import JobStatus
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 _PASSING = {

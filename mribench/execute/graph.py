@@ -18,9 +18,13 @@ class Graph:
     def __init__(self, jobs: Mapping[str, Job]) -> None:
         self._jobs = jobs
         self._waiting: dict[str, list[str]] = defaultdict(list)
-        for key, job in jobs.items():
-            for need in job.needs:
-                self._waiting[need].append(key)
+        for key in jobs:
+            self.add(key)
+
+    def add(self, key: str) -> None:
+        """Take in a job that came to the jobs later."""
+        for need in self._jobs[key].needs:
+            self._waiting[need].append(key)
 
     def waiting_for(self, key: str) -> Sequence[str]:
         """Return the jobs that need a job themselves."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from mribench.results.attempt import Attempt
 
 logger = logging.getLogger("mribench")
 
@@ -23,20 +25,21 @@ NAME = "live.jsonl"
 class LiveFile:
     """Appends the rows of a job to its file; does nothing where the run is not tracked.
 
-    Its first line names the run, so that another run that waits for the job does not report it too.
+    Its first line names the run, so that another run that waits for the job does not report it too. It is
+    kept open: who has lost the job appends to a file without a name, never to that of the next attempt.
 
     Args:
-        directory: the job's folder.
+        attempt: at the job; its private folder is where the file begins.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / NAME
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
         self._rows: Sequence[dict[str, float]] = ()
         self._written = 0
-        self._path.unlink(missing_ok=True)  # of an attempt that was killed
-        self._on = bool(os.environ.get(RUN))
-        if self._on:
-            self._append([{"run": os.environ[RUN]}])
+        self._file: int | None = None
+        attempt.withdraw(NAME)  # of an attempt that was killed
+        if os.environ.get(RUN):
+            self._begin({"run": os.environ[RUN]})
 
     def watch(self, rows: Sequence[dict[str, float]]) -> None:
         """Take the list that the job's rows are appended to."""
@@ -45,21 +48,43 @@ class LiveFile:
     def flush(self) -> None:
         """Write the rows that are new."""
         new = self._rows[self._written :]
-        if self._on and new:
+        if self._file is not None and new:
             self._append(new)
             self._written += len(new)
 
     def remove(self) -> None:
         """Delete the file: the history is there."""
-        self._path.unlink(missing_ok=True)
+        self.close()
+        self._attempt.withdraw(NAME)
 
-    def _append(self, lines: Sequence[dict[str, Any]]) -> None:
+    def close(self) -> None:
+        """Write no more."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _begin(self, first: Mapping[str, Any]) -> None:
         try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write("".join(f"{json.dumps(line)}\n" for line in lines))
-        except OSError as error:  # whoever watches sees less; the job itself needs none of it
-            logger.warning("%s cannot be written, losses are tracked at the end only: %s", self._path, error)
-            self._on = False
+            self._file = os.open(self._attempt.folder / NAME, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
+        except OSError as error:
+            self._give_up(error)
+            return
+        self._append([first])
+        self._attempt.publish([NAME])
+
+    def _append(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        if self._file is None:
+            return
+        try:
+            os.write(self._file, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Go on without: whoever watches sees less, the job itself needs none of it."""
+        name = self._attempt.directory / NAME
+        logger.warning("%s cannot be written, losses are tracked at the end only: %s", name, error)
+        self.close()
 
 
 class LiveReader:

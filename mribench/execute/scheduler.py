@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import heapq
+import logging
 import time
 from collections import deque
 from collections.abc import Collection, Mapping
@@ -23,7 +24,9 @@ from mribench.interfaces.executor import Cause, Completed, Executor
 from mribench.plan import Job
 from mribench.results import Lease, LeaseState, Store
 from mribench.results.specification import Provenance, Specification, write_specification
-from mribench.results.store import JobStatus, write_status
+from mribench.results.status import JobStatus
+
+logger = logging.getLogger("mribench")
 
 POLL_S = 0.5
 REVIVE_S = 5.0
@@ -96,14 +99,15 @@ class _Run:
     running: dict[str, Job] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
+    again: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         self._revived = time.monotonic()
         self.disk = DiskWatch(self.store.root, self.watcher)
         needed = {need for job in self.jobs.values() for need in job.needs}
-        done = {key for key in self.jobs.keys() | needed if self.store.is_done(key)}
-        todo = {key: job for key, job in self.jobs.items() if key not in done}
+        done = {key for key in self.jobs.keys() | needed if self._is_done(key)}
+        todo = self.todo = {key: job for key, job in self.jobs.items() if key not in done}
         self.outlook = Outlook(todo, self.store, self.executor.capacity)
         self.rank = {key: place for place, key in enumerate(self.outlook.order())}
         self.graph = Graph(todo)
@@ -112,6 +116,14 @@ class _Run:
             self._make_ready(key)
         self.summary.cached = len(self.jobs.keys() & done)
         self.watcher.planned(len(todo), self.summary.cached)
+
+    def _is_done(self, key: str) -> bool:
+        """Whether a job's results are there, and as they were written; says it where they are not."""
+        status = self.store.inspect(key)
+        if status.state == "damaged":
+            name = self.jobs[key].id if key in self.jobs else key
+            logger.warning("damaged: %s: %s; it is run again", name, status.reason)
+        return status.state == "done"
 
     def loop(self) -> None:
         while self._goes_on():
@@ -252,7 +264,8 @@ class _Run:
         elif self._was_cancelled(completed, status) or not self._says_why(status):
             reason = completed.error or "its process ended without a word; see its log.txt"
             status = JobStatus("interrupted", reason, cause=completed.cause)
-        self._try_again(key, status)
+        if not (status.cause is Cause.DAMAGED and self._make_again(key)):
+            self._try_again(key, status)
 
     @staticmethod
     def _was_cancelled(completed: Completed, status: JobStatus) -> bool:
@@ -298,7 +311,9 @@ class _Run:
         if status.cause is not Cause.CANCELLED:
             tried = f" ({tries} attempts)" if tries > 1 else ""
             status = replace(status, state="failed", reason=f"{status.reason}{tried}")
-        self._record(key, status)
+        if not self._record(key, status):
+            self.elsewhere.add(key)
+            return
         self.failed.add(key)
         self.outlook.drop(key)
         self.summary.failed[self.jobs[key].id] = status.said or status.state
@@ -317,14 +332,41 @@ class _Run:
                 self.outlook.take_up(other)
                 self.summary.blocked.remove(self.jobs[other].id)
 
-    def _record(self, key: str, status: JobStatus) -> None:
-        """Write the status of a job that could not do so itself; on a full disk the summary alone has it."""
+    def _record(self, key: str, status: JobStatus) -> bool:
+        """Write the status of a job that could not do so itself; on a full disk the summary alone has it.
+
+        Returns:
+            False where another process has the job, or has done it, by now.
+        """
         try:
-            write_status(self.store.make_directory(key), status)
+            self.store.make_directory(key)
+            return self.store.note_failure(key, status)
         except (OSError, StoreError) as error:
             if cause_of(error) is not Cause.DISK:
                 raise
             self.disk.found_full()
+            return True
+
+    def _make_again(self, key: str) -> bool:
+        """Have what a job needs run again where it is not done any more; whether the job waits for that."""
+        lost = [need for need in Graph(self.jobs).ancestors(key) if not self._is_done(need)]
+        if not lost or key in self.again:
+            return False
+        self.again.add(key)
+        first = min(self.rank.values(), default=0) - 1  # others wait for it
+        for need in lost:
+            if need not in self.todo:
+                self.todo[need] = self.jobs[need]
+                self.graph.add(need)
+                self.rank[need] = first
+        queued = {*self.running, *self.unmet, *self.elsewhere, *self.alone}
+        queued |= {other for _, other in (*self.ready, *self.resting)}
+        for each in [need for need in lost if need not in queued] + [key]:
+            self.outlook.take_up(each)
+            self.unmet[each] = set(self.jobs[each].needs).intersection(lost)
+            if not self.unmet[each]:
+                self._make_ready(each)
+        return True
 
 
 def matches_any(name: str, patterns: Collection[str]) -> bool:

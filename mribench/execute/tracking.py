@@ -31,7 +31,7 @@ from mribench.registry import Registry
 from mribench.results import Store
 from mribench.results.cell import EmbedCell
 from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, read_tables
-from mribench.results.store import JobStatus
+from mribench.results.status import JobStatus
 from mribench.statistics.scores import estimate_groups
 from mribench.wording import with_hint
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mribench.plan import Job
-from mribench.results.store import JobStatus
+from mribench.results.status import JobStatus
 
 
 class Watcher(Protocol):

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import datetime
-import functools
 import logging
-import multiprocessing
-import multiprocessing.connection
 import os
-import platform
-import resource
-import signal
-import socket
 import sys
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
-from mribench.errors import StoreError
+from mribench.errors import DamagedError, StoreError
 from mribench.execute.causes import cause_of, status_of
+from mribench.execute.commit import commit, measure_cost
 from mribench.execute.leash import end_with_input
 from mribench.execute.live import LiveFile
 from mribench.execute.processes import keep_freed_memory
-from mribench.execute.provenance import plugins_of, versions
+from mribench.execute.pulse import Pulse
 from mribench.interfaces.executor import (
     CHECKPOINT_EVERY_S,
     CHECKPOINT_S,
@@ -40,23 +27,19 @@ from mribench.interfaces.executor import (
     Cause,
     WorkerExit,
 )
-from mribench.jobs import Context, Outcome, run_spec
+from mribench.jobs import Context, run_spec
 from mribench.plugins import load_registry
 from mribench.registry import Registry
-from mribench.results import Lease, Store, replace_file
-from mribench.results.environment import Environment, write_environment
-from mribench.results.lease import HEARTBEAT_S
-from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, JobRow, write_table
-from mribench.results.specification import Specification, read_specification
-from mribench.results.stopping import StopRequest, forget_stop_request, read_stop_request
-from mribench.results.store import CHECKPOINT, JobStatus, write_status
+from mribench.results import Lease, Store
+from mribench.results.attempt import Attempt, LeaseLost
+from mribench.results.specification import read_specification
+from mribench.results.status import JobStatus, write_status
+from mribench.results.store import CHECKPOINT
 from mribench.training import Interrupted
-from mribench.training.weights import save_weights
 
 logger = logging.getLogger("mribench")
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
-_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 
 
 def run_job(
@@ -81,21 +64,16 @@ def run_job(
     lease = Lease.acquire(directory)
     if lease is None:
         return None
-    if Store(directory.parent.parent).is_done(directory.name):
-        lease.release()
-        return None
-    torch.set_num_threads(threads)
-    keep_freed_memory()
-    pulse = _Pulse(lease, LiveFile(directory), directory)
-    status = JobStatus("running")
     try:
-        with pulse.beating():
-            write_status(directory, status)  # whoever reads it may ask the job to stop
-            status = _attempt(directory, registry, pulse, checkpoint_every_s)
-        if lease.owned():
-            # what was logged is left to whoever tracks the run, unless the history has it
-            (pulse.live.remove if status.state == "done" else pulse.live.flush)()
-            write_status(directory, status)
+        if Store(directory.parent.parent).inspect(directory.name).state == "done":
+            return None
+        torch.set_num_threads(threads)
+        keep_freed_memory()
+        pulse = Pulse(lease, LiveFile(lease.attempt))
+        status = _run_held(directory, registry, lease.attempt, pulse, checkpoint_every_s)
+    except LeaseLost:
+        logger.warning("job %s is another process's by now: this one stops", directory.name)
+        return None
     finally:
         lease.release()
     if pulse.stopped_by is not None:
@@ -103,8 +81,26 @@ def run_job(
     return status
 
 
+def _run_held(
+    directory: Path, registry: Registry | None, attempt: Attempt, pulse: Pulse, checkpoint_every_s: float
+) -> JobStatus:
+    """Run a job whose lease is held, and write its status."""
+    with pulse.beating():
+        # whoever reads it may ask the job to stop
+        write_status(directory, JobStatus("running"), attempt.replace)
+        status = _attempt(directory, registry, attempt, pulse, checkpoint_every_s)
+    if status.state != "done":
+        pulse.live.flush()  # what was logged is left to whoever tracks the run, unless the history has it
+    write_status(directory, status, attempt.replace)
+    if status.state == "done":
+        attempt.withdraw(CHECKPOINT)
+        pulse.live.remove()
+    pulse.live.close()
+    return status
+
+
 def _attempt(
-    directory: Path, registry: Registry | None, pulse: _Pulse, checkpoint_every_s: float
+    directory: Path, registry: Registry | None, attempt: Attempt, pulse: Pulse, checkpoint_every_s: float
 ) -> JobStatus:
     started = time.perf_counter()
     try:
@@ -114,160 +110,32 @@ def _attempt(
         if torch.cuda.is_initialized():  # another job of this process used it
             torch.cuda.reset_peak_memory_stats(device)
         context = Context(
-            registry, directory, directory.parent, device, pulse.tick, checkpoint_every_s, pulse.live.watch
-        )
+            registry, directory, directory.parent, device, pulse.tick, checkpoint_every_s, pulse.live.watch,
+            attempt.replace,
+        )  # fmt: skip
         outcome = run_spec(job.spec, context)
-        outcome.job |= _cost(started, device)
-        if not pulse.owned():
-            return JobStatus("interrupted", "another process took the job over", cause=Cause.INFRASTRUCTURE)
-        _commit(directory, job, outcome)
+        outcome.job |= measure_cost(started, device)
+        return JobStatus("done", files=commit(attempt, job, outcome))
     except (Interrupted, KeyboardInterrupt):
         return pulse.interrupted()
+    except LeaseLost:
+        raise
+    except DamagedError as error:
+        return _condemn(error, directory)
     except Exception as error:  # noqa: BLE001 - the boundary: a job's failure stops only what needs it
         return status_of(error)
-    return JobStatus("done")
 
 
-def _commit(directory: Path, job: Specification, outcome: Outcome) -> None:
-    """Write everything, each file in one step; the status comes last, and only then is the job done."""
-    for name, state in outcome.weights.items():
-        save_weights(directory / name, state)
-    if outcome.history:
-        history = pa.Table.from_pylist(_aligned(outcome.history))
-        replace_file(directory / "history.parquet", lambda path: pq.write_table(history, path))
-    row: JobRow = {
-        "job_key": directory.name,
-        "id": job.id,
-        "kind": job.kind,
-        **outcome.job,
-        "split_digest": job.spec.split_digest,
-        "versions": _versions(job),
-    }
-    _write(directory / "job.parquet", [row], JOB_SCHEMA)
-    if job.kind == "evaluate":
-        _write(directory / "records.parquet", outcome.scores, SCORE_FILE_SCHEMA)
-    for name, (rows, schema) in outcome.tables.items():
-        _write(directory / name, rows, schema)
-    pictures = outcome.files if job.examples else {}
-    for name, content in pictures.items():
-        replace_file(directory / name, functools.partial(Path.write_bytes, data=content))
-    write_environment(directory, _environment(job, outcome))
-    (directory / CHECKPOINT).unlink(missing_ok=True)
+def _condemn(error: DamagedError, directory: Path) -> JobStatus:
+    """Have the job run again whose file is damaged; this one waits for it.
 
-
-def _write(path: Path, rows: Sequence[Mapping[str, object]], schema: pa.Schema) -> None:
-    replace_file(path, lambda temporary: write_table(temporary, rows, schema))
-
-
-def _aligned(rows: list[dict[str, float]]) -> list[dict[str, float | None]]:
-    """Give every row every column."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    return [dict.fromkeys(names) | row for row in rows]
-
-
-def _environment(job: Specification, outcome: Outcome) -> Environment:
-    return Environment(
-        **dataclasses.asdict(job.provenance),
-        host=socket.gethostname(),
-        platform=platform.platform(),
-        device=outcome.job["device"],
-        python=platform.python_version(),
-        versions=dict(part.split("=") for part in _versions(job).split()),
-        threads=torch.get_num_threads(),
-        written=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    )
-
-
-def _versions(job: Specification) -> str:
-    return versions(plugins_of(job.content))
-
-
-def _cost(started: float, device: torch.device) -> JobRow:
-    if device.type == "cuda":
-        memory, name = torch.cuda.max_memory_allocated(device), torch.cuda.get_device_name(device)
-    else:
-        scale = 1 if sys.platform == "darwin" else 1024
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-        name = f"cpu {platform.processor() or platform.machine()}"
-    return {"wall_s": time.perf_counter() - started, "peak_memory_bytes": memory, "device": name}
-
-
-class _Pulse:
-    """Keeps the lease alive, and tells the job to stop."""
-
-    def __init__(self, lease: Lease, live_file: LiveFile, directory: Path) -> None:
-        self._lease = lease
-        self._directory = directory
-        self._request: StopRequest | None = None
-        self.live = live_file
-        self._done, self._total = 0, 0
-        self._first: tuple[float, int] | None = None
-        self._stop = threading.Event()
-        self.stopped_by: int | None = None
-        self._ended = threading.Event()
-
-    def tick(self, done: int, total: int) -> None:
-        """Note the progress; raise ``Interrupted`` when asked to stop."""
-        self._done, self._total = done, total
-        if self._first is None:
-            self._first = (time.monotonic(), done)
-        if self._stop.is_set():
-            raise Interrupted
-
-    def owned(self) -> bool:
-        """Whether the lease is still ours."""
-        return self._lease.owned()
-
-    def _rate(self) -> float | None:
-        """Return the steps a second since the first one of this attempt."""
-        if self._first is None:
-            return None
-        since, done = self._first
-        seconds = time.monotonic() - since
-        return (self._done - done) / seconds if self._done > done and seconds > 0 else None
-
-    def stop(self, number: int | None = None, frame: FrameType | None = None) -> None:
-        """Ask the job to stop after the step in progress; a signal's number is kept."""
-        del frame
-        self.stopped_by = number
-        self._stop.set()
-
-    def interrupted(self) -> JobStatus:
-        """Return the status of the job that was asked to stop: by a request, or by a signal."""
-        if self._request is None:
-            reason, cause = "stopped; it goes on from its checkpoint", Cause.STOPPED
-        else:
-            reason, cause = self._request.reason, self._request.cause
-            forget_stop_request(self._directory)
-        return JobStatus("interrupted", reason, cause=cause)
-
-    @contextlib.contextmanager
-    def beating(self) -> Iterator[None]:
-        """Beat in a thread; take signals that end a process as wishes to stop, where they can be taken."""
-        thread = threading.Thread(target=self._beat, daemon=True)
-        thread.start()
-        main = threading.current_thread() is threading.main_thread()
-        heard = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
-        before = {number: signal.signal(number, self.stop) for number in heard} if main else {}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            self._ended.set()
-            thread.join()
-
-    def _beat(self) -> None:
-        parent = multiprocessing.parent_process()
-        while not self._ended.wait(HEARTBEAT_S):
-            self._lease.beat(self._done, self._total or None, self._rate())
-            if self._lease.owned():
-                self.live.flush()
-            if self._request is None and (request := read_stop_request(self._directory)):
-                self._request = request
-                self.stop()
-            if parent is not None and not parent.is_alive():
-                self.stop()  # whoever started us was killed: keep what is done, and end
+    Where the file is another store's, as of results that are verified, that one is left as it is.
+    """
+    if error.directory.parent != directory.resolve().parent:
+        return status_of(error)
+    Store(directory.parent.parent).condemn(error.directory.name, error.message)
+    reason = f"what it needs is made again: {error.message}"
+    return JobStatus("interrupted", reason, cause=Cause.DAMAGED)
 
 
 def visible_gpu(gpu: str, visible: str) -> str:

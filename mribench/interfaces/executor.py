@@ -43,6 +43,8 @@ class Cause(enum.StrEnum):
     """The benchmark file, the data or the options are wrong: another attempt would end the same."""
     BUG = "bug"
     """A defect of mribench or of a plugin: another attempt would end the same."""
+    DAMAGED = "damaged"
+    """A file that it needs, of another job, is damaged: that one is run again, and this one after it."""
     STOPPED = "stopped"
     """A signal asked its process to stop; it goes on from its checkpoint."""
     CANCELLED = "cancelled"

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mribench.interfaces.options import Component
 from mribench.registry import Registry, Resolved
+from mribench.results.atomic import ReplaceFile, replace_file
 from mribench.results.records import JobRow, ScoreRow
 from mribench.results.store import CHECKPOINT
 from mribench.training import Checkpoint
@@ -30,6 +31,7 @@ class Context:
         tick: called with (steps done, steps in all); raises ``Interrupted`` when the job must stop.
         checkpoint_every_s: seconds between checkpoints.
         watch: called once with the list that the rows of a training are appended to, for who tracks it.
+        replace: puts a file into the job's folder in one step, as ``replace_file``.
     """
 
     registry: Registry
@@ -39,10 +41,11 @@ class Context:
     tick: Callable[[int, int], None]
     checkpoint_every_s: float
     watch: Callable[[list[dict[str, float]]], None] = lambda _: None
+    replace: ReplaceFile = replace_file
 
     def checkpoint(self) -> Checkpoint:
         """Return where the state of the job is kept while it runs."""
-        return Checkpoint(self.directory / CHECKPOINT, self.checkpoint_every_s)
+        return Checkpoint(self.directory / CHECKPOINT, self.checkpoint_every_s, self.replace)
 
     def make(self, component: Component, profile: str, *args: Any) -> Any:
         """Build a component of what a job is asked."""

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
-from safetensors.torch import load_file
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -30,6 +29,7 @@ from mribench.results.records import PREDICTION_SCHEMA, PREDICTIONS, ScoreRow
 from mribench.results.specification import EvaluateSpec
 from mribench.seeding import torch_generator
 from mribench.training.schedule import autocast
+from mribench.training.weights import read_weights
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class _Probing:
     def __init__(self, spec: EvaluateSpec, context: Context, probe: Probe) -> None:
         self._embedder = FrozenEmbedder(spec, context)
         self._probe = probe
-        probe.load(load_file(context.jobs / str(spec.adapt_key) / PROBE_FILE))
+        probe.load(read_weights(context.jobs / str(spec.adapt_key) / PROBE_FILE))
         self.n_parameters = self._embedder.n_parameters
 
     def predict(self, volumes: Iterator[TaskVolume]) -> np.ndarray:
@@ -70,7 +70,7 @@ class _WithoutImage:
     n_parameters = 0
 
     def __init__(self, spec: EvaluateSpec, context: Context) -> None:
-        self._constant = load_file(context.jobs / str(spec.adapt_key) / CONSTANT_FILE)[PREDICTION].numpy()
+        self._constant = read_weights(context.jobs / str(spec.adapt_key) / CONSTANT_FILE)[PREDICTION].numpy()
 
     def predict(self, volumes: Iterator[TaskVolume]) -> np.ndarray:
         for _ in volumes:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from pathlib import Path
 
+from mribench.errors import StoreError
 from mribench.plan.changes import Change, find_changes
 from mribench.plan.job import Job, Plan
 from mribench.results import Store
 from mribench.results.specification import Specification, find_specification
+
+logger = logging.getLogger("mribench")
 
 UNRECORDED = "the source of a plugin, the files, or the harness"
 """What it can only be where nothing that is recorded differs."""
@@ -21,8 +26,7 @@ def stale_changes(plan: Plan, store: Store) -> dict[str, tuple[Change, ...]]:
         plan: the jobs as they are wanted now.
         store: may hold results of other plans.
 
-    Raises:
-        StoreError: naming a specification that is damaged.
+    A specification that is damaged is named, and its result explains nothing.
     """
     if not (store.root / "jobs").is_dir():
         return {}
@@ -42,13 +46,22 @@ def _find_older(plan: Plan, store: Store, pending: Mapping[str, Job]) -> dict[st
         if folder.name in wanted or not folder.is_dir():
             continue
         status = store.status(folder.name)
-        older = find_specification(folder) if status.state == "done" else None
+        older = _recall(folder) if status.state == "done" else None
         if older is None or older.id not in pending:
             continue
         age = (status.written, folder.name)
         if age > ages.get(older.id, ("", "")):
             ages[older.id], newest[older.id] = age, older
     return newest
+
+
+def _recall(folder: Path) -> Specification | None:
+    """Return the specification of an older result; None where it is gone, or damaged, which is said."""
+    try:
+        return find_specification(folder)
+    except StoreError as error:
+        logger.warning("damaged: %s", error.message)
+        return None
 
 
 class _Explained:
@@ -85,7 +98,7 @@ class _Explained:
         return self._behind[old, new]
 
     def _compare(self, old: str, job: Job) -> dict[str, tuple[Change, ...]]:
-        before = find_specification(self._store.directory(old))
+        before = _recall(self._store.directory(old))
         if before is None:
             return {job.id: ()}
         own, behind = _own_changes(before, job), self._find_behind(before, job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import operator
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +13,13 @@ import pandas as pd
 import pyarrow as pa
 
 from mribench.digests import digest_of
+from mribench.errors import StoreError
 from mribench.results.label_subsets import DRAW, draw_of
 from mribench.results.reading import read_rows
 from mribench.results.records import JOB_SCHEMA
 from mribench.results.specification import find_specification
+
+logger = logging.getLogger("mribench")
 
 _SPLIT = "split_digest"
 
@@ -135,7 +139,11 @@ def recorded(folder: Path, split: object = None) -> Recorded:
     Raises:
         StoreError: where neither file can be read.
     """
-    said = find_specification(folder)
+    try:
+        said = find_specification(folder)
+    except StoreError as error:
+        logger.warning("%s; its split is taken from its row", error.message)
+        said = None
     if said is None:
         return Recorded(split if isinstance(split, str) else _read_split(folder))
     files = {

@@ -9,10 +9,10 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from mribench.errors import StoreError
-from mribench.results.atomic import read_json, write_json
+from mribench.results.atomic import read_json, seal
 from mribench.results.specification import Provenance
 
-_FILE = "environment.json"
+ENVIRONMENT = "environment.json"
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Environment(Provenance):
 _ADAPTER = TypeAdapter(Environment)
 
 
-def write_environment(folder: Path, environment: Environment) -> None:
-    """Write the ``environment.json`` of a job."""
-    write_json(folder / _FILE, _ADAPTER.dump_python(environment, mode="json"))
+def put_environment(path: Path, environment: Environment) -> None:
+    """Write the environment of a job into a file that is moved to its place afterwards."""
+    path.write_bytes(seal(_ADAPTER.dump_python(environment, mode="json")))
 
 
 def read_environment(folder: Path) -> Environment:
@@ -57,7 +57,7 @@ def read_environment(folder: Path) -> Environment:
     Raises:
         StoreError: where it is not there, or damaged.
     """
-    path = folder / _FILE
+    path = folder / ENVIRONMENT
     try:
         return _ADAPTER.validate_python(read_json(path))
     except ValidationError as error:

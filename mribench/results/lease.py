@@ -1,24 +1,37 @@
-"""Who is working on a job. A lease outlives its holder by at most ``STALE_S``, and not at all on one host."""
+"""Who is working on a job. A lease outlives its holder by at most ``STALE_S``, and not at all on one host.
+
+The lease is ``lease.json`` in the job's folder. Who finds that its holder died becomes its heir by making
+``.lease.<token>.heir``, which only one process can. An heir may die too, and has an heir then: the last of
+this line is who has the job. The heir deletes the private folders of all before it, which nobody of them can
+make again, and only then puts its own lease in the place of theirs. From the moment that it has deleted them
+nobody but its own heir can change the lease, so what it sees then is what it replaces.
+"""
 
 from __future__ import annotations
 
 import enum
 import errno
 import os
-import socket
 import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
+
+from mribench.results.atomic import write_synced
+from mribench.results.attempt import Attempt, LeaseLost
+from mribench.results.holder import Holder
 
 STALE_S = 120.0
 """A heartbeat older than this, from another host, means that its holder died."""
 HEARTBEAT_S = 2.0
-_NAME = "lease.json"
+LEASE = "lease.json"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 """What ``link`` fails with where the file system has none: exFAT, some CIFS, BeeGFS and FUSE mounts."""
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT}
+"""What a file system says that takes no file now."""
+_GONE = (FileNotFoundError, NotADirectoryError)
 
 
 class LeaseState(enum.Enum):
@@ -29,134 +42,222 @@ class LeaseState(enum.Enum):
     STALE = "stale"
 
 
-class Holder(BaseModel):
-    """Who holds a lease, since when, and how far the job is.
+@dataclass(frozen=True)
+class _Claim:
+    """A lease, or what an heir wrote.
 
     Attributes:
-        token: of this one lease.
-        host: name of the holder's host.
-        pid: of its process.
-        pid_namespace: that the pid is of.
-        started: when its process started, in seconds since the epoch.
-        heartbeat: when it was last heard of, in seconds since the epoch.
-        done: steps of the job that are done.
-        total: steps in all; None while it has not said so.
-        rate: steps a second of this attempt; None while there are none.
+        path: of the file.
+        token: of its holder; of the file itself where it says nothing.
+        holder: None where the file says nothing: it is being made, or the power was lost.
     """
 
-    model_config = ConfigDict(frozen=True)
-
+    path: Path
     token: str
-    host: str
-    pid: int
-    pid_namespace: str = ""
-    started: float
-    heartbeat: float
-    done: int = 0
-    total: int | None = None
-    rate: float | None = None
+    holder: Holder | None
 
-    @classmethod
-    def here(cls, token: str, done: int = 0, total: int | None = None, rate: float | None = None) -> Holder:
-        """Return this process as a holder, as of now."""
-        return cls(
-            token=token,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            pid_namespace=_pid_namespace(),
-            started=psutil.Process().create_time(),
-            heartbeat=time.time(),
-            done=done,
-            total=total,
-            rate=rate,
-        )
+    @property
+    def heir(self) -> Path:
+        """File of who takes the job over from this one."""
+        return self.path.with_name(f".lease.{self.token}.heir")
 
-    def is_neighbour(self) -> bool:
-        """Whether it runs where this process can look at it."""
-        return self.host == socket.gethostname() and self.pid_namespace == _pid_namespace()
-
-    def is_alive(self) -> bool:
-        """Whether its process, which is a neighbour, lives; a reused pid has another start time."""
+    def state(self) -> LeaseState:
+        """Judge it: by its process where that can be looked at, else by its age."""
+        if self.holder is not None and self.holder.is_neighbour():
+            return LeaseState.HELD if self.holder.is_alive() else LeaseState.STALE
         try:
-            process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.started) < 2 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+            age_s = measure_age_s(self.path)
+        except _GONE:  # renewed or given back at this moment
+            return LeaseState.HELD
+        return LeaseState.HELD if age_s < STALE_S else LeaseState.STALE
 
 
 class Lease:
-    """The right to run one job, held as ``lease.json`` in its folder."""
+    """The right to run one job.
 
-    def __init__(self, path: Path, token: str) -> None:
-        self._path = path
+    Attributes:
+        attempt: the private folder of whoever holds it; nothing reaches the job's folder but from there.
+    """
+
+    def __init__(self, directory: Path, token: str) -> None:
+        self.attempt = Attempt(directory, token)
+        self._path = directory / LEASE
         self._token = token
 
     @classmethod
     def acquire(cls, directory: Path) -> Lease | None:
         """Take the lease of a job's folder, or return None where another process holds it."""
-        path = directory / _NAME
-        if cls.state(directory) is LeaseState.STALE:
-            # One of several processes that see the stale lease moves it away; the others find it gone.
-            grave = path.with_name(f".lease.{uuid.uuid4().hex[:8]}.stale")
-            try:
-                path.rename(grave)
-            except FileNotFoundError:
-                return None
-            grave.unlink()
-        token = uuid.uuid4().hex
-        return cls(path, token) if _create(path, Holder.here(token)) else None
+        if cls.state(directory) is LeaseState.HELD:
+            return None
+        lease = cls(directory, uuid.uuid4().hex)
+        lease.attempt.begin()
+        taken = False
+        try:
+            taken = lease._take()
+        finally:
+            if not taken:
+                lease.attempt.discard()
+        if not taken:
+            return None
+        lease.attempt.discard_others()
+        return lease
 
     @staticmethod
     def state(directory: Path) -> LeaseState:
         """Return the state of a job's lease."""
-        holder = read_lease(directory)
-        if holder is None:
-            return _state_of_unreadable(directory / _NAME)
-        if holder.is_neighbour():
-            return LeaseState.HELD if holder.is_alive() else LeaseState.STALE
-        return LeaseState.HELD if time.time() - holder.heartbeat < STALE_S else LeaseState.STALE
+        line = _read_line(directory)
+        return line[-1].state() if line else LeaseState.FREE
 
     def beat(self, done: int = 0, total: int | None = None, rate: float | None = None) -> None:
-        """Renew the heartbeat, with the steps done, those in all and those a second, for whoever watches."""
-        if self.owned():
-            draft = self._path.with_name(f".lease.{self._token[:8]}.beat")
-            draft.write_text(Holder.here(self._token, done, total, rate).model_dump_json())
-            draft.replace(self._path)
+        """Renew the heartbeat, with the steps done, those in all and those a second, for whoever watches.
+
+        Where there is no room for that, the time of the lease is set, which needs none.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
+        if not self.owned():
+            return
+        try:
+            self._draft(done, total, rate).replace(self._path)
+        except _GONE:  # taken over in between
+            return
+        except OSError:
+            os.utime(self._path)
+            raise
 
     def owned(self) -> bool:
-        """Whether the lease is still ours: false when we were taken for dead."""
-        holder = read_lease(self._path.parent)
-        return holder is not None and holder.token == self._token
+        """Whether the lease is still ours: false when we were taken for dead.
+
+        Raises:
+            OSError: when it cannot be read, which says nothing about whose it is.
+        """
+        try:
+            holder = Holder.model_validate_json(self._path.read_bytes())
+        except (*_GONE, ValidationError):
+            return False
+        return holder.token == self._token and self.attempt.folder.is_dir()
 
     def release(self) -> None:
         """Give the lease back."""
-        if self.owned():
-            self._path.unlink(missing_ok=True)
+        try:
+            if self.owned():
+                self.attempt.withdraw(LEASE)
+        except LeaseLost:
+            return
+        self.attempt.discard()
+
+    def _take(self) -> bool:
+        line = _read_line(self.attempt.directory)
+        if not line:
+            return self._create(self._path)
+        if line[-1].state() is LeaseState.HELD or not self._create(line[-1].heir):
+            return False
+        for claim in line:
+            Attempt(self.attempt.directory, claim.token).discard()
+        now = _read_line(self.attempt.directory)
+        leads_here = bool(now) and now[-1].token == self._token
+        valid = {claim.token for claim in now}
+        if leads_here:
+            try:
+                self._draft().replace(self._path)
+            except _GONE:  # frozen here for so long that somebody took over
+                return False
+            valid.clear()
+        for claim in line:
+            if claim.token not in valid:  # it can never come again
+                claim.heir.unlink(missing_ok=True)
+        return leads_here
+
+    def _draft(self, done: int = 0, total: int | None = None, rate: float | None = None) -> Path:
+        path = self.attempt.folder / LEASE
+        path.write_text(Holder.here(self._token, done, total, rate).model_dump_json())
+        return path
+
+    def _create(self, path: Path) -> bool:
+        """Write a lease where there is none; whether it was written."""
+        content = Holder.here(self._token).model_dump_json()
+        draft = self.attempt.folder / LEASE
+        try:
+            write_synced(draft, lambda new: new.write_text(content))
+            os.link(draft, path)  # fails when the lease is there: link is atomic, over NFS too
+        except FileExistsError:
+            return False
+        except FileNotFoundError:  # who holds the job has deleted the folder of whoever wants it
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return _create_without_link(path, draft)
+        draft.unlink(missing_ok=True)  # it is the same file: the next one must not be written into it
+        return True
 
 
 def read_lease(directory: Path) -> Holder | None:
     """Return who holds a job; None where nobody does, or the lease does not say who."""
+    line = _read_line(directory)
+    return line[-1].holder if line else None
+
+
+def find_heartbeat_age_s(directory: Path) -> float | None:
+    """Return the seconds since who holds a job was last heard of; None where nobody holds it."""
+    line = _read_line(directory)
     try:
-        return Holder.model_validate_json((directory / _NAME).read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return measure_age_s(line[-1].path) if line else None
+    except _GONE:
         return None
 
 
-def _create(path: Path, holder: Holder) -> bool:
-    """Write a lease where there is none; whether it was written."""
-    draft = path.with_name(f".lease.{uuid.uuid4().hex[:8]}.tmp")
-    draft.write_text(holder.model_dump_json())
+def measure_age_s(path: Path) -> float:
+    """Return the age of a file by the clock of whoever keeps it, which no clock of a host bears on.
+
+    A file is written beside it, and the two times are compared. Where nothing can be written, this host's
+    clock must do.
+
+    Raises:
+        OSError: when there is no such file, or its file system fails.
+    """
+    probe = path.with_name(f".lease.{uuid.uuid4().hex}.now")
     try:
-        os.link(draft, path)  # fails when the lease is there: link is atomic, over NFS too
-    except FileExistsError:
-        return False
+        try:
+            probe.touch()
+            now_s = probe.stat().st_mtime
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno not in _READ_ONLY:
             raise
-        return _create_without_link(path, draft)
-    finally:
-        draft.unlink(missing_ok=True)
-    return True
+        now_s = time.time()
+    return now_s - path.stat().st_mtime
+
+
+def _read_line(directory: Path) -> list[_Claim]:
+    """Return the lease, its heir, the heir's heir, to the last; nothing where the job is free."""
+    line: list[_Claim] = []
+    claim = _read(directory / LEASE)
+    while claim is not None:
+        line.append(claim)
+        claim = _read(claim.heir)
+    return line
+
+
+def _read(path: Path) -> _Claim | None:
+    try:
+        holder = Holder.model_validate_json(path.read_bytes())
+    except _GONE:
+        return None
+    except (ValidationError, OSError):  # half written, of an older mribench, or not to be read
+        return _read_nameless(path)
+    return _Claim(path, holder.token, holder)
+
+
+def _read_nameless(path: Path) -> _Claim | None:
+    """Return a claim that says nothing; it goes by the file's own identity."""
+    try:
+        status = path.stat()
+    except _GONE:
+        return None
+    return _Claim(path, f"{status.st_ino:x}-{status.st_mtime_ns:x}", None)
 
 
 def _create_without_link(path: Path, draft: Path) -> bool:
@@ -170,23 +271,3 @@ def _create_without_link(path: Path, draft: Path) -> bool:
         return False
     draft.replace(path)
     return True
-
-
-def _state_of_unreadable(path: Path) -> LeaseState:
-    """Judge a lease that says nothing by its file's age.
-
-    It is being made at this moment, or was left behind by a crash of the machine.
-    """
-    try:
-        age_s = time.time() - path.stat().st_mtime
-    except (FileNotFoundError, NotADirectoryError):
-        return LeaseState.FREE
-    return LeaseState.HELD if age_s < STALE_S else LeaseState.STALE
-
-
-def _pid_namespace() -> str:
-    """Return which processes a pid speaks of: containers of one host name may each count from 1."""
-    try:
-        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - no path: its target is a name
-    except OSError:  # not on Linux
-        return ""

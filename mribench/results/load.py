@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +15,9 @@ from mribench.errors import StoreError
 from mribench.results import Store
 from mribench.results.digests import of_one_split
 from mribench.results.label_subsets import of_one_choice
-from mribench.results.manifest import Manifest, PlannedJob, read_manifest
+from mribench.results.manifest import DamagedPlan, Manifest, PlannedJob, read_manifest
 from mribench.results.merged import merge
-from mribench.results.reading import read_rows, read_scores
+from mribench.results.reading import UnreadableRows, read_rows, read_scores
 from mribench.results.records import (
     CELL_COLUMNS,
     EMBEDDED_COLUMNS,
@@ -26,9 +27,13 @@ from mribench.results.records import (
     SCORE_SCHEMA,
 )
 from mribench.results.specification import JobKind
+from mribench.results.status import JobStatus
 from mribench.statistics.marking import Marking
 from mribench.wording import one_line
 
+logger = logging.getLogger("mribench")
+
+_MOST_DAMAGED = 20
 DESCRIPTION = ("views", "objective", "encoder", "n_train_subjects")
 IDENTITY = [name for name in CELL_COLUMNS if name not in DESCRIPTION]
 """The columns that say which cell a row is of; the others describe it."""
@@ -84,20 +89,44 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
             for one cell, the newest is used; results of other splits are never shown beside it.
 
     Raises:
-        StoreError: when there are none, a file cannot be read, or it or the folder is of another schema
-            version.
+        StoreError: when there are none, or a plan or the folder is of another schema version. A damaged file
+            is its own job's problem: that one is not done, and a warning names it.
     """
     store = Store(directory)
     store.check()
     manifests = read_manifests(directory, digest)
     manifest = merge(manifests)
+    keys = {job.key for job in manifest.jobs if job.key}
+    statuses = {key: store.inspect(key) for key in keys}
+    while True:
+        try:
+            run = _load(directory, manifest, statuses, several_plans=len(manifests) > 1)
+        except UnreadableRows as error:
+            statuses |= {key: JobStatus("damaged", reason) for key, reason in error.damaged.items()}
+        else:
+            _say_damaged(manifest.jobs, statuses)
+            return run
+
+
+def _say_damaged(planned: Sequence[PlannedJob], statuses: Mapping[str, JobStatus]) -> None:
+    """Name the jobs that are left out because a file of theirs is damaged."""
+    names = {job.key: job.id for job in planned if job.key}
+    found = {key: name for key, name in names.items() if statuses[key].state == "damaged"}
+    for key, name in list(found.items())[:_MOST_DAMAGED]:
+        reason = statuses[key].reason
+        logger.warning("damaged: %s: %s; left out until it is run again", name, reason)
+    if len(found) > _MOST_DAMAGED:
+        logger.warning("damaged: %d more jobs", len(found) - _MOST_DAMAGED)
+
+
+def _load(
+    directory: Path, manifest: Manifest, statuses: Mapping[str, JobStatus], *, several_plans: bool
+) -> RunData:
     planned = manifest.jobs
-    keys = {job.key for job in planned if job.key}
-    statuses = {key: store.status(key) for key in keys}
     status, blame = _find_blocked(planned, {key: each.state for key, each in statuses.items()})
     written = {key: each.written for key, each in statuses.items()}
     cells, superseded, mixed = _keep_newest(
-        _list_cells(planned, status, blame), directory, written, several_plans=len(manifests) > 1
+        _list_cells(planned, status, blame), directory, written, several_plans=several_plans
     )
     done = {key for key, state in status.items() if state == "done"}
     varied = cells["profile"].isin(manifest.variants)
@@ -116,7 +145,7 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
         jobs=pd.concat([trained_rows, evaluated_rows], ignore_index=True),
         cells=cells[~varied].reset_index(drop=True),
         status=status,
-        reasons={job.id: one_line(statuses[job.key].said) for job in planned if job.key in statuses},
+        reasons={job.id: one_line(statuses[job.key].said) for job in planned if job.key},
         superseded=superseded,
         mixed=mixed,
         invariance=read_rows(jobs, embedded, "invariance.parquet", INVARIANCE_SCHEMA),
@@ -132,7 +161,16 @@ def read_manifests(directory: Path, digest: str | None = None) -> list[Manifest]
     Raises:
         StoreError: as ``load_run``.
     """
-    manifests = [read_manifest(path) for path in _list_plans(directory, digest)]
+    manifests, damaged = [], []
+    for path in _list_plans(directory, digest):
+        try:
+            manifests.append(read_manifest(path))
+        except DamagedPlan as error:
+            damaged.append(error)
+    if not manifests:
+        raise damaged[0]
+    for each in damaged:
+        logger.warning("%s; what it planned and no other plan does is left out", each.message)
     return sorted(manifests, key=lambda manifest: manifest.created)
 
 

@@ -21,7 +21,7 @@ from mribench.interfaces.table_source import LayoutSpec
 from mribench.results.atomic import read_json, write_json
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.specification import JobKind
-from mribench.results.store import SCHEMA
+from mribench.results.status import SCHEMA
 
 if TYPE_CHECKING:
     from mribench.statistics.ranges import Range
@@ -32,6 +32,10 @@ _LONGEST_VERSION = 40
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DamagedPlan(StoreError):  # noqa: N818 - a state of the disk
+    """The manifest of one plan cannot be read; others may."""
 
 
 class PlannedWeights(_Part):
@@ -242,9 +246,13 @@ def read_manifest(path: Path) -> Manifest:
     """Read the manifest of a plan.
 
     Raises:
-        StoreError: where it cannot be read, is of another schema version, or is no manifest.
+        DamagedPlan: where it cannot be read, or is no manifest.
+        StoreError: where it is of another schema version.
     """
-    content = read_json(path)
+    try:
+        content = read_json(path)
+    except StoreError as error:
+        raise DamagedPlan(error.message, error.hint) from error
     version = content.pop("schema", None) if isinstance(content, dict) else None
     if version != SCHEMA:
         shown = json.dumps(version)[:_LONGEST_VERSION]
@@ -255,6 +263,6 @@ def read_manifest(path: Path) -> Manifest:
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:
-        raise StoreError(
+        raise DamagedPlan(
             f"{path} is not the manifest of a plan", "delete it and run the benchmark again"
         ) from error

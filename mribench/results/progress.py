@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mribench.errors import StoreError
 from mribench.results.durations import Durations, estimate_left, read_durations
-from mribench.results.lease import Holder, read_lease
+from mribench.results.holder import Holder
+from mribench.results.lease import find_heartbeat_age_s, read_lease
 from mribench.results.load import read_manifests
 from mribench.results.manifest import PlannedJob
 from mribench.results.specification import KINDS, JobKind, find_specification
-from mribench.results.store import JobStatus, Store
+from mribench.results.status import JobStatus
+from mribench.results.store import Store
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class KnownJob:
         needs: keys of the jobs that must be done first.
         status: what it said.
         holder: who works on it, if anybody.
+        heartbeat_age_s: since that one was last heard of.
         planned: whether the newest plan asks for it.
     """
 
@@ -36,6 +40,7 @@ class KnownJob:
     needs: tuple[str, ...]
     status: JobStatus
     holder: Holder | None
+    heartbeat_age_s: float | None
     planned: bool
 
     def gone_s(self) -> float | None:
@@ -63,16 +68,25 @@ def list_jobs(directory: Path) -> list[KnownJob]:
     known = [_know(store, key, job.id, job) for key, job in planned.items()]
     for folder in sorted((directory / "jobs").glob("*")):
         if folder.is_dir() and folder.name not in planned:
-            said = find_specification(folder)
-            known.append(_know(store, folder.name, said.id if said else folder.name, None))
+            known.append(_know(store, folder.name, _name(folder), None))
     return known
 
 
+def _name(folder: Path) -> str:
+    try:
+        said = find_specification(folder)
+    except StoreError:  # the job is to be run again; until then it goes by its folder
+        return folder.name
+    return said.id if said else folder.name
+
+
 def _know(store: Store, key: str, name: str, job: PlannedJob | None) -> KnownJob:
-    status = store.status(key)
-    holder = read_lease(store.directory(key)) if status.state == "running" else None
+    status = store.inspect(key)
+    running = status.state == "running"
+    holder = read_lease(store.directory(key)) if running else None
+    heartbeat_age_s = find_heartbeat_age_s(store.directory(key)) if running else None
     kind, needs = (job.kind, job.needs) if job else (None, ())
-    return KnownJob(key, name, kind, needs, status, holder, job is not None)
+    return KnownJob(key, name, kind, needs, status, holder, heartbeat_age_s, job is not None)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +19,18 @@ _THREADS = 2
 _MEASURED = pa.schema([field for field in SCORE_FILE_SCHEMA if field.name != "job_key"])
 
 
+class UnreadableRows(StoreError):  # noqa: N818 - a state of the disk
+    """Rows of done jobs cannot be read.
+
+    Args:
+        damaged: why, by the key of the job.
+    """
+
+    def __init__(self, damaged: Mapping[str, str]) -> None:
+        super().__init__(next(iter(damaged.values())), _AGAIN)
+        self.damaged = dict(damaged)
+
+
 def read_rows(jobs: Path, keys: Iterable[str], name: str, schema: pa.Schema) -> pd.DataFrame:
     """Read a file of each of several jobs into one frame, in the order given.
 
@@ -29,7 +41,8 @@ def read_rows(jobs: Path, keys: Iterable[str], name: str, schema: pa.Schema) -> 
         schema: its columns; a file may have more.
 
     Raises:
-        StoreError: when one is not there, cannot be read, or lacks columns.
+        UnreadableRows: when files are not there, cannot be read, or lack columns; names all of them.
+        StoreError: when the machine is short of something, or forbids it.
     """
     return _frame(_tables(jobs, keys, name, schema), schema)
 
@@ -46,7 +59,7 @@ def read_scores(jobs: Path, cells: pd.DataFrame) -> pd.DataFrame:
         faster to read and to group.
 
     Raises:
-        StoreError: as ``read_rows``.
+        UnreadableRows, StoreError: as ``read_rows``.
     """
     measured = _with_dictionaries(_MEASURED)
     tables = _tables(jobs, cells["key"], "records.parquet", measured)
@@ -62,30 +75,42 @@ def read_scores(jobs: Path, cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tables(jobs: Path, keys: Iterable[str], name: str, schema: pa.Schema) -> list[pa.Table]:
-    paths = [jobs / key / name for key in keys]
-    try:
-        return _read(paths, schema)
-    except FileNotFoundError as error:
-        gone = next((path for path in paths if not path.exists()), error.filename or name)
-        raise StoreError(f"{gone} is not there, though its job is done", _AGAIN) from error
-    except (OSError, pa.ArrowException) as error:
-        hint = hint_for(error, _AGAIN)
-        broken = [path for path in paths if not _readable(path, schema)]
-        where = str(broken[0]) if broken else f"some {name} under {jobs}"
-        reason = " ".join(str(error).split())
-        raise StoreError(f"cannot read {where}: {reason[:160]}", hint) from error
+    paths = {key: jobs / key / name for key in keys}
+    read = dict(zip(paths, _read(list(paths.values()), schema), strict=True))
+    damaged = {key: found for key, found in read.items() if isinstance(found, str)}
+    if damaged:
+        raise UnreadableRows(damaged)
+    return [found for found in read.values() if not isinstance(found, str)]
 
 
-def _read(paths: Sequence[Path], schema: pa.Schema) -> list[pa.Table]:
+def _read(paths: Sequence[Path], schema: pa.Schema) -> list[pa.Table | str]:
     """Read by several threads, or by this one alone where none can be started."""
     pool = ThreadPoolExecutor(_THREADS)
     try:
-        waiting = [pool.submit(_table, path, schema) for path in paths]
+        waiting = [pool.submit(_try_table, path, schema) for path in paths]
     except RuntimeError:
         pool.shutdown(cancel_futures=True)
-        return [_table(path, schema) for path in paths]
+        return [_try_table(path, schema) for path in paths]
     with pool:
         return [future.result() for future in waiting]
+
+
+def _try_table(path: Path, schema: pa.Schema) -> pa.Table | str:
+    """Return a table, or in words why its file is damaged.
+
+    Raises:
+        StoreError: when it cannot be read for another reason.
+    """
+    try:
+        return _table(path, schema)
+    except FileNotFoundError:
+        return f"{path} is not there, though its job is done"
+    except (OSError, pa.ArrowException) as error:
+        said = f"cannot read {path}: {' '.join(str(error).split())[:160]}"
+        hint = hint_for(error, "")
+        if hint:
+            raise StoreError(said, hint) from error
+        return said
 
 
 def _frame(tables: Sequence[pa.Table], schema: pa.Schema) -> pd.DataFrame:
@@ -120,11 +145,3 @@ def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     if pa.types.is_dictionary(kind):
         return column.cast(pa.string()).dictionary_encode()
     return column.cast(kind)
-
-
-def _readable(path: Path, schema: pa.Schema) -> bool:
-    try:
-        _table(path, schema)
-    except (OSError, pa.ArrowException):
-        return False
-    return True

@@ -18,7 +18,7 @@ from mribench.interfaces.options import DatasetRef, EncoderRef, ObjectiveRef, Ta
 from mribench.results.atomic import read_json, write_json
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.content import Content
-from mribench.results.store import SCHEMA
+from mribench.results.status import SCHEMA
 
 JobKind = Literal["pretrain", "adapt", "evaluate", "embed"]
 KINDS: tuple[JobKind, ...] = get_args(JobKind)
@@ -34,7 +34,7 @@ Weights = dict[str, JsonValue]
 Covariates = dict[str, dict[str, JsonValue]]
 """Of the subjects of a job, by their ids: those that its task needs, by name."""
 
-_FILE = "job.json"
+SPECIFICATION = "job.json"
 _BUILT_ON = ("adapt_key", "pretrain_key")
 _OPTIONAL = ("covariates", "defects", "input", "weights")
 """Fields that ``job.json`` has where there is something in them."""
@@ -368,7 +368,7 @@ _FILES = TypeAdapter(_File)
 def write_specification(folder: Path, said: Specification) -> None:
     """Write the ``job.json`` of a job."""
     file = _File(said.id, said.kind, said.spec.to_json(), said.content, said.provenance, said.examples)
-    write_json(folder / _FILE, _FILES.dump_python(file, mode="json"))
+    write_json(folder / SPECIFICATION, _FILES.dump_python(file, mode="json"))
 
 
 def read_specification(folder: Path) -> Specification:
@@ -377,7 +377,7 @@ def read_specification(folder: Path) -> Specification:
     Raises:
         StoreError: when it is not there, or not the specification of a job; names the part.
     """
-    path = folder / _FILE
+    path = folder / SPECIFICATION
     content = read_json(path)
     place: tuple[str, ...] = ()
     try:
@@ -397,4 +397,4 @@ def read_specification(folder: Path) -> Specification:
 
 def find_specification(folder: Path) -> Specification | None:
     """Read the ``job.json`` of a job, as ``read_specification``; None where it is gone."""
-    return read_specification(folder) if (folder / _FILE).exists() else None
+    return read_specification(folder) if (folder / SPECIFICATION).exists() else None

@@ -2,57 +2,24 @@
 
 from __future__ import annotations
 
-import datetime
 import os
-from dataclasses import asdict, dataclass, field
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, get_args
 
 from mribench.errors import StoreError
 from mribench.interfaces.executor import Cause
 from mribench.results.atomic import read_json, write_json
-from mribench.results.lease import Lease, LeaseState
-from mribench.wording import with_hint
-
-SCHEMA = 6
-"""Version of the layout on disk. Results of another version are refused, never guessed at."""
-
-DIED = "its process died"
-"""Why a job is interrupted that could not say so itself."""
+from mribench.results.lease import Lease, LeaseLost, LeaseState
+from mribench.results.sound import find_damage, find_small_damage, find_unreadable
+from mribench.results.status import DIED, SCHEMA, JobStatus, read_status, write_status
+from mribench.volumes.cache import sync_folder
 
 CHECKPOINT = "checkpoint.safetensors"
 """What a job that was stopped goes on from, in its folder."""
-
-State = Literal["todo", "running", "done", "failed", "interrupted"]
-
-
-@dataclass(frozen=True)
-class JobStatus:
-    """What is known of a job.
-
-    Attributes:
-        state: of the job.
-        reason: why it failed or was interrupted, for people.
-        traceback: of the error.
-        cause: what kind of reason that is; None of a job that is done, or was left by an older mribench.
-        hint: what to do about the reason.
-        written: when that was written, in ISO 8601.
-    """
-
-    state: State
-    reason: str = ""
-    traceback: str = ""
-    cause: Cause | None = None
-    hint: str = ""
-    written: str = field(default="", compare=False)
-
-    @property
-    def said(self) -> str:
-        """Why it failed, with the hint, for people."""
-        return with_hint(self.reason, self.hint)
-
-
-_DEAD = JobStatus("interrupted", DIED, cause=Cause.INFRASTRUCTURE)
+_DIED = JobStatus("interrupted", DIED, cause=Cause.INFRASTRUCTURE)
+_SWEEP_S = 3600.0
+"""A hidden file that is older than this was left behind by a writer that died."""
 
 
 class Store:
@@ -104,6 +71,7 @@ class Store:
             raise StoreError(
                 f"cannot write to {self.root / 'jobs'}", "check the permissions, or use --results"
             )
+        self._sweep()
         if not marker.exists():
             write_json(marker, {"schema": SCHEMA})
 
@@ -114,32 +82,70 @@ class Store:
     def make_directory(self, key: str) -> Path:
         """Make the folder of a job; return it."""
         directory = self.directory(key)
-        directory.mkdir(exist_ok=True)
+        if not directory.is_dir():
+            directory.mkdir(exist_ok=True)
+            sync_folder(directory.parent)
         return directory
 
     def status(self, key: str) -> JobStatus:
-        """Return what is known of a job; one whose process died is ``interrupted``."""
+        """Return what is known of a job.
+
+        One whose process died is ``interrupted``. One whose status cannot be read, or that lacks a file or
+        has one of another size, is ``damaged``: it alone has to be run again.
+        """
         directory = self.directory(key)
-        path = directory / "status.json"
-        if not path.exists():
+        status = read_status(directory)
+        if status is None:
             lease = Lease.state(directory)
             if lease is LeaseState.FREE:
                 return JobStatus("todo")
             # without a status it died before it could say anything at all
-            return (
-                JobStatus("running")
-                if lease is LeaseState.HELD
-                else JobStatus("interrupted", DIED, cause=Cause.INFRASTRUCTURE)
-            )
-        content = read_json(path)
-        if not isinstance(content, dict) or content.get("state") not in get_args(State):
-            raise StoreError(f"{path} is not the status of a job", "delete its folder and run again")
-        said = {name: str(content.get(name, "")) for name in ("reason", "hint", "traceback", "written")}
-        cause = content.get("cause")
-        status = JobStatus(content["state"], **said, cause=Cause(cause) if cause in set(Cause) else None)
-        if status.state == "running" and Lease.state(directory) is not LeaseState.HELD:
-            return _DEAD
+            return JobStatus("running") if lease is LeaseState.HELD else _DIED
+        if status.state in ("running", "damaged"):
+            held = Lease.state(directory) is LeaseState.HELD
+            return JobStatus("running") if held else _without_holder(status)
+        if status.state == "done" and (damage := find_damage(directory, status.files)):
+            return JobStatus("damaged", damage)
         return status
+
+    def inspect(self, key: str) -> JobStatus:
+        """Return what is known of a job, as ``status``; small files of a done one are compared by content.
+
+        Large ones are compared by whoever loads them.
+        """
+        status = self.status(key)
+        if status.state != "done":
+            return status
+        directory = self.directory(key)
+        damage = find_small_damage(directory, status.files) if status.files else find_unreadable(directory)
+        return JobStatus("damaged", damage) if damage else status
+
+    def condemn(self, key: str, reason: str) -> bool:
+        """Note that the files of a done job are damaged, so that it is run again; whether that was noted.
+
+        Another process may have it in its hands by now, which is as good.
+        """
+        return self._note(key, JobStatus("damaged", reason), lambda _: True)
+
+    def note_failure(self, key: str, status: JobStatus) -> bool:
+        """Note how a job ended whose process died, unless it is done or held; whether that was noted."""
+        return self._note(key, status, lambda known: known.state != "done")
+
+    def _note(self, key: str, status: JobStatus, may: Callable[[JobStatus], bool]) -> bool:
+        """Write the status of a job while its lease is held."""
+        directory = self.directory(key)
+        lease = Lease.acquire(directory)
+        if lease is None:
+            return False
+        try:
+            if not may(read_status(directory) or JobStatus("todo")):
+                return False
+            write_status(directory, status, lease.attempt.replace)
+        except LeaseLost:
+            return False
+        finally:
+            lease.release()
+        return True
 
     def is_done(self, key: str) -> bool:
         """Whether a job's results are there."""
@@ -149,8 +155,20 @@ class Store:
         """Return the file of the manifest of a plan, by the digest of its settings."""
         return self.root / "plans" / f"{digest}.json"
 
+    def _sweep(self) -> None:
+        """Delete the hidden files of writers that died."""
+        for folder in (self.root, self.root / "plans"):
+            for path in folder.glob(".*.tmp"):
+                if _measure_idle_s(path) > _SWEEP_S:
+                    path.unlink(missing_ok=True)
 
-def write_status(directory: Path, status: JobStatus) -> None:
-    """Write a job's ``status.json`` in one step."""
-    written = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    write_json(directory / "status.json", {"schema": SCHEMA, **asdict(status), "written": written})
+
+def _without_holder(status: JobStatus) -> JobStatus:
+    return _DIED if status.state == "running" else status
+
+
+def _measure_idle_s(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -13,20 +13,28 @@ from torch import Tensor, nn
 
 from mribench.errors import StoreError, hint_for
 from mribench.results import replace_file
+from mribench.results.sound import require_sound
 
 
-def save_weights(path: Path, state: dict[str, Tensor]) -> None:
+def save_weights(path: Path, state: Mapping[str, Tensor]) -> None:
     """Write a state dict in one step."""
+    replace_file(path, lambda temporary: write_weights(temporary, state))
+
+
+def write_weights(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Write a state dict into a file that is moved to its place afterwards."""
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
-    replace_file(path, lambda temporary: save_file(tensors, temporary))
+    save_file(tensors, path)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file of a job.
 
     Raises:
+        DamagedError: when it is not as the job wrote it.
         StoreError: when it cannot be read.
     """
+    require_sound(path)
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
@@ -45,7 +53,8 @@ def load_weights(module: nn.Module, path: Path, prefix: str = "") -> None:
         prefix: of the module's names in the file; names without it are left alone.
 
     Raises:
-        StoreError: when the file is damaged, or does not fit the module.
+        DamagedError: when the file is not as it was written.
+        StoreError: when it cannot be read, or does not fit the module.
     """
     state = read_weights(path)
     try:

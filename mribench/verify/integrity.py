@@ -18,6 +18,7 @@ from mribench.errors import StoreError
 from mribench.interfaces.metric import ScoreStatus
 from mribench.results import Store
 from mribench.results.records import PREDICTIONS, SCORE_FILE_SCHEMA
+from mribench.results.sound import find_any_damage
 from mribench.results.specification import EvaluateSpec, Specification, read_specification
 from mribench.training.weights import state_digest
 from mribench.verify.results import Results, Verifiable
@@ -48,6 +49,7 @@ def check_integrity(results: Results) -> dict[str, list[str]]:
 
 def _problems(store: Store, job: Verifiable, unbounded: Collection[str]) -> Iterator[str]:
     folder = store.directory(job.key)
+    yield from find_any_damage(folder, store.status(job.key).files)
     try:
         said = read_specification(folder)
     except StoreError as error:

@@ -86,11 +86,11 @@ def open_results(directory: Path, digest: str | None = None) -> Results:
                 known.ids.append(job.id)
     done, damaged = set(), {}
     for key in jobs:
-        try:
-            if store.is_done(key):
-                done.add(key)
-        except StoreError as error:
-            damaged[key] = error.message
+        status = store.status(key)
+        if status.state == "done":
+            done.add(key)
+        elif status.state == "damaged":
+            damaged[key] = status.reason
     metrics = [metric for manifest in manifests for metric in manifest.metrics().values()]
     upwards = [metric for metric in metrics if metric.higher_is_better]
     unbounded = frozenset(metric.id for metric in upwards if math.isinf(metric.bounds[1]))

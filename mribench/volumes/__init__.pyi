@@ -1,4 +1,4 @@
-from .cache import cache_dir as cache_dir
+from .cache import cache_dir as cache_dir, sync_tree as sync_tree
 from .grids import read_grid_of as read_grid_of, sheared as sheared
 from .volume import (
     Volume as Volume,

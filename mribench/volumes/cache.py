@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import json
@@ -13,10 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mribench.digests import digest_of
 from mribench.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+"""What syncing a folder fails with where a file system knows no such thing."""
 _VERSION = 2  # of what is remembered: older records are not believed
 
 
@@ -86,7 +90,9 @@ def read_file_state(path: Path) -> list[int]:
 def _recall(record: Path, state: list[int]) -> dict[str, Any] | None:
     try:
         known = json.loads(record.read_bytes())
-        remembered_value = known["found"] if known["state"] == state else None
+        found = known["found"]
+        sound = known.get("digest") in (None, digest_of(found))  # older records have none
+        remembered_value = found if sound and known["state"] == state else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # never looked at, or a record that something damaged: look again
     return remembered_value if isinstance(remembered_value, dict) else None
@@ -96,7 +102,7 @@ def _remember(record: Path, state: list[int], value: dict[str, Any]) -> None:
     record.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=record.parent, prefix=record.stem[:8], suffix=".tmp")
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        json.dump({"state": state, "found": value}, stream)
+        json.dump({"state": state, "found": value, "digest": digest_of(value)}, stream)
     Path(name).replace(record)
 
 
@@ -104,6 +110,37 @@ def _remember(record: Path, state: list[int], value: dict[str, Any]) -> None:
 def _warn(folder: Path, reason: str) -> None:
     """Say once that what is found cannot be remembered: it is no fault of the file looked at."""
     logger.warning("files are looked at anew each time: %s cannot be written: %s", folder, reason)
+
+
+def sync_tree(folder: Path) -> None:
+    """Wait until all files below a folder, and their names, are on the disk: then it may get its own name.
+
+    Raises:
+        OSError: when the disk fails.
+    """
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with (Path(place) / name).open("rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(place))
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk: a file that is moved there is nowhere before.
+
+    Raises:
+        OSError: when the disk fails.
+    """
+    if os.name == "nt":  # which cannot open folders
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(handle)
 
 
 def _find_user_cache() -> Path:

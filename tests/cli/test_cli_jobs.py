@@ -16,7 +16,7 @@ from support_cli import contents
 
 from mribench.interfaces.executor import Cause
 from mribench.results import Lease
-from mribench.results.store import JobStatus, write_status
+from mribench.results.status import JobStatus, write_status
 
 
 def folder_of(results: Path, kind: str) -> Path:

@@ -140,7 +140,8 @@ def test_a_damaged_record_is_made_again(tmp_path):
     first = inspect_file(path)
     records = list((tmp_path / "cache").rglob("*.json"))
     assert len(records) == 1
-    for damage in (b"", b"{", b"[]", b'{"state": 1}', b"\xff"):
+    flipped = records[0].read_bytes().replace(first.digest[:8].encode(), b"01234567")
+    for damage in (b"", b"{", b"[]", b'{"state": 1}', b"\xff", flipped):
         records[0].write_bytes(damage)
         assert inspect_file(path) == first
 

@@ -25,8 +25,8 @@ from mribench.results import Lease, Store
 from mribench.results.durations import Durations, estimate_left, longest_paths
 from mribench.results.records import JOB_SCHEMA, write_table
 from mribench.results.specification import Provenance
+from mribench.results.status import JobStatus, write_status
 from mribench.results.stopping import read_stop_request
-from mribench.results.store import JobStatus, write_status
 
 DONE = JobStatus("done")
 KILLED = Completed("", "its process was killed by signal 9")

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,9 +22,10 @@ from mribench.interfaces import Entry, JobOutcome, Options, TrackedRun, Tracker
 from mribench.plan import Job
 from mribench.registry import Registered, Registry
 from mribench.results import Store
+from mribench.results.attempt import Attempt
 from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, write_table
 from mribench.results.specification import EvaluateSpec
-from mribench.results.store import JobStatus, write_status
+from mribench.results.status import JobStatus, write_status
 
 METHODS = ("run_started", "job_started", "job_logged", "job_ended", "run_ended", "unfinished")
 
@@ -95,6 +97,13 @@ JOBS = {
 }
 
 
+def live_file(folder: Path) -> LiveFile:
+    """Return the file of a job that begins."""
+    attempt = Attempt(folder, uuid.uuid4().hex)
+    attempt.begin()
+    return LiveFile(attempt)
+
+
 def finish(store: Store, key: str, scores: Sequence[float] = ()) -> JobStatus:
     """Leave what a worker leaves for a job that is done."""
     folder = store.make_directory(key)
@@ -125,7 +134,7 @@ def run_two(store: Store, watcher: Tracking) -> None:
     watcher.planned(2, 0)
     store.make_directory("p")
     watcher.started(JOBS["p"])
-    LiveFile(store.directory("p")).watch([])
+    live_file(store.directory("p")).watch([])
     watcher.ended(JOBS["p"], JobStatus("failed", "no memory"))
     watcher.started(JOBS["e"])
     watcher.ended(JOBS["e"], finish(store, "e", [0.5, 0.7]))
@@ -203,7 +212,7 @@ def test_losses_come_while_a_job_runs_and_once(store, monkeypatch):
     with watching:
         directory = store.make_directory("p")
         watching.started(JOBS["p"])
-        file = LiveFile(directory)
+        file = live_file(directory)
         file.watch(rows)
         for first in (0, 2):
             rows += [{"step": first, "total": 1.0}, {"step": first + 1, "total": 0.5}]
@@ -228,7 +237,7 @@ def test_a_job_of_another_run_is_not_reported(store, monkeypatch):
         watching.started(JOBS["p"])
         with monkeypatch.context() as patch:
             patch.setenv(live.RUN, "another")
-            file = LiveFile(directory)
+            file = live_file(directory)
         file.watch([{"step": 0, "total": 1.0}])
         file.flush()
         watching.waiting({"p": JOBS["p"]}, None)
@@ -243,7 +252,7 @@ def test_an_interrupted_run_ends_its_jobs(store, monkeypatch):
     with pytest.raises(KeyboardInterrupt), watching:  # noqa: PT012 - a run is a block
         directory = store.make_directory("p")
         watching.started(JOBS["p"])
-        LiveFile(directory)
+        live_file(directory)
         write_status(directory, JobStatus("interrupted", "stopped"))
         raise KeyboardInterrupt
     assert diary.told == [
@@ -284,17 +293,17 @@ def test_labels_are_what_the_jobs_behind_have_in_common(store):
 def test_no_file_where_nobody_tracks(tmp_path, monkeypatch):
     monkeypatch.delenv(live.RUN, raising=False)
     (tmp_path / live.NAME).write_text("left by a process that was killed\n")
-    file = LiveFile(tmp_path)
+    file = live_file(tmp_path)
     file.watch([{"step": 0, "total": 1.0}])
     file.flush()
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / live.NAME).exists()
 
 
 def test_the_file_holds_each_row_once_and_lines_are_read_whole(tmp_path, monkeypatch):
     monkeypatch.setenv(live.RUN, "r")
     reader = LiveReader(tmp_path, "r")
     assert reader.read() is None
-    file, rows = LiveFile(tmp_path), []
+    file, rows = live_file(tmp_path), []
     file.watch(rows)
     assert reader.read() == []
     rows += [{"step": 0, "total": 1.5}]
@@ -320,10 +329,10 @@ def test_a_damaged_file_is_no_error(tmp_path):
 
 def test_a_file_that_cannot_be_written_is_given_up(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv(live.RUN, "r")
-    file = LiveFile(tmp_path)
-    path = tmp_path / live.NAME
-    path.unlink()
-    path.mkdir()  # even root cannot append to a folder
+    attempt = Attempt(tmp_path, "t")
+    attempt.begin()
+    (attempt.folder / live.NAME).mkdir()  # even root cannot append to a folder
+    file = LiveFile(attempt)
     file.watch([{"step": 0, "total": 1.0}])
     file.flush()
     file.flush()

@@ -12,7 +12,7 @@ import yaml
 from safetensors.torch import load_file
 
 from mribench.config import load_benchmark, resolve
-from mribench.execute import worker
+from mribench.execute import pulse, worker
 from mribench.plan import make_missing, open_cohorts
 from mribench.plan.build import build_plan
 from mribench.plan.feasibility import check_feasible
@@ -97,15 +97,15 @@ def test_interrupted_and_gone_on_with(
     whole, broken = jobs[method], tmp_path / "jobs" / jobs[method].name
     shutil.copytree(whole, broken)
     assert run(whole) == "done"
-    tick = worker._Pulse.tick
+    tick = pulse.Pulse.tick
 
-    def interrupt(pulse: worker._Pulse, done: int, total: int) -> None:
-        tick(pulse, done, total)
+    def interrupt(beat: pulse.Pulse, done: int, total: int) -> None:
+        tick(beat, done, total)
         if done == 2:
             raise Interrupted
 
     with monkeypatch.context() as patch:
-        patch.setattr(worker._Pulse, "tick", interrupt)
+        patch.setattr(pulse.Pulse, "tick", interrupt)
         assert run(broken) == "interrupted"
     assert not (broken / "encoder.safetensors").exists()
     assert run(broken) == "done"

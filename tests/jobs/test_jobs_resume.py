@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -16,8 +17,10 @@ import torch
 from pandas.testing import assert_frame_equal
 
 from mribench import cli
-from mribench.execute import worker
+from mribench.execute import pulse, worker
 from mribench.execute.processes import start_process
+from mribench.results import holder
+from mribench.results.lease import STALE_S
 from mribench.verify.compare import COSTS
 
 TINY = Path(__file__).parent.parent / "benchmarks" / "tiny.yaml"
@@ -61,14 +64,14 @@ def folder_of(results: Path, kind: str) -> Path:
 
 def work(folder: Path, kill_at: int | None) -> None:
     """Run a job with a checkpoint after each step; SIGKILL this process before that of step ``kill_at``."""
-    tick = worker._Pulse.tick
+    tick = pulse.Pulse.tick
 
-    def deadly(pulse: worker._Pulse, done: int, total: int) -> None:
-        tick(pulse, done, total)
+    def deadly(beat: pulse.Pulse, done: int, total: int) -> None:
+        tick(beat, done, total)
         if done == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    worker._Pulse.tick = deadly  # type: ignore[method-assign]
+    pulse.Pulse.tick = deadly  # type: ignore[method-assign]
     status = worker.run_job(folder, threads=1, checkpoint_every_s=0.0)
     sys.exit(0 if status is not None and status.state == "done" else 1)
 
@@ -173,3 +176,63 @@ def test_a_masked_pretraining_killed(encoder: str, views: dict[str, str], tmp_pa
         assert (folder / name).read_bytes() == (original / name).read_bytes()
     row = job_row(original)
     assert row["views_seen"][0] == 6 * 2 * 2, "steps, accumulated batches, subjects of a batch"
+
+
+def work_and_freeze(folder: Path, name: str, time_of_it: int) -> None:
+    """Run a job; freeze this process right before a file of that name is put into its place the nth time."""
+    replace, seen = os.replace, 0
+
+    def freezing(source: Path, target: Path) -> None:
+        nonlocal seen
+        seen += Path(target).name == name and Path(target).parent == folder
+        if seen == time_of_it:
+            seen += 1
+            os.kill(os.getpid(), signal.SIGSTOP)
+        replace(source, target)
+
+    os.replace = freezing
+    pulse.HEARTBEAT_S = 0.01
+    status = worker.run_job(folder, threads=1, checkpoint_every_s=0.0)
+    sys.exit(worker.ELSEWHERE if status is None else 0)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked at in /proc")
+@pytest.mark.parametrize(
+    ("name", "time_of_it"),
+    [("checkpoint.safetensors", 3), ("job.parquet", 1), ("status.json", 2), ("lease.json", 1)],
+    ids=["a checkpoint", "a file among others", "done", "a heartbeat"],
+)
+def test_a_process_that_was_frozen_changes_nothing_of_who_took_over(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, time_of_it: int
+) -> None:
+    original = folder_of(whole, "adapt")
+    folder = tmp_path / "tiny/jobs" / original.name
+    folder.mkdir(parents=True)
+    shutil.copy(original / "job.json", folder)
+    frozen = start_process(work_and_freeze, folder, name, time_of_it)
+    end = time.monotonic() + 60
+    while holder_state(frozen) != "T":
+        assert frozen.exitcode is None
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    monkeypatch.setattr(holder, "find_boot", lambda: "another host")
+    assert worker.run_job(folder, threads=1) is None, "its lease is fresh"
+    then = (folder / "lease.json").stat().st_mtime - STALE_S - 1
+    os.utime(folder / "lease.json", (then, then))
+    status = worker.run_job(folder, threads=1)
+    assert status is not None
+    assert status.state == "done", status.traceback
+    before = contents(folder)
+    os.kill(frozen.pid or 0, signal.SIGCONT)
+    frozen.join(60)
+    assert frozen.exitcode == worker.ELSEWHERE
+    assert contents(folder) == before
+    assert (folder / "model.safetensors").read_bytes() == (original / "model.safetensors").read_bytes()
+
+
+def holder_state(process: BaseProcess) -> str:
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -21,7 +21,7 @@ from mribench.plugins import load_registry
 from mribench.registry import Registered, Registry
 from mribench.results import Store
 from mribench.results.specification import read_specification
-from mribench.results.store import JobStatus, write_status
+from mribench.results.status import JobStatus, write_status
 from mribench.testing import PyramidEncoder
 
 

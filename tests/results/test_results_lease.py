@@ -10,26 +10,27 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 
-from mribench.results import Lease, LeaseState, lease as lease_module
+from mribench.results import Lease, LeaseState
+from mribench.results.holder import Holder
 from mribench.results.lease import STALE_S, read_lease
 
+ELSEWHERE = "another boot"
 
-def _write(directory: Path, **changes: object) -> None:
-    content = {
-        "token": "foreign",
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "pid_namespace": lease_module._pid_namespace(),
-        "started": psutil.Process().create_time(),
-        "heartbeat": time.time(),
-    }
-    (directory / "lease.json").write_text(json.dumps({**content, **changes}))
+
+def _write(directory: Path, age_s: float = 0, **changes: object) -> None:
+    """Write the lease of this process, or of another one, as old as the clock of the file system says."""
+    path = directory / "lease.json"
+    path.write_text(json.dumps({**Holder.here("foreign").model_dump(), **changes}))
+    make_old(path, age_s)
+
+
+def make_old(path: Path, age_s: float) -> None:
+    then = path.stat().st_mtime - age_s
+    os.utime(path, (then, then))
 
 
 def test_one_holder_at_a_time(tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_dead_process_of_this_host_is_stale_at_once(tmp_path: Path) -> None:
 
 
 def test_reused_pid_is_not_the_holder(tmp_path: Path) -> None:
-    _write(tmp_path, started=psutil.Process().create_time() - 1000)
+    _write(tmp_path, start=Holder.here("").start - 1)
     assert Lease.state(tmp_path) is LeaseState.STALE
 
 
@@ -73,7 +74,7 @@ def test_reused_pid_is_not_the_holder(tmp_path: Path) -> None:
     ("age_s", "state"), [(STALE_S - 30, LeaseState.HELD), (STALE_S + 30, LeaseState.STALE)]
 )
 def test_other_host_is_judged_by_its_heartbeat(tmp_path: Path, age_s: float, state: LeaseState) -> None:
-    _write(tmp_path, host="elsewhere", heartbeat=time.time() - age_s)
+    _write(tmp_path, age_s, boot=ELSEWHERE)
     assert Lease.state(tmp_path) is state
 
 
@@ -84,7 +85,7 @@ def test_pid_of_another_namespace_is_judged_by_its_heartbeat(
     tmp_path: Path, age_s: float, state: LeaseState
 ) -> None:
     """Two containers of one host name: the other's pid is of no process here, or of another one."""
-    _write(tmp_path, pid=2**22 + 1, pid_namespace="pid:[1]", heartbeat=time.time() - age_s)
+    _write(tmp_path, age_s, pid=2**22 + 1, pid_namespace="pid:[1]")
     assert Lease.state(tmp_path) is state
 
 
@@ -97,8 +98,7 @@ def test_lease_that_says_nothing_is_judged_by_its_files_age(
 ) -> None:
     path = tmp_path / "lease.json"
     path.write_text(text)
-    written = time.time() - age_s
-    os.utime(path, (written, written))
+    make_old(path, age_s)
     assert Lease.state(tmp_path) is state
     taken = Lease.acquire(tmp_path)
     assert (taken is not None) == (state is LeaseState.STALE)
@@ -170,7 +170,7 @@ def test_other_errors_of_links_are_not_taken_for_a_lack_of_them(
 def test_holder_taken_for_dead_knows_it(tmp_path: Path) -> None:
     lease = Lease.acquire(tmp_path)
     assert lease is not None
-    _write(tmp_path, host="elsewhere")
+    _write(tmp_path, boot=ELSEWHERE)
     assert not lease.owned()
     lease.beat(1, 2)
     lease.release()
@@ -194,7 +194,7 @@ def _race(directory: str, barrier, queue, links: bool) -> None:  # type: ignore[
 @pytest.mark.parametrize(("stale", "links"), [(False, True), (True, True), (False, False)])
 def test_race_has_one_winner(tmp_path: Path, stale: bool, links: bool) -> None:
     if stale:
-        _write(tmp_path, host="elsewhere", heartbeat=0)
+        _write(tmp_path, STALE_S + 1, boot=ELSEWHERE)
     context = multiprocessing.get_context("spawn")
     barrier, queue = context.Barrier(4), context.Queue()
     racers = [context.Process(target=_race, args=(str(tmp_path), barrier, queue, links)) for _ in range(4)]

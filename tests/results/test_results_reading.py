@@ -67,13 +67,15 @@ def test_order_is_that_of_the_cells_and_only_theirs_are_read(tmp_path: Path) -> 
     assert list(none.columns) == SCORE_SCHEMA.names
 
 
-def test_a_file_that_lacks_what_was_measured_is_named(tmp_path: Path) -> None:
+def test_a_file_that_lacks_what_was_measured_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     run = load_run(benchmark().write(tmp_path))
     path = tmp_path / "jobs" / run.cells["key"][3] / "records.parquet"
     whole = pq.read_table(path)
     pq.write_table(whole.drop_columns(["penalty"]), path)
-    with pytest.raises(StoreError, match=str(path)):
-        load_run(tmp_path)
+    load_run(tmp_path)
+    assert f"cannot read {path}" in caplog.text
     pq.write_table(whole.drop_columns(["job_key"]), path)  # its folder says it
     pd.testing.assert_frame_equal(load_run(tmp_path).scores, run.scores)
 
@@ -96,7 +98,6 @@ def test_where_no_thread_can_be_started_files_are_read_one_by_one(
         (errno.EAGAIN, "the machine is short of threads, memory or open files"),
         (errno.EMFILE, "the machine is short of threads, memory or open files"),
         (errno.EACCES, "check the permissions"),
-        (errno.EIO, "delete its folder and run the benchmark again"),
     ],
 )
 def test_no_sound_file_is_given_up_for_what_the_machine_lacks(

@@ -12,7 +12,7 @@ import pytest
 from mribench.errors import StoreError
 from mribench.interfaces.executor import Cause
 from mribench.results import JobStatus, Lease, Store, read_json, replace_file, write_json
-from mribench.results.store import DIED, write_status
+from mribench.results.status import DIED, write_status
 
 
 @pytest.fixture

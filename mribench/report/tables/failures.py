@@ -11,7 +11,7 @@ from mribench.results.cells import row_labels
 from mribench.results.load import RunData
 
 MOST_ROWS = 300
-STATES = ("done", "failed", "interrupted", "running", "todo")
+STATES = ("done", "failed", "interrupted", "damaged", "running", "todo")
 
 
 def failure_tables(material: Material) -> list[Table]:

@@ -25,7 +25,7 @@ from mribench.interfaces import (
     Subject,
 )
 from mribench.seeding import Identity, numpy_generator
-from mribench.volumes import Volume, cache_dir
+from mribench.volumes import Volume, cache_dir, sync_tree
 from mribench_datasets.arc import ARC
 from mribench_datasets.folders import FolderDataset, FolderOptions
 from mribench_datasets.ixi import IXI
@@ -158,6 +158,7 @@ class SimulatedCohort(Dataset):
         with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=".making-") as temporary:
             made = Path(temporary) / "cohort"
             self.write(made, progress)
+            sync_tree(made)
             try:
                 made.rename(self.folder)
             except OSError:
