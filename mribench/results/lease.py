@@ -269,5 +269,9 @@ def _create_without_link(path: Path, draft: Path) -> bool:
         path.open("x").close()
     except FileExistsError:
         return False
-    draft.replace(path)
+    try:
+        draft.replace(path)
+    except _GONE:  # who holds the job has deleted the folder of whoever wants it
+        path.unlink(missing_ok=True)
+        return False
     return True

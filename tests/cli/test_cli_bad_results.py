@@ -240,5 +240,5 @@ def test_a_table_of_demographics_that_is_none_costs_the_covariates_only(mribench
     assert mribench("plan", path, "--results", tmp_path / "r").code == 0
     said = mribench("data", "check", path)
     (remark,) = [line for line in said.out.splitlines() if line.startswith("remark")]
-    assert "IXI.csv" in said.out
+    assert "IXI.csv" in "".join(said.out.split())  # wherever a long path is broken
     assert "covariates are left out" in " ".join(said.out.split()), remark

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from durability.takeover import run
 
 from mribench.results import Lease, LeaseState
 from mribench.results.holder import Holder
@@ -191,7 +192,12 @@ def _race(directory: str, barrier, queue, links: bool) -> None:  # type: ignore[
     barrier.wait()  # stay alive until all have tried
 
 
-@pytest.mark.parametrize(("stale", "links"), [(False, True), (True, True), (False, False)])
+def test_one_owner_in_each_of_many_takeovers(tmp_path: Path) -> None:
+    """Of hosts whose clocks are ten minutes apart, and of heirs that died; a script does hundreds."""
+    assert run(21, tmp_path) == {1: 21}
+
+
+@pytest.mark.parametrize(("stale", "links"), [(False, True), (True, False), (False, False)])
 def test_race_has_one_winner(tmp_path: Path, stale: bool, links: bool) -> None:
     if stale:
         _write(tmp_path, STALE_S + 1, boot=ELSEWHERE)
