@@ -26,7 +26,8 @@ from mribench import hookspecs
 from mribench.cli import cli
 from mribench.config import load_benchmark
 from mribench.config.overrides import merge
-from mribench.interfaces import KINDS
+from mribench.execute.asked import CONFIG, EXECUTORS, check_executor
+from mribench.interfaces import KINDS, Resources
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -248,6 +249,12 @@ def test_yaml_block_is_a_benchmark(
     tree = yaml.safe_load(body)
     if "sha256" in tree:
         pytest.skip("a manifest of weights, which the block before it reads")
+    if set(tree) <= {item.entry.name for item in registry if item.entry.kind == "executor"}:
+        (tmp_path / EXECUTORS).write_text(body, encoding="utf-8")
+        monkeypatch.setenv(CONFIG, str(tmp_path))
+        for name in tree:
+            check_executor(name, Resources(), registry)
+        return
     if "benchmark" not in tree:
         tree = merge(yaml.safe_load(text_of("benchmarks/quickstart.yaml")), tree)
     for method in tree["methods"].values():

@@ -199,7 +199,7 @@ class _Run:
 
     def _is_free(self, key: str) -> bool:
         """Whether a job is to be run here: nobody has done it, holds it, or called it off, meanwhile."""
-        status = self.store.status(key)
+        status = self.store.inspect(key)
         if status.state == "done":
             self.summary.cached += 1
             self._finish(key)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
 
 from mribench.results.records import JOB_SCHEMA, read_tables
 from mribench.results.specification import JobKind
@@ -55,10 +58,26 @@ def read_durations(jobs: Path) -> Durations:
     newest = [path for _, path in heapq.nlargest(_MOST_READ, dated)]
     if not newest:
         return durations
-    rows = read_tables(newest, JOB_SCHEMA)
+    rows = _read(newest)
     for kind, wall_s, steps in zip(rows["kind"], rows["wall_s"], rows["steps"].fillna(0), strict=True):
         durations.add(kind, float(wall_s), int(steps))
     return durations
+
+
+def _read(paths: Sequence[Path]) -> pd.DataFrame:
+    """Return the job rows of some files; those of a damaged one are left out, and made again by a run."""
+    try:
+        return read_tables(paths, JOB_SCHEMA)
+    except (OSError, pa.ArrowException):
+        return read_tables([path for path in paths if _is_readable(path)], JOB_SCHEMA)
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        read_tables([path], JOB_SCHEMA)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
 
 
 def longest_paths(seconds: Mapping[str, float], needs: Mapping[str, Iterable[str]]) -> dict[str, float]:
