@@ -16,16 +16,26 @@ from mribench.report.figures import save_figures
 from mribench.report.page import page as whole_page
 
 
+_last: list[Material] = []
+
+
 def material_of(run: RunData, directory: Path | None = None) -> Material:
     """Return what tables are made of, those of the first-party plugin among them."""
     return Material(run, directory, (PaperTables(),))
+
+
+def shared_material(run: RunData) -> Material:
+    """Return what tables are made of; the same again for the same run, as for all tables of a report."""
+    if not (_last and _last[0].run is run):
+        _last[:] = [material_of(run)]
+    return _last[0]
 
 
 def render_run(
     run: RunData, tables: Sequence[str], output_format: str, console: Console | None = None
 ) -> str | bytes | None:
     """Render tables of a run."""
-    return render(run_document(material_of(run), tables), output_format, console)
+    return render(run_document(shared_material(run), tables), output_format, console)
 
 
 def save_report(run: RunData, tables: Sequence[str], directory: Path) -> list[Path]:
@@ -35,14 +45,14 @@ def save_report(run: RunData, tables: Sequence[str], directory: Path) -> list[Pa
 
 def build(run: RunData, name: str) -> list[Table]:
     """Return the tables of a name."""
-    material = material_of(run)
+    material = shared_material(run)
     (spec,) = catalogue.choose(catalogue.specs_of(material), [name])
     return list(spec.build(material))
 
 
 def table_names(run: RunData) -> list[str]:
     """Return the names of the tables that results can make."""
-    return list(catalogue.specs_of(material_of(run)))
+    return list(catalogue.specs_of(shared_material(run)))
 
 
 def leaderboard(run: RunData) -> Table:
@@ -61,7 +71,7 @@ def paper(run: RunData, number: int) -> Table:
 
 def tidy(run: RunData, tables: Sequence[str]) -> pd.DataFrame:
     """Return the tidy rows of tables."""
-    return run_document(material_of(run), tables).cells()
+    return run_document(shared_material(run), tables).cells()
 
 
 def page(

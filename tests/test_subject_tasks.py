@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import io
 import re
 import shlex
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-import torch
+from command_line import follow
 from safetensors.torch import load_file
 from sklearn.metrics import mean_absolute_error, roc_auc_score
 
-from mribench import cli
 from mribench.interfaces import DatasetRef, TaskRef
 from mribench.plugins import load_registry
 from mribench.results.cells import LEADERBOARD, cell_frame
@@ -60,23 +56,8 @@ def put_bids_folder(root: Path) -> None:
     (root / "participants.tsv").write_text("\n".join(rows) + "\n")
 
 
-def call(folder: Path, *words: str) -> str:
-    """Call the command line in this process, from a folder; jobs run in it too."""
-    inline = ("--executor", "inline") if words[0] == "run" else ()
-    out = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
-        patch.chdir(folder)
-        patch.setenv("COLUMNS", "250")
-        patch.setattr(sys, "argv", ["mribench", *words, *inline])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-    assert not end.value.code, out.getvalue()
-    return out.getvalue()
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("lab")
     put_bids_folder(folder / "my-study")
     (folder / "my-people.yaml").write_text(blocks("yaml")[0])
@@ -87,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def said(folder: Path) -> dict[str, str]:
     """What each command of the document printed."""
     lines = [shlex.split(line)[1:] for line in blocks("bash")[0].splitlines()]
-    return {words[0]: call(folder, *words) for words in lines}
+    return {words[0]: follow(folder, *words) for words in lines}
 
 
 @pytest.fixture
@@ -190,7 +171,7 @@ def test_a_probe_changes_no_encoder_and_says_what_it_chose(run: RunData, results
 
 def test_predictions_are_those_of_the_stored_probe_again(folder: Path) -> None:
     """Every adapt and evaluate job run again gives the same bits."""
-    verified = call(folder, "verify", "my-people.yaml", "--set", "size=try", "--all", "--only", "*/age*/*")
+    verified = follow(folder, "verify", "my-people.yaml", "--set", "size=try", "--all", "--only", "*/age*/*")
     assert "15 of 21 done jobs verified: 15 same; files of all done jobs: consistent." in verified
 
 
@@ -212,7 +193,7 @@ def test_another_age_makes_its_own_task_stale(folder: Path, said: dict[str, str]
     name, age, sex = first.split("\t")
     try:
         table.write_text(before.replace(first, f"{name}\t{float(age) + 1}\t{sex}"))
-        plan = call(folder, "plan", "my-people.yaml", "--set", "size=try", "--jobs")
+        plan = follow(folder, "plan", "my-people.yaml", "--set", "size=try", "--jobs")
     finally:
         table.write_text(before)
     stale = [line for line in plan.splitlines() if line.startswith("stale: covariates.bids:01.age")]

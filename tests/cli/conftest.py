@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from support_cli import BENCHMARK, Mribench, Said
+from command_line import call
+from support_cli import BENCHMARK, Mribench
 
 from mribench import cli
 
 
 @pytest.fixture
-def mribench(monkeypatch, capsys) -> Mribench:
+def mribench() -> Mribench:
     """Call the command line as a shell would, in this process."""
-    torch.set_num_threads(1)
-
-    def _mribench(*arguments: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["mribench", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return Said(int(end.value.code or 0), captured.out, captured.err)
-
-    return _mribench
+    return call
 
 
 @pytest.fixture(scope="session")

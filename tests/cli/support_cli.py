@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from command_line import Said
 
 BENCHMARK = """\
 benchmark: bad
@@ -28,25 +29,6 @@ tasks:
     train_sequences: [T1w]
     adapt: {{steps: 1, batch_size: 2, lr: 1.0e-3, patch_vox: 16, spacing_mm: 8}}
 """
-
-
-@dataclass
-class Said:
-    """What a command left on the terminal."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def message(self) -> str:
-        (line,) = [text for text in self.err.splitlines() if text.startswith("error: ")]
-        return line.removeprefix("error: ")
-
-    @property
-    def hint(self) -> str:
-        lines = [text for text in self.err.splitlines() if text.startswith("hint:  ")]
-        return lines[0].removeprefix("hint:  ") if lines else ""
 
 
 Mribench = Callable[..., Said]

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from support_cli import Mribench, Said, contents
+from command_line import Said
+from support_cli import Mribench, contents
 
 from mribench.config import digest_config, load_benchmark
 

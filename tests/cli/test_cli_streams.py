@@ -8,9 +8,12 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from forked import parent
 from rich.console import Console
 from rich.table import Table
 
@@ -26,21 +29,46 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-def start(*arguments: str, out: int, **environment: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "mribench", *arguments],
-        stdout=out, stderr=subprocess.PIPE, env={**os.environ, **environment},
-    )  # fmt: skip
+Start = Callable[..., tuple[int, str]]
 
 
-def run(*arguments: str, **environment: str) -> tuple[int, bytes, str]:
-    process = start(*arguments, out=subprocess.PIPE, **environment)
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out, err.decode()
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    """Run a command in a process with standard output as given; return how it ended and what it complained of.
+
+    Processes are forks of one that has imported mribench; ``--help``, which imports little, is started anew.
+    """
+    with parent() as running:
+
+        def _start(*arguments: str, out: int, **environment: str) -> tuple[int, str]:
+            with tempfile.TemporaryFile() as err:
+                if arguments == ("--help",):
+                    command = [sys.executable, "-m", "mribench", *arguments]
+                    whole = os.environ | environment
+                    code = subprocess.run(command, stdout=out, stderr=err, env=whole, check=False).returncode
+                else:
+                    code = running.run(arguments, out, err.fileno(), environment)
+                err.seek(0)
+                return code, err.read().decode()
+
+        yield _start
+
+
+@pytest.fixture
+def run(start: Start) -> Callable[..., tuple[int, bytes, str]]:
+    """Run a command as ``start`` does, to a file; return what it printed too."""
+
+    def _run(*arguments: str, **environment: str) -> tuple[int, bytes, str]:
+        with tempfile.TemporaryFile() as out:
+            code, err = start(*arguments, out=out.fileno(), **environment)
+            out.seek(0)
+            return code, out.read(), err
+
+    return _run
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
-def test_tables_are_printed_in_any_encoding(encoding: str) -> None:
+def test_tables_are_printed_in_any_encoding(run, encoding: str) -> None:
     code, out, err = run(*TERMINAL, PYTHONIOENCODING=encoding)
     assert (code, err) == (0, "")
     text = out.decode(encoding)
@@ -50,13 +78,13 @@ def test_tables_are_printed_in_any_encoding(encoding: str) -> None:
     assert "\\u" not in text
 
 
-def test_boxes_are_printed_in_ascii() -> None:
+def test_boxes_are_printed_in_ascii(run) -> None:
     code, out, err = run("list", "executor", PYTHONIOENCODING="ascii")
     assert (code, err) == (0, "")
     assert b"inline" in out
 
 
-def test_files_in_a_pipe_are_utf_8_whatever_the_terminal_speaks() -> None:
+def test_files_in_a_pipe_are_utf_8_whatever_the_terminal_speaks(run) -> None:
     code, out, _ = run(*TERMINAL, "--format", "markdown", PYTHONIOENCODING="ascii")
     assert code == 0
     assert "±" in out.decode("utf-8")
@@ -75,25 +103,23 @@ def test_what_stands_for_a_character(text: str, plain: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda words: words[-1])
-def test_a_reader_that_has_gone_hears_nothing(arguments: tuple[str, ...]) -> None:
+def test_a_reader_that_has_gone_hears_nothing(start, arguments: tuple[str, ...]) -> None:
     read, write = os.pipe()
     os.close(read)
-    process = start(*arguments, out=write)
+    code, err = start(*arguments, out=write)
     os.close(write)
-    _, err = process.communicate(timeout=60)
-    assert err == b""
-    assert process.returncode == 1, "not all was said"
+    assert err == ""
+    assert code == 1, "not all was said"
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no device that is always full")
 @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda words: words[-1])
 @pytest.mark.parametrize("buffered", ["", "1"])
-def test_a_full_disk_is_one_sentence(arguments: tuple[str, ...], buffered: str) -> None:
+def test_a_full_disk_is_one_sentence(start, arguments: tuple[str, ...], buffered: str) -> None:
     with FULL.open("wb") as full:
-        process = start(*arguments, out=full.fileno(), PYTHONUNBUFFERED=buffered)
-        err = process.communicate(timeout=60)[1].decode().splitlines()
-    assert process.returncode == 2
-    assert err == [
+        code, err = start(*arguments, out=full.fileno(), PYTHONUNBUFFERED=buffered)
+    assert code == 2
+    assert err.splitlines() == [
         "error: cannot write the output: No space left on device",
         "hint:  free some space, or write to another disk",
     ]

@@ -108,7 +108,7 @@ def test_options_change_the_picture(mribench, file, tmp_path):
 def test_a_phantom_makes_itself(mribench, file, tmp_path, monkeypatch):
     monkeypatch.setenv("MRIBENCH_CACHE", str(tmp_path / "cache"))
     phantom = "data.maps={name: phantom, layout: mpm, subjects: 3, spacing_mm: 8, seed: 0}"
-    said = mribench("views", file, "--set", phantom, "--out", tmp_path / "a.png", "--draws", 0)
+    said = mribench("views", file, "--set", phantom, "--out", tmp_path / "a.png", "--draws", 0, "--samples", 1)
     assert said.code == 0
     assert "making maps: 3 subjects" in said.out
 
@@ -116,15 +116,16 @@ def test_a_phantom_makes_itself(mribench, file, tmp_path, monkeypatch):
 def test_methods_that_share_their_views_are_one_row(mribench, file, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     sets = ("--set", "methods.twin.views=seqinv", "--set", "methods.twin.objective=simclr-recon")
-    said = mribench("views", file, *sets, "--out", tmp_path / "a.png", "--draws", 8)
+    few = ("--draws", 8, "--samples", 1)
+    said = mribench("views", file, *sets, "--out", tmp_path / "a.png", *few)
     assert sum("seqinv, twin" in line for line in said.out.splitlines()) == 1
-    alone = mribench("views", file, *sets, "--out", tmp_path / "b.png", "--draws", 8, "--method", "twin")
+    alone = mribench("views", file, *sets, "--out", tmp_path / "b.png", *few, "--method", "twin")
     assert "seqinv, twin" not in alone.out
 
 
 def test_a_cohort_that_is_missing_beside_one_that_is_not(mribench, file, tmp_path):
     said = mribench(
-        "views", file, "--out", tmp_path / "a.png", "--draws", 0,
+        "views", file, "--out", tmp_path / "a.png", "--draws", 0, "--samples", 1,
         "--set", f"data.more={{name: mpm, root: {tmp_path / 'nowhere'}}}",
         "--set", "methods.x.views=mprage", "--set", "methods.x.objective=simclr-recon",
         "--set", "methods.x.pretrain.data=more",
@@ -140,9 +141,10 @@ def test_hostile_text(mribench, file, tmp_path, monkeypatch):
     importlib.invalidate_caches()
     registry = load_registry([*entry_points(group=GROUP), EntryPoint("hostile", name, GROUP)])
     monkeypatch.setattr("mribench.commands.plugins.load_registry", lambda: registry)
+    few = ("--draws", 8, "--samples", 2)
     for suffix in (".png", ".svg"):
         out, table = tmp_path / f"$x^{{2}}$ [bold]{suffix}", tmp_path / "t.csv"
-        said = mribench("views", file, "--set", "methods.seqinv.views=hostile", "--out", out, "--csv", table)
+        said = mribench("views", file, "--set", "methods.seqinv.views=hostile", "--out", out, "--csv", table, *few)
         assert (said.code, said.err) == (0, "")
         assert "\x1b" not in said.out
         assert "[red]$" in said.out, "no markup"
@@ -222,7 +224,7 @@ def test_a_step_beyond_the_training(mribench, file, tmp_path, monkeypatch):
 @pytest.mark.parametrize("columns", [20, 40, 60, 80])
 def test_no_word_of_the_summary_is_cut(mribench, file, tmp_path, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
-    said = mribench("views", file, "--out", tmp_path / "a.png", "--draws", 8)
+    said = mribench("views", file, "--out", tmp_path / "a.png", "--draws", 8, "--samples", 1)
     assert "…" not in said.out
     words = {word for line in said.out.splitlines() for word in line.replace("│", " ").split()}
     assert {"seqinv", "8"} <= words
@@ -279,5 +281,5 @@ def test_no_figure_of_pyplot_is_left(mribench, file, tmp_path):
     """Nothing that a notebook would show, and no state that it would share."""
     from matplotlib import pyplot
 
-    assert mribench("views", file, "--out", tmp_path / "a.png", "--draws", 8).code == 0
+    assert mribench("views", file, "--out", tmp_path / "a.png", "--draws", 8, "--samples", 1).code == 0
     assert pyplot.get_fignums() == []

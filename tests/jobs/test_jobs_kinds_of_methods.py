@@ -1,4 +1,7 @@
-"""Kinds of methods, each interrupted while it pretrains and gone on with: the same encoder as undisturbed."""
+"""Kinds of methods, each interrupted while it pretrains and gone on with: the same encoder as undisturbed.
+
+Masked images, several cohorts, real pairs and every option of the optimiser stand in ``test_jobs_resume``.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,6 @@ from mribench.plugins import load_registry
 from mribench.results.specification import Specification, write_specification
 from mribench.training import Interrupted
 
-VIT = {"name": "vit", "token_vox": 4, "width": 24, "depth": 2, "heads": 2, "maps": 1}
-SMALL_MAE = {"name": "mae", "decoder_width": 24, "decoder_depth": 1, "decoder_heads": 2}
 PATCH = {"patch_vox": 16}
 METHODS: dict[str, dict[str, Any]] = {
     "byol": {"views": "seqinv", "objective": {"name": "byol", "hidden": 16, "out": 8}},
@@ -32,24 +33,8 @@ METHODS: dict[str, dict[str, Any]] = {
         "pretrain": PATCH,
     },
     "four-views": {"views": "seqinv", "objective": {"name": "simclr", "views": 4, "hidden": 16, "out": 8}},
-    "masked": {"views": "mprage", "objective": SMALL_MAE, "encoder": VIT},
     "scans": {"views": "augment", "objective": {"name": "simclr", "hidden": 16}, "pretrain": {"data": "ixi"}},
     "decoder": {"views": "mprage", "objective": "image-to-image"},
-    "two-cohorts": {
-        "views": "augment",
-        "objective": {"name": "simclr", "hidden": 16},
-        "pretrain": {"data": [{"cohort": "ixi", "sequences": ["T1w"]}, {"cohort": "arc"}]},
-    },
-    "paired": {
-        "views": "seqinv-real",
-        "objective": {"name": "simclr", "hidden": 16},
-        "pretrain": {"data": "ixi"},
-    },
-    "optimiser": {
-        "views": "seqinv",
-        "objective": "simclr-recon",
-        "pretrain": {"optimiser": "lars", "schedule": "cosine", "weight_decay_end": 0.1, "accumulate": 2},
-    },
 }
 
 
@@ -60,8 +45,6 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("kinds")
     content = yaml.safe_load((Path(__file__).parent.parent / "benchmarks" / "tiny.yaml").read_text())
     content["methods"] = METHODS
-    content["data"]["arc"] = {"name": "phantom", "layout": "arc", "subjects": 4, "spacing_mm": 8, "seed": 2}
-    content["splits"]["arc"] = {"train": 3, "validation": 1, "test": 0}
     file = folder / "kinds.yaml"
     file.write_text(yaml.safe_dump(content))
     resolved = resolve(load_benchmark(file, ()), load_registry())

@@ -99,7 +99,7 @@ def test_hidden_parts_are_learnt_from_shown_ones(make, steps):
     optimiser = torch.optim.AdamW(objective.parameters(), lr=1e-3)
     for _ in range(steps):
         optimiser.zero_grad()
-        reconstruct(objective, waves(16)).backward()
+        reconstruct(objective, waves(8)).backward()
         optimiser.step()
     with torch.no_grad():
         assert reconstruct(objective, waves(32)).item() < 0.5

@@ -35,6 +35,14 @@ def named(spec: dict[str, Any], entry: str, cohort: str) -> dict[str, Any]:
 
 
 def run_of(root: Path, cohort_entry: str | None = "phantom", **changes: Any) -> Material:
+    return material(write_run(root, cohort_entry, **changes))
+
+
+def material(folder: Path) -> Material:
+    return Material(load_run(folder), sources=(PaperTables(),))
+
+
+def write_run(root: Path, cohort_entry: str | None = "phantom", **changes: Any) -> Path:
     sites, sequences = ("Guys", "HH"), ("T1w", "PDw")
     usual: dict[str, Any] = {
         "tasks": {
@@ -52,7 +60,7 @@ def run_of(root: Path, cohort_entry: str | None = "phantom", **changes: Any) -> 
         for about in manifest["cohorts"].values():
             about["dataset"] = cohort_entry
         path.write_text(json.dumps(manifest))
-    return Material(load_run(folder), sources=(PaperTables(),))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +68,23 @@ def paper() -> Published:
     return load_published(NUMBERS)
 
 
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of results that are read only."""
+    folder = tmp_path_factory.mktemp("against") / "synthetic"
+    write_run(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(results: Path) -> Material:
+    return material(results)
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Material:
-    return run_of(tmp_path)
+def few(tmp_path: Path) -> Path:
+    """A folder of results of one seed and one arm."""
+    return write_run(tmp_path / "synthetic", seeds=(0,), arms=("frozen",))
 
 
 def value(paper: Published, **where: object) -> tuple[float, float]:
@@ -146,7 +168,7 @@ def test_the_caption_says_that_the_cohort_is_another(run: Material, paper: Publi
 def test_a_cohort_is_the_same_only_by_its_reader(
     tmp_path: Path, paper: Published, entry: str | None, same: bool
 ) -> None:
-    run = run_of(tmp_path, entry)
+    run = run_of(tmp_path, entry, seeds=(0,), arms=("frozen",))
     table = against_tables(run, paper)[0]
     sides = {found.header[-1] for found in table.columns}
     assert ("published" in sides) == same
@@ -211,9 +233,8 @@ def test_published_results_of_ones_own(tmp_path: Path, run: Material) -> None:
     assert math.isnan(frame["published_se"].iloc[0])
 
 
-def test_no_match_is_said_on_standard_error_too(tmp_path: Path) -> None:
+def test_no_match_is_said_on_standard_error_too(tmp_path: Path, few: Path) -> None:
     """Formats for programs have no captions; and a match is not commented on."""
-    run_of(tmp_path / "synthetic")
     row = "1,other,{},T1w,1,{},dice,%,true,40.25,,\n"
     head = "table,task,site,sequence,fraction,method,metric,unit,higher_is_better,mean,se,printed_mark\n"
     file = tmp_path / "mine.csv"
@@ -221,7 +242,7 @@ def test_no_match_is_said_on_standard_error_too(tmp_path: Path) -> None:
     for name, site, method in (("fits", "Guys", "base"), ("site", "Oz", "base"), ("both", "Oz", "wizard")):
         file.write_text(head + row.format(site, method))
         found = CliRunner().invoke(
-            command, [str(tmp_path / "synthetic"), "--against", str(file), "--format", "csv"]
+            command, [str(few), "--against", str(file), "--format", "csv"]
         )
         assert found.exit_code == 0, found.output
         assert ("against" in set(pd.read_csv(io.StringIO(found.stdout))["table"])) == (name == "fits")
@@ -233,21 +254,20 @@ def test_no_match_is_said_on_standard_error_too(tmp_path: Path) -> None:
     assert said["site"] == f"{start}{site}\n"
     assert said["both"] == f"{start}{site} {method}\n"
     file.write_text(head + row.format("ARC", "base"))  # each name is there, and not together
-    found = CliRunner().invoke(command, [str(tmp_path / "synthetic"), "--against", str(file)])
+    found = CliRunner().invoke(command, [str(few), "--against", str(file)])
     assert "Both have the same names, but no cell with the same ones." in found.stderr
 
 
-def test_the_command(tmp_path: Path) -> None:
-    run_of(tmp_path / "synthetic")
+def test_the_command(few: Path) -> None:
     found = CliRunner().invoke(
-        command, [str(tmp_path / "synthetic"), "--against", "paper", "--format", "markdown", "--save"]
+        command, [str(few), "--against", "paper", "--format", "markdown", "--save"]
     )
     assert found.exit_code == 0, found.output
     assert "## synthetic: brains against paper" in found.stdout
     assert "## synthetic: leaderboard" in found.stdout
-    assert (tmp_path / "synthetic" / "report" / "against.md").is_file()
-    empty = CliRunner().invoke(command, [str(tmp_path / "synthetic"), "--against", ""])
+    assert (few / "report" / "against.md").is_file()
+    empty = CliRunner().invoke(command, [str(few), "--against", ""])
     assert "there are no published results ''" in str(empty.exception)
-    wrong = CliRunner().invoke(command, [str(tmp_path / "synthetic"), "--against", "papper"])
+    wrong = CliRunner().invoke(command, [str(few), "--against", "papper"])
     assert isinstance(wrong.exception, MRIBenchError)
     assert "did you mean 'paper'?" in wrong.exception.hint

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import sqlite3
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-import torch
-
-from mribench import cli
+from command_line import Said, call
 
 TINY = Path(__file__).parent.parent / "benchmarks" / "tiny.yaml"
 PART = ("--only", "seqinv/frozen/denoise/*")
@@ -22,29 +16,9 @@ COUNT = 4
 """Jobs of the part: pretrain, adapt, two evaluations."""
 
 
-@dataclass
-class Said:
-    """What a command left on the terminal."""
-
-    code: int
-    out: str
-    err: str
-
-
 def mribench(*arguments: object) -> Said:
     """Call the command line as a shell would, in this process."""
-    torch.set_num_threads(1)
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        pytest.MonkeyPatch().context() as patch,
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        patch.setattr(sys, "argv", ["mribench", *map(str, arguments)])
-        patch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-    return Said(int(end.value.code or 0), out.getvalue(), err.getvalue())
+    return call(*arguments, environment={"COLUMNS": "200"})
 
 
 def run(results: Path, *arguments: object, part: tuple[str, ...] = PART) -> Said:

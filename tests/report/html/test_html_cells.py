@@ -408,8 +408,8 @@ def test_the_pair_table_has_the_same_numbers_whatever_other_profiles_there_are(t
 # The whole
 
 
-def test_every_cell_that_was_counted_says_its_status(results):
-    found = Page(page(load_run(results), directory=results))
+def test_every_cell_that_was_counted_says_its_status(html):
+    found = Page(html)
     counted = [e for e in found.all("td") if "data-n-total" in e.attributes]
     assert len(counted) > 100
     assert {e.attributes["data-status"] for e in counted} >= {"ok", "partial"}

@@ -43,6 +43,12 @@ def small(tmp_path: Path) -> RunData:
     return load_run(small_benchmark().write(tmp_path / "small"))
 
 
+@pytest.fixture(scope="module")
+def small_page(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The page of the small benchmark, with nothing beside its tables."""
+    return Page(page(load_run(small_benchmark().write(tmp_path_factory.mktemp("small") / "small"))))
+
+
 def small_benchmark(methods: tuple[str, ...] = ("base",), seeds: tuple[int, ...] = (0,)) -> Benchmark:
     tasks = {"denoise": TASKS["denoise"]}
     return Benchmark(score, tasks, methods, seeds, subjects=SUBJECTS[:3], labels=("",))
@@ -162,8 +168,8 @@ def test_a_table_of_ones_own_is_shown_too(small):
     assert not found.all("div", id="table-leaderboard")
 
 
-def test_what_does_not_apply_is_left_out_and_said(small):
-    found = Page(page(small))
+def test_what_does_not_apply_is_left_out_and_said(small_page):
+    found = small_page
     parts = {e.attributes["id"] for e in found.all("section")}
     assert {"results", "domains", "subjects", "provenance"} <= parts
     assert not {"embeddings", "examples", "efficiency", "views"} & parts
@@ -222,13 +228,13 @@ def test_areas_are_those_of_the_statistics(parsed, run):
     assert "identity" not in card.text
 
 
-def test_what_the_results_do_not_support_is_said_where_one_looks_for_it(parsed, small):
+def test_what_the_results_do_not_support_is_said_where_one_looks_for_it(parsed, small_page):
     (part,) = parsed.all("section", id="transfer")
     assert "No invariance ratio of lesion, denoise: fewer than two sequences" in part.text
     (part,) = parsed.all("section", id="domains")
     assert "No gap of lesion: tested on one site." in part.text
     assert parsed.all("div", part, id="table-domain-gap")
-    (part,) = Page(page(small)).all("section", id="subjects")
+    (part,) = small_page.all("section", id="subjects")
     assert "No" not in part.text.split("Per-subject")[0]
 
 
@@ -267,8 +273,8 @@ def test_columns_of_methods_are_known_with_their_footnotes():
     assert mine.lines[0].rows == (), "a site of that name is no method"
 
 
-def test_a_single_method_has_nothing_to_choose(small):
-    assert Page(page(small)).all("button", class_="method") == []
+def test_a_single_method_has_nothing_to_choose(small_page):
+    assert small_page.all("button", class_="method") == []
 
 
 def test_the_contact_sheet_in_the_report_folder_is_carried_along(small, tmp_path):
