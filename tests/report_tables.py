@@ -15,7 +15,6 @@ from mribench.report import Material, RunData, catalogue, render, run_document, 
 from mribench.report.figures import save_figures
 from mribench.report.page import page as whole_page
 
-
 _last: list[Material] = []
 
 

@@ -67,7 +67,7 @@ def first_party() -> list[tuple[str, str]]:
 
 
 def checked() -> list[tuple[str, str, Profile]]:
-    """Return every entry but datasets under the profile corrected, and under others that change its options."""
+    """Return every entry but datasets, corrected and under each profile that changes its options."""
     registry = load_registry()
     found: list[tuple[str, str, Profile]] = []
     for kind, name in first_party():

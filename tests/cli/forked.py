@@ -79,8 +79,6 @@ def _become(asked: dict[str, Any], streams: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    import mribench.commands.listing
-    import mribench.commands.report
     from mribench.__main__ import main
     from mribench.plugins import load_registry
 

@@ -34,7 +34,7 @@ Start = Callable[..., tuple[int, str]]
 
 @pytest.fixture(scope="module")
 def start() -> Iterator[Start]:
-    """Run a command in a process with standard output as given; return how it ended and what it complained of.
+    """Run a command in a process with standard output as given; return how it ended and its complaints.
 
     Processes are forks of one that has imported mribench; ``--help``, which imports little, is started anew.
     """

@@ -108,7 +108,9 @@ def test_options_change_the_picture(mribench, file, tmp_path):
 def test_a_phantom_makes_itself(mribench, file, tmp_path, monkeypatch):
     monkeypatch.setenv("MRIBENCH_CACHE", str(tmp_path / "cache"))
     phantom = "data.maps={name: phantom, layout: mpm, subjects: 3, spacing_mm: 8, seed: 0}"
-    said = mribench("views", file, "--set", phantom, "--out", tmp_path / "a.png", "--draws", 0, "--samples", 1)
+    said = mribench(
+        "views", file, "--set", phantom, "--out", tmp_path / "a.png", "--draws", 0, "--samples", 1
+    )
     assert said.code == 0
     assert "making maps: 3 subjects" in said.out
 
@@ -144,7 +146,9 @@ def test_hostile_text(mribench, file, tmp_path, monkeypatch):
     few = ("--draws", 8, "--samples", 2)
     for suffix in (".png", ".svg"):
         out, table = tmp_path / f"$x^{{2}}$ [bold]{suffix}", tmp_path / "t.csv"
-        said = mribench("views", file, "--set", "methods.seqinv.views=hostile", "--out", out, "--csv", table, *few)
+        said = mribench(
+            "views", file, "--set", "methods.seqinv.views=hostile", "--out", out, "--csv", table, *few
+        )
         assert (said.code, said.err) == (0, "")
         assert "\x1b" not in said.out
         assert "[red]$" in said.out, "no markup"

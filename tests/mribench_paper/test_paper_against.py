@@ -241,9 +241,7 @@ def test_no_match_is_said_on_standard_error_too(tmp_path: Path, few: Path) -> No
     said = {}
     for name, site, method in (("fits", "Guys", "base"), ("site", "Oz", "base"), ("both", "Oz", "wizard")):
         file.write_text(head + row.format(site, method))
-        found = CliRunner().invoke(
-            command, [str(few), "--against", str(file), "--format", "csv"]
-        )
+        found = CliRunner().invoke(command, [str(few), "--against", str(file), "--format", "csv"])
         assert found.exit_code == 0, found.output
         assert ("against" in set(pd.read_csv(io.StringIO(found.stdout))["table"])) == (name == "fits")
         said[name] = found.stderr
@@ -259,9 +257,7 @@ def test_no_match_is_said_on_standard_error_too(tmp_path: Path, few: Path) -> No
 
 
 def test_the_command(few: Path) -> None:
-    found = CliRunner().invoke(
-        command, [str(few), "--against", "paper", "--format", "markdown", "--save"]
-    )
+    found = CliRunner().invoke(command, [str(few), "--against", "paper", "--format", "markdown", "--save"])
     assert found.exit_code == 0, found.output
     assert "## synthetic: brains against paper" in found.stdout
     assert "## synthetic: leaderboard" in found.stdout
