@@ -382,7 +382,7 @@ def declared(names: list[str]) -> set[str]:
 
 def third_party(paths: list[Path]) -> set[str]:
     """Return the distributions behind what the files import, but for the standard library and siblings."""
-    siblings = {path.stem for path in [*TESTS, *SCRIPTS]} | {"golden"}
+    siblings = {path.stem for path in [*TESTS, *SCRIPTS]} | {"golden", "durability"}
     tops = {name.split(".")[0] for path in paths for name in imports_of_script(path)}
     tops -= {*sys.stdlib_module_names, *siblings, *OWN}
     known = metadata.packages_distributions()

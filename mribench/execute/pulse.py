@@ -97,11 +97,14 @@ class Pulse:
         parent = multiprocessing.parent_process()
         while not self._ended.wait(HEARTBEAT_S):
             self._beat_once()
-            if self._request is None and (request := read_stop_request(self._directory)):
-                self._request = request
-                self.stop()
             if parent is not None and not parent.is_alive():
                 self.stop()  # whoever started us was killed: keep what is done, and end
+
+    def _hear_requests(self) -> None:
+        request = read_stop_request(self._directory) if self._request is None else None
+        if request is not None:
+            self._request = request
+            self.stop()
 
     def _beat_once(self) -> None:
         """Renew the heartbeat. A full disk or a file server that is away may pass: it is tried again."""
@@ -110,6 +113,7 @@ class Pulse:
             if not self._lease.owned():
                 self._lost.set()
                 return
+            self._hear_requests()
         except OSError as error:
             if not self._silent:
                 logger.warning("the heartbeat cannot be written, the job goes on: %s", error)

@@ -103,7 +103,9 @@ def test_a_file_that_is_not_there(mribench, file, command):
 def test_wrong_use_of_the_command_line(mribench, file, tmp_path):
     where = ("--results", tmp_path / "results")
     refused(
-        mribench("run", file, *where, "--executor", "locl"), "--executor: unknown executor 'locl'", "'local'"
+        mribench("run", file, *where, "--executor", "locl"),
+        "--executor locl: unknown executor 'locl'",
+        "'local'",
     )
     refused(mribench("run", file, *where, "--gpus", "17"), "--gpus 17: there is no GPU '17'", None)
     assert not (tmp_path / "results").exists()
@@ -136,7 +138,7 @@ def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(mribench, ar
 
 
 def test_where_there_is_no_such_command_all_are_named(mribench):
-    assert "No such command 'zzz'; known: compare, data, " in mribench("zzz").err
+    assert "No such command 'zzz'; known: cancel, clean, compare, data, " in mribench("zzz").err
 
 
 # What fits by itself and not together: found before hours of training

@@ -36,7 +36,7 @@ Complaint = Callable[..., tuple[str, str]]
 def test_defaults(load: Load, base: str) -> None:
     config = load(base)
     assert (config.profile, config.size, config.subset_seeds) == ("corrected", None, None)
-    assert config.reference_arms == ["scratch", "random-frozen", "identity"]
+    assert config.reference_arms == ["scratch", "random-frozen", "identity", "no-image"]
     assert config.arms == ["frozen"]
     assert config.report.tables == ["leaderboard"]
     assert config.splits["maps"].name == "subject"

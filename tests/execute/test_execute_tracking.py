@@ -376,7 +376,7 @@ def test_track_is_read(registry):
         (["diary:every=often"], "--track diary.every: expected an integer, got 'often'"),
         (["diary:evry=1"], "--track diary.evry: "),
         ([""], "--track : unknown tracker ''"),
-        (["diary:name=other"], "--track diary: 'name' is no option of a tracker"),
+        (["diary:name=other"], "--track diary: 'name' is no option"),
         (["diary:folder=a,folder=b"], "--track diary: the option 'folder' is given twice"),
         (["diary:folder=a:folder=b"], "--track diary: expected a comma between options, got"),
         (["diary:folder=a:every=3"], "--track diary: expected a comma between options, got"),

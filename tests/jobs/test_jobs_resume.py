@@ -19,6 +19,7 @@ from pandas.testing import assert_frame_equal
 from mribench import cli
 from mribench.execute import pulse, worker
 from mribench.execute.processes import start_process
+from mribench.interfaces.executor import WorkerExit
 from mribench.results import holder
 from mribench.results.lease import STALE_S
 from mribench.verify.compare import COSTS
@@ -193,7 +194,7 @@ def work_and_freeze(folder: Path, name: str, time_of_it: int) -> None:
     os.replace = freezing
     pulse.HEARTBEAT_S = 0.01
     status = worker.run_job(folder, threads=1, checkpoint_every_s=0.0)
-    sys.exit(worker.ELSEWHERE if status is None else 0)
+    sys.exit(WorkerExit.ELSEWHERE if status is None else 0)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -229,7 +230,7 @@ def test_a_process_that_was_frozen_changes_nothing_of_who_took_over(
     before = contents(folder)
     os.kill(frozen.pid or 0, signal.SIGCONT)
     frozen.join(60)
-    assert frozen.exitcode == worker.ELSEWHERE
+    assert frozen.exitcode == WorkerExit.ELSEWHERE
     assert contents(folder) == before
     assert (folder / "model.safetensors").read_bytes() == (original / "model.safetensors").read_bytes()
 
