@@ -87,7 +87,8 @@ def _end(progress: Progress, unfinished: bool) -> str:
 
 def _make_table(progress: Progress) -> Table:
     table = Table()
-    states = [state for state in _STATES if any(kind.states.get(state) for kind in progress.kinds)]
+    there = {state for kind in progress.kinds for state in kind.states}
+    states = [state for state in _STATES if state in there]
     table.add_column("kind")
     for header in ("done", *map(_word, states), "a job takes", "work left"):
         table.add_column(header, justify="right")

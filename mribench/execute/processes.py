@@ -31,7 +31,7 @@ def process_context() -> BaseContext:
     return context
 
 
-_ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @contextlib.contextmanager
@@ -41,7 +41,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
     A terminal, or a queueing system, sends them to all processes of a command. The server would be
     interrupted while it imports what jobs need; it ends with whoever started it in any case.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
     finally:
@@ -89,7 +89,7 @@ def begin(environment: Mapping[str, str]) -> None:
     """Make a process that a server started one of this run: its environment, and it hears signals."""
     take_environment(environment)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 def _call(environment: Mapping[str, str], target: Callable[..., object], arguments: tuple[Any, ...]) -> None:

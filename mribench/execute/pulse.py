@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from mribench.execute.live import LiveFile
+from mribench.execute.processes import ENDING
 from mribench.interfaces.executor import Cause
 from mribench.results import Lease
 from mribench.results.attempt import LeaseLost
@@ -21,8 +22,6 @@ from mribench.results.stopping import StopRequest, forget_stop_request, read_sto
 from mribench.training import Interrupted
 
 logger = logging.getLogger("mribench")
-
-_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 
 
 class Pulse:
@@ -83,7 +82,7 @@ class Pulse:
         thread = threading.Thread(target=self._beat, daemon=True)
         thread.start()
         main = threading.current_thread() is threading.main_thread()
-        heard = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+        heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, self.stop) for number in heard} if main else {}
         try:
             yield

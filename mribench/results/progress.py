@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from mribench.results.lease import find_heartbeat_age_s, read_lease
 from mribench.results.load import read_manifests
 from mribench.results.manifest import PlannedJob
 from mribench.results.specification import KINDS, JobKind, find_specification
-from mribench.results.status import JobStatus
+from mribench.results.status import JobStatus, State
 from mribench.results.store import Store
 
 
@@ -102,7 +103,7 @@ class KindProgress:
     """
 
     kind: JobKind
-    states: Mapping[str, int]
+    states: Mapping[State, int]
     jobs: int
     mean_s: float | None
     left_s: float | None
@@ -128,7 +129,7 @@ def read_progress(directory: Path) -> Progress:
     jobs = list_jobs(directory)
     durations = read_durations(directory / "jobs")
     planned = [job for job in jobs if job.planned]
-    kinds = [_of_kind(kind, [job for job in planned if job.kind == kind], durations) for kind in KINDS]
+    kinds = [_of_kind(kind, planned, durations) for kind in KINDS]
     open_jobs = [job for job in planned if job.status.state != "done"]
     seconds = {job.key: job.left_s(durations) for job in open_jobs}
     known = {key: left for key, left in seconds.items() if left is not None}
@@ -139,10 +140,9 @@ def read_progress(directory: Path) -> Progress:
     return Progress(tuple(jobs), tuple(kind for kind in kinds if kind.jobs), left_s)
 
 
-def _of_kind(kind: JobKind, jobs: list[KnownJob], durations: Durations) -> KindProgress:
-    states: dict[str, int] = {}
-    for job in jobs:
-        states[job.status.state] = states.get(job.status.state, 0) + 1
+def _of_kind(kind: JobKind, planned: list[KnownJob], durations: Durations) -> KindProgress:
+    jobs = [job for job in planned if job.kind == kind]
+    states = Counter(job.status.state for job in jobs)
     left = [job.left_s(durations) for job in jobs]
     known = [seconds for seconds in left if seconds is not None]
     return KindProgress(

@@ -174,10 +174,6 @@ def test_what_was_never_told_is_told_later(tracked, tmp_path):
         }
 
 
-@pytest.mark.xfail(
-    reason="known: a failed job that is run again shows TensorBoard no losses of its second attempt",
-    strict=False,
-)
 def test_a_failed_job_is_marked_failed(needed, tmp_path):
     part = ("--only", "scratch/tissue/*", "--set", "tasks.tissue.adapt.lr=1e30")
     said = run(tmp_path, *BOTH, part=part)
