@@ -87,7 +87,8 @@ class Attempt:
         except FileNotFoundError:
             if not self.folder.is_dir():
                 raise LeaseLost from None
-        (self.folder / name).unlink(missing_ok=True)  # else what is begun under its name goes on after it
+        else:
+            (self.folder / name).unlink(missing_ok=True)  # else what is begun under its name goes on after it
 
     def discard(self) -> None:
         """Delete the private folder, whatever its attempt writes at this moment.
