@@ -60,7 +60,17 @@ def main() -> None:
     except OSError as error:  # of the last words, which the buffer held
         code = _unexpected(error)
     discard_rest()
+    _forget_interrupt()
     sys.exit(code)
+
+
+def _forget_interrupt() -> None:
+    """Let the exit code be the one that was chosen.
+
+    CPython (``Py_RunMain``) ends a process by SIGINT itself, whatever its exit code, once an interrupt came
+    out of code that was given as text, however it was caught then; importing a data class runs such code.
+    """
+    exec("")  # noqa: S102 - text, which sets the mark back
 
 
 def _called() -> int:
