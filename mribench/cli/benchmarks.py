@@ -89,10 +89,16 @@ def _is_file(text: str) -> bool:
     "plan",
     cls=_Plan,
     epilog="\b\nExamples:\n  mribench plan benchmarks/paper.yaml\n"
-    "  mribench plan benchmarks/paper.yaml --why 'METHOD/*'",
+    "  mribench plan benchmarks/paper.yaml --why 'METHOD/*'\n"
+    "  mribench plan benchmarks/quickstart.yaml --estimate",
 )
 @benchmark_file
 @click.option("--jobs", "show_jobs", is_flag=True, help="List every job.")
+@click.option(
+    "--estimate", is_flag=True,
+    help="Try a few steps of each kind of job on this machine, and say how long all will take, and what"
+    " memory. Trials are kept nowhere.",
+)  # fmt: skip
 @click.option(
     "--why", is_flag=False, flag_value="*", metavar="[PATTERN]",
     help="Say job by job what changed since the result that is there, down to the key.",
@@ -100,7 +106,8 @@ def _is_file(text: str) -> bool:
 def plan(**options: Any) -> int:
     """Say what FILE would run: what is done, what is stale and why, what waits for data.
 
-    Nothing is run, made or written. Exit code 1 when data are not in the folder that was named for them.
+    Nothing is made or written, and nothing run but trials. Exit code 1 when data are not in the folder that
+    was named for them.
     """
     with leave_at_once():
         from mribench.commands.plan import show_plan

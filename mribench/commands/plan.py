@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from mribench.commands.plan_estimate import show_estimate
 from mribench.commands.planning import Planned, plan_file
 from mribench.commands.progress import RunProgress
 from mribench.commands.terminal import print_table, say, say_missing
@@ -23,19 +24,14 @@ from mribench.wording import count
 _SHOWN = ("done", "failed", "interrupted", "damaged", "running", "to do", "waiting")
 
 
-def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool, why: str | None) -> int:
+def show_plan(
+    file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool, why: str | None, estimate: bool
+) -> int:
     """Say what FILE would run: what is done, what is stale and why, what waits for data."""
     console = Console()
     with RunProgress(console) as progress:
         planned = plan_file(file, sets, results, make=False, progress=progress.preparing)
-    states: dict[str, str] = {}
-    damaged: dict[str, str] = {}
-    for job in planned.plan.jobs:
-        status = planned.store.status(job.key) if job.key else None
-        state = status.state if status else "waiting"
-        states[job.id] = "to do" if state == "todo" else state
-        if status and state == "damaged":
-            damaged[job.id] = status.reason
+    states, damaged = _find_states(planned)
     changes = stale_changes(planned.plan, planned.store)
     stale = {}
     for name, differing in changes.items():
@@ -51,16 +47,35 @@ def show_plan(file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool,
     if why is not None:
         _say_why(console, planned, states, changes, why)
     if show_jobs:
-        for job in planned.plan.jobs:
-            shown = states[job.id] if job.id not in stale else f"stale: {stale[job.id]}"
-            say(console, f"{shown:12} {job.kind:9} {job.id}")
+        _list_jobs(console, planned, states, stale)
+    if estimate:
+        show_estimate(console, planned)
     return 1 if _lacks_named_data(planned) else 0
+
+
+def _find_states(planned: Planned) -> tuple[dict[str, str], dict[str, str]]:
+    """Return how each job stands, and of the damaged ones the reason, by their ids."""
+    states: dict[str, str] = {}
+    damaged: dict[str, str] = {}
+    for job in planned.plan.jobs:
+        status = planned.store.status(job.key) if job.key else None
+        state = status.state if status else "waiting"
+        states[job.id] = "to do" if state == "todo" else state
+        if status and state == "damaged":
+            damaged[job.id] = status.reason
+    return states, damaged
 
 
 def _lacks_named_data(planned: Planned) -> bool:
     """Whether a cohort is not there that was said to be somewhere, and that cannot make itself."""
     datasets: list[Dataset] = [planned.resolved.datasets[name].make() for name in planned.plan.missing]
     return any(dataset.where() and type(dataset).make is Dataset.make for dataset in datasets)
+
+
+def _list_jobs(console: Console, planned: Planned, states: dict[str, str], stale: dict[str, str]) -> None:
+    for job in planned.plan.jobs:
+        shown = states[job.id] if job.id not in stale else f"stale: {stale[job.id]}"
+        say(console, f"{shown:12} {job.kind:9} {job.id}")
 
 
 def _say_why(

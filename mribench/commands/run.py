@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -10,10 +9,10 @@ from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 import mribench
+from mribench.commands.machine import list_gpus, usual_jobs
 from mribench.commands.planning import Planned, plan_file
 from mribench.commands.plugins import table_sources
 from mribench.commands.progress import RunProgress
@@ -142,10 +141,8 @@ def _prepare_executor(
     name: str, jobs: int | None, threads: int, gpus: str, checkpoint_every_s: float
 ) -> Callable[[], Executor]:
     """Check what was asked for; return what makes the executor."""
-    visible = _choose_gpus(gpus) or _list_gpus()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    at_a_time = jobs or (len(visible) if visible else max(1, cores // threads))
-    resources = Resources(at_a_time, threads, visible, checkpoint_every_s)
+    visible = _choose_gpus(gpus) or list_gpus()
+    resources = Resources(jobs or usual_jobs(visible, threads), threads, visible, checkpoint_every_s)
     return check_executor(name, resources, load_registry())
 
 
@@ -164,16 +161,12 @@ def _start_tracking(
 def _choose_gpus(gpus: str) -> tuple[str, ...]:
     """Return the GPUs of ``--gpus``; those that go by a number are checked against what is there."""
     chosen = tuple(part.strip() for part in gpus.split(",") if part.strip())
-    there = _list_gpus() if chosen else ()
+    there = list_gpus() if chosen else ()
     for name in chosen:
         if name not in there and not name.startswith(("GPU-", "MIG-")):
             known = f"GPUs here: {', '.join(there)}" if there else "this machine has none: leave --gpus out"
             raise ConfigError(f"--gpus {gpus}: there is no GPU '{name}'", known)
     return chosen
-
-
-def _list_gpus() -> tuple[str, ...]:
-    return tuple(str(i) for i in range(torch.cuda.device_count()))
 
 
 def _say_defects(console: Console, planned: Planned) -> None:

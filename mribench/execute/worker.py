@@ -39,7 +39,8 @@ from mribench.training import Interrupted
 
 logger = logging.getLogger("mribench")
 
-_VISIBLE = "CUDA_VISIBLE_DEVICES"
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+"""Environment variable that says which GPUs a process sees."""
 
 
 def run_job(
@@ -161,16 +162,16 @@ def main(
     Exits with a ``WorkerExit``.
     """
     if gpu is not None:
-        os.environ[_VISIBLE] = visible_gpu(gpu, os.environ.get(_VISIBLE, ""))
+        os.environ[VISIBLE] = visible_gpu(gpu, os.environ.get(VISIBLE, ""))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
     logging.captureWarnings(True)
     warnings.simplefilter("default")
     folder = Path(directory)
     try:
         if log:
-            _write_log_to(folder / "log.txt")
+            write_log_to(folder / "log.txt")
         logger.info("job %s in process %d", folder.name, os.getpid())
-        status = run_job(folder, _inherited_registry(), threads, checkpoint_every_s)
+        status = run_job(folder, inherited_registry(), threads, checkpoint_every_s)
     except (OSError, StoreError) as error:
         if cause_of(error) is not Cause.DISK:
             raise
@@ -185,13 +186,13 @@ def main(
     sys.exit(WorkerExit.DONE if status.state == "done" else WorkerExit.FAILED)
 
 
-def _inherited_registry() -> Registry | None:
+def inherited_registry() -> Registry | None:
     """Return the entries that the server of this process has loaded; None in a process without one."""
     warm = sys.modules.get("mribench.execute.warm")
     return warm.REGISTRY if warm is not None else None
 
 
-def _write_log_to(path: Path) -> None:
+def write_log_to(path: Path) -> None:
     """Have everything that this process says appended to a file."""
     with path.open("a") as file:
         os.dup2(file.fileno(), 1)
