@@ -25,6 +25,7 @@ from .executor import (
     Cause as Cause,
     Completed as Completed,
     Executor as Executor,
+    Queued as Queued,
     Resources as Resources,
     WorkerCommand as WorkerCommand,
     WorkerExit as WorkerExit,

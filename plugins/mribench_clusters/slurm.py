@@ -10,14 +10,23 @@ import json
 import logging
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import Field
 
 from mribench.errors import JobError
-from mribench.interfaces import Cause, Completed, Executor, Options, Resources, WorkerCommand, WorkerExit
+from mribench.interfaces import (
+    Cause,
+    Completed,
+    Executor,
+    Options,
+    Queued,
+    Resources,
+    WorkerCommand,
+    WorkerExit,
+)
 from mribench_clusters import queue
 from mribench_clusters.queue import End, QueuedJob
 
@@ -98,7 +107,7 @@ class SlurmExecutor(Executor):
         queue.try_request(self._asked)
         self._submitted: dict[str, _Submitted] = {}
         self._refused: list[Completed] = []
-        self._before = queue.read_queue() or {}
+        self._before = _look() or {}
         self._next_look_s = 0.0
 
     @property
@@ -109,8 +118,7 @@ class SlurmExecutor(Executor):
     def submit(self, key: str, directory: Path) -> None:
         """Submit a batch job, or follow the one that an earlier run submitted."""
         number = _read_number(directory)
-        found = self._before.get(number) if number else None
-        if number and found is not None and found.end is None:
+        if number is not None and self._is_queued(number):
             self._submitted[number] = _Submitted(key, directory)
         else:
             self._send(key, directory)
@@ -124,7 +132,7 @@ class SlurmExecutor(Executor):
         if wait_s > timeout_s:
             return
         self._next_look_s = time.monotonic() + self._options.poll_s
-        listed = queue.read_queue()
+        listed = _look()
         if listed is None:
             return
         for number, job in list(self._submitted.items()):
@@ -149,6 +157,19 @@ class SlurmExecutor(Executor):
             )
         self._submitted.clear()
 
+    @classmethod
+    def look_up(cls, directories: Mapping[str, Path]) -> Mapping[str, Queued]:
+        """Return the jobs whose batch jobs are in the queue."""
+        read = {key: _read_number(directory) for key, directory in directories.items()}
+        numbers = {key: number for key, number in read.items() if number is not None}
+        listed = queue.read_queue() if numbers else {}
+        found = {key: (number, listed.get(number)) for key, number in numbers.items()}
+        return {
+            key: Queued(f"JobID {number}", job.state, "" if job.reason == "None" else job.reason)
+            for key, (number, job) in found.items()
+            if job is not None and job.end is None
+        }
+
     def _send(self, key: str, directory: Path) -> None:
         named = [f"--job-name=mribench-{key[:_SHOWN]}", f"--output={directory / OUTPUT}"]
         try:
@@ -158,6 +179,13 @@ class SlurmExecutor(Executor):
             return
         _write_number(directory, number)
         self._submitted[number] = _Submitted(key, directory)
+
+    def _is_queued(self, number: str) -> bool:
+        """Whether a batch job waits or runs; one that came into the queue since the last look, too."""
+        if number not in self._before:
+            self._before = _look() or self._before
+        found = self._before.get(number)
+        return found is not None and found.end is None
 
     def _write_script(self, directory: Path) -> str:
         command = WorkerCommand.of(directory.resolve(), self._resources)
@@ -180,6 +208,15 @@ class SlurmExecutor(Executor):
         else:
             sentence, cause = _MEANING[found.end]
             yield Completed(job.key, f"its batch job {number} {sentence}", cause=cause)
+
+
+def _look() -> Mapping[str, QueuedJob] | None:
+    """Return what is in the queue; None without an answer, which passes."""
+    try:
+        return queue.read_queue()
+    except JobError as error:
+        logger.warning("%s; it is asked again", error.message)
+        return None
 
 
 def list_options(options: SlurmOptions, resources: Resources) -> list[str]:
