@@ -19,16 +19,10 @@ from mribench.commands.signals import leave_at_once
     "  mribench run benchmarks/quickstart.yaml --max-runtime 12h --checkpoint-every 5m",
 )
 @benchmark_file
-@click.option(
-    "--executor", default="local", show_default=True, help="Where jobs run: inline, local, or a plugin's."
-)
+@click.option("--executor", show_default="local", help="Where jobs run: inline, local, or a plugin's.")
 @click.option("--jobs", type=click.IntRange(1), help="Jobs at a time; one per GPU, or one per core without.")
-@click.option(
-    "--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads of each job."
-)
-@click.option(
-    "--gpus", default="", help="GPUs to use, e.g. 0,1; each job sees one. All that are there by default."
-)
+@click.option("--threads", type=click.IntRange(1), show_default="1", help="CPU threads of each job.")
+@click.option("--gpus", help="GPUs to use, e.g. 0,1; each job sees one. All that are there by default.")
 @click.option(
     "--only", multiple=True, metavar="PATTERN", help="Jobs to run, with what they need. Repeatable."
 )
@@ -43,15 +37,15 @@ from mribench.commands.signals import leave_at_once
 @click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
 @click.option("--collect", is_flag=True, help="Run nothing; show the tables of what is done so far.")
 @click.option(
-    "--checkpoint-every", type=Span(endless=False), default="60s", show_default=True,
+    "--checkpoint-every", type=Span(endless=False), show_default="60s",
     help="Time between two checkpoints of a job that trains.",
 )  # fmt: skip
 @click.option(
-    "--max-runtime", type=Span(endless=True), default="0", show_default=True,
+    "--max-runtime", type=Span(endless=True), show_default="0",
     help="Stop a job that runs longer, with a checkpoint; the next run goes on from it. 0: never.",
 )  # fmt: skip
 @click.option(
-    "--no-progress-timeout", type=Span(endless=True), default="2h", show_default=True,
+    "--no-progress-timeout", type=Span(endless=True), show_default="2h",
     help="End a job that takes no step for so long, and try it again. 0: never.",
 )  # fmt: skip
 def run(**options: Any) -> int:

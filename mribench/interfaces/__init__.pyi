@@ -55,6 +55,7 @@ from .options import (
     DatasetRef as DatasetRef,
     DecoderRef as DecoderRef,
     EncoderRef as EncoderRef,
+    ExecutorRef as ExecutorRef,
     MetricRef as MetricRef,
     NoOptions as NoOptions,
     ObjectiveRef as ObjectiveRef,

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mribench_clusters import dask_executor, queue
@@ -18,6 +19,7 @@ from mribench_clusters.slurm import SlurmOptions, list_options
 from mribench.errors import ConfigError
 from mribench.execute.asked import check_executor, user_file
 from mribench.interfaces.executor import Cause, Completed, Resources, WorkerExit
+from mribench.interfaces.options import ExecutorRef
 from mribench.plugins import load_registry
 
 CHILD = """
@@ -104,17 +106,29 @@ def test_options_are_those_of_sbatch() -> None:
     assert {"--cpus-per-task=4", "--requeue", "--signal=B:TERM@30", "--nice=5", "--exclude=a b"} <= set(words)
 
 
-def test_the_users_file_is_there_for_every_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_goes_before_the_users_file_and_that_before_the_benchmark_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MRIBENCH_CONFIG", str(tmp_path))
-    registry, resources = load_registry(), Resources()
-    check_executor("slurm", resources, registry)
+    registry, file = load_registry(), ExecutorRef.model_validate({"name": "slurm", "poll_s": 7, "qos": "low"})
+
+    def options_of(asked: str | None, in_file: ExecutorRef = file) -> SlurmOptions:
+        made: Any = check_executor(asked, in_file, "a.yaml", Resources(), registry)
+        return made.func.__self__.options
+
+    assert options_of(None).poll_s == 7, "the benchmark file says where it runs"
+    assert options_of("slurm").qos == "low"
+    other = ExecutorRef.model_validate({"name": "dask", "scheduler": "tcp://a:1"})
+    assert options_of("slurm", other) == SlurmOptions(), "options are of the executor that they are for"
     user_file().write_text("slurm: {partition: gpu, poll_s: 5}\n")
-    made = check_executor("slurm:partition=long", resources, registry)
-    options = made.func.__self__.options
-    assert (options.partition, options.poll_s) == ("long", 5), "the command line goes before the file"
+    options = options_of("slurm:partition=long")
+    assert (options.partition, options.poll_s, options.qos) == ("long", 5, "low"), "command line, user, file"
     user_file().write_text("slurm: {partitio: gpu}\n")
     with pytest.raises(ConfigError, match=r"executors\.yaml: slurm"):
-        check_executor("slurm", resources, registry)
+        options_of("slurm")
     user_file().write_text("slurm: gpu\n")
     with pytest.raises(ConfigError, match="expected options"):
-        check_executor("slurm", resources, registry)
+        options_of("slurm")
+    user_file().unlink()
+    with pytest.raises(ConfigError, match=r"a\.yaml: execution\.executor\.poll: unknown key"):
+        options_of("slurm", ExecutorRef.model_validate({"name": "slurm", "poll": 1}))
