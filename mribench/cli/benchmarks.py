@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from mribench.commands.signals import leave_at_once
     epilog="\b\nExamples:\n  mribench run benchmarks/quickstart.yaml\n"
     "  mribench run benchmarks/paper.yaml --jobs 4 --gpus 0,1 --only 'METHOD/*'\n"
     "  mribench run benchmarks/quickstart.yaml --track TRACKER --track OTHER:experiment=mine\n"
-    "  mribench run benchmarks/quickstart.yaml --max-runtime 12h --checkpoint-every 5m",
+    "  mribench run benchmarks/quickstart.yaml --max-runtime 12h --checkpoint-every 5m\n"
+    "  mribench run benchmarks/paper.yaml --detach",
 )
 @benchmark_file
 @click.option("--executor", show_default="local", help="Where jobs run: inline, local, or a plugin's.")
@@ -34,6 +36,8 @@ from mribench.commands.signals import leave_at_once
     help="Tell a tracker of losses and scores: NAME, or NAME:KEY=VALUE,KEY=VALUE. Results stay the same."
     " `mribench list tracker` lists them. Repeatable.",
 )
+@click.option("--detach", is_flag=True, help="Run in the background, apart from this terminal.")
+@click.option("--detached", is_flag=True, hidden=True)
 @click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
 @click.option("--collect", is_flag=True, help="Run nothing; show the tables of what is done so far.")
 @click.option(
@@ -48,16 +52,30 @@ from mribench.commands.signals import leave_at_once
     "--no-progress-timeout", type=Span(endless=True), show_default="2h",
     help="End a job that takes no step for so long, and try it again. 0: never.",
 )  # fmt: skip
-def run(**options: Any) -> int:
+def run(detach: bool, **options: Any) -> int:
     """Run what FILE describes and is not done yet, then show the tables.
 
     Results are kept job by job: a run that is stopped or killed goes on where it was. What the machine
     failed (a process killed, a disk full) is tried again; <results>/<benchmark>/logs/ has what happened.
     """
+    if detach:
+        return _start_apart(options)
     with leave_at_once():
         from mribench.commands.run import run_file
 
     return run_file(**options)
+
+
+def _start_apart(options: dict[str, Any]) -> int:
+    for name in ("dry_run", "collect"):
+        if options[name]:
+            raise click.UsageError(f"--detach with --{name.replace('_', '-')}: that runs nothing")
+    with leave_at_once():
+        from mribench.commands.background import start_in_background
+        from mribench.config import load_benchmark
+
+    name = load_benchmark(options["file"], options["sets"]).benchmark
+    return start_in_background(sys.argv[1:], options["results"] / name)
 
 
 class _Plan(click.Command):

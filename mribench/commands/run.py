@@ -8,10 +8,12 @@ from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 from rich.console import Console
 
 import mribench
+from mribench.commands.background import be_in_background
 from mribench.commands.engine import prepare_engine
 from mribench.commands.planning import Planned, plan_file
 from mribench.commands.plugins import table_sources
@@ -44,6 +46,7 @@ def run_file(
     track: tuple[str, ...],
     dry_run: bool,
     collect: bool,
+    detached: bool,
     **execution: int | str | None,
 ) -> int:
     """Run what FILE describes and is not done yet, then show the tables.
@@ -52,10 +55,12 @@ def run_file(
     """
     console = Console()
     with leave_at_once():  # plugins are imported
-        engine = prepare_engine(load_benchmark(file, sets), executor, execution)
+        config = load_benchmark(file, sets)
+        engine = prepare_engine(config, executor, execution)
         # what is missing for a tracker is said before anything runs
         trackers = make_trackers(track, load_registry()) if track else []
-    with end_on_signals(), RunProgress(console) as progress:
+    apart = be_in_background(results / config.benchmark) if detached else nullcontext(Event())
+    with end_on_signals(), apart as begun, RunProgress(console) as progress:
         planned = plan_file(file, sets, results, make=not dry_run, progress=progress.preparing)
         wanted = planned.plan.runnable()
         if not wanted and not dry_run:
@@ -80,9 +85,11 @@ def run_file(
         summary = Summary()
         with _start_tracking(trackers, planned, wanted, progress, console) as watcher:
             log = RunLog(planned.store.root / "logs", watcher)
+            made = engine.make_executor()
+            begun.set()
             try:
                 execute(
-                    wanted, planned.store, engine.make_executor(), log, _collect_provenance(file, sets),
+                    wanted, planned.store, made, log, _collect_provenance(file, sets),
                     summary, examples=planned.resolved.config.report.examples, limits=engine.limits,
                 )  # fmt: skip
             except (KeyboardInterrupt, EndedBySignalError) as stop:

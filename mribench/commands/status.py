@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from mribench.commands.background import find_background
 from mribench.commands.queues import Queues
 from mribench.commands.terminal import print_table, say
 from mribench.errors import StoreError
@@ -64,8 +65,11 @@ def _show(console: Console, directory: Path, failed: bool, queues: Queues) -> in
         print_table(console, _make_table(progress))
     for line in _describe_jobs(progress, directory, failed):
         click.echo(line)
+    apart = find_background(directory)
+    if apart is not None:
+        click.echo(f"a run is in the background: process {apart.pid} on {one_line(apart.host)}")
     for problem in queues.problems:
-        say(console, f"the queue was not asked: {problem}", "yellow")
+        say(console, f"what waits in a queue is shown as to do: {problem}", "yellow")
     states = Counter(job.shown for job in progress.jobs if job.planned)
     done, total = states["done"], sum(states.values())
     others = sum(not job.planned for job in progress.jobs)
