@@ -73,12 +73,15 @@ class Completed:
         error: what happened, when its process died without recording it.
         elsewhere: another run holds the job, or has done it in the meantime.
         cause: of the error, as far as the executor knows it.
+        begun: False where its process is known to have ended before it could say anything: what the job's
+            folder says is of an earlier attempt.
     """
 
     key: str
     error: str = ""
     elsewhere: bool = False
     cause: Cause = Cause.INFRASTRUCTURE
+    begun: bool = True
 
     @classmethod
     def of_exit(cls, key: str, code: int) -> Completed:

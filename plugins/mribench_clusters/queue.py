@@ -37,11 +37,13 @@ class QueuedJob:
         state: as SLURM names it, such as ``PENDING``.
         reason: why it waits, or what happened to it.
         exit_code: of its process; 0 while there is none.
+        signal: that its process died of; 0 for none.
     """
 
     state: str
     reason: str
     exit_code: int
+    signal: int = 0
 
     @property
     def end(self) -> End | None:
@@ -124,7 +126,8 @@ def read_line(line: str) -> tuple[str, QueuedJob]:
     """Return number and state of a line of ``squeue``, fields separated by ``|``."""
     number, state, status, reason, *_ = line.split("|")
     # the status of a process as `wait` gives it: the code in the upper byte, a signal in the lower
-    return number, QueuedJob(state, reason, int(status) >> 8 if status.isdigit() else 0)
+    word = int(status) if status.isdigit() else 0
+    return number, QueuedJob(state, reason, word >> 8, word & 0x7F)
 
 
 def _call(command: list[str], script: str = "") -> subprocess.CompletedProcess[str]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import shlex
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mribench.errors import JobError
 from mribench.interfaces import (
@@ -27,6 +28,7 @@ from mribench.interfaces import (
     WorkerCommand,
     WorkerExit,
 )
+from mribench.validation import problem
 from mribench_clusters import queue
 from mribench_clusters.queue import End, QueuedJob
 
@@ -46,6 +48,7 @@ _MEANING: dict[End, tuple[str, Cause]] = {
     "memory": ("wanted more memory than it had asked for: raise memory", Cause.OUT_OF_MEMORY),
     "lost": ("was lost with its node", Cause.INFRASTRUCTURE),
 }
+_TOO_SHORT = "was asked to stop before it had begun: raise time, or lower stop_s"
 
 
 class SlurmOptions(Options):
@@ -67,6 +70,33 @@ class SlurmOptions(Options):
         description="seconds before the end of its time at which a job stops, to go on anew",
     )
     poll_s: float = Field(10.0, gt=0, description="seconds between two looks into the queue")
+
+    @model_validator(mode="after")
+    def _check_time(self) -> SlurmOptions:
+        limit_s = None if self.time is None else _read_limit(self.time)
+        if limit_s is not None and limit_s <= self.stop_s:
+            raise problem(
+                "time",
+                f"expected more than stop_s, which is {self.stop_s} s, got {self.time}",
+                "a job is asked to stop stop_s before the end of its time, to go on in another batch job",
+            )
+        return self
+
+
+def _read_limit(text: str) -> int | None:
+    """Return the seconds of a time limit as sbatch reads it; None for what has no number, as UNLIMITED.
+
+    ``M``, ``M:S``, ``H:M:S``, ``D-H``, ``D-H:M`` and ``D-H:M:S``.
+    """
+    days, dash, rest = text.rpartition("-")
+    parts = rest.split(":")
+    if not all(part.isdigit() for part in (*parts, days or "0")):
+        return None
+    numbers = [int(part) for part in parts]
+    if not dash and len(numbers) < 3:
+        numbers.insert(0, 0)  # hours
+    hours, minutes, seconds, *_ = (*numbers, 0, 0)
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 @dataclass
@@ -203,6 +233,8 @@ class SlurmExecutor(Executor):
             yield Completed(job.key, f"the queue has forgotten its batch job {number}")
         elif found.end == "failed" and found.exit_code == WorkerExit.STOPPED:
             self._send(job.key, job.directory)
+        elif found.end == "failed" and found.signal == signal.SIGTERM:  # one that runs takes it as a wish
+            yield Completed(job.key, f"its batch job {number} {_TOO_SHORT}", begun=False)
         elif found.end in ("done", "failed"):
             yield Completed.of_exit(job.key, found.exit_code)
         else:

@@ -66,7 +66,7 @@ def test_rows_are_the_same_through_all_that_happens_to_a_cluster(
 def test_a_cancelled_job_is_said_and_the_next_run_does_it(
     cluster: SlurmCluster, cache: Path, tmp_path: Path
 ) -> None:
-    lab = lab_of(cluster, tmp_path, cache, *ONLY, "--set", "defaults.pretrain.steps=1500")
+    lab = lab_of(cluster, tmp_path, cache, *ONLY, "--set", "defaults.pretrain.steps=300")
     run = lab.start(SLURM)
     cluster.wait_for("it runs", lambda: "running" in lab.statuses(), 120)
     cluster.call("scancel", "--user=root")
@@ -77,10 +77,10 @@ def test_a_cancelled_job_is_said_and_the_next_run_does_it(
 
 
 def test_a_job_whose_time_ends_goes_on_in_another(cluster: SlurmCluster, cache: Path, tmp_path: Path) -> None:
-    """Its limit is a minute, and it is asked to stop 45 s before: it needs several batch jobs."""
+    """Its limit is a minute, and it is asked to stop up to 40 s before: it needs several batch jobs."""
     only = (*ONLY, "--set", "defaults.pretrain.steps=1500")
     lab, plain = (lab_of(cluster, tmp_path / name, cache, *only) for name in "ab")
-    code, said = lab.run(f"{SLURM},time=1,stop_s=45")
+    code, said = lab.run(f"{SLURM},time=1,stop_s=10")
     assert code == 0, said
     (log,) = (lab.results / "tiny" / "jobs").glob("*/log.txt")
     assert log.read_text().count("in process") > 1, "one batch job was enough: raise the steps"

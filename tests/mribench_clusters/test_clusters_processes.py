@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from mribench_clusters import dask_executor, queue
 from mribench_clusters.slurm import SlurmOptions, list_options
+from pydantic import ValidationError
 
 from mribench.errors import ConfigError
 from mribench.execute.asked import check_executor, user_file
@@ -95,8 +96,21 @@ def test_a_line_of_the_queue_is_read() -> None:
     """As squeue 22.05 prints them; 19200 is the status of a process that exited with 75."""
     number, job = queue.read_line("5|FAILED|19200|NonZeroExitCode|")
     assert (number, job.end, job.exit_code) == ("5", "failed", 75)
+    assert queue.read_line("6|FAILED|15|NonZeroExitCode|")[1].signal == 15
     assert queue.read_line("2|CANCELLED|15|None|")[1].end == "cancelled"
     assert queue.read_line("3|REQUEUED|0|None|")[1].end is None, "it comes back"
+
+
+@pytest.mark.parametrize(
+    "time", ["2", "2:00", "0:01:59", "0-0:2", "UNLIMITED", "1-0", "3", "00:02:01", "2:01"]
+)
+def test_a_time_that_is_over_before_it_begins_is_refused(time: str) -> None:
+    """The first four are two minutes and less, as sbatch reads them."""
+    if time in ("2", "2:00", "0:01:59", "0-0:2"):
+        with pytest.raises(ValidationError, match="expected more than stop_s, which is 120 s"):
+            SlurmOptions(time=time)
+    else:
+        assert SlurmOptions(time=time).stop_s == 120
 
 
 def test_options_are_those_of_sbatch() -> None:
