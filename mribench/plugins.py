@@ -10,6 +10,7 @@ import pluggy
 from mribench import hookspecs
 from mribench.errors import PluginError, did_you_mean
 from mribench.interfaces.entry import KINDS, Entry
+from mribench.interfaces.executor import Executor
 from mribench.interfaces.options import Options
 from mribench.interfaces.table_source import TableSource
 from mribench.registry import Registered, Registry
@@ -19,6 +20,9 @@ GROUP = "mribench"
 """The entry-point group of every plugin, first-party or not."""
 TABLES_GROUP = "mribench.tables"
 """That of plugins of tables, apart from the others: a report imports these alone, and so no torch."""
+EXECUTORS_GROUP = "mribench.executors"
+"""That of executors whose queue ``mribench status`` asks, apart for the same reason."""
+_GROUPS = (GROUP, TABLES_GROUP, EXECUTORS_GROUP)
 
 
 def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
@@ -34,7 +38,7 @@ def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
     """
     ensure_user_name()
     registry = Registry()
-    found = [*entry_points(group=GROUP), *entry_points(group=TABLES_GROUP)] if points is None else points
+    found = [point for group in _GROUPS for point in entry_points(group=group)] if points is None else points
     for point in sorted(found, key=lambda point: (point.name, point.value)):
         try:
             entries = _load(point)
@@ -59,6 +63,21 @@ def load_tables() -> tuple[tuple[TableSource, ...], Sequence[str]]:
     registry = load_registry(entry_points(group=TABLES_GROUP))
     entries = (registered.entry for registered in registry if registered.entry.kind == "table")
     return tuple(entry.factory(entry.options()) for entry in entries), registry.problems
+
+
+def load_executors() -> tuple[tuple[type[Executor], ...], Sequence[str]]:
+    """Load the executors alone that may have jobs in a queue.
+
+    Returns:
+        their classes, and one sentence for each plugin that was skipped.
+
+    Raises:
+        PluginError: as ``load_registry``.
+    """
+    registry = load_registry(entry_points(group=EXECUTORS_GROUP))
+    factories = [registered.entry.factory for registered in registry if registered.entry.kind == "executor"]
+    classes = tuple(made for made in factories if isinstance(made, type) and issubclass(made, Executor))
+    return classes, registry.problems
 
 
 def _load(point: EntryPoint) -> list[Entry]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 
 FORMATS = ("terminal", "markdown", "latex", "html", "csv", "parquet", "json")
@@ -65,6 +67,26 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
+_UNITS_S = {"s": 1, "m": _MINUTE_S, "min": _MINUTE_S, "h": _HOUR_S, "d": _DAY_S}
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(\w*)")
+
+
+def read_time(text: str) -> float:
+    """Return the seconds of a time as people write it: ``90s``, ``30m``, ``2h``, ``1d``; ``90`` is seconds.
+
+    Raises:
+        ValueError: for what is none.
+    """
+    said = _TIME.fullmatch(text.strip())
+    unit = _UNITS_S.get(said[2] or "s") if said else None
+    if said is None or unit is None:
+        raise ValueError(f"expected a time such as 90s, 30m, 2h or 1d, got '{text}'")
+    return float(said[1]) * unit
+
+
+def read_limit(text: str) -> float:
+    """Return the seconds of a limit as ``read_time``; infinity for 0, which stands for none."""
+    return read_time(text) or math.inf
 
 
 def duration(seconds: float) -> str:

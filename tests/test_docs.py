@@ -27,7 +27,7 @@ from mribench.cli import cli
 from mribench.config import load_benchmark
 from mribench.config.overrides import merge
 from mribench.execute.asked import CONFIG, EXECUTORS, check_executor
-from mribench.interfaces import KINDS, Resources
+from mribench.interfaces import KINDS, ExecutorRef, Resources
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -253,7 +253,7 @@ def test_yaml_block_is_a_benchmark(
         (tmp_path / EXECUTORS).write_text(body, encoding="utf-8")
         monkeypatch.setenv(CONFIG, str(tmp_path))
         for name in tree:
-            check_executor(name, Resources(), registry)
+            check_executor(name, ExecutorRef(name="local"), "", Resources(), registry)
         return
     if "benchmark" not in tree:
         tree = merge(yaml.safe_load(text_of("benchmarks/quickstart.yaml")), tree)

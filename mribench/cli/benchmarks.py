@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,14 @@ from mribench.commands.signals import leave_at_once
     epilog="\b\nExamples:\n  mribench run benchmarks/quickstart.yaml\n"
     "  mribench run benchmarks/paper.yaml --jobs 4 --gpus 0,1 --only 'METHOD/*'\n"
     "  mribench run benchmarks/quickstart.yaml --track TRACKER --track OTHER:experiment=mine\n"
-    "  mribench run benchmarks/quickstart.yaml --max-runtime 12h --checkpoint-every 5m",
+    "  mribench run benchmarks/quickstart.yaml --max-runtime 12h --checkpoint-every 5m\n"
+    "  mribench run benchmarks/paper.yaml --detach",
 )
 @benchmark_file
-@click.option(
-    "--executor", default="local", show_default=True, help="Where jobs run: inline, local, or a plugin's."
-)
+@click.option("--executor", show_default="local", help="Where jobs run: inline, local, or a plugin's.")
 @click.option("--jobs", type=click.IntRange(1), help="Jobs at a time; one per GPU, or one per core without.")
-@click.option(
-    "--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads of each job."
-)
-@click.option(
-    "--gpus", default="", help="GPUs to use, e.g. 0,1; each job sees one. All that are there by default."
-)
+@click.option("--threads", type=click.IntRange(1), show_default="1", help="CPU threads of each job.")
+@click.option("--gpus", help="GPUs to use, e.g. 0,1; each job sees one. All that are there by default.")
 @click.option(
     "--only", multiple=True, metavar="PATTERN", help="Jobs to run, with what they need. Repeatable."
 )
@@ -40,30 +36,46 @@ from mribench.commands.signals import leave_at_once
     help="Tell a tracker of losses and scores: NAME, or NAME:KEY=VALUE,KEY=VALUE. Results stay the same."
     " `mribench list tracker` lists them. Repeatable.",
 )
+@click.option("--detach", is_flag=True, help="Run in the background, apart from this terminal.")
+@click.option("--detached", is_flag=True, hidden=True)
 @click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
 @click.option("--collect", is_flag=True, help="Run nothing; show the tables of what is done so far.")
 @click.option(
-    "--checkpoint-every", type=Span(endless=False), default="60s", show_default=True,
+    "--checkpoint-every", type=Span(endless=False), show_default="60s",
     help="Time between two checkpoints of a job that trains.",
 )  # fmt: skip
 @click.option(
-    "--max-runtime", type=Span(endless=True), default="0", show_default=True,
+    "--max-runtime", type=Span(endless=True), show_default="0",
     help="Stop a job that runs longer, with a checkpoint; the next run goes on from it. 0: never.",
 )  # fmt: skip
 @click.option(
-    "--no-progress-timeout", type=Span(endless=True), default="2h", show_default=True,
+    "--no-progress-timeout", type=Span(endless=True), show_default="2h",
     help="End a job that takes no step for so long, and try it again. 0: never.",
 )  # fmt: skip
-def run(**options: Any) -> int:
+def run(detach: bool, **options: Any) -> int:
     """Run what FILE describes and is not done yet, then show the tables.
 
     Results are kept job by job: a run that is stopped or killed goes on where it was. What the machine
     failed (a process killed, a disk full) is tried again; <results>/<benchmark>/logs/ has what happened.
     """
+    if detach:
+        return _start_apart(options)
     with leave_at_once():
         from mribench.commands.run import run_file
 
     return run_file(**options)
+
+
+def _start_apart(options: dict[str, Any]) -> int:
+    for name in ("dry_run", "collect"):
+        if options[name]:
+            raise click.UsageError(f"--detach with --{name.replace('_', '-')}: that runs nothing")
+    with leave_at_once():
+        from mribench.commands.background import start_in_background
+        from mribench.config import load_benchmark
+
+    name = load_benchmark(options["file"], options["sets"]).benchmark
+    return start_in_background(sys.argv[1:], options["results"] / name)
 
 
 class _Plan(click.Command):

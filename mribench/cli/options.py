@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,7 @@ import click
 
 from mribench.commands import DEFAULT_RESULTS
 from mribench.errors import did_you_mean
-
-_UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(\w*)")
+from mribench.wording import read_time
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -64,20 +60,15 @@ class Span(click.ParamType):
     def __init__(self, *, endless: bool) -> None:
         self._endless = endless
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return seconds; infinity for no limit."""
-        if isinstance(value, float):
-            return value
-        said = _TIME.fullmatch(value.strip())
-        unit = _UNITS_S.get(said[2] or "s") if said else None
-        if said is None or unit is None:
-            self.fail(f"expected a time such as 90s, 30m, 2h or 1d, got '{value}'.", param, ctx)
-        seconds = float(said[1]) * unit
-        if seconds:
-            return seconds
-        if not self._endless:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text, which a benchmark file may say too."""
+        try:
+            seconds = read_time(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+        if not seconds and not self._endless:
             self.fail("expected more than nothing.", param, ctx)
-        return math.inf
+        return str(value)
 
 
 def set_option(what: str, name: str = "sets") -> Decorator:

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mribench.commands.machine import list_gpus, usual_jobs
+from mribench.commands.engine import find_resources
 from mribench.commands.planning import Planned
 from mribench.commands.progress import RunProgress
 from mribench.commands.terminal import print_table, say
@@ -20,8 +20,6 @@ from mribench.interfaces.channels import Channels
 from mribench.plan import Job
 from mribench.results.specification import AdaptSpec, EvaluateSpec, PretrainSpec
 from mribench.wording import count, duration, size
-
-_THREADS = 1
 
 
 def show_estimate(console: Console, planned: Planned) -> None:
@@ -34,14 +32,12 @@ def show_estimate(console: Console, planned: Planned) -> None:
     if not todo:
         say(console, "estimate: nothing that can run is left to do")
         return
-    gpus = list_gpus()
-    at_a_time = usual_jobs(gpus, _THREADS)
+    resources = find_resources(planned.resolved.config.execution)
     with RunProgress(console) as progress, tempfile.TemporaryDirectory(prefix="mribench-") as folder:
-        gpu = gpus[0] if gpus else None
-        estimates = estimate_jobs(jobs, todo, Path(folder), gpu, _THREADS, progress.preparing)
+        estimates = estimate_jobs(jobs, todo, Path(folder), resources, progress.preparing)
     _print_costs(console, estimates)
-    _say_time(console, estimates, at_a_time)
-    _say_memory(console, estimates, len(gpus), at_a_time)
+    _say_time(console, estimates, resources.jobs)
+    _say_memory(console, estimates, len(resources.gpus), resources.jobs)
 
 
 def _print_costs(console: Console, estimates: Sequence[Estimate]) -> None:

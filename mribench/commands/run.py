@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 from rich.console import Console
 
 import mribench
-from mribench.commands.machine import list_gpus, usual_jobs
+from mribench.commands.background import be_in_background
+from mribench.commands.engine import prepare_engine
 from mribench.commands.planning import Planned, plan_file
 from mribench.commands.plugins import table_sources
 from mribench.commands.progress import RunProgress
 from mribench.commands.run_log import RunLog
 from mribench.commands.signals import EndedBySignalError, end_on_signals, leave_at_once
 from mribench.commands.terminal import say, say_missing
+from mribench.config import load_benchmark
 from mribench.errors import ConfigError, DataError
-from mribench.execute.asked import check_executor
-from mribench.execute.limits import Limits
 from mribench.execute.provenance import git_commit
 from mribench.execute.scheduler import execute, select
 from mribench.execute.tracking import Named, Tracking, make_trackers
 from mribench.execute.watcher import Summary, Watcher
-from mribench.interfaces.executor import Executor, Resources
 from mribench.interfaces.tracker import TrackedRun
 from mribench.plugins import load_registry
 from mribench.report import Material, load_run, render, run_document
@@ -40,26 +40,27 @@ def run_file(
     file: Path,
     sets: tuple[str, ...],
     results: Path,
-    executor: str,
-    jobs: int | None,
-    threads: int,
-    gpus: str,
+    executor: str | None,
     only: tuple[str, ...],
     limit: int | None,
     track: tuple[str, ...],
     dry_run: bool,
     collect: bool,
-    checkpoint_every: float,
-    max_runtime: float,
-    no_progress_timeout: float,
+    detached: bool,
+    **execution: int | str | None,
 ) -> int:
-    """Run what FILE describes and is not done yet, then show the tables."""
+    """Run what FILE describes and is not done yet, then show the tables.
+
+    ``execution`` has what the command line says of the file's section of this name; None stands for nothing.
+    """
     console = Console()
     with leave_at_once():  # plugins are imported
-        make_executor = _prepare_executor(executor, jobs, threads, gpus, checkpoint_every)
+        config = load_benchmark(file, sets)
+        engine = prepare_engine(config, executor, execution)
         # what is missing for a tracker is said before anything runs
         trackers = make_trackers(track, load_registry()) if track else []
-    with end_on_signals(), RunProgress(console) as progress:
+    apart = be_in_background(results / config.benchmark) if detached else nullcontext(Event())
+    with end_on_signals(), apart as begun, RunProgress(console) as progress:
         planned = plan_file(file, sets, results, make=not dry_run, progress=progress.preparing)
         wanted = planned.plan.runnable()
         if not wanted and not dry_run:
@@ -84,11 +85,12 @@ def run_file(
         summary = Summary()
         with _start_tracking(trackers, planned, wanted, progress, console) as watcher:
             log = RunLog(planned.store.root / "logs", watcher)
+            made = engine.make_executor()
+            begun.set()
             try:
                 execute(
-                    wanted, planned.store, make_executor(), log, _collect_provenance(file, sets), summary,
-                    examples=planned.resolved.config.report.examples,
-                    limits=Limits(no_progress_timeout, max_runtime),
+                    wanted, planned.store, made, log, _collect_provenance(file, sets),
+                    summary, examples=planned.resolved.config.report.examples, limits=engine.limits,
                 )  # fmt: skip
             except (KeyboardInterrupt, EndedBySignalError) as stop:
                 _say_stopped(console, log, summary, stop)
@@ -137,15 +139,6 @@ def _check_only(patterns: tuple[str, ...], planned: Planned) -> None:
             )
 
 
-def _prepare_executor(
-    name: str, jobs: int | None, threads: int, gpus: str, checkpoint_every_s: float
-) -> Callable[[], Executor]:
-    """Check what was asked for; return what makes the executor."""
-    visible = _choose_gpus(gpus) or list_gpus()
-    resources = Resources(jobs or usual_jobs(visible, threads), threads, visible, checkpoint_every_s)
-    return check_executor(name, resources, load_registry())
-
-
 def _start_tracking(
     trackers: list[Named], planned: Planned, wanted: Collection[str], progress: RunProgress, console: Console
 ) -> AbstractContextManager[Watcher]:
@@ -156,17 +149,6 @@ def _start_tracking(
     run = TrackedRun(config.benchmark, planned.resolved.label, Path(config.source).name, store.root)
     warn = partial(say, console, style="yellow")
     return Tracking(run, trackers, planned.plan.runnable(), wanted, store, progress, warn)
-
-
-def _choose_gpus(gpus: str) -> tuple[str, ...]:
-    """Return the GPUs of ``--gpus``; those that go by a number are checked against what is there."""
-    chosen = tuple(part.strip() for part in gpus.split(",") if part.strip())
-    there = list_gpus() if chosen else ()
-    for name in chosen:
-        if name not in there and not name.startswith(("GPU-", "MIG-")):
-            known = f"GPUs here: {', '.join(there)}" if there else "this machine has none: leave --gpus out"
-            raise ConfigError(f"--gpus {gpus}: there is no GPU '{name}'", known)
-    return chosen
 
 
 def _say_defects(console: Console, planned: Planned) -> None:

@@ -6,22 +6,25 @@ import datetime
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from mribench.commands.background import find_background
+from mribench.commands.queues import Queues
 from mribench.commands.terminal import print_table, say
 from mribench.errors import StoreError
 from mribench.results import Store
-from mribench.results.progress import KnownJob, Progress, read_progress
-from mribench.results.status import State
+from mribench.results.progress import KnownJob, Progress, Shown, read_progress
 from mribench.wording import NOTHING, duration, one_line
 
 WATCH_S = 2.0
-_STATES: tuple[State, ...] = ("running", "failed", "damaged", "interrupted", "todo")
+_STATES: tuple[Shown, ...] = ("running", "queued", "failed", "damaged", "interrupted", "todo")
+_LISTED = 10
+"""Jobs in a queue that are named."""
 
 
 def check_results(directory: Path) -> Store:
@@ -42,27 +45,32 @@ def check_results(directory: Path) -> Store:
 def show_status(directory: Path, failed: bool, watch: bool) -> int:
     """Say how far the run in DIRECTORY is, and why jobs failed."""
     check_results(directory)
-    console = Console()
+    console, queues = Console(), Queues()
     if not watch:
-        return _show(console, directory, failed)
+        return _show(console, directory, failed, queues)
     try:
         while True:
             if console.is_terminal:
                 console.clear()
-            _show(console, directory, failed)
+            _show(console, directory, failed, queues)
             sys.stdout.flush()
             time.sleep(WATCH_S)
     except KeyboardInterrupt:  # how watching ends
         return 0
 
 
-def _show(console: Console, directory: Path, failed: bool) -> int:
-    progress = read_progress(directory)
+def _show(console: Console, directory: Path, failed: bool, queues: Queues) -> int:
+    progress = read_progress(directory, queues.ask)
     if progress.kinds:
         print_table(console, _make_table(progress))
     for line in _describe_jobs(progress, directory, failed):
         click.echo(line)
-    states = Counter(job.status.state for job in progress.jobs if job.planned)
+    apart = find_background(directory)
+    if apart is not None:
+        click.echo(f"a run is in the background: process {apart.pid} on {one_line(apart.host)}")
+    for problem in queues.problems:
+        say(console, f"what waits in a queue is shown as to do: {problem}", "yellow")
+    states = Counter(job.shown for job in progress.jobs if job.planned)
     done, total = states["done"], sum(states.values())
     others = sum(not job.planned for job in progress.jobs)
     parts = [f"{done} of {total} done"]
@@ -70,7 +78,7 @@ def _show(console: Console, directory: Path, failed: bool) -> int:
     if others:
         parts.append(f"{others} of other plans or older")
     say(console, ", ".join(parts) + _end(progress, done < total))
-    return 1 if any(job.status.state in ("failed", "damaged") for job in progress.jobs) else 0
+    return 1 if any(job.shown in ("failed", "damaged") for job in progress.jobs) else 0
 
 
 def _end(progress: Progress, unfinished: bool) -> str:
@@ -103,12 +111,22 @@ def _describe_jobs(progress: Progress, directory: Path, failed: bool) -> Iterato
     for job in progress.jobs:
         if job.status.state == "running":
             yield f"running: {job.id}: {', '.join(_describe_running(job))}"
-        elif job.status.state in ("failed", "interrupted", "damaged"):
+        elif job.shown in ("failed", "interrupted", "damaged"):
             log = directory / "jobs" / job.key / "log.txt"
             cause = f" [{job.status.cause}]" if job.status.cause else ""
             yield f"{job.status.state}{cause}: {job.id}: {job.status.said} (log: {log})"
             if failed and job.status.traceback:
                 yield job.status.traceback
+    yield from _describe_queued([job for job in progress.jobs if job.queued is not None])
+
+
+def _describe_queued(jobs: Sequence[KnownJob]) -> Iterator[str]:
+    for job in jobs[:_LISTED]:
+        if job.queued is not None:
+            reason = f": {job.queued.reason}" if job.queued.reason else ""
+            yield f"queued: {job.id} ({job.queued.state}{reason}, {job.queued.label})"
+    if len(jobs) > _LISTED:
+        yield f"queued: and {len(jobs) - _LISTED} more"
 
 
 def _describe_running(job: KnownJob) -> Iterator[str]:

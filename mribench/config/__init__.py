@@ -6,6 +6,7 @@ Which jobs follow from it lies in ``plan``.
 from __future__ import annotations
 
 from mribench.config.digest import digest_config, digest_settings
+from mribench.config.execution import ExecutionSpec
 from mribench.config.loading import blame_settings, load_benchmark
 from mribench.config.model import BenchmarkConfig
 from mribench.config.parts import (
@@ -39,6 +40,7 @@ __all__ = [
     "BenchmarkConfig",
     "Defaults",
     "EmbedOptions",
+    "ExecutionSpec",
     "InvarianceSpec",
     "MethodSpec",
     "Optimisation",

@@ -9,6 +9,8 @@ from mribench.config.model import BenchmarkConfig
 from mribench.digests import digest_of
 from mribench.interfaces.input_file import by_content
 
+_LEFT_OUT = ("report", "execution", "data")
+
 
 def digest_config(config: BenchmarkConfig) -> str:
     """Return ``digest_settings`` of a benchmark file, defaults included."""
@@ -18,13 +20,14 @@ def digest_config(config: BenchmarkConfig) -> str:
 def digest_settings(content: Mapping[str, Any]) -> str:
     """Return 16 hexadecimal digits of the SHA-256 of the canonical JSON of a config.
 
-    Left out are ``report:``, which is shown and not run, and the ``root`` of each cohort: the same data at
-    another place are the same settings, and so are the same weights.
+    Left out are ``report:``, which is shown and not run, ``execution:``, which changes no result, and the
+    ``root`` of each cohort: the same data at another place are the same settings, and so are the same
+    weights.
 
     Args:
         content: a config as JSON, as the manifest of a plan has it.
     """
-    settings = {name: value for name, value in content.items() if name not in ("report", "data")}
+    settings = {name: value for name, value in content.items() if name not in _LEFT_OUT}
     settings["methods"] = by_content(content.get("methods", {}))
     settings["data"] = {name: _remove_roots(dataset) for name, dataset in content["data"].items()}
     return digest_of(settings, length=16)

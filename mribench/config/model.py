@@ -8,6 +8,7 @@ from typing import Annotated, get_args
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from mribench.arms import Arm, ReferenceArm
+from mribench.config.execution import ExecutionSpec
 from mribench.config.overrides import Applied
 from mribench.config.parts import Defaults, InvarianceSpec, MethodSpec, SplitSpec, TaskSpec
 from mribench.config.settings import PretrainOptions
@@ -87,6 +88,10 @@ class BenchmarkConfig(Options):
         "measured, by name; each needs a split.",
     )
     report: ReportSpec = Field(default_factory=ReportSpec, description="What `mribench report` shows.")
+    execution: ExecutionSpec = Field(
+        default_factory=ExecutionSpec,
+        description="How `mribench run` runs it, unless its options say otherwise; it changes no result.",
+    )
     _source: str = PrivateAttr(default="benchmark")
     _unset: dict[str, tuple[str, ...]] = PrivateAttr(default_factory=dict)
     _applied: tuple[Applied, ...] = PrivateAttr(default=())

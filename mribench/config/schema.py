@@ -30,6 +30,7 @@ _REFERENCES: tuple[type[Component], ...] = (
     options.DecoderRef,
     options.TaskRef,
     options.MetricRef,
+    options.ExecutorRef,
 )
 
 Schema = dict[str, Any]

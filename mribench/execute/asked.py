@@ -1,7 +1,7 @@
 """Entries that a command asks for by name with options, and those of executors that a user always wants.
 
-A benchmark file says what is computed, for everybody; where it runs, with which partition and account, is a
-matter of one lab, and stands in the user's own file.
+A benchmark file may say where it runs, for everybody; which partition and account that is in one lab stands
+in the user's own file, and goes before it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import click
 from mribench.config.reading import read_file
 from mribench.errors import ConfigError
 from mribench.interfaces.executor import Executor, Resources
-from mribench.interfaces.options import Component
-from mribench.registry import Registry
+from mribench.interfaces.options import ExecutorRef
+from mribench.registry import Registry, Resolved
 
 CONFIG = "MRIBENCH_CONFIG"
 """Environment variable: folder of the user's own files; ~/.config/mribench by default."""
@@ -60,28 +60,31 @@ def _read_options(where: str, hint: str, text: str) -> dict[str, str]:
     return options
 
 
-class _ExecutorRef(Component):
-    kind = "executor"
-
-
-def check_executor(asked: str, resources: Resources, registry: Registry) -> Callable[[], Executor]:
-    """Return what builds the executor of ``--executor``, by the options there and those in the user's file.
+def check_executor(
+    asked: str | None, in_file: ExecutorRef, source: str, resources: Resources, registry: Registry
+) -> Callable[[], Executor]:
+    """Return what builds the executor: the command line's options over the user's over the benchmark file's.
 
     Args:
-        asked: ``name`` or ``name:key=value,key=value``.
+        asked: ``name`` or ``name:key=value,key=value`` of ``--executor``; None where it was not given.
+        in_file: what the benchmark file says; its options count where no other executor is asked for.
+        source: name of the benchmark file, for messages.
         resources: what the run may use.
         registry: all entries.
 
     Raises:
-        ConfigError: for an unknown executor or option, in either place.
+        ConfigError: for an unknown executor or option, in any of these places.
     """
-    name, given = split_asked("--executor", asked)
-    where = f"--executor {name}"
+    name, given = (in_file.name, {}) if asked is None else split_asked("--executor", asked)
+    place = f"{source}: execution.executor"
+    own = in_file.options if in_file.name == name else {}
     usual = _read_usual(name)
-    if usual:  # a mistake in the file is told as one of the file
-        registry.resolve(_refer(name, usual), f"{user_file()}: {name}", "corrected")
-    resolved = registry.resolve(_refer(name, {**usual, **given}), where, "corrected")
-    return partial(resolved.make, resources)
+    # a mistake is told as one of the file that it is in
+    for where, options in ((place, own), (f"{user_file()}: {name}", usual)):
+        if options:
+            _resolve(name, options, where, registry)
+    last = place if asked is None else f"--executor {name}"
+    return partial(_resolve(name, {**own, **usual, **given}, last, registry).make, resources)
 
 
 def user_file() -> Path:
@@ -101,5 +104,5 @@ def _read_usual(name: str) -> dict[str, Any]:
     return usual
 
 
-def _refer(name: str, options: dict[str, Any]) -> _ExecutorRef:
-    return _ExecutorRef.model_validate({"name": name, **options})
+def _resolve(name: str, options: dict[str, Any], where: str, registry: Registry) -> Resolved:
+    return registry.resolve(ExecutorRef.model_validate({"name": name, **options}), where, "corrected")

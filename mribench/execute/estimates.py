@@ -10,6 +10,7 @@ from mribench.arms import DECODER_ARMS, FROZEN_ARMS, IDENTITY, NO_IMAGE
 from mribench.digests import digest_of
 from mribench.execute.outlook import steps_of
 from mribench.execute.trial import Trial, try_job
+from mribench.interfaces.executor import Resources
 from mribench.plan import Job
 from mribench.results.durations import estimate_left
 from mribench.results.specification import (
@@ -68,8 +69,7 @@ def estimate_jobs(
     jobs: Mapping[str, Job],
     todo: Collection[str],
     folder: Path,
-    gpu: str | None,
-    threads: int,
+    resources: Resources,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> list[Estimate]:
     """Try one job of each configuration, and return what is known of all.
@@ -78,8 +78,7 @@ def estimate_jobs(
         jobs: by key, dependencies first.
         todo: keys of those whose cost is asked for.
         folder: an empty one, for the trials.
-        gpu: to compute on, as ``--gpus`` counts them; None for what there is.
-        threads: CPU threads of each job.
+        resources: of the run; trials take its first GPU, one after another.
         progress: called with (what, done, in all).
     """
     alike = _group_alike(jobs, todo)
@@ -88,7 +87,7 @@ def estimate_jobs(
     estimates = []
     for done, group in enumerate(alike, start=1):
         key, job = next(iter(group.items()))
-        trial = _try(job, folder / key, stands_for, failed, gpu, threads)
+        trial = _try(job, folder / key, stands_for, failed, resources)
         if not trial.complete:
             failed.add(key)
         estimates.append(Estimate(job, {key: job for key, job in group.items() if key in todo}, trial))
@@ -128,8 +127,9 @@ def peak_bytes(estimates: Sequence[Estimate], at_a_time: int) -> int:
 
 
 def _try(
-    job: Job, folder: Path, stands_for: Mapping[str, str], failed: set[str], gpu: str | None, threads: int
+    job: Job, folder: Path, stands_for: Mapping[str, str], failed: Collection[str], resources: Resources
 ) -> Trial:
+    """Try a job, on a head that another trial has left."""
     if job.content is None:
         return Trial(error="its data are not there")
     needed = stands_for.get(getattr(job.spec, "adapt_key", None) or "")
@@ -138,7 +138,8 @@ def _try(
     folder.mkdir()
     spec = _shorten(job.spec, needed)
     write_specification(folder, Specification(id=job.id, spec=spec, content=job.content, examples=False))
-    return try_job(folder, gpu, threads)
+    gpu = resources.gpus[0] if resources.gpus else None
+    return try_job(folder, gpu, resources.threads)
 
 
 def _shorten(spec: JobSpec, adapt_key: str | None) -> JobSpec:

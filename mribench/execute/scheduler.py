@@ -261,7 +261,7 @@ class _Run:
             return
         if verdict is not None and status.state != "failed":
             status = JobStatus("interrupted", verdict.reason, cause=verdict.cause)
-        elif self._was_cancelled(completed, status) or not self._says_why(status):
+        elif self._was_cancelled(completed, status) or not self._says_why(completed, status):
             reason = completed.error or "its process ended without a word; see its log.txt"
             status = JobStatus("interrupted", reason, cause=completed.cause)
         if not (status.cause is Cause.DAMAGED and self._make_again(key)):
@@ -273,8 +273,10 @@ class _Run:
         return completed.cause is Cause.CANCELLED and status.state == "interrupted"
 
     @staticmethod
-    def _says_why(status: JobStatus) -> bool:
-        """Whether the job itself has said why it ended, and was not found dead."""
+    def _says_why(completed: Completed, status: JobStatus) -> bool:
+        """Whether the job itself has said why this attempt ended, and was not found dead."""
+        if not completed.begun:
+            return False
         return status.state == "failed" or (
             status.state == "interrupted" and status.cause not in (None, Cause.INFRASTRUCTURE)
         )

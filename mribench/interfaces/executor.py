@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,12 +73,15 @@ class Completed:
         error: what happened, when its process died without recording it.
         elsewhere: another run holds the job, or has done it in the meantime.
         cause: of the error, as far as the executor knows it.
+        begun: False where its process is known to have ended before it could say anything: what the job's
+            folder says is of an earlier attempt.
     """
 
     key: str
     error: str = ""
     elsewhere: bool = False
     cause: Cause = Cause.INFRASTRUCTURE
+    begun: bool = True
 
     @classmethod
     def of_exit(cls, key: str, code: int) -> Completed:
@@ -130,6 +133,21 @@ class WorkerCommand:
         return cls((*words, UNTIL_EOF) if until_eof else words, environment)
 
 
+@dataclass(frozen=True)
+class Queued:
+    """What a queue outside of mribench says of a job that waits in it, or has just left it to run.
+
+    Attributes:
+        label: by which its users know it there, such as ``JobID 12``.
+        state: in the queue's own word, such as ``PENDING``.
+        reason: why it waits, in the queue's own word; empty where it gives none.
+    """
+
+    label: str
+    state: str
+    reason: str = ""
+
+
 class Executor(ABC):
     """Runs jobs; each is a directory with a ``job.json``, and ``mribench.execute.worker`` runs it."""
 
@@ -156,3 +174,19 @@ class Executor(ABC):
     @abstractmethod
     def close(self) -> None:
         """End everything that this executor started."""
+
+    @classmethod
+    def look_up(cls, directories: Mapping[str, Path]) -> Mapping[str, Queued]:
+        """Return, by key, the jobs that wait in this executor's queue, whichever run submitted them.
+
+        ``mribench status`` asks, on any machine, and imports for it the plugins of the entry-point group
+        ``mribench.executors`` alone. An executor without a queue that outlives a run has none.
+
+        Args:
+            directories: folders of the jobs that are not done, by key.
+
+        Raises:
+            MRIBenchError: when a job was submitted, and the queue cannot be asked.
+        """
+        del directories
+        return {}

@@ -145,6 +145,12 @@ class MetricRef(Component):
     kind = "metric"
 
 
+class ExecutorRef(Component):
+    """Reference to an executor."""
+
+    kind = "executor"
+
+
 class TrackerRef(Component):
     """Reference to a tracker; ``--track`` makes them, benchmark files have none."""
 

@@ -47,7 +47,7 @@ def make_manifest(
         shown_defects={resolved.label: resolved.shown_defects()},
         empty_masks={resolved.label: empty_mask_policy(resolved.defects.values())},
         measured_defects=tuple(_measured_defects(resolved)),
-        config=config.model_dump(mode="json"),
+        config=config.model_dump(mode="json", exclude={"execution"}),
         seeds=tuple(config.seeds),
         methods=tuple(_methods(resolved)),
         arms=tuple(config.arms),

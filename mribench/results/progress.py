@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from mribench.errors import StoreError
+from mribench.interfaces.executor import Queued
 from mribench.results.durations import Durations, estimate_left, read_durations
 from mribench.results.holder import Holder
 from mribench.results.lease import find_heartbeat_age_s, read_lease
@@ -18,6 +20,9 @@ from mribench.results.manifest import PlannedJob
 from mribench.results.specification import KINDS, JobKind, find_specification
 from mribench.results.status import JobStatus, State
 from mribench.results.store import Store
+
+Shown = State | Literal["queued"]
+"""The state of a job for whoever watches a run: that of its folder, or in a queue outside of mribench."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class KnownJob:
         holder: who works on it, if anybody.
         heartbeat_age_s: since that one was last heard of.
         planned: whether the newest plan asks for it.
+        queued: what the queue says that it was submitted to; None where it waits in none, or none was asked.
     """
 
     key: str
@@ -43,6 +49,12 @@ class KnownJob:
     holder: Holder | None
     heartbeat_age_s: float | None
     planned: bool
+    queued: Queued | None = None
+
+    @property
+    def shown(self) -> Shown:
+        """Its state; of one that waits in a queue that alone, whatever an earlier attempt left."""
+        return "queued" if self.queued is not None else self.status.state
 
     def gone_s(self) -> float | None:
         """Return the seconds since a running job was begun."""
@@ -103,7 +115,7 @@ class KindProgress:
     """
 
     kind: JobKind
-    states: Mapping[State, int]
+    states: Mapping[Shown, int]
     jobs: int
     mean_s: float | None
     left_s: float | None
@@ -124,9 +136,22 @@ class Progress:
     left_s: float | None
 
 
-def read_progress(directory: Path) -> Progress:
-    """Read how far the newest plan of a benchmark is; nothing is written."""
+AskQueues = Callable[[Mapping[str, Path]], Mapping[str, Queued]]
+"""Given the folders of jobs by key, says which of them wait in a queue."""
+_SETTLED = ("done", "running")
+
+
+def read_progress(directory: Path, ask_queues: AskQueues = lambda _: {}) -> Progress:
+    """Read how far the newest plan of a benchmark is; nothing is written.
+
+    Args:
+        directory: of its results.
+        ask_queues: is asked about the jobs that are neither done nor running.
+    """
     jobs = list_jobs(directory)
+    unsettled = {job.key: directory / "jobs" / job.key for job in jobs if job.status.state not in _SETTLED}
+    queued = ask_queues(unsettled) if unsettled else {}
+    jobs = [replace(job, queued=queued.get(job.key)) for job in jobs]
     durations = read_durations(directory / "jobs")
     planned = [job for job in jobs if job.planned]
     kinds = [_of_kind(kind, planned, durations) for kind in KINDS]
@@ -142,7 +167,7 @@ def read_progress(directory: Path) -> Progress:
 
 def _of_kind(kind: JobKind, planned: list[KnownJob], durations: Durations) -> KindProgress:
     jobs = [job for job in planned if job.kind == kind]
-    states = Counter(job.status.state for job in jobs)
+    states = Counter(job.shown for job in jobs)
     left = [job.left_s(durations) for job in jobs]
     known = [seconds for seconds in left if seconds is not None]
     return KindProgress(

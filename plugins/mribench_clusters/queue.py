@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
@@ -10,8 +9,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mribench.errors import ConfigError, JobError
-
-logger = logging.getLogger("mribench")
 
 End = Literal["done", "failed", "cancelled", "timeout", "memory", "lost"]
 """How a batch job ended: by itself, by a person, at its limit of time or memory, or with its node."""
@@ -40,11 +37,13 @@ class QueuedJob:
         state: as SLURM names it, such as ``PENDING``.
         reason: why it waits, or what happened to it.
         exit_code: of its process; 0 while there is none.
+        signal: that its process died of; 0 for none.
     """
 
     state: str
     reason: str
     exit_code: int
+    signal: int = 0
 
     @property
     def end(self) -> End | None:
@@ -59,11 +58,15 @@ def require_commands() -> None:
         ConfigError: when one is not there.
     """
     for name in ("sbatch", "squeue", "scancel"):
-        if shutil.which(name) is None:
+        if not _is_there(name):
             raise ConfigError(
                 f"--executor slurm: the command {name} is not there",
                 "run mribench where jobs are submitted, mostly a login node; or --executor local",
             )
+
+
+def _is_there(command: str) -> bool:
+    return shutil.which(command) is not None
 
 
 def try_request(options: Sequence[str]) -> None:
@@ -99,12 +102,17 @@ def submit(options: Sequence[str], script: str) -> str:
     return said.stdout.strip().split(";")[0]
 
 
-def read_queue() -> Mapping[str, QueuedJob] | None:
-    """Return the user's jobs by number, and those that ended lately; None without an answer."""
+def read_queue() -> Mapping[str, QueuedJob]:
+    """Return the user's jobs by number, and those that ended lately.
+
+    Raises:
+        JobError: without an answer.
+    """
+    if not _is_there("squeue"):
+        raise JobError("SLURM's command squeue is not there", "ask where jobs are submitted: a login node")
     said = _call(["squeue", "--me", "--noheader", "--states=all", f"--Format={_FIELDS}"])
     if said.returncode:
-        logger.warning("the queue does not answer, and is asked again: %s", _complaint(said))
-        return None
+        raise JobError(f"SLURM's queue does not answer: {_complaint(said)}")
     return dict(map(read_line, filter(None, map(str.strip, said.stdout.splitlines()))))
 
 
@@ -118,7 +126,8 @@ def read_line(line: str) -> tuple[str, QueuedJob]:
     """Return number and state of a line of ``squeue``, fields separated by ``|``."""
     number, state, status, reason, *_ = line.split("|")
     # the status of a process as `wait` gives it: the code in the upper byte, a signal in the lower
-    return number, QueuedJob(state, reason, int(status) >> 8 if status.isdigit() else 0)
+    word = int(status) if status.isdigit() else 0
+    return number, QueuedJob(state, reason, word >> 8, word & 0x7F)
 
 
 def _call(command: list[str], script: str = "") -> subprocess.CompletedProcess[str]:

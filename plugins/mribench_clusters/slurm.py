@@ -9,15 +9,26 @@ from __future__ import annotations
 import json
 import logging
 import shlex
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mribench.errors import JobError
-from mribench.interfaces import Cause, Completed, Executor, Options, Resources, WorkerCommand, WorkerExit
+from mribench.interfaces import (
+    Cause,
+    Completed,
+    Executor,
+    Options,
+    Queued,
+    Resources,
+    WorkerCommand,
+    WorkerExit,
+)
+from mribench.validation import problem
 from mribench_clusters import queue
 from mribench_clusters.queue import End, QueuedJob
 
@@ -37,6 +48,7 @@ _MEANING: dict[End, tuple[str, Cause]] = {
     "memory": ("wanted more memory than it had asked for: raise memory", Cause.OUT_OF_MEMORY),
     "lost": ("was lost with its node", Cause.INFRASTRUCTURE),
 }
+_TOO_SHORT = "was asked to stop before it had begun: raise time, or lower stop_s"
 
 
 class SlurmOptions(Options):
@@ -58,6 +70,33 @@ class SlurmOptions(Options):
         description="seconds before the end of its time at which a job stops, to go on anew",
     )
     poll_s: float = Field(10.0, gt=0, description="seconds between two looks into the queue")
+
+    @model_validator(mode="after")
+    def _check_time(self) -> SlurmOptions:
+        limit_s = None if self.time is None else _read_limit(self.time)
+        if limit_s is not None and limit_s <= self.stop_s:
+            raise problem(
+                "time",
+                f"expected more than stop_s, which is {self.stop_s} s, got {self.time}",
+                "a job is asked to stop stop_s before the end of its time, to go on in another batch job",
+            )
+        return self
+
+
+def _read_limit(text: str) -> int | None:
+    """Return the seconds of a time limit as sbatch reads it; None for what has no number, as UNLIMITED.
+
+    ``M``, ``M:S``, ``H:M:S``, ``D-H``, ``D-H:M`` and ``D-H:M:S``.
+    """
+    days, dash, rest = text.rpartition("-")
+    parts = rest.split(":")
+    if not all(part.isdigit() for part in (*parts, days or "0")):
+        return None
+    numbers = [int(part) for part in parts]
+    if not dash and len(numbers) < 3:
+        numbers.insert(0, 0)  # hours
+    hours, minutes, seconds, *_ = (*numbers, 0, 0)
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 @dataclass
@@ -98,7 +137,7 @@ class SlurmExecutor(Executor):
         queue.try_request(self._asked)
         self._submitted: dict[str, _Submitted] = {}
         self._refused: list[Completed] = []
-        self._before = queue.read_queue() or {}
+        self._before = _look() or {}
         self._next_look_s = 0.0
 
     @property
@@ -109,8 +148,7 @@ class SlurmExecutor(Executor):
     def submit(self, key: str, directory: Path) -> None:
         """Submit a batch job, or follow the one that an earlier run submitted."""
         number = _read_number(directory)
-        found = self._before.get(number) if number else None
-        if number and found is not None and found.end is None:
+        if number is not None and self._is_queued(number):
             self._submitted[number] = _Submitted(key, directory)
         else:
             self._send(key, directory)
@@ -124,7 +162,7 @@ class SlurmExecutor(Executor):
         if wait_s > timeout_s:
             return
         self._next_look_s = time.monotonic() + self._options.poll_s
-        listed = queue.read_queue()
+        listed = _look()
         if listed is None:
             return
         for number, job in list(self._submitted.items()):
@@ -149,6 +187,19 @@ class SlurmExecutor(Executor):
             )
         self._submitted.clear()
 
+    @classmethod
+    def look_up(cls, directories: Mapping[str, Path]) -> Mapping[str, Queued]:
+        """Return the jobs whose batch jobs are in the queue."""
+        read = {key: _read_number(directory) for key, directory in directories.items()}
+        numbers = {key: number for key, number in read.items() if number is not None}
+        listed = queue.read_queue() if numbers else {}
+        found = {key: (number, listed.get(number)) for key, number in numbers.items()}
+        return {
+            key: Queued(f"JobID {number}", job.state, "" if job.reason == "None" else job.reason)
+            for key, (number, job) in found.items()
+            if job is not None and job.end is None
+        }
+
     def _send(self, key: str, directory: Path) -> None:
         named = [f"--job-name=mribench-{key[:_SHOWN]}", f"--output={directory / OUTPUT}"]
         try:
@@ -158,6 +209,13 @@ class SlurmExecutor(Executor):
             return
         _write_number(directory, number)
         self._submitted[number] = _Submitted(key, directory)
+
+    def _is_queued(self, number: str) -> bool:
+        """Whether a batch job waits or runs; one that came into the queue since the last look, too."""
+        if number not in self._before:
+            self._before = _look() or self._before
+        found = self._before.get(number)
+        return found is not None and found.end is None
 
     def _write_script(self, directory: Path) -> str:
         command = WorkerCommand.of(directory.resolve(), self._resources)
@@ -175,11 +233,22 @@ class SlurmExecutor(Executor):
             yield Completed(job.key, f"the queue has forgotten its batch job {number}")
         elif found.end == "failed" and found.exit_code == WorkerExit.STOPPED:
             self._send(job.key, job.directory)
+        elif found.end == "failed" and found.signal == signal.SIGTERM:  # one that runs takes it as a wish
+            yield Completed(job.key, f"its batch job {number} {_TOO_SHORT}", begun=False)
         elif found.end in ("done", "failed"):
             yield Completed.of_exit(job.key, found.exit_code)
         else:
             sentence, cause = _MEANING[found.end]
             yield Completed(job.key, f"its batch job {number} {sentence}", cause=cause)
+
+
+def _look() -> Mapping[str, QueuedJob] | None:
+    """Return what is in the queue; None without an answer, which passes."""
+    try:
+        return queue.read_queue()
+    except JobError as error:
+        logger.warning("%s; it is asked again", error.message)
+        return None
 
 
 def list_options(options: SlurmOptions, resources: Resources) -> list[str]:

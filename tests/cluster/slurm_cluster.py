@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Literal
 
 NODES = ("node1", "node2")
 _COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo")
@@ -79,6 +80,14 @@ class SlurmCluster:
         said = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=60)
         assert said.returncode == 0, f"{' '.join(words)}: {said.stderr}"
         return said.stdout.strip()
+
+    def take_away(self, node: str, state: Literal["drain", "down"]) -> None:
+        """Let a node finish what it does and take nothing more, or lose it with what it does."""
+        self.call("scontrol", "update", f"nodename={node}", f"state={state}", "reason=test")
+
+    def give_back(self, node: str) -> None:
+        """Let a node work again."""
+        self.call("scontrol", "update", f"nodename={node}", "state=resume")
 
     def start(self, name: str, *words: str) -> None:
         """Start a daemon in the foreground."""

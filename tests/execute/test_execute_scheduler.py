@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -98,7 +98,7 @@ class Directed(Executor):
         result = result(directory) if callable(result) else result
         del self._running[key]
         if isinstance(result, Completed):
-            yield Completed(key, result.error, result.elsewhere, result.cause)
+            yield replace(result, key=key)
             return
         if result.state == "done":
             write_table(directory / "job.parquet", [{"job_key": key, "wall_s": 1.0}], JOB_SCHEMA)
@@ -134,6 +134,13 @@ def run(
 
 
 CHAIN = jobs(job("p"), job("a", "p"), job("e", "p", "a"))
+
+
+def test_an_earlier_attempt_does_not_speak_for_one_that_never_began(store: Store) -> None:
+    stopped = JobStatus("interrupted", "stopped; it goes on", cause=Cause.STOPPED)
+    never = Completed("", "its time was over before it had begun", begun=False)
+    summary, _ = run(store, jobs(job("p")), Directed({"p": [stopped, never, never, never]}))
+    assert summary.failed == {"p": "its time was over before it had begun (4 attempts)"}
 
 
 @pytest.mark.parametrize("times", [1, 3])

@@ -10,14 +10,17 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mribench_clusters import dask_executor, queue
 from mribench_clusters.slurm import SlurmOptions, list_options
+from pydantic import ValidationError
 
 from mribench.errors import ConfigError
 from mribench.execute.asked import check_executor, user_file
 from mribench.interfaces.executor import Cause, Completed, Resources, WorkerExit
+from mribench.interfaces.options import ExecutorRef
 from mribench.plugins import load_registry
 
 CHILD = """
@@ -93,8 +96,20 @@ def test_a_line_of_the_queue_is_read() -> None:
     """As squeue 22.05 prints them; 19200 is the status of a process that exited with 75."""
     number, job = queue.read_line("5|FAILED|19200|NonZeroExitCode|")
     assert (number, job.end, job.exit_code) == ("5", "failed", 75)
+    assert queue.read_line("6|FAILED|15|NonZeroExitCode|")[1].signal == 15
     assert queue.read_line("2|CANCELLED|15|None|")[1].end == "cancelled"
     assert queue.read_line("3|REQUEUED|0|None|")[1].end is None, "it comes back"
+
+
+@pytest.mark.parametrize("time", ["2", "2:00", "0:01:59", "0-0:2"])
+def test_a_time_that_is_over_before_it_begins_is_refused(time: str) -> None:
+    with pytest.raises(ValidationError, match="expected more than stop_s, which is 120 s"):
+        SlurmOptions(time=time)
+
+
+@pytest.mark.parametrize("time", ["3", "2:01", "00:02:01", "1-0", "UNLIMITED"])
+def test_a_time_that_is_long_enough_is_taken(time: str) -> None:
+    assert SlurmOptions(time=time).time == time
 
 
 def test_options_are_those_of_sbatch() -> None:
@@ -104,17 +119,29 @@ def test_options_are_those_of_sbatch() -> None:
     assert {"--cpus-per-task=4", "--requeue", "--signal=B:TERM@30", "--nice=5", "--exclude=a b"} <= set(words)
 
 
-def test_the_users_file_is_there_for_every_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_goes_before_the_users_file_and_that_before_the_benchmark_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MRIBENCH_CONFIG", str(tmp_path))
-    registry, resources = load_registry(), Resources()
-    check_executor("slurm", resources, registry)
+    registry, file = load_registry(), ExecutorRef.model_validate({"name": "slurm", "poll_s": 7, "qos": "low"})
+
+    def options_of(asked: str | None, in_file: ExecutorRef = file) -> SlurmOptions:
+        made: Any = check_executor(asked, in_file, "a.yaml", Resources(), registry)
+        return made.func.__self__.options
+
+    assert options_of(None).poll_s == 7, "the benchmark file says where it runs"
+    assert options_of("slurm").qos == "low"
+    other = ExecutorRef.model_validate({"name": "dask", "scheduler": "tcp://a:1"})
+    assert options_of("slurm", other) == SlurmOptions(), "options are of the executor that they are for"
     user_file().write_text("slurm: {partition: gpu, poll_s: 5}\n")
-    made = check_executor("slurm:partition=long", resources, registry)
-    options = made.func.__self__.options
-    assert (options.partition, options.poll_s) == ("long", 5), "the command line goes before the file"
+    options = options_of("slurm:partition=long")
+    assert (options.partition, options.poll_s, options.qos) == ("long", 5, "low"), "command line, user, file"
     user_file().write_text("slurm: {partitio: gpu}\n")
     with pytest.raises(ConfigError, match=r"executors\.yaml: slurm"):
-        check_executor("slurm", resources, registry)
+        options_of("slurm")
     user_file().write_text("slurm: gpu\n")
     with pytest.raises(ConfigError, match="expected options"):
-        check_executor("slurm", resources, registry)
+        options_of("slurm")
+    user_file().unlink()
+    with pytest.raises(ConfigError, match=r"a\.yaml: execution\.executor\.poll: unknown key"):
+        options_of("slurm", ExecutorRef.model_validate({"name": "slurm", "poll": 1}))
