@@ -90,7 +90,7 @@ class Difference:
         """Compare all columns; a row goes by its job, subject, session, label and metric."""
         known, wanted = (set(map(tuple, frame[_ROW].astype(str).to_numpy())) for frame in (found, expected))
         doubled = int(found.duplicated(_ROW).sum())
-        single = found.drop_duplicates(_ROW)
+        single = found.drop_duplicates(_ROW).reindex(columns=expected.columns)
         both = expected.merge(single, on=_ROW, suffixes=("", " found"))
         same = pd.Series(data=True, index=both.index)
         for name in set(expected.columns) - set(_ROW):
