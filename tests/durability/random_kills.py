@@ -54,8 +54,11 @@ STARTS = 100
 KILLED = -signal.SIGKILL
 SEEDS = {"inline": "[0, 1, 2]", "local": "[0, 1, 2]", "dask": "[0]", "slurm": "[0]"}
 """Jobs of clusters import all anew, so there are fewer of them."""
-WEIGHTS = {"job": 12.0, "step": 6.0, "run": 2.0, "fork server": 1.0, "worker": 4.0, "scheduler": 1.0}
-"""How often which kind of process is the victim; any other one counts 0.5."""
+_OF_LOCAL = {"job": 12.0, "run": 1.5, "fork server": 1.0, "tracker": 0.5}
+_OF_DASK = {"job": 6.0, "run": 1.0, "worker": 4.0, "scheduler": 1.0}
+_OF_SLURM = {"job": 6.0, "run": 1.5, "step": 6.0}
+WEIGHTS = {"inline": {"run": 1.0}, "local": _OF_LOCAL, "dask": _OF_DASK, "slurm": _OF_SLURM}
+"""How often which kind of process is the victim, of an executor."""
 
 
 class Setting:
@@ -262,10 +265,10 @@ class Attack:
         for process in find_processes(self.sessions, str(self.results)):
             with contextlib.suppress(psutil.NoSuchProcess):
                 victims.setdefault(self._classify(process, run), []).append(process.kill)
-        kinds = [kind for kind, each in victims.items() if each]
-        if not kinds:
+        weights = WEIGHTS[self.setting.executor.partition(":")[0]]
+        (kind,) = self.chance.choices([*weights], [*weights.values()])
+        if not victims.get(kind):  # else a run that begins, when there is nothing else, would die each time
             return
-        (kind,) = self.chance.choices(kinds, [WEIGHTS.get(kind, 0.5) for kind in kinds])
         try:
             self.chance.choice(victims[kind])()
         except psutil.NoSuchProcess:  # it ended by itself, in this moment
