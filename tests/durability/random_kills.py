@@ -158,7 +158,7 @@ def set_up(executor: str, work: Path, run_s: float) -> Iterator[Setting]:
         finally:
             dask.close()
     else:
-        yield Setting(executor, run_s / 8 if executor == "inline" else 1.0)
+        yield Setting(executor, run_s / 12 if executor == "inline" else 1.0)
 
 
 @dataclass
@@ -241,6 +241,8 @@ class Attack:
         return said.code
 
     def _disturb(self, run: Command) -> None:
+        if self.chance.random() < 0.9:  # mostly jobs are what is of interest, not how a run begins
+            self._wait_for_change(run, HANG_S)
         while run.process.is_alive() and not self.enough():
             self._wait(run)
             if run.process.is_alive():
@@ -249,13 +251,15 @@ class Attack:
 
     def _wait(self, run: Command) -> None:
         """Let some time pass; every other time until just after a file of a job was written."""
-        run.process.join(self.chance.uniform(0.0, 2.0 * self.setting.pause_s))
+        run.process.join(self.chance.expovariate(1.0 / self.setting.pause_s))
         if self.chance.random() < 0.5:
-            return
-        before, end = self._list(), time.monotonic() + self.setting.pause_s
+            self._wait_for_change(run, self.setting.pause_s)
+            time.sleep(self.chance.choice((0.0, 0.002, 0.02)))
+
+    def _wait_for_change(self, run: Command, most_s: float) -> None:
+        before, end = self._list(), time.monotonic() + most_s
         while self._list() == before and time.monotonic() < end and run.process.is_alive():
             time.sleep(0.002)
-        time.sleep(self.chance.choice((0.0, 0.002, 0.02)))
 
     def _list(self) -> set[str]:
         return {str(path) for path in self.results.glob("tiny/jobs/*/*")}
