@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,10 @@ import click
 from mribench.commands import RUBBISH
 from mribench.commands.status import check_results
 from mribench.results import Lease, LeaseState, Store
-from mribench.results.lease import STALE_S
 from mribench.results.load import read_manifests
 from mribench.results.specification import find_specification
 from mribench.results.store import CHECKPOINT
+from mribench.results.sweep import GRAVE, find_hidden
 from mribench.wording import count, size
 
 BY_DEFAULT = tuple(name for name in RUBBISH if name != "plans")
@@ -107,10 +106,9 @@ def _list_old_plans(root: Path) -> list[Path]:
 
 def _list_temporary(root: Path) -> Iterator[_Rubbish]:
     """Yield hidden files that are older than any write takes."""
-    for path in sorted(root.rglob(".*.tmp")):
-        if path.is_file() and time.time() - path.stat().st_mtime > STALE_S:
-            job = path.parent if path.parent.parent.name == "jobs" else None
-            yield _Rubbish(path, str(path.relative_to(root)), job)
+    for path in sorted(find_hidden(root)):
+        job = path.parent if path.parent.parent.name == "jobs" else None
+        yield _Rubbish(path, str(path.relative_to(root)), job)
 
 
 def _is_idle(rubbish: _Rubbish) -> bool:
@@ -123,6 +121,6 @@ def _delete(path: Path) -> None:
     if not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    grave = path.with_name(f".{path.name}.deleted")
+    grave = path.with_name(GRAVE.format(path.name))
     path.rename(grave)
     shutil.rmtree(grave)

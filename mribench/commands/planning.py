@@ -17,6 +17,7 @@ from mribench.plan import Plan, make_missing, open_cohorts, plan_all
 from mribench.plan.manifest import make_manifest
 from mribench.results import Store
 from mribench.results.manifest import write_manifest
+from mribench.results.sweep import sweep
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def plan_file(
     digest = digest_config(config)
     if make:
         store.open()
+        sweep(store)
         make_missing(resolved, progress)
     cohorts = open_cohorts(resolved, progress)
     plan = plan_all(resolved, registry, cohorts)

@@ -38,12 +38,19 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         StoreError: when the folder cannot be written.
     """
+    with writing(path, WRITE_HINT):
+        try:
+            _replace_once(path, write)
+        except FileNotFoundError:  # taken for a dead writer's and swept, where this process was frozen
+            _replace_once(path, write)
+        sync_folder(path.parent)
+
+
+def _replace_once(path: Path, write: Callable[[Path], object]) -> None:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with writing(path, WRITE_HINT):
-            write_synced(temporary, write)
-            temporary.replace(path)
-            sync_folder(path.parent)
+        write_synced(temporary, write)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

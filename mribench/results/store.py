@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from mribench.errors import StoreError
 from mribench.interfaces.executor import Cause
-from mribench.results.atomic import read_json, write_json
 from mribench.results.lease import Lease, LeaseLost, LeaseState
+from mribench.results.marker import check_marker, mend_marker
 from mribench.results.sound import find_damage, find_small_damage, find_unreadable
-from mribench.results.status import DIED, SCHEMA, JobStatus, read_status, write_status
+from mribench.results.status import DIED, JobStatus, read_status, write_status
 from mribench.volumes.cache import sync_folder
 
 CHECKPOINT = "checkpoint.safetensors"
 """What a job that was stopped goes on from, in its folder."""
 _DIED = JobStatus("interrupted", DIED, cause=Cause.INFRASTRUCTURE)
-_SWEEP_S = 3600.0
-"""A hidden file that is older than this was left behind by a writer that died."""
 
 
 class Store:
@@ -37,19 +34,7 @@ class Store:
         for folder in (self.root, self.root / "jobs"):
             if folder.exists() and not folder.is_dir():
                 raise StoreError(f"{folder} is a file, expected a folder", "choose another --results")
-        marker = self.root / "store.json"
-        if not marker.exists():
-            return
-        mend = f'write {{"schema": {SCHEMA}}} into it; nothing else is lost'
-        content = read_json(marker, mend)
-        if not isinstance(content, dict) or "schema" not in content:
-            raise StoreError(f"{marker} is damaged", mend)
-        if content["schema"] != SCHEMA:
-            raise StoreError(
-                f"{self.root} holds results of schema version {content['schema']}, this mribench reads and"
-                f" writes {SCHEMA}",
-                "use the mribench that wrote them, or choose another place with --results",
-            )
+        check_marker(self.root)
 
     def open(self) -> None:
         """Make the directory, or check that it is ours.
@@ -57,7 +42,6 @@ class Store:
         Raises:
             StoreError: when it cannot be written, or has another schema version.
         """
-        marker = self.root / "store.json"
         self.check()
         try:
             (self.root / "jobs").mkdir(parents=True, exist_ok=True)
@@ -71,9 +55,7 @@ class Store:
             raise StoreError(
                 f"cannot write to {self.root / 'jobs'}", "check the permissions, or use --results"
             )
-        self._sweep()
-        if not marker.exists():
-            write_json(marker, {"schema": SCHEMA})
+        mend_marker(self.root)
 
     def directory(self, key: str) -> Path:
         """Return the folder of a job."""
@@ -155,20 +137,6 @@ class Store:
         """Return the file of the manifest of a plan, by the digest of its settings."""
         return self.root / "plans" / f"{digest}.json"
 
-    def _sweep(self) -> None:
-        """Delete the hidden files of writers that died."""
-        for folder in (self.root, self.root / "plans"):
-            for path in folder.glob(".*.tmp"):
-                if _measure_idle_s(path) > _SWEEP_S:
-                    path.unlink(missing_ok=True)
-
 
 def _without_holder(status: JobStatus) -> JobStatus:
     return _DIED if status.state == "running" else status
-
-
-def _measure_idle_s(path: Path) -> float:
-    try:
-        return time.time() - path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0

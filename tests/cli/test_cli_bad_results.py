@@ -187,14 +187,30 @@ def test_records_of_another_form(mribench, finished, results, caplog, damage, no
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "null", "{", ""])
-def test_a_marker_of_another_form(mribench, finished, results, text):
-    (results / "bad" / "store.json").write_text(text)
-    for name in views(results, finished[0]):
-        _refused_safely(mribench(*views(results, finished[0])[name]), "store.json")
-    _refused_safely(mribench("plan", finished[0], "--results", results), "store.json")
-    (results / "bad" / "store.json").write_text(f'{{"schema": {SCHEMA}}}')  # as the hint says
-    for name, arguments in views(results, finished[0]).items():
+def test_a_marker_of_another_form(mribench, finished, results, caplog, text):
+    marker = results / "bad" / "store.json"
+    for name, arguments in {**views(results, finished[0]), "plan": plan_of(results, finished[0])}.items():
+        marker.write_text(text)
+        caplog.clear()
         assert mribench(*arguments).code == 0, name
+        assert str(marker) in caplog.text, name
+    assert mribench(*views(results, finished[0])["run"]).code == 0
+    assert json.loads(marker.read_text())["schema"] == SCHEMA
+
+
+@pytest.mark.parametrize("text", ["{}", "{"])
+def test_a_marker_of_another_form_where_no_job_says_more(mribench, finished, results, text):
+    for status in (results / "bad" / "jobs").glob("*/status.json"):
+        status.unlink()
+    (results / "bad" / "store.json").write_text(text)
+    for arguments in (*views(results, finished[0]).values(), plan_of(results, finished[0])):
+        _refused_safely(mribench(*arguments), "store.json")
+    (results / "bad" / "store.json").write_text(f'{{"schema": {SCHEMA}}}')  # as the hint says
+    assert mribench(*plan_of(results, finished[0])).code == 0
+
+
+def plan_of(results, file):
+    return ["plan", file, "--results", results]
 
 
 def _refused_safely(said, message):

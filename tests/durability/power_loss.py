@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -21,46 +20,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import psutil
+from durability_lab import TINY, call, scores
 
-import mribench.execute.warm  # noqa: F401 - imports once what each command needs
-from mribench import cli
-
-TINY = Path(__file__).parents[1] / "benchmarks" / "tiny.yaml"
 SIZE_MB = 192
 OPTIONS = "commit=60,data=ordered"
 """Of mounting: what nobody syncs stays in memory for a minute, so that it is lost."""
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command left."""
-
-    code: int
-    text: str
-
-
-def call(work: Path, *words: object, cache: Path) -> Said:
-    """Call the command line in a process of its own, which has imported all already."""
-    output = work / "said.txt"
-    process = multiprocessing.get_context("fork").Process(target=_call, args=(output, cache, words))
-    process.start()
-    process.join()
-    return Said(process.exitcode or 0, output.read_text())
-
-
-def _call(output: Path, cache: Path, words: Sequence[object]) -> None:
-    with output.open("wb") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    os.environ |= {"MRIBENCH_CACHE": str(cache), "COLUMNS": "400"}
-    sys.argv = ["mribench", *map(str, words)]
-    cli.main()
 
 
 @contextlib.contextmanager
@@ -72,12 +41,6 @@ def mounted(image: Path, place: Path) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", str(place)], check=True)
-
-
-def scores(results: Path) -> pd.DataFrame:
-    """Return all score rows in an order of their own."""
-    files = sorted(results.glob("tiny/jobs/*/records.parquet"))
-    return pd.concat([pd.DataFrame(), *map(pd.read_parquet, files)], ignore_index=True)
 
 
 def stop(tree: list[psutil.Process], number: signal.Signals) -> None:

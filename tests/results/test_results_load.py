@@ -9,7 +9,7 @@ from synthetic_results import DICE, REFERENCES, Benchmark, Cell, task
 
 from mribench.errors import StoreError
 from mribench.report import load_run
-from mribench.results import SCHEMA
+from mribench.results import SCHEMA, Store, read_json
 
 
 def constant(cell: Cell, metric: str, subject: str, label: str) -> float:
@@ -80,16 +80,45 @@ def test_records_that_are_gone_or_broken_are_left_out(
         path.unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("text", ['{"schema": 99}', "{}", "{", "null", '"\\u001b[31m"'])
-def test_a_folder_of_another_schema_is_refused(tmp_path: Path, text: str) -> None:
+DAMAGED = ["{}", "{", "null", '"\\u001b[31m"', f'{{"schema": {SCHEMA},\n "seal": "0"\n}}']
+
+
+@pytest.mark.parametrize("text", [None, *DAMAGED])
+def test_a_marker_that_says_nothing_leaves_the_word_to_the_jobs(tmp_path: Path, text: str | None) -> None:
     Benchmark(constant).write(tmp_path)
-    (tmp_path / "store.json").unlink(missing_ok=True)
+    marker = tmp_path / "store.json"
+    marker.write_text(f'{{"schema": {SCHEMA}}}')
     before = load_run(tmp_path)
-    (tmp_path / "store.json").write_text(f'{{"schema": {SCHEMA}}}')
+    if text is None:
+        marker.unlink()
+    else:
+        marker.write_text(text)
     assert load_run(tmp_path).cells.equals(before.cells)
-    (tmp_path / "store.json").write_text(text)
-    with pytest.raises(StoreError, match=r"store\.json|schema version 99"):
+    Store(tmp_path).open()
+    assert read_json(marker) == {"schema": SCHEMA}
+
+
+@pytest.mark.parametrize("text", [None, '{"schema": 99}', *DAMAGED])
+def test_a_folder_of_another_schema_is_refused(tmp_path: Path, text: str | None) -> None:
+    Benchmark(constant).write(tmp_path)
+    marker = tmp_path / "store.json"
+    if text is not None:
+        marker.write_text(text)
+    if text is None or text in DAMAGED:
+        (status, *_) = sorted(tmp_path.glob("jobs/*/status.json"))
+        status.write_text('{"schema": 99, "state": "done"}')
+    with pytest.raises(StoreError, match=r"holds results of schema version 99"):
         load_run(tmp_path)
+    with pytest.raises(StoreError, match=r"holds results of schema version 99"):
+        Store(tmp_path).open()
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_marker_that_says_nothing_is_refused_where_no_job_says_more(tmp_path: Path, text: str) -> None:
+    (tmp_path / "store.json").write_text(text)
+    with pytest.raises(StoreError, match=r"store\.json") as caught:
+        Store(tmp_path).open()
+    assert "nothing else is lost" in caught.value.hint
 
 
 def test_jobs_behind_a_failed_one_are_failed_and_name_it(tmp_path: Path) -> None:

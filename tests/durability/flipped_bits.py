@@ -1,0 +1,264 @@
+"""A file of each kind is damaged, in each way: is it found, named and made again, with the same scores?
+
+Run as ``python tests/durability/flipped_bits.py``. Of a finished benchmark, of one whose run was killed
+while a job trained, and of the cache, one file of each kind is taken at random: one bit of it is flipped,
+it is cut in half, filled with zeros, or emptied; its times of modification stay. ``status``, ``plan``,
+``report``, ``verify`` and ``run`` are called then. None of them may fall, one of them has to name the file
+(or the cached entry that it is of), and after ``run`` all score rows have to be those of a run that nobody
+disturbed. Weights are tried twice: found before the run, and found by the job that loads them, as large
+ones are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from durability_lab import DENOISING, TINY, Difference, Said, call, find_bad_folders, scores, start
+
+from mribench.results import sound
+
+AGE = "{task: {name: regression, covariate: age}, data: ixi, train_sequences: [T1w], embed: %s}"
+GRID = "patch_vox: 8, spacing_mm: 8"
+ASKED = (
+    *(TINY, *DENOISING, "--only", "*/age/*", "--only", "*/invariance/*"),
+    *("--set", f"tasks.age={AGE % f'{{{GRID}}}'}"),
+    *("--set", f"invariance.ixi={{sequences: [T1w, T2w], {GRID}}}", "--set", "defaults.pretrain.steps=30"),
+)
+"""A benchmark with files of all kinds, of sixteen jobs."""
+PLAN = (TINY, *ASKED[ASKED.index("--set") :])
+"""The same for ``plan``, which takes no ``--only``."""
+WEIGHTS = ("encoder.safetensors", "model.safetensors", "head.safetensors", "probe.safetensors")
+LOADED = (*WEIGHTS, "embeddings.parquet")
+RESTED_ON_BY_NONE = ("log.txt", "used", "run.log")
+"""What is for people, or whose time alone counts."""
+CODES = {"status": (0, 1), "plan": (0,), "report": (0,), "verify": (0, 1), "run": (0,)}
+SMALL_BYTES = sound.SMALL_BYTES
+
+
+@dataclass(frozen=True)
+class Case:
+    """One file, and what is done to it.
+
+    Attributes:
+        store: finished; loaded, whose file is not looked at before it is loaded; half; or cache.
+        kind: of the file.
+        damage: what happens to it.
+    """
+
+    store: str
+    kind: str
+    damage: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a case.
+
+    Attributes:
+        named_by: the commands that named the file; empty where none did.
+        rows: how the scores of the run differ.
+        wrong: what should not have happened.
+    """
+
+    case: Case
+    file: str
+    named_by: tuple[str, ...]
+    rows: Difference
+    wrong: tuple[str, ...]
+
+    def is_good(self) -> bool:
+        """Whether it was found where anything rests on it, and nothing was lost."""
+        found = self.named_by or self.case.kind in RESTED_ON_BY_NONE
+        return bool(found) and not self.rows and not self.wrong
+
+
+def flip(content: bytes, chance: random.Random) -> bytes:
+    """Return content with one bit flipped."""
+    changed = bytearray(content)
+    changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
+    return bytes(changed)
+
+
+DAMAGES: dict[str, Callable[[bytes, random.Random], bytes]] = {
+    "flipped": flip,
+    "cut": lambda content, _: content[: len(content) // 2],
+    "zeros": lambda content, _: bytes(len(content)),
+    "empty": lambda *_: b"",
+}
+
+
+def kind_of(path: Path) -> str:
+    """Return of which kind a file is: its name, without what is a key or a number."""
+    name = path.name
+    if path.parent.name in ("plans", "logs"):
+        return {"plans": "plan.json", "logs": "run.log"}[path.parent.name]
+    if path.parent.parent.name == "files":
+        return "record of a file"
+    if path.suffix in (".npy", ".gz"):
+        return {".npy": "cached volume", ".gz": "phantom's volume"}[path.suffix]
+    return re.sub(r"\.attempt\.\w+", "attempt", name)
+
+
+def list_files(folder: Path) -> dict[str, list[Path]]:
+    """Return all files by their kinds."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        found.setdefault(kind_of(path), []).append(path)
+    return found
+
+
+class Laboratory:
+    """Stores to damage copies of.
+
+    Args:
+        work: a folder.
+        chance: which file, and which bit.
+    """
+
+    def __init__(self, work: Path, chance: random.Random) -> None:
+        self.work, self.chance = work, chance
+        self.cache, self.finished, self.half = work / "cache", work / "finished", work / "half"
+        said = self._call("run", self.finished, self.cache)
+        if said.code:
+            raise SystemExit(said.text)
+        self.expected = scores(self.finished)
+        self._leave_half()
+
+    def _leave_half(self) -> None:
+        """Kill a run while its first job trains and has a checkpoint."""
+        options = ("--results", self.half, "--executor", "inline", "--checkpoint-every", 0)
+        run = start(self.work / "half.txt", "run", *ASKED, *options, cache=self.cache)
+        while run.process.is_alive() and not list(self.half.glob("tiny/jobs/*/checkpoint.safetensors")):
+            time.sleep(0.001)
+        os.kill(run.process.pid or 0, signal.SIGKILL)
+        run.process.join()
+
+    def cases(self) -> Iterator[Case]:
+        """Yield all cases."""
+        for store, folder in (("finished", self.finished), ("half", self.half), ("cache", self.cache)):
+            for kind, paths in list_files(folder).items():
+                sizes = {path.stat().st_size for path in paths}
+                yield from (Case(store, kind, damage) for damage in DAMAGES if sizes != {0})
+        yield from (Case("loaded", kind, damage) for kind in LOADED for damage in DAMAGES)
+
+    def try_one(self, case: Case) -> Result:
+        """Damage a file of a copy, call all commands, and look at what they said and left."""
+        results, cache = self._copy(case)
+        paths = list_files(cache if case.store == "cache" else results)[case.kind]
+        path = self.chance.choice([path for path in paths if path.stat().st_size])
+        damage(path, case.damage, self.chance)
+        sound.SMALL_BYTES = 0 if case.store == "loaded" else SMALL_BYTES
+        if case.store == "loaded":  # what it is needed for is to be done again
+            for rows in results.glob("tiny/jobs/*/records.parquet"):
+                shutil.rmtree(rows.parent)
+        said = {name: self._call(name, results, cache) for name in self._list_commands(case)}
+        named = path.parent if case.store == "cache" else path
+        result = Result(
+            case,
+            str(path.relative_to(self.work)),
+            tuple(name for name, each in said.items() if names(each, named)),
+            Difference.between(scores(results), self.expected),
+            (*find_wrong(case, said, named), *find_bad_folders(results)),
+        )
+        shutil.rmtree(self.work / "case")
+        return result
+
+    def _list_commands(self, case: Case) -> tuple[str, ...]:
+        """Return the commands that are called: in an empty store there is nothing to read before the run."""
+        return ("plan", "run") if case.store == "cache" else tuple(CODES)
+
+    def _copy(self, case: Case) -> tuple[Path, Path]:
+        results, cache = self.work / "case" / "results", self.work / "case" / "cache"
+        if case.store != "cache":
+            shutil.copytree(self.half if case.store == "half" else self.finished, results)
+            return results, self.cache
+        shutil.copytree(self.cache, cache)
+        return results, cache
+
+    def _call(self, name: str, results: Path, cache: Path) -> Said:
+        words: dict[str, tuple[object, ...]] = {
+            "status": (results / "tiny",),
+            "plan": (*PLAN, "--results", results),
+            "report": (results / "tiny",),
+            "verify": (results / "tiny", "--sample", 1),
+            "run": (*ASKED, "--results", results, "--executor", "inline"),
+        }
+        return call(self.work, name, *words[name], cache=cache)
+
+
+def damage(path: Path, how: str, chance: random.Random) -> None:
+    """Change a file's content, as a disk does: its time of modification stays."""
+    status = path.stat()
+    path.write_bytes(DAMAGES[how](path.read_bytes(), chance))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def names(said: Said, path: Path) -> bool:
+    """Whether a command named a file, whatever the width of its lines."""
+    return "".join(str(path).split()) in "".join(said.text.split())
+
+
+def find_wrong(case: Case, said: dict[str, Said], path: Path) -> list[str]:
+    """Return what commands should not have done: fallen, or refused without a word about the file."""
+    wrong = []
+    for name, each in said.items():
+        refused = each.code == 2 and names(each, path) and case.kind == "plan.json"
+        if "Traceback" in each.text or not (each.code in CODES[name] or refused):
+            wrong.append(f"{name}: {each.code}: {each.text[-1500:]}")
+    return wrong
+
+
+def show(results: list[Result]) -> None:
+    """Print how often each kind of damage to each kind of file was found."""
+    rows = [
+        {
+            "store": each.case.store,
+            "kind": each.case.kind,
+            "damage": each.case.damage,
+            "found": ", ".join(each.named_by) or "–",
+        }
+        for each in results
+    ]
+    table = pd.DataFrame(rows).pivot_table(
+        index=["store", "kind"], columns="damage", values="found", aggfunc="first", fill_value=""
+    )
+    print(table.to_string())
+    bad = [each for each in results if not each.is_good()]
+    print(json.dumps({"cases": len(results), "bad": len(bad)}))
+
+
+def main(seed: int, only: str, work: Path) -> int:
+    """Try all cases, print a line for each and the table; whether all were found, and nothing was lost."""
+    laboratory = Laboratory(work, random.Random(seed))  # noqa: S311 - no secret
+    results = []
+    for case in laboratory.cases():
+        if not re.search(only, f"{case.store} {case.kind} {case.damage}"):
+            continue
+        results.append(laboratory.try_one(case))
+        print(json.dumps({"good": results[-1].is_good(), **dataclasses.asdict(results[-1])}), flush=True)
+    show(results)
+    return 0 if all(each.is_good() for each in results) else 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="regular expression of cases, such as 'finished .* cut'")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as there:
+        raise SystemExit(main(given.seed, given.only, Path(there)))
