@@ -47,7 +47,7 @@ def digest(tmp_path, monkeypatch):
 
 
 def _forget() -> None:
-    for cached in (module._closure, module._path_of, normalised_source):
+    for cached in (module._closure, module._path_of, module._examine):
         cached.cache_clear()
     for name in [name for name in sys.modules if name.split(".")[0] == "made_up_package"]:
         del sys.modules[name]
