@@ -6,7 +6,11 @@ import ast
 import functools
 import hashlib
 import importlib.util
+import sys
 from pathlib import Path
+from typing import Any
+
+from mribench.volumes.cache import remember_by_file
 
 HARNESS = "mribench"
 BUILDING_BLOCKS = ("mribench.augmentation", "mribench.networks", "mribench.set_scores")
@@ -25,15 +29,31 @@ def source_digest(module: str) -> str:
     return digest.hexdigest()
 
 
-@functools.cache
 def normalised_source(path: Path) -> str:
     """Return the syntax tree of a Python file as text, without docstrings and positions."""
+    return str(_examine(path)["tree"])
+
+
+@functools.cache
+def _examine(path: Path) -> dict[str, Any]:
+    """Return what is to be known of a Python file; it is parsed once for each version of it."""
+    python = ".".join(map(str, sys.version_info[:3]))  # which decides how trees are written as text
+    return remember_by_file(path, f"source, Python {python}", _parse)
+
+
+def _parse(path: Path) -> tuple[dict[str, Any], bool]:
+    """Return the normalised tree, and what is imported anywhere in it: (level, module, names)."""
     tree = ast.parse(path.read_bytes(), filename=str(path))
+    imports: list[tuple[int, str, list[str]]] = []
     for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports += [(0, alias.name, []) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            imports.append((node.level, node.module or "", [alias.name for alias in node.names]))
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [item for item in body if not _is_bare_string(item)]  # type: ignore[attr-defined]
-    return ast.dump(tree, include_attributes=False)
+    return {"tree": ast.dump(tree, include_attributes=False), "imports": imports}, True
 
 
 def _is_bare_string(node: ast.AST) -> bool:
@@ -63,14 +83,10 @@ def _own_imports(name: str, path: Path) -> list[str]:
     top = name.partition(".")[0]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            names.extend(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parent = "." * node.level + (node.module or "")
-            base = importlib.util.resolve_name(parent, package) if node.level else parent
-            names.append(base)
-            names.extend(f"{base}.{alias.name}" for alias in node.names)
+    for level, module, members in _examine(path)["imports"]:
+        base = importlib.util.resolve_name("." * level + module, package) if level else module
+        names.append(base)
+        names.extend(f"{base}.{member}" for member in members)
     return [module for module in names if _is_followed(module, top)]
 
 

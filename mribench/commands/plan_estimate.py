@@ -30,7 +30,7 @@ def show_estimate(console: Console, planned: Planned) -> None:
     jobs = planned.plan.runnable()
     todo = {key for key in jobs if not planned.store.is_done(key)}
     if not todo:
-        say(console, "estimate: nothing that can run is left to do")
+        say(console, "estimate: all is done" if jobs else "estimate: no job can be tried without its data")
         return
     resources = find_resources(planned.resolved.config.execution)
     with RunProgress(console) as progress, tempfile.TemporaryDirectory(prefix="mribench-") as folder:

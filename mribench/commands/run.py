@@ -24,7 +24,8 @@ from mribench.commands.terminal import say, say_missing
 from mribench.config import load_benchmark
 from mribench.errors import ConfigError, DataError
 from mribench.execute.provenance import git_commit
-from mribench.execute.scheduler import execute, select
+from mribench.execute.scheduler import execute
+from mribench.execute.selection import select
 from mribench.execute.tracking import Named, Tracking, make_trackers
 from mribench.execute.watcher import Summary, Watcher
 from mribench.interfaces.tracker import TrackedRun

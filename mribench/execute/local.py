@@ -1,4 +1,4 @@
-"""Executors of this machine: in this process, or a process for each job."""
+"""Executors of this machine: in this process, or a process for each batch of jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
 import psutil
 
@@ -17,7 +16,7 @@ from mribench.errors import StoreError
 from mribench.execute.memory import count_memory_kills
 from mribench.execute.processes import ServerLostError, start_process
 from mribench.interfaces.entry import Entry
-from mribench.interfaces.executor import Cause, Completed, Executor, Resources
+from mribench.interfaces.executor import Batch, Cause, Completed, Executor, Resources
 from mribench.interfaces.options import NoOptions
 from mribench.registry import Registry
 
@@ -34,24 +33,24 @@ class InlineExecutor(Executor):
         del options
         self._resources = resources
         self._registry: Registry | None = None
-        self._waiting: list[tuple[str, Path]] = []
+        self._waiting: list[Batch] = []
 
     @property
     def capacity(self) -> int:
-        """One job at a time."""
+        """One batch at a time."""
         return 1
 
-    def submit(self, key: str, directory: Path) -> None:
-        """Keep the job for ``completed``, which runs it."""
-        self._waiting.append((key, directory))
+    def submit(self, batch: Batch) -> None:
+        """Keep the batch for ``completed``, which runs it."""
+        self._waiting.append(batch)
 
     def completed(self, timeout_s: float) -> Iterator[Completed]:
         """Run what was submitted."""
         del timeout_s
         while self._waiting:
-            yield self._run(*self._waiting.pop(0))
+            yield self._run(self._waiting.pop(0))
 
-    def _run(self, key: str, directory: Path) -> Completed:
+    def _run(self, batch: Batch) -> Completed:
         from mribench.execute.causes import cause_of
         from mribench.execute.worker import run_job
         from mribench.plugins import load_registry
@@ -59,18 +58,22 @@ class InlineExecutor(Executor):
         self._registry = self._registry or load_registry()
         asked = self._resources
         try:
-            status = run_job(
-                directory,
-                self._registry,
-                threads=asked.threads,
-                checkpoint_every_s=asked.checkpoint_every_s,
-                pass_on=signal.raise_signal,
-            )
+            ends = [
+                run_job(
+                    directory,
+                    self._registry,
+                    threads=asked.threads,
+                    checkpoint_every_s=asked.checkpoint_every_s,
+                    pass_on=signal.raise_signal,
+                    batch=batch.id,
+                )
+                for directory in batch.folders.values()
+            ]
         except (OSError, StoreError) as error:
             if cause_of(error) is not Cause.DISK:
                 raise
-            return Completed(key, str(error), cause=Cause.DISK)
-        return Completed(key, elsewhere=status is None)
+            return Completed(batch.id, str(error), cause=Cause.DISK)
+        return Completed(batch.id, elsewhere=None in ends)
 
     def close(self) -> None:
         """Nothing to end."""
@@ -78,17 +81,17 @@ class InlineExecutor(Executor):
 
 @dataclass
 class _Running:
-    """A job's process.
+    """A batch's process.
 
     Attributes:
-        key: of the job.
+        batch: its jobs.
         gpu: that it sees.
         process: as the server that forked it tells of it; after that server's death it tells nothing.
         itself: the process, whoever forked it; None where it was gone at once.
         kills: processes that the kernel had killed for want of memory when it started.
     """
 
-    key: str
+    batch: Batch
     gpu: str | None
     process: BaseProcess
     itself: psutil.Process | None = field(init=False)
@@ -112,9 +115,9 @@ class _Running:
 
 
 class LocalExecutor(Executor):
-    """Runs one process per job, forked from a server that has imported torch and the plugins already.
+    """Runs one process per batch, forked from a server that has imported torch and the plugins already.
 
-    With GPUs, each job sees one of them. When the server dies its jobs live on, and are watched to their end.
+    With GPUs, each process sees one of them. When the server dies they live on, and are watched to their end.
     """
 
     def __init__(self, options: NoOptions, resources: Resources) -> None:
@@ -133,22 +136,23 @@ class LocalExecutor(Executor):
         """Processes at a time."""
         return self._capacity
 
-    def submit(self, key: str, directory: Path) -> None:
-        """Start a process for the job on a free slot."""
+    def submit(self, batch: Batch) -> None:
+        """Start a process for the batch on a free slot."""
         from mribench.execute import worker
 
         gpu = self._slots.pop(0)
-        asked = (str(directory), gpu, self._threads, self._checkpoint_every_s)
+        folders = [str(folder) for folder in batch.folders.values()]
+        asked = (folders, gpu, self._threads, self._checkpoint_every_s, batch.id)
         try:
-            process = start_process(worker.main, *asked, name=key)
+            process = start_process(worker.main, *asked, name=batch.id)
         except (ServerLostError, BlockingIOError) as error:  # the latter: no more processes for this user
             self._slots.append(gpu)
-            self._unstarted.append(Completed(key, f"no process could be started for it: {error}"))
+            self._unstarted.append(Completed(batch.id, f"no process could be started for it: {error}"))
             return
-        self._running[process.sentinel] = _Running(key, gpu, process)
+        self._running[process.sentinel] = _Running(batch, gpu, process)
 
     def completed(self, timeout_s: float) -> Iterator[Completed]:
-        """Yield the jobs whose processes ended."""
+        """Yield the batches whose processes ended."""
         while self._unstarted:
             yield self._unstarted.pop()
         ended = connection.wait(list(self._running), timeout_s)
@@ -168,7 +172,7 @@ class LocalExecutor(Executor):
     def kill(self, key: str) -> None:
         """Kill a job's process."""
         for running in self._all():
-            if running.key == key and running.itself is not None and running.lives():
+            if key in running.batch.folders and running.itself is not None and running.lives():
                 running.itself.kill()
 
     def close(self) -> None:
@@ -200,10 +204,10 @@ def _judge(running: _Running) -> Completed:
     code = running.process.exitcode or 0
     if code in (-signal.SIGKILL, _UNKNOWN) and count_memory_kills() > running.kills:
         said = "out of memory: the kernel killed its process; fewer --jobs or a smaller batch_size need less"
-        return Completed(running.key, said, cause=Cause.OUT_OF_MEMORY)
+        return Completed(running.batch.id, said, cause=Cause.OUT_OF_MEMORY)
     if code == _UNKNOWN:
-        return Completed(running.key, "its process ended after the server that forked it had died")
-    return Completed.of_exit(running.key, code)
+        return Completed(running.batch.id, "its process ended after the server that forked it had died")
+    return Completed.of_exit(running.batch.id, code)
 
 
 @hookimpl
@@ -211,5 +215,5 @@ def mribench_entries() -> list[Entry]:
     """Register the executors of this machine."""
     return [
         Entry("executor", "inline", InlineExecutor, NoOptions, "one job after another in this process"),
-        Entry("executor", "local", LocalExecutor, NoOptions, "one process per job on this machine"),
+        Entry("executor", "local", LocalExecutor, NoOptions, "processes on this machine"),
     ]

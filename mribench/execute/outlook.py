@@ -38,7 +38,7 @@ class Outlook:
 
     def order(self) -> list[str]:
         """Return the keys, those with the longest chains of jobs behind them first; else as planned."""
-        seconds = {key: self._seconds(job) or _guess(job) for key, job in self._todo.items()}
+        seconds = {key: self.estimate_s(job) or _guess(job) for key, job in self._todo.items()}
         paths = longest_paths(seconds, self._needs())
         return sorted(self._todo, key=lambda key: -paths[key])
 
@@ -78,14 +78,15 @@ class Outlook:
         for key, job in self._todo.items():
             if key in self._gone:
                 continue
-            whole = self._seconds(job)
+            whole = self.estimate_s(job)
             if whole is None:
                 return None
             gone = now - self._began[key] if key in self._began else 0.0
             seconds[key] = max(whole - gone, 0.0)
         return estimate_left(seconds, self._needs(), self._at_a_time)
 
-    def _seconds(self, job: Job) -> float | None:
+    def estimate_s(self, job: Job) -> float | None:
+        """Return how many seconds a job will take; None while none of its kind is done."""
         return self._durations.of(job.kind, steps_of(job))
 
     def _needs(self) -> dict[str, tuple[str, ...]]:

@@ -1,26 +1,26 @@
-"""The ready queue: submits a job when what it needs is done, the longest chain of jobs first."""
+"""The scheduler: submits a job when what it needs is done, the longest chain of jobs first."""
 
 from __future__ import annotations
 
 import datetime
-import heapq
 import logging
 import time
-from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatch
 from pathlib import Path
 
 from mribench.errors import StoreError
 from mribench.execute.causes import cause_of
 from mribench.execute.disk import DiskWatch
+from mribench.execute.failures import Failures
 from mribench.execute.graph import Graph
 from mribench.execute.limits import Limits, Vigil
-from mribench.execute.outlook import Outlook
+from mribench.execute.outlook import Outlook, steps_of
 from mribench.execute.retries import Retries
+from mribench.execute.underway import BatchSize, Underway
+from mribench.execute.waiting import Held, ReadyQueue
 from mribench.execute.watcher import Summary, Watcher
-from mribench.interfaces.executor import Cause, Completed, Executor
+from mribench.interfaces.executor import Batch, Cause, Completed, Executor
 from mribench.plan import Job
 from mribench.results import Lease, LeaseState, Store
 from mribench.results.specification import Provenance, Specification, write_specification
@@ -63,6 +63,7 @@ def execute(
         run.loop()
     finally:
         executor.close()
+        run.take_ended()
         summary.left = run.count_left()
         summary.wall_s = time.perf_counter() - started
 
@@ -73,13 +74,11 @@ class _Run:
 
     Attributes:
         unmet: of each job that waits for others, the keys of those.
-        ready: what can be submitted, the longest chain first: (rank, key).
-        resting: what failed and is tried again, by when: (time, key).
-        alone: what wanted too much memory, and is tried again with nothing beside it.
-        elsewhere: what another process holds.
-        running: what was submitted.
-        failed: what failed, and is not tried again.
-        blocked: what needs one that failed.
+        ready: what can be submitted, the longest chain first.
+        held: what could be, but for something that passes.
+        underway: what was submitted, by the id of its batch.
+        failures: what failed, or needs something that did, and is not tried again.
+        again: what was run again because a file that it needs was damaged.
     """
 
     jobs: Mapping[str, Job]
@@ -92,13 +91,9 @@ class _Run:
     vigil: Vigil
     retries: Retries = field(default_factory=Retries)
     unmet: dict[str, set[str]] = field(default_factory=dict)
-    ready: list[tuple[int, str]] = field(default_factory=list)
-    resting: list[tuple[float, str]] = field(default_factory=list)
-    alone: deque[str] = field(default_factory=deque)
-    elsewhere: set[str] = field(default_factory=set)
-    running: dict[str, Job] = field(default_factory=dict)
-    failed: set[str] = field(default_factory=set)
-    blocked: set[str] = field(default_factory=set)
+    ready: ReadyQueue = field(default_factory=ReadyQueue)
+    held: Held = field(default_factory=Held)
+    underway: dict[str, Underway] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -111,6 +106,7 @@ class _Run:
         self.outlook = Outlook(todo, self.store, self.executor.capacity)
         self.rank = {key: place for place, key in enumerate(self.outlook.order())}
         self.graph = Graph(todo)
+        self.failures = Failures(self.jobs, self.graph, self.summary, self.outlook)
         self.unmet = {key: set(job.needs) - done for key, job in todo.items()}
         for key in [key for key, unmet in self.unmet.items() if not unmet]:
             self._make_ready(key)
@@ -131,12 +127,14 @@ class _Run:
             if time.monotonic() - self._revived > REVIVE_S:
                 self._revive()
             self._submit()
-            ended = list(self.executor.completed(POLL_S)) if self.running else []
+            ended = list(self.executor.completed(POLL_S)) if self.underway else []
             for completed in ended:
                 self._end(completed)
-            self.vigil.look(self.running, self.store.root / "jobs")
-            self.watcher.waiting(self.running, self.outlook.left_s())
-            if not self.running and not ended:
+            self.take_ended()
+            running = self._running()
+            self.vigil.look(running, self.store.root / "jobs")
+            self.watcher.waiting(running, self.outlook.left_s())
+            if not self.underway and not ended:
                 time.sleep(self._rest_s())
 
     def _goes_on(self) -> bool:
@@ -146,12 +144,17 @@ class _Run:
         return self._has_work()
 
     def _has_work(self) -> bool:
-        return bool(self.ready or self.resting or self.alone or self.elsewhere or self.running)
+        return bool(self.ready or self.held or self.underway)
+
+    def _running(self) -> dict[str, Job]:
+        """Return the jobs that are run at this moment, one of each batch."""
+        return {under.left[0]: self.jobs[under.left[0]] for under in self.underway.values()}
 
     def count_left(self) -> int:
         """Return how many jobs are neither done nor failed nor given up."""
-        queued = len(self.ready) + len(self.resting) + len(self.alone) + len(self.elsewhere)
-        return queued + len(self.running) + len(self.unmet) - len(self.blocked)
+        submitted = sum(len(under.left) for under in self.underway.values())
+        waiting = len(self.unmet) - len(self.failures.blocked)
+        return len(self.ready) + len(self.held) + submitted + waiting
 
     def _rest_s(self) -> float:
         """Return how long there is nothing to do: not at all where a job can be submitted."""
@@ -159,43 +162,48 @@ class _Run:
 
     def _make_ready(self, key: str) -> None:
         self.unmet.pop(key, None)
-        heapq.heappush(self.ready, (self.rank[key], key))
+        self.ready.push(key, self.rank[key], self._group_of(key))
+
+    def _group_of(self, key: str) -> Hashable:
+        """Return what the jobs have in common that may share a process; one that failed has its own."""
+        job = self.jobs[key]
+        if not job.needs or self.retries.failures(key):
+            return key
+        return job.kind, job.needs
 
     def _wake(self) -> None:
         """Make ready what has rested, and what another process held: it may be done, or free."""
-        while self.resting and self.resting[0][0] <= time.monotonic():
-            self._make_ready(heapq.heappop(self.resting)[1])
-        for key in list(self.elsewhere):
+        for key in self.held.take_rested():
+            self._make_ready(key)
+        for key in list(self.held.elsewhere):
             if Lease.state(self.store.directory(key)) is not LeaseState.HELD:
-                self.elsewhere.remove(key)
+                self.held.elsewhere.remove(key)
                 self._make_ready(key)
 
     def _revive(self) -> None:
         """Take up failed jobs, and what needs them, that a person asked for again meanwhile."""
         self._revived = time.monotonic()
-        for key in [key for key in self.failed if self.store.status(key).state == "todo"]:
-            self.failed.remove(key)
+        failed = list(self.failures.failed)
+        for key in [key for key in failed if self.store.status(key).state == "todo"]:
             self.retries.forget(key)
-            self.summary.failed.pop(self.jobs[key].id)
-            self.outlook.take_up(key)
+            self.failures.forget(key)
             self._make_ready(key)
-            self._unblock(key)
 
     def _submit(self) -> None:
         """Submit ready jobs while there is room; one that must be alone when nothing else can be done."""
         if self.disk.is_full():
             return
-        while self.ready and not self._runs_alone() and len(self.running) < self.executor.capacity:
-            key = heapq.heappop(self.ready)[1]
+        while self.ready and not self._runs_alone() and len(self.underway) < self.executor.capacity:
+            key = self.ready.pop()
             if self._is_free(key) and not self._try_to_start(key):
                 return
-        if self.alone and not self.running and not self.ready:
-            key = self.alone.popleft()
+        if self.held.alone and not self.underway and not self.ready:
+            key = self.held.alone.popleft()
             if self._is_free(key):
                 self._try_to_start(key)
 
     def _runs_alone(self) -> bool:
-        return any(self.retries.must_be_alone(key) for key in self.running)
+        return any(self.retries.must_be_alone(key) for key in self._running())
 
     def _is_free(self, key: str) -> bool:
         """Whether a job is to be run here: nobody has done it, holds it, or called it off, meanwhile."""
@@ -208,29 +216,64 @@ class _Run:
             self._give_up(key, status)
             return False
         if Lease.state(self.store.directory(key)) is LeaseState.HELD:
-            self.elsewhere.add(key)
+            self.held.elsewhere.add(key)
             return False
         return True
 
     def _try_to_start(self, key: str) -> bool:
-        """Submit a job; pause where not even its folder can be written."""
-        job = self.jobs[key]
+        """Submit a job, with others that its process may run; pause where no folder can be written."""
+        folders: dict[str, Path] = {}
         try:
-            directory = self._prepare(key, job)
+            folders[key] = self._prepare(key)
+            known = self.executor.recall(folders[key])
+            for other in self._find_beside(key, known):
+                self.ready.remove(other)
+                if self._is_free(other):
+                    folders[other] = self.store.directory(other)
+                    folders[other] = self._prepare(other)
         except (OSError, StoreError) as error:
             if cause_of(error) is not Cause.DISK:
                 raise
-            self._make_ready(key)
+            for each in folders or (key,):
+                self._make_ready(each)
             self.disk.found_full()
             return False
-        self.running[key] = job
-        self.outlook.started(key)
-        self.watcher.started(job)
-        self.executor.submit(key, directory)
+        batch = Batch(folders, known) if known else Batch(folders)
+        self.underway[batch.id] = Underway(batch)
+        self._note_begun(key)
+        self.executor.submit(batch)
         return True
 
-    def _prepare(self, key: str, job: Job) -> Path:
+    def _find_beside(self, key: str, known: str | None) -> list[str]:
+        """Return the ready jobs that are run in the process of a job after it.
+
+        Args:
+            key: of the job.
+            known: the batch of an earlier run that it is in; then the others are those that are in it too.
+        """
+        members = self.ready.of_group(self._group_of(key))
+        same = [other for other in members if self.executor.recall(self.store.directory(other)) == known]
+        if known:
+            return same
+        n_free = self.executor.capacity - len(self.underway)
+        size = BatchSize.of(len(self.ready) + 1, n_free, self.executor.startup_s)
+        job = self.jobs[key]
+        each_s, trains = self.outlook.estimate_s(job), steps_of(job) is not None
+        n_jobs = 1
+        while n_jobs <= len(same) and size.admits(
+            n_jobs + 1, None if each_s is None else each_s * (n_jobs + 1), trains=trains
+        ):
+            n_jobs += 1
+        return same[: n_jobs - 1]
+
+    def _note_begun(self, key: str) -> None:
+        """Say that a job is the one that its batch's process runs now."""
+        self.outlook.started(key)
+        self.watcher.started(self.jobs[key])
+
+    def _prepare(self, key: str) -> Path:
         """Make the folder of a job, with its ``job.json``."""
+        job = self.jobs[key]
         directory = self.store.make_directory(key)
         if job.content is not None:
             said = Specification(
@@ -243,25 +286,47 @@ class _Run:
             write_specification(directory, said)
         return directory
 
+    def take_ended(self) -> None:
+        """Take the jobs that have ended while their batches go on."""
+        for under in self.underway.values():
+            for key in under.take_ended():
+                self._take(under, key, under.came_back(key))
+                self._note_begun(under.left[0])
+
     def _end(self, completed: Completed) -> None:
+        """Take the jobs of a batch whose process ended.
+
+        How it ended is put down to the job that it came to last; those after it are ready as before.
+        """
+        under = self.underway.pop(completed.batch)
+        begun, others = under.split()
+        for place, key in enumerate(begun, start=1):
+            if place > 1:
+                self._note_begun(key)
+            self._take(under, key, completed if place == len(begun) else under.came_back(key))
+        for key in others:
+            self._make_ready(key)
+
+    def _take(self, under: Underway, key: str, completed: Completed) -> None:
         """Take a job that came back: done, in other hands, to be tried again, or failed."""
-        key = completed.key
-        job = self.running.pop(key)
+        job = self.jobs[key]
         self.outlook.ended(key)
         verdict = self.vigil.ended(key)
         status = self.store.status(key)
-        if status.state == "done" and not completed.elsewhere:
+        ran = under.said(key) is not None
+        if status.state == "done" and ran:
             self.summary.executed[job.kind] += 1
             self.outlook.learn(key)
             self._finish(key)
             self.watcher.ended(job, status)
             return
-        if completed.elsewhere or status.state == "running":  # taken over: to be found done, or waited for
-            self.elsewhere.add(key)
+        others = completed.elsewhere and not ran
+        if others or status.state in ("done", "running"):  # taken over: to be found done, or waited for
+            self.held.elsewhere.add(key)
             return
         if verdict is not None and status.state != "failed":
             status = JobStatus("interrupted", verdict.reason, cause=verdict.cause)
-        elif self._was_cancelled(completed, status) or not self._says_why(completed, status):
+        elif not ran or self._was_cancelled(completed, status) or not self._says_why(status):
             reason = completed.error or "its process ended without a word; see its log.txt"
             status = JobStatus("interrupted", reason, cause=completed.cause)
         if not (status.cause is Cause.DAMAGED and self._make_again(key)):
@@ -273,10 +338,8 @@ class _Run:
         return completed.cause is Cause.CANCELLED and status.state == "interrupted"
 
     @staticmethod
-    def _says_why(completed: Completed, status: JobStatus) -> bool:
-        """Whether the job itself has said why this attempt ended, and was not found dead."""
-        if not completed.begun:
-            return False
+    def _says_why(status: JobStatus) -> bool:
+        """Whether the job itself has said why it ended, and was not found dead."""
         return status.state == "failed" or (
             status.state == "interrupted" and status.cause not in (None, Cause.INFRASTRUCTURE)
         )
@@ -292,9 +355,9 @@ class _Run:
         if status.cause is Cause.DISK:
             self.disk.found_full()
         if again.alone:
-            self.alone.append(key)
+            self.held.alone.append(key)
         else:
-            heapq.heappush(self.resting, (time.monotonic() + again.wait_s, key))
+            self.held.rest(key, again.wait_s)
         self.watcher.retrying(job, status, again.wait_s)
 
     def _finish(self, key: str) -> None:
@@ -308,31 +371,16 @@ class _Run:
                     self._make_ready(other)
 
     def _give_up(self, key: str, status: JobStatus) -> None:
-        """Let a job fail, and set aside, to the last descendant, what needs it."""
+        """Let a job fail, with what needs it."""
         tries = self.retries.failures(key)
         if status.cause is not Cause.CANCELLED:
             tried = f" ({tries} attempts)" if tries > 1 else ""
             status = replace(status, state="failed", reason=f"{status.reason}{tried}")
         if not self._record(key, status):
-            self.elsewhere.add(key)
+            self.held.elsewhere.add(key)
             return
-        self.failed.add(key)
-        self.outlook.drop(key)
-        self.summary.failed[self.jobs[key].id] = status.said or status.state
-        for other in self.graph.descendants(key):
-            if other not in self.blocked:
-                self.blocked.add(other)
-                self.outlook.drop(other)
-                self.summary.blocked.append(self.jobs[other].id)
+        self.failures.add(key, status.said or status.state)
         self.watcher.ended(self.jobs[key], status)
-
-    def _unblock(self, key: str) -> None:
-        """Take up again what needs a job, and no other one that failed."""
-        for other in self.graph.descendants(key):
-            if not self.failed.intersection(self.graph.ancestors(other)):
-                self.blocked.discard(other)
-                self.outlook.take_up(other)
-                self.summary.blocked.remove(self.jobs[other].id)
 
     def _record(self, key: str, status: JobStatus) -> bool:
         """Write the status of a job that could not do so itself; on a full disk the summary alone has it.
@@ -361,25 +409,11 @@ class _Run:
                 self.todo[need] = self.jobs[need]
                 self.graph.add(need)
                 self.rank[need] = first
-        queued = {*self.running, *self.unmet, *self.elsewhere, *self.alone}
-        queued |= {other for _, other in (*self.ready, *self.resting)}
+        queued = {*self.unmet, *self.ready, *self.held}
+        queued.update(*(under.left for under in self.underway.values()))
         for each in [need for need in lost if need not in queued] + [key]:
             self.outlook.take_up(each)
             self.unmet[each] = set(self.jobs[each].needs).intersection(lost)
             if not self.unmet[each]:
                 self._make_ready(each)
         return True
-
-
-def matches_any(name: str, patterns: Collection[str]) -> bool:
-    """Whether a name matches one of some shell patterns."""
-    return any(fnmatch(name, pattern) for pattern in patterns)
-
-
-def select(jobs: Mapping[str, Job], patterns: Collection[str]) -> dict[str, Job]:
-    """Return the jobs whose id matches one of the shell patterns, and all that they need."""
-    wanted = {key for key, job in jobs.items() if matches_any(job.id, patterns)}
-    for key in reversed(list(jobs)):
-        if key in wanted:
-            wanted.update(need for need in jobs[key].needs if need in jobs)
-    return {key: job for key, job in jobs.items() if key in wanted}

@@ -1,14 +1,19 @@
-"""Runs one job from its folder, whoever asked for it: ``python -m mribench.execute.worker FOLDER``."""
+"""Runs jobs from their folders, whoever asked for them: ``python -m mribench.execute.worker FOLDER …``."""
 
 from __future__ import annotations
 
+import datetime
 import logging
 import os
+import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import torch
 
@@ -17,9 +22,10 @@ from mribench.execute.causes import cause_of, status_of
 from mribench.execute.commit import commit, measure_cost
 from mribench.execute.leash import end_with_input
 from mribench.execute.live import LiveFile
-from mribench.execute.processes import keep_freed_memory
+from mribench.execute.processes import ENDING, keep_freed_memory
 from mribench.execute.pulse import Pulse
 from mribench.interfaces.executor import (
+    BATCH,
     CHECKPOINT_EVERY_S,
     CHECKPOINT_S,
     THREADS,
@@ -33,7 +39,7 @@ from mribench.registry import Registry
 from mribench.results import Lease, Store
 from mribench.results.attempt import Attempt, LeaseLost
 from mribench.results.specification import read_specification
-from mribench.results.status import JobStatus, write_status
+from mribench.results.status import JobStatus, read_status, write_status
 from mribench.results.store import CHECKPOINT
 from mribench.training import Interrupted
 
@@ -49,6 +55,7 @@ def run_job(
     threads: int = 1,
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
     pass_on: Callable[[int], object] = lambda _: None,
+    batch: str = "",
 ) -> JobStatus | None:
     """Run the job in a folder, and leave its results and its status there.
 
@@ -58,6 +65,7 @@ def run_job(
         threads: CPU threads. On the CPU, results are reproducible bit for bit at one number of threads.
         checkpoint_every_s: seconds between checkpoints.
         pass_on: called at the end with the signal that stopped the job, for a process that has more to do.
+        batch: id of the batch that the job is run in, for its status.
 
     Returns:
         The status as written; None when another process holds the job, or has done it.
@@ -71,7 +79,7 @@ def run_job(
         torch.set_num_threads(threads)
         keep_freed_memory()
         pulse = Pulse(lease, LiveFile(lease.attempt))
-        status = _run_held(directory, registry, lease.attempt, pulse, checkpoint_every_s)
+        status = _run_held(directory, registry, lease.attempt, pulse, checkpoint_every_s, batch)
     except LeaseLost:
         logger.warning("job %s is another process's by now: this one stops", directory.name)
         return None
@@ -83,13 +91,19 @@ def run_job(
 
 
 def _run_held(
-    directory: Path, registry: Registry | None, attempt: Attempt, pulse: Pulse, checkpoint_every_s: float
+    directory: Path,
+    registry: Registry | None,
+    attempt: Attempt,
+    pulse: Pulse,
+    checkpoint_every_s: float,
+    batch: str,
 ) -> JobStatus:
     """Run a job whose lease is held, and write its status."""
     with pulse.beating():
         # whoever reads it may ask the job to stop
-        write_status(directory, JobStatus("running"), attempt.replace)
+        write_status(directory, JobStatus("running", batch=batch), attempt.replace)
         status = _attempt(directory, registry, attempt, pulse, checkpoint_every_s)
+    status = replace(status, batch=batch)
     if status.state != "done":
         pulse.live.flush()  # what was logged is left to whoever tracks the run, unless the history has it
     write_status(directory, status, attempt.replace)
@@ -151,13 +165,24 @@ def visible_gpu(gpu: str, visible: str) -> str:
 
 
 def main(
-    directory: str,
+    directories: Sequence[str],
     gpu: str | None,
     threads: int,
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
+    batch: str = "",
     log: bool = True,
 ) -> None:
-    """Run a job in a process of its own, its output in ``log.txt``.
+    """Run the jobs of a batch, one after another, in a process of their own; each has its own ``log.txt``.
+
+    A job that fails stops none of those after it; a signal, or a disk that is full, stops the process.
+
+    Args:
+        directories: of the jobs.
+        gpu: that the process may see; None for all.
+        threads: as for ``run_job``.
+        checkpoint_every_s: as for ``run_job``.
+        batch: as for ``run_job``.
+        log: whether output goes to the jobs' logs.
 
     Exits with a ``WorkerExit``.
     """
@@ -166,24 +191,59 @@ def main(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
     logging.captureWarnings(True)
     warnings.simplefilter("default")
-    folder = Path(directory)
+    registry = inherited_registry() or load_registry()
+    for number in ENDING:  # between two jobs; a job that runs hears signals itself
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+    began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    ends: set[WorkerExit] = set()
+    for folder in map(Path, directories):
+        if ends and _is_called_off(folder, began):
+            ends.add(WorkerExit.ELSEWHERE)
+            continue
+        end = _run_logged(folder, registry, threads, checkpoint_every_s, batch, log)
+        if end in _LAST:
+            sys.exit(end)
+        ends.add(end)
+    sys.exit(next((end for end in _GRAVEST_FIRST if end in ends), WorkerExit.DONE))
+
+
+def _is_called_off(folder: Path, began: str) -> bool:
+    """Whether a person called a job off while others of its batch were run."""
+    status = read_status(folder)
+    return status is not None and status.cause is Cause.CANCELLED and status.written >= began
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    sys.exit(WorkerExit.STOPPED)
+
+
+_LAST = (WorkerExit.UNWRITTEN, WorkerExit.STOPPED)
+_GRAVEST_FIRST = (WorkerExit.FAILED, WorkerExit.ELSEWHERE)
+
+
+def _run_logged(
+    folder: Path, registry: Registry | None, threads: int, checkpoint_every_s: float, batch: str, log: bool
+) -> WorkerExit:
+    """Run a job, and say how it ended in its log and as the exit code of a process that runs it alone."""
     try:
         if log:
             write_log_to(folder / "log.txt")
         logger.info("job %s in process %d", folder.name, os.getpid())
-        status = run_job(folder, inherited_registry(), threads, checkpoint_every_s)
+        status = run_job(folder, registry, threads, checkpoint_every_s, batch=batch)
     except (OSError, StoreError) as error:
         if cause_of(error) is not Cause.DISK:
             raise
         logger.error("no status can be written: %s", error)
-        sys.exit(WorkerExit.UNWRITTEN)
+        return WorkerExit.UNWRITTEN
     if status is None:
         logger.info("another process holds this job, or has done it")
-        sys.exit(WorkerExit.ELSEWHERE)
+        return WorkerExit.ELSEWHERE
     logger.info("%s %s\n%s", status.state, status.said, status.traceback)
     if status.cause is Cause.STOPPED:
-        sys.exit(WorkerExit.STOPPED)
-    sys.exit(WorkerExit.DONE if status.state == "done" else WorkerExit.FAILED)
+        return WorkerExit.STOPPED
+    return WorkerExit.DONE if status.state == "done" else WorkerExit.FAILED
 
 
 def inherited_registry() -> Registry | None:
@@ -202,5 +262,7 @@ def write_log_to(path: Path) -> None:
 if __name__ == "__main__":
     if UNTIL_EOF in sys.argv[2:]:
         end_with_input()
-    threads = int(os.environ.get(THREADS, "1"))
-    main(sys.argv[1], None, threads, float(os.environ.get(CHECKPOINT_S, CHECKPOINT_EVERY_S)))
+    asked_threads = int(os.environ.get(THREADS, "1"))
+    asked_s = float(os.environ.get(CHECKPOINT_S, CHECKPOINT_EVERY_S))
+    folders = [word for word in sys.argv[1:] if word != UNTIL_EOF]
+    main(folders, None, asked_threads, asked_s, os.environ.get(BATCH, ""))

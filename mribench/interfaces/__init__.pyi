@@ -22,6 +22,7 @@ from .entry import (
     Entry as Entry,
 )
 from .executor import (
+    Batch as Batch,
     Cause as Cause,
     Completed as Completed,
     Executor as Executor,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import enum
 import sys
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 CHECKPOINT_EVERY_S = 60.0
@@ -52,62 +53,76 @@ class Cause(enum.StrEnum):
 
 
 class WorkerExit(enum.IntEnum):
-    """Exit codes of the process that runs one job."""
+    """Exit codes of the process that runs a batch."""
 
     DONE = 0
     FAILED = 1
+    """One of its jobs failed; those after it were run all the same."""
     ELSEWHERE = 3
-    """Another process holds the job, or has done it."""
+    """Another process holds one of its jobs, or has done it; the others are done."""
     UNWRITTEN = 4
-    """Its files could not be written: the disk is full, or read-only."""
+    """Files could not be written: the disk is full, or read-only. No further job was begun."""
     STOPPED = 75
-    """A signal asked it to stop: it goes on from its checkpoint (``EX_TEMPFAIL`` of sysexits.h)."""
+    """A signal asked it to stop: the job goes on from its checkpoint (``EX_TEMPFAIL`` of sysexits.h)."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Jobs that one process runs one after another: it imports and loads once what they share.
+
+    Each job has its own lease, log, status and results all the same. How each ended is in its status, which
+    names the batch; an executor has only to tell how the process ended.
+
+    Attributes:
+        folders: of the jobs, by their keys, in the order in which they are run; one at least.
+        id: of the batch.
+    """
+
+    folders: Mapping[str, Path]
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 @dataclass(frozen=True)
 class Completed:
-    """A job that came back.
+    """A batch whose process ended.
 
     Attributes:
-        key: of the job.
-        error: what happened, when its process died without recording it.
-        elsewhere: another run holds the job, or has done it in the meantime.
+        batch: its id.
+        error: what happened, when its process died. It is put down to the first job that has not ended.
+        elsewhere: another process holds one of its jobs, or has done it in the meantime.
         cause: of the error, as far as the executor knows it.
-        begun: False where its process is known to have ended before it could say anything: what the job's
-            folder says is of an earlier attempt.
     """
 
-    key: str
+    batch: str
     error: str = ""
     elsewhere: bool = False
     cause: Cause = Cause.INFRASTRUCTURE
-    begun: bool = True
 
     @classmethod
-    def of_exit(cls, key: str, code: int) -> Completed:
-        """Return what the exit code of a job's process means; below 0 it is a signal's number."""
+    def of_exit(cls, batch: str, code: int) -> Completed:
+        """Return what the exit code of a batch's process means; below 0 it is a signal's number."""
         if code == WorkerExit.ELSEWHERE:
-            return cls(key, elsewhere=True)
+            return cls(batch, elsewhere=True)
         if code == WorkerExit.UNWRITTEN:
-            return cls(key, "the disk is full, or read-only", cause=Cause.DISK)
+            return cls(batch, "the disk is full, or read-only", cause=Cause.DISK)
         if code == WorkerExit.STOPPED:
-            return cls(key, "a signal stopped its process", cause=Cause.STOPPED)
+            return cls(batch, "a signal stopped its process", cause=Cause.STOPPED)
         if code == WorkerExit.DONE:
-            return cls(key)
+            return cls(batch)
         how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        return cls(key, f"its process was {how}; see its log.txt")
+        return cls(batch, f"its process was {how}; see its log.txt")
 
 
-THREADS, CHECKPOINT_S = "MRIBENCH_THREADS", "MRIBENCH_CHECKPOINT_S"
-"""Environment variables of the process that runs a job: its CPU threads, seconds between two checkpoints."""
+THREADS, CHECKPOINT_S, BATCH = "MRIBENCH_THREADS", "MRIBENCH_CHECKPOINT_S", "MRIBENCH_BATCH"
+"""Environment variables of a batch's process: threads, seconds between two checkpoints, id of the batch."""
 UNTIL_EOF = "--until-eof"
 
 
 @dataclass(frozen=True)
 class WorkerCommand:
-    """How one job is run by a process of its own, on any machine that sees the same folders.
+    """How a batch is run by a process of its own, on any machine that sees the same folders.
 
-    The process looks for cohorts from the folder that it is started in, keeps its output in the job's
+    The process looks for cohorts from the folder that it is started in, keeps its output in each job's
     ``log.txt``, and exits with a ``WorkerExit``.
 
     Attributes:
@@ -119,17 +134,22 @@ class WorkerCommand:
     environment: dict[str, str]
 
     @classmethod
-    def of(cls, directory: Path, resources: Resources, *, until_eof: bool = False) -> WorkerCommand:
-        """Return the command of a job's folder.
+    def of(cls, batch: Batch, resources: Resources, *, until_eof: bool = False) -> WorkerCommand:
+        """Return the command of a batch.
 
         Args:
-            directory: of the job.
-            resources: what it may use.
+            batch: the jobs.
+            resources: what they may use.
             until_eof: whether the process ends when its standard input does: when whoever started it with a
                 pipe is gone, however that ended.
         """
-        words = (sys.executable, "-m", "mribench.execute.worker", str(directory))
-        environment = {THREADS: str(resources.threads), CHECKPOINT_S: str(resources.checkpoint_every_s)}
+        folders = tuple(str(folder.resolve()) for folder in batch.folders.values())
+        words = (sys.executable, "-m", "mribench.execute.worker", *folders)
+        environment = {
+            THREADS: str(resources.threads),
+            CHECKPOINT_S: str(resources.checkpoint_every_s),
+            BATCH: batch.id,
+        }
         return cls((*words, UNTIL_EOF) if until_eof else words, environment)
 
 
@@ -149,23 +169,36 @@ class Queued:
 
 
 class Executor(ABC):
-    """Runs jobs; each is a directory with a ``job.json``, and ``mribench.execute.worker`` runs it."""
+    """Runs batches of jobs: folders with a ``job.json`` each, which ``mribench.execute.worker`` runs."""
 
     @property
     @abstractmethod
     def capacity(self) -> int:
-        """How many jobs may be submitted and not yet completed."""
+        """How many batches may be submitted and not yet completed."""
+
+    @property
+    def startup_s(self) -> float:
+        """About how long a process takes to start; short jobs are put together until they are worth it."""
+        return 0.0
+
+    def recall(self, directory: Path) -> str | None:
+        """Return the id of the batch of an earlier run in which a job still waits or runs; None where none.
+
+        What has the same id is submitted together under it, and ``submit`` then only follows it.
+        """
+        del directory
+        return None
 
     @abstractmethod
-    def submit(self, key: str, directory: Path) -> None:
-        """Start the job whose specification lies in ``directory``."""
+    def submit(self, batch: Batch) -> None:
+        """Start a process for the jobs of a batch."""
 
     @abstractmethod
     def completed(self, timeout_s: float) -> Iterator[Completed]:
-        """Yield jobs that ended, waiting at most ``timeout_s`` seconds for the first."""
+        """Yield batches whose processes ended, waiting at most ``timeout_s`` seconds for the first."""
 
     def kill(self, key: str) -> None:
-        """End a job that does not answer any more, at once; it then comes back from ``completed``.
+        """End the process of a job that does not answer any more; ``completed`` then yields its batch.
 
         An executor that cannot do so does nothing: the job's own process is asked to end in any case.
         """

@@ -25,6 +25,7 @@ DIED = "its process died"
 
 State = Literal["todo", "running", "done", "failed", "interrupted", "damaged"]
 _NAME = "status.json"
+_OPTIONAL = ("files", "batch")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class JobStatus:
         hint: what to do about the reason.
         written: when that was written, in ISO 8601.
         files: of a done job: those that it left, by name; empty in results of older versions.
+        batch: id of the batch whose process wrote it; empty where none did.
     """
 
     state: State
@@ -61,6 +63,7 @@ class JobStatus:
     hint: str = ""
     written: str = field(default="", compare=False)
     files: Mapping[str, FileDigest] = field(default_factory=dict, compare=False, repr=False)
+    batch: str = field(default="", compare=False, repr=False)
 
     @property
     def said(self) -> str:
@@ -81,7 +84,7 @@ def write_status(directory: Path, status: JobStatus, replace: ReplaceFile = repl
     """
     written = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     said = {"schema": SCHEMA, **_ADAPTER.dump_python(status, mode="json"), "written": written}
-    content = seal({name: value for name, value in said.items() if name != "files" or value})
+    content = seal({name: value for name, value in said.items() if name not in _OPTIONAL or value})
     replace(directory / _NAME, functools.partial(Path.write_bytes, data=content))
 
 

@@ -1,4 +1,4 @@
-"""Dask: each job is a task that starts a process on one of the workers, and returns its exit code alone.
+"""Dask: each batch of jobs is a task that starts a process on a worker, and returns its exit code alone.
 
 mribench keeps the order, the state and the results; Dask hands jobs to machines. So nothing is lost with a
 worker that holds a result, or with the scheduler.
@@ -18,15 +18,17 @@ from typing import Any
 from pydantic import Field
 
 from mribench.errors import ConfigError, PluginError
-from mribench.interfaces import Completed, Executor, Options, Resources, WorkerCommand
+from mribench.interfaces import Batch, Completed, Executor, Options, Resources, WorkerCommand
 
 _PATIENCE_S = 30.0
 """How long a job may take to stop at the end of a run, and a scheduler to answer."""
 _COUNTED_EVERY_S = 5.0
 _PREFIX = "MRIBENCH_"
 """Environment variables that go along to the workers: where the cache lies, and the like."""
+_STARTUP_S = 5.0
+"""How long a process imports what jobs need."""
 _running: dict[str, subprocess.Popen[bytes]] = {}
-"""On a worker: the processes of its jobs, by key."""
+"""On a worker: the processes of its batches, by their ids."""
 
 
 class DaskOptions(Options):
@@ -41,7 +43,7 @@ class DaskOptions(Options):
 
 
 class DaskExecutor(Executor):
-    """Runs each job as a process on a Dask worker.
+    """Runs each batch of jobs as a process on a Dask worker.
 
     Raises:
         PluginError: when the package is not there.
@@ -55,37 +57,42 @@ class DaskExecutor(Executor):
         self._wanted = _read_resources(options.resources)
         self._cluster, self._client = _connect(options.scheduler, resources)
         self._futures: dict[str, Any] = {}
-        self._attempts = 0
+        self._keys: dict[str, frozenset[str]] = {}
         self._workers = 1
         self._counted_s = -_COUNTED_EVERY_S
 
     @property
     def capacity(self) -> int:
-        """As many jobs as the workers have threads."""
+        """As many processes as the workers have threads."""
         if time.monotonic() - self._counted_s > _COUNTED_EVERY_S:
             self._counted_s = time.monotonic()
             self._workers = max(1, sum(self._client.nthreads().values()))
         return self._workers
 
-    def submit(self, key: str, directory: Path) -> None:
-        """Hand the job to a worker."""
-        self._attempts += 1
-        command = WorkerCommand.of(directory.resolve(), self._resources, until_eof=True)
+    @property
+    def startup_s(self) -> float:
+        """Each process imports everything anew."""
+        return _STARTUP_S
+
+    def submit(self, batch: Batch) -> None:
+        """Hand the batch to a worker."""
+        command = WorkerCommand.of(batch, self._resources, until_eof=True)
         own = {name: value for name, value in os.environ.items() if name.startswith(_PREFIX)}
-        self._futures[key] = self._client.submit(
-            run_job,
-            key,
+        self._keys[batch.id] = frozenset(batch.folders)
+        self._futures[batch.id] = self._client.submit(
+            run_batch,
+            batch.id,
             command.words[1:],
             {**own, **command.environment},
             str(Path.cwd()),
-            key=f"mribench-{key}-{self._attempts}",  # another attempt is another task
+            key=f"mribench-{next(iter(batch.folders))}-{batch.id}",
             pure=False,
             retries=0,
             resources=self._wanted,
         )
 
     def completed(self, timeout_s: float) -> Iterator[Completed]:
-        """Yield the jobs whose tasks have ended."""
+        """Yield the batches whose tasks have ended."""
         from distributed import wait
 
         if self._futures:
@@ -93,29 +100,30 @@ class DaskExecutor(Executor):
                 wait(list(self._futures.values()), timeout=timeout_s, return_when="FIRST_COMPLETED")
             except TimeoutError:
                 return
-        for key, future in list(self._futures.items()):
+        for name, future in list(self._futures.items()):
             if future.done():
-                del self._futures[key]
-                yield _judge(key, future)
+                del self._futures[name], self._keys[name]
+                yield _judge(name, future)
 
     def kill(self, key: str) -> None:
         """Kill a job's process, wherever it runs."""
-        self._client.run(end_jobs, [key], kill=True, on_error="ignore")
+        names = [name for name, keys in self._keys.items() if key in keys]
+        self._client.run(end_batches, names, kill=True, on_error="ignore")
 
     def close(self) -> None:
         """Ask what still runs to stop, wait for it, and leave the workers to whoever owns them."""
-        keys = list(self._futures)
-        if keys and self._client.status == "running":
+        names = list(self._futures)
+        if names and self._client.status == "running":
             self._client.cancel(list(self._futures.values()))  # those that wait for a worker
-            self._client.run(end_jobs, keys, on_error="ignore")
+            self._client.run(end_batches, names, on_error="ignore")
         self._futures.clear()
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
 
 
-def run_job(key: str, words: Collection[str], environment: Mapping[str, str], folder: str) -> int:
-    """Run one job on a worker, in a process of its own; return its exit code.
+def run_batch(name: str, words: Collection[str], environment: Mapping[str, str], folder: str) -> int:
+    """Run the jobs of a batch on a worker, in a process of their own; return its exit code.
 
     The process has a pipe from the worker as its input, which closes when the worker dies.
     """
@@ -126,23 +134,23 @@ def run_job(key: str, words: Collection[str], environment: Mapping[str, str], fo
         stdin=subprocess.PIPE,
         start_new_session=True,
     )
-    _running[key] = process
+    _running[name] = process
     try:
         return process.wait()
     finally:
-        del _running[key]
+        del _running[name]
         if process.stdin is not None:
             process.stdin.close()
 
 
-def end_jobs(keys: Collection[str], kill: bool = False) -> None:
-    """End the processes of some jobs on this worker, and wait for them a while.
+def end_batches(names: Collection[str], kill: bool = False) -> None:
+    """End the processes of some batches on this worker, and wait for them a while.
 
     Args:
-        keys: of the jobs; those that are elsewhere do not matter.
+        names: ids of the batches; those that are elsewhere do not matter.
         kill: at once, without a checkpoint.
     """
-    processes = [process for key, process in list(_running.items()) if key in keys]
+    processes = [process for name, process in list(_running.items()) if name in names]
     for process in processes:
         if kill:
             process.kill()
@@ -192,12 +200,12 @@ def _read_resources(text: str | None) -> dict[str, float] | None:
     return wanted
 
 
-def _judge(key: str, future: Any) -> Completed:
+def _judge(name: str, future: Any) -> Completed:
     """Say what the end of a task means."""
     if future.status == "finished":
-        return Completed.of_exit(key, future.result())
+        return Completed.of_exit(name, future.result())
     if future.status == "error":
         error = future.exception()
         said = " ".join(str(error).split())
-        return Completed(key, f"its Dask worker was lost: {type(error).__name__}: {said}")
-    return Completed(key, "Dask lost its task: was the scheduler started again?")
+        return Completed(name, f"its Dask worker was lost: {type(error).__name__}: {said}")
+    return Completed(name, "Dask lost its task: was the scheduler started again?")

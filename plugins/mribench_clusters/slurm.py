@@ -1,4 +1,4 @@
-"""SLURM: each job is a batch job of its own, submitted when what it needs is done.
+"""SLURM: jobs are batch jobs, submitted when what they need is done; short ones share one.
 
 The store alone knows what is done. The queue is asked who still waits or runs, so that the process that
 submits may end and be started again: it finds its batch jobs by the number in each job's folder.
@@ -12,13 +12,14 @@ import shlex
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pydantic import Field, model_validator
 
 from mribench.errors import JobError
 from mribench.interfaces import (
+    Batch,
     Cause,
     Completed,
     Executor,
@@ -35,9 +36,11 @@ from mribench_clusters.queue import End, QueuedJob
 logger = logging.getLogger("mribench")
 
 FILE = "slurm.json"
-"""In the folder of a job: the number of its batch job."""
+"""In the folder of a job: the number of its batch job, and the id of the batch that it runs."""
 OUTPUT = "slurm.txt"
 """Beside it: what a batch job said that never came to run the job."""
+_STARTUP_S = 10.0
+"""How long a batch job takes to start, and to import what jobs need."""
 _SHOWN = 12
 """Letters of a job's key in the queue."""
 _LISTED_WITHIN_S = 60.0
@@ -104,14 +107,12 @@ class _Submitted:
     """A batch job of mribench's.
 
     Attributes:
-        key: of the job.
-        directory: its folder.
+        batch: the jobs that it runs.
         at_s: when it was submitted, by this machine's monotonic clock.
         listed: whether the queue has ever named it.
     """
 
-    key: str
-    directory: Path
+    batch: Batch
     at_s: float = field(default_factory=time.monotonic)
     listed: bool = False
 
@@ -121,7 +122,7 @@ class _Submitted:
 
 
 class SlurmExecutor(Executor):
-    """Submits a batch job for each job, and follows them in the queue.
+    """Submits a batch job for each batch of jobs, and follows them in the queue.
 
     A job whose time runs out is submitted again and goes on from its checkpoint; one that is preempted, or
     whose node fails, is put back by SLURM. Batch jobs outlive the run that submitted them.
@@ -137,7 +138,8 @@ class SlurmExecutor(Executor):
         queue.try_request(self._asked)
         self._submitted: dict[str, _Submitted] = {}
         self._refused: list[Completed] = []
-        self._before = _look() or {}
+        self._before = dict(_look() or {})
+        self._numbers: dict[str, str] = {}
         self._next_look_s = 0.0
 
     @property
@@ -145,16 +147,30 @@ class SlurmExecutor(Executor):
         """Batch jobs that wait or run at a time."""
         return self._options.most_queued
 
-    def submit(self, key: str, directory: Path) -> None:
+    @property
+    def startup_s(self) -> float:
+        """Each batch job waits for its turn, and imports everything anew."""
+        return _STARTUP_S
+
+    def recall(self, directory: Path) -> str | None:
+        """Return the id of the batch that an earlier run submitted a job in, if it waits or runs still."""
+        noted = _read_noted(directory)
+        if noted is None or self._find_before(noted.number) is None:
+            return None
+        self._numbers[noted.batch] = noted.number
+        return noted.batch
+
+    def submit(self, batch: Batch) -> None:
         """Submit a batch job, or follow the one that an earlier run submitted."""
-        number = _read_number(directory)
-        if number is not None and self._is_queued(number):
-            self._submitted[number] = _Submitted(key, directory)
+        number = self._numbers.pop(batch.id, None)
+        if number is None:
+            self._send(batch)
         else:
-            self._send(key, directory)
+            self._submitted[number] = _Submitted(batch)
+            del self._before[number]  # what it leaves undone is submitted anew
 
     def completed(self, timeout_s: float) -> Iterator[Completed]:
-        """Yield the jobs whose batch jobs have ended."""
+        """Yield the batches whose batch jobs have ended."""
         while self._refused:
             yield self._refused.pop()
         wait_s = self._next_look_s - time.monotonic()
@@ -175,7 +191,7 @@ class SlurmExecutor(Executor):
 
     def kill(self, key: str) -> None:
         """Cancel the batch job of a job."""
-        queue.cancel([number for number, job in self._submitted.items() if job.key == key])
+        queue.cancel([number for number, job in self._submitted.items() if key in job.batch.folders])
 
     def close(self) -> None:
         """Leave batch jobs in the queue: a later run follows them."""
@@ -190,8 +206,8 @@ class SlurmExecutor(Executor):
     @classmethod
     def look_up(cls, directories: Mapping[str, Path]) -> Mapping[str, Queued]:
         """Return the jobs whose batch jobs are in the queue."""
-        read = {key: _read_number(directory) for key, directory in directories.items()}
-        numbers = {key: number for key, number in read.items() if number is not None}
+        read = {key: _read_noted(directory) for key, directory in directories.items()}
+        numbers = {key: noted.number for key, noted in read.items() if noted is not None}
         listed = queue.read_queue() if numbers else {}
         found = {key: (number, listed.get(number)) for key, number in numbers.items()}
         return {
@@ -200,25 +216,27 @@ class SlurmExecutor(Executor):
             if job is not None and job.end is None
         }
 
-    def _send(self, key: str, directory: Path) -> None:
+    def _send(self, batch: Batch) -> None:
+        key, directory = next(iter(batch.folders.items()))
         named = [f"--job-name=mribench-{key[:_SHOWN]}", f"--output={directory / OUTPUT}"]
         try:
-            number = queue.submit([*self._asked, *named], self._write_script(directory))
+            number = queue.submit([*self._asked, *named], self._write_script(batch))
         except JobError as error:
-            self._refused.append(Completed(key, str(error)))
+            self._refused.append(Completed(batch.id, str(error)))
             return
-        _write_number(directory, number)
-        self._submitted[number] = _Submitted(key, directory)
+        for folder in batch.folders.values():
+            _write_noted(folder, _Noted(number, batch.id))
+        self._submitted[number] = _Submitted(batch)
 
-    def _is_queued(self, number: str) -> bool:
-        """Whether a batch job waits or runs; one that came into the queue since the last look, too."""
+    def _find_before(self, number: str) -> QueuedJob | None:
+        """Return a batch job that waits or runs; one that came into the queue since the last look, too."""
         if number not in self._before:
-            self._before = _look() or self._before
+            self._before = dict(_look() or self._before)
         found = self._before.get(number)
-        return found is not None and found.end is None
+        return found if found is not None and found.end is None else None
 
-    def _write_script(self, directory: Path) -> str:
-        command = WorkerCommand.of(directory.resolve(), self._resources)
+    def _write_script(self, batch: Batch) -> str:
+        command = WorkerCommand.of(batch, self._resources)
         exports = [f"export {name}={shlex.quote(value)}" for name, value in command.environment.items()]
         # the job takes the shell's place, so that it is the process that SLURM asks to stop
         lines = ["#!/bin/sh", self._options.setup or "", *exports, f"exec {shlex.join(command.words)}"]
@@ -227,19 +245,19 @@ class SlurmExecutor(Executor):
     def _judge(self, number: str, job: _Submitted, found: QueuedJob | None) -> Iterator[Completed]:
         """Say what the end of a batch job means; one that stopped in time to go on is submitted again."""
         # A listing has the file server asked anew: what another machine wrote is seen, cached or not.
-        for _ in job.directory.iterdir():
-            pass
+        for directory in job.batch.folders.values():
+            list(directory.iterdir())
         if found is None or found.end is None:
-            yield Completed(job.key, f"the queue has forgotten its batch job {number}")
+            yield Completed(job.batch.id, f"the queue has forgotten its batch job {number}")
         elif found.end == "failed" and found.exit_code == WorkerExit.STOPPED:
-            self._send(job.key, job.directory)
+            self._send(job.batch)
         elif found.end == "failed" and found.signal == signal.SIGTERM:  # one that runs takes it as a wish
-            yield Completed(job.key, f"its batch job {number} {_TOO_SHORT}", begun=False)
+            yield Completed(job.batch.id, f"its batch job {number} {_TOO_SHORT}")
         elif found.end in ("done", "failed"):
-            yield Completed.of_exit(job.key, found.exit_code)
+            yield Completed.of_exit(job.batch.id, found.exit_code)
         else:
             sentence, cause = _MEANING[found.end]
-            yield Completed(job.key, f"its batch job {number} {sentence}", cause=cause)
+            yield Completed(job.batch.id, f"its batch job {number} {sentence}", cause=cause)
 
 
 def _look() -> Mapping[str, QueuedJob] | None:
@@ -274,17 +292,23 @@ def list_options(options: SlurmOptions, resources: Resources) -> list[str]:
     ]
 
 
-def _read_number(directory: Path) -> str | None:
-    """Return the number of the batch job that was submitted last for a folder."""
+@dataclass(frozen=True)
+class _Noted:
+    """What a job's folder says of the batch job that was submitted last for it."""
+
+    number: str
+    batch: str
+
+
+def _read_noted(directory: Path) -> _Noted | None:
     try:
         said = json.loads((directory / FILE).read_text())
-    except (FileNotFoundError, ValueError):
+        return _Noted(str(said["number"]), str(said["batch"]))
+    except (FileNotFoundError, ValueError, TypeError, KeyError):  # none, or one of an older mribench
         return None
-    number = said.get("number") if isinstance(said, dict) else None
-    return number if isinstance(number, str) else None
 
 
-def _write_number(directory: Path, number: str) -> None:
+def _write_noted(directory: Path, noted: _Noted) -> None:
     draft = directory / f".{FILE}.tmp"
-    draft.write_text(json.dumps({"number": number}))
+    draft.write_text(json.dumps(asdict(noted)))
     draft.replace(directory / FILE)

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from mribench import source_digest as module
-from mribench.source_digest import normalised_source, source_digest
+from mribench.source_digest import source_digest
 
 BASE = '''"""About."""
 from {package}.helper import factor
@@ -47,7 +47,7 @@ def digest(tmp_path, monkeypatch):
 
 
 def _forget() -> None:
-    for cached in (module._closure, module._path_of, normalised_source):
+    for cached in (module._closure, module._path_of, module._examine):
         cached.cache_clear()
     for name in [name for name in sys.modules if name.split(".")[0] == "made_up_package"]:
         del sys.modules[name]

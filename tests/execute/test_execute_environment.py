@@ -44,5 +44,5 @@ def test_a_job_sees_one_of_the_gpus_of_its_run(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(worker.warnings, "simplefilter", lambda _: None)
     take_environment({"CUDA_VISIBLE_DEVICES": "4,5"})
     with pytest.raises(SystemExit):
-        worker.main(str(tmp_path), "1", 1, log=False)
+        worker.main([str(tmp_path)], "1", 1, log=False)
     assert seen == ["5"]

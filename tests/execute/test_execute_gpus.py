@@ -37,7 +37,7 @@ def test_a_job_sees_its_gpu_only(gpu, expected, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(worker.logging, "captureWarnings", lambda _: None)
     monkeypatch.setattr(worker.warnings, "simplefilter", lambda _: None)
     with pytest.raises(SystemExit) as end:
-        worker.main(str(tmp_path), gpu, 1, log=False)
+        worker.main([str(tmp_path)], gpu, 1, log=False)
     assert (end.value.code, seen) == (WorkerExit.ELSEWHERE, [expected])
 
 

@@ -16,7 +16,7 @@ import pytest
 from mribench.execute import local
 from mribench.execute.local import LocalExecutor
 from mribench.execute.memory import count_memory_kills
-from mribench.interfaces.executor import Cause, Resources
+from mribench.interfaces.executor import Batch, Cause, Resources
 from mribench.interfaces.options import NoOptions
 
 LIMIT_BYTES = 64 * 2**20
@@ -67,7 +67,7 @@ def test_a_killed_job_is_out_of_memory_where_the_kernel_says_so(
     monkeypatch.setattr(local, "count_memory_kills", lambda: counts.pop(0))
     monkeypatch.setattr("mribench.execute.worker.main", _kill_itself)
     executor = LocalExecutor(NoOptions(), Resources())
-    executor.submit("k", tmp_path)
+    executor.submit(Batch({"k": tmp_path}))
     (ended,) = executor.completed(60)
     executor.close()
     assert ended.cause is cause

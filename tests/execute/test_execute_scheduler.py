@@ -19,7 +19,7 @@ from mribench.execute.causes import cause_of, status_of
 from mribench.execute.limits import Limits
 from mribench.execute.scheduler import execute
 from mribench.execute.watcher import Summary
-from mribench.interfaces.executor import Cause, Completed, Executor
+from mribench.interfaces.executor import Batch, Cause, Completed, Executor
 from mribench.plan import Job
 from mribench.results import Lease, Store
 from mribench.results.durations import Durations, estimate_left, longest_paths
@@ -75,35 +75,51 @@ Result = JobStatus | Completed | Callable[[Path], JobStatus | Completed]
 
 @dataclass
 class Directed(Executor):
-    """Ends each attempt of a job as the test says; done where it says nothing."""
+    """Ends each attempt of a job as the test says; done where it says nothing.
+
+    Attributes:
+        batches: the jobs of each batch.
+        beside: of each batch, the jobs that were submitted and had not ended, with its own.
+    """
 
     script: dict[str, list[Result]] = field(default_factory=dict)
     capacity: int = 2
-    submitted: list[str] = field(default_factory=list)
+    startup_s: float = 0.0
+    batches: list[list[str]] = field(default_factory=list)
     beside: list[tuple[str, ...]] = field(default_factory=list)
     killed: list[str] = field(default_factory=list)
     closed: bool = False
 
     def __post_init__(self) -> None:
-        self._running: dict[str, Path] = {}
+        self._running: list[Batch] = []
 
-    def submit(self, key: str, directory: Path) -> None:
-        self.beside.append((*self._running, key))
-        self._running[key] = directory
-        self.submitted.append(key)
+    @property
+    def submitted(self) -> list[str]:
+        return [key for batch in self.batches for key in batch]
+
+    def submit(self, batch: Batch) -> None:
+        self._running.append(batch)
+        self.beside.append(tuple(key for each in self._running for key in each.folders))
+        self.batches.append(list(batch.folders))
 
     def completed(self, timeout_s: float) -> Iterator[Completed]:
-        key, directory = next(iter(self._running.items()))
-        result: Result = (self.script.get(key) or [DONE]).pop(0)
-        result = result(directory) if callable(result) else result
-        del self._running[key]
-        if isinstance(result, Completed):
-            yield replace(result, key=key)
-            return
-        if result.state == "done":
-            write_table(directory / "job.parquet", [{"job_key": key, "wall_s": 1.0}], JOB_SCHEMA)
-        write_status(directory, result)
-        yield Completed(key)
+        batch = self._running[0]
+        died = self._run(batch)
+        self._running.remove(batch)
+        yield died or Completed(batch.id)
+
+    def _run(self, batch: Batch) -> Completed | None:
+        """Run the jobs of a batch, to the end or to the one that its process dies of."""
+        for key, directory in batch.folders.items():
+            result: Result = (self.script.get(key) or [DONE]).pop(0)
+            result = result(directory) if callable(result) else result
+            if isinstance(result, Completed):
+                return replace(result, batch=batch.id)
+            if result.state == "done":
+                row = {"job_key": key, "kind": "evaluate", "wall_s": 1.0}
+                write_table(directory / "job.parquet", [row], JOB_SCHEMA)
+            write_status(directory, replace(result, batch=batch.id))
+        return None
 
     def kill(self, key: str) -> None:
         self.killed.append(key)
@@ -138,7 +154,7 @@ CHAIN = jobs(job("p"), job("a", "p"), job("e", "p", "a"))
 
 def test_an_earlier_attempt_does_not_speak_for_one_that_never_began(store: Store) -> None:
     stopped = JobStatus("interrupted", "stopped; it goes on", cause=Cause.STOPPED)
-    never = Completed("", "its time was over before it had begun", begun=False)
+    never = Completed("", "its time was over before it had begun")
     summary, _ = run(store, jobs(job("p")), Directed({"p": [stopped, never, never, never]}))
     assert summary.failed == {"p": "its time was over before it had begun (4 attempts)"}
 
@@ -254,8 +270,7 @@ def test_a_job_that_stands_still_is_asked_to_stop_then_killed_then_tried_again(
                 self.asked = read_stop_request(store.directory("p"))
             else:
                 self.lease.release()
-                del self._running["p"]
-                yield Completed("p", KILLED.error)
+                yield replace(KILLED, batch=self._running.pop().id)
 
     executor = Hanging(capacity=1)
     summary, diary = run(store, jobs(job("p")), executor, Limits(no_progress_s=0.2))

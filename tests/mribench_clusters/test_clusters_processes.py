@@ -59,21 +59,21 @@ def _is_there(number: int) -> bool:
 @pytest.mark.parametrize("code", [0, 1, 3, 75])
 def test_a_worker_gives_back_the_exit_code_alone(code: int, tmp_path: Path) -> None:
     words = ["-c", f"import os, sys; assert os.getcwd() == {str(tmp_path)!r}; sys.exit({code})"]
-    assert dask_executor.run_job("k", words, {}, str(tmp_path)) == code
+    assert dask_executor.run_batch("k", words, {}, str(tmp_path)) == code
 
 
 def test_a_worker_ends_the_jobs_that_it_is_asked_to(tmp_path: Path) -> None:
     codes: list[int] = []
     words = ["-c", "import time; time.sleep(600)"]
     thread = threading.Thread(
-        target=lambda: codes.append(dask_executor.run_job("k", words, {}, str(tmp_path)))
+        target=lambda: codes.append(dask_executor.run_batch("k", words, {}, str(tmp_path)))
     )
     thread.start()
     while "k" not in dask_executor._running:
         time.sleep(0.01)
-    dask_executor.end_jobs(["other"])
+    dask_executor.end_batches(["other"])
     assert thread.is_alive()
-    dask_executor.end_jobs(["k"])
+    dask_executor.end_batches(["k"])
     thread.join(20)
     assert codes == [-15]
 
