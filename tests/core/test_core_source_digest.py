@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from mribench import source_digest as module
-from mribench.source_digest import normalised_source, source_digest
+from mribench.source_digest import source_digest
 
 BASE = '''"""About."""
 from {package}.helper import factor
