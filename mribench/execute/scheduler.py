@@ -7,23 +7,24 @@ import logging
 import time
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from mribench.errors import StoreError
 from mribench.execute.causes import cause_of
 from mribench.execute.disk import DiskWatch
 from mribench.execute.failures import Failures
 from mribench.execute.graph import Graph
+from mribench.execute.launching import Launcher
 from mribench.execute.limits import Limits, Vigil
-from mribench.execute.outlook import Outlook, steps_of
+from mribench.execute.outlook import Outlook
 from mribench.execute.retries import Retries
-from mribench.execute.underway import BatchSize, Underway
+from mribench.execute.underway import Underway
+from mribench.execute.verdicts import explain
 from mribench.execute.waiting import Held, ReadyQueue
 from mribench.execute.watcher import Summary, Watcher
 from mribench.interfaces.executor import Batch, Cause, Completed, Executor
 from mribench.plan import Job
 from mribench.results import Lease, LeaseState, Store
-from mribench.results.specification import Provenance, Specification, write_specification
+from mribench.results.specification import Provenance
 from mribench.results.status import JobStatus
 
 logger = logging.getLogger("mribench")
@@ -106,6 +107,9 @@ class _Run:
         self.outlook = Outlook(todo, self.store, self.executor.capacity)
         self.rank = {key: place for place, key in enumerate(self.outlook.order())}
         self.graph = Graph(todo)
+        self.launcher = Launcher(
+            self.jobs, self.store, self.executor, self.provenance, self.examples, self.outlook
+        )
         self.failures = Failures(self.jobs, self.graph, self.summary, self.outlook)
         self.unmet = {key: set(job.needs) - done for key, job in todo.items()}
         for key in [key for key, unmet in self.unmet.items() if not unmet]:
@@ -222,69 +226,33 @@ class _Run:
 
     def _try_to_start(self, key: str) -> bool:
         """Submit a job, with others that its process may run; pause where no folder can be written."""
-        folders: dict[str, Path] = {}
+        others = self.ready.of_group(self._group_of(key))
+        n_free = self.executor.capacity - len(self.underway)
+        chosen = [key]
+        for other in self.launcher.choose_beside(key, others, len(self.ready) + 1, n_free):
+            self.ready.remove(other)
+            if self._is_free(other):
+                chosen.append(other)
         try:
-            folders[key] = self._prepare(key)
-            known = self.executor.recall(folders[key])
-            for other in self._find_beside(key, known):
-                self.ready.remove(other)
-                if self._is_free(other):
-                    folders[other] = self.store.directory(other)
-                    folders[other] = self._prepare(other)
+            folders = {each: self.launcher.make_folder(each) for each in chosen}
         except (OSError, StoreError) as error:
             if cause_of(error) is not Cause.DISK:
                 raise
-            for each in folders or (key,):
+            for each in chosen:
                 self._make_ready(each)
             self.disk.found_full()
             return False
+        known = self.executor.recall(folders[key])
         batch = Batch(folders, known) if known else Batch(folders)
         self.underway[batch.id] = Underway(batch)
         self._note_begun(key)
         self.executor.submit(batch)
         return True
 
-    def _find_beside(self, key: str, known: str | None) -> list[str]:
-        """Return the ready jobs that are run in the process of a job after it.
-
-        Args:
-            key: of the job.
-            known: the batch of an earlier run that it is in; then the others are those that are in it too.
-        """
-        members = self.ready.of_group(self._group_of(key))
-        same = [other for other in members if self.executor.recall(self.store.directory(other)) == known]
-        if known:
-            return same
-        n_free = self.executor.capacity - len(self.underway)
-        size = BatchSize.of(len(self.ready) + 1, n_free, self.executor.startup_s)
-        job = self.jobs[key]
-        each_s, trains = self.outlook.estimate_s(job), steps_of(job) is not None
-        n_jobs = 1
-        while n_jobs <= len(same) and size.admits(
-            n_jobs + 1, None if each_s is None else each_s * (n_jobs + 1), trains=trains
-        ):
-            n_jobs += 1
-        return same[: n_jobs - 1]
-
     def _note_begun(self, key: str) -> None:
         """Say that a job is the one that its batch's process runs now."""
         self.outlook.started(key)
         self.watcher.started(self.jobs[key])
-
-    def _prepare(self, key: str) -> Path:
-        """Make the folder of a job, with its ``job.json``."""
-        job = self.jobs[key]
-        directory = self.store.make_directory(key)
-        if job.content is not None:
-            said = Specification(
-                id=job.id,
-                spec=job.spec,
-                content=job.content,
-                provenance=self.provenance,
-                examples=self.examples,
-            )
-            write_specification(directory, said)
-        return directory
 
     def take_ended(self) -> None:
         """Take the jobs that have ended while their batches go on."""
@@ -324,25 +292,9 @@ class _Run:
         if others or status.state in ("done", "running"):  # taken over: to be found done, or waited for
             self.held.elsewhere.add(key)
             return
-        if verdict is not None and status.state != "failed":
-            status = JobStatus("interrupted", verdict.reason, cause=verdict.cause)
-        elif not ran or self._was_cancelled(completed, status) or not self._says_why(status):
-            reason = completed.error or "its process ended without a word; see its log.txt"
-            status = JobStatus("interrupted", reason, cause=completed.cause)
+        status = explain(status, ran, completed, verdict)
         if not (status.cause is Cause.DAMAGED and self._make_again(key)):
             self._try_again(key, status)
-
-    @staticmethod
-    def _was_cancelled(completed: Completed, status: JobStatus) -> bool:
-        """Whether a person ended it where it ran: the job itself saw a signal, and no person."""
-        return completed.cause is Cause.CANCELLED and status.state == "interrupted"
-
-    @staticmethod
-    def _says_why(status: JobStatus) -> bool:
-        """Whether the job itself has said why it ended, and was not found dead."""
-        return status.state == "failed" or (
-            status.state == "interrupted" and status.cause not in (None, Cause.INFRASTRUCTURE)
-        )
 
     def _try_again(self, key: str, status: JobStatus) -> None:
         """Queue a job that failed for another attempt, if there is one."""

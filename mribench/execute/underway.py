@@ -35,17 +35,17 @@ class BatchSize:
         """Return the size where so many jobs are ready and so many places are free."""
         return cls(math.ceil(n_ready / max(n_free, 1)), WORTH * startup_s)
 
-    def admits(self, n_jobs: int, seconds: float | None, *, trains: bool) -> bool:
-        """Whether a batch may be as large as this.
+    def admits(self, n_jobs: int, each_s: float | None, *, trains: bool) -> bool:
+        """Whether a batch may have so many jobs.
 
         Args:
             n_jobs: in it.
-            seconds: that they take together; None where that is not known.
+            each_s: seconds that one takes; None where that is not known.
             trains: whether they train: then others may wait for each of them, and they share little.
         """
         if n_jobs > MOST:
             return False
-        short = seconds is not None and seconds <= self.worth_s
+        short = each_s is not None and n_jobs * each_s <= self.worth_s
         return short or (not trains and n_jobs <= self.share)
 
 

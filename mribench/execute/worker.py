@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import os
@@ -9,7 +10,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -192,20 +193,34 @@ def main(
     logging.captureWarnings(True)
     warnings.simplefilter("default")
     registry = inherited_registry() or load_registry()
-    for number in ENDING:  # between two jobs; a job that runs hears signals itself
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _stop)
+    with _stopping_on_signals():
+        ends = _run_all(directories, registry, threads, checkpoint_every_s, batch, log)
+    sys.exit(next((end for end in _GRAVEST_FIRST if end in ends), WorkerExit.DONE))
+
+
+_LAST = (WorkerExit.UNWRITTEN, WorkerExit.STOPPED)
+"""After these no further job is begun."""
+_GRAVEST_FIRST = (*_LAST, WorkerExit.FAILED, WorkerExit.ELSEWHERE)
+
+
+def _run_all(
+    directories: Sequence[str],
+    registry: Registry,
+    threads: int,
+    checkpoint_every_s: float,
+    batch: str,
+    log: bool,
+) -> set[WorkerExit]:
     began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     ends: set[WorkerExit] = set()
     for folder in map(Path, directories):
         if ends and _is_called_off(folder, began):
             ends.add(WorkerExit.ELSEWHERE)
-            continue
-        end = _run_logged(folder, registry, threads, checkpoint_every_s, batch, log)
-        if end in _LAST:
-            sys.exit(end)
-        ends.add(end)
-    sys.exit(next((end for end in _GRAVEST_FIRST if end in ends), WorkerExit.DONE))
+        else:
+            ends.add(_run_logged(folder, registry, threads, checkpoint_every_s, batch, log))
+        if ends.intersection(_LAST):
+            break
+    return ends
 
 
 def _is_called_off(folder: Path, began: str) -> bool:
@@ -214,13 +229,21 @@ def _is_called_off(folder: Path, began: str) -> bool:
     return status is not None and status.cause is Cause.CANCELLED and status.written >= began
 
 
+@contextlib.contextmanager
+def _stopping_on_signals() -> Iterator[None]:
+    """Have signals stop the process between two jobs too; a job that runs hears them itself."""
+    heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, _stop) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     del number, frame
     sys.exit(WorkerExit.STOPPED)
-
-
-_LAST = (WorkerExit.UNWRITTEN, WorkerExit.STOPPED)
-_GRAVEST_FIRST = (WorkerExit.FAILED, WorkerExit.ELSEWHERE)
 
 
 def _run_logged(

@@ -4,150 +4,24 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from directed import DONE, KILLED, Directed, job, jobs, run
 from safetensors import SafetensorError
-from specifications import adapt_spec, evaluate_spec, pretrain_spec
 
 from mribench.errors import ConfigError, StoreError
-from mribench.execute import disk, limits, retries, scheduler
+from mribench.execute import disk, limits
 from mribench.execute.causes import cause_of, status_of
 from mribench.execute.limits import Limits
-from mribench.execute.scheduler import execute
-from mribench.execute.watcher import Summary
-from mribench.interfaces.executor import Batch, Cause, Completed, Executor
-from mribench.plan import Job
+from mribench.interfaces.executor import Cause, Completed
 from mribench.results import Lease, Store
 from mribench.results.durations import Durations, estimate_left, longest_paths
-from mribench.results.records import JOB_SCHEMA, write_table
-from mribench.results.specification import Provenance
 from mribench.results.status import JobStatus, write_status
 from mribench.results.stopping import read_stop_request
-
-DONE = JobStatus("done")
-KILLED = Completed("", "its process was killed by signal 9")
-
-
-def job(key: str, *needs: str, steps: int = 5) -> Job:
-    """Return a job of which nothing matters but what it needs and how long it trains."""
-    if not needs:
-        return Job(id=key, spec=pretrain_spec(pretrain={"steps": steps}), key=key)
-    if len(needs) == 1:
-        return Job(id=key, spec=adapt_spec(pretrain_key=needs[0], adapt={"steps": steps}), key=key)
-    return Job(id=key, spec=evaluate_spec(pretrain_key=needs[0], adapt_key=needs[1]), key=key)
-
-
-def jobs(*all_of_them: Job) -> dict[str, Job]:
-    return {str(each.key): each for each in all_of_them}
-
-
-class Diary:
-    """Writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
-
-    def planned(self, todo: int, done: int) -> None:
-        self.told.append(("planned", f"{todo} {done}"))
-
-    def started(self, job: Job) -> None:
-        self.told.append(("started", job.id))
-
-    def ended(self, job: Job, status: JobStatus) -> None:
-        self.told.append((status.state, job.id))
-
-    def retrying(self, job: Job, status: JobStatus, wait_s: float) -> None:
-        self.told.append(("again", job.id))
-
-    def noted(self, sentence: str) -> None:
-        self.told.append(("noted", sentence))
-
-    def waiting(self, running: Mapping[str, Job], left_s: float | None) -> None:
-        """Nothing is written down."""
-
-
-Result = JobStatus | Completed | Callable[[Path], JobStatus | Completed]
-
-
-@dataclass
-class Directed(Executor):
-    """Ends each attempt of a job as the test says; done where it says nothing.
-
-    Attributes:
-        batches: the jobs of each batch.
-        beside: of each batch, the jobs that were submitted and had not ended, with its own.
-    """
-
-    script: dict[str, list[Result]] = field(default_factory=dict)
-    capacity: int = 2
-    startup_s: float = 0.0
-    batches: list[list[str]] = field(default_factory=list)
-    beside: list[tuple[str, ...]] = field(default_factory=list)
-    killed: list[str] = field(default_factory=list)
-    closed: bool = False
-
-    def __post_init__(self) -> None:
-        self._running: list[Batch] = []
-
-    @property
-    def submitted(self) -> list[str]:
-        return [key for batch in self.batches for key in batch]
-
-    def submit(self, batch: Batch) -> None:
-        self._running.append(batch)
-        self.beside.append(tuple(key for each in self._running for key in each.folders))
-        self.batches.append(list(batch.folders))
-
-    def completed(self, timeout_s: float) -> Iterator[Completed]:
-        batch = self._running[0]
-        died = self._run(batch)
-        self._running.remove(batch)
-        yield died or Completed(batch.id)
-
-    def _run(self, batch: Batch) -> Completed | None:
-        """Run the jobs of a batch, to the end or to the one that its process dies of."""
-        for key, directory in batch.folders.items():
-            result: Result = (self.script.get(key) or [DONE]).pop(0)
-            result = result(directory) if callable(result) else result
-            if isinstance(result, Completed):
-                return replace(result, batch=batch.id)
-            if result.state == "done":
-                row = {"job_key": key, "kind": "evaluate", "wall_s": 1.0}
-                write_table(directory / "job.parquet", [row], JOB_SCHEMA)
-            write_status(directory, replace(result, batch=batch.id))
-        return None
-
-    def kill(self, key: str) -> None:
-        self.killed.append(key)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setattr(retries, "BACKOFF_S", (0.0, 0.0, 0.0))
-    monkeypatch.setattr(retries, "DISK_BACKOFF_S", (0.0,))
-    monkeypatch.setattr(scheduler, "POLL_S", 0.01)
-    monkeypatch.setattr(disk, "PROBE_S", 0.0)
-    monkeypatch.setattr(scheduler, "REVIVE_S", 0.0)
-    made = Store(tmp_path / "bench")
-    made.open()
-    return made
-
-
-def run(
-    store: Store, todo: dict[str, Job], executor: Directed, limits: Limits | None = None
-) -> tuple[Summary, Diary]:
-    diary, summary = Diary(), Summary()
-    execute(todo, store, executor, diary, Provenance(), summary, limits=limits)
-    assert executor.closed
-    return summary, diary
-
 
 CHAIN = jobs(job("p"), job("a", "p"), job("e", "p", "a"))
 
