@@ -1,8 +1,8 @@
 """Runs a benchmark through one executor after another, each in a folder of its own, and compares the rows.
 
-``python tests/cluster/same_rows.py benchmarks/quickstart.yaml`` takes those of ``EXECUTORS`` that can run here;
-SLURM is started for it (``slurm_cluster.py``). A second run of each is to execute nothing. Exit code 1 where
-anything differs.
+``python tests/cluster/same_rows.py benchmarks/quickstart.yaml`` takes those of ``EXECUTORS`` that can run
+here; SLURM is started for it (``slurm_cluster.py``). A second run of each is to execute nothing. Exit code 1
+where anything differs.
 """
 
 from __future__ import annotations
