@@ -41,6 +41,7 @@ test-tracking: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/mribench_tracking
 
 test-cluster: $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dask]'
 	MRIBENCH_CLUSTER=1 $(BIN)/python -m pytest tests/cluster
 
 lint: $(STAMP)

@@ -22,7 +22,7 @@ TABLES_GROUP = "mribench.tables"
 """That of plugins of tables, apart from the others: a report imports these alone, and so no torch."""
 EXECUTORS_GROUP = "mribench.executors"
 """That of executors whose queue ``mribench status`` asks, apart for the same reason."""
-_GROUPS = (GROUP, TABLES_GROUP, EXECUTORS_GROUP)
+GROUPS = (GROUP, TABLES_GROUP, EXECUTORS_GROUP)
 
 
 def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
@@ -38,7 +38,7 @@ def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
     """
     ensure_user_name()
     registry = Registry()
-    found = [point for group in _GROUPS for point in entry_points(group=group)] if points is None else points
+    found = [point for group in GROUPS for point in entry_points(group=group)] if points is None else points
     for point in sorted(found, key=lambda point: (point.name, point.value)):
         try:
             entries = _load(point)

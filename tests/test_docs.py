@@ -225,9 +225,10 @@ def test_make_targets_exist(document: str) -> None:
 @pytest.fixture(scope="module")
 def registry() -> Any:
     """All plugins of this installation and the example, installed or not."""
-    from mribench.plugins import GROUP, load_registry
+    from mribench.plugins import GROUP, GROUPS, load_registry
 
-    points = [point for point in entry_points(group=GROUP) if point.name != "example-method"]
+    installed = [point for group in GROUPS for point in entry_points(group=group)]
+    points = [point for point in installed if point.name != "example-method"]
     sys.path.insert(0, str(EXAMPLE.parent))
     try:
         return load_registry([*points, EntryPoint("example-method", EXAMPLE.stem, GROUP)])

@@ -37,7 +37,7 @@ from mribench.commands.signals import leave_at_once
     " `mribench list tracker` lists them. Repeatable.",
 )
 @click.option("--detach", is_flag=True, help="Run in the background, apart from this terminal.")
-@click.option("--detached", is_flag=True, hidden=True)
+@click.option("--detached", is_flag=True, hidden=True, help="Be that run.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, and run nothing.")
 @click.option("--collect", is_flag=True, help="Run nothing; show the tables of what is done so far.")
 @click.option(

@@ -130,6 +130,7 @@ class _Run:
             self._wake()
             if time.monotonic() - self._revived > REVIVE_S:
                 self._revive()
+                self._withdraw()
             self._submit()
             ended = list(self.executor.completed(POLL_S)) if self.underway else []
             for completed in ended:
@@ -193,6 +194,14 @@ class _Run:
             self.failures.forget(key)
             self._make_ready(key)
 
+    def _withdraw(self) -> None:
+        """Take back what waits in a queue of the executor's, and was called off before it could begin."""
+        for key in [key for key in self.running if self._is_called_off(self.store.status(key))]:
+            self.executor.kill(key)
+
+    def _is_called_off(self, status: JobStatus) -> bool:
+        return status.cause is Cause.CANCELLED and status.written >= self.began
+
     def _submit(self) -> None:
         """Submit ready jobs while there is room; one that must be alone when nothing else can be done."""
         if self.disk.is_full():
@@ -216,7 +225,7 @@ class _Run:
             self.summary.cached += 1
             self._finish(key)
             return False
-        if status.cause is Cause.CANCELLED and status.written >= self.began:
+        if self._is_called_off(status):
             self._give_up(key, status)
             return False
         if Lease.state(self.store.directory(key)) is LeaseState.HELD:

@@ -14,49 +14,66 @@ from mribench.results.load import load_run
 
 TINY = Path(__file__).parent.parent / "benchmarks" / "tiny.yaml"
 SMALLEST = ("--set", "arms=[frozen]", "--set", "reference_arms=[identity]")
-"""Eleven jobs: each kind, and one that needs another that needs another."""
+"""Of the tiny benchmark: eleven jobs, each kind, and one that needs another that needs another."""
 
 
 class Lab:
-    """Somebody who runs the tiny benchmark, or as much of it as shows what is to be seen.
+    """Somebody who runs a benchmark.
 
     Args:
-        results: where results go.
+        results: where results go, of nothing else.
         cache: of prepared volumes, shared.
         options: of `mribench run`.
+        file: the benchmark; as much of the tiny one as shows what is to be seen when None.
         environment: variables beside those that are there.
     """
 
     def __init__(
-        self, results: Path, cache: Path, *options: str, environment: dict[str, str] | None = None
+        self,
+        results: Path,
+        cache: Path,
+        *options: str,
+        file: Path | None = None,
+        environment: dict[str, str] | None = None,
     ) -> None:
-        self.results, self.options = results, options
+        self.results = results
+        self._words = [str(file), *options] if file else [str(TINY), *SMALLEST, *options]
         own = {"MRIBENCH_CACHE": str(cache), "COLUMNS": "200"}
         self.environment = {**os.environ, **(environment or {}), **own}
 
     def start(self, executor: str) -> subprocess.Popen[str]:
-        part = ["--executor", executor, "--results", str(self.results), *SMALLEST, *self.options]
+        part = ["--executor", executor, "--results", str(self.results)]
         return subprocess.Popen(
-            [sys.executable, "-m", "mribench", "run", str(TINY), *part],
+            [sys.executable, "-m", "mribench", "run", *self._words, *part],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def run(self, executor: str) -> tuple[int, str]:
+    def run(self, executor: str, timeout_s: float = 1200) -> tuple[int, str]:
         process = self.start(executor)
-        said, _ = process.communicate(timeout=1200)
+        said, _ = process.communicate(timeout=timeout_s)
         return process.returncode, said
+
+    def status(self) -> str:
+        """Return what `mribench status` says."""
+        command = [sys.executable, "-m", "mribench", "status", str(self.folder())]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True).stdout
+
+    def folder(self) -> Path:
+        """Return the folder of the benchmark's results."""
+        (marker,) = self.results.glob("*/store.json")
+        return marker.parent
 
     def statuses(self) -> list[str]:
         """Return the state that each job has written last."""
-        paths = self.results.glob("tiny/jobs/*/status.json")
+        paths = self.results.glob("*/jobs/*/status.json")
         return [json.loads(path.read_text())["state"] for path in paths]
 
     def rows(self) -> pd.DataFrame:
         """Return the score rows, sorted."""
-        scores = load_run(self.results / "tiny").scores
+        scores = load_run(self.folder()).scores
         by = ["job_key", "subject", "session", "label", "metric"]
         rows = scores[[*by, "value", "status"]].astype(dict.fromkeys(by, str))
         return rows.sort_values(by, ignore_index=True)

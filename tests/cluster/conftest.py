@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from cluster_lab import Lab
+from same_rows import Through, run_through
+from slurm_cluster import SlurmCluster, run_slurm
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,9 +27,21 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def expected(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+def one_process(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Through:
+    """What one process makes of it."""
+    through = run_through("inline", Lab(tmp_path_factory.mktemp("inline"), cache))
+    assert not through.problem, through.problem
+    return through
+
+
+@pytest.fixture(scope="session")
+def expected(one_process: Through) -> pd.DataFrame:
     """The rows of one process."""
-    lab = Lab(tmp_path_factory.mktemp("inline"), cache)
-    code, said = lab.run("inline")
-    assert code == 0, said
-    return lab.rows()
+    return one_process.rows
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    """A SLURM of two nodes; where it cannot be started, tests of it are marked to be skipped."""
+    with run_slurm(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster

@@ -86,8 +86,15 @@ class SlurmCluster:
         self.call("scontrol", "update", f"nodename={node}", f"state={state}", "reason=test")
 
     def give_back(self, node: str) -> None:
-        """Let a node work again."""
-        self.call("scontrol", "update", f"nodename={node}", "state=resume")
+        """Let a node work again; one that was lost may be back by itself, and then there is nothing to do."""
+        resume = ["scontrol", "update", f"nodename={node}", "state=resume"]
+        subprocess.run(resume, env=self.environment, capture_output=True, timeout=60)
+        self.wait_for(f"{node} is back", lambda: node in self._list_working())
+
+    def _list_working(self) -> list[str]:
+        said = self.call("sinfo", "--noheader", "--Node", "--format=%N %T")
+        states = dict(line.split() for line in said.splitlines())
+        return [node for node, state in states.items() if state in ("idle", "allocated", "mixed")]
 
     def start(self, name: str, *words: str) -> None:
         """Start a daemon in the foreground."""

@@ -7,24 +7,17 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from cluster_lab import Lab
-from slurm_cluster import NODES, SlurmCluster, find_obstacle, run_slurm
+from slurm_cluster import NODES, SlurmCluster, find_obstacle
 
 pytestmark = [
     pytest.mark.skipif(bool(find_obstacle()), reason=find_obstacle()),
     pytest.mark.timeout(1500),
 ]
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
-    with run_slurm(tmp_path_factory.mktemp("slurm")) as cluster:
-        yield cluster
 
 
 def lab_of(cluster: SlurmCluster, results: Path, cache: Path, *options: str) -> Lab:
@@ -49,6 +42,7 @@ def test_rows_are_the_same_through_all_that_happens_to_a_cluster(
 
     again = lab.start(SLURM)
     cluster.take_away(NODES[0], "drain")
+    cluster.wait_for("a job waits for the other node", lambda: "(PENDING: " in lab.status(), 300)
     cluster.wait_for("more jobs done", lambda: lab.statuses().count("done") >= 4, 300)
     cluster.give_back(NODES[0])
     cluster.stop("slurmctld")

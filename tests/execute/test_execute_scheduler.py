@@ -33,6 +33,26 @@ def test_an_earlier_attempt_does_not_speak_for_one_that_never_began(store: Store
     assert summary.failed == {"p": "its time was over before it had begun (4 attempts)"}
 
 
+class Queueing(Directed):
+    """Has every job wait in a queue, where a person calls it off, until it is killed there."""
+
+    def submit(self, key: str, directory: Path) -> None:
+        super().submit(key, directory)
+        called_off = JobStatus("interrupted", "mribench cancel called it off", cause=Cause.CANCELLED)
+        assert Store(directory.parent.parent).note_failure(key, called_off)
+
+    def completed(self, timeout_s: float) -> Iterator[Completed]:
+        for key in self.killed:
+            del self._running[key]
+            yield Completed(key, "its batch job was cancelled", cause=Cause.CANCELLED)
+
+
+def test_what_waits_in_a_queue_can_be_called_off(store: Store) -> None:
+    summary, _ = run(store, CHAIN, Queueing())
+    assert summary.failed == {"p": "its batch job was cancelled"}
+    assert summary.blocked == ["a", "e"]
+
+
 @pytest.mark.parametrize("times", [1, 3])
 def test_what_the_machine_failed_is_tried_again(store: Store, times: int) -> None:
     executor = Directed({"p": [KILLED] * times})
