@@ -196,7 +196,7 @@ class _Run:
 
     def _withdraw(self) -> None:
         """Take back what waits in a queue of the executor's, and was called off before it could begin."""
-        for key in [key for key in self.running if self._is_called_off(self.store.status(key))]:
+        for key in [key for key in self._running() if self._is_called_off(self.store.status(key))]:
             self.executor.kill(key)
 
     def _is_called_off(self, status: JobStatus) -> bool:
