@@ -17,7 +17,7 @@ from mribench.errors import ConfigError, StoreError
 from mribench.execute import disk, limits
 from mribench.execute.causes import cause_of, status_of
 from mribench.execute.limits import Limits
-from mribench.interfaces.executor import Cause, Completed
+from mribench.interfaces.executor import Batch, Cause, Completed
 from mribench.results import Lease, Store
 from mribench.results.durations import Durations, estimate_left, longest_paths
 from mribench.results.status import JobStatus, write_status
@@ -36,15 +36,17 @@ def test_an_earlier_attempt_does_not_speak_for_one_that_never_began(store: Store
 class Queueing(Directed):
     """Has every job wait in a queue, where a person calls it off, until it is killed there."""
 
-    def submit(self, key: str, directory: Path) -> None:
-        super().submit(key, directory)
+    def submit(self, batch: Batch) -> None:
+        super().submit(batch)
         called_off = JobStatus("interrupted", "mribench cancel called it off", cause=Cause.CANCELLED)
-        assert Store(directory.parent.parent).note_failure(key, called_off)
+        for key, directory in batch.folders.items():
+            assert Store(directory.parent.parent).note_failure(key, called_off)
 
     def completed(self, timeout_s: float) -> Iterator[Completed]:
         for key in self.killed:
-            del self._running[key]
-            yield Completed(key, "its batch job was cancelled", cause=Cause.CANCELLED)
+            (batch,) = [batch for batch in self._running if key in batch.folders]
+            self._running.remove(batch)
+            yield Completed(batch.id, "its batch job was cancelled", cause=Cause.CANCELLED)
 
 
 def test_what_waits_in_a_queue_can_be_called_off(store: Store) -> None:

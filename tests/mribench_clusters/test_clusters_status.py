@@ -43,7 +43,8 @@ def results(tmp_path: Path) -> Path:
     store = Store(tmp_path / "results")
     store.open()
     for number in ("12", "13", "14", "15"):
-        (store.make_directory(number) / FILE).write_text(json.dumps({"number": number, "batch": f"batch-{number}"}))
+        submitted = {"number": number, "batch": f"batch-{number}"}
+        (store.make_directory(number) / FILE).write_text(json.dumps(submitted))
     store.make_directory("never-submitted")
     return store.root
 
