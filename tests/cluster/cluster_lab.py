@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from mribench.results.lease import read_lease
 from mribench.results.load import load_run
 
 TINY = Path(__file__).parent.parent / "benchmarks" / "tiny.yaml"
 SMALLEST = ("--set", "arms=[frozen]", "--set", "reference_arms=[identity]")
 """Of the tiny benchmark: eleven jobs, each kind, and one that needs another that needs another."""
+
+DONE_ALREADY = "0 jobs executed (0)"
+"""What the second run of a benchmark says."""
 
 
 class Lab:
@@ -70,6 +74,11 @@ class Lab:
         """Return the state that each job has written last."""
         paths = self.results.glob("*/jobs/*/status.json")
         return [json.loads(path.read_text())["state"] for path in paths]
+
+    def steps(self) -> int:
+        """Return the steps that the running jobs have done."""
+        holders = [read_lease(folder) for folder in self.results.glob("*/jobs/*")]
+        return sum(holder.done for holder in holders if holder)
 
     def rows(self) -> pd.DataFrame:
         """Return the score rows, sorted."""

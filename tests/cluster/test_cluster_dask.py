@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
-from cluster_lab import Lab
+from cluster_lab import DONE_ALREADY, Lab
 
 distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
 pytestmark = pytest.mark.timeout(1500)
@@ -49,7 +49,8 @@ def test_rows_are_the_same_where_workers_die(
     workers: distributed.LocalCluster, cache: Path, expected: pd.DataFrame, tmp_path: Path
 ) -> None:
     lab = Lab(tmp_path, cache)
-    run = lab.start(f"dask:scheduler={workers.scheduler_address}")
+    executor = f"dask:scheduler={workers.scheduler_address}"
+    run = lab.start(executor)
     for enough in (2, 6):
         wait_until(lambda enough=enough: lab.statuses().count("done") >= enough and bool(find_jobs()))
         victim = find_jobs()[0]
@@ -60,6 +61,8 @@ def test_rows_are_the_same_where_workers_die(
     said, _ = run.communicate(timeout=900)
     assert run.returncode == 0, said
     pd.testing.assert_frame_equal(lab.rows(), expected)
+    _, said = lab.run(executor)
+    assert DONE_ALREADY in said, said
     assert workers.status.name == "running", "somebody else's workers are left to them"
     assert not find_jobs()
 

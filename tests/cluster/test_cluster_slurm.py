@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from cluster_lab import Lab
+from cluster_lab import DONE_ALREADY, Lab
 from slurm_cluster import NODES, SlurmCluster, find_obstacle
 
 pytestmark = [
@@ -35,8 +34,8 @@ def test_rows_are_the_same_through_all_that_happens_to_a_cluster(
     lab = lab_of(cluster, tmp_path, cache)
     first = lab.start(SLURM)
     cluster.wait_for("some jobs done", lambda: lab.statuses().count("done") >= 2, 300)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
+    first.kill()
+    first.communicate()
     in_queue = cluster.call("squeue", "--me", "--noheader", "--format=%i").split()
     assert in_queue, "batch jobs outlive the run that submitted them"
 
@@ -55,6 +54,8 @@ def test_rows_are_the_same_through_all_that_happens_to_a_cluster(
     said, _ = again.communicate(timeout=900)
     assert again.returncode == 0, said
     pd.testing.assert_frame_equal(lab.rows(), expected)
+    _, said = lab.run(SLURM)
+    assert DONE_ALREADY in said, said
 
 
 def test_a_cancelled_job_is_said_and_the_next_run_does_it(
@@ -71,11 +72,15 @@ def test_a_cancelled_job_is_said_and_the_next_run_does_it(
 
 
 def test_a_job_whose_time_ends_goes_on_in_another(cluster: SlurmCluster, cache: Path, tmp_path: Path) -> None:
-    """Its limit is a minute, and it is asked to stop up to 40 s before: it needs several batch jobs."""
+    """Its limit becomes a minute when it has begun; SLURM looks every half a minute whom to ask to stop."""
     only = (*ONLY, "--set", "defaults.pretrain.steps=1500")
     lab, plain = (lab_of(cluster, tmp_path / name, cache, *only) for name in "ab")
-    code, said = lab.run(f"{SLURM},time=1,stop_s=10")
-    assert code == 0, said
+    run = lab.start(f"{SLURM},stop_s=60")
+    cluster.wait_for("it takes steps", lambda: lab.steps() > 0, 300)
+    (number,) = cluster.call("squeue", "--me", "--noheader", "--format=%i").split()
+    cluster.call("scontrol", "update", f"jobid={number}", "timelimit=1")
+    said, _ = run.communicate(timeout=900)
+    assert run.returncode == 0, said
     (log,) = (lab.results / "tiny" / "jobs").glob("*/log.txt")
     assert log.read_text().count("in process") > 1, "one batch job was enough: raise the steps"
     assert plain.run("inline")[0] == 0
