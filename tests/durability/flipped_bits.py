@@ -139,12 +139,13 @@ class Laboratory:
 
     def _leave_half(self) -> None:
         """Kill a run while its first job trains and has a checkpoint."""
-        options = ("--results", self.half, "--executor", "inline", "--checkpoint-every", 0)
+        options = ("--results", self.half, "--executor", "inline", "--checkpoint-every", 0.001)
         run = start(self.work / "half.txt", "run", *ASKED, *options, cache=self.cache)
         while run.process.is_alive() and not list(self.half.glob("tiny/jobs/*/checkpoint.safetensors")):
             time.sleep(0.001)
-        os.kill(run.process.pid or 0, signal.SIGKILL)
-        run.process.join()
+        run.process.kill()
+        if (said := run.wait()).code != -signal.SIGKILL:
+            raise SystemExit(f"the run was not killed while it trained: {said.text}")
 
     def cases(self) -> Iterator[Case]:
         """Yield all cases."""
