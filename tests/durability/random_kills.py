@@ -36,6 +36,7 @@ from durability_lab import (
     TINY,
     Command,
     Difference,
+    age_hidden,
     find_bad_folders,
     find_left_over,
     find_processes,
@@ -45,7 +46,6 @@ from durability_lab import (
 )
 
 from mribench.results import Store
-from mribench.results.lease import STALE_S
 from mribench.results.sweep import sweep
 
 sys.path.append(str(Path(__file__).parents[1] / "cluster"))
@@ -306,13 +306,6 @@ class Attack:
         found.left_over += find_left_over(self.results)
         if rows:
             shutil.copytree(self.results, self.work / f"kept{found.rounds}")
-
-
-def age_hidden(results: Path) -> None:
-    """Make hidden files as old as the next run would find them."""
-    for path in [path for path in results.rglob(".*") if path.is_file()]:
-        then_s = path.stat().st_mtime - 2 * STALE_S
-        os.utime(path, (then_s, then_s))
 
 
 def describe(process: psutil.Process) -> str:

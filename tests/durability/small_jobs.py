@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -96,13 +97,19 @@ def main(*arguments: object) -> None:
     worker.main(*arguments)  # type: ignore[arg-type]
 
 
-def run(root: Path, executor: str) -> int:
-    """Run all jobs that are not done; 1 where one failed."""
+def run(root: Path, executor: str, compute: Callable[[object, Context], Outcome] = work) -> int:
+    """Run all jobs that are not done; 1 where one failed.
+
+    Args:
+        root: of the results.
+        executor: by name.
+        compute: what a job does, of the executor ``inline``.
+    """
     torch.set_num_threads(1)
     retries.BACKOFF_S = BACKOFF_S  # type: ignore[assignment]
     make = {"inline": local.InlineExecutor, "local": local.LocalExecutor}[executor]
     if executor == "inline":
-        worker.run_spec = work  # type: ignore[assignment]
+        worker.run_spec = compute  # type: ignore[assignment]
     else:
         worker.main = main  # type: ignore[assignment]
     store = Store(root)
