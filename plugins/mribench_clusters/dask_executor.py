@@ -6,6 +6,8 @@ worker that holds a result, or with the scheduler.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -20,8 +22,12 @@ from pydantic import Field
 from mribench.errors import ConfigError, PluginError
 from mribench.interfaces import Completed, Executor, Options, Resources, WorkerCommand
 
+logger = logging.getLogger("mribench")
+
 _PATIENCE_S = 30.0
 """How long a job may take to stop at the end of a run, and a scheduler to answer."""
+_RESTART_S = 300.0
+"""How long a scheduler that went away is waited for."""
 _COUNTED_EVERY_S = 5.0
 _PREFIX = "MRIBENCH_"
 """Environment variables that go along to the workers: where the cache lies, and the like."""
@@ -53,6 +59,7 @@ class DaskExecutor(Executor):
             raise PluginError("--executor dask needs the package distributed: pip install 'mribench[dask]'")
         self._resources = resources
         self._wanted = _read_resources(options.resources)
+        self._scheduler = options.scheduler
         self._cluster, self._client = _connect(options.scheduler, resources)
         self._futures: dict[str, Any] = {}
         self._attempts = 0
@@ -62,14 +69,20 @@ class DaskExecutor(Executor):
     @property
     def capacity(self) -> int:
         """As many jobs as the workers have threads."""
-        if time.monotonic() - self._counted_s > _COUNTED_EVERY_S:
+        if time.monotonic() - self._counted_s > _COUNTED_EVERY_S and self._client.status == "running":
             self._counted_s = time.monotonic()
-            self._workers = max(1, sum(self._client.nthreads().values()))
+            with _scheduler_may_be_lost("the number of workers stays what it was"):
+                self._workers = max(1, sum(self._client.nthreads().values()))
         return self._workers
 
     def submit(self, key: str, directory: Path) -> None:
-        """Hand the job to a worker."""
+        """Hand the job to a worker.
+
+        Raises:
+            ConfigError: when the scheduler went away, and none has answered for some minutes.
+        """
         self._attempts += 1
+        self._reach_scheduler()
         command = WorkerCommand.of(directory.resolve(), self._resources, until_eof=True)
         own = {name: value for name, value in os.environ.items() if name.startswith(_PREFIX)}
         self._futures[key] = self._client.submit(
@@ -86,13 +99,15 @@ class DaskExecutor(Executor):
 
     def completed(self, timeout_s: float) -> Iterator[Completed]:
         """Yield the jobs whose tasks have ended."""
-        from distributed import wait
+        from distributed import CancelledError, wait
 
         if self._futures:
             try:
                 wait(list(self._futures.values()), timeout=timeout_s, return_when="FIRST_COMPLETED")
             except TimeoutError:
                 return
+            except CancelledError as error:  # its tasks went with the scheduler: each is judged below
+                logger.warning("the Dask scheduler was lost: %s", error.__class__.__name__)
         for key, future in list(self._futures.items()):
             if future.done():
                 del self._futures[key]
@@ -100,18 +115,47 @@ class DaskExecutor(Executor):
 
     def kill(self, key: str) -> None:
         """Kill a job's process, wherever it runs."""
-        self._client.run(end_jobs, [key], kill=True, on_error="ignore")
+        self._end_jobs([key], kill=True)
 
     def close(self) -> None:
         """Ask what still runs to stop, wait for it, and leave the workers to whoever owns them."""
         keys = list(self._futures)
         if keys and self._client.status == "running":
-            self._client.cancel(list(self._futures.values()))  # those that wait for a worker
-            self._client.run(end_jobs, keys, on_error="ignore")
+            with _scheduler_may_be_lost("its jobs stop when their workers do"):
+                self._client.cancel(list(self._futures.values()))  # those that wait for a worker
+            self._end_jobs(keys, kill=False)
         self._futures.clear()
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+    def _end_jobs(self, keys: Collection[str], kill: bool) -> None:
+        with _scheduler_may_be_lost("its jobs stop when their workers do"):
+            self._client.run(end_jobs, keys, kill=kill, on_error="ignore")
+
+    def _reach_scheduler(self) -> None:
+        """Make another client where this one has given up: whoever owns a scheduler starts it again."""
+        if self._client.status != "closed":
+            return
+        logger.warning("the Dask scheduler does not answer: it is waited for")
+        end_s = time.monotonic() + _RESTART_S
+        while True:
+            try:
+                self._cluster, self._client = _connect(self._scheduler, self._resources)
+            except ConfigError:
+                if time.monotonic() > end_s:
+                    raise
+            else:
+                return
+
+
+@contextlib.contextmanager
+def _scheduler_may_be_lost(what: str) -> Iterator[None]:
+    """Go on where a scheduler does not answer, and say what that means."""
+    try:
+        yield
+    except OSError as error:
+        logger.warning("the Dask scheduler does not answer, %s: %s", what, error)
 
 
 def run_job(key: str, words: Collection[str], environment: Mapping[str, str], folder: str) -> int:

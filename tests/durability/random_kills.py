@@ -55,7 +55,7 @@ PATIENCE_S = 90.0
 """Within so many seconds a process has ended whose owner was killed: it looks every few seconds."""
 HANG_S = 900.0
 """A run that nobody disturbs any more has ended within this time."""
-STARTS = 100
+STARTS = 1000
 """A round that needs more runs than that does not come forward."""
 KILLED = -signal.SIGKILL
 SEEDS = {"inline": "[0, 1, 2]", "local": "[0, 1, 2]", "dask": "[0]", "slurm": "[0]"}
@@ -221,6 +221,8 @@ class Attack:
         for _ in range(STARTS):
             if self._run_once() == 0:
                 break
+        else:
+            self.found.odd_ends.append(f"{STARTS} runs were not enough")
         self.found.rounds += 1
         self._judge(Difference.between(scores(self.results), expected))
 
