@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import small_jobs
 from durability_lab import Command, Difference, age_hidden, find_bad_folders, find_left_over, fork, scores
 from hosts import kill_host, start_host
@@ -103,9 +104,10 @@ def work(results: Path, name: str, long_s: float) -> int:
     return small_jobs.run(results / "tiny", "inline", compute)
 
 
-def begin(case: Case, results: Path, name: str, skew_s: float, long_s: float) -> Command:
-    """Start one of the two."""
+def begin(case: Case, results: Path, name: str, skew_s: float) -> Command:
+    """Start one of the two; the first job takes long where the one called ``first`` does it."""
     output = results / f"{name}.txt"
+    long_s = LONG_S if name == "first" else 0.0
     if case.skew_s is None:
         return fork(output, _exit_with, work, results, name, long_s)
     return start_host(output, name, skew_s, work, results, name, long_s)
@@ -123,30 +125,40 @@ def find_holder(results: Path) -> str | None:
     return None
 
 
-def attempt(case: Case, results: Path, expected_at: Path) -> Result:
+def attempt(case: Case, results: Path, whole: Path) -> Result:
     """Let two hosts work."""
     results.mkdir()
     skew_s = case.skew_s or 0.0
-    first = begin(case, results, "first", skew_s, LONG_S)
+    first = begin(case, results, "first", skew_s)
     while (token := find_holder(results)) is None:
         time.sleep(0.05)
-    second = begin(case, results, "second", -skew_s, 0.0)
+    second = begin(case, results, "second", -skew_s)
     taken_after_s = None
     if case.dies:
         time.sleep(10.0)
         died_s = time.monotonic()
         kill_host(first) if case.skew_s is not None else first.process.kill()
         taken_after_s = _wait_for_another(results, token, died_s)
-    codes = (first.wait().code, second.wait().code)
+    return judge(case, results, (first, second), taken_after_s, scores(whole))
+
+
+def judge(
+    case: Case,
+    results: Path,
+    runs: tuple[Command, Command],
+    taken_after_s: float | None,
+    expected: pd.DataFrame,
+) -> Result:
+    """Wait for both, and look at what they left."""
+    codes = (runs[0].wait().code, runs[1].wait().code)
     age_hidden(results)
     sweep(Store(results / "tiny"))
     lines = [line.split() for line in (results / "done.txt").read_text().splitlines()]
     times = Counter(Counter(key for key, *_ in lines).values())
-    rows = Difference.between(scores(results), scores(expected_at))
+    by = Counter(name for _, name, _ in lines)
+    rows = Difference.between(scores(results), expected)
     left = (*find_left_over(results), *find_bad_folders(results))
-    return Result(
-        case, taken_after_s, dict(times), dict(Counter(name for _, name, _ in lines)), codes, rows, left
-    )
+    return Result(case, taken_after_s, dict(times), dict(by), codes, rows, left)
 
 
 def _wait_for_another(results: Path, token: str, since_s: float) -> float | None:
@@ -158,13 +170,19 @@ def _wait_for_another(results: Path, token: str, since_s: float) -> float | None
     return None
 
 
-def main(work_at: Path) -> int:
-    """Try all cases at the same time, and print a line for each; whether all went well."""
+def run_alone(work_at: Path) -> Path:
+    """Return the results of a run that nobody disturbs."""
     whole = work_at / "whole"
     whole.mkdir()
     alone = fork(work_at / "alone.txt", _exit_with, work, whole, "alone", 0.0).wait()
     if alone.code:
         raise SystemExit(alone.text)
+    return whole
+
+
+def main(work_at: Path) -> int:
+    """Try all cases at the same time, and print a line for each; whether all went well."""
+    whole = run_alone(work_at)
     cases = [Case(skew_s, dies) for skew_s in (*SKEWS_S, None) for dies in (False, True)]
     attempts = [
         fork(work_at / f"case{number}.txt", _report, case, work_at / f"case{number}", whole)
