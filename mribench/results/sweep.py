@@ -18,7 +18,8 @@ GRAVE = ".{}.deleted"
 """What a folder is called while it is deleted."""
 _HIDDEN = (".*.tmp", ".lease.*.now")
 """What a file is called while it is written, and one that is made to look at a clock."""
-_OF_RUNNING = (LEASE, CHECKPOINT, ".attempt.*")
+_HEIRS = (".lease.*.heir",)
+_OF_RUNNING = (LEASE, CHECKPOINT, ".attempt.*", *_HEIRS)
 """What lies in the folder of a job while it runs."""
 
 
@@ -67,6 +68,8 @@ def _tidy(directory: Path) -> None:
         return
     try:
         lease.attempt.withdraw(CHECKPOINT)
+        for heir in filter(_is_old, _list_files(directory, _HEIRS)):
+            heir.unlink(missing_ok=True)  # of a lease that is gone, so that nobody can come after it
     except LeaseLost:
         return
     finally:

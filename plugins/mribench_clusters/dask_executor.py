@@ -6,6 +6,8 @@ worker that holds a result, or with the scheduler.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -20,8 +22,12 @@ from pydantic import Field
 from mribench.errors import ConfigError, PluginError
 from mribench.interfaces import Batch, Completed, Executor, Options, Resources, WorkerCommand
 
+logger = logging.getLogger("mribench")
+
 _PATIENCE_S = 30.0
 """How long a job may take to stop at the end of a run, and a scheduler to answer."""
+_RESTART_S = 300.0
+"""How long a scheduler that went away is waited for."""
 _COUNTED_EVERY_S = 5.0
 _PREFIX = "MRIBENCH_"
 """Environment variables that go along to the workers: where the cache lies, and the like."""
@@ -55,6 +61,7 @@ class DaskExecutor(Executor):
             raise PluginError("--executor dask needs the package distributed: pip install 'mribench[dask]'")
         self._resources = resources
         self._wanted = _read_resources(options.resources)
+        self._scheduler = options.scheduler
         self._cluster, self._client = _connect(options.scheduler, resources)
         self._futures: dict[str, Any] = {}
         self._keys: dict[str, frozenset[str]] = {}
@@ -64,9 +71,10 @@ class DaskExecutor(Executor):
     @property
     def capacity(self) -> int:
         """As many processes as the workers have threads."""
-        if time.monotonic() - self._counted_s > _COUNTED_EVERY_S:
+        if time.monotonic() - self._counted_s > _COUNTED_EVERY_S and self._client.status == "running":
             self._counted_s = time.monotonic()
-            self._workers = max(1, sum(self._client.nthreads().values()))
+            with _scheduler_may_be_lost("the number of workers stays what it was"):
+                self._workers = max(1, sum(self._client.nthreads().values()))
         return self._workers
 
     @property
@@ -75,7 +83,12 @@ class DaskExecutor(Executor):
         return _STARTUP_S
 
     def submit(self, batch: Batch) -> None:
-        """Hand the batch to a worker."""
+        """Hand the batch to a worker.
+
+        Raises:
+            ConfigError: when the scheduler went away, and none has answered for some minutes.
+        """
+        self._reach_scheduler()
         command = WorkerCommand.of(batch, self._resources, until_eof=True)
         own = {name: value for name, value in os.environ.items() if name.startswith(_PREFIX)}
         self._keys[batch.id] = frozenset(batch.folders)
@@ -93,13 +106,15 @@ class DaskExecutor(Executor):
 
     def completed(self, timeout_s: float) -> Iterator[Completed]:
         """Yield the batches whose tasks have ended."""
-        from distributed import wait
+        from distributed import CancelledError, wait
 
         if self._futures:
             try:
                 wait(list(self._futures.values()), timeout=timeout_s, return_when="FIRST_COMPLETED")
             except TimeoutError:
                 return
+            except CancelledError as error:  # its tasks went with the scheduler: each is judged below
+                logger.warning("the Dask scheduler was lost: %s", error.__class__.__name__)
         for name, future in list(self._futures.items()):
             if future.done():
                 del self._futures[name], self._keys[name]
@@ -108,18 +123,47 @@ class DaskExecutor(Executor):
     def kill(self, key: str) -> None:
         """Kill a job's process, wherever it runs."""
         names = [name for name, keys in self._keys.items() if key in keys]
-        self._client.run(end_batches, names, kill=True, on_error="ignore")
+        self._end_batches(names, kill=True)
 
     def close(self) -> None:
         """Ask what still runs to stop, wait for it, and leave the workers to whoever owns them."""
         names = list(self._futures)
         if names and self._client.status == "running":
-            self._client.cancel(list(self._futures.values()))  # those that wait for a worker
-            self._client.run(end_batches, names, on_error="ignore")
+            with _scheduler_may_be_lost("its jobs stop when their workers do"):
+                self._client.cancel(list(self._futures.values()))  # those that wait for a worker
+            self._end_batches(names, kill=False)
         self._futures.clear()
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+    def _end_batches(self, names: Collection[str], kill: bool) -> None:
+        with _scheduler_may_be_lost("its jobs stop when their workers do"):
+            self._client.run(end_batches, names, kill=kill, on_error="ignore")
+
+    def _reach_scheduler(self) -> None:
+        """Make another client where this one has given up: whoever owns a scheduler starts it again."""
+        if self._client.status != "closed":
+            return
+        logger.warning("the Dask scheduler does not answer: it is waited for")
+        end_s = time.monotonic() + _RESTART_S
+        while True:
+            try:
+                self._cluster, self._client = _connect(self._scheduler, self._resources)
+            except ConfigError:
+                if time.monotonic() > end_s:
+                    raise
+            else:
+                return
+
+
+@contextlib.contextmanager
+def _scheduler_may_be_lost(what: str) -> Iterator[None]:
+    """Go on where a scheduler does not answer, and say what that means."""
+    try:
+        yield
+    except OSError as error:
+        logger.warning("the Dask scheduler does not answer, %s: %s", what, error)
 
 
 def run_batch(name: str, words: Collection[str], environment: Mapping[str, str], folder: str) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import random
@@ -21,7 +22,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,14 @@ LOADED = (*WEIGHTS, "embeddings.parquet")
 RESTED_ON_BY_NONE = ("log.txt", "used", "run.log")
 """What is for people, or whose time alone counts."""
 CODES = {"status": (0, 1), "plan": (0,), "report": (0,), "verify": (0, 1), "run": (0,)}
+COMMANDS = {
+    "finished": tuple(CODES),
+    "loaded": ("run",),
+    "half": ("status", "plan", "report", "run"),  # nothing is done yet that could be verified
+    "cache": ("plan", "run"),  # with results that are to be made
+}
+ALONE = ("plan.json", "phantom's volume")
+"""What keeps others from being read where it is damaged."""
 SMALL_BYTES = sound.SMALL_BYTES
 
 
@@ -139,51 +148,54 @@ class Laboratory:
 
     def _leave_half(self) -> None:
         """Kill a run while its first job trains and has a checkpoint."""
-        options = ("--results", self.half, "--executor", "inline", "--checkpoint-every", 0)
+        options = ("--results", self.half, "--executor", "inline", "--checkpoint-every", 0.001)
         run = start(self.work / "half.txt", "run", *ASKED, *options, cache=self.cache)
         while run.process.is_alive() and not list(self.half.glob("tiny/jobs/*/checkpoint.safetensors")):
             time.sleep(0.001)
-        os.kill(run.process.pid or 0, signal.SIGKILL)
-        run.process.join()
+        run.process.kill()
+        if (said := run.wait()).code != -signal.SIGKILL:
+            raise SystemExit(f"the run was not killed while it trained: {said.text}")
 
-    def cases(self) -> Iterator[Case]:
-        """Yield all cases."""
-        for store, folder in (("finished", self.finished), ("half", self.half), ("cache", self.cache)):
-            for kind, paths in list_files(folder).items():
-                sizes = {path.stat().st_size for path in paths}
-                yield from (Case(store, kind, damage) for damage in DAMAGES if sizes != {0})
-        yield from (Case("loaded", kind, damage) for kind in LOADED for damage in DAMAGES)
+    def kinds(self, store: str) -> list[str]:
+        """Return the kinds of files of a store that are not empty, and that are damaged."""
+        if store == "loaded":
+            return list(LOADED)
+        folder = {"finished": self.finished, "half": self.half, "cache": self.cache}[store]
+        files = list_files(folder)
+        return [kind for kind, paths in files.items() if any(path.stat().st_size for path in paths)]
 
-    def try_one(self, case: Case) -> Result:
-        """Damage a file of a copy, call all commands, and look at what they said and left."""
-        results, cache = self._copy(case)
-        paths = list_files(cache if case.store == "cache" else results)[case.kind]
-        path = self.chance.choice([path for path in paths if path.stat().st_size])
-        damage(path, case.damage, self.chance)
-        sound.SMALL_BYTES = 0 if case.store == "loaded" else SMALL_BYTES
-        if case.store == "loaded":  # what it is needed for is to be done again
+    def try_all(self, store: str, how: str, kinds: list[str]) -> list[Result]:
+        """Damage files of these kinds in a copy, call all commands, and look at what they said and left."""
+        results, cache = self._copy(store)
+        files = list_files(cache if store == "cache" else results)
+        paths: dict[str, Path] = {}
+        for kind in kinds:
+            taken = {path.parent for path in paths.values()}
+            free = [path for path in files[kind] if path.stat().st_size and path.parent not in taken]
+            if free:  # else another time: damage of one file of a job hides that of another
+                paths[kind] = self.chance.choice(free)
+                damage(paths[kind], how, self.chance)
+        sound.SMALL_BYTES = 0 if store == "loaded" else SMALL_BYTES
+        if store == "loaded":  # what they are needed for is to be done again
             for rows in results.glob("tiny/jobs/*/records.parquet"):
                 shutil.rmtree(rows.parent)
-        said = {name: self._call(name, results, cache) for name in self._list_commands(case)}
-        named = path.parent if case.store == "cache" else path
-        result = Result(
-            case,
-            str(path.relative_to(self.work)),
-            tuple(name for name, each in said.items() if names(each, named)),
-            Difference.between(scores(results), self.expected),
-            (*find_wrong(case, said, named), *find_bad_folders(results)),
-        )
+        said = {name: self._call(name, results, cache) for name in COMMANDS[store]}
+        rows_differ = Difference.between(scores(results), self.expected)
+        bad = find_bad_folders(results)
+        found = []
+        for kind, path in paths.items():
+            named = path.parent if store == "cache" else path
+            by = tuple(name for name, each in said.items() if names(each, named))
+            wrong = (*find_wrong(kind, said, named), *bad)
+            file = str(path.relative_to(self.work))
+            found.append(Result(Case(store, kind, how), file, by, rows_differ, wrong))
         shutil.rmtree(self.work / "case")
-        return result
+        return found
 
-    def _list_commands(self, case: Case) -> tuple[str, ...]:
-        """Return the commands that are called: in an empty store there is nothing to read before the run."""
-        return ("plan", "run") if case.store == "cache" else tuple(CODES)
-
-    def _copy(self, case: Case) -> tuple[Path, Path]:
+    def _copy(self, store: str) -> tuple[Path, Path]:
         results, cache = self.work / "case" / "results", self.work / "case" / "cache"
-        if case.store != "cache":
-            shutil.copytree(self.half if case.store == "half" else self.finished, results)
+        if store != "cache":
+            shutil.copytree(self.half if store == "half" else self.finished, results)
             return results, self.cache
         shutil.copytree(self.cache, cache)
         return results, cache
@@ -211,11 +223,11 @@ def names(said: Said, path: Path) -> bool:
     return "".join(str(path).split()) in "".join(said.text.split())
 
 
-def find_wrong(case: Case, said: dict[str, Said], path: Path) -> list[str]:
+def find_wrong(kind: str, said: dict[str, Said], path: Path) -> list[str]:
     """Return what commands should not have done: fallen, or refused without a word about the file."""
     wrong = []
     for name, each in said.items():
-        refused = each.code == 2 and names(each, path) and case.kind == "plan.json"
+        refused = each.code == 2 and names(each, path) and kind == "plan.json"
         if "Traceback" in each.text or not (each.code in CODES[name] or refused):
             wrong.append(f"{name}: {each.code}: {each.text[-1500:]}")
     return wrong
@@ -241,14 +253,18 @@ def show(results: list[Result]) -> None:
 
 
 def main(seed: int, only: str, work: Path) -> int:
-    """Try all cases, print a line for each and the table; whether all were found, and nothing was lost."""
+    """Try all, print a line for each file and the table; whether all were found, and nothing was lost."""
     laboratory = Laboratory(work, random.Random(seed))  # noqa: S311 - no secret
-    results = []
-    for case in laboratory.cases():
-        if not re.search(only, f"{case.store} {case.kind} {case.damage}"):
-            continue
-        results.append(laboratory.try_one(case))
-        print(json.dumps({"good": results[-1].is_good(), **dataclasses.asdict(results[-1])}), flush=True)
+    results: list[Result] = []
+    for store, how in itertools.product(COMMANDS, DAMAGES):
+        left = [kind for kind in laboratory.kinds(store) if re.search(only, f"{store} {kind} {how}")]
+        while left:
+            alone = [kind for kind in left if kind in ALONE]
+            tried = laboratory.try_all(store, how, alone[:1] or left)
+            for each in tried:
+                print(json.dumps({"good": each.is_good(), **dataclasses.asdict(each)}), flush=True)
+                left.remove(each.case.kind)
+            results += tried
     show(results)
     return 0 if all(each.is_good() for each in results) else 1
 

@@ -26,21 +26,27 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import pandas as pd
 import psutil
+import small_jobs
 from durability_lab import (
     DENOISING,
     TINY,
     Command,
     Difference,
-    call,
+    age_hidden,
     find_bad_folders,
     find_left_over,
     find_processes,
+    fork,
     scores,
     start,
 )
+
+from mribench.results import Store
+from mribench.results.sweep import sweep
 
 sys.path.append(str(Path(__file__).parents[1] / "cluster"))
 from slurm_cluster import SlurmCluster, run_slurm
@@ -49,11 +55,13 @@ PATIENCE_S = 90.0
 """Within so many seconds a process has ended whose owner was killed: it looks every few seconds."""
 HANG_S = 900.0
 """A run that nobody disturbs any more has ended within this time."""
-STARTS = 100
+STARTS = 1000
 """A round that needs more runs than that does not come forward."""
 KILLED = -signal.SIGKILL
 SEEDS = {"inline": "[0, 1, 2]", "local": "[0, 1, 2]", "dask": "[0]", "slurm": "[0]"}
 """Jobs of clusters import all anew, so there are fewer of them."""
+PAUSES_S = {"dask": 8.0, "slurm": 8.0}
+"""Mean time between two kills where each job imports all anew; elsewhere a part of what a run takes."""
 _OF_LOCAL = {"job": 12.0, "run": 1.5, "fork server": 1.0, "tracker": 0.5}
 _OF_DASK = {"job": 6.0, "run": 1.0, "worker": 4.0, "scheduler": 1.0}
 _OF_SLURM = {"job": 6.0, "run": 1.5, "step": 6.0}
@@ -140,25 +148,19 @@ class Slurm(Setting):
 
 
 @contextlib.contextmanager
-def set_up(executor: str, work: Path, run_s: float) -> Iterator[Setting]:
-    """Start what an executor needs, for as long as the block lasts.
-
-    Args:
-        executor: by name.
-        work: a folder.
-        run_s: how long a run takes in one process that nobody disturbs.
-    """
+def set_up(executor: str, work: Path, pause_s: float) -> Iterator[Setting]:
+    """Start what an executor needs, for as long as the block lasts."""
     if executor == "slurm":
         with run_slurm(work / "slurm") as cluster:
-            yield Slurm(cluster, 12.0)
+            yield Slurm(cluster, pause_s)
     elif executor == "dask":
-        dask = Dask(work, 12.0)
+        dask = Dask(work, pause_s)
         try:
             yield dask
         finally:
             dask.close()
     else:
-        yield Setting(executor, run_s / 12 if executor == "inline" else 1.0)
+        yield Setting(executor, pause_s)
 
 
 @dataclass
@@ -186,21 +188,22 @@ class Found:
         return not (rows or self.bad_folders or self.left_over or self.orphans or self.odd_ends)
 
 
+Begin: TypeAlias = Callable[[Path, Path, Setting], Command]
+
+
 class Attack:
     """Runs a benchmark, and kills what runs it.
 
     Args:
         setting: where it runs.
         work: a folder.
-        asked: benchmark file and options of the run.
+        begin: starts a run: where its results go, and its output.
         wanted: kills in all.
         seed: of victims and instants.
     """
 
-    def __init__(
-        self, setting: Setting, work: Path, asked: tuple[object, ...], wanted: int, seed: int
-    ) -> None:
-        self.setting, self.work, self.asked, self.wanted = setting, work, asked, wanted
+    def __init__(self, setting: Setting, work: Path, begin: Begin, wanted: int, seed: int) -> None:
+        self.setting, self.work, self.begin, self.wanted = setting, work, begin, wanted
         self.chance = random.Random(seed)  # noqa: S311 - no secret
         self.found = Found()
         self.sessions: list[int] = []
@@ -218,14 +221,14 @@ class Attack:
         for _ in range(STARTS):
             if self._run_once() == 0:
                 break
+        else:
+            self.found.odd_ends.append(f"{STARTS} runs were not enough")
         self.found.rounds += 1
         self._judge(Difference.between(scores(self.results), expected))
 
     def _run_once(self) -> int:
-        how = ("--executor", self.setting.executor, "--jobs", 2, "--checkpoint-every", 0.1)
-        words = ("run", *self.asked, "--results", self.results, *how)
         output = self.work / f"run{self.found.starts:04}.txt"
-        run = start(output, *words, cache=self.work / "cache", environment=self.setting.environment)
+        run = self.begin(self.results, output, self.setting)
         self.found.starts += 1
         self.sessions.append(run.process.pid or 0)
         self._disturb(run)
@@ -300,6 +303,8 @@ class Attack:
         found.doubled += rows.doubled
         found.changed += rows.changed
         found.bad_folders += find_bad_folders(self.results)
+        age_hidden(self.results)
+        sweep(Store(self.results / "tiny"))
         found.left_over += find_left_over(self.results)
         if rows:
             shutil.copytree(self.results, self.work / f"kept{found.rounds}")
@@ -313,19 +318,40 @@ def describe(process: psutil.Process) -> str:
         return f"{process.pid}"
 
 
-def main(executor: str, kills: int, seed: int, work: Path) -> int:
+def begin_tiny(work: Path, seeds: str) -> Begin:
+    """Return what runs a part of the tiny benchmark through the command line."""
+
+    def begin(results: Path, output: Path, setting: Setting) -> Command:
+        how = ("--executor", setting.executor, "--jobs", 2, "--checkpoint-every", 0.1)
+        words = ("run", TINY, *DENOISING, "--set", f"seeds={seeds}", "--results", results, *how)
+        return start(output, *words, cache=work / "cache", environment=setting.environment)
+
+    return begin
+
+
+def begin_small(results: Path, output: Path, setting: Setting) -> Command:
+    """Run jobs that compute next to nothing."""
+    return fork(output, run_small, results, setting.executor)
+
+
+def run_small(results: Path, executor: str) -> None:
+    """Run such jobs, and end the process."""
+    sys.exit(small_jobs.run(results / "tiny", executor))
+
+
+def main(executor: str, small: bool, kills: int, seed: int, work: Path) -> int:
     """Kill, print a line for each round and the figures; whether nothing was lost."""
     work.mkdir(parents=True, exist_ok=True)
-    asked = (TINY, *DENOISING, "--set", f"seeds={SEEDS[executor]}")
-    options = ("--results", work / "whole", "--executor", "inline")
+    begin = begin_small if small else begin_tiny(work, SEEDS[executor])
     began_s = time.monotonic()
-    whole = call(work, "run", *asked, *options, cache=work / "cache")
+    whole = begin(work / "whole", work / "whole.txt", Setting("inline", 1.0)).wait()
     if whole.code:
         raise SystemExit(whole.text)
     expected = scores(work / "whole")
     run_s, began_s = time.monotonic() - began_s, time.monotonic()
-    with set_up(executor, work, run_s) as setting:
-        attack = Attack(setting, work, asked, kills, seed)
+    pause_s = PAUSES_S.get(executor, run_s / (60 if small else 12))
+    with set_up(executor, work, pause_s) as setting:
+        attack = Attack(setting, work, begin, kills, seed)
         while not attack.enough():
             attack.round(expected)
             report(executor, attack.found, len(expected), began_s)
@@ -344,9 +370,14 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--executor", choices=("inline", "local", "dask", "slurm"), default="local")
+    parser.add_argument(
+        "--small", action="store_true", help="jobs that compute next to nothing, without the command line"
+    )
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, help="folder for everything, kept; a temporary one by default")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as there:
-        raise SystemExit(main(given.executor, given.kills, given.seed, given.work or Path(there)))
+        raise SystemExit(
+            main(given.executor, given.small, given.kills, given.seed, given.work or Path(there))
+        )

@@ -75,6 +75,16 @@ def test_a_job_that_died_after_it_was_done_leaves_nothing(store: Store) -> None:
     assert store.is_done("k")
 
 
+@pytest.mark.parametrize(("age_s", "swept"), [(2 * STALE_S, True), (STALE_S / 2, False)])
+def test_an_heir_of_a_lease_that_is_gone_goes(store: Store, age_s: float, swept: bool) -> None:
+    directory = store.make_directory("k")
+    write_status(directory, JobStatus("done"))
+    heir = leave(directory / ".lease.0123.heir", age_s)
+    sweep(store)
+    assert heir.exists() != swept
+    assert not (directory / LEASE).exists()
+
+
 @pytest.mark.parametrize("state", ["done", "running"])
 def test_what_a_living_process_needs_is_left(store: Store, state: str) -> None:
     directory = store.make_directory("k")
