@@ -189,7 +189,8 @@ ALL_LINES += [("help", line) for line in epilog_lines()]
 def test_command_line_parses(
     document: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "results/quickstart").mkdir(parents=True)  # as after the quickstart
+    for name in ("quickstart", "paper"):
+        (tmp_path / "results" / name).mkdir(parents=True)  # as after a run
     monkeypatch.chdir(tmp_path)
     parse(line)
 
