@@ -88,6 +88,15 @@ def test_collect_shows_what_is_there_and_runs_nothing(mribench, finished, result
     assert contents(results / "bad" / "jobs") == before
 
 
+def test_how_a_file_is_run_is_in_no_key(mribench, finished, results):
+    plans = len(list((results / "bad/plans").iterdir()))
+    changes = ("executor=inline", "threads=2", "max_runtime=3h", "checkpoint_every=5m")
+    sets = [word for change in changes for word in ("--set", f"execution.{change}")]
+    said = mribench("run", finished[0], "--results", results, *sets)
+    assert "0 jobs executed (0), 4 done before" in said.out, said.err
+    assert len(list((results / "bad/plans").iterdir())) == plans, "they are the same settings"
+
+
 def test_clean_lists_first_and_deletes_what_no_result_needs(mribench, finished, results):
     assert "0 items, 0 B would be deleted" in mribench("clean", results / "bad").out
     failed = fail(results)

@@ -170,8 +170,9 @@ def _count_idle(cluster: SlurmCluster) -> int:
 
 
 def _find_ports(n_ports: int) -> list[int]:
-    """Return free ports in a row."""
-    for first in range(17100, 27100, n_ports):
+    """Return free ports in a row; another process that looks at the same time begins elsewhere."""
+    begin = 17100 + n_ports * (os.getpid() % 3000)
+    for first in range(begin, begin + 1000, n_ports):
         ports = list(range(first, first + n_ports))
         with ExitStack() as opened:
             try:
