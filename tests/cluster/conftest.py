@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from cluster_lab import Lab
+from cluster_lab import Lab, end_what_is_left
 from same_rows import Through, run_through
 from slurm_cluster import SlurmCluster, run_slurm
 
@@ -19,6 +19,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if Path(__file__).parent in item.path.parents:
                 item.add_marker(pytest.mark.skip(reason="`make test-cluster` runs it"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    """No run outlives its test, however that ends."""
+    yield
+    end_what_is_left()
 
 
 @pytest.fixture(scope="session")
