@@ -15,7 +15,6 @@ from cluster_lab import DONE_ALREADY, Lab
 from slurm_cluster import PATIENCE_S
 
 distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
-pytestmark = pytest.mark.timeout(3 * PATIENCE_S)
 
 
 @pytest.fixture

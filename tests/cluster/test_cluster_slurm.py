@@ -13,10 +13,7 @@ import pytest
 from cluster_lab import DONE_ALREADY, Lab
 from slurm_cluster import NODES, PATIENCE_S, SlurmCluster, find_obstacle
 
-pytestmark = [
-    pytest.mark.skipif(bool(find_obstacle()), reason=find_obstacle()),
-    pytest.mark.timeout(3 * PATIENCE_S),
-]
+pytestmark = pytest.mark.skipif(bool(find_obstacle()), reason=find_obstacle())
 
 
 def lab_of(cluster: SlurmCluster, results: Path, cache: Path, *options: str) -> Lab:
