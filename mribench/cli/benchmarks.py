@@ -57,6 +57,7 @@ def run(detach: bool, **options: Any) -> int:
 
     Results are kept job by job: a run that is stopped or killed goes on where it was. What the machine
     failed (a process killed, a disk full) is tried again; <results>/<benchmark>/logs/ has what happened.
+    FILE may say how it is run, under `execution`; what is given here goes before that.
     """
     if detach:
         return _start_apart(options)

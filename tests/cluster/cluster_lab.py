@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from slurm_cluster import PATIENCE_S
 
 from mribench.results.lease import read_lease
 from mribench.results.load import load_run
@@ -19,6 +20,17 @@ SMALLEST = ("--set", "arms=[frozen]", "--set", "reference_arms=[identity]")
 
 DONE_ALREADY = "0 jobs executed (0)"
 """What the second run of a benchmark says."""
+_started: list[subprocess.Popen[str]] = []
+
+
+def end_what_is_left() -> None:
+    """End the runs that a test that failed has left behind."""
+    while _started:
+        run = _started.pop()
+        run.kill()
+        run.wait()
+        if run.stdout:
+            run.stdout.close()
 
 
 class Lab:
@@ -47,15 +59,17 @@ class Lab:
 
     def start(self, executor: str) -> subprocess.Popen[str]:
         part = ["--executor", executor, "--results", str(self.results)]
-        return subprocess.Popen(
+        run = subprocess.Popen(
             [sys.executable, "-m", "mribench", "run", *self._words, *part],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+        _started.append(run)
+        return run
 
-    def run(self, executor: str, timeout_s: float = 1200) -> tuple[int, str]:
+    def run(self, executor: str, timeout_s: float = PATIENCE_S) -> tuple[int, str]:
         process = self.start(executor)
         said, _ = process.communicate(timeout=timeout_s)
         return process.returncode, said

@@ -8,17 +8,24 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from cluster_lab import Lab
+from cluster_lab import Lab, end_what_is_left
 from same_rows import Through, run_through
-from slurm_cluster import SlurmCluster, run_slurm
+from slurm_cluster import PATIENCE_S, SlurmCluster, run_slurm
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave these tests to `make test-cluster`: each takes minutes."""
-    if os.environ.get("MRIBENCH_CLUSTER") != "1":
-        for item in items:
-            if Path(__file__).parent in item.path.parents:
-                item.add_marker(pytest.mark.skip(reason="`make test-cluster` runs it"))
+    for item in [item for item in items if Path(__file__).parent in item.path.parents]:
+        item.add_marker(pytest.mark.timeout(3 * PATIENCE_S))
+        if os.environ.get("MRIBENCH_CLUSTER") != "1":
+            item.add_marker(pytest.mark.skip(reason="`make test-cluster` runs it"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    """No run outlives its test, however that ends."""
+    yield
+    end_what_is_left()
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ import pandas as pd
 import psutil
 import pytest
 from cluster_lab import DONE_ALREADY, Lab
+from slurm_cluster import PATIENCE_S
 
 distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
-pytestmark = pytest.mark.timeout(1500)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def find_jobs() -> list[psutil.Process]:
     return found
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 300.0) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end
@@ -56,9 +56,9 @@ def test_rows_are_the_same_where_workers_die(
         victim = find_jobs()[0]
         os.kill(victim.ppid(), signal.SIGKILL)
         # it has no worker any more: it stops by itself, after its next step
-        psutil.wait_procs([victim], timeout=60)
+        psutil.wait_procs([victim], timeout=PATIENCE_S)
         assert not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE
-    said, _ = run.communicate(timeout=900)
+    said, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0, said
     pd.testing.assert_frame_equal(lab.rows(), expected)
     _, said = lab.run(executor)
@@ -74,7 +74,7 @@ def test_interrupting_ends_the_jobs_and_the_next_run_goes_on(
     run = lab.start("dask")
     wait_until(lambda: "running" in lab.statuses() and lab.statuses().count("done") >= 1)
     run.send_signal(signal.SIGINT)
-    said, _ = run.communicate(timeout=120)
+    said, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 130, said
     assert not find_jobs(), "no job outlives it"
     code, said = lab.run("dask")

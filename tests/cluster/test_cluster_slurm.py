@@ -11,12 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from cluster_lab import DONE_ALREADY, Lab
-from slurm_cluster import NODES, SlurmCluster, find_obstacle
+from slurm_cluster import NODES, PATIENCE_S, SlurmCluster, find_obstacle
 
-pytestmark = [
-    pytest.mark.skipif(bool(find_obstacle()), reason=find_obstacle()),
-    pytest.mark.timeout(1500),
-]
+pytestmark = pytest.mark.skipif(bool(find_obstacle()), reason=find_obstacle())
 
 
 def lab_of(cluster: SlurmCluster, results: Path, cache: Path, *options: str) -> Lab:
@@ -33,7 +30,7 @@ def test_rows_are_the_same_through_all_that_happens_to_a_cluster(
     """The submitter is killed, a node drained, another lost for a while, the controller started again."""
     lab = lab_of(cluster, tmp_path, cache)
     first = lab.start(SLURM)
-    cluster.wait_for("some jobs done", lambda: lab.statuses().count("done") >= 2, 300)
+    cluster.wait_for("some jobs done", lambda: lab.statuses().count("done") >= 2)
     first.kill()
     first.communicate()
     in_queue = cluster.call("squeue", "--me", "--noheader", "--format=%i").split()
@@ -41,17 +38,17 @@ def test_rows_are_the_same_through_all_that_happens_to_a_cluster(
 
     again = lab.start(SLURM)
     cluster.take_away(NODES[0], "drain")
-    cluster.wait_for("a job waits for the other node", lambda: "(PENDING: " in lab.status(), 300)
-    cluster.wait_for("more jobs done", lambda: lab.statuses().count("done") >= 4, 300)
+    cluster.wait_for("a job waits for the other node", lambda: "(PENDING: " in lab.status())
+    cluster.wait_for("more jobs done", lambda: lab.statuses().count("done") >= 4)
     cluster.give_back(NODES[0])
     cluster.stop("slurmctld")
     time.sleep(5)
     cluster.start_controller()
-    cluster.wait_for("more jobs done", lambda: lab.statuses().count("done") >= 6, 300)
+    cluster.wait_for("more jobs done", lambda: lab.statuses().count("done") >= 6)
     cluster.take_away(NODES[1], "down")
     time.sleep(3)
     cluster.give_back(NODES[1])
-    said, _ = again.communicate(timeout=900)
+    said, _ = again.communicate(timeout=PATIENCE_S)
     assert again.returncode == 0, said
     pd.testing.assert_frame_equal(lab.rows(), expected)
     _, said = lab.run(SLURM)
@@ -63,9 +60,9 @@ def test_a_cancelled_job_is_said_and_the_next_run_does_it(
 ) -> None:
     lab = lab_of(cluster, tmp_path, cache, *ONLY, "--set", "defaults.pretrain.steps=300")
     run = lab.start(SLURM)
-    cluster.wait_for("it runs", lambda: "running" in lab.statuses(), 120)
+    cluster.wait_for("it runs", lambda: "running" in lab.statuses())
     cluster.call("scancel", "--user=root")
-    said, _ = run.communicate(timeout=300)
+    said, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 1, said
     assert "was cancelled" in said, said
     assert lab.run(SLURM)[0] == 0, "the next run goes on from its checkpoint"
@@ -76,10 +73,10 @@ def test_a_job_whose_time_ends_goes_on_in_another(cluster: SlurmCluster, cache: 
     only = (*ONLY, "--set", "defaults.pretrain.steps=1500")
     lab, plain = (lab_of(cluster, tmp_path / name, cache, *only) for name in "ab")
     run = lab.start(f"{SLURM},stop_s=60")
-    cluster.wait_for("it takes steps", lambda: lab.steps() > 0, 300)
+    cluster.wait_for("it takes steps", lambda: lab.steps() > 0)
     (number,) = cluster.call("squeue", "--me", "--noheader", "--format=%i").split()
     cluster.call("scontrol", "update", f"jobid={number}", "timelimit=1")
-    said, _ = run.communicate(timeout=900)
+    said, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0, said
     (log,) = (lab.results / "tiny" / "jobs").glob("*/log.txt")
     assert log.read_text().count("in process") > 1, "one batch job was enough: raise the steps"
