@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -65,6 +68,38 @@ def test_rows_are_the_same_where_workers_die(
     assert DONE_ALREADY in said, said
     assert workers.status.name == "running", "somebody else's workers are left to them"
     assert not find_jobs()
+
+
+def start_part(folder: Path, part: str, *words: object) -> subprocess.Popen[bytes]:
+    """Start a scheduler or a worker as its owner does: by Dask's command line."""
+    command = [sys.executable, "-m", f"distributed.cli.dask_{part}", "--no-dashboard", *map(str, words)]
+    with (folder / f"{part}.txt").open("ab") as out:
+        return subprocess.Popen(command, stdout=out, stderr=out, cwd=folder)
+
+
+def test_a_scheduler_that_dies_is_waited_for(cache: Path, expected: pd.DataFrame, tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    lab, address = Lab(tmp_path / "results", cache), f"tcp://127.0.0.1:{port}"
+    scheduler = start_part(tmp_path, "scheduler", "--host", "127.0.0.1", "--port", port)
+    worker = start_part(tmp_path, "worker", address, "--nthreads", 1, "--no-nanny")
+    try:
+        run = lab.start(f"dask:scheduler={address}")
+        wait_until(lambda: lab.statuses().count("done") >= 2 and bool(find_jobs()))
+        scheduler.kill()
+        scheduler.wait()
+        worker.wait(60)
+        scheduler = start_part(tmp_path, "scheduler", "--host", "127.0.0.1", "--port", port)
+        worker = start_part(tmp_path, "worker", address, "--nthreads", 1, "--no-nanny")
+        said, _ = run.communicate(timeout=900)
+    finally:
+        for process in (worker, scheduler):
+            process.kill()
+            process.wait()
+    assert run.returncode == 0, said
+    assert "again in 2 s" in said, "a task was lost, and tried again"
+    pd.testing.assert_frame_equal(lab.rows(), expected)
 
 
 def test_interrupting_ends_the_jobs_and_the_next_run_goes_on(

@@ -13,11 +13,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
+import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,7 +24,9 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
-from durability_lab import TINY, call, scores
+from durability_lab import DENOISING, TINY, Command, call, scores, start
+
+from mribench.results.status import read_status
 
 SIZE_MB = 192
 OPTIONS = "commit=60,data=ordered"
@@ -58,8 +59,11 @@ def copy(image: Path, target: Path) -> None:
         same = subprocess.run(["cmp", "-s", str(image), str(target)], check=False).returncode == 0
 
 
-def take_images(work: Path, count: int, every_s: float) -> list[Path]:
-    """Run the benchmark on a file system in a file, and copy that file while it runs."""
+def take_images(work: Path, count: int, late_s: float) -> list[Path]:
+    """Run the benchmark on a file system in a file, and copy that file while it runs.
+
+    Copies are spread over the run: there is one after each job that is done, by chance a little later.
+    """
     image = work / "disk.img"
     with image.open("wb") as file:
         file.truncate(SIZE_MB * 2**20)
@@ -68,34 +72,37 @@ def take_images(work: Path, count: int, every_s: float) -> list[Path]:
     with mounted(image, work / "disk") as disk:
         while len(taken) < count:
             shutil.rmtree(disk / "results", ignore_errors=True)
-            command = [
-                sys.executable,
-                "-m",
-                "mribench",
-                "run",
-                TINY,
-                "--results",
-                disk / "results",
-                "--jobs",
-                2,
-            ]
-            environ = {**os.environ, "MRIBENCH_CACHE": str(disk / "cache")}
-            run = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL, env=environ)
-            while run.poll() is None and len(taken) < count:
-                time.sleep(every_s)
-                if not list(disk.glob("results/tiny/jobs/*")):
-                    continue
-                tree = [psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)]
-                stop(tree, signal.SIGSTOP)
+            options = ("--results", disk / "results", "--jobs", 2)
+            run = start(work / "run.txt", "run", TINY, *DENOISING, *options, cache=disk / "cache")
+            enough = 0
+            while _wait_for_jobs(disk, run, enough) and len(taken) < count:
+                time.sleep(random.uniform(0.0, late_s))  # noqa: S311 - no secret
                 taken.append(work / f"{len(taken):03}.img")
-                copy(image, taken[-1])
-                stop(tree, signal.SIGCONT)
-            if run.poll() is None:
-                tree = psutil.Process(run.pid).children(recursive=True)
-                run.terminate()
-                run.wait()
-                psutil.wait_procs(tree, timeout=60)
+                _copy_stopped(run, image, taken[-1])
+                enough += 1
+            if run.process.is_alive():
+                run.process.terminate()
+            run.process.join()
     return taken
+
+
+def _wait_for_jobs(disk: Path, run: Command, enough: int) -> bool:
+    """Wait until so many jobs are done, and any has begun; false where the run ended before."""
+    while run.process.is_alive():
+        folders = list(disk.glob("results/tiny/jobs/*"))
+        done = [status for folder in folders if (status := read_status(folder)) and status.state == "done"]
+        if folders and len(done) >= enough:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _copy_stopped(run: Command, image: Path, target: Path) -> None:
+    tree = [psutil.Process(run.process.pid)]
+    tree += tree[0].children(recursive=True)
+    stop(tree, signal.SIGSTOP)
+    copy(image, target)
+    stop(tree, signal.SIGCONT)
 
 
 def check(image: Path, work: Path, expected: pd.DataFrame) -> dict[str, object]:
@@ -112,7 +119,9 @@ def check(image: Path, work: Path, expected: pd.DataFrame) -> dict[str, object]:
             "status": call(work, "status", results / "tiny", cache=cache),
             "plan": call(work, "plan", TINY, "--results", results, cache=cache),
             "report": call(work, "report", results / "tiny", cache=cache) if plans else None,
-            "run": call(work, "run", TINY, "--results", results, "--executor", "inline", cache=cache),
+            "run": call(
+                work, "run", TINY, *DENOISING, "--results", results, "--executor", "inline", cache=cache
+            ),
         }
         found["codes"] = {name: each.code for name, each in said.items() if each is not None}
         wrong = [each for name, each in said.items() if each and each.code not in _ALLOWED[name]]
@@ -129,17 +138,17 @@ def check(image: Path, work: Path, expected: pd.DataFrame) -> dict[str, object]:
 _ALLOWED = {"status": (0, 1), "plan": (0,), "report": (0,), "run": (0,)}
 
 
-def main(count: int, every_s: float) -> int:
+def main(count: int, late_s: float) -> int:
     """Take images, check them, and print one line for each; whether all went on."""
     with tempfile.TemporaryDirectory() as there:
         work = Path(there)
         options = ("--results", work / "whole", "--executor", "inline")
-        whole = call(work, "run", TINY, *options, cache=work / "cache")
+        whole = call(work, "run", TINY, *DENOISING, *options, cache=work / "cache")
         if whole.code:
             raise SystemExit(whole.text)
         expected = scores(work / "whole")
         bad = 0
-        for image in take_images(work, count, every_s):
+        for image in take_images(work, count, late_s):
             found = check(image, work, expected)
             image.unlink()
             good = found["same rows"] and not found["errors"]
@@ -152,6 +161,6 @@ def main(count: int, every_s: float) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=24)
-    parser.add_argument("--every", type=float, default=0.7, help="seconds between two images")
+    parser.add_argument("--late", type=float, default=1.0, help="seconds after a job's end, at most")
     given = parser.parse_args()
-    raise SystemExit(main(given.images, given.every))
+    raise SystemExit(main(given.images, given.late))
