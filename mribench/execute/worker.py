@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import logging
+import multiprocessing
 import os
 import signal
 import sys
@@ -219,7 +220,14 @@ def _run_all(
             ends.add(_run_logged(folder, registry, threads, checkpoint_every_s, batch, log))
         if ends.intersection(_LAST):
             break
+        if _is_orphan():  # short jobs do not see it themselves
+            return {WorkerExit.STOPPED}
     return ends
+
+
+def _is_orphan() -> bool:
+    parent = multiprocessing.parent_process()
+    return parent is not None and not parent.is_alive()
 
 
 def _is_called_off(folder: Path, began: str) -> bool:
