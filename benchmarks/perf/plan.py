@@ -1,7 +1,7 @@
 """How long a plan of thousands of jobs takes, and a run that finds them all done.
 
-A benchmark file of many methods, seeds, fractions and sequences on small phantoms is planned; then each of its
-jobs is given results as a run would leave them, and the same commands are timed again.
+A benchmark file of many methods, seeds, fractions and sequences on small phantoms is planned; then each of
+its jobs is given results as a run would leave them, and the same commands are timed again.
 
 Example: python benchmarks/perf/plan.py --jobs 10000
 """
@@ -73,7 +73,8 @@ def write_file(path: Path, n_jobs: int) -> None:
 
 def finish(job: Job, store: Store) -> None:
     """Leave in the folder of a job what a run leaves there, with scores of nothing."""
-    assert job.key is not None and job.content is not None  # noqa: S101 - the file has all its data
+    if job.key is None or job.content is None:
+        raise SystemExit(f"{job.id} waits for data: delete --folder and begin anew")
     folder = store.make_directory(job.key)
     write_specification(folder, Specification(id=job.id, spec=job.spec, content=job.content))
     row = {"job_key": job.key, "id": job.id, "kind": job.kind, "split_digest": job.spec.split_digest}
@@ -104,7 +105,9 @@ def without_sync() -> Iterator[None]:
 def time_command(*words: object) -> float:
     """Return the seconds that a command takes, with all its imports."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "mribench", *map(str, words)], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+    subprocess.run(
+        [sys.executable, "-m", "mribench", *map(str, words)], check=True, stdout=subprocess.DEVNULL
+    )
     return time.perf_counter() - start
 
 
@@ -123,7 +126,9 @@ def main() -> None:
         os.environ["MRIBENCH_CACHE"] = str(folder / "cache")
         os.chdir(folder)
         write_file(file, arguments.jobs)
-        plan_file(file, (), results, make=True, progress=lambda *_: None)  # phantoms are made, files looked at
+        plan_file(
+            file, (), results, make=True, progress=lambda *_: None
+        )  # phantoms are made, files looked at
         start, cpu_s = time.perf_counter(), time.process_time()
         planned = plan_file(file, (), results, make=True, progress=lambda *_: None)
         spent = f"{time.perf_counter() - start:.2f} s ({time.process_time() - cpu_s:.2f} s of CPU)"
