@@ -289,10 +289,15 @@ def _write_log_to(path: Path) -> None:
         os.dup2(file.fileno(), 2)
 
 
-if __name__ == "__main__":
-    if UNTIL_EOF in sys.argv[2:]:
+def run_words(words: Sequence[str]) -> None:
+    """Run the batch of a ``WorkerCommand``, by the words after the module's name and the environment."""
+    if UNTIL_EOF in words:
         end_with_input()
-    asked_threads = int(os.environ.get(THREADS, "1"))
-    asked_s = float(os.environ.get(CHECKPOINT_S, CHECKPOINT_EVERY_S))
-    folders = [word for word in sys.argv[1:] if word != UNTIL_EOF]
-    main(folders, None, asked_threads, asked_s, os.environ.get(BATCH, ""))
+    threads = int(os.environ.get(THREADS, "1"))
+    checkpoint_every_s = float(os.environ.get(CHECKPOINT_S, CHECKPOINT_EVERY_S))
+    folders = [word for word in words if word != UNTIL_EOF]
+    main(folders, None, threads, checkpoint_every_s, os.environ.get(BATCH, ""))
+
+
+if __name__ == "__main__":
+    run_words(sys.argv[1:])
