@@ -5,18 +5,23 @@ queue. Pretrainings, their adaptations and their evaluations wait for each other
 
 Example: python benchmarks/perf/jobs.py --jobs 1000 --executor local --at-a-time 2
 
-The process of each job imports this file, as it does the script of ``mribench``: what is heavy is imported
-where it is used.
+``slurm`` starts a SLURM on this machine, as ``make test-cluster`` does. The process of each batch imports this
+file, as it does the script of ``mribench``: what is heavy is imported where it is used.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 NAMES = ("benchmark", "profile", "method", "arm", "dataset", "task", "test_site", "test_sequence")
+EXECUTORS, WORK = ("inline", "local", "dask", "slurm"), "--work"
 ADAPTATIONS, EVALUATIONS = 9, 10
 """Adaptations of a pretraining, evaluations of an adaptation: a hundred jobs belong together."""
 
@@ -27,6 +32,48 @@ def work_without_work(*arguments: object) -> None:
 
     worker.run_spec = do_nothing
     worker.main(*arguments)
+
+
+def run_words_without_work() -> None:
+    """Run a batch as the process of a cluster does, but for what it computes."""
+    from mribench.execute import worker
+
+    worker.run_spec = do_nothing
+    worker.run_words(sys.argv[2:])
+
+
+@contextlib.contextmanager
+def executors(name: str, at_a_time: int) -> Iterator[Callable[[], object]]:
+    """Yield what makes an executor, whose processes run this file."""
+    from mribench_clusters.dask_executor import DaskExecutor, DaskOptions
+    from mribench_clusters.slurm import SlurmExecutor, SlurmOptions
+
+    from mribench.execute.local import InlineExecutor, LocalExecutor
+    from mribench.interfaces.executor import Resources, WorkerCommand
+    from mribench.interfaces.options import NoOptions
+
+    usual = WorkerCommand.of
+
+    def of(*arguments: object, **options: object) -> WorkerCommand:
+        command = usual(*arguments, **options)
+        _, _, _, *folders = command.words
+        return WorkerCommand((sys.executable, __file__, WORK, *folders), command.environment)
+
+    WorkerCommand.of = of
+    resources = Resources(jobs=at_a_time)
+    if name == "inline":
+        yield lambda: InlineExecutor(NoOptions(), resources)
+    elif name == "local":
+        yield lambda: LocalExecutor(NoOptions(), resources)
+    elif name == "dask":
+        yield lambda: DaskExecutor(DaskOptions(), resources)
+    else:
+        sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "cluster"))
+        from slurm_cluster import run_slurm
+
+        with tempfile.TemporaryDirectory() as folder, run_slurm(Path(folder)) as cluster:
+            os.environ.update(cluster.environment)
+            yield lambda: SlurmExecutor(SlurmOptions(poll_s=1.0), resources)
 
 
 def do_nothing(spec: object, context: object) -> object:
@@ -81,20 +128,17 @@ def make_jobs(number: int) -> dict[str, object]:
 
 def measure(name: str, number: int, at_a_time: int) -> None:
     """Print what a job costs through an executor."""
-    from mribench.execute import local, worker
+    from mribench.execute import worker
     from mribench.execute.scheduler import execute
     from mribench.execute.watcher import Summary
-    from mribench.interfaces.executor import Resources
-    from mribench.interfaces.options import NoOptions
     from mribench.plugins import load_registry
     from mribench.results import Store
     from mribench.results.specification import Provenance
 
-    make = {"inline": local.InlineExecutor, "local": local.LocalExecutor}[name]
     worker.run_spec, worker.main = do_nothing, work_without_work
     load_registry()
     jobs = make_jobs(number)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, executors(name, at_a_time) as make:
         store = Store(Path(folder) / "none")
         store.open()
         first = dict(list(jobs.items())[:1])
@@ -104,8 +148,7 @@ def measure(name: str, number: int, at_a_time: int) -> None:
             (jobs, "a run of jobs that are all done"),
         ):
             summary, start = Summary(), time.perf_counter()
-            executor = make(NoOptions(), Resources(jobs=at_a_time))
-            execute(part, store, executor, Silence(), Provenance(), summary)
+            execute(part, store, make(), Silence(), Provenance(), summary)
             seconds, done = time.perf_counter() - start, summary.executed.total()
             if done + summary.cached != len(part):
                 raise SystemExit(f"expected {len(part)} jobs, {done} were executed: {summary.failed}")
@@ -116,12 +159,15 @@ def main() -> None:
     """Measure as the options say."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--jobs", type=int, default=1000)
-    parser.add_argument("--executor", choices=("inline", "local"), action="append")
-    parser.add_argument("--at-a-time", type=int, default=2, help="processes of the local executor")
+    parser.add_argument("--executor", choices=EXECUTORS, action="append")
+    parser.add_argument("--at-a-time", type=int, default=2, help="processes of local and dask")
     arguments = parser.parse_args()
     for name in arguments.executor or ("inline", "local"):
         measure(name, arguments.jobs, 1 if name == "inline" else arguments.at_a_time)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == [WORK]:
+        run_words_without_work()
+    else:
+        main()

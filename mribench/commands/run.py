@@ -31,8 +31,8 @@ from mribench.execute.watcher import Summary, Watcher
 from mribench.interfaces.tracker import TrackedRun
 from mribench.plugins import load_registry
 from mribench.report import Material, load_run, render, run_document
+from mribench.results.load import RunData
 from mribench.results.merged import profile_sentence
-from mribench.results.records import JOB_SCHEMA, read_tables
 from mribench.results.specification import Provenance
 from mribench.wording import count
 
@@ -97,8 +97,8 @@ def run_file(
                 _say_stopped(console, log, summary, stop)
                 raise
             log.write(_describe(summary))
-    _show_results(console, planned)
-    _say_summary(console, planned, summary)
+    shown = _show_results(console, planned)
+    _say_summary(console, planned, summary, shown)
     return 1 if summary.failed or planned.plan.missing else 0
 
 
@@ -159,10 +159,11 @@ def _say_defects(console: Console, planned: Planned) -> None:
         say(console, profile_sentence({planned.resolved.label: list(shown)}), "yellow")
 
 
-def _show_results(console: Console, planned: Planned) -> None:
+def _show_results(console: Console, planned: Planned) -> RunData:
     run = load_run(planned.store.root, planned.digest)
     material = Material(run, sources=table_sources())
     render(run_document(material, planned.resolved.config.report.tables), "terminal", console)
+    return run
 
 
 def _describe(summary: Summary) -> str:
@@ -177,22 +178,19 @@ def _describe(summary: Summary) -> str:
     )
 
 
-def _say_summary(console: Console, planned: Planned, summary: Summary) -> None:
+def _say_summary(console: Console, planned: Planned, summary: Summary, run: RunData) -> None:
     say(console, _describe(summary))
-    _say_times(console, planned)
+    _say_times(console, run)
     for name, reason in summary.failed.items():
         say(console, f"failed: {name}: {reason}", "red")
     say(console, f"results: {planned.store.root}")
 
 
-def _say_times(console: Console, planned: Planned) -> None:
+def _say_times(console: Console, run: RunData) -> None:
     """Print where the time of all jobs of this file went."""
-    done = [key for key in planned.plan.runnable() if planned.store.inspect(key).state == "done"]
-    paths = [planned.store.directory(key) / "job.parquet" for key in done]
-    rows = read_tables([path for path in paths if path.exists()], JOB_SCHEMA)
     parts = [
         f"{kind} {group['wall_s'].sum():.0f} s ({len(group)} × {group['wall_s'].mean():.1f} s)"
-        for kind, group in rows.groupby("kind", sort=False)
+        for kind, group in run.jobs.groupby("kind", sort=False)
     ]
     if parts:
         say(console, f"time in jobs: {', '.join(parts)}")

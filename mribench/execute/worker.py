@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import logging
+import multiprocessing
 import os
 import signal
 import sys
@@ -220,7 +221,14 @@ def _run_all(
             ends.add(_run_logged(folder, registry, threads, checkpoint_every_s, batch, log))
         if ends.intersection(_LAST):
             break
+        if _is_orphan():  # short jobs do not see it themselves
+            return {WorkerExit.STOPPED}
     return ends
+
+
+def _is_orphan() -> bool:
+    parent = multiprocessing.parent_process()
+    return parent is not None and not parent.is_alive()
 
 
 def _is_called_off(folder: Path, began: str) -> bool:
@@ -282,10 +290,15 @@ def write_log_to(path: Path) -> None:
         os.dup2(file.fileno(), 2)
 
 
-if __name__ == "__main__":
-    if UNTIL_EOF in sys.argv[2:]:
+def run_words(words: Sequence[str]) -> None:
+    """Run the batch of a ``WorkerCommand``, by the words after the module's name and the environment."""
+    if UNTIL_EOF in words:
         end_with_input()
-    asked_threads = int(os.environ.get(THREADS, "1"))
-    asked_s = float(os.environ.get(CHECKPOINT_S, CHECKPOINT_EVERY_S))
-    folders = [word for word in sys.argv[1:] if word != UNTIL_EOF]
-    main(folders, None, asked_threads, asked_s, os.environ.get(BATCH, ""))
+    threads = int(os.environ.get(THREADS, "1"))
+    checkpoint_every_s = float(os.environ.get(CHECKPOINT_S, CHECKPOINT_EVERY_S))
+    folders = [word for word in words if word != UNTIL_EOF]
+    main(folders, None, threads, checkpoint_every_s, os.environ.get(BATCH, ""))
+
+
+if __name__ == "__main__":
+    run_words(sys.argv[1:])

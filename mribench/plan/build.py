@@ -36,9 +36,9 @@ from mribench.results.specification import (
     EmbedSpec,
     EvaluateSpec,
     JobSpec,
+    KeyMaker,
     PretrainSpec,
     TrainedCohort,
-    key_of,
 )
 
 
@@ -73,7 +73,8 @@ class _Builder:
         # Thousands of jobs are about few groups of people: what is found of a group is found once.
         self._sources = functools.cache(self._select_sources)
         self._eligible = functools.cache(self._find_eligible)
-        self._fingerprints = functools.cache(self._find_fingerprints)
+        self._content_of = functools.cache(self._find_content)
+        self._keys = KeyMaker()
 
     def jobs(self) -> Iterator[Job]:
         """Yield the jobs, dependencies first; none that the base plan has."""
@@ -295,17 +296,15 @@ class _Builder:
         content = Content(
             results=RESULTS_VERSION,
             entries=tuple(entries),
-            cohorts=tuple(
-                CohortContent(cohort.identity, self._fingerprints(cohort.name, people))
-                for cohort, people in read
-            ),
+            cohorts=tuple(self._content_of(cohort.name, people) for cohort, people in read),
         )
-        return Job(id=name, spec=spec, key=key_of(spec, content), content=content, measures=measures)
+        key = self._keys.make(spec, content)
+        return Job(id=name, spec=spec, key=key, content=content, measures=measures)
 
-    def _find_fingerprints(self, cohort_name: str, people: tuple[str, ...]) -> Mapping[str, str]:
-        """Return the fingerprints of some subjects, one mapping for all jobs on the same ones."""
-        fingerprints = self._cohorts[cohort_name].fingerprints
-        return {subject: fingerprints[subject] for subject in people}
+    def _find_content(self, cohort_name: str, people: tuple[str, ...]) -> CohortContent:
+        """Return a cohort as it enters the keys of jobs on some subjects, one for all those jobs."""
+        cohort = self._cohorts[cohort_name]
+        return CohortContent(cohort.identity, {subject: cohort.fingerprints[subject] for subject in people})
 
     def _covered(
         self, task: TaskPart, role: str, ids: tuple[str, ...], channels: Channels

@@ -239,7 +239,7 @@ class Manifest(_Part):
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write the manifest of a plan in one step."""
-    write_json(path, {"schema": SCHEMA, **manifest.model_dump(mode="json")})
+    write_json(path, {"schema": SCHEMA, **manifest.model_dump(mode="json")}, indent=None)
 
 
 def read_manifest(path: Path) -> Manifest:

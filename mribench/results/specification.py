@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
-from mribench.digests import digest_of
+from mribench.digests import canonical_json
 from mribench.errors import StoreError
 from mribench.interfaces.channels import Channels
 from mribench.interfaces.input_contract import InputContract
@@ -17,7 +18,7 @@ from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import DatasetRef, EncoderRef, ObjectiveRef, TaskRef, ViewsRef
 from mribench.results.atomic import read_json, write_json
 from mribench.results.cell import EmbedCell, EvaluateCell
-from mribench.results.content import Content
+from mribench.results.content import CohortContent, Content, EntryIdentity
 from mribench.results.status import SCHEMA
 
 JobKind = Literal["pretrain", "adapt", "evaluate", "embed"]
@@ -286,7 +287,8 @@ _ADAPTERS: dict[JobKind, TypeAdapter[Any]] = {
 }
 
 
-_CONTENTS = TypeAdapter(Content)
+_PARTS: dict[type, TypeAdapter[Any]] = {part: TypeAdapter(part) for part in (EntryIdentity, CohortContent)}
+_KEY_DIGITS = 32
 
 
 def key_of(spec: JobSpec, content: Content) -> str:
@@ -295,8 +297,55 @@ def key_of(spec: JobSpec, content: Content) -> str:
     Where its cohort lies is no part of it, nor what a benchmark file calls it, but in the cell of a job that
     writes rows; files that are given as options count by their content, wherever they lie.
     """
-    parts = {"asked": by_content(spec.asked()), "content": _CONTENTS.dump_python(content, mode="json")}
-    return digest_of({"schema": SCHEMA, "kind": spec.kind, **parts}, length=32)
+    return KeyMaker().make(spec, content)
+
+
+class KeyMaker:
+    """Makes the keys of many jobs; what they share, such as a task, is written as JSON once.
+
+    It is known again by being the same object: nothing that a job is made of may change meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._written: dict[tuple[str, int], tuple[object, str]] = {}
+
+    def make(self, spec: JobSpec, content: Content) -> str:
+        """Return the key of a job, as ``key_of``: the digest of the canonical JSON of all its parts."""
+        names = sorted(each.name for each in fields(spec) if each.name not in _PLACES)
+        asked = [self._write_field(spec, name) for name in names]
+        entries = [self._write_part("entries", part) for part in content.entries]
+        cohorts = [self._write_part("cohorts", part) for part in content.cohorts]
+        written = (
+            f'{{"asked":{{{",".join(filter(None, asked))}}},"content":{{"cohorts":[{",".join(cohorts)}],'
+            f'"entries":[{",".join(entries)}],"results":{content.results}}},'
+            f'"kind":"{spec.kind}","schema":{SCHEMA}}}'
+        )
+        return hashlib.sha256(written.encode()).hexdigest()[:_KEY_DIGITS]
+
+    def _write_field(self, spec: JobSpec, name: str) -> str:
+        """Return a field as ``"name":value``; nothing where it is optional and empty."""
+        value = getattr(spec, name)
+        if isinstance(value, str | int | None):
+            return "" if name in _OPTIONAL and not value else f'"{name}":{canonical_json(value)}'
+
+        def write() -> str:
+            dumped = _without_places(_ADAPTERS[spec.kind].dump_python(spec, mode="json", include={name}))
+            empty = name in _OPTIONAL and not dumped[name]
+            return "" if empty else f'"{name}":{canonical_json(by_content(dumped[name]))}'
+
+        return self._write_once(f"{spec.kind} {name}", value, write)
+
+    def _write_part(self, place: str, part: EntryIdentity | CohortContent) -> str:
+        def write() -> str:
+            return canonical_json(_PARTS[type(part)].dump_python(part, mode="json"))
+
+        return self._write_once(place, part, write)
+
+    def _write_once(self, place: str, value: object, write: Callable[[], str]) -> str:
+        known = self._written.get((place, id(value)))
+        if known is None:
+            known = self._written[place, id(value)] = (value, write())  # kept, or another could get its id
+        return known[1]
 
 
 @dataclass(frozen=True)
