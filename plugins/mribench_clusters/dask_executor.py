@@ -216,7 +216,7 @@ def _connect(scheduler: str | None, resources: Resources) -> tuple[Any, Any]:
             n_workers=resources.jobs,
             threads_per_worker=1,
             memory_limit=0,  # jobs are processes of their own, which Dask does not count
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
         )
         return cluster, Client(cluster)
     try:

@@ -24,7 +24,7 @@ distributed = pytest.importorskip("distributed", reason="the extra dask is not i
 def workers() -> Iterator[distributed.LocalCluster]:
     """A cluster of somebody else's: two workers."""
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address=None
+        n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address="127.0.0.1:0"
     ) as cluster:
         yield cluster
 
