@@ -80,6 +80,7 @@ class _Run:
         running: what was submitted.
         failed: what failed, and is not tried again.
         blocked: what needs one that failed.
+        again: which job waited already until another that it needs was made again.
     """
 
     jobs: Mapping[str, Job]
@@ -99,7 +100,7 @@ class _Run:
     running: dict[str, Job] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
-    again: set[str] = field(default_factory=set)
+    again: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -350,9 +351,10 @@ class _Run:
     def _make_again(self, key: str) -> bool:
         """Have what a job needs run again where it is not done any more; whether the job waits for that."""
         lost = [need for need in Graph(self.jobs).ancestors(key) if not self._is_done(need)]
-        if not lost or key in self.again:
+        new = {(key, need) for need in lost} - self.again
+        if not new:
             return False
-        self.again.add(key)
+        self.again |= new
         first = min(self.rank.values(), default=0) - 1  # others wait for it
         for need in lost:
             if need not in self.todo:
