@@ -5,8 +5,8 @@ queue. Pretrainings, their adaptations and their evaluations wait for each other
 
 Example: python benchmarks/perf/jobs.py --jobs 1000 --executor local --at-a-time 2
 
-``slurm`` starts a SLURM on this machine, as ``make test-cluster`` does. The process of each batch imports this
-file, as it does the script of ``mribench``: what is heavy is imported where it is used.
+``slurm`` starts a SLURM on this machine, as ``make test-cluster`` does. The process of each batch imports
+this file, as it does the script of ``mribench``: what is heavy is imported where it is used.
 """
 
 from __future__ import annotations
@@ -97,8 +97,9 @@ def make_jobs(number: int) -> dict[str, object]:
     from mribench.plan import Job
     from mribench.results.cell import EvaluateCell
     from mribench.results.content import Content
+    from mribench.results.keys import key_of
     from mribench.results.records import CELL_COLUMNS
-    from mribench.results.specification import AdaptSpec, EvaluateSpec, PretrainSpec, TrainedCohort, key_of
+    from mribench.results.specification import AdaptSpec, EvaluateSpec, PretrainSpec, TrainedCohort
 
     none = dict.fromkeys(CELL_COLUMNS) | dict.fromkeys(NAMES, "none")
     content = Content(results=1, entries=(), cohorts=())

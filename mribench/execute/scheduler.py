@@ -79,7 +79,7 @@ class _Run:
         held: what could be, but for something that passes.
         underway: what was submitted, by the id of its batch.
         failures: what failed, or needs something that did, and is not tried again.
-        again: what was run again because a file that it needs was damaged.
+        again: which job waited already until another that it needs was made again.
     """
 
     jobs: Mapping[str, Job]
@@ -95,7 +95,7 @@ class _Run:
     ready: ReadyQueue = field(default_factory=ReadyQueue)
     held: Held = field(default_factory=Held)
     underway: dict[str, Underway] = field(default_factory=dict)
-    again: set[str] = field(default_factory=set)
+    again: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -361,9 +361,10 @@ class _Run:
     def _make_again(self, key: str) -> bool:
         """Have what a job needs run again where it is not done any more; whether the job waits for that."""
         lost = [need for need in Graph(self.jobs).ancestors(key) if not self._is_done(need)]
-        if not lost or key in self.again:
+        new = {(key, need) for need in lost} - self.again
+        if not new:
             return False
-        self.again.add(key)
+        self.again |= new
         first = min(self.rank.values(), default=0) - 1  # others wait for it
         for need in lost:
             if need not in self.todo:

@@ -31,12 +31,12 @@ from mribench.plan.pretraining import select_sources
 from mribench.plan.targets import check_draw, list_left_out, list_thin_tests
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.content import CohortContent, Content, EntryIdentity
+from mribench.results.keys import KeyMaker
 from mribench.results.specification import (
     AdaptSpec,
     EmbedSpec,
     EvaluateSpec,
     JobSpec,
-    KeyMaker,
     PretrainSpec,
     TrainedCohort,
 )

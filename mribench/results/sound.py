@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mribench.errors import DamagedError
-from mribench.results.status import FileDigest, read_status
+from mribench.results.status import FileDigest, JobStatus, read_status
 
 SMALL_BYTES = 2**20
 """Files up to this size are compared by content before a run; larger ones when they are loaded."""
@@ -67,31 +67,37 @@ def find_any_damage(directory: Path, files: Mapping[str, FileDigest]) -> list[st
 def require_sound(path: Path) -> None:
     """Check a file of a job before it is read: once in a process for each version of the file.
 
-    What no digest is known of is not checked: results of older versions, and files that no job left.
+    What no digest is known of is not checked: results of older versions, and files that no job left. A job
+    that is not done any more, as somebody found it damaged or makes it again, has nothing to be read.
 
     Raises:
         DamagedError: when it is not as it was written; names its job's folder.
     """
     path = path.resolve()  # a link to a job's file stands for it
-    noted = _read_noted(path.parent).get(path.name)
+    status = _read_version(path.parent)
+    if status is None:
+        return
+    if status.state != "done":
+        said = f"{path} is of a job that is not done any more: {status.reason or status.state}"
+        raise DamagedError(said, path.parent)
+    noted = status.files.get(path.name)
     said = _compare(path, noted) if noted is not None else ""
     if said:
         raise DamagedError(said, path.parent)
 
 
-def _read_noted(directory: Path) -> Mapping[str, FileDigest]:
+def _read_version(directory: Path) -> JobStatus | None:
     try:
         version = (directory / "status.json").stat()
     except FileNotFoundError:
-        return {}
-    return _recall_noted(directory, version.st_mtime_ns, version.st_ino)
+        return None
+    return _recall_status(directory, version.st_mtime_ns, version.st_ino)
 
 
 @functools.lru_cache(maxsize=4096)
-def _recall_noted(directory: Path, mtime_ns: int, inode: int) -> Mapping[str, FileDigest]:
+def _recall_status(directory: Path, mtime_ns: int, inode: int) -> JobStatus | None:
     del mtime_ns, inode
-    status = read_status(directory)
-    return status.files if status else {}
+    return read_status(directory)
 
 
 def _compare(path: Path, noted: FileDigest) -> str:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
-from mribench.digests import canonical_json
 from mribench.errors import StoreError
 from mribench.interfaces.channels import Channels
 from mribench.interfaces.input_contract import InputContract
-from mribench.interfaces.input_file import by_content
 from mribench.interfaces.options import DatasetRef, EncoderRef, ObjectiveRef, TaskRef, ViewsRef
 from mribench.results.atomic import read_json, write_json
 from mribench.results.cell import EmbedCell, EvaluateCell
-from mribench.results.content import CohortContent, Content, EntryIdentity
-from mribench.results.status import SCHEMA
+from mribench.results.content import Content
 
 JobKind = Literal["pretrain", "adapt", "evaluate", "embed"]
 KINDS: tuple[JobKind, ...] = get_args(JobKind)
@@ -80,6 +76,15 @@ class _Spec:
     def asked(self) -> dict[str, Any]:
         """Return what of it is in the key, as JSON: not where cohorts lie, nor what a file calls them."""
         return _without_places(self.to_json())
+
+    def asked_fields(self) -> list[str]:
+        """Return the names of the fields that are in the key, those too that may be left out where empty."""
+        return sorted(each.name for each in fields(self) if each.name not in _PLACES)
+
+    def asked_of(self, name: str) -> dict[str, Any]:
+        """Return one field as ``asked`` has it, by its name; nothing where it is optional and empty."""
+        dumped = _without_places(_ADAPTERS[self.kind].dump_python(self, mode="json", include={name}))
+        return {} if name in _OPTIONAL and not dumped[name] else dumped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,67 +292,6 @@ _ADAPTERS: dict[JobKind, TypeAdapter[Any]] = {
 }
 
 
-_PARTS: dict[type, TypeAdapter[Any]] = {part: TypeAdapter(part) for part in (EntryIdentity, CohortContent)}
-_KEY_DIGITS = 32
-
-
-def key_of(spec: JobSpec, content: Content) -> str:
-    """Return the key of a job: a digest of everything that may change its result.
-
-    Where its cohort lies is no part of it, nor what a benchmark file calls it, but in the cell of a job that
-    writes rows; files that are given as options count by their content, wherever they lie.
-    """
-    return KeyMaker().make(spec, content)
-
-
-class KeyMaker:
-    """Makes the keys of many jobs; what they share, such as a task, is written as JSON once.
-
-    It is known again by being the same object: nothing that a job is made of may change meanwhile.
-    """
-
-    def __init__(self) -> None:
-        self._written: dict[tuple[str, int], tuple[object, str]] = {}
-
-    def make(self, spec: JobSpec, content: Content) -> str:
-        """Return the key of a job, as ``key_of``: the digest of the canonical JSON of all its parts."""
-        names = sorted(each.name for each in fields(spec) if each.name not in _PLACES)
-        asked = [self._write_field(spec, name) for name in names]
-        entries = [self._write_part("entries", part) for part in content.entries]
-        cohorts = [self._write_part("cohorts", part) for part in content.cohorts]
-        written = (
-            f'{{"asked":{{{",".join(filter(None, asked))}}},"content":{{"cohorts":[{",".join(cohorts)}],'
-            f'"entries":[{",".join(entries)}],"results":{content.results}}},'
-            f'"kind":"{spec.kind}","schema":{SCHEMA}}}'
-        )
-        return hashlib.sha256(written.encode()).hexdigest()[:_KEY_DIGITS]
-
-    def _write_field(self, spec: JobSpec, name: str) -> str:
-        """Return a field as ``"name":value``; nothing where it is optional and empty."""
-        value = getattr(spec, name)
-        if isinstance(value, str | int | None):
-            return "" if name in _OPTIONAL and not value else f'"{name}":{canonical_json(value)}'
-
-        def write() -> str:
-            dumped = _without_places(_ADAPTERS[spec.kind].dump_python(spec, mode="json", include={name}))
-            empty = name in _OPTIONAL and not dumped[name]
-            return "" if empty else f'"{name}":{canonical_json(by_content(dumped[name]))}'
-
-        return self._write_once(f"{spec.kind} {name}", value, write)
-
-    def _write_part(self, place: str, part: EntryIdentity | CohortContent) -> str:
-        def write() -> str:
-            return canonical_json(_PARTS[type(part)].dump_python(part, mode="json"))
-
-        return self._write_once(place, part, write)
-
-    def _write_once(self, place: str, value: object, write: Callable[[], str]) -> str:
-        known = self._written.get((place, id(value)))
-        if known is None:
-            known = self._written[place, id(value)] = (value, write())  # kept, or another could get its id
-        return known[1]
-
-
 @dataclass(frozen=True)
 class Provenance:
     """Where a job comes from, which changes no result.
@@ -392,11 +336,6 @@ class Specification:
     def cell(self) -> EvaluateCell | EmbedCell | None:
         """What the rows of the job are about; None of a job that trains."""
         return cell_of(self.spec)
-
-    @property
-    def key(self) -> str:
-        """Key of the job, by what is said here."""
-        return key_of(self.spec, self.content)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from mribench.errors import StoreError
 from mribench.interfaces.metric import ScoreStatus
 from mribench.results import Store
+from mribench.results.keys import key_of
 from mribench.results.records import PREDICTIONS, SCORE_FILE_SCHEMA
 from mribench.results.sound import find_any_damage
 from mribench.results.specification import EvaluateSpec, Specification, read_specification
@@ -59,7 +60,7 @@ def _problems(store: Store, job: Verifiable, unbounded: Collection[str]) -> Iter
         yield f"job.json is of {said.kind} job {said.id}, the plan of {job.kind} job {job.id}"
     elif said.cell != job.cell:
         yield "the cell in job.json is not the plan's"
-    if said.key != job.key:
+    if key_of(said.spec, said.content) != job.key:
         yield "job.json was changed: its content has another key than its folder"
     try:
         yield from _job_row(folder, said)

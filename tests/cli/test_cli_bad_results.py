@@ -79,9 +79,7 @@ def test_a_flipped_bit_is_found_when_it_is_read(
     evaluated = sorted((results / "bad" / "jobs").glob("*/records.parquet"))
     scores = {rows: pd.read_parquet(rows) for rows in evaluated}
     whole = path.read_bytes()
-    changed = bytearray(whole)
-    changed[len(whole) // 2] ^= 1
-    path.write_bytes(changed)
+    flip_middle(path)
     said = mribench("verify", results / "bad", "--sample", 1)
     assert said.code == 1
     assert f"{path} is not as it was written" in " ".join((said.out + said.err).split())
@@ -93,6 +91,27 @@ def test_a_flipped_bit_is_found_when_it_is_read(
     assert said.code == 0, said.err
     assert loaded or f"{path} is not as it was written" in caplog.text
     assert path.read_bytes() == whole or kind == "records.parquet"
+    for rows, expected in scores.items():
+        pd.testing.assert_frame_equal(pd.read_parquet(rows), expected)
+
+
+def flip_middle(path: Path) -> None:
+    changed = bytearray(path.read_bytes())
+    changed[len(changed) // 2] ^= 1
+    path.write_bytes(changed)
+
+
+def test_all_that_a_job_needs_is_damaged(mribench, finished, results, caplog, monkeypatch):
+    """It finds one file after the other, and waits each time until that one is made again."""
+    evaluated = sorted((results / "bad" / "jobs").glob("*/records.parquet"))
+    scores = {rows: pd.read_parquet(rows) for rows in evaluated}
+    for path in sorted((results / "bad" / "jobs").glob("*/*.safetensors")):
+        flip_middle(path)
+    for rows in evaluated:
+        rows.unlink()
+    monkeypatch.setattr(sound, "SMALL_BYTES", 0)
+    said = mribench(*views(results, finished[0])["run"])
+    assert said.code == 0, said.err
     for rows, expected in scores.items():
         pd.testing.assert_frame_equal(pd.read_parquet(rows), expected)
 

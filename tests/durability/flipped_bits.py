@@ -42,9 +42,12 @@ ASKED = (
 PLAN = (TINY, *ASKED[ASKED.index("--set") :])
 """The same for ``plan``, which takes no ``--only``."""
 WEIGHTS = ("encoder.safetensors", "model.safetensors", "head.safetensors", "probe.safetensors")
-LOADED = (*WEIGHTS, "embeddings.parquet")
-RESTED_ON_BY_NONE = ("log.txt", "used", "run.log")
-"""What is for people, or whose time alone counts."""
+RESTED_ON_BY_NONE = {
+    "finished": ("run.log",),
+    "half": ("run.log", "log.txt", "job.json", "lease.json"),
+    "cache": ("record of a file",),
+}
+"""What is for people, is written anew before anybody reads it, or only saves a look at something."""
 CODES = {"status": (0, 1), "plan": (0,), "report": (0,), "verify": (0, 1), "run": (0,)}
 COMMANDS = {
     "finished": tuple(CODES),
@@ -52,7 +55,7 @@ COMMANDS = {
     "half": ("status", "plan", "report", "run"),  # nothing is done yet that could be verified
     "cache": ("plan", "run"),  # with results that are to be made
 }
-ALONE = ("plan.json", "phantom's volume")
+ALONE = ("plan.json", "phantom's volume", "IXI.csv", "cohort.tsv")
 """What keeps others from being read where it is damaged."""
 SMALL_BYTES = sound.SMALL_BYTES
 
@@ -90,8 +93,9 @@ class Result:
 
     def is_good(self) -> bool:
         """Whether it was found where anything rests on it, and nothing was lost."""
-        found = self.named_by or self.case.kind in RESTED_ON_BY_NONE
-        return bool(found) and not self.rows and not self.wrong
+        found = self.named_by or self.case.kind in RESTED_ON_BY_NONE.get(self.case.store, ())
+        refused = self.case.kind == "phantom's volume" and self.named_by
+        return bool(found) and not self.wrong and bool(refused or not self.rows)
 
 
 def flip(content: bytes, chance: random.Random) -> bytes:
@@ -159,7 +163,7 @@ class Laboratory:
     def kinds(self, store: str) -> list[str]:
         """Return the kinds of files of a store that are not empty, and that are damaged."""
         if store == "loaded":
-            return list(LOADED)
+            return list(WEIGHTS)
         folder = {"finished": self.finished, "half": self.half, "cache": self.cache}[store]
         files = list_files(folder)
         return [kind for kind, paths in files.items() if any(path.stat().st_size for path in paths)]
@@ -227,7 +231,7 @@ def find_wrong(kind: str, said: dict[str, Said], path: Path) -> list[str]:
     """Return what commands should not have done: fallen, or refused without a word about the file."""
     wrong = []
     for name, each in said.items():
-        refused = each.code == 2 and names(each, path) and kind == "plan.json"
+        refused = each.code == 2 and names(each, path) and kind in ALONE
         if "Traceback" in each.text or not (each.code in CODES[name] or refused):
             wrong.append(f"{name}: {each.code}: {each.text[-1500:]}")
     return wrong

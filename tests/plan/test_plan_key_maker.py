@@ -10,7 +10,8 @@ from mribench.digests import digest_of
 from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.input_file import by_content
 from mribench.results.content import CohortContent, Content, DataIdentity, EntryIdentity
-from mribench.results.specification import JobSpec, KeyMaker, key_of
+from mribench.results.keys import KeyMaker, key_of
+from mribench.results.specification import JobSpec
 from mribench.results.status import SCHEMA
 
 FILE = {"path": "/somewhere/weights.pt", "sha256": "ab" * 32}

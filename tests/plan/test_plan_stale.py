@@ -23,7 +23,8 @@ from mribench.plan.job import Job, Plan
 from mribench.plan.stale import UNRECORDED, stale_changes
 from mribench.results import Store
 from mribench.results.content import Content, DataIdentity
-from mribench.results.specification import JobSpec, key_of, read_specification
+from mribench.results.keys import key_of
+from mribench.results.specification import JobSpec, read_specification
 from mribench.results.status import JobStatus, write_status
 
 PRETRAIN, ADAPT, EVALUATE = pretrain_spec(), adapt_spec(), evaluate_spec()
