@@ -5,8 +5,8 @@ queue. Pretrainings, their adaptations and their evaluations wait for each other
 
 Example: python benchmarks/perf/jobs.py --jobs 1000 --executor local --at-a-time 2
 
-``slurm`` starts a SLURM on this machine, as ``make test-cluster`` does. The process of each batch imports this
-file, as it does the script of ``mribench``: what is heavy is imported where it is used.
+``slurm`` starts a SLURM on this machine, as ``make test-cluster`` does. The process of each batch imports
+this file, as it does the script of ``mribench``: what is heavy is imported where it is used.
 """
 
 from __future__ import annotations
