@@ -6,9 +6,7 @@ import dataclasses
 import datetime
 import functools
 import platform
-import resource
 import socket
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from mribench.execute.peak_memory import measure_peak_memory
 from mribench.execute.provenance import plugins_of, versions
 from mribench.jobs import Outcome
 from mribench.results.attempt import Attempt
@@ -98,10 +97,12 @@ def _versions(job: Specification) -> str:
 
 def measure_cost(started: float, device: torch.device) -> JobRow:
     """Return the time since ``started`` and the peak memory, as the job row has them."""
-    if device.type == "cuda":
-        memory, name = torch.cuda.max_memory_allocated(device), torch.cuda.get_device_name(device)
-    else:
-        scale = 1 if sys.platform == "darwin" else 1024
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-        name = f"cpu {platform.processor() or platform.machine()}"
-    return {"wall_s": time.perf_counter() - started, "peak_memory_bytes": memory, "device": name}
+    on_gpu = device.type == "cuda"
+    name = (
+        torch.cuda.get_device_name(device) if on_gpu else f"cpu {platform.processor() or platform.machine()}"
+    )
+    return {
+        "wall_s": time.perf_counter() - started,
+        "peak_memory_bytes": measure_peak_memory(device),
+        "device": name,
+    }

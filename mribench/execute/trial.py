@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from mribench.execute.causes import status_of
 from mribench.execute.commit import measure_cost
+from mribench.execute.peak_memory import forget_peak_memory
 from mribench.execute.processes import ServerLostError, keep_freed_memory, start_process
 from mribench.execute.worker import VISIBLE, inherited_registry, visible_gpu, write_log_to
 from mribench.jobs import Context, run_spec
@@ -126,6 +127,7 @@ def _run(directory: str, gpu: str | None, threads: int) -> None:
     write_log_to(folder / "log.txt")
     torch.set_num_threads(threads)
     keep_freed_memory()
+    forget_peak_memory(torch.device("cpu"))  # of the server that this process was forked from
     trial = _measure(folder)
     write_json(folder / _NAME, dataclasses.asdict(trial))
     sys.exit(0)

@@ -24,6 +24,7 @@ from mribench.execute.causes import cause_of, status_of
 from mribench.execute.commit import commit, measure_cost
 from mribench.execute.leash import end_with_input
 from mribench.execute.live import LiveFile
+from mribench.execute.peak_memory import forget_peak_memory
 from mribench.execute.processes import ENDING, keep_freed_memory
 from mribench.execute.pulse import Pulse
 from mribench.interfaces.executor import (
@@ -124,8 +125,7 @@ def _attempt(
         job = read_specification(directory)
         registry = registry or load_registry()
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        if torch.cuda.is_initialized():  # another job of this process used it
-            torch.cuda.reset_peak_memory_stats(device)
+        forget_peak_memory(device)
         context = Context(
             registry, directory, directory.parent, device, pulse.tick, checkpoint_every_s, pulse.live.watch,
             attempt.replace,

@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from mribench.execute import processes
+from mribench.execute.peak_memory import forget_peak_memory, measure_peak_memory
 
 PROBE = """
 import resource, sys, torch
@@ -52,3 +54,15 @@ def test_other_c_libraries_are_left_alone(monkeypatch):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     assert processes.keep_freed_memory() is False
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux forgets")
+def test_a_job_is_not_charged_with_the_memory_of_the_one_before() -> None:
+    device = torch.device("cpu")
+    forget_peak_memory(device)
+    large = torch.ones(50_000_000)
+    with_large = measure_peak_memory(device)
+    del large
+    forget_peak_memory(device)
+    assert measure_peak_memory(device) < with_large - 100_000_000
+    assert measure_peak_memory(device) > 10_000_000
