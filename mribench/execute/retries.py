@@ -32,16 +32,27 @@ class Retries:
     """Counts the attempts of jobs in this run, and says whether there is another one."""
 
     _failed: dict[str, Counter[Cause]] = field(default_factory=dict)
+    _checkpoints: dict[str, int] = field(default_factory=dict)
 
-    def next(self, key: str, cause: Cause | None) -> Again | None:
+    def next(self, key: str, cause: Cause | None, checkpoint: int | None = None) -> Again | None:
         """Count a failed attempt of a job; return the next one, or None where there is none.
 
         A signal that stops a job alone, and not the run, is the machine's: a daemon that watches the memory
-        sends one.
+        sends one. What the machine failed before a job came further is not counted any more: a training of
+        days may be preempted every hour.
+
+        Args:
+            key: of the job.
+            cause: of the failure.
+            checkpoint: when its checkpoint was written, in ns; None where there is none.
         """
         if cause is None:
             return None
         counts = self._failed.setdefault(key, Counter())
+        if checkpoint is not None and self._checkpoints.get(key) != checkpoint:
+            self._checkpoints[key] = checkpoint
+            for each in _OF_THE_MACHINE:
+                del counts[each]
         counts[cause] += 1
         if cause in _OF_THE_MACHINE:
             failed = sum(counts[each] for each in _OF_THE_MACHINE)

@@ -308,7 +308,7 @@ class _Run:
     def _try_again(self, key: str, status: JobStatus) -> None:
         """Queue a job that failed for another attempt, if there is one."""
         job = self.jobs[key]
-        again = self.retries.next(key, status.cause)
+        again = self.retries.next(key, status.cause, self.store.find_checkpoint_ns(key))
         if again is None:
             self._give_up(key, status)
             return

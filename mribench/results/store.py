@@ -102,6 +102,11 @@ class Store:
         damage = find_small_damage(directory, status.files) if status.files else find_unreadable(directory)
         return JobStatus("damaged", damage) if damage else status
 
+    def find_checkpoint_ns(self, key: str) -> int | None:
+        """Return when the checkpoint of a job was written, in ns of the file system's clock; None without."""
+        path = self.directory(key) / CHECKPOINT
+        return path.stat().st_mtime_ns if path.exists() else None
+
     def condemn(self, key: str, reason: str) -> bool:
         """Note that the files of a done job are damaged, so that it is run again; whether that was noted.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +23,7 @@ from mribench.results import Lease, Store
 from mribench.results.durations import Durations, estimate_left, longest_paths
 from mribench.results.status import JobStatus, write_status
 from mribench.results.stopping import read_stop_request
+from mribench.results.store import CHECKPOINT
 
 CHAIN = jobs(job("p"), job("a", "p"), job("e", "p", "a"))
 
@@ -71,6 +73,28 @@ def test_after_four_attempts_it_fails_with_what_needs_it(store: Store) -> None:
     assert summary.executed.total() == 1, "q does not need it"
     assert store.status("p").cause is Cause.INFRASTRUCTURE
     assert diary.told.count(("failed", "p")) == 1
+
+
+def test_a_job_that_comes_further_is_tried_as_often_as_it_takes(store: Store) -> None:
+    """A training of days may be preempted every hour."""
+
+    def come_further(directory: Path) -> Completed:
+        (directory / CHECKPOINT).write_text("one more")
+        return KILLED
+
+    summary, _ = run(store, jobs(job("p")), Directed({"p": [come_further] * 9}))
+    assert (summary.retries, summary.failed) == (9, {})
+
+
+def test_one_that_stands_still_is_not(store: Store) -> None:
+    def stand_still(directory: Path) -> Completed:
+        (directory / CHECKPOINT).touch(exist_ok=True)
+        os.utime(directory / CHECKPOINT, ns=(1, 1))
+        return KILLED
+
+    summary, _ = run(store, jobs(job("p")), Directed({"p": [stand_still] * 9}))
+    assert summary.retries == 3
+    assert list(summary.failed) == ["p"]
 
 
 @pytest.mark.parametrize("cause", [Cause.USER, Cause.BUG])
