@@ -22,6 +22,7 @@ from mribench.cli.weights import weights_group
 from mribench.commands.signals import EndedBySignalError
 from mribench.commands.streams import discard_rest, explain_full_disk, finish, prepare_streams
 from mribench.errors import MRIBenchError
+from mribench.user import ensure_user_name
 
 _GO_ON = "nothing is lost: the same command goes on from here"
 _LONGEST = 4000  # characters of one message
@@ -52,6 +53,7 @@ def main() -> None:
     Exit 1 without a word when the reader of a pipe has gone: not all was said.
     """
     prepare_streams()
+    ensure_user_name()
     try:
         code = _called()
         finish()

@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mribench.commands.plan_estimate import show_estimate
 from mribench.commands.planning import Planned, plan_file
 from mribench.commands.progress import RunProgress
 from mribench.commands.terminal import print_table, say, say_missing
@@ -49,6 +48,8 @@ def show_plan(
     if show_jobs:
         _list_jobs(console, planned, states, stale)
     if estimate:
+        from mribench.commands.plan_estimate import show_estimate  # all that jobs need, seconds of imports
+
         show_estimate(console, planned)
     return 1 if _lacks_named_data(planned) else 0
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import subprocess
+import sys
 
 import pytest
 
@@ -44,3 +46,25 @@ def test_a_known_user_keeps_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "somebody")
     ensure_user_name()
     assert getpass.getuser() == "somebody"
+
+
+NAMELESS = """
+import os, pwd, sys
+
+def unknown(uid):
+    raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+pwd.getpwuid = unknown
+for name in NAMES:
+    os.environ.pop(name, None)
+from mribench.cli import main
+sys.argv = ["mribench", "views", "nowhere.yaml"]
+main()
+"""
+
+
+def test_commands_that_import_what_jobs_need_work_without_a_name() -> None:
+    program = NAMELESS.replace("NAMES", repr(NAMES))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
