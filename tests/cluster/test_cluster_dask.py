@@ -98,7 +98,6 @@ def test_a_scheduler_that_dies_is_waited_for(cache: Path, expected: pd.DataFrame
             process.kill()
             process.wait()
     assert run.returncode == 0, said
-    assert "again in 2 s" in said, "a task was lost, and tried again"
     pd.testing.assert_frame_equal(lab.rows(), expected)
 
 
