@@ -132,7 +132,7 @@ def _try(
     """Try a job, on a head that another trial has left."""
     if job.content is None:
         return Trial(error="its data are not there")
-    needed = stands_for.get(getattr(job.spec, "adapt_key", None) or "")
+    needed = stands_for.get(job.spec.builds_on().get("adapt_key") or "")
     if needed in failed:
         return Trial(error="the job that it builds on could not be tried to its end")
     folder.mkdir()
