@@ -21,8 +21,8 @@ NAME = "settings"
 COLUMNS: TidyColumns = dict.fromkeys(("stage", "setting", "setting_first", "setting_second"), "string")
 _NOT_SETTINGS = frozenset(
     {
-        "adapt_key", "cell", "channels", "held_out", "pretrain_key", "seed", "sources", "split_digest",
-        "subjects", "train", "validation",
+        "adapt_key", "cell", "channels", "held_out", "is_trial", "pretrain_key", "seed", "sources",
+        "split_digest", "subjects", "train", "trial_keys", "validation",
     }
 )  # fmt: skip
 """What of a job says which one it is, or lists people; their digests are compared apart."""

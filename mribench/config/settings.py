@@ -5,9 +5,10 @@ from __future__ import annotations
 from copy import copy
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, create_model, model_serializer
+from pydantic import AfterValidator, Field, create_model, model_serializer
 
 from mribench.config.sources import PretrainSources
+from mribench.interfaces.fields import ascending
 from mribench.interfaces.input_contract import InputContract
 from mribench.interfaces.options import Options
 
@@ -109,6 +110,13 @@ class AdaptOptions(Optimisation):
     finetune_lr: Positive | None = Field(
         None, description="Learning rate where the encoder is trained too; null means `lr`."
     )
+    lr_factors: Annotated[list[Positive], Field(min_length=1), AfterValidator(ascending)] = Field(
+        [1.0],
+        # a benchmark that chooses no rate has the keys that it had before one could be chosen
+        exclude_if=lambda factors: factors == [1.0],
+        description="Multiples of `lr` and `finetune_lr`. Of several, each row tries all with the first seed "
+        "and all labels, and is trained at the one whose first metric is best on the validation subjects.",
+    )
     select: Literal["last"] = Field(
         "last",
         description="Which weights are tested: those of the last step. Choosing by a validation set is not "
@@ -121,6 +129,11 @@ class AdaptOptions(Optimisation):
     overlap: Annotated[Real, Field(ge=0, lt=1)] = Field(
         0.25, description="Overlap of neighbouring windows at test, as a share of the window."
     )
+
+    def at_rate(self, factor: float) -> AdaptOptions:
+        """Return the options with this multiple of the learning rates, and no other to choose from."""
+        slow = None if self.finetune_lr is None else factor * self.finetune_lr
+        return self.model_copy(update={"lr": factor * self.lr, "finetune_lr": slow, "lr_factors": [1.0]})
 
     def windows_vox(self) -> tuple[int, ...]:
         """Return the three edges of the sliding window."""

@@ -27,8 +27,12 @@ from mribench.results.specification import (
 _PRETRAIN_STEPS = 8
 """Steps of a trial: the checks that are made four times in a training come after every second one."""
 _ADAPT_STEPS = 3
+_FREE = ("steps", "lr", "finetune_lr", "lr_factors")
+"""Options of a training that a step costs the same with."""
 _PEOPLE = ("train", "validation", "subjects", "covariates", "sources", "split_digest")
-_NAMES = ("seed", "cell", "arm", "adapt_key", "pretrain_key", "weights", "defects")
+_NAMES = (
+    "seed", "cell", "arm", "adapt_key", "pretrain_key", "trial_keys", "is_trial", "weights", "defects",
+)  # fmt: skip
 """Parts of what jobs are asked in which they may differ and cost the same; whether an arm trains the encoder
 is looked at apart."""
 
@@ -132,7 +136,7 @@ def _try(
     """Try a job, on a head that another trial has left."""
     if job.content is None:
         return Trial(error="its data are not there")
-    needed = stands_for.get(job.spec.builds_on().get("adapt_key") or "")
+    needed = next((stands_for.get(key) for key in job.spec.builds_on().get("adapt_key", ())), None)
     if needed in failed:
         return Trial(error="the job that it builds on could not be tried to its end")
     folder.mkdir()
@@ -149,7 +153,8 @@ def _shorten(spec: JobSpec, adapt_key: str | None) -> JobSpec:
             return replace(spec, pretrain=_take_fewer_steps(options, _PRETRAIN_STEPS))
         case AdaptSpec(adapt=options):
             arm = spec.arm.split("+")[0] if spec.arm in DECODER_ARMS else spec.arm
-            return replace(spec, pretrain_key=None, arm=arm, adapt=_take_fewer_steps(options, _ADAPT_STEPS))
+            fewer = _take_fewer_steps(options, _ADAPT_STEPS)
+            return replace(spec, pretrain_key=None, trial_keys=(), arm=arm, adapt=fewer)
         case EvaluateSpec():
             return replace(spec, pretrain_key=None, adapt_key=adapt_key)
         case EmbedSpec():
@@ -168,7 +173,7 @@ def _configuration(spec: JobSpec) -> str:
     parts = {name: value for name, value in asked.items() if name not in (*_PEOPLE, *_NAMES)}
     training = "pretrain" if isinstance(spec, PretrainSpec) else "adapt"
     if training in parts:
-        parts[training] = {name: value for name, value in parts[training].items() if name != "steps"}
+        parts[training] = {name: value for name, value in parts[training].items() if name not in _FREE}
     arm = getattr(spec, "arm", None)
     return digest_of(
         {

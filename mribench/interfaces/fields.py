@@ -42,7 +42,7 @@ def _no_number_of_seeds(value: object) -> object:
 def ascending(values: list[float]) -> list[float]:
     """Return the fractions, or say that they are not ascending."""
     if values != sorted(set(values)):
-        raise ValueError(f"expected ascending fractions without repeats, got {values}")
+        raise ValueError(f"expected ascending numbers without repeats, got {values}")
     return values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from mribench.config import AdaptOptions
 from mribench.errors import JobError
 from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import Task
+from mribench.jobs.chosen_rate import choose_rate, list_tables
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
 from mribench.jobs.encoder_input import EncoderInput
@@ -25,8 +27,10 @@ from mribench.jobs.volumes import TaskScans
 from mribench.jobs.without_image import list_training, run_without_image
 from mribench.results.specification import AdaptSpec
 from mribench.seeding import torch_generator
-from mribench.training import Trainee, train
+from mribench.training import DivergenceError, History, Trainee, train
 from mribench.training.weights import state_digest
+
+logger = logging.getLogger(__name__)
 
 
 def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
@@ -39,7 +43,9 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
         if probe is not None:
             return run_probe(spec, context, task, probe)
         task.learn_from(list_training(spec, task))
-    options = AdaptOptions.model_validate(spec.adapt)
+    wanted = AdaptOptions.model_validate(spec.adapt)
+    chosen = choose_rate(spec, wanted, task, context.jobs)
+    options = wanted.at_rate(chosen.factor)
     scans = TaskScans(spec, context, task, spec.train, options.spacing_mm)
     scans.prepare()
     frozen = spec.arm in FROZEN_ARMS
@@ -58,14 +64,7 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
     adaptation = _Adaptation(
         model, task, _Sampler(task, scans, options, spec, model.input), options, spec, context.device
     )
-    history = train(
-        adaptation,
-        options,
-        context.device,
-        context.checkpoint(),
-        context.tick,
-        context.watch,
-    )
+    history = _train(adaptation, options, spec, context)
     trained_s = time.perf_counter() - started
     after = state_digest(model.encoder)
     if still:
@@ -97,7 +96,25 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
         },
         weights={("head" if frozen else "model") + ".safetensors": kept.state_dict()},
         history=history.rows,
+        tables=list_tables(chosen, wanted, task, context.directory.name),
     )
+
+
+def _train(adaptation: _Adaptation, options: AdaptOptions, spec: AdaptSpec, context: Context) -> History:
+    """Train; the training of a trial that diverges ends where it does, and will score badly."""
+    so_far = History()
+
+    def watch(rows: list[dict[str, float]]) -> None:
+        so_far.rows = rows
+        context.watch(rows)
+
+    try:
+        return train(adaptation, options, context.device, context.checkpoint(), context.tick, watch)
+    except DivergenceError as error:
+        if not (spec.is_trial and so_far.rows):
+            raise
+        logger.warning("%s; it is a trial, and goes on to be scored", error.message)
+        return so_far
 
 
 class _Sampler:

@@ -28,7 +28,7 @@ from mribench.plan.parts import (
     untrained_cell,
 )
 from mribench.plan.pretraining import select_sources
-from mribench.plan.targets import check_draw, list_left_out, list_thin_tests
+from mribench.plan.targets import check_draw, list_left_out, list_thin_tests, require_validation
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.content import CohortContent, Content, EntryIdentity
 from mribench.results.keys import KeyMaker
@@ -90,8 +90,11 @@ class _Builder:
             yield from self._embeddings(pretrained)
         for task in self._tasks:
             for arm in self._arms.of_task(task, self.notes):
+                trials = list(self._trials(task, arm, pretrained))
+                yield from trials
                 for seed in self.config.seeds:
-                    yield from self._adapted(task, arm, seed, _find_pretraining(arm, seed, pretrained))
+                    pretrain = _find_pretraining(arm, seed, pretrained)
+                    yield from self._adapted(task, arm, seed, pretrain, trials)
             if IDENTITY in self.config.reference_arms and not self.resolved.measured and task.has_identity:
                 yield from self._identity(task)
 
@@ -168,7 +171,30 @@ class _Builder:
         job = self._job(name, spec, [arm.encoder.identity], (cohort, ids))
         return _after(replace(job, method=arm.name), pretrain)
 
-    def _adapted(self, task: TaskPart, arm: Arm, seed: int, pretrain: Job | None) -> Iterator[Job]:
+    def _trials(self, task: TaskPart, arm: Arm, pretrained: Mapping[tuple[str, int], Job]) -> Iterator[Job]:
+        """Yield a training at each rate that a row tries, and its scores of the validation subjects."""
+        if len(task.lr_factors) == 1:
+            return
+        seed, channels, split = self.config.seeds[0], task.spec.trained_on[0], task.cohort.split
+        train = self._covered(task, "training", split.train if split else (), channels)
+        validation = self._covered(task, "validation", split.validation if split else (), channels)
+        if split:
+            require_validation(f"{self.config.source}: tasks.{task.name}.adapt.lr_factors", validation)
+        pretrain = _find_pretraining(arm, seed, pretrained)
+        for factor in task.lr_factors:
+            trial = Training(task, arm, seed, channels, 1.0, None, train, lr_factor=factor)
+            adapt = self._adapt(trial, validation, pretrain)
+            yield replace(adapt, chooses=True)
+            cell = trial.cell(self.config.benchmark, self.resolved.label, task.cohort.sites[0], channels.name)
+            name = f"{trial.id}/validation"
+            score = self._score(
+                name, task, arm, cell, channels, validation, adapt.key, pretrain, chooses=True
+            )
+            yield _after(score, adapt)
+
+    def _adapted(
+        self, task: TaskPart, arm: Arm, seed: int, pretrain: Job | None, trials: Sequence[Job]
+    ) -> Iterator[Job]:
         split = task.cohort.split
         for channels in task.spec.trained_on:
             train = self._covered(task, "training", split.train if split else (), channels)
@@ -184,13 +210,13 @@ class _Builder:
                         task, arm, seed, channels, fraction, subset_seed,
                         draw_label_subset(train, fraction, draw) if train else (),
                     )  # fmt: skip
-                    yield from self._trained(training, validation, pretrain)
+                    yield from self._trained(training, validation, pretrain, trials)
 
     def _trained(
-        self, training: Training, validation: tuple[str, ...], pretrain: Job | None
+        self, training: Training, validation: tuple[str, ...], pretrain: Job | None, trials: Sequence[Job]
     ) -> Iterator[Job]:
         """Yield an adapt job, and the evaluations of it."""
-        adapt = self._adapt(training, validation, pretrain)
+        adapt = self._adapt(training, validation, pretrain, trials)
         yield adapt
         if adapt.key in self._in_base and not at("evaluate", self.resolved.defects):
             return
@@ -202,8 +228,15 @@ class _Builder:
                 if job is not None:
                     yield _after(job, adapt)
 
-    def _adapt(self, training: Training, validation: tuple[str, ...], pretrain: Job | None) -> Job:
+    def _adapt(
+        self,
+        training: Training,
+        validation: tuple[str, ...],
+        pretrain: Job | None,
+        trials: Sequence[Job] = (),
+    ) -> Job:
         task, arm = training.task, training.arm
+        trial_keys = [trial.key for trial in trials if trial.kind == "evaluate" and trial.key]
         check_draw(f"{self.config.source}: tasks.{task.name}", training)
         spec = AdaptSpec(
             profile=self.config.profile,
@@ -217,12 +250,14 @@ class _Builder:
             train=training.train,
             validation=validation,
             channels=training.channels.sequences,
-            adapt=task.learning_for(arm.encoder),
+            adapt=training.options(),
             seed=training.seed,
             pretrain_key=pretrain.key if pretrain else None,
             weights=arm.weights,
             input=arm.encoder.input,
             covariates=task.covariates_of((*training.train, *validation)),
+            is_trial=training.lr_factor is not None,
+            trial_keys=tuple(trial_keys),
         )
         people = (*training.train, *validation)
         entries = [task.learnt_identity, *_encoders_of(arm)]
@@ -256,6 +291,23 @@ class _Builder:
             self.notes.append(f"{task.name}: no {sequence} test scan at {site}, so no such cell")
             return None
         self.notes += list_thin_tests(f"task {task.name} at {site}", ids, task.covered)
+        name = f"{trained}/test/{site}/{sequence}"
+        return self._score(name, task, arm, cell, channels, ids, adapt_key, pretrain)
+
+    def _score(
+        self,
+        name: str,
+        task: TaskPart,
+        arm: Arm,
+        cell: EvaluateCell,
+        channels: Channels,
+        ids: tuple[str, ...],
+        adapt_key: str | None,
+        pretrain: Job | None,
+        *,
+        chooses: bool = False,
+    ) -> Job:
+        """Return the job that scores some subjects; one that chooses does so by the task's usual metrics."""
         spec = EvaluateSpec(
             profile=self.config.profile,
             cohort=task.cohort.name,
@@ -263,7 +315,7 @@ class _Builder:
             encoder=arm.encoder.reference,
             split_digest=split_digest({"test": ids}),
             defects=() if task.has_probe else self._defects("evaluate", arm.arm),
-            task=task.scored,
+            task=task.learnt if chooses else task.scored,
             subjects=ids,
             adapt=task.learning_for(arm.encoder),
             channels=channels.sequences,
@@ -274,9 +326,9 @@ class _Builder:
             input=arm.encoder.input,
             covariates=task.covariates_of(ids),
         )
-        entries = [task.scored_identity, *_encoders_of(arm)]
-        job = self._job(f"{trained}/test/{site}/{sequence}", spec, entries, (task.cohort, ids))
-        return replace(job, method=arm.name)
+        entries = [task.learnt_identity if chooses else task.scored_identity, *_encoders_of(arm)]
+        job = self._job(name, spec, entries, (task.cohort, ids))
+        return replace(job, method=arm.name, chooses=chooses)
 
     def _defects(self, stage: str, arm: str | None = None) -> tuple[str, ...]:
         return tuple(at(stage, self.resolved.defects, arm))

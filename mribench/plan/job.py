@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ class Job:
         content: what else its key is made of; None while data are missing.
         method: that it is for, by name; a reference arm where no method stands behind it.
         measures: the known defect that it is there to measure, by name; empty for the benchmark's own jobs.
+        chooses: whether it is there to choose a learning rate, and no table shows it.
         waiting_for: names of the cohorts that are missing.
     """
 
@@ -31,6 +33,7 @@ class Job:
     content: Content | None = None
     method: str = ""
     measures: str = ""
+    chooses: bool = False
     waiting_for: tuple[str, ...] = ()
 
     @property
@@ -41,12 +44,12 @@ class Job:
     @property
     def needs(self) -> tuple[str, ...]:
         """Keys of the jobs that must be done first."""
-        return tuple(key for key in self.spec.builds_on().values() if key)
+        return tuple(itertools.chain.from_iterable(self.spec.builds_on().values()))
 
     @property
     def cell(self) -> EvaluateCell | EmbedCell | None:
-        """What its rows are about; None of a job that trains."""
-        return cell_of(self.spec)
+        """What its rows are about; None of a job that trains, or helps to choose how."""
+        return None if self.chooses else cell_of(self.spec)
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,10 @@ def _metric(metric: Metric | SetMetric) -> PlannedMetric:
     )
 
 
+def _only(keys: tuple[str, ...] | None) -> str | None:
+    return keys[0] if keys else None
+
+
 def _jobs(plan: Plan) -> Iterator[PlannedJob]:
     for job in plan.jobs:
         before = job.spec.builds_on() if job.key else {}
@@ -141,7 +145,7 @@ def _jobs(plan: Plan) -> Iterator[PlannedJob]:
             id=job.id,
             kind=job.kind,
             needs=job.needs if job.key else (),
-            pretrain=before.get("pretrain_key"),
-            adapt=before.get("adapt_key"),
+            pretrain=_only(before.get("pretrain_key")),
+            adapt=_only(before.get("adapt_key")),
             cell=job.cell,
         )

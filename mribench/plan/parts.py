@@ -169,6 +169,11 @@ class TaskPart:
             return self.adapt
         return follow_contract(self.spec.learning, encoder.input).model_dump(mode="json")
 
+    @property
+    def lr_factors(self) -> list[float]:
+        """Multiples of the learning rates that each row chooses from; one where there is no choice."""
+        return self.spec.adapt.lr_factors if self.spec.adapt else [1.0]
+
     def covariates_of(self, ids: Sequence[str]) -> Covariates:
         """Return the covariates that the task needs of some subjects; nothing where it needs none."""
         known = self.covered.covariates
@@ -228,6 +233,7 @@ class Training:
         fraction: of the training subjects that are labelled.
         subset_seed: that drew these; None where the train seed did, or where all are labelled.
         train: ids of the labelled subjects.
+        lr_factor: multiple of the learning rates that it is there to try; None where it tries none.
     """
 
     task: TaskPart
@@ -237,11 +243,17 @@ class Training:
     fraction: float
     subset_seed: int | None
     train: tuple[str, ...]
+    lr_factor: float | None = None
 
     @property
     def sequence(self) -> str:
         """Name of the training scans."""
         return self.channels.name
+
+    def options(self) -> TrainingOptions:
+        """Return how it learns; one that tries a learning rate has no other to choose from."""
+        options = self.task.learning_for(self.arm.encoder)
+        return options if self.lr_factor is None else {**options, "lr_factors": [self.lr_factor]}
 
     @property
     def id(self) -> str:
@@ -249,7 +261,8 @@ class Training:
         row = self.arm.name if self.arm.name == self.arm.arm else f"{self.arm.name}/{self.arm.arm}"
         subset = "" if self.subset_seed is None else f"/subset{self.subset_seed}"
         labels = f"{100 * self.fraction:g}%{subset}"
-        return f"{row}/{self.task.name}/{self.sequence}/{labels}/seed{self.seed}"
+        rate = "" if self.lr_factor is None else f"/lr×{self.lr_factor:g}"
+        return f"{row}/{self.task.name}/{self.sequence}/{labels}/seed{self.seed}{rate}"
 
     def cell(self, benchmark: str, profile: str, test_site: str, test_sequence: str) -> EvaluateCell:
         """Return what the scores of a test of it are about."""

@@ -17,6 +17,7 @@ logger = logging.getLogger("mribench")
 UNRECORDED = "the source of a plugin, the files, or the harness"
 """What it can only be where nothing that is recorded differs."""
 BUILDS_ON = "a job that they build on"
+_STAGES = {"adapt_key": "adapt", "pretrain_key": "pretrain", "trial_keys": "the trials of learning rates"}
 
 
 def stale_changes(plan: Plan, store: Store) -> dict[str, tuple[Change, ...]]:
@@ -83,14 +84,18 @@ class _Explained:
         behind: dict[str, tuple[Change, ...]] = {}
         old_keys = before.spec.builds_on()
         for field, new in job.spec.builds_on().items():
-            old = old_keys.get(field)
-            if old == new:
+            old = old_keys.get(field, ())
+            if len(old) != len(new):
+                behind[_STAGES[field]] = ()
                 continue
-            if old is None or new is None or new not in self._wanted:
-                behind[field.removesuffix("_key")] = ()
-            else:
-                behind |= self._compare_once(old, new)
+            for old_key, new_key in zip(old, new, strict=True):
+                behind |= self._compare_keys(_STAGES[field], old_key, new_key)
         return behind
+
+    def _compare_keys(self, stage: str, old: str, new: str) -> dict[str, tuple[Change, ...]]:
+        if old == new:
+            return {}
+        return self._compare_once(old, new) if new in self._wanted else {stage: ()}
 
     def _compare_once(self, old: str, new: str) -> dict[str, tuple[Change, ...]]:
         if (old, new) not in self._behind:

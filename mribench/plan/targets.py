@@ -149,6 +149,23 @@ def _check_metrics(where: str, task: Task) -> None:
                 )
 
 
+def require_validation(where: str, validation: Collection[str]) -> None:
+    """Refuse to choose a learning rate where nobody is there to choose it on.
+
+    Args:
+        where: the place of the choice in the benchmark file.
+        validation: ids of the validation subjects that have the images.
+
+    Raises:
+        ConfigError: when there are none.
+    """
+    if not validation:
+        raise ConfigError(
+            f"{where}: a rate is chosen on the validation subjects, and none of them has the images",
+            "give splits a validation part, or lr_factors one value",
+        )
+
+
 def check_draw(where: str, training: Training) -> None:
     """Refuse training subjects of whom nothing can be learnt: all have one target.
 

@@ -28,6 +28,7 @@ from mribench.report.tables.invariance import invariance_frame, invariance_table
 from mribench.report.tables.invariance_ratio import ratio_rows, ratio_table
 from mribench.report.tables.label_efficiency import area_rows, area_table
 from mribench.report.tables.labels import label_rows, label_tables
+from mribench.report.tables.learning_rates import learning_rate_frame, learning_rate_table
 from mribench.report.tables.over_identity import over_identity_frame, over_identity_table
 from mribench.report.tables.overview import overview, overview_rows
 from mribench.results.cells import LEADERBOARD
@@ -64,6 +65,12 @@ BUILT_IN: tuple[Spec, ...] = (
          "n_tests": "Int64"},
     ),
     TableSpec("budget", "training", lambda it: [budget_table(it)], budget_frame),
+    TableSpec(
+        "learning-rates", "training", learning_rate_table, learning_rate_frame,
+        {"lr": "float64", "lr_factor": "float64", "chosen": "boolean", "n_rows": "Int64",
+         "n_failed": "Int64"},
+        on_page=True,
+    ),
     TableSpec("at-a-glance", "results", overview, overview_rows, {"rank": "Int64"}, on_page=True),
     TableSpec(
         "differences", "differences", pair_table, pair_frame,

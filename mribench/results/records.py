@@ -142,6 +142,24 @@ EMBEDDING_SCHEMA = pa.schema(
 """One row per scan: the mean of the embeddings of its windows. ``status`` is ok or failed; a scan that
 failed has no embedding."""
 
+LEARNING_RATES = "learning_rates.parquet"
+"""The file of an adapt job that chose its learning rate."""
+
+LEARNING_RATE_SCHEMA = pa.schema(
+    {
+        "job_key": pa.string(),
+        "lr": pa.float64(),
+        "lr_factor": pa.float64(),
+        "metric": pa.string(),
+        "score": pa.float64(),
+        "n_rows": pa.int64(),
+        "n_failed": pa.int64(),
+        "chosen": pa.bool_(),
+    }
+)
+"""One row for each rate that was tried: the mean ``score`` on the validation scans by the task's first
+metric, null where scans failed, and which one was chosen."""
+
 PREDICTIONS = "predictions.parquet"
 """The file of an evaluate job of a task about people."""
 

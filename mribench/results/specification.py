@@ -32,8 +32,8 @@ Covariates = dict[str, dict[str, JsonValue]]
 """Of the subjects of a job, by their ids: those that its task needs, by name."""
 
 SPECIFICATION = "job.json"
-_BUILT_ON = ("adapt_key", "pretrain_key")
-_OPTIONAL = ("covariates", "defects", "input", "weights")
+_BUILT_ON = ("adapt_key", "pretrain_key", "trial_keys")
+_OPTIONAL = ("covariates", "defects", "input", "is_trial", "trial_keys", "weights")
 """Fields that ``job.json`` has where there is something in them."""
 _PLACES = ("data", "cohort")
 """Where the data of a job lie, and what a benchmark file calls them: no part of its key."""
@@ -60,13 +60,13 @@ class _Spec:
     defects: tuple[str, ...] = ()
     input: InputContract | None = None
 
-    def builds_on(self) -> dict[str, str | None]:
-        """Return the keys of the jobs that it builds on, by field; None where there is no such job.
+    def builds_on(self) -> dict[str, tuple[str, ...]]:
+        """Return the keys of the jobs that it builds on, by field.
 
         A frozen arm keeps its head alone: its evaluation reads the pretrained encoder too.
         """
         names = {field.name for field in fields(self)}
-        return {name: getattr(self, name) for name in _BUILT_ON if name in names}
+        return {name: _as_keys(getattr(self, name)) for name in _BUILT_ON if name in names}
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON, without what is optional and empty: defects, weights, covariates, a contract."""
@@ -179,6 +179,10 @@ class AdaptSpec(_OneCohortSpec):
         pretrain_key: of the job that made the encoder; None for a new one.
         weights: of the encoder, from a file; None where it has none from outside.
         covariates: that the task needs, of the subjects.
+        is_trial: whether it is there to choose a learning rate: a training that diverges is then one that
+            scores badly, and no failure.
+        trial_keys: of the jobs that scored the validation subjects at each of several learning rates, in the
+            order of ``adapt["lr_factors"]``; empty where there is one rate.
     """
 
     kind: ClassVar[JobKind] = "adapt"
@@ -193,6 +197,8 @@ class AdaptSpec(_OneCohortSpec):
     pretrain_key: str | None
     weights: Weights | None = None
     covariates: Covariates = field(default_factory=dict)
+    is_trial: bool = False
+    trial_keys: tuple[str, ...] = ()
 
     @property
     def sequence(self) -> str:
@@ -267,6 +273,13 @@ class EmbedSpec(_OneCohortSpec):
     def seed(self) -> int | None:
         """Seed of the pretraining, and of a new encoder's weights."""
         return self.cell.seed
+
+
+def _as_keys(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the keys that a field holds: none, one, or several."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else value
 
 
 def _without_places(dumped: dict[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def train(
         watch: called once, with the list that the row of each step is appended to.
 
     Raises:
-        JobError: when a loss is not finite.
+        DivergenceError: when a loss is not finite.
         Interrupted: from ``on_step``, after a checkpoint was written.
     """
     stepper = Stepper(trainee, options, device)

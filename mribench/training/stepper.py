@@ -18,6 +18,11 @@ from mribench.training.optimisers import make_optimiser
 from mribench.training.schedule import autocast, rate_share, weight_decay_at
 from mribench.training.trainee import Trainee
 
+
+class DivergenceError(JobError):
+    """A loss is not finite."""
+
+
 _USUAL = ParameterGroup("")
 
 
@@ -68,7 +73,7 @@ class Stepper:
             step's batches.
 
         Raises:
-            JobError: when a loss is not finite; nothing is updated then.
+            DivergenceError: when a loss is not finite; nothing is updated then.
         """
         self._set_rates(number)
         self.optimiser.zero_grad(set_to_none=True)
@@ -146,7 +151,7 @@ def _read_finite(step: int, terms: Mapping[str, Tensor]) -> dict[str, float]:
     values = dict(zip(terms, map(float, numbers), strict=True))
     wrong = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
     if wrong:
-        raise JobError(
+        raise DivergenceError(
             f"the loss is not finite at step {step}: {', '.join(wrong)}", "lower the learning rate"
         )
     return values

@@ -27,6 +27,7 @@ SPECS: list[JobSpec] = [
     pretrain_spec(defects=("a", "b"), pretrain={"steps": 5, "lr": 1e-3, "betas": [0.9, 0.95]}),
     adapt_spec(pretrain_key=None),
     adapt_spec(pretrain_key="p", weights={"file": FILE, "at": None}, covariates={"a": {"age": 30.5}}),
+    adapt_spec(pretrain_key="p", trial_keys=("a", "b"), is_trial=True),
     adapt_spec(pretrain_key="p", input=InputContract()),
     evaluate_spec(pretrain_key="p", adapt_key="a"),
     evaluate_spec(pretrain_key=None, adapt_key=None, defects=("a",)),
@@ -45,5 +46,5 @@ def test_keys_are_as_defined(content: Content) -> None:
 
 def test_what_differs_has_another_key() -> None:
     maker = KeyMaker()
-    keys = {maker.make(spec, content) for spec in SPECS[:4] + SPECS[5:] for content in CONTENTS}
+    keys = {maker.make(spec, content) for spec in SPECS[:5] + SPECS[6:] for content in CONTENTS}
     assert len(keys) == 2 * (len(SPECS) - 1)

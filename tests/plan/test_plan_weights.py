@@ -77,7 +77,7 @@ def test_no_pretrain_job_and_all_else(file: Path) -> None:
     own = [job for job in jobs if job.method == "published"]
     others = [job for job in jobs if job.method == "seqinv" and job.kind != "pretrain"]
     assert [job.kind for job in own] == [job.kind for job in others]
-    assert all(job.spec.builds_on().get("pretrain_key") is None for job in own)
+    assert all(not job.spec.builds_on().get("pretrain_key") for job in own)
     assert len({job.key for job in jobs}) == len(jobs)
 
 
@@ -161,8 +161,8 @@ def test_each_architecture_has_its_references(file: Path) -> None:
     ids = {job.id for job in embedded}
     assert {"random-frozen/invariance/ixi/seed0", "seqinv/random-frozen/invariance/ixi/seed0"} < ids
     builds = {job.id: job.spec.builds_on()["pretrain_key"] for job in embedded}
-    assert builds["seqinv/random-frozen/invariance/ixi/seed0"] is None
-    assert builds["seqinv/invariance/ixi/seed0"] is not None
+    assert builds["seqinv/random-frozen/invariance/ixi/seed0"] == ()
+    assert builds["seqinv/invariance/ixi/seed0"]
 
 
 def test_only_weights_and_no_pretraining_at_all(file: Path) -> None:
