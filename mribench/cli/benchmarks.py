@@ -103,7 +103,8 @@ def _is_file(text: str) -> bool:
     cls=_Plan,
     epilog="\b\nExamples:\n  mribench plan benchmarks/paper.yaml\n"
     "  mribench plan benchmarks/paper.yaml --why 'METHOD/*'\n"
-    "  mribench plan benchmarks/quickstart.yaml --estimate",
+    "  mribench plan benchmarks/quickstart.yaml --estimate\n"
+    "  mribench plan benchmarks/quickstart.yaml --power results/quickstart --difference 2",
 )
 @benchmark_file
 @click.option("--jobs", "show_jobs", is_flag=True, help="List every job.")
@@ -111,6 +112,15 @@ def _is_file(text: str) -> bool:
     "--estimate", is_flag=True,
     help="Try a few steps of each kind of job on this machine, and say how long all will take, and what"
     " memory. Trials are kept nowhere.",
+)  # fmt: skip
+@click.option(
+    "--power", metavar="RESULTS", type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Say how small a difference the plan will see, judged by the spread of results that are there.",
+)  # fmt: skip
+@click.option(
+    "--difference", metavar="SIZE", type=click.FloatRange(min=0, min_open=True),
+    help="With --power: say how many seeds, or test subjects, a difference of this size needs, in the units"
+    " of tables.",
 )  # fmt: skip
 @click.option(
     "--why", is_flag=False, flag_value="*", metavar="[PATTERN]",
@@ -122,6 +132,8 @@ def plan(**options: Any) -> int:
     Nothing is made or written, and nothing run but trials. Exit code 1 when data are not in the folder that
     was named for them.
     """
+    if options["difference"] is not None and options["power"] is None:
+        raise click.UsageError("--difference wants the results that it is judged by: --power RESULTS")
     with leave_at_once():
         from mribench.commands.plan import show_plan
 

@@ -24,7 +24,14 @@ _SHOWN = ("done", "failed", "interrupted", "damaged", "running", "to do", "waiti
 
 
 def show_plan(
-    file: Path, sets: tuple[str, ...], results: Path, show_jobs: bool, why: str | None, estimate: bool
+    file: Path,
+    sets: tuple[str, ...],
+    results: Path,
+    show_jobs: bool,
+    why: str | None,
+    estimate: bool,
+    power: Path | None,
+    difference: float | None,
 ) -> int:
     """Say what FILE would run: what is done, what is stale and why, what waits for data."""
     console = Console()
@@ -51,6 +58,10 @@ def show_plan(
         from mribench.commands.plan_estimate import show_estimate  # all that jobs need, seconds of imports
 
         show_estimate(console, planned)
+    if power is not None:
+        from mribench.commands.plan_power import show_power  # reads results, which no other plan needs
+
+        show_power(console, planned, power, difference)
     return 1 if _lacks_named_data(planned) else 0
 
 
@@ -110,7 +121,11 @@ def _say_why(
 
 def _print_counts(console: Console, planned: Planned, states: dict[str, str], stale: dict[str, str]) -> None:
     plan = planned.plan
-    own = [job for job in plan.jobs if job.method in planned.resolved.methods and not job.measures]
+    own = [
+        job
+        for job in plan.jobs
+        if job.method in planned.resolved.methods and not job.measures and not job.chooses
+    ]
     table = Table(title=f"{planned.resolved.config.benchmark} ({planned.resolved.label})")
     measuring = [job for job in plan.jobs if job.measures]
     table.add_column("kind")

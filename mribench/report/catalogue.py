@@ -31,6 +31,7 @@ from mribench.report.tables.labels import label_rows, label_tables
 from mribench.report.tables.learning_rates import learning_rate_frame, learning_rate_table
 from mribench.report.tables.over_identity import over_identity_frame, over_identity_table
 from mribench.report.tables.overview import overview, overview_rows
+from mribench.report.tables.power import POWER_COLUMNS, power_frame, power_table
 from mribench.results.cells import LEADERBOARD
 from mribench.wording import printable
 
@@ -78,6 +79,7 @@ BUILT_IN: tuple[Spec, ...] = (
          "scope": "string", "p_checkpoints": "float64"},
         on_page=True,
     ),
+    TableSpec("power", "differences", power_table, power_frame, POWER_COLUMNS, on_page=True),
     TableSpec(
         "label-efficiency", "efficiency", area_table, area_rows, {"fractions": "string"}, on_page=True
     ),

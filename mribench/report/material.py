@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from mribench.interfaces.table import Header, Sentence
 from mribench.interfaces.table_source import Question, RunTask, ShownMetric, TableSource
 from mribench.report.looks import Look, looks
+from mribench.report.power import PlacePower, list_powers
 from mribench.report.sentences import claim
 from mribench.results.cells import (
     LEADERBOARD,
@@ -220,6 +221,11 @@ class Material:
         scores = selected(self.run.scores, self.run.manifest, question)
         by = ["row", "task", "fraction", "metric", *places]
         return values_of(self.run, scores, by, question, across=["row"])
+
+    @functools.cached_property
+    def powers(self) -> list[PlacePower]:
+        """How small a difference each place of the leaderboard could have seen."""
+        return list_powers(self.values, self.in_domain)
 
     def of_panel(self, panel: Panel) -> pd.DataFrame:
         """Return the rows of ``values`` of a panel; rows that were not trained stand at every fraction."""

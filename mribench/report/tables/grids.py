@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from mribench.errors import MRIBenchError, did_you_mean
-from mribench.interfaces.table import Header, Sentence, Table, table_of
+from mribench.interfaces.table import Header, Sentence, Table, said, table_of
 from mribench.interfaces.table_source import GridSpec, LayoutSpec, Question
 from mribench.report.material import Material
 from mribench.report.tables.captions import caption
+from mribench.report.tables.power import power_sentence
 from mribench.results.cells import LEADERBOARD, metric_label, shown_metric
 from mribench.results.manifest import PlannedTask
 from mribench.results.shown import cell_of
@@ -115,7 +116,8 @@ def leaderboard(material: Material) -> Table:
     )
     grid = GridSpec("leaderboard", layout)
     frame = material.cells(LEADERBOARD)
-    return _lay_out(material, grid, frame, frame.sort_values("row_order", kind="stable"), frame)
+    table = _lay_out(material, grid, frame, frame.sort_values("row_order", kind="stable"), frame)
+    return dataclasses.replace(table, sentences=said(*table.sentences, power_sentence(material)))
 
 
 def transfer(material: Material) -> list[Table]:
