@@ -160,11 +160,36 @@ class AugmentedViews(ViewGenerator):
                 drawn = [plan.acquisitions[shown] for plan in plans]
                 scans[shown] = self.make_scan(self.maps_of(maps, shown), drawn, spacing_mm)
             draws = [plan.augmentations[index] for plan in plans]
-            clean = apply.resample(scans[shown], draws, edge, self.augment.elastic_spacing_mm / spacing_mm)
+            clean = self.move(scans[shown], draws, edge, spacing_mm)
             degraded = apply.add_artefacts(clean, draws, self.augment.bias_spacing_mm / spacing_mm)
             image, target = apply.standardise(degraded, clean)
-            rendered.append((apply.drop_cuboids(image, draws), target))
+            image = apply.drop_cuboids(image, draws)
+            rendered.append((image, self.make_target(maps, target, draws, edge, spacing_mm)))
         return rendered
+
+    def move(self, scan: Tensor, draws: Sequence[AugmentDraw], edge_vox: int, spacing_mm: float) -> Tensor:
+        """Return a source ``(B, 1, I, J, K)`` as the views' maps of space have it, ``(B, 1, v, v, v)``."""
+        return apply.resample(scan, draws, edge_vox, self.augment.elastic_spacing_mm / spacing_mm)
+
+    def make_target(
+        self,
+        maps: Mapping[str, Tensor],
+        clean: Tensor,
+        draws: Sequence[AugmentDraw],
+        edge_vox: int,
+        spacing_mm: float,
+    ) -> Tensor:
+        """Return the targets of a view, ``(B, 1, v, v, v)``: the view itself without artefacts.
+
+        Args:
+            maps: that the samples are made of.
+            clean: the view without artefacts, on the scale of its image.
+            draws: the augmentation of each sample.
+            edge_vox: of the view.
+            spacing_mm: of the maps.
+        """
+        del maps, draws, edge_vox, spacing_mm
+        return clean
 
 
 class RealViews(AugmentedViews):
@@ -261,7 +286,7 @@ class SeqAugViews(SimulatedViews):
     def draw_acquisitions(self, count: int, generator: torch.Generator) -> list[Acquisition]:
         """Draw one acquisition for all views."""
         del count
-        sequence = self.sequences[_choice(len(self.sequences), generator)]
+        sequence = self.sequences[choose(len(self.sequences), generator)]
         return [Acquisition(sequence, *draw_valid(sequence, generator, self.options.most_redraws))]
 
 
@@ -293,16 +318,17 @@ class SeqInvViews(SimulatedViews):
         """Draw one acquisition for each view."""
         chosen: list[MRISequence] = []
         if self.options.shows(REPEATED_SEQUENCE.name):
-            chosen = [self.sequences[_choice(len(self.sequences), generator)] for _ in range(count)]
+            chosen = [self.sequences[choose(len(self.sequences), generator)] for _ in range(count)]
         families = list(self.families.values())
         while len(chosen) < count:
             for index in torch.randperm(len(families), generator=generator).tolist():
-                chosen.append(families[index][_choice(len(families[index]), generator)])
+                chosen.append(families[index][choose(len(families[index]), generator)])
         most = self.options.most_redraws
         return [Acquisition(sequence, *draw_valid(sequence, generator, most)) for sequence in chosen[:count]]
 
 
-def _choice(count: int, generator: torch.Generator) -> int:
+def choose(count: int, generator: torch.Generator) -> int:
+    """Draw a place among ``count``."""
     return int(torch.randint(count, (), generator=generator).item())
 
 

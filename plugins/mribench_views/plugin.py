@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mribench import hookimpl
 from mribench.interfaces import Entry
-from mribench_views import defects, generators, options, paired, sequences
+from mribench_views import canonical, defects, generators, options, paired, sequences
 from mribench_views.sequence_base import SequenceOptions
 
 
@@ -48,5 +48,9 @@ def mribench_entries() -> list[Entry]:
         Entry(
             "views", "seqinv", generators.SeqInvViews, views, "another sequence family in each view",
             (*window, defects.REPEATED_SEQUENCE),
+        ),
+        Entry(
+            "views", "canonical", canonical.CanonicalViews, views,
+            "any simulated sequence, and one fixed MPRAGE as its target", shown,
         ),
     ]  # fmt: skip

@@ -22,7 +22,7 @@ _MOST_SAID = 6
 _WHAT = (
     f"The smallest true difference of two rows that {100 * POWER:g} % of repetitions, with new seeds and "
     "subjects, would separate after Holm's correction over all pairs; and the lead over all others that "
-    "would leave one row alone in bold. From the variance components of the differences here, pooled over pairs."
+    "would leave one row alone in bold. From variance components of the differences here, pooled over pairs."
 )
 _SPREADS = (
     "SD: of the difference of two rows, between seeds, between subjects, and what is left; drawn from normal "
