@@ -277,9 +277,7 @@ class EmbedSpec(_OneCohortSpec):
 
 def _as_keys(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
     """Return the keys that a field holds: none, one, or several."""
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, str) else value
+    return (value,) if isinstance(value, str) else value or ()
 
 
 def _without_places(dumped: dict[str, Any]) -> dict[str, Any]:
