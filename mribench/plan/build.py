@@ -74,6 +74,7 @@ class _Builder:
         self._sources = functools.cache(self._select_sources)
         self._eligible = functools.cache(self._find_eligible)
         self._content_of = functools.cache(self._find_content)
+        self._digest_tested = functools.cache(_digest_tested)
         self._keys = KeyMaker()
 
     def jobs(self) -> Iterator[Job]:
@@ -152,7 +153,7 @@ class _Builder:
             cohort=cohort.name,
             data=cohort.data,
             encoder=arm.encoder.reference,
-            split_digest=split_digest({"test": ids}),
+            split_digest=self._digest_tested(ids),
             defects=self._defects("embed"),
             subjects=ids,
             sequences=tuple(asked.sequences),
@@ -261,7 +262,7 @@ class _Builder:
             cohort=task.cohort.name,
             data=task.cohort.data,
             encoder=arm.encoder.reference,
-            split_digest=split_digest({"test": ids}),
+            split_digest=self._digest_tested(ids),
             defects=() if task.has_probe else self._defects("evaluate", arm.arm),
             task=task.scored,
             subjects=ids,
@@ -322,6 +323,10 @@ class _Builder:
             lacking = f"{len(ids) - len(kept)} of {len(ids)} subjects"
             self.notes.append(f"{cohort_name}: {lacking} have no {images.describe()}")
         return kept
+
+
+def _digest_tested(ids: tuple[str, ...]) -> str:
+    return split_digest({"test": ids})
 
 
 def _encoders_of(arm: Arm) -> list[EntryIdentity]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -65,26 +66,32 @@ class _Spec:
 
         A frozen arm keeps its head alone: its evaluation reads the pretrained encoder too.
         """
-        names = {field.name for field in fields(self)}
-        return {name: getattr(self, name) for name in _BUILT_ON if name in names}
+        return {name: getattr(self, name) for name in _BUILT_ON if name in self.__dataclass_fields__}
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON, without what is optional and empty: defects, weights, covariates, a contract."""
         dumped: dict[str, Any] = _ADAPTERS[self.kind].dump_python(self, mode="json")
-        return {name: value for name, value in dumped.items() if name not in _OPTIONAL or value}
+        return {name: value for name, value in dumped.items() if not self.leaves_out(name, value)}
 
     def asked(self) -> dict[str, Any]:
         """Return what of it is in the key, as JSON: not where cohorts lie, nor what a file calls them."""
         return _without_places(self.to_json())
 
-    def asked_fields(self) -> list[str]:
+    @staticmethod
+    def leaves_out(name: str, value: object) -> bool:
+        """Whether a field is left out of the JSON with such a value: it is optional, and empty."""
+        return name in _OPTIONAL and not value
+
+    @classmethod
+    @functools.cache
+    def asked_fields(cls) -> tuple[str, ...]:
         """Return the names of the fields that are in the key, those too that may be left out where empty."""
-        return sorted(each.name for each in fields(self) if each.name not in _PLACES)
+        return tuple(sorted(each.name for each in fields(cls) if each.name not in _PLACES))
 
     def asked_of(self, name: str) -> dict[str, Any]:
         """Return one field as ``asked`` has it, by its name; nothing where it is optional and empty."""
         dumped = _without_places(_ADAPTERS[self.kind].dump_python(self, mode="json", include={name}))
-        return {} if name in _OPTIONAL and not dumped[name] else dumped
+        return {} if self.leaves_out(name, dumped[name]) else dumped
 
 
 @dataclass(frozen=True, kw_only=True)
