@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mribench.commands.signals import leave_at_once
+from mribench.commands.signals import importing
 
 
 def main() -> None:
     """Run the command line; Ctrl-C while it is still being imported ends it without a traceback."""
-    with leave_at_once():
+    with importing():
         from mribench.cli import main as run
 
     run()

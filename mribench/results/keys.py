@@ -51,7 +51,6 @@ class KeyMaker:
 
     def _write_field(self, spec: JobSpec, name: str) -> str:
         """Return a field as ``"name":value``; nothing where it is optional and empty."""
-
         value = getattr(spec, name)
         if spec.leaves_out(name, value):
             return ""
