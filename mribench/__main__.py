@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from mribench.commands.signals import importing
 
 
@@ -10,7 +12,10 @@ def main() -> None:
     with importing():
         from mribench.cli import main as run
 
-    run()
+    try:
+        run()
+    finally:
+        gc.freeze()  # the process ends: a last look for garbage would take as long as a plan
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ What a command does lies in ``commands``: nothing that is heavy is imported for 
 
 from __future__ import annotations
 
-import gc
 import io
 import sys
 import traceback
@@ -63,7 +62,6 @@ def main() -> None:
     except OSError as error:  # of the last words, which the buffer held
         code = _unexpected(error)
     discard_rest()
-    gc.freeze()  # the process ends: nobody has to look through what is left
     _forget_interrupt()
     sys.exit(code)
 
