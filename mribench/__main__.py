@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from mribench.commands.signals import leave_at_once
+import gc
+
+from mribench.commands.signals import importing
 
 
 def main() -> None:
     """Run the command line; Ctrl-C while it is still being imported ends it without a traceback."""
-    with leave_at_once():
+    with importing():
         from mribench.cli import main as run
 
-    run()
+    try:
+        run()
+    finally:
+        gc.freeze()  # the process ends: a last look for garbage would take as long as a plan
 
 
 if __name__ == "__main__":

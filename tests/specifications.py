@@ -10,6 +10,7 @@ from typing import Any
 from mribench.interfaces.options import DatasetRef, EncoderRef, ObjectiveRef, TaskRef, ViewsRef
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.content import CohortContent, Content, DataIdentity, EntryIdentity
+from mribench.results.read_cohort import TrainedCohort
 from mribench.results.records import CELL_COLUMNS, EMBEDDED_COLUMNS
 from mribench.results.specification import (
     AdaptSpec,
@@ -18,7 +19,6 @@ from mribench.results.specification import (
     JobSpec,
     PretrainSpec,
     Specification,
-    TrainedCohort,
     write_specification,
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mribench.cli.options import GivenPath, Span, benchmark_file, set_option
-from mribench.commands.signals import leave_at_once
+from mribench.commands.signals import importing
 
 
 @click.command(
@@ -61,7 +61,7 @@ def run(detach: bool, **options: Any) -> int:
     """
     if detach:
         return _start_apart(options)
-    with leave_at_once():
+    with importing():
         from mribench.commands.run import run_file
 
     return run_file(**options)
@@ -71,7 +71,7 @@ def _start_apart(options: dict[str, Any]) -> int:
     for name in ("dry_run", "collect"):
         if options[name]:
             raise click.UsageError(f"--detach with --{name.replace('_', '-')}: that runs nothing")
-    with leave_at_once():
+    with importing():
         from mribench.commands.background import start_in_background
         from mribench.config import load_benchmark
 
@@ -134,7 +134,7 @@ def plan(**options: Any) -> int:
     """
     if options["difference"] is not None and options["power"] is None:
         raise click.UsageError("--difference wants the results that it is judged by: --power RESULTS")
-    with leave_at_once():
+    with importing():
         from mribench.commands.plan import show_plan
 
     return show_plan(**options)

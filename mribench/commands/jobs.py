@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from mribench.commands.status import check_results
 from mribench.errors import ConfigError, did_you_mean
 from mribench.interfaces.executor import Cause
 from mribench.results import Lease, LeaseState, Store
+from mribench.results.patterns import matches_any
 from mribench.results.progress import KnownJob, list_jobs
 from mribench.results.status import JobStatus
 from mribench.results.stopping import ask_to_stop
@@ -62,7 +62,7 @@ def _find(directory: Path, names: Sequence[str]) -> list[KnownJob]:
     known = list_jobs(directory)
     found: dict[str, KnownJob] = {}
     for name in names:
-        matching = [job for job in known if job.key == name or fnmatch(job.id, name)]
+        matching = [job for job in known if job.key == name or matches_any(job.id, [name])]
         if not matching:
             raise ConfigError(
                 f"no job in {directory} goes by '{name}'", did_you_mean(name, [job.id for job in known])

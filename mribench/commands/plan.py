@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from fnmatch import fnmatch
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +16,7 @@ from mribench.errors import ConfigError
 from mribench.interfaces.dataset import Dataset
 from mribench.plan.changes import Change
 from mribench.plan.stale import stale_changes
+from mribench.results.patterns import matches_any
 from mribench.results.specification import EvaluateSpec
 from mribench.wording import count
 
@@ -98,7 +98,7 @@ def _say_why(
     pattern: str,
 ) -> None:
     """Print why each job that matches runs again."""
-    matching = [job for job in planned.plan.jobs if fnmatch(job.id, pattern)]
+    matching = [job for job in planned.plan.jobs if matches_any(job.id, [pattern])]
     if not matching:
         raise ConfigError(
             f"--why {pattern}: no job has such a name",

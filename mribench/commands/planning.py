@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mribench.commands.garbage import without_collections
 from mribench.commands.plugins import check_tables, load_plugins, table_sources
 from mribench.config import (
     ResolvedBenchmark,
@@ -30,6 +31,7 @@ class Planned:
     digest: str
 
 
+@without_collections()
 def plan_file(
     file: Path, sets: Sequence[str], results: Path, *, make: bool, progress: Callable[[str, int, int], None]
 ) -> Planned:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -15,11 +14,12 @@ from rich.console import Console
 import mribench
 from mribench.commands.background import be_in_background
 from mribench.commands.engine import prepare_engine
+from mribench.commands.garbage import without_collections
 from mribench.commands.planning import Planned, plan_file
 from mribench.commands.plugins import table_sources
 from mribench.commands.progress import RunProgress
 from mribench.commands.run_log import RunLog
-from mribench.commands.signals import EndedBySignalError, end_on_signals, leave_at_once
+from mribench.commands.signals import EndedBySignalError, end_on_signals, importing
 from mribench.commands.terminal import say, say_missing
 from mribench.config import load_benchmark
 from mribench.errors import ConfigError, DataError
@@ -33,7 +33,9 @@ from mribench.plugins import load_registry
 from mribench.report import Material, load_run, render, run_document
 from mribench.results.load import RunData
 from mribench.results.merged import profile_sentence
+from mribench.results.patterns import matches_any
 from mribench.results.specification import Provenance
+from mribench.results.status import JobStatus
 from mribench.wording import count
 
 
@@ -55,7 +57,7 @@ def run_file(
     ``execution`` has what the command line says of the file's section of this name; None stands for nothing.
     """
     console = Console()
-    with leave_at_once():  # plugins are imported
+    with importing():  # plugins are imported
         config = load_benchmark(file, sets)
         engine = prepare_engine(config, executor, execution)
         # what is missing for a tracker is said before anything runs
@@ -97,15 +99,16 @@ def run_file(
                 _say_stopped(console, log, summary, stop)
                 raise
             log.write(_describe(summary))
-    shown = _show_results(console, planned)
+    shown = _show_results(console, planned, summary.inspected)
     _say_summary(console, planned, summary, shown)
     return 1 if summary.failed or planned.plan.missing else 0
 
 
 def _collect(console: Console, planned: Planned, wanted: Collection[str]) -> int:
     """Show the tables of what is done, and say what is not; nothing is run."""
-    states = Counter(planned.store.status(key).state for key in wanted)
-    _show_results(console, planned)
+    inspected = {key: planned.store.inspect(key) for key in wanted}
+    states = Counter(status.state for status in inspected.values())
+    _show_results(console, planned, inspected)
     counts = ", ".join(
         f"{number} {'to do' if state == 'todo' else state}" for state, number in states.items()
     )
@@ -133,7 +136,7 @@ def _collect_provenance(file: Path, sets: Sequence[str]) -> Provenance:
 def _check_only(patterns: tuple[str, ...], planned: Planned) -> None:
     ids = [job.id for job in planned.plan.jobs]
     for pattern in patterns:
-        if not any(fnmatch(name, pattern) for name in ids):
+        if not any(matches_any(name, [pattern]) for name in ids):
             raise ConfigError(
                 f"--only {pattern}: no job has such a name",
                 f"`mribench plan FILE --jobs` lists them, for example '{ids[-1]}'",
@@ -159,8 +162,9 @@ def _say_defects(console: Console, planned: Planned) -> None:
         say(console, profile_sentence({planned.resolved.label: list(shown)}), "yellow")
 
 
-def _show_results(console: Console, planned: Planned) -> RunData:
-    run = load_run(planned.store.root, planned.digest)
+@without_collections()
+def _show_results(console: Console, planned: Planned, inspected: Mapping[str, JobStatus]) -> RunData:
+    run = load_run(planned.store.root, planned.digest, inspected)
     material = Material(run, sources=table_sources())
     render(run_document(material, planned.resolved.config.report.tables), "terminal", console)
     return run

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from mribench.commands.garbage import without_collections
+
 _ENDING = ("SIGTERM", "SIGHUP")
 """Sent by queueing systems and service managers, and when a terminal is closed; Windows has no SIGHUP."""
 
@@ -22,11 +24,17 @@ class EndedBySignalError(BaseException):
 
 
 @contextlib.contextmanager
-def leave_at_once() -> Iterator[None]:
-    """End the process at once for a Ctrl-C in here, where modules are imported and nothing has begun.
+def importing() -> Iterator[None]:
+    """Import modules in here, where nothing has begun: a Ctrl-C ends the process, no garbage is collected.
 
     Code of other packages may take the exception for a missing module, or lose it.
     """
+    with without_collections(), _leave_at_once():
+        yield
+
+
+@contextlib.contextmanager
+def _leave_at_once() -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
         yield

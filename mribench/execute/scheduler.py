@@ -102,7 +102,8 @@ class _Run:
         self._revived = time.monotonic()
         self.disk = DiskWatch(self.store.root, self.watcher)
         needed = {need for job in self.jobs.values() for need in job.needs}
-        done = {key for key in self.jobs.keys() | needed if self._is_done(key)}
+        found = {key: self._inspect(key) for key in self.jobs.keys() | needed}
+        done = {key for key, status in found.items() if status.state == "done"}
         todo = self.todo = {key: job for key, job in self.jobs.items() if key not in done}
         self.outlook = Outlook(todo, self.store, self.executor.capacity)
         self.rank = {key: place for place, key in enumerate(self.outlook.order())}
@@ -115,15 +116,16 @@ class _Run:
         for key in [key for key, unmet in self.unmet.items() if not unmet]:
             self._make_ready(key)
         self.summary.cached = len(self.jobs.keys() & done)
+        self.summary.inspected = {} if todo else found
         self.watcher.planned(len(todo), self.summary.cached)
 
-    def _is_done(self, key: str) -> bool:
-        """Whether a job's results are there, and as they were written; says it where they are not."""
+    def _inspect(self, key: str) -> JobStatus:
+        """Return how a job stands; says it where its files are not as they were written."""
         status = self.store.inspect(key)
         if status.state == "damaged":
             name = self.jobs[key].id if key in self.jobs else key
             logger.warning("damaged: %s: %s; it is run again", name, status.reason)
-        return status.state == "done"
+        return status
 
     def loop(self) -> None:
         while self._goes_on():
@@ -360,7 +362,7 @@ class _Run:
 
     def _make_again(self, key: str) -> bool:
         """Have what a job needs run again where it is not done any more; whether the job waits for that."""
-        lost = [need for need in Graph(self.jobs).ancestors(key) if not self._is_done(need)]
+        lost = [need for need in Graph(self.jobs).ancestors(key) if self._inspect(need).state != "done"]
         new = {(key, need) for need in lost} - self.again
         if not new:
             return False

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import math
-import os
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import torch
 from pydantic import TypeAdapter
 
 from mribench.execute.causes import status_of
 from mribench.execute.commit import measure_cost
-from mribench.execute.peak_memory import forget_peak_memory
-from mribench.execute.processes import ServerLostError, keep_freed_memory, start_process
-from mribench.execute.worker import VISIBLE, inherited_registry, visible_gpu, write_log_to
+from mribench.execute.processes import ServerLostError, start_process
+from mribench.execute.setting_up import set_up_process, take_device, take_threads, write_log_to
 from mribench.jobs import Context, run_spec
-from mribench.plugins import load_registry
+from mribench.registry import Registry
 from mribench.results.atomic import read_json, write_json
 from mribench.results.specification import EmbedSpec, EvaluateSpec, read_specification
 from mribench.training import Interrupted
@@ -121,22 +117,17 @@ def try_job(folder: Path, gpu: str | None, threads: int) -> Trial:
 
 def _run(directory: str, gpu: str | None, threads: int) -> None:
     folder = Path(directory)
-    if gpu is not None:
-        os.environ[VISIBLE] = visible_gpu(gpu, os.environ.get(VISIBLE, ""))
-    logging.basicConfig(level=logging.INFO, force=True)
     write_log_to(folder / "log.txt")
-    torch.set_num_threads(threads)
-    keep_freed_memory()
-    forget_peak_memory(torch.device("cpu"))  # of the server that this process was forked from
-    trial = _measure(folder)
+    registry = set_up_process(gpu)
+    take_threads(threads)
+    trial = _measure(folder, registry)
     write_json(folder / _NAME, dataclasses.asdict(trial))
     sys.exit(0)
 
 
-def _measure(folder: Path) -> Trial:
+def _measure(folder: Path, registry: Registry) -> Trial:
     spec = read_specification(folder).spec
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    registry = inherited_registry() or load_registry()
+    device = take_device()
     watch = _Stopwatch(_MOST_SCANS if isinstance(spec, EvaluateSpec | EmbedSpec) else math.inf)
     context = Context(registry, folder, folder.parent, device, watch.tick, checkpoint_every_s=math.inf)
     complete = True

@@ -45,6 +45,7 @@ class Summary:
         retries: attempts that were made again.
         left: jobs that were not finished when the run was stopped.
         wall_s: time of the whole run.
+        inspected: how its jobs stand, by key, where all were found done and so nothing was run.
     """
 
     executed: Counter[str] = field(default_factory=Counter)
@@ -54,3 +55,4 @@ class Summary:
     retries: int = 0
     left: int = 0
     wall_s: float = 0.0
+    inspected: Mapping[str, JobStatus] = field(default_factory=dict)

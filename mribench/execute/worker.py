@@ -10,23 +10,20 @@ import os
 import signal
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-import torch
-
 from mribench.errors import DamagedError, StoreError
 from mribench.execute.causes import cause_of, status_of
 from mribench.execute.commit import commit, measure_cost
 from mribench.execute.leash import end_with_input
 from mribench.execute.live import LiveFile
-from mribench.execute.peak_memory import forget_peak_memory
-from mribench.execute.processes import ENDING, keep_freed_memory
+from mribench.execute.processes import ENDING
 from mribench.execute.pulse import Pulse
+from mribench.execute.setting_up import set_up_process, take_device, take_threads, write_log_to
 from mribench.interfaces.executor import (
     BATCH,
     CHECKPOINT_EVERY_S,
@@ -47,9 +44,6 @@ from mribench.results.store import CHECKPOINT
 from mribench.training import Interrupted
 
 logger = logging.getLogger("mribench")
-
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-"""Environment variable that says which GPUs a process sees."""
 
 
 def run_job(
@@ -79,8 +73,7 @@ def run_job(
     try:
         if Store(directory.parent.parent).inspect(directory.name).state == "done":
             return None
-        torch.set_num_threads(threads)
-        keep_freed_memory()
+        take_threads(threads)
         pulse = Pulse(lease, LiveFile(lease.attempt))
         status = _run_held(directory, registry, lease.attempt, pulse, checkpoint_every_s, batch)
     except LeaseLost:
@@ -124,8 +117,7 @@ def _attempt(
     try:
         job = read_specification(directory)
         registry = registry or load_registry()
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        forget_peak_memory(device)
+        device = take_device()
         context = Context(
             registry, directory, directory.parent, device, pulse.tick, checkpoint_every_s, pulse.live.watch,
             attempt.replace,
@@ -155,17 +147,6 @@ def _condemn(error: DamagedError, directory: Path) -> JobStatus:
     return JobStatus("interrupted", reason, cause=Cause.DAMAGED)
 
 
-def visible_gpu(gpu: str, visible: str) -> str:
-    """Return what lets a process see one GPU and no other.
-
-    Args:
-        gpu: its number among the GPUs that this process sees, as ``--gpus`` counts them, or its name.
-        visible: what restricts those, as a queueing system sets it: ``4,5``; empty where nothing does.
-    """
-    names = [name.strip() for name in visible.split(",") if name.strip()]
-    return names[int(gpu)] if gpu.isdigit() and int(gpu) < len(names) else gpu
-
-
 def main(
     directories: Sequence[str],
     gpu: str | None,
@@ -188,12 +169,7 @@ def main(
 
     Exits with a ``WorkerExit``.
     """
-    if gpu is not None:
-        os.environ[VISIBLE] = visible_gpu(gpu, os.environ.get(VISIBLE, ""))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
-    logging.captureWarnings(True)
-    warnings.simplefilter("default")
-    registry = inherited_registry() or load_registry()
+    registry = set_up_process(gpu)
     with _stopping_on_signals():
         ends = _run_all(directories, registry, threads, checkpoint_every_s, batch, log)
     sys.exit(next((end for end in _GRAVEST_FIRST if end in ends), WorkerExit.DONE))
@@ -275,19 +251,6 @@ def _run_logged(
     if status.cause is Cause.STOPPED:
         return WorkerExit.STOPPED
     return WorkerExit.DONE if status.state == "done" else WorkerExit.FAILED
-
-
-def inherited_registry() -> Registry | None:
-    """Return the entries that the server of this process has loaded; None in a process without one."""
-    warm = sys.modules.get("mribench.execute.warm")
-    return warm.REGISTRY if warm is not None else None
-
-
-def write_log_to(path: Path) -> None:
-    """Have everything that this process says appended to a file."""
-    with path.open("a") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
 
 
 def run_words(words: Sequence[str]) -> None:

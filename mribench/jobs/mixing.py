@@ -13,7 +13,8 @@ from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.views import ViewGenerator
 from mribench.jobs.collapse import MAX_SUBJECTS
 from mribench.jobs.context import Context
-from mribench.results.specification import PretrainSpec, TrainedCohort
+from mribench.results.read_cohort import TrainedCohort
+from mribench.results.specification import PretrainSpec
 
 
 def open_mix(

@@ -32,13 +32,13 @@ from mribench.plan.targets import check_draw, list_left_out, list_thin_tests, re
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.content import CohortContent, Content, EntryIdentity
 from mribench.results.keys import KeyMaker
+from mribench.results.read_cohort import TrainedCohort
 from mribench.results.specification import (
     AdaptSpec,
     EmbedSpec,
     EvaluateSpec,
     JobSpec,
     PretrainSpec,
-    TrainedCohort,
 )
 
 
@@ -74,6 +74,7 @@ class _Builder:
         self._sources = functools.cache(self._select_sources)
         self._eligible = functools.cache(self._find_eligible)
         self._content_of = functools.cache(self._find_content)
+        self._digest_tested = functools.cache(_digest_tested)
         self._keys = KeyMaker()
 
     def jobs(self) -> Iterator[Job]:
@@ -155,7 +156,7 @@ class _Builder:
             cohort=cohort.name,
             data=cohort.data,
             encoder=arm.encoder.reference,
-            split_digest=split_digest({"test": ids}),
+            split_digest=self._digest_tested(ids),
             defects=self._defects("embed"),
             subjects=ids,
             sequences=tuple(asked.sequences),
@@ -313,7 +314,7 @@ class _Builder:
             cohort=task.cohort.name,
             data=task.cohort.data,
             encoder=arm.encoder.reference,
-            split_digest=split_digest({"test": ids}),
+            split_digest=self._digest_tested(ids),
             defects=() if task.has_probe else self._defects("evaluate", arm.arm),
             task=task.learnt if chooses else task.scored,
             subjects=ids,
@@ -374,6 +375,10 @@ class _Builder:
             lacking = f"{len(ids) - len(kept)} of {len(ids)} subjects"
             self.notes.append(f"{cohort_name}: {lacking} have no {images.describe()}")
         return kept
+
+
+def _digest_tested(ids: tuple[str, ...]) -> str:
+    return split_digest({"test": ids})
 
 
 def _encoders_of(arm: Arm) -> list[EntryIdentity]:

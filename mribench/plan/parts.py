@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,7 @@ class EncoderPart:
         reference = EncoderRef.model_validate(resolved.component())
         return cls(resolved.name, reference, identity_of(resolved), wanted.effective())
 
-    @property
+    @functools.cached_property
     def input(self) -> InputContract | None:
         """What it wants to see, as jobs have it; None where that is as the benchmark has it."""
         return self.wanted if self.wanted.asks else None

@@ -11,7 +11,7 @@ from mribench.data.showing import Showing
 from mribench.errors import ConfigError
 from mribench.interfaces.views import ViewGenerator
 from mribench.plan.cohorts import Cohort
-from mribench.results.specification import TrainedCohort
+from mribench.results.read_cohort import TrainedCohort
 from mribench.wording import count, list_some
 
 _SHOWN = 3

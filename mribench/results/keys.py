@@ -30,11 +30,12 @@ def key_of(spec: JobSpec, content: Content) -> str:
 class KeyMaker:
     """Makes the keys of many jobs; what they share, such as a task, is written as JSON once.
 
-    It is known again by being the same object: nothing that a job is made of may change meanwhile.
+    It is known again by being the same object, or the same text: nothing that a job is made of may change
+    meanwhile.
     """
 
     def __init__(self) -> None:
-        self._written: dict[tuple[str, int], tuple[object, str]] = {}
+        self._written: dict[tuple[str, int | str], tuple[object, str]] = {}
 
     def make(self, spec: JobSpec, content: Content) -> str:
         """Return the key of a job, as ``key_of``: the digest of the canonical JSON of all its parts."""
@@ -50,11 +51,14 @@ class KeyMaker:
 
     def _write_field(self, spec: JobSpec, name: str) -> str:
         """Return a field as ``"name":value``; nothing where it is optional and empty."""
+        value = getattr(spec, name)
+        if spec.leaves_out(name, value):
+            return ""
 
         def write() -> str:
             return canonical_json(by_content(spec.asked_of(name)))[1:-1]
 
-        return self._write_once(f"{spec.kind} {name}", getattr(spec, name), write)
+        return self._write_once(f"{spec.kind} {name}", value, write)
 
     def _write_part(self, place: str, part: EntryIdentity | CohortContent) -> str:
         def write() -> str:
@@ -63,7 +67,8 @@ class KeyMaker:
         return self._write_once(place, part, write)
 
     def _write_once(self, place: str, value: object, write: Callable[[], str]) -> str:
-        known = self._written.get((place, id(value)))
+        same = (place, value if isinstance(value, str) else id(value))
+        known = self._written.get(same)
         if known is None:
-            known = self._written[place, id(value)] = (value, write())  # kept, or another could get its id
+            known = self._written[same] = (value, write())  # kept, or another could get its id
         return known[1]

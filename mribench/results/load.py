@@ -80,13 +80,16 @@ class RunData:
     marking: Marking = "ties"
 
 
-def load_run(directory: Path, digest: str | None = None) -> RunData:
+def load_run(
+    directory: Path, digest: str | None = None, inspected: Mapping[str, JobStatus] | None = None
+) -> RunData:
     """Read a benchmark's results.
 
     Args:
         directory: ``<results>/<benchmark>``.
         digest: of the settings, to read one plan; all plans when None. Where several plans have results
             for one cell, the newest is used; results of other splits are never shown beside it.
+        inspected: how jobs stand, by key, as ``Store.inspect`` has just said; others are inspected.
 
     Raises:
         StoreError: when there are none, or a plan or the folder is of another schema version. A damaged file
@@ -97,7 +100,8 @@ def load_run(directory: Path, digest: str | None = None) -> RunData:
     manifests = read_manifests(directory, digest)
     manifest = merge(manifests)
     keys = {job.key for job in manifest.jobs if job.key}
-    statuses = {key: store.inspect(key) for key in keys}
+    known = inspected or {}
+    statuses = {key: known.get(key) or store.inspect(key) for key in keys}
     while True:
         try:
             run = _load(directory, manifest, statuses, several_plans=len(manifests) > 1)

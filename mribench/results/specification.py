@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -12,10 +13,11 @@ from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from mribench.errors import StoreError
 from mribench.interfaces.channels import Channels
 from mribench.interfaces.input_contract import InputContract
-from mribench.interfaces.options import DatasetRef, EncoderRef, ObjectiveRef, TaskRef, ViewsRef
+from mribench.interfaces.options import EncoderRef, ObjectiveRef, TaskRef, ViewsRef
 from mribench.results.atomic import read_json, write_json
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.content import Content
+from mribench.results.read_cohort import ReadCohort, TrainedCohort
 
 JobKind = Literal["pretrain", "adapt", "evaluate", "embed"]
 KINDS: tuple[JobKind, ...] = get_args(JobKind)
@@ -65,65 +67,33 @@ class _Spec:
 
         A frozen arm keeps its head alone: its evaluation reads the pretrained encoder too.
         """
-        names = {field.name for field in fields(self)}
-        return {name: _as_keys(getattr(self, name)) for name in _BUILT_ON if name in names}
+        there = self.__dataclass_fields__
+        return {name: _as_keys(getattr(self, name)) for name in _BUILT_ON if name in there}
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON, without what is optional and empty: defects, weights, covariates, a contract."""
         dumped: dict[str, Any] = _ADAPTERS[self.kind].dump_python(self, mode="json")
-        return {name: value for name, value in dumped.items() if name not in _OPTIONAL or value}
+        return {name: value for name, value in dumped.items() if not self.leaves_out(name, value)}
 
     def asked(self) -> dict[str, Any]:
         """Return what of it is in the key, as JSON: not where cohorts lie, nor what a file calls them."""
         return _without_places(self.to_json())
 
-    def asked_fields(self) -> list[str]:
+    @staticmethod
+    def leaves_out(name: str, value: object) -> bool:
+        """Whether a field is left out of the JSON with such a value: it is optional, and empty."""
+        return name in _OPTIONAL and not value
+
+    @classmethod
+    @functools.cache
+    def asked_fields(cls) -> tuple[str, ...]:
         """Return the names of the fields that are in the key, those too that may be left out where empty."""
-        return sorted(each.name for each in fields(self) if each.name not in _PLACES)
+        return tuple(sorted(each.name for each in fields(cls) if each.name not in _PLACES))
 
     def asked_of(self, name: str) -> dict[str, Any]:
         """Return one field as ``asked`` has it, by its name; nothing where it is optional and empty."""
         dumped = _without_places(_ADAPTERS[self.kind].dump_python(self, mode="json", include={name}))
-        return {} if name in _OPTIONAL and not dumped[name] else dumped
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadCohort:
-    """A cohort that a job reads.
-
-    Attributes:
-        cohort: its name in the benchmark file.
-        data: its dataset.
-    """
-
-    cohort: str
-    data: DatasetRef
-
-    def moved(self, roots: Mapping[str, str]) -> Self:
-        """Return it with the folder that its name has in ``roots``, if any."""
-        root = roots.get(self.cohort)
-        if root is None:
-            return self
-        return replace(
-            self, data=self.data.model_copy(update={"options": {**self.data.options, "root": root}})
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainedCohort(ReadCohort):
-    """A cohort that an encoder is pretrained on.
-
-    Attributes:
-        train: ids of the subjects to train on.
-        held_out: ids of the subjects to check the encoder on.
-        sequences: of the scans that are shown; None for all that the views can use.
-        share: of each batch, in 0..1.
-    """
-
-    train: tuple[str, ...]
-    held_out: tuple[str, ...]
-    sequences: tuple[str, ...] | None = None
-    share: float = 1.0
+        return {} if self.leaves_out(name, dumped[name]) else dumped
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from mribench.errors import DataError
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.weights import GivenWeights
+from mribench.results.patterns import matches_any
 from mribench.training.parity import check_parity
 from mribench.training.weight_files import read_renamed
 from mribench.wording import count, list_some
@@ -187,8 +187,4 @@ def _name_kind(tensor: Tensor) -> str:
 
 
 def _refused(names: Sequence[str], allowed: Sequence[str]) -> list[str]:
-    return [name for name in names if not _is_allowed(name, allowed)]
-
-
-def _is_allowed(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    return [name for name in names if not matches_any(name, allowed)]

@@ -23,8 +23,8 @@ from mribench.registry import Registry
 from mribench.results import Store
 from mribench.results.content import DataIdentity, EntryIdentity
 from mribench.results.environment import Environment, read_environment
+from mribench.results.read_cohort import ReadCohort
 from mribench.results.specification import (
-    ReadCohort,
     Specification,
     read_specification,
     write_specification,

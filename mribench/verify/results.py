@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from pathlib import Path
 
 import torch
@@ -14,6 +13,7 @@ from mribench.errors import ConfigError, StoreError
 from mribench.results import Store
 from mribench.results.cell import EmbedCell, EvaluateCell
 from mribench.results.load import read_manifests
+from mribench.results.patterns import matches_any
 from mribench.results.specification import KINDS
 from mribench.seeding import torch_generator
 
@@ -148,4 +148,4 @@ def sample(
 
 
 def _matches(job: Verifiable, patterns: Collection[str]) -> bool:
-    return any(fnmatch(name, pattern) for name in job.ids for pattern in patterns)
+    return any(matches_any(name, patterns) for name in job.ids)

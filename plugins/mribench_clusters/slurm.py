@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shlex
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import Field, model_validator
@@ -138,7 +139,9 @@ class SlurmExecutor(Executor):
         queue.try_request(self._asked)
         self._submitted: dict[str, _Submitted] = {}
         self._refused: list[Completed] = []
-        self._before = dict(_look() or {})
+        self._before: dict[str, QueuedJob] = {}
+        self._looked_s = -math.inf
+        self._look_before()
         self._numbers: dict[str, str] = {}
         self._next_look_s = 0.0
 
@@ -155,7 +158,7 @@ class SlurmExecutor(Executor):
     def recall(self, directory: Path) -> str | None:
         """Return the id of the batch that an earlier run submitted a job in, if it waits or runs still."""
         noted = _read_noted(directory)
-        if noted is None or self._find_before(noted.number) is None:
+        if noted is None or self._find_before(noted) is None:
             return None
         self._numbers[noted.batch] = noted.number
         return noted.batch
@@ -167,7 +170,7 @@ class SlurmExecutor(Executor):
             self._send(batch)
         else:
             self._submitted[number] = _Submitted(batch)
-            del self._before[number]  # what it leaves undone is submitted anew
+            self._before.pop(number, None)  # what it leaves undone is submitted anew
 
     def completed(self, timeout_s: float) -> Iterator[Completed]:
         """Yield the batches whose batch jobs have ended."""
@@ -228,12 +231,21 @@ class SlurmExecutor(Executor):
             _write_noted(folder, _Noted(number, batch.id))
         self._submitted[number] = _Submitted(batch)
 
-    def _find_before(self, number: str) -> QueuedJob | None:
-        """Return a batch job that waits or runs; one that came into the queue since the last look, too."""
-        if number not in self._before:
-            self._before = dict(_look() or self._before)
-        found = self._before.get(number)
+    def _find_before(self, noted: _Noted) -> QueuedJob | None:
+        """Return a batch job that waits or runs; one that came into the queue since the last look, too.
+
+        One look is enough for all that were submitted long before it: what it did not list has ended.
+        """
+        if noted.number not in self._before and noted.at_s > self._looked_s - _LISTED_WITHIN_S:
+            self._look_before()
+        found = self._before.get(noted.number)
         return found if found is not None and found.end is None else None
+
+    def _look_before(self) -> None:
+        looked_s = time.time()  # notes are dated by clocks on the wall
+        listed = _look()
+        if listed is not None:
+            self._before, self._looked_s = dict(listed), looked_s
 
     def _write_script(self, batch: Batch) -> str:
         command = WorkerCommand.of(batch, self._resources)
@@ -294,21 +306,28 @@ def list_options(options: SlurmOptions, resources: Resources) -> list[str]:
 
 @dataclass(frozen=True)
 class _Noted:
-    """What a job's folder says of the batch job that was submitted last for it."""
+    """What a job's folder says of the batch job that was submitted last for it.
+
+    Attributes:
+        number: of the batch job.
+        batch: id of the batch that it runs.
+        at_s: when that was noted, by the clock of the file system.
+    """
 
     number: str
     batch: str
+    at_s: float = field(default=math.inf, compare=False)
 
 
 def _read_noted(directory: Path) -> _Noted | None:
     try:
         said = json.loads((directory / FILE).read_text())
-        return _Noted(str(said["number"]), str(said["batch"]))
+        return _Noted(str(said["number"]), str(said["batch"]), (directory / FILE).stat().st_mtime)
     except (FileNotFoundError, ValueError, TypeError, KeyError):  # none, or one of an older mribench
         return None
 
 
 def _write_noted(directory: Path, noted: _Noted) -> None:
     draft = directory / f".{FILE}.tmp"
-    draft.write_text(json.dumps(asdict(noted)))
+    draft.write_text(json.dumps({"number": noted.number, "batch": noted.batch}))
     draft.replace(directory / FILE)

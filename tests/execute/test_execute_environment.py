@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import warnings
 
 import pytest
 
@@ -40,8 +42,8 @@ def test_a_job_sees_one_of_the_gpus_of_its_run(monkeypatch, tmp_path) -> None:
     seen = []
     monkeypatch.setattr(worker, "run_job", lambda *_, **__: seen.append(os.environ["CUDA_VISIBLE_DEVICES"]))
     for name in ("basicConfig", "captureWarnings"):
-        monkeypatch.setattr(worker.logging, name, lambda *_, **__: None)
-    monkeypatch.setattr(worker.warnings, "simplefilter", lambda _: None)
+        monkeypatch.setattr(logging, name, lambda *_, **__: None)
+    monkeypatch.setattr(warnings, "simplefilter", lambda _: None)
     take_environment({"CUDA_VISIBLE_DEVICES": "4,5"})
     with pytest.raises(SystemExit):
         worker.main([str(tmp_path)], "1", 1, log=False)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 
 from mribench.execute import worker
-from mribench.execute.worker import visible_gpu
+from mribench.execute.setting_up import visible_gpu
 from mribench.interfaces.executor import WorkerExit
 
 
@@ -33,9 +35,9 @@ def test_a_job_sees_its_gpu_only(gpu, expected, monkeypatch, tmp_path) -> None:
     seen = []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,6")
     monkeypatch.setattr(worker, "run_job", lambda *_, **__: seen.append(os.environ["CUDA_VISIBLE_DEVICES"]))
-    monkeypatch.setattr(worker.logging, "basicConfig", lambda **_: None)
-    monkeypatch.setattr(worker.logging, "captureWarnings", lambda _: None)
-    monkeypatch.setattr(worker.warnings, "simplefilter", lambda _: None)
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+    monkeypatch.setattr(logging, "captureWarnings", lambda _: None)
+    monkeypatch.setattr(warnings, "simplefilter", lambda _: None)
     with pytest.raises(SystemExit) as end:
         worker.main([str(tmp_path)], gpu, 1, log=False)
     assert (end.value.code, seen) == (WorkerExit.ELSEWHERE, [expected])

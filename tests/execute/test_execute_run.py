@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import re
@@ -12,90 +11,26 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import psutil
 import pytest
 from pandas.testing import assert_frame_equal
-from synthetic_results import raw_scores
-
-from mribench import cli
-from mribench.results.records import JOB_SCHEMA, read_tables
-
-COUNT = 27  # 1 pretrain; tissue 3 adapt + 12 evaluate; denoise 3 adapt + 6 evaluate + 2 identity
-TINY = Path(__file__).parent.parent / "benchmarks" / "tiny.yaml"
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "mribench", *map(str, arguments)]
-
-
-def run(results: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the tiny benchmark in a process of its own."""
-    return subprocess.run(
-        command("run", TINY, "--results", results, *arguments),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=400,
-    )
-
-
-def called(*words: object) -> subprocess.CompletedProcess[str]:
-    """Call the command line in this process, which has torch already; jobs have their own all the same."""
-    arguments = [*map(str, words)]
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        patch.setattr(sys, "argv", ["mribench", *arguments])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-    return subprocess.CompletedProcess(arguments, int(end.value.code or 0), out.getvalue(), err.getvalue())
-
-
-def run_here(results: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the tiny benchmark from this process, where the command's own process is not what is tested."""
-    return called("run", TINY, "--results", results, *arguments)
-
-
-def executed(result: subprocess.CompletedProcess[str] | str) -> int:
-    text = result if isinstance(result, str) else result.stdout
-    found = re.search(r"(\d+) jobs executed", text)
-    assert found, text
-    return int(found[1])
-
-
-def scores(results: Path) -> pd.DataFrame:
-    """Return all score rows, in an order of their own."""
-    frame = raw_scores(results / "tiny")
-    keys = [name for name in frame.columns if name not in ("value", "penalty")]
-    return frame.sort_values(keys, ignore_index=True)
-
-
-def jobs(results: Path) -> pd.DataFrame:
-    return read_tables(sorted(results.glob("tiny/jobs/*/job.parquet")), JOB_SCHEMA).set_index("id")
-
-
-def states(results: Path) -> list[str]:
-    files = results.glob("tiny/jobs/*/status.json")
-    return [json.loads(path.read_text())["state"] for path in files]
-
-
-def job_runs(results: Path) -> bool:
-    """Whether a job runs and hears signals: its lease is there before it does, its status only then."""
-    return "running" in states(results)
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < end, f"never happened: {what}"
-        time.sleep(0.05)
+from tiny_runs import (
+    COUNT,
+    TINY,
+    called,
+    command,
+    executed,
+    jobs,
+    run,
+    run_here,
+    scores,
+    start,
+    states,
+    wait_until,
+)
 
 
 @pytest.fixture(scope="module")
@@ -213,19 +148,6 @@ def pid_of(results: Path, kind: str) -> int | None:
     return None
 
 
-def start(results: Path, *arguments: object) -> subprocess.Popen[str]:
-    """Start the tiny benchmark, in a group of its own as a terminal does."""
-    return subprocess.Popen(
-        command("run", TINY, "--results", results, *arguments),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        # who runs the tests under nohup has the hang-up ignored, and so would the run
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
-    )
-
-
 LONG = ("--jobs", 1, "--set", "defaults.pretrain.steps=400", "--only", "seqinv/frozen/tissue/*")
 
 
@@ -337,74 +259,6 @@ def test_two_runs_at_once_share_the_work(finished: Path, tmp_path: Path) -> None
     assert [process.returncode for process in both] == [0, 0], outputs
     assert sum(executed(output) for output in outputs) == COUNT
     assert_frame_equal(scores(tmp_path), scores(finished))
-
-
-def test_interrupt_keeps_a_checkpoint_and_goes_on(tmp_path: Path) -> None:
-    options = ("--only", "*/pretrain/*", "--set", "defaults.pretrain.steps=300")
-    process = subprocess.Popen(
-        command("run", TINY, "--results", tmp_path, *options),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_until(lambda: job_runs(tmp_path), "a job runs")
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "nothing is lost" in errors
-    assert states(tmp_path) == ["interrupted"]
-    assert len(list(tmp_path.glob("tiny/jobs/*/checkpoint.safetensors"))) == 1
-    resumed = run_here(tmp_path, *options)
-    assert resumed.returncode == 0
-    whole = tmp_path / "whole"
-    assert run_here(whole, *options).returncode == 0
-    assert jobs(tmp_path).encoder_digest_after.tolist() == jobs(whole).encoder_digest_after.tolist()
-
-
-@pytest.mark.parametrize("executor", ["inline", "local"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_signals_end_the_whole_run(tmp_path: Path, executor: str, number: signal.Signals) -> None:
-    """As a queueing system sends them: to the run, its server and its jobs at once."""
-    process = start(
-        tmp_path, "--executor", executor, "--jobs", 1,
-        "--set", "defaults.pretrain.steps=4000", "--set", "reference_arms=[]",
-    )  # fmt: skip
-    wait_until(lambda: job_runs(tmp_path), "a job runs")
-    os.killpg(process.pid, number)
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 128 + number
-    assert f"stopped by {number.name}; nothing is lost" in errors
-    assert f"stopped by {number.name}: 0 jobs executed" in output
-    assert "17 left to do" in output
-    assert "Traceback" not in errors
-    assert states(tmp_path) == ["interrupted"], "no other job was begun"
-
-
-@pytest.mark.parametrize("delay_s", [0.2, 0.7, 1.5])
-def test_interrupt_in_the_first_seconds_shows_no_traceback(tmp_path: Path, delay_s: float) -> None:
-    process = start(tmp_path)
-    time.sleep(delay_s)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
-    assert "Traceback" not in errors, errors
-
-
-@pytest.mark.parametrize("delay_s", [0.2, 1.0])
-def test_interrupt_at_the_start_is_no_defect(tmp_path: Path, delay_s: float) -> None:
-    """The terminal interrupts the whole group: the run, and the server that is still importing."""
-    process = subprocess.Popen(
-        command("run", TINY, "--results", tmp_path),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    wait_until(lambda: any(tmp_path.glob("tiny/jobs/*/job.json")), "the first job is asked for")
-    time.sleep(delay_s)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
-    assert "Traceback" not in errors, errors
 
 
 def test_only_limit_and_dry_run(finished: Path, tmp_path: Path) -> None:

@@ -35,6 +35,14 @@ def test_an_earlier_attempt_does_not_speak_for_one_that_never_began(store: Store
     assert summary.failed == {"p": "its time was over before it had begun (4 attempts)"}
 
 
+def test_a_run_that_finds_all_done_says_how_each_job_stands(store: Store) -> None:
+    summary, _ = run(store, CHAIN, Directed())
+    assert (sum(summary.executed.values()), summary.inspected) == (3, {}), "they have changed since"
+    again, _ = run(store, CHAIN, Directed())
+    assert again.cached == 3
+    assert again.inspected == {key: store.inspect(key) for key in CHAIN}
+
+
 class Queueing(Directed):
     """Has every job wait in a queue, where a person calls it off, until it is killed there."""
 

@@ -9,18 +9,16 @@ import threading
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from specifications import adapt_spec, evaluate_cell, evaluate_spec, pretrain_spec
 
-from mribench.errors import ConfigError, PluginError
+from mribench.errors import PluginError
 from mribench.execute import live, tracking
 from mribench.execute.live import LiveFile, LiveReader
-from mribench.execute.tracking import Named, Tracking, list_tracked_jobs, log_rows, make_trackers
-from mribench.interfaces import Entry, JobOutcome, Options, TrackedRun, Tracker
+from mribench.execute.tracking import Named, Tracking, list_tracked_jobs, log_rows
+from mribench.interfaces import JobOutcome, TrackedRun, Tracker
 from mribench.plan import Job
-from mribench.registry import Registered, Registry
 from mribench.results import Store
 from mribench.results.attempt import Attempt
 from mribench.results.records import JOB_SCHEMA, SCORE_FILE_SCHEMA, write_table
@@ -342,61 +340,6 @@ def test_a_file_that_cannot_be_written_is_given_up(tmp_path, monkeypatch, caplog
 def test_terms_that_a_row_lacks_are_left_out():
     (row,) = log_rows([{"step": 3, "total": None, "rank": 2.0}])
     assert (row.step, dict(row.values)) == (3, {"rank": 2.0})
-
-
-# --track
-
-
-class DiaryOptions(Options):
-    folder: str = ""
-    every: int = 1
-
-
-@pytest.fixture
-def registry() -> Registry:
-    made = Registry()
-    entry = Entry("tracker", "diary", lambda options: SimpleNamespace(options=options), DiaryOptions, "x")
-    made.add(Registered(entry, "p", "d", "0"))
-    return made
-
-
-def test_track_is_read(registry):
-    one, two = make_trackers(["diary", "diary:folder=a://b?c=d,every=3"], registry)
-    assert one.name == two.name == "diary (plugin 'p' of d)"
-    assert one.tracker.options == DiaryOptions()
-    assert two.tracker.options == DiaryOptions(folder="a://b?c=d", every=3)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "message"),
-    [
-        (["dairy"], "--track dairy: unknown tracker 'dairy'"),
-        (["diary", "diary"], "--track diary: given twice"),
-        (["diary:folder"], "--track diary: expected key=value, got 'folder'"),
-        (["diary:every=often"], "--track diary.every: expected an integer, got 'often'"),
-        (["diary:evry=1"], "--track diary.evry: "),
-        ([""], "--track : unknown tracker ''"),
-        (["diary:name=other"], "--track diary: 'name' is no option"),
-        (["diary:folder=a,folder=b"], "--track diary: the option 'folder' is given twice"),
-        (["diary:folder=a:folder=b"], "--track diary: expected a comma between options, got"),
-        (["diary:folder=a:every=3"], "--track diary: expected a comma between options, got"),
-        (["diary:folder="], "--track diary: expected key=value, got 'folder='"),
-        (["diary:folder= "], "--track diary: expected key=value, got 'folder= '"),
-        (["diary:=a"], "--track diary: expected key=value, got '=a'"),
-        (["diary:"], "--track diary: expected key=value, got ''"),
-        (["diary:folder=a,"], "--track diary: expected key=value, got ''"),
-    ],
-)
-def test_a_wrong_track_is_a_sentence(registry, wanted, message):
-    with pytest.raises(ConfigError) as caught:
-        make_trackers(wanted, registry)
-    assert caught.value.message.startswith(message)
-
-
-@pytest.mark.parametrize("folder", ["http://host:80/x=1", "sqlite:///a.db", "http://me:pass=1@host/", "C:/a"])
-def test_a_colon_in_a_uri_is_no_option(registry, folder):
-    (found,) = make_trackers([f"diary:folder={folder}"], registry)
-    assert found.tracker.options == DiaryOptions(folder=folder)
 
 
 def test_the_interface_needs_no_torch(repository: Path):

@@ -26,10 +26,7 @@ Work = Callable[[Context], Outcome]
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Folders of three evaluations, in a process whose logging and warnings stay as they are."""
-    for name in ("basicConfig", "captureWarnings"):
-        monkeypatch.setattr(worker.logging, name, lambda *_, **__: None)
-    monkeypatch.setattr(worker.warnings, "simplefilter", lambda *_, **__: None)
-    monkeypatch.setattr(worker, "load_registry", Registry)
+    monkeypatch.setattr(worker, "set_up_process", lambda _: Registry())
     store = Store(tmp_path)
     store.open()
     content = Content(results=1, entries=(), cohorts=())

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from command_line import call
-from mribench_clusters.slurm import FILE, SlurmExecutor
+from mribench_clusters.slurm import FILE, SlurmExecutor, SlurmOptions
 
 from mribench.errors import JobError
-from mribench.interfaces.executor import Queued
+from mribench.interfaces.executor import Queued, Resources
 from mribench.results import Store
 
 QUEUE = """\
@@ -58,6 +59,23 @@ def test_what_waits_in_the_queue_is_found(squeue: Callable[[str], None], results
     squeue("touch $0.asked")
     assert SlurmExecutor.look_up({"never-submitted": results / "jobs" / "never-submitted"}) == {}
     assert not list(results.parent.glob("bin/*.asked")), "nobody is asked about what was never submitted"
+
+
+@pytest.mark.parametrize(("age_s", "looks"), [(3600.0, 1), (0.0, 3)])
+def test_one_look_into_the_queue_serves_all_that_was_submitted_before(
+    squeue: Callable[[str], None], results: Path, age_s: float, looks: int
+) -> None:
+    """15 is forgotten by the queue; noted just now, it may not be listed yet and is asked for anew."""
+    squeue(f"echo asked >> $0.looks\ncat <<'END'\n{QUEUE}END")
+    for name in ("sbatch", "scancel"):
+        (results.parent / "bin" / name).symlink_to("/bin/true")
+    for note in results.glob(f"jobs/*/{FILE}"):
+        os.utime(note, (note.stat().st_atime, note.stat().st_mtime - age_s))
+    executor = SlurmExecutor(SlurmOptions(), Resources())
+    folders = [results / "jobs" / name for name in ("12", "13", "14", "15", "never-submitted", "15")]
+    recalled = [executor.recall(folder) for folder in folders]
+    assert recalled == ["batch-12", "batch-13", None, None, None, None]
+    assert len((results.parent / "bin" / "squeue.looks").read_text().split()) == looks
 
 
 def test_status_says_what_waits_and_why(squeue: Callable[[str], None], results: Path) -> None:

@@ -32,6 +32,20 @@ def test_reads_scores_jobs_and_cells(tmp_path: Path) -> None:
     assert identity[["seed", "fraction", "train_sequence", "pretrain"]].isna().all(axis=None)
 
 
+def test_a_job_that_has_been_inspected_is_not_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = load_run(Benchmark(constant).write(tmp_path))
+    store = Store(tmp_path)
+    inspected = {key: store.inspect(key) for key in run.status}
+    first, *others = inspected
+    looked_at: list[str] = []
+    inspect = store.inspect
+    monkeypatch.setattr(Store, "inspect", lambda _, key: looked_at.append(key) or inspect(key))
+    again = load_run(tmp_path, inspected={key: inspected[key] for key in others})
+    assert (looked_at, again.status) == ([first], run.status)
+
+
 def test_a_folder_without_plans(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="holds no results"):
         load_run(tmp_path)
