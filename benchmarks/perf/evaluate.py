@@ -3,9 +3,9 @@
     python benchmarks/perf/evaluate.py [--rounds 9] [--spacing-mm 5]
 
 A phantom benchmark is run once. Then all cells of one adaptation are evaluated again and again, in three
-ways by turns; printed are seconds a cell, of the clock and of the CPU (from the fork of a process on), and how
-many times less that is than a process for each (median, least and largest of the rounds). Score rows of all
-three are compared bit for bit.
+ways by turns; printed are seconds a cell, of the clock and of the CPU (from the fork of a process on), and
+how many times less that is than a process for each (median, least and largest of the rounds). Score rows of
+all three are compared bit for bit.
 """
 
 from __future__ import annotations
