@@ -45,6 +45,9 @@ class Summary:
         retries: attempts that were made again.
         left: jobs that were not finished when the run was stopped.
         wall_s: time of the whole run.
+        places: how many batches could run at a time.
+        busy_s: time of all batches, from their submission to the end of their processes.
+        work_s: time of all jobs that were run to their end, as their records have it.
     """
 
     executed: Counter[str] = field(default_factory=Counter)
@@ -54,3 +57,6 @@ class Summary:
     retries: int = 0
     left: int = 0
     wall_s: float = 0.0
+    places: int = 1
+    busy_s: float = 0.0
+    work_s: float = 0.0
