@@ -195,8 +195,8 @@ def test_a_time_that_is_none(mribench, file, text):
 def test_the_time_of_a_run_is_in_jobs_around_them_or_free() -> None:
     summary = Summary(wall_s=50.0, places=2, busy_s=80.0, work_s=60.0)
     assert _describe_time(summary) == (
-        "where the time of 2 places went: 60 s (60 %) in jobs, 20 s (20 %) around them (start, queue, writing,"
-        " failed attempts), 20 s (20 %) free"
+        "where the time of 2 places went: 60 s (60 %) in jobs, 20 s (20 %) around them (start, queue,"
+        " writing, failed attempts), 20 s (20 %) free"
     )
     said = _describe_time(replace(summary, work_s=100.5))
     assert "100 s (100 %) in jobs, 0 s (0 %) around" in said
