@@ -1,6 +1,6 @@
 """What the evaluations of an adaptation cost: a process for each, one for all, one that loads nothing anew.
 
-    python benchmarks/perf/evaluate.py [--rounds 9] [--spacing-mm 5]
+    python benchmarks/perf/evaluate.py [--rounds 9] [--spacing-mm 5] [--scans 8]
 
 A phantom benchmark is run once. Then all cells of one adaptation are evaluated again and again, in three
 ways by turns; printed are seconds a cell, of the clock and of the CPU (from the fork of a process on), and
@@ -46,12 +46,12 @@ def evaluate_anew(*arguments: object) -> None:
     evaluate(*arguments)
 
 
-def make_cells(folder: Path, spacing_mm: float) -> list[Path]:
+def make_cells(folder: Path, spacing_mm: float, n_scans: int) -> list[Path]:
     """Run a benchmark, and return the folders of the evaluations of the adaptation that has most of them."""
     from mribench.commands.run import run_file
     from mribench.results.specification import read_specification
 
-    sets = (*SHORT, f"data.ixi.spacing_mm={spacing_mm}")
+    sets = (*SHORT, f"data.ixi.spacing_mm={spacing_mm}", f"splits.ixi.test={n_scans}")
     run_file(QUICKSTART, sets, folder, "inline", (), None, (), False, False, False)
     by_adaptation: dict[str, list[Path]] = {}
     for job in sorted(folder.glob("quickstart/jobs/*/job.json")):
@@ -98,10 +98,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--spacing-mm", type=float, default=5.0, help="of the test scans' files")
+    parser.add_argument("--scans", type=int, default=8, help="of each cell")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         os.environ.setdefault("MRIBENCH_CACHE", str(Path(name) / "cache"))
-        cells = make_cells(Path(name), arguments.spacing_mm)
+        cells = make_cells(Path(name), arguments.spacing_mm, arguments.scans)
         expected, each = read_rows(cells), [[cell] for cell in cells]
         ways = {
             "a process each": (evaluate, each),
