@@ -99,6 +99,8 @@ def run_file(
                 _say_stopped(console, log, summary, stop)
                 raise
             log.write(_describe(summary))
+            if summary.executed:
+                log.write(_describe_time(summary))
     shown = _show_results(console, planned, summary.inspected)
     _say_summary(console, planned, summary, shown)
     return 1 if summary.failed or planned.plan.missing else 0
@@ -182,8 +184,26 @@ def _describe(summary: Summary) -> str:
     )
 
 
+def _describe_time(summary: Summary) -> str:
+    """Return where the time of a run went, in a line: into jobs, around them, or nowhere."""
+    whole_s = summary.places * summary.wall_s
+    work_s = min(summary.work_s, whole_s)
+    around_s = min(max(summary.busy_s - work_s, 0.0), whole_s - work_s)
+    parts = {
+        "in jobs": work_s,
+        "around them (start, queue, writing, failed attempts)": around_s,
+        "free": whole_s - work_s - around_s,
+    }
+    said = ", ".join(
+        f"{part_s:.0f} s ({100 * part_s / whole_s:.0f} %) {what}" for what, part_s in parts.items()
+    )
+    return f"where the time of {count(summary.places, 'place')} went: {said}"
+
+
 def _say_summary(console: Console, planned: Planned, summary: Summary, run: RunData) -> None:
     say(console, _describe(summary))
+    if summary.executed:
+        say(console, _describe_time(summary))
     _say_times(console, run)
     for name, reason in summary.failed.items():
         say(console, f"failed: {name}: {reason}", "red")

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import mmap
 import os
 import re
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mribench.volumes.cache import read_file_state
+
 SCHEMA = 1
 """Of ``meta.json``; entries of another one are made again."""
 
 _CHUNK_BYTES = 2**20
+_REMEMBERED = 4096
+"""Files of which a process remembers what it has read; of most there are no more."""
 
 
 class Damaged(Exception):  # noqa: N818 - a state of the disk; it never leaves the store
@@ -86,7 +93,7 @@ def read_entry(
         Damaged: when something of it is missing or was changed.
     """
     try:
-        body = _read_meta(folder, key)
+        body = _read_meta(folder / "meta.json", key, verify)
         arrays = {
             name: _read_array(folder / about["file"], about, trusted, verify)
             for name, about in body["arrays"].items()
@@ -100,12 +107,25 @@ def read_entry(
     return arrays, body["facts"]
 
 
-def _read_meta(folder: Path, key: str) -> dict[str, Any]:
-    text = (folder / "meta.json").read_bytes()
+def _read_meta(path: Path, key: str, verify: bool) -> dict[str, Any]:
+    return (
+        _parse_meta(path, key, SCHEMA) if verify else _recall_meta(path, key, SCHEMA, *read_file_state(path))
+    )
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _recall_meta(path: Path, key: str, schema: int, *state: int) -> dict[str, Any]:
+    """Return what one version of a ``meta.json`` says, read once in a process."""
+    del state
+    return _parse_meta(path, key, schema)
+
+
+def _parse_meta(path: Path, key: str, schema: int) -> dict[str, Any]:
+    text = path.read_bytes()
     try:
         meta = json.loads(text)
         body, crc32 = meta["body"], meta["crc32"]
-        sound = crc32 == _compute_body_crc32(body) and body["schema"] == SCHEMA and body["key"] == key
+        sound = crc32 == _compute_body_crc32(body) and body["schema"] == schema and body["key"] == key
     except (ValueError, KeyError, TypeError) as error:
         raise Damaged("meta.json is not what was written") from error
     if not sound:
@@ -125,13 +145,36 @@ def _read_array(
         if _compute_crc32(path) != about["crc32"]:
             raise Damaged(f"{path.name} has another checksum")
         trusted[path] = version
+    layout = _recall_layout(path, *read_file_state(path))
+    if list(layout.shape) != about["shape"] or layout.dtype.str != about["dtype"]:
+        raise Damaged(f"{path.name} has another shape or type")
+    return layout.map(path)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the values of a ``.npy`` file lie, and in which form."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int
+
+    def map(self, path: Path) -> np.ndarray:
+        """Map the file anew, copy on write: what somebody writes into an array is in no other one."""
+        with path.open("rb", buffering=0) as stream:
+            content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+        return np.ndarray.__new__(np.memmap, self.shape, self.dtype, content, self.offset)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _recall_layout(path: Path, *state: int) -> _Layout:
+    """Return the layout of one version of a file, read once in a process: it takes longer than to map it."""
+    del state
     try:
-        array: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
     except ValueError as error:
         raise Damaged(f"{path.name} is no array") from error
-    if list(array.shape) != about["shape"] or array.dtype.str != about["dtype"]:
-        raise Damaged(f"{path.name} has another shape or type")
-    return array
+    return _Layout(array.shape, array.dtype, array.offset)
 
 
 def _compute_body_crc32(body: Mapping[str, Any]) -> int:

@@ -53,10 +53,11 @@ class InlineExecutor(Executor):
     def _run(self, batch: Batch) -> Completed:
         from mribench.execute.causes import cause_of
         from mribench.execute.worker import run_job
+        from mribench.jobs import Shared
         from mribench.plugins import load_registry
 
         self._registry = self._registry or load_registry()
-        asked = self._resources
+        asked, shared = self._resources, Shared()
         try:
             ends = [
                 run_job(
@@ -66,6 +67,7 @@ class InlineExecutor(Executor):
                     checkpoint_every_s=asked.checkpoint_every_s,
                     pass_on=signal.raise_signal,
                     batch=batch.id,
+                    shared=shared,
                 )
                 for directory in batch.folders.values()
             ]

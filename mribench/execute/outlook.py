@@ -50,12 +50,13 @@ class Outlook:
         """Note that a job runs no more."""
         self._began.pop(key, None)
 
-    def learn(self, key: str) -> None:
-        """Take the time of a job that is done."""
+    def learn(self, key: str) -> float:
+        """Take, and return, the seconds of a job that is done."""
         path = self._store.directory(key) / "job.parquet"
         job = self._todo[key]
         wall_s = float(read_tables([path], JOB_SCHEMA)["wall_s"].iloc[0])
         self._durations.add(job.kind, wall_s, steps_of(job))
+        return wall_s
 
     def drop(self, key: str) -> None:
         """Leave a job out: it is done, or will not be."""

@@ -115,6 +115,7 @@ class _Run:
         self.unmet = {key: set(job.needs) - done for key, job in todo.items()}
         for key in [key for key, unmet in self.unmet.items() if not unmet]:
             self._make_ready(key)
+        self.summary.places = self.executor.capacity
         self.summary.cached = len(self.jobs.keys() & done)
         self.summary.inspected = {} if todo else found
         self.watcher.planned(len(todo), self.summary.cached)
@@ -278,6 +279,7 @@ class _Run:
         How it ended is put down to the job that it came to last; those after it are ready as before.
         """
         under = self.underway.pop(completed.batch)
+        self.summary.busy_s += time.monotonic() - under.since
         begun, others = under.split()
         for place, key in enumerate(begun, start=1):
             if place > 1:
@@ -295,7 +297,7 @@ class _Run:
         ran = under.said(key) is not None
         if status.state == "done" and ran:
             self.summary.executed[job.kind] += 1
-            self.outlook.learn(key)
+            self.summary.work_s += self.outlook.learn(key)
             self._finish(key)
             self.watcher.ended(job, status)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -56,10 +57,12 @@ class Underway:
     Attributes:
         batch: its jobs.
         left: the keys of those that are not known to have ended; the first one runs, or is the next to.
+        since: when it was submitted, on the monotonic clock.
     """
 
     batch: Batch
     left: deque[str] = field(init=False)
+    since: float = field(default_factory=time.monotonic, init=False)
 
     def __post_init__(self) -> None:
         self.left = deque(self.batch.folders)

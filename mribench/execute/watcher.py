@@ -46,6 +46,9 @@ class Summary:
         left: jobs that were not finished when the run was stopped.
         wall_s: time of the whole run.
         inspected: how its jobs stand, by key, where all were found done and so nothing was run.
+        places: how many batches could run at a time.
+        busy_s: time of all batches, from their submission to the end of their processes.
+        work_s: time of all jobs that were run to their end, as their records have it.
     """
 
     executed: Counter[str] = field(default_factory=Counter)
@@ -56,3 +59,6 @@ class Summary:
     left: int = 0
     wall_s: float = 0.0
     inspected: Mapping[str, JobStatus] = field(default_factory=dict)
+    places: int = 1
+    busy_s: float = 0.0
+    work_s: float = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import logging
 import multiprocessing
 import os
@@ -33,7 +34,7 @@ from mribench.interfaces.executor import (
     Cause,
     WorkerExit,
 )
-from mribench.jobs import Context, run_spec
+from mribench.jobs import Context, Shared, run_spec
 from mribench.plugins import load_registry
 from mribench.registry import Registry
 from mribench.results import Lease, Store
@@ -53,6 +54,7 @@ def run_job(
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
     pass_on: Callable[[int], object] = lambda _: None,
     batch: str = "",
+    shared: Shared | None = None,
 ) -> JobStatus | None:
     """Run the job in a folder, and leave its results and its status there.
 
@@ -63,6 +65,7 @@ def run_job(
         checkpoint_every_s: seconds between checkpoints.
         pass_on: called at the end with the signal that stopped the job, for a process that has more to do.
         batch: id of the batch that the job is run in, for its status.
+        shared: what the jobs before it in its batch have made; None where it is alone.
 
     Returns:
         The status as written; None when another process holds the job, or has done it.
@@ -75,7 +78,10 @@ def run_job(
             return None
         take_threads(threads)
         pulse = Pulse(lease, LiveFile(lease.attempt))
-        status = _run_held(directory, registry, lease.attempt, pulse, checkpoint_every_s, batch)
+        prepare = functools.partial(
+            _make_context, registry=registry, checkpoint_every_s=checkpoint_every_s, shared=shared or Shared()
+        )
+        status = _run_held(directory, lease.attempt, pulse, prepare, batch)
     except LeaseLost:
         logger.warning("job %s is another process's by now: this one stops", directory.name)
         return None
@@ -86,19 +92,29 @@ def run_job(
     return status
 
 
-def _run_held(
+def _make_context(
     directory: Path,
-    registry: Registry | None,
     attempt: Attempt,
     pulse: Pulse,
+    registry: Registry | None,
     checkpoint_every_s: float,
-    batch: str,
+    shared: Shared,
+) -> Context:
+    device = take_device()
+    return Context(
+        registry or load_registry(), directory, directory.parent, device, pulse.tick, checkpoint_every_s,
+        pulse.live.watch, attempt.replace, shared,
+    )  # fmt: skip
+
+
+def _run_held(
+    directory: Path, attempt: Attempt, pulse: Pulse, prepare: Callable[..., Context], batch: str
 ) -> JobStatus:
     """Run a job whose lease is held, and write its status."""
     with pulse.beating():
         # whoever reads it may ask the job to stop
         write_status(directory, JobStatus("running", batch=batch), attempt.replace)
-        status = _attempt(directory, registry, attempt, pulse, checkpoint_every_s)
+        status = _attempt(directory, attempt, pulse, prepare)
     status = replace(status, batch=batch)
     if status.state != "done":
         pulse.live.flush()  # what was logged is left to whoever tracks the run, unless the history has it
@@ -110,20 +126,13 @@ def _run_held(
     return status
 
 
-def _attempt(
-    directory: Path, registry: Registry | None, attempt: Attempt, pulse: Pulse, checkpoint_every_s: float
-) -> JobStatus:
+def _attempt(directory: Path, attempt: Attempt, pulse: Pulse, prepare: Callable[..., Context]) -> JobStatus:
     started = time.perf_counter()
     try:
         job = read_specification(directory)
-        registry = registry or load_registry()
-        device = take_device()
-        context = Context(
-            registry, directory, directory.parent, device, pulse.tick, checkpoint_every_s, pulse.live.watch,
-            attempt.replace,
-        )  # fmt: skip
+        context = prepare(directory, attempt, pulse)
         outcome = run_spec(job.spec, context)
-        outcome.job |= measure_cost(started, device)
+        outcome.job |= measure_cost(started, context.device)
         return JobStatus("done", files=commit(attempt, job, outcome))
     except (Interrupted, KeyboardInterrupt):
         return pulse.interrupted()
@@ -190,11 +199,12 @@ def _run_all(
 ) -> set[WorkerExit]:
     began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     ends: set[WorkerExit] = set()
+    shared = Shared()
     for folder in map(Path, directories):
         if ends and _is_called_off(folder, began):
             ends.add(WorkerExit.ELSEWHERE)
         else:
-            ends.add(_run_logged(folder, registry, threads, checkpoint_every_s, batch, log))
+            ends.add(_run_logged(folder, registry, threads, checkpoint_every_s, batch, log, shared))
         if ends.intersection(_LAST):
             break
         if _is_orphan():  # short jobs do not see it themselves
@@ -231,14 +241,20 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _run_logged(
-    folder: Path, registry: Registry | None, threads: int, checkpoint_every_s: float, batch: str, log: bool
+    folder: Path,
+    registry: Registry | None,
+    threads: int,
+    checkpoint_every_s: float,
+    batch: str,
+    log: bool,
+    shared: Shared,
 ) -> WorkerExit:
     """Run a job, and say how it ended in its log and as the exit code of a process that runs it alone."""
     try:
         if log:
             write_log_to(folder / "log.txt")
         logger.info("job %s in process %d", folder.name, os.getpid())
-        status = run_job(folder, registry, threads, checkpoint_every_s, batch=batch)
+        status = run_job(folder, registry, threads, checkpoint_every_s, batch=batch, shared=shared)
     except (OSError, StoreError) as error:
         if cause_of(error) is not Cause.DISK:
             raise

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import permutation_test, rankdata
+from scipy.stats import rankdata
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from mribench.jobs.invariance import effective_rank
+from mribench.jobs.invariance import effective_rank_of, singular_values
 from mribench.results.records import MIN_CHECKED, JobRow
 
 ALPHA = 0.01
@@ -147,6 +150,9 @@ def check_collapse(first: Tensor, second: Tensor) -> CollapseCheck:
         return CollapseCheck(n, not_finite, False, None, rounds * n, 1 / n, *(math.nan,) * 5)
     # Euclidean: a constant offset does not count, and a single direction can tell subjects apart.
     distances = np.linalg.norm(a[:, :, None] - b[:, None], axis=-1)
+    # Matrices are so small that threads of BLAS only wait for each other, and for other jobs.
+    with threadpool_limits(limits=1, user_api="blas"):
+        values, mean_cosine = singular_values(everything), _mean_cosine(a, b)
     return CollapseCheck(
         subjects=n,
         not_finite=0,
@@ -155,9 +161,9 @@ def check_collapse(first: Tensor, second: Tensor) -> CollapseCheck:
         retrieval_queries=rounds * n,
         retrieval_chance=1 / n,
         retrieval_p=_permutation_p(rankdata(distances, axis=2).sum(axis=0)),
-        mean_cosine=_mean_cosine(a, b),
-        effective_rank=effective_rank(everything),
-        direction_share=_direction_share(everything),
+        mean_cosine=mean_cosine,
+        effective_rank=effective_rank_of(values, everything),
+        direction_share=_direction_share(values),
         embedding_sd=float(everything.std(axis=0).mean()),
     )
 
@@ -171,15 +177,14 @@ def _permutation_p(ranks: np.ndarray) -> float:
     subjects = np.arange(len(ranks))
     if len(subjects) < 2:
         return 1.0
-    tested = permutation_test(
-        (subjects,),
-        lambda order, axis: ranks[subjects, np.asarray(order, dtype=int)].sum(axis=axis),
-        permutation_type="pairings",
-        alternative="less",
-        n_resamples=math.factorial(MAX_SUBJECTS),
-        vectorized=True,
-    )
-    return float(tested.pvalue)
+    sums = ranks[subjects, _list_orders(len(subjects))].sum(axis=1)  # of halves: without rounding
+    return float((sums <= np.trace(ranks)).mean())
+
+
+@functools.lru_cache(maxsize=MAX_SUBJECTS)
+def _list_orders(n: int) -> np.ndarray:
+    """Return all orders of n subjects, ``(n!, n)``; scipy's permutation test lists them anew each time."""
+    return np.array(list(itertools.permutations(range(n))), dtype=np.int8)
 
 
 def _mean_cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -201,8 +206,8 @@ def _is_one_point(x: np.ndarray) -> bool:
     return bool(np.ptp(x, axis=0).max() <= ONE_POINT * np.abs(x).max())
 
 
-def _direction_share(x: np.ndarray) -> float:
-    """1 where all embeddings coincide."""
-    variances = np.linalg.svd(x - x.mean(axis=0), compute_uv=False) ** 2
+def _direction_share(values: np.ndarray) -> float:
+    """Take singular values; 1 where all embeddings coincide."""
+    variances = values**2
     total = variances.sum()
     return float(variances[0] / total) if total > 0 else 1.0

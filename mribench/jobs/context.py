@@ -11,7 +11,10 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from mribench.interfaces.options import Component
+from mribench.data.prepare import Reader, identify_reading
+from mribench.interfaces.dataset import Dataset
+from mribench.interfaces.options import Component, DatasetRef
+from mribench.jobs.shared import Shared
 from mribench.registry import Registry, Resolved
 from mribench.results.atomic import ReplaceFile, replace_file
 from mribench.results.records import JobRow, ScoreRow
@@ -32,6 +35,7 @@ class Context:
         checkpoint_every_s: seconds between checkpoints.
         watch: called once with the list that the rows of a training are appended to, for who tracks it.
         replace: puts a file into the job's folder in one step, as ``replace_file``.
+        shared: what the jobs before it in the same batch made.
     """
 
     registry: Registry
@@ -42,6 +46,7 @@ class Context:
     checkpoint_every_s: float
     watch: Callable[[list[dict[str, float]]], None] = lambda _: None
     replace: ReplaceFile = replace_file
+    shared: Shared = field(default_factory=Shared)
 
     def checkpoint(self) -> Checkpoint:
         """Return where the state of the job is kept while it runs."""
@@ -55,6 +60,14 @@ class Context:
         """Find a component of what a job is asked."""
         where = f"{self.directory.name}/job.json: {component.kind}"
         return self.registry.resolve(component, where, profile)
+
+    def open_reader(self, data: DatasetRef, profile: str) -> Reader:
+        """Return the dataset of a job, whose folder is looked through once in a batch."""
+        resolved = self.resolve(data, profile)
+        asked = ["dataset", profile, data.model_dump(mode="json")]
+        dataset: Dataset = self.shared.take(asked, resolved.make)
+        self.shared.give_back(asked, dataset)
+        return Reader(dataset, identify_reading(resolved.identity(), dataset, resolved.options))
 
 
 @dataclass

@@ -15,9 +15,9 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from mribench.data.maps import select_by_id
-from mribench.data.prepare import COUNTS, Reader, identify_reading, load_image
+from mribench.data.prepare import COUNTS, Reader, load_image
 from mribench.errors import DataError
-from mribench.interfaces.dataset import Dataset, Scan, Subject
+from mribench.interfaces.dataset import Scan, Subject
 from mribench.interfaces.encoder import Encoder
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.decoding import decode_sequence, decode_site
@@ -57,10 +57,8 @@ def run_embed(spec: EmbedSpec, context: Context) -> Outcome:
     edge_vox = EncoderInput(spec.input).whole_vox or spec.patch_vox
     still = StillEncoder(encoder, (edge_vox,) * 3, context.device)
     before = state_digest(encoder)
-    resolved = context.resolve(spec.data, spec.profile)
-    dataset: Dataset = resolved.make()
-    reader = Reader(dataset, identify_reading(resolved.identity(), dataset, resolved.options))
-    scans = _scans(select_by_id(dataset, spec.subjects), spec.sequences)
+    reader = context.open_reader(spec.data, spec.profile)
+    scans = _scans(select_by_id(reader.dataset, spec.subjects), spec.sequences)
     started = time.perf_counter()
     rows = []
     counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))

@@ -16,10 +16,10 @@ from mribench.interfaces.dataset import Subject
 from mribench.interfaces.metric import Metric, Score, SetMetric
 from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import Task, TaskVolume
+from mribench.jobs.adapted import AdaptedModel
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.example import FILE, example_file
-from mribench.jobs.model import TaskModel, adapted_model
-from mribench.jobs.still import StillEncoder
+from mribench.jobs.model import TaskModel
 from mribench.jobs.subjects import evaluate_subjects
 from mribench.jobs.volumes import TaskScans
 from mribench.results.records import JobRow, ScoreRow
@@ -38,9 +38,10 @@ def run_evaluate(spec: EvaluateSpec, context: Context) -> Outcome:
     if isinstance(task, SubjectTask):
         return evaluate_subjects(spec, context, task)
     options = AdaptOptions.model_validate(spec.adapt)
-    model = adapted_model(spec, context, task) if spec.adapt_key else None
+    edges_vox = options.windows_vox()
+    adapted = AdaptedModel.take(spec, context, task, edges_vox) if spec.adapt_key else None
+    model = adapted.model if adapted else None
     scans = TaskScans(spec, context, task, spec.subjects, options.spacing_mm)
-    still = StillEncoder(model.encoder, options.windows_vox(), context.device) if model else None
     # Test noise depends on the scan alone: every method, seed and fraction is tested on the same. With the
     # defect it is each row's own.
     noise_of = (spec.cell.model_dump_json(),) if UNPAIRED_NOISE in spec.defects else ()
@@ -60,12 +61,11 @@ def run_evaluate(spec: EvaluateSpec, context: Context) -> Outcome:
         for scored in scores:
             rows.append(_row(context, subject, scan, scored.metric, scored.label, scored.score))
         context.tick(done, len(scans))
-    if still:
-        still.require_unchanged("while scans were evaluated")
-    parameters = sum(p.numel() for p in model.parameters()) if model else 0
+    if adapted:
+        adapted.give_back(spec, context, edges_vox)
     files = {} if example is None else {FILE: example}
     job: JobRow = {
-        "parameters": parameters,
+        "parameters": adapted.n_parameters if adapted else 0,
         "label_source": scans.label_source(),
         **scans.voxel_counts(),
     }

@@ -254,7 +254,17 @@ def effective_rank(embeddings: np.ndarray) -> float:
 
     The exponential of the entropy of the singular values (Roy and Vetterli 2007, EUSIPCO, definition 1).
     """
-    values = np.linalg.svd(embeddings - embeddings.mean(axis=0), compute_uv=False)
+    return effective_rank_of(singular_values(embeddings), embeddings)
+
+
+def singular_values(embeddings: np.ndarray) -> np.ndarray:
+    """Return the singular values of ``(N, D)`` embeddings after centring, the largest first."""
+    values: np.ndarray = np.linalg.svd(embeddings - embeddings.mean(axis=0), compute_uv=False)
+    return values
+
+
+def effective_rank_of(values: np.ndarray, embeddings: np.ndarray) -> float:
+    """Return the effective rank of embeddings whose ``singular_values`` are known."""
     if values.sum() <= 1e-12 * max(1.0, float(np.abs(embeddings).max())):
         return 1.0
     shares = values[values > 0] / values.sum()

@@ -8,8 +8,6 @@ from itertools import chain, zip_longest
 from mribench.config import PretrainSettings
 from mribench.data.maps import MapSource, select_by_id
 from mribench.data.mixing import CohortMix
-from mribench.data.prepare import identify_reading
-from mribench.interfaces.dataset import Dataset
 from mribench.interfaces.views import ViewGenerator
 from mribench.jobs.collapse import MAX_SUBJECTS
 from mribench.jobs.context import Context
@@ -37,14 +35,13 @@ def _open(
     ids: Sequence[str],
 ) -> MapSource:
     options = PretrainSettings.model_validate(spec.pretrain)
-    resolved = context.resolve(source.data, spec.profile)
-    dataset: Dataset = resolved.make()
+    reader = context.open_reader(source.data, spec.profile)
     return MapSource(
-        dataset,
-        select_by_id(dataset, ids),
+        reader.dataset,
+        select_by_id(reader.dataset, ids),
         options.spacing_mm,
         generator.needs,
-        identify_reading(resolved.identity(), dataset, resolved.options),
+        reader.identity,
         sequences=source.sequences,
         images=generator.images,
         min_foreground=options.min_foreground,

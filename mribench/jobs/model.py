@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from monai.inferers import sliding_window_inference
@@ -29,6 +30,7 @@ from mribench.training.hand_over import hand_over_decoder
 from mribench.training.weights import load_weights, read_weights
 from mribench.validation import describe
 
+ENCODER_FILE = "encoder.safetensors"
 DECODER_FILE = "decoder.safetensors"
 
 
@@ -63,7 +65,7 @@ def arm_encoder(spec: AdaptSpec | EvaluateSpec | EmbedSpec, context: Context) ->
     """
     encoder = new_encoder(spec, context)
     if spec.pretrain_key:
-        load_weights(encoder, context.jobs / spec.pretrain_key / "encoder.safetensors")
+        load_weights(encoder, context.jobs / spec.pretrain_key / ENCODER_FILE)
     account = None if spec.weights is None else _load_given(encoder, spec.weights)
     return ArmEncoder(encoder, account, _widen(encoder, spec))
 
@@ -230,9 +232,14 @@ def adapted_model(spec: EvaluateSpec, context: Context, task: Task) -> TaskModel
         encoder = new_encoder(spec, context)
         _widen(encoder, spec)
     model = TaskModel(encoder, task, frozen=frozen, seed=spec.seed, wanted=spec.input)
-    folder = context.jobs / str(spec.adapt_key)
-    if frozen:
-        load_weights(model.head, folder / "head.safetensors")
-    else:
-        load_weights(model, folder / "model.safetensors")
+    load_weights(model.head if frozen else model, list_weights(spec, context)[0])
     return model.to(context.device).eval()
+
+
+def list_weights(spec: EvaluateSpec, context: Context) -> list[Path]:
+    """Return the files of other jobs that ``adapted_model`` reads, that of the adapt job first."""
+    folder = context.jobs / str(spec.adapt_key)
+    if spec.arm not in FROZEN_ARMS:
+        return [folder / "model.safetensors"]
+    encoder = [context.jobs / spec.pretrain_key / ENCODER_FILE] if spec.pretrain_key else []
+    return [folder / "head.safetensors", *encoder]

@@ -19,10 +19,9 @@ from mribench.interfaces.metric import Score, SetMetric, SetScore
 from mribench.interfaces.probe import Probe
 from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import TaskVolume
+from mribench.jobs.adapted import AdaptedModel
 from mribench.jobs.context import Context, Outcome
-from mribench.jobs.model import adapted_model
 from mribench.jobs.probe import PROBE_FILE, FrozenEmbedder, list_subjects
-from mribench.jobs.still import StillEncoder
 from mribench.jobs.volumes import TaskScans, working_spacing_mm
 from mribench.jobs.without_image import CONSTANT_FILE, PREDICTION
 from mribench.results.records import PREDICTION_SCHEMA, PREDICTIONS, ScoreRow
@@ -86,11 +85,11 @@ class _Trained:
 
     def __init__(self, spec: EvaluateSpec, context: Context, task: SubjectTask) -> None:
         self._options = AdaptOptions.model_validate(spec.adapt)
-        self._model = adapted_model(spec, context, task)
-        self._task, self._device = task, context.device
-        edges_vox = (self._options.patch_vox,) * 3
-        self._still = StillEncoder(self._model.encoder, edges_vox, context.device)
-        self.n_parameters = sum(p.numel() for p in self._model.parameters())
+        self._spec, self._context, self._task = spec, context, task
+        self._edges_vox = (self._options.patch_vox,) * 3
+        self._adapted = AdaptedModel.take(spec, context, task, self._edges_vox)
+        self._model = self._adapted.model
+        self.n_parameters = self._adapted.n_parameters
 
     def predict(self, volumes: Iterator[TaskVolume]) -> np.ndarray:
         predictions = [self._predict_scan(volume).double().numpy() for volume in volumes]
@@ -98,14 +97,14 @@ class _Trained:
 
     def _predict_scan(self, volume: TaskVolume) -> Tensor:
         def forward(image: Tensor) -> Tensor:
-            with autocast(self._options.precision, self._device):
+            with autocast(self._options.precision, self._context.device):
                 return self._model.over_windows(replace(volume, image=image), self._options.patch_vox)
 
         generator = torch_generator("test-noise", volume.subject, volume.session, volume.sequence)
         return self._task.predict(forward, volume, generator)
 
     def finish(self) -> None:
-        self._still.require_unchanged("while scans were evaluated")
+        self._adapted.give_back(self._spec, self._context, self._edges_vox)
 
 
 def evaluate_subjects(spec: EvaluateSpec, context: Context, task: SubjectTask) -> Outcome:

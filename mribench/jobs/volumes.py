@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from mribench.data.maps import select_by_id
-from mribench.data.prepare import COUNTS, Reader, identify_reading
+from mribench.data.prepare import COUNTS
 from mribench.data.task_recipes import TaskRecipe, make_task_recipe
 from mribench.data.uses import ScanSet, TaskImages
 from mribench.interfaces.channels import Channels
-from mribench.interfaces.dataset import Dataset, Subject
+from mribench.interfaces.dataset import Subject
 from mribench.interfaces.task import Task, TaskVolume
 from mribench.jobs.context import Context
 from mribench.registry import Resolved
@@ -57,16 +57,13 @@ class TaskScans:
         ids: Sequence[str],
         spacing_mm: float | None,
     ) -> None:
-        resolved = context.resolve(spec.data, spec.profile)
-        dataset: Dataset = resolved.make()
-        identity = identify_reading(resolved.identity(), dataset, resolved.options)
-        self._reader = Reader(dataset, identity)
+        self._reader = context.open_reader(spec.data, spec.profile)
         self._task = task
         self._task_identity = label_identity(context.resolve(spec.task, spec.profile))
         self._spacing_mm = spacing_mm
         self._scans = [
             (_with_planned(subject, spec.covariates), scans)
-            for subject in select_by_id(dataset, ids)
+            for subject in select_by_id(self._reader.dataset, ids)
             for scans in TaskImages.of(Channels(spec.channels), task).select(subject)
         ]
         self._recipes: list[TaskRecipe] = []

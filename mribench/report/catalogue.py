@@ -32,6 +32,7 @@ from mribench.report.tables.learning_rates import learning_rate_frame, learning_
 from mribench.report.tables.over_identity import over_identity_frame, over_identity_table
 from mribench.report.tables.overview import overview, overview_rows
 from mribench.report.tables.power import POWER_COLUMNS, power_frame, power_table
+from mribench.report.tables.times import time_table
 from mribench.results.cells import LEADERBOARD
 from mribench.wording import printable
 
@@ -91,6 +92,7 @@ BUILT_IN: tuple[Spec, ...] = (
     ),
     TableSpec("sequence-transfer", "transfer", ratio_table, ratio_rows, {"part": "string"}, on_page=True),
     TableSpec("labels", "labels", label_tables, label_rows, {"label": "string"}, on_page=True),
+    TableSpec("time", "training", lambda it: [time_table(it)], on_page=True),
     TableSpec("failures", "failures", failure_tables, on_page=True),
 )  # fmt: skip
 """The tables of mribench itself, in the order of a page, each with the columns that its tidy rows have beside

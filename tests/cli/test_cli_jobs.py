@@ -9,11 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support_cli import contents
 
+from mribench.commands.run import _describe_time
+from mribench.execute.watcher import Summary
 from mribench.interfaces.executor import Cause
 from mribench.results import Lease
 from mribench.results.status import JobStatus, write_status
@@ -187,3 +190,13 @@ def test_a_time_that_is_none(mribench, file, text):
     said = mribench("run", file, "--checkpoint-every", text)
     assert said.code == 2
     assert "--checkpoint-every" in said.err
+
+
+def test_the_time_of_a_run_is_in_jobs_around_them_or_free() -> None:
+    summary = Summary(wall_s=50.0, places=2, busy_s=80.0, work_s=60.0)
+    assert _describe_time(summary) == (
+        "where the time of 2 places went: 60 s (60 %) in jobs, 20 s (20 %) around them (start, queue,"
+        " writing, failed attempts), 20 s (20 %) free"
+    )
+    said = _describe_time(replace(summary, work_s=100.5))
+    assert "100 s (100 %) in jobs, 0 s (0 %) around" in said

@@ -55,7 +55,7 @@ COMMANDS = {
     "half": ("status", "plan", "report", "run"),  # nothing is done yet that could be verified
     "cache": ("plan", "run"),  # with results that are to be made
 }
-ALONE = ("plan.json", "phantom's volume", "IXI.csv", "cohort.tsv")
+ALONE = ("plan.json", "phantom's volume", "IXI.csv", "cohort.tsv", "table.sha256")
 """What keeps others from being read where it is damaged."""
 SMALL_BYTES = sound.SMALL_BYTES
 

@@ -24,6 +24,8 @@ def test_the_cells_of_an_adaptation_share_a_process_and_no_place_stays_empty(sto
     summary, _ = run(store, TODO, one)
     assert one.batches == [["p"], ["a"], CELLS]
     assert summary.executed.total() == 8
+    assert summary.places == 1
+    assert 0 < summary.busy_s <= summary.wall_s
 
 
 @pytest.mark.parametrize(("capacity", "sizes"), [(2, [3, 3]), (4, [2, 2, 1, 1]), (8, [1] * 6)])

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from mribench.jobs.collapse import ALPHA, CollapseCheck, check_collapse, effective_rank
+from mribench.jobs.collapse import ALPHA, CollapseCheck, check_collapse
+from mribench.jobs.invariance import effective_rank
 from mribench.seeding import numpy_generator, torch_generator
 
 DRAWS = 8

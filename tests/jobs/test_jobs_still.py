@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from mribench.errors import JobError
 from mribench.interfaces import DatasetRef, Encoder, EncoderRef, Entry, TaskRef
-from mribench.jobs import Context, Outcome, run_spec
+from mribench.jobs import Context, Outcome, Shared, adapted, evaluate, run_spec
+from mribench.jobs.model import TaskModel, adapted_model
+from mribench.jobs.shared import MOST
 from mribench.jobs.still import StillEncoder
 from mribench.plugins import load_registry
 from mribench.registry import Registered, Registry
@@ -126,14 +128,16 @@ def run(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Callabl
         "embed": {"patch_vox": 8, "spacing_mm": 8, "subjects": subjects},
     }
 
-    def _run(kind: str, encoder: str, place: Path) -> Outcome:
+    def _run(kind: str, encoder: str, place: Path, shared: Shared | None = None) -> Outcome:
         asked = {**common, **of_kind[kind], "encoder": EncoderRef(name=encoder)}
         if kind == "evaluate":
             trained = _run("adapt", "steady", place)
-            (place / "adapted").mkdir()
+            (place / "adapted").mkdir(exist_ok=True)
             save_weights(place / "adapted" / "head.safetensors", trained.weights["head.safetensors"])
             asked |= {"adapt_key": "adapted"}
-        context = Context(registry, place / kind, place, CPU, lambda done, total: None, 60.0)
+        context = Context(
+            registry, place / kind, place, CPU, lambda done, total: None, 60.0, shared=shared or Shared()
+        )
         return run_spec(spec_of(kind, **asked), context)
 
     return _run
@@ -159,3 +163,81 @@ def test_jobs_with_a_drifting_encoder_fail(
     with pytest.raises(JobError, match=f"the encoder changed {when}: ") as error:
         run(kind, encoder, tmp_path)
     assert "no buffer, saved or not" in str(error.value.hint)
+
+
+# Shared by the jobs of a batch
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[TaskModel]:
+    """The models that were loaded."""
+    models: list[TaskModel] = []
+
+    def load(*arguments: Any) -> TaskModel:
+        models.append(adapted_model(*arguments))
+        return models[-1]
+
+    monkeypatch.setattr(adapted, "adapted_model", load)
+    return models
+
+
+def test_jobs_of_a_batch_share_a_model_and_give_the_rows_of_jobs_that_load_their_own(
+    run: Callable[..., Outcome], loaded: list[TaskModel], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    predict, drawn = evaluate._predict, []
+
+    def drawing(*arguments: Any) -> torch.Tensor:
+        drawn.append(float(torch.rand(())))  # as a network may that draws from torch's own generator
+        return predict(*arguments)
+
+    monkeypatch.setattr(evaluate, "_predict", drawing)
+    shared = Shared()
+    alone = run("evaluate", "steady", tmp_path)
+    together = [run("evaluate", "steady", tmp_path, shared) for _ in range(3)]
+    assert len(loaded) == 2
+    assert all(outcome.scores == alone.scores and outcome.job == alone.job for outcome in together)
+    assert len(drawn) == 8
+    assert drawn == drawn[:2] * 4
+
+
+def test_a_model_that_was_written_to_is_loaded_anew(
+    run: Callable[..., Outcome], loaded: list[TaskModel], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    predict, shared = evaluate._predict, Shared()
+
+    def writing(*arguments: Any) -> torch.Tensor:
+        with torch.no_grad():
+            next(loaded[-1].head.parameters()).mul_(2)
+        return predict(*arguments)
+
+    monkeypatch.setattr(evaluate, "_predict", writing)
+    first, second = (run("evaluate", "steady", tmp_path, shared) for _ in range(2))
+    assert len(loaded) == 2
+    assert first.scores == second.scores
+
+
+def test_a_job_that_fails_leaves_its_model_to_none(
+    run: Callable[..., Outcome], loaded: list[TaskModel], tmp_path: Path
+) -> None:
+    shared = Shared()
+    for number in (1, 2):
+        with pytest.raises(JobError, match="the encoder changed"):
+            run("evaluate", next(iter(DRIFTING)), tmp_path, shared)
+        assert len(loaded) == number
+
+
+def test_a_shared_model_whose_file_was_damaged_meanwhile_is_not_used(
+    run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shared = Shared()
+    run("evaluate", "steady", tmp_path, shared)
+    monkeypatch.setattr(adapted, "require_sound", lambda path: pytest.fail(f"{path.name} is looked at"))
+    with pytest.raises(pytest.fail.Exception, match=r"head\.safetensors is looked at"):
+        run("evaluate", "steady", tmp_path, shared)
+
+
+def test_what_was_taken_is_nobody_elses_and_the_oldest_is_forgotten() -> None:
+    shared = Shared()
+    for number in range(MOST + 1):
+        shared.give_back(number, f"kept {number}")
+    assert [shared.take(number, lambda: "new") for number in (0, 1, 1)] == ["new", "kept 1", "new"]

@@ -299,6 +299,32 @@ def test_a_killed_run_leaves_nothing_that_counts(build, tmp_path, monkeypatch):
     assert list((tmp_path / "phantom").iterdir()) == []
 
 
+def test_a_table_that_is_not_as_it_was_written_is_found_and_the_cohort_made_anew(
+    build, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setenv("MRIBENCH_CACHE", str(tmp_path))
+    options = {"layout": "ixi", "subjects": 1, "spacing_mm": 8.0}
+    phantom = build("phantom", **options)
+    phantom.make()
+    table = phantom.folder / "IXI.csv"
+    written, fingerprint = table.read_bytes(), compute_fingerprint(phantom.subjects()[0])
+    for damage in (lambda: table.write_bytes(written.replace(b"1", b"3", 1)), table.unlink):
+        damage()
+        damaged = build("phantom", **options)
+        assert str(table) in damaged.missing()
+        assert list(damaged.remarks()) == []
+        with pytest.raises(DataError, match=r"IXI\.csv is not .*`mribench run` makes the cohort anew"):
+            damaged.subjects()
+        damaged.make()
+        assert str(table) in caplog.records[-1].getMessage()
+        assert table.read_bytes() == written
+        assert compute_fingerprint(damaged.subjects()[0]) == fingerprint
+        assert [path.name for path in (tmp_path / "phantom").iterdir()] == [phantom.folder.name]
+    (phantom.folder / "table.sha256").unlink()  # as of cohorts that were made before there were digests
+    table.write_bytes(written.replace(b"1", b"3", 1))
+    assert build("phantom", **options).missing() == ""
+
+
 def test_two_may_make_the_same_cohort_at_once(build, tmp_path, monkeypatch):
     monkeypatch.setenv("MRIBENCH_CACHE", str(tmp_path))
     made = [build("phantom", layout="mpm", subjects=1, spacing_mm=8.0) for _ in range(2)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from synthetic_results import DICE, REFERENCES, Benchmark, task
 from mribench.interfaces.table import Table
 from mribench.report import Material, load_run
 from mribench.report.tables.budget import budget_frame, budget_table
+from mribench.report.tables.times import time_table
 from mribench.results.flags import flags
 
 
@@ -179,3 +182,16 @@ def test_signs_add_up(tmp_path: Path) -> None:
     run = load_run(Benchmark(flat, pretrained=pretrained).write(tmp_path))
     assert flags(run).signs == {"seqinv": "†‡§"}
     assert "seqinv†‡§" in (render_run(run, ["leaderboard"], "markdown") or "")
+
+
+def test_times_of_each_kind_are_split_where_jobs_say_how(tmp_path: Path) -> None:
+    run = load_run(Benchmark(flat, {"tissue": task([DICE])}).write(tmp_path))
+    jobs = pd.DataFrame(
+        [("a", "pretrain", 10.0, 7.0), ("b", "pretrain", 20.0, 13.0), ("b", "pretrain", 20.0, 13.0),
+         ("c", "evaluate", 3.0, math.nan)],
+        columns=["job_key", "kind", "wall_s", "device_s"],
+    )  # fmt: skip
+    pretrain, evaluate = time_table(Material(replace(run, jobs=jobs))).cells
+    assert [cell and cell.mean for cell in pretrain] == [2, 30, 15, 20, 10]
+    assert [cell and cell.mean for cell in evaluate[:3]] == [1, 3, 3]
+    assert [cell and cell.text for cell in evaluate[3:]] == ["–", "–"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import tempfile
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,6 +37,8 @@ from mribench_datasets.phantom.layouts import Person, write_arc, write_ixi, writ
 from mribench_datasets.phantom.protocols import ARC_PROTOCOLS, IXI_SITES, Protocol
 from mribench_datasets.phantom.tissues import TISSUES, VALUES_3T, draw_values
 
+logger = logging.getLogger(__name__)
+
 GENERATOR_VERSION = 4
 """Raised when the same options give other files."""
 
@@ -44,6 +47,7 @@ Layout = Literal["ixi", "arc", "mpm"]
 
 _READERS: dict[str, type[FolderDataset]] = {"ixi": IXI, "arc": ARC, "mpm": MPM}
 _WRITERS = {"ixi": write_ixi, "arc": write_arc, "mpm": write_mpm}
+_DIGEST = "table.sha256"
 _TABLES = {"ixi": ("IXI.csv", ","), "arc": ("participants.tsv", "\t"), "mpm": ("cohort.tsv", "\t")}
 _STROKE_SHARE = {"ixi": 0.0, "arc": 1.0, "mpm": 29 / 51}  # mpm: 22 healthy, 29 after stroke, as in the paper
 _SITE_SHARES = {"Guys": 0.55, "HH": 0.32, "IOP": 0.13}  # of IXI's own subjects
@@ -132,13 +136,17 @@ class SimulatedCohort(Dataset):
         return cache_dir() / self.name / f"{self.options.layout}-{digest[:16]}"
 
     def missing(self) -> str:
-        """Return one sentence while the cohort is not made, else an empty string."""
+        """Return one sentence while the cohort is not made, or its table is damaged, else an empty string."""
         if self._is_made():
-            return ""
+            damage = self._find_damage()
+            return f"{damage}; `mribench run` makes the cohort anew" if damage else ""
         return f"{self.what()} not made yet; `mribench run` makes it, or `mribench data prepare`"
 
     def make(self, progress: Progress | None = None) -> None:
         """Make the cohort in the cache, unless it is there; a killed run leaves nothing behind that counts.
+
+        It is made anew, with the same files, where its table is not as it was written. Images are looked at
+        where they are read.
 
         Args:
             progress: called with (subjects done, subjects in all).
@@ -146,7 +154,10 @@ class SimulatedCohort(Dataset):
         Raises:
             DataError: when the cache cannot be written.
         """
-        if self._is_made():
+        damage = self._find_damage() if self._is_made() else ""
+        if damage:
+            logger.warning("%s; the cohort is made anew", damage)
+        elif self._is_made():
             return
         try:
             self._make(progress)
@@ -158,12 +169,31 @@ class SimulatedCohort(Dataset):
         with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=".making-") as temporary:
             made = Path(temporary) / "cohort"
             self.write(made, progress)
+            (made / _DIGEST).write_text(_digest_table(made / self._table), encoding="ascii")
             sync_tree(made)
+            if self._is_made() and self._find_damage():
+                self.folder.rename(Path(temporary) / "damaged")
             try:
                 made.rename(self.folder)
             except OSError:
                 if not self.folder.is_dir():  # else another process was faster, with the same files
                     raise
+
+    @property
+    def _table(self) -> str:
+        name, _ = _TABLES[self.options.layout]
+        return name
+
+    def _find_damage(self) -> str:
+        """Return in words whether the table is not as it was written; older cohorts noted no digest."""
+        path = self.folder / self._table
+        try:
+            noted = (self.folder / _DIGEST).read_bytes()
+            return "" if noted == _digest_table(path).encode() else f"{path} is not as it was written"
+        except FileNotFoundError as error:
+            return f"{path} is not there any more" if Path(error.filename) == path else ""
+        except OSError as error:
+            raise self._unusable_cache(error) from error
 
     def _is_made(self) -> bool:
         try:
@@ -191,8 +221,8 @@ class SimulatedCohort(Dataset):
             rows.append(write(out, person, anatomy))
             if progress is not None:
                 progress(person.number, count)
-        name, delimiter = _TABLES[self.options.layout]
-        write_table(out / name, rows, delimiter)
+        _, delimiter = _TABLES[self.options.layout]
+        write_table(out / self._table, rows, delimiter)
 
     def subjects(self) -> Sequence[Subject]:
         """Return the subjects, sorted by name.
@@ -204,11 +234,11 @@ class SimulatedCohort(Dataset):
 
     def excluded(self) -> Sequence[Exclusion]:
         """Return what is on disk and left out."""
-        return self._reader.excluded() if self._is_made() else ()
+        return () if self.missing() else self._reader.excluded()
 
     def remarks(self) -> Sequence[Exclusion]:
         """Return what is odd on disk and used all the same."""
-        return self._reader.remarks() if self._is_made() else ()
+        return () if self.missing() else self._reader.remarks()
 
     def where(self) -> str:
         """Return the folder of the cohort in the cache."""
@@ -266,6 +296,11 @@ class SimulatedCohort(Dataset):
             return self.options.lesions
         share = _STROKE_SHARE[self.options.layout]
         return bool(numpy_generator("phantom-stroke", *identity).random() < share)
+
+
+def _digest_table(path: Path) -> str:
+    """Return the line that ``sha256sum`` prints for a file."""
+    return f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
 
 
 def _spread(count: int) -> list[str]:

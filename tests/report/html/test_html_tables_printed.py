@@ -24,6 +24,7 @@ TITLES = {
     "domain-gap": "In-domain minus out-of-domain",
     "sequence-transfer": "Own and other sequences",
     "labels": "label by label",
+    "time": "time",
     "failures": "Failed jobs",
 }
 OWN_COLUMNS = {
@@ -33,6 +34,7 @@ OWN_COLUMNS = {
     "domain-gap": "mean_home",
     "sequence-transfer": "part",
     "labels": "label",
+    "time": "mean",
     "failures": "text",
 }
 
