@@ -66,6 +66,7 @@ class InlineExecutor(Executor):
                     checkpoint_every_s=asked.checkpoint_every_s,
                     pass_on=signal.raise_signal,
                     batch=batch.id,
+                    window_parts=batch.window_parts,
                 )
                 for directory in batch.folders.values()
             ]
@@ -142,7 +143,7 @@ class LocalExecutor(Executor):
 
         gpu = self._slots.pop(0)
         folders = [str(folder) for folder in batch.folders.values()]
-        asked = (folders, gpu, self._threads, self._checkpoint_every_s, batch.id)
+        asked = (folders, gpu, self._threads, self._checkpoint_every_s, batch.id, batch.window_parts)
         try:
             process = start_process(worker.main, *asked, name=batch.id)
         except (ServerLostError, BlockingIOError) as error:  # the latter: no more processes for this user

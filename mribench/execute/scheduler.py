@@ -16,7 +16,7 @@ from mribench.execute.graph import Graph
 from mribench.execute.launching import Launcher
 from mribench.execute.limits import Limits, Vigil
 from mribench.execute.outlook import Outlook
-from mribench.execute.retries import Retries
+from mribench.execute.retries import SMALLER, Retries
 from mribench.execute.underway import Underway
 from mribench.execute.verdicts import explain
 from mribench.execute.waiting import Held, ReadyQueue
@@ -252,7 +252,8 @@ class _Run:
             self.disk.found_full()
             return False
         known = self.executor.recall(folders[key])
-        batch = Batch(folders, known) if known else Batch(folders)
+        parts = self.retries.window_parts(key)
+        batch = Batch(folders, known) if known else Batch(folders, window_parts=parts)
         self.underway[batch.id] = Underway(batch)
         self._note_begun(key)
         self.executor.submit(batch)
@@ -317,6 +318,7 @@ class _Run:
             self.disk.found_full()
         if again.alone:
             self.held.alone.append(key)
+            status = replace(status, reason=f"{status.reason}; {SMALLER}")
         else:
             self.held.rest(key, again.wait_s)
         self.watcher.retrying(job, status, again.wait_s)

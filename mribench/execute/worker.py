@@ -33,6 +33,7 @@ from mribench.interfaces.executor import (
     CHECKPOINT_S,
     THREADS,
     UNTIL_EOF,
+    WINDOW_PARTS,
     Cause,
     WorkerExit,
 )
@@ -59,6 +60,7 @@ def run_job(
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
     pass_on: Callable[[int], object] = lambda _: None,
     batch: str = "",
+    window_parts: int = 1,
 ) -> JobStatus | None:
     """Run the job in a folder, and leave its results and its status there.
 
@@ -69,6 +71,7 @@ def run_job(
         checkpoint_every_s: seconds between checkpoints.
         pass_on: called at the end with the signal that stopped the job, for a process that has more to do.
         batch: id of the batch that the job is run in, for its status.
+        window_parts: as of a ``Batch``.
 
     Returns:
         The status as written; None when another process holds the job, or has done it.
@@ -82,7 +85,7 @@ def run_job(
         torch.set_num_threads(threads)
         keep_freed_memory()
         pulse = Pulse(lease, LiveFile(lease.attempt))
-        status = _run_held(directory, registry, lease.attempt, pulse, checkpoint_every_s, batch)
+        status = _run_held(directory, registry, lease.attempt, pulse, checkpoint_every_s, batch, window_parts)
     except LeaseLost:
         logger.warning("job %s is another process's by now: this one stops", directory.name)
         return None
@@ -100,12 +103,13 @@ def _run_held(
     pulse: Pulse,
     checkpoint_every_s: float,
     batch: str,
+    window_parts: int,
 ) -> JobStatus:
     """Run a job whose lease is held, and write its status."""
     with pulse.beating():
         # whoever reads it may ask the job to stop
         write_status(directory, JobStatus("running", batch=batch), attempt.replace)
-        status = _attempt(directory, registry, attempt, pulse, checkpoint_every_s)
+        status = _attempt(directory, registry, attempt, pulse, checkpoint_every_s, window_parts)
     status = replace(status, batch=batch)
     if status.state != "done":
         pulse.live.flush()  # what was logged is left to whoever tracks the run, unless the history has it
@@ -118,7 +122,12 @@ def _run_held(
 
 
 def _attempt(
-    directory: Path, registry: Registry | None, attempt: Attempt, pulse: Pulse, checkpoint_every_s: float
+    directory: Path,
+    registry: Registry | None,
+    attempt: Attempt,
+    pulse: Pulse,
+    checkpoint_every_s: float,
+    window_parts: int,
 ) -> JobStatus:
     started = time.perf_counter()
     try:
@@ -128,7 +137,7 @@ def _attempt(
         forget_peak_memory(device)
         context = Context(
             registry, directory, directory.parent, device, pulse.tick, checkpoint_every_s, pulse.live.watch,
-            attempt.replace,
+            attempt.replace, window_parts,
         )  # fmt: skip
         outcome = run_spec(job.spec, context)
         outcome.job |= measure_cost(started, device)
@@ -172,6 +181,7 @@ def main(
     threads: int,
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
     batch: str = "",
+    window_parts: int = 1,
     log: bool = True,
 ) -> None:
     """Run the jobs of a batch, one after another, in a process of their own; each has its own ``log.txt``.
@@ -184,6 +194,7 @@ def main(
         threads: as for ``run_job``.
         checkpoint_every_s: as for ``run_job``.
         batch: as for ``run_job``.
+        window_parts: as for ``run_job``.
         log: whether output goes to the jobs' logs.
 
     Exits with a ``WorkerExit``.
@@ -195,7 +206,7 @@ def main(
     warnings.simplefilter("default")
     registry = inherited_registry() or load_registry()
     with _stopping_on_signals():
-        ends = _run_all(directories, registry, threads, checkpoint_every_s, batch, log)
+        ends = _run_all(directories, registry, threads, checkpoint_every_s, batch, window_parts, log)
     sys.exit(next((end for end in _GRAVEST_FIRST if end in ends), WorkerExit.DONE))
 
 
@@ -210,6 +221,7 @@ def _run_all(
     threads: int,
     checkpoint_every_s: float,
     batch: str,
+    window_parts: int,
     log: bool,
 ) -> set[WorkerExit]:
     began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -218,7 +230,7 @@ def _run_all(
         if ends and _is_called_off(folder, began):
             ends.add(WorkerExit.ELSEWHERE)
         else:
-            ends.add(_run_logged(folder, registry, threads, checkpoint_every_s, batch, log))
+            ends.add(_run_logged(folder, registry, threads, checkpoint_every_s, batch, window_parts, log))
         if ends.intersection(_LAST):
             break
         if _is_orphan():  # short jobs do not see it themselves
@@ -255,14 +267,22 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _run_logged(
-    folder: Path, registry: Registry | None, threads: int, checkpoint_every_s: float, batch: str, log: bool
+    folder: Path,
+    registry: Registry | None,
+    threads: int,
+    checkpoint_every_s: float,
+    batch: str,
+    window_parts: int,
+    log: bool,
 ) -> WorkerExit:
     """Run a job, and say how it ended in its log and as the exit code of a process that runs it alone."""
     try:
         if log:
             write_log_to(folder / "log.txt")
         logger.info("job %s in process %d", folder.name, os.getpid())
-        status = run_job(folder, registry, threads, checkpoint_every_s, batch=batch)
+        status = run_job(
+            folder, registry, threads, checkpoint_every_s, batch=batch, window_parts=window_parts
+        )
     except (OSError, StoreError) as error:
         if cause_of(error) is not Cause.DISK:
             raise
@@ -296,8 +316,9 @@ def run_words(words: Sequence[str]) -> None:
         end_with_input()
     threads = int(os.environ.get(THREADS, "1"))
     checkpoint_every_s = float(os.environ.get(CHECKPOINT_S, CHECKPOINT_EVERY_S))
+    batch, window_parts = os.environ.get(BATCH, ""), int(os.environ.get(WINDOW_PARTS, "1"))
     folders = [word for word in words if word != UNTIL_EOF]
-    main(folders, None, threads, checkpoint_every_s, os.environ.get(BATCH, ""))
+    main(folders, None, threads, checkpoint_every_s, batch, window_parts)
 
 
 if __name__ == "__main__":

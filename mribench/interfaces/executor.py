@@ -39,7 +39,7 @@ class Cause(enum.StrEnum):
     DISK = "disk"
     """A disk is full, or became read-only: the run waits until it can be written to."""
     OUT_OF_MEMORY = "out of memory"
-    """It wanted more memory than there was: it is tried again once, alone."""
+    """It wanted more memory than there was: it is tried again once, alone and with half as many windows."""
     USER = "user"
     """The benchmark file, the data or the options are wrong: another attempt would end the same."""
     BUG = "bug"
@@ -76,10 +76,13 @@ class Batch:
     Attributes:
         folders: of the jobs, by their keys, in the order in which they are run; one at least.
         id: of the batch.
+        window_parts: parts in which an evaluation takes the windows that it else takes at a time: more than
+            one where a job was out of memory. No part of a key: the rows are the same.
     """
 
     folders: Mapping[str, Path]
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    window_parts: int = 1
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,8 @@ class Completed:
 
 THREADS, CHECKPOINT_S, BATCH = "MRIBENCH_THREADS", "MRIBENCH_CHECKPOINT_S", "MRIBENCH_BATCH"
 """Environment variables of a batch's process: threads, seconds between two checkpoints, id of the batch."""
+WINDOW_PARTS = "MRIBENCH_WINDOW_PARTS"
+"""That of ``Batch.window_parts``."""
 UNTIL_EOF = "--until-eof"
 
 
@@ -149,6 +154,7 @@ class WorkerCommand:
             THREADS: str(resources.threads),
             CHECKPOINT_S: str(resources.checkpoint_every_s),
             BATCH: batch.id,
+            WINDOW_PARTS: str(batch.window_parts),
         }
         return cls((*words, UNTIL_EOF) if until_eof else words, environment)
 

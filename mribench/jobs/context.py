@@ -32,6 +32,7 @@ class Context:
         checkpoint_every_s: seconds between checkpoints.
         watch: called once with the list that the rows of a training are appended to, for who tracks it.
         replace: puts a file into the job's folder in one step, as ``replace_file``.
+        window_parts: parts in which the windows of a volume pass the network that else pass it at a time.
     """
 
     registry: Registry
@@ -42,6 +43,7 @@ class Context:
     checkpoint_every_s: float
     watch: Callable[[list[dict[str, float]]], None] = lambda _: None
     replace: ReplaceFile = replace_file
+    window_parts: int = 1
 
     def checkpoint(self) -> Checkpoint:
         """Return where the state of the job is kept while it runs."""
@@ -69,6 +71,7 @@ class Outcome:
         tables: rows and schema of further Parquet files, by file name.
         files: pictures of people's scans by name, kept unless ``report: {examples: false}``. They are no
             results: keys, scores and ``verify`` do not know them.
+        window_parts: as of the ``Context``, where windows passed a network together.
     """
 
     job: JobRow = field(default_factory=JobRow)
@@ -77,3 +80,4 @@ class Outcome:
     history: list[dict[str, float]] = field(default_factory=list)
     tables: dict[str, tuple[Sequence[Mapping[str, object]], pa.Schema]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    window_parts: int | None = None
