@@ -23,12 +23,14 @@ class Resources:
         threads: CPU threads of each job.
         gpus: CUDA device ids; empty means the CPU.
         checkpoint_every_s: seconds between two checkpoints of a job that trains.
+        gpu_memory_bytes: memory of each of the GPUs, where jobs share them by what they take; else none.
     """
 
     jobs: int = 1
     threads: int = 1
     gpus: tuple[str, ...] = ()
     checkpoint_every_s: float = CHECKPOINT_EVERY_S
+    gpu_memory_bytes: tuple[int, ...] = ()
 
 
 class Cause(enum.StrEnum):
@@ -78,11 +80,14 @@ class Batch:
         id: of the batch.
         window_parts: parts in which an evaluation takes the windows that it else takes at a time: more than
             one where a job was out of memory. No part of a key: the rows are the same.
+        gpu_bytes: memory of a GPU that the largest of its jobs takes, by jobs that are done and cost as much;
+            None where that is not known, or the executor does not weigh it.
     """
 
     folders: Mapping[str, Path]
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     window_parts: int = 1
+    gpu_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -194,6 +199,16 @@ class Executor(ABC):
         """
         del directory
         return None
+
+    @property
+    def weighs_memory(self) -> bool:
+        """Whether ``Batch.gpu_bytes`` and ``has_room`` matter."""
+        return False
+
+    def has_room(self, batch: Batch) -> bool:
+        """Whether a batch may be submitted now, in which there are fewer than ``capacity``; else it waits."""
+        del batch
+        return True
 
     @abstractmethod
     def submit(self, batch: Batch) -> None:

@@ -82,6 +82,16 @@ def test_a_killed_job_is_out_of_memory_where_the_kernel_says_so(
     assert ended.error.startswith("out of memory" if kills else "its process was killed by signal 9")
 
 
+def test_a_process_keeps_its_memory_of_a_gpu_until_it_ends(tmp_path: Path) -> None:
+    executor = LocalExecutor(NoOptions(), Resources(jobs=2, gpus=("0",), gpu_memory_bytes=(10**10,)))
+    large = Batch({"k": tmp_path}, gpu_bytes=6 * 10**9)
+    executor.submit(large)
+    assert not executor.has_room(large)
+    assert list(executor.completed(60))
+    assert executor.has_room(large)
+    executor.close()
+
+
 def _kill_itself(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
