@@ -118,7 +118,8 @@ class _Running:
 class LocalExecutor(Executor):
     """Runs one process per batch, forked from a server that has imported torch and the plugins already.
 
-    With GPUs, each process sees one of them; several share one by the memory that they take. When the server dies they live on, and are watched to their end.
+    With GPUs, each process sees one of them; several share one by the memory that they take. When the server
+    dies they live on, and are watched to their end.
     """
 
     def __init__(self, options: NoOptions, resources: Resources) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+WORKER = ("-m", "mribench.execute.worker")
+"""What Python is told to run a batch in a process of its own."""
 CHECKPOINT_EVERY_S = 60.0
 """Seconds between two checkpoints of a job that trains, unless the user says otherwise."""
 
@@ -24,6 +26,7 @@ class Resources:
         gpus: CUDA device ids; empty means the CPU.
         checkpoint_every_s: seconds between two checkpoints of a job that trains.
         gpu_memory_bytes: memory of each of the GPUs, where jobs share them by what they take; else none.
+        worker: what Python is told, before the folders of jobs, to run a batch; ``local`` forks instead.
     """
 
     jobs: int = 1
@@ -31,6 +34,7 @@ class Resources:
     gpus: tuple[str, ...] = ()
     checkpoint_every_s: float = CHECKPOINT_EVERY_S
     gpu_memory_bytes: tuple[int, ...] = ()
+    worker: tuple[str, ...] = WORKER
 
 
 class Cause(enum.StrEnum):
@@ -154,7 +158,7 @@ class WorkerCommand:
                 pipe is gone, however that ended.
         """
         folders = tuple(str(folder.resolve()) for folder in batch.folders.values())
-        words = (sys.executable, "-m", "mribench.execute.worker", *folders)
+        words = (sys.executable, *resources.worker, *folders)
         environment = {
             THREADS: str(resources.threads),
             CHECKPOINT_S: str(resources.checkpoint_every_s),
