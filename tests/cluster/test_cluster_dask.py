@@ -18,6 +18,8 @@ from cluster_lab import DONE_ALREADY, Lab
 from slurm_cluster import PATIENCE_S
 
 distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
+pytestmark = pytest.mark.xdist_group("dask")
+"""One after another: they look for processes of jobs on the whole machine."""
 
 
 @pytest.fixture
