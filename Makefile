@@ -42,7 +42,7 @@ test-tracking: $(STAMP)
 
 test-cluster: $(STAMP)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dask]'
-	MRIBENCH_CLUSTER=1 $(BIN)/python -m pytest tests/cluster
+	MRIBENCH_CLUSTER=1 $(BIN)/python -m pytest -n 2 tests/cluster
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

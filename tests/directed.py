@@ -70,6 +70,7 @@ class Directed(Executor):
     Attributes:
         batches: the jobs of each batch.
         beside: of each batch, the jobs that were submitted and had not ended, with its own.
+        measured: further columns of each job's row.
     """
 
     script: dict[str, list[Result]] = field(default_factory=dict)
@@ -79,6 +80,7 @@ class Directed(Executor):
     beside: list[tuple[str, ...]] = field(default_factory=list)
     killed: list[str] = field(default_factory=list)
     closed: bool = False
+    measured: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._running: list[Batch] = []
@@ -107,7 +109,7 @@ class Directed(Executor):
             if isinstance(result, Completed):
                 return replace(result, batch=batch.id)
             if result.state == "done":
-                row = {"job_key": key, "kind": "evaluate", "wall_s": 1.0}
+                row = {"job_key": key, "kind": "evaluate", "wall_s": 1.0, **self.measured}
                 write_table(directory / "job.parquet", [row], JOB_SCHEMA)
             write_status(directory, replace(result, batch=batch.id))
         return None

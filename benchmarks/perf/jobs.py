@@ -49,18 +49,10 @@ def executors(name: str, at_a_time: int) -> Iterator[Callable[[], object]]:
     from mribench_clusters.slurm import SlurmExecutor, SlurmOptions
 
     from mribench.execute.local import InlineExecutor, LocalExecutor
-    from mribench.interfaces.executor import Resources, WorkerCommand
+    from mribench.interfaces.executor import Resources
     from mribench.interfaces.options import NoOptions
 
-    usual = WorkerCommand.of
-
-    def of(*arguments: object, **options: object) -> WorkerCommand:
-        command = usual(*arguments, **options)
-        _, _, _, *folders = command.words
-        return WorkerCommand((sys.executable, __file__, WORK, *folders), command.environment)
-
-    WorkerCommand.of = of
-    resources = Resources(jobs=at_a_time)
+    resources = Resources(jobs=at_a_time, worker=(str(Path(__file__).resolve()), WORK))
     if name == "inline":
         yield lambda: InlineExecutor(NoOptions(), resources)
     elif name == "local":

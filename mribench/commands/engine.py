@@ -59,7 +59,8 @@ def find_resources(spec: ExecutionSpec) -> Resources:
     visible = _choose_gpus(spec.gpus) or _list_gpus()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     at_a_time = spec.jobs or (len(visible) if visible else max(1, cores // spec.threads))
-    return Resources(at_a_time, spec.threads, visible, read_time(spec.checkpoint_every))
+    sizes = _measure_gpus(visible) if len(visible) < at_a_time else ()
+    return Resources(at_a_time, spec.threads, visible, read_time(spec.checkpoint_every), sizes)
 
 
 def _choose_gpus(gpus: Sequence[str | int]) -> tuple[str, ...]:
@@ -71,6 +72,13 @@ def _choose_gpus(gpus: Sequence[str | int]) -> tuple[str, ...]:
             known = f"GPUs here: {', '.join(there)}" if there else "this machine has none: leave --gpus out"
             raise ConfigError(f"--gpus {','.join(chosen)}: there is no GPU '{name}'", known)
     return chosen
+
+
+def _measure_gpus(gpus: Sequence[str]) -> tuple[int, ...]:
+    """Return the memory of GPUs, in bytes; nothing where one goes by a name that torch cannot look up."""
+    if not all(gpu.isdigit() for gpu in gpus):
+        return ()
+    return tuple(torch.cuda.get_device_properties(int(gpu)).total_memory for gpu in gpus)
 
 
 def _list_gpus() -> tuple[str, ...]:

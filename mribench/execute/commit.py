@@ -87,6 +87,7 @@ def _environment(job: Specification, outcome: Outcome) -> Environment:
         python=platform.python_version(),
         versions=dict(part.split("=") for part in _versions(job).split()),
         threads=torch.get_num_threads(),
+        window_parts=outcome.window_parts,
         written=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mribench.arms import DECODER_ARMS, FROZEN_ARMS, IDENTITY, NO_IMAGE
-from mribench.digests import digest_of
+from mribench.arms import DECODER_ARMS
+from mribench.execute.alike import configuration
 from mribench.execute.outlook import steps_of
 from mribench.execute.trial import Trial, try_job
 from mribench.interfaces.executor import Resources
@@ -27,14 +27,6 @@ from mribench.results.specification import (
 _PRETRAIN_STEPS = 8
 """Steps of a trial: the checks that are made four times in a training come after every second one."""
 _ADAPT_STEPS = 3
-_FREE = ("steps", "lr", "finetune_lr", "lr_factors")
-"""Options of a training that a step costs the same with."""
-_PEOPLE = ("train", "validation", "subjects", "covariates", "sources", "split_digest")
-_NAMES = (
-    "seed", "cell", "arm", "adapt_key", "pretrain_key", "trial_keys", "is_trial", "weights", "defects",
-)  # fmt: skip
-"""Parts of what jobs are asked in which they may differ and cost the same; whether an arm trains the encoder
-is looked at apart."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +99,7 @@ def _group_alike(jobs: Mapping[str, Job], todo: Collection[str]) -> list[dict[st
     alike: dict[str, dict[str, Job]] = {}
     for key, job in jobs.items():
         if key in wanted and not (key not in todo and isinstance(job.spec, PretrainSpec)):
-            alike.setdefault(_configuration(job.spec), {})[key] = job
+            alike.setdefault(configuration(job.spec), {})[key] = job
     return list(alike.values())
 
 
@@ -165,25 +157,6 @@ def _take_fewer_steps(options: TrainingOptions, most: int) -> TrainingOptions:
     """Return the options of a training with so many steps at most; of one that has none, as they are."""
     steps = options.get("steps")
     return {**options, "steps": min(steps, most)} if isinstance(steps, int) else options
-
-
-def _configuration(spec: JobSpec) -> str:
-    """Return a digest of what a job's cost depends on: the same for jobs that differ in people and seeds."""
-    asked = spec.asked()
-    parts = {name: value for name, value in asked.items() if name not in (*_PEOPLE, *_NAMES)}
-    training = "pretrain" if isinstance(spec, PretrainSpec) else "adapt"
-    if training in parts:
-        parts[training] = {name: value for name, value in parts[training].items() if name not in _FREE}
-    arm = getattr(spec, "arm", None)
-    return digest_of(
-        {
-            "kind": spec.kind,
-            "parts": parts,
-            "cohorts": [read.cohort for read in spec.reads()],
-            "frozen": arm in FROZEN_ARMS,
-            "reference": arm if arm in (IDENTITY, NO_IMAGE) else None,
-        }
-    )
 
 
 def _count_people(spec: JobSpec) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import psutil
 from mribench import hookimpl
 from mribench.errors import StoreError
 from mribench.execute.memory import count_memory_kills
+from mribench.execute.places import Place, Places
 from mribench.execute.processes import ServerLostError, start_process
 from mribench.interfaces.entry import Entry
 from mribench.interfaces.executor import Batch, Cause, Completed, Executor, Resources
@@ -68,6 +68,7 @@ class InlineExecutor(Executor):
                     pass_on=signal.raise_signal,
                     batch=batch.id,
                     shared=shared,
+                    window_parts=batch.window_parts,
                 )
                 for directory in batch.folders.values()
             ]
@@ -87,14 +88,14 @@ class _Running:
 
     Attributes:
         batch: its jobs.
-        gpu: that it sees.
+        place: of its process on a GPU, or on the CPU.
         process: as the server that forked it tells of it; after that server's death it tells nothing.
         itself: the process, whoever forked it; None where it was gone at once.
         kills: processes that the kernel had killed for want of memory when it started.
     """
 
     batch: Batch
-    gpu: str | None
+    place: Place
     process: BaseProcess
     itself: psutil.Process | None = field(init=False)
     kills: int = field(init=False)
@@ -119,16 +120,17 @@ class _Running:
 class LocalExecutor(Executor):
     """Runs one process per batch, forked from a server that has imported torch and the plugins already.
 
-    With GPUs, each process sees one of them. When the server dies they live on, and are watched to their end.
+    With GPUs, each process sees one of them; several share one by the memory that they take. When the server
+    dies they live on, and are watched to their end.
     """
 
     def __init__(self, options: NoOptions, resources: Resources) -> None:
         del options
         self._threads = resources.threads
         self._checkpoint_every_s = resources.checkpoint_every_s
-        places = itertools.cycle(resources.gpus or (None,))
-        self._slots: list[str | None] = list(itertools.islice(places, resources.jobs))
-        self._capacity = len(self._slots)
+        self._places = Places(resources)
+        self._weighs_memory = bool(resources.gpu_memory_bytes)
+        self._capacity = resources.jobs
         self._running: dict[int, _Running] = {}
         self._orphans: list[_Running] = []
         self._unstarted: list[Completed] = []
@@ -138,20 +140,29 @@ class LocalExecutor(Executor):
         """Processes at a time."""
         return self._capacity
 
+    @property
+    def weighs_memory(self) -> bool:
+        """Where jobs share GPUs."""
+        return self._weighs_memory
+
+    def has_room(self, batch: Batch) -> bool:
+        """Whether a GPU has the memory, or nothing to do."""
+        return self._places.have_room(batch.gpu_bytes)
+
     def submit(self, batch: Batch) -> None:
-        """Start a process for the batch on a free slot."""
+        """Start a process for the batch on the GPU that has the most room."""
         from mribench.execute import worker
 
-        gpu = self._slots.pop(0)
+        place = self._places.take(batch.gpu_bytes)
         folders = [str(folder) for folder in batch.folders.values()]
-        asked = (folders, gpu, self._threads, self._checkpoint_every_s, batch.id)
+        asked = (folders, place.gpu, self._threads, self._checkpoint_every_s, batch.id, batch.window_parts)
         try:
             process = start_process(worker.main, *asked, name=batch.id)
         except (ServerLostError, BlockingIOError) as error:  # the latter: no more processes for this user
-            self._slots.append(gpu)
+            self._places.give_back(place)
             self._unstarted.append(Completed(batch.id, f"no process could be started for it: {error}"))
             return
-        self._running[process.sentinel] = _Running(batch, gpu, process)
+        self._running[process.sentinel] = _Running(batch, place, process)
 
     def completed(self, timeout_s: float) -> Iterator[Completed]:
         """Yield the batches whose processes ended."""
@@ -164,11 +175,11 @@ class LocalExecutor(Executor):
             if running.lives():
                 self._orphans.append(running)
                 continue
-            self._slots.append(running.gpu)
+            self._places.give_back(running.place)
             yield _judge(running)
         for orphan in [each for each in self._orphans if not each.lives()]:
             self._orphans.remove(orphan)
-            self._slots.append(orphan.gpu)
+            self._places.give_back(orphan.place)
             yield _judge(orphan)
 
     def kill(self, key: str) -> None:

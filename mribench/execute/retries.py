@@ -11,6 +11,10 @@ BACKOFF_S = (2.0, 15.0, 60.0)
 """Pauses before the second, third and fourth attempt of a job that the machine failed."""
 DISK_BACKOFF_S = (0.0, 15.0, 60.0, 300.0)
 """Pauses of a job whose disk was full, from when it can be written to; the last one for ever."""
+FEWER_WINDOWS = 2
+"""Parts of the windows at a time of a job that was out of memory. More would not give the same bits: a window
+that passes a network alone is rounded otherwise than in company."""
+SMALLER = "the next attempt has nothing beside it, and an evaluation takes half the windows at a time"
 _OF_THE_MACHINE = (Cause.INFRASTRUCTURE, Cause.STOPPED)
 
 
@@ -70,6 +74,10 @@ class Retries:
     def must_be_alone(self, key: str) -> bool:
         """Whether a job has wanted more memory than there was beside others."""
         return self._failed.get(key, Counter())[Cause.OUT_OF_MEMORY] > 0
+
+    def window_parts(self, key: str) -> int:
+        """Return in how many parts the next attempt of a job takes its windows."""
+        return FEWER_WINDOWS if self.must_be_alone(key) else 1
 
     def forget(self, key: str) -> None:
         """Begin to count anew: a person asked for the job again."""

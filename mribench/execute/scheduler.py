@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 import time
+import uuid
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -15,8 +16,9 @@ from mribench.execute.failures import Failures
 from mribench.execute.graph import Graph
 from mribench.execute.launching import Launcher
 from mribench.execute.limits import Limits, Vigil
+from mribench.execute.needs import MemoryNeeds
 from mribench.execute.outlook import Outlook
-from mribench.execute.retries import Retries
+from mribench.execute.retries import SMALLER, Retries
 from mribench.execute.underway import Underway
 from mribench.execute.verdicts import explain
 from mribench.execute.waiting import Held, ReadyQueue
@@ -108,6 +110,7 @@ class _Run:
         self.outlook = Outlook(todo, self.store, self.executor.capacity)
         self.rank = {key: place for place, key in enumerate(self.outlook.order())}
         self.graph = Graph(todo)
+        self.needs = MemoryNeeds(self.jobs, self.store)
         self.launcher = Launcher(
             self.jobs, self.store, self.executor, self.provenance, self.examples, self.outlook
         )
@@ -255,7 +258,13 @@ class _Run:
             self.disk.found_full()
             return False
         known = self.executor.recall(folders[key])
-        batch = Batch(folders, known) if known else Batch(folders)
+        parts = self.retries.window_parts(key)
+        needed = self.needs.of(chosen) if self.executor.weighs_memory else None
+        batch = Batch(folders, known or uuid.uuid4().hex, window_parts=parts, gpu_bytes=needed)
+        if not self.executor.has_room(batch):
+            for each in chosen:
+                self._make_ready(each)
+            return False
         self.underway[batch.id] = Underway(batch)
         self._note_begun(key)
         self.executor.submit(batch)
@@ -298,6 +307,8 @@ class _Run:
         if status.state == "done" and ran:
             self.summary.executed[job.kind] += 1
             self.summary.work_s += self.outlook.learn(key)
+            if self.executor.weighs_memory:
+                self.needs.learn(key)
             self._finish(key)
             self.watcher.ended(job, status)
             return
@@ -321,6 +332,7 @@ class _Run:
             self.disk.found_full()
         if again.alone:
             self.held.alone.append(key)
+            status = replace(status, reason=f"{status.reason}; {SMALLER}")
         else:
             self.held.rest(key, again.wait_s)
         self.watcher.retrying(job, status, again.wait_s)

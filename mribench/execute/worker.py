@@ -31,6 +31,7 @@ from mribench.interfaces.executor import (
     CHECKPOINT_S,
     THREADS,
     UNTIL_EOF,
+    WINDOW_PARTS,
     Cause,
     WorkerExit,
 )
@@ -54,6 +55,7 @@ def run_job(
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
     pass_on: Callable[[int], object] = lambda _: None,
     batch: str = "",
+    window_parts: int = 1,
     shared: Shared | None = None,
 ) -> JobStatus | None:
     """Run the job in a folder, and leave its results and its status there.
@@ -65,6 +67,7 @@ def run_job(
         checkpoint_every_s: seconds between checkpoints.
         pass_on: called at the end with the signal that stopped the job, for a process that has more to do.
         batch: id of the batch that the job is run in, for its status.
+        window_parts: as of a ``Batch``.
         shared: what the jobs before it in its batch have made; None where it is alone.
 
     Returns:
@@ -79,7 +82,11 @@ def run_job(
         take_threads(threads)
         pulse = Pulse(lease, LiveFile(lease.attempt))
         prepare = functools.partial(
-            _make_context, registry=registry, checkpoint_every_s=checkpoint_every_s, shared=shared or Shared()
+            _make_context,
+            registry=registry,
+            checkpoint_every_s=checkpoint_every_s,
+            shared=shared or Shared(),
+            window_parts=window_parts,
         )
         status = _run_held(directory, lease.attempt, pulse, prepare, batch)
     except LeaseLost:
@@ -99,11 +106,12 @@ def _make_context(
     registry: Registry | None,
     checkpoint_every_s: float,
     shared: Shared,
+    window_parts: int,
 ) -> Context:
     device = take_device()
     return Context(
         registry or load_registry(), directory, directory.parent, device, pulse.tick, checkpoint_every_s,
-        pulse.live.watch, attempt.replace, shared,
+        pulse.live.watch, attempt.replace, shared, window_parts,
     )  # fmt: skip
 
 
@@ -162,6 +170,7 @@ def main(
     threads: int,
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
     batch: str = "",
+    window_parts: int = 1,
     log: bool = True,
 ) -> None:
     """Run the jobs of a batch, one after another, in a process of their own; each has its own ``log.txt``.
@@ -174,13 +183,14 @@ def main(
         threads: as for ``run_job``.
         checkpoint_every_s: as for ``run_job``.
         batch: as for ``run_job``.
+        window_parts: as for ``run_job``.
         log: whether output goes to the jobs' logs.
 
     Exits with a ``WorkerExit``.
     """
     registry = set_up_process(gpu)
     with _stopping_on_signals():
-        ends = _run_all(directories, registry, threads, checkpoint_every_s, batch, log)
+        ends = _run_all(directories, registry, threads, checkpoint_every_s, batch, window_parts, log)
     sys.exit(next((end for end in _GRAVEST_FIRST if end in ends), WorkerExit.DONE))
 
 
@@ -195,6 +205,7 @@ def _run_all(
     threads: int,
     checkpoint_every_s: float,
     batch: str,
+    window_parts: int,
     log: bool,
 ) -> set[WorkerExit]:
     began = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -204,7 +215,9 @@ def _run_all(
         if ends and _is_called_off(folder, began):
             ends.add(WorkerExit.ELSEWHERE)
         else:
-            ends.add(_run_logged(folder, registry, threads, checkpoint_every_s, batch, log, shared))
+            ends.add(
+                _run_logged(folder, registry, threads, checkpoint_every_s, batch, window_parts, log, shared)
+            )
         if ends.intersection(_LAST):
             break
         if _is_orphan():  # short jobs do not see it themselves
@@ -246,6 +259,7 @@ def _run_logged(
     threads: int,
     checkpoint_every_s: float,
     batch: str,
+    window_parts: int,
     log: bool,
     shared: Shared,
 ) -> WorkerExit:
@@ -254,7 +268,15 @@ def _run_logged(
         if log:
             write_log_to(folder / "log.txt")
         logger.info("job %s in process %d", folder.name, os.getpid())
-        status = run_job(folder, registry, threads, checkpoint_every_s, batch=batch, shared=shared)
+        status = run_job(
+            folder,
+            registry,
+            threads,
+            checkpoint_every_s,
+            batch=batch,
+            window_parts=window_parts,
+            shared=shared,
+        )
     except (OSError, StoreError) as error:
         if cause_of(error) is not Cause.DISK:
             raise
@@ -275,8 +297,9 @@ def run_words(words: Sequence[str]) -> None:
         end_with_input()
     threads = int(os.environ.get(THREADS, "1"))
     checkpoint_every_s = float(os.environ.get(CHECKPOINT_S, CHECKPOINT_EVERY_S))
+    batch, window_parts = os.environ.get(BATCH, ""), int(os.environ.get(WINDOW_PARTS, "1"))
     folders = [word for word in words if word != UNTIL_EOF]
-    main(folders, None, threads, checkpoint_every_s, os.environ.get(BATCH, ""))
+    main(folders, None, threads, checkpoint_every_s, batch, window_parts)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+WORKER = ("-m", "mribench.execute.worker")
+"""What Python is told to run a batch in a process of its own."""
 CHECKPOINT_EVERY_S = 60.0
 """Seconds between two checkpoints of a job that trains, unless the user says otherwise."""
 
@@ -23,12 +25,16 @@ class Resources:
         threads: CPU threads of each job.
         gpus: CUDA device ids; empty means the CPU.
         checkpoint_every_s: seconds between two checkpoints of a job that trains.
+        gpu_memory_bytes: memory of each of the GPUs, where jobs share them by what they take; else none.
+        worker: what Python is told, before the folders of jobs, to run a batch; ``local`` forks instead.
     """
 
     jobs: int = 1
     threads: int = 1
     gpus: tuple[str, ...] = ()
     checkpoint_every_s: float = CHECKPOINT_EVERY_S
+    gpu_memory_bytes: tuple[int, ...] = ()
+    worker: tuple[str, ...] = WORKER
 
 
 class Cause(enum.StrEnum):
@@ -39,7 +45,7 @@ class Cause(enum.StrEnum):
     DISK = "disk"
     """A disk is full, or became read-only: the run waits until it can be written to."""
     OUT_OF_MEMORY = "out of memory"
-    """It wanted more memory than there was: it is tried again once, alone."""
+    """It wanted more memory than there was: it is tried again once, alone and with half as many windows."""
     USER = "user"
     """The benchmark file, the data or the options are wrong: another attempt would end the same."""
     BUG = "bug"
@@ -76,10 +82,16 @@ class Batch:
     Attributes:
         folders: of the jobs, by their keys, in the order in which they are run; one at least.
         id: of the batch.
+        window_parts: parts in which an evaluation takes the windows that it else takes at a time: more than
+            one where a job was out of memory. No part of a key: the rows are the same.
+        gpu_bytes: memory of a GPU that the largest of its jobs takes, by jobs that are done and cost as much;
+            None where that is not known, or the executor does not weigh it.
     """
 
     folders: Mapping[str, Path]
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    window_parts: int = 1
+    gpu_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +127,8 @@ class Completed:
 
 THREADS, CHECKPOINT_S, BATCH = "MRIBENCH_THREADS", "MRIBENCH_CHECKPOINT_S", "MRIBENCH_BATCH"
 """Environment variables of a batch's process: threads, seconds between two checkpoints, id of the batch."""
+WINDOW_PARTS = "MRIBENCH_WINDOW_PARTS"
+"""That of ``Batch.window_parts``."""
 UNTIL_EOF = "--until-eof"
 
 
@@ -144,11 +158,12 @@ class WorkerCommand:
                 pipe is gone, however that ended.
         """
         folders = tuple(str(folder.resolve()) for folder in batch.folders.values())
-        words = (sys.executable, "-m", "mribench.execute.worker", *folders)
+        words = (sys.executable, *resources.worker, *folders)
         environment = {
             THREADS: str(resources.threads),
             CHECKPOINT_S: str(resources.checkpoint_every_s),
             BATCH: batch.id,
+            WINDOW_PARTS: str(batch.window_parts),
         }
         return cls((*words, UNTIL_EOF) if until_eof else words, environment)
 
@@ -188,6 +203,16 @@ class Executor(ABC):
         """
         del directory
         return None
+
+    @property
+    def weighs_memory(self) -> bool:
+        """Whether ``Batch.gpu_bytes`` and ``has_room`` matter."""
+        return False
+
+    def has_room(self, batch: Batch) -> bool:
+        """Whether a batch may be submitted now, in which there are fewer than ``capacity``; else it waits."""
+        del batch
+        return True
 
     @abstractmethod
     def submit(self, batch: Batch) -> None:

@@ -36,6 +36,7 @@ class Context:
         watch: called once with the list that the rows of a training are appended to, for who tracks it.
         replace: puts a file into the job's folder in one step, as ``replace_file``.
         shared: what the jobs before it in the same batch made.
+        window_parts: parts in which the windows of a volume pass the network that else pass it at a time.
     """
 
     registry: Registry
@@ -47,6 +48,7 @@ class Context:
     watch: Callable[[list[dict[str, float]]], None] = lambda _: None
     replace: ReplaceFile = replace_file
     shared: Shared = field(default_factory=Shared)
+    window_parts: int = 1
 
     def checkpoint(self) -> Checkpoint:
         """Return where the state of the job is kept while it runs."""
@@ -82,6 +84,7 @@ class Outcome:
         tables: rows and schema of further Parquet files, by file name.
         files: pictures of people's scans by name, kept unless ``report: {examples: false}``. They are no
             results: keys, scores and ``verify`` do not know them.
+        window_parts: as of the ``Context``, where windows passed a network together.
     """
 
     job: JobRow = field(default_factory=JobRow)
@@ -90,3 +93,4 @@ class Outcome:
     history: list[dict[str, float]] = field(default_factory=list)
     tables: dict[str, tuple[Sequence[Mapping[str, object]], pa.Schema]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    window_parts: int | None = None

@@ -69,7 +69,8 @@ def run_evaluate(spec: EvaluateSpec, context: Context) -> Outcome:
         "label_source": scans.label_source(),
         **scans.voxel_counts(),
     }
-    return Outcome(job=job, scores=rows, files=files)
+    parts = context.window_parts if model and task.dense else None
+    return Outcome(job=job, scores=rows, files=files, window_parts=parts)
 
 
 def _row(
@@ -111,7 +112,9 @@ def _predict(
         seen.append(image)
         with autocast(options.precision, context.device):
             if task.dense:
-                return model.over_volume(image, options.windows_vox(), options.overlap, levels)
+                return model.over_volume(
+                    image, options.windows_vox(), options.overlap, levels, context.window_parts
+                )
             return model.over_windows(dataclasses.replace(volume, image=image), options.patch_vox)
 
     return task.predict(forward, volume, generator)

@@ -32,6 +32,8 @@ from mribench.validation import describe
 
 ENCODER_FILE = "encoder.safetensors"
 DECODER_FILE = "decoder.safetensors"
+_WINDOWS = 4
+"""Windows of a volume that pass a network at a time."""
 
 
 def new_encoder(spec: JobSpec, context: Context) -> Encoder:
@@ -177,20 +179,48 @@ class TaskModel(nn.Module):
         return output
 
     def over_volume(
-        self, image: Tensor, window_vox: tuple[int, ...], overlap: float, levels: Tensor | None = None
+        self,
+        image: Tensor,
+        window_vox: tuple[int, ...],
+        overlap: float,
+        levels: Tensor | None = None,
+        parts: int = 1,
     ) -> Tensor:
         """Map a whole volume ``(1, I, J, K)`` to ``(C, I, J, K)``.
 
-        Windows overlap and are blended with Gaussian weights (MONAI's sliding window inference). ``levels``
-        is as for ``forward``.
+        Windows overlap and are blended with Gaussian weights (MONAI's sliding window inference).
+
+        Args:
+            image: in the benchmark's form.
+            window_vox: edges of the windows.
+            overlap: of neighbours, as a share of an edge.
+            levels: as for ``forward``.
+            parts: in which the windows pass the network that else do so at a time; each needs less memory.
         """
         device = next(self.parameters()).device
+        most = max(1, _WINDOWS // parts)
         with torch.no_grad():
             output = sliding_window_inference(
-                image[None].to(device), window_vox, sw_batch_size=4,
-                predictor=functools.partial(self, levels=levels), overlap=overlap, mode="gaussian",
+                image[None].to(device), window_vox, sw_batch_size=_WINDOWS,
+                predictor=functools.partial(self._in_parts, most=most, levels=levels), overlap=overlap,
+                mode="gaussian",
             )  # fmt: skip
         return output[0].float().cpu()
+
+    def _in_parts(self, windows: Tensor, most: int, levels: Tensor | None) -> Tensor:
+        """Map windows ``(B, …)``, so many at a time, to what they are mapped to all at once.
+
+        Where several are to pass the network, none passes it alone: a CPU rounds one window otherwise than
+        two, and two as it does four. So the last one may pass it twice.
+        """
+        if len(windows) <= most:
+            output: Tensor = self(windows, levels)
+            return output
+        parts = []
+        for part in windows.split(most):
+            absent = part[-1:].expand(most - len(part), *part.shape[1:])
+            parts.append(self(torch.cat([part, absent]), levels)[: len(part)])
+        return torch.cat(parts)
 
     def over_windows(self, scan: ScanImage, patch_vox: int) -> Tensor:
         """Map the mean embedding of the windows of a scan to ``(C,)``.

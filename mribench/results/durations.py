@@ -54,14 +54,16 @@ class Durations:
 def read_durations(jobs: Path) -> Durations:
     """Return the times of the newest done jobs below a folder of jobs, whichever plan asked for them."""
     durations = Durations()
-    dated = ((path.stat().st_mtime, path) for path in jobs.glob("*/job.parquet"))
-    newest = [path for _, path in heapq.nlargest(_MOST_READ, dated)]
-    if not newest:
-        return durations
-    rows = _read(newest)
+    rows = read_newest(jobs)
     for kind, wall_s, steps in zip(rows["kind"], rows["wall_s"], rows["steps"].fillna(0), strict=True):
         durations.add(kind, float(wall_s), int(steps))
     return durations
+
+
+def read_newest(jobs: Path) -> pd.DataFrame:
+    """Return the job rows of the newest done jobs below a folder of jobs."""
+    dated = ((path.stat().st_mtime, path) for path in jobs.glob("*/job.parquet"))
+    return _read([path for _, path in heapq.nlargest(_MOST_READ, dated)])
 
 
 def _read(paths: Sequence[Path]) -> pd.DataFrame:

@@ -26,6 +26,8 @@ class Environment(Provenance):
         python: version of Python.
         versions: of the packages that matter, and of the plugins that the job uses.
         threads: CPU threads; None where that is not known.
+        window_parts: parts in which windows of volumes passed the network: 1 as usual, 2 in an attempt after
+            one that was out of memory; None where there were none, or that is not known.
         written: when, in ISO 8601.
     """
 
@@ -35,6 +37,7 @@ class Environment(Provenance):
     python: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     threads: Annotated[int, Field(ge=1)] | None = None
+    window_parts: Annotated[int, Field(ge=1)] | None = None
     written: str = ""
 
     @property

@@ -173,7 +173,8 @@ class Rerun:
         before = torch.get_num_threads()
         try:
             made_in = read_environment(self._results.store.directory(job.key))
-            status = run_job(folder, self._registry, threads=made_in.threads or 1)
+            parts = made_in.window_parts or 1
+            status = run_job(folder, self._registry, threads=made_in.threads or 1, window_parts=parts)
         finally:
             torch.set_num_threads(before)
         if status is None:

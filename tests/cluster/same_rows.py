@@ -2,7 +2,7 @@
 
 ``python tests/cluster/same_rows.py benchmarks/quickstart.yaml`` takes those of ``EXECUTORS`` that can run
 here; SLURM is started for it (``slurm_cluster.py``). A second run of each is to execute nothing. Exit code 1
-where anything differs.
+where anything differs. A part of a benchmark: ``--set 'arms=[frozen]' --set 'seeds=[0]'``.
 """
 
 from __future__ import annotations
@@ -96,13 +96,22 @@ def main() -> int:
     parser.add_argument(
         "--folder", type=Path, help="where all results go, and stay; a temporary one by default"
     )
+    parser.add_argument("--set", action="append", default=[], help="of `mribench run`; may be repeated")
+    parser.add_argument("--only", action="append", default=[], help="of `mribench run`; may be repeated")
     asked = parser.parse_args()
+    options = [f"--set={value}" for value in asked.set] + [f"--only={value}" for value in asked.only]
     executors = list_possible(asked.executors)
     with tempfile.TemporaryDirectory() as temporary:
         folder = (asked.folder or Path(temporary)).resolve()
         with make_environment(executors, folder) as environment:
             labs = {
-                name: Lab(folder / name, folder / "cache", file=asked.file, environment=dict(environment))
+                name: Lab(
+                    folder / name,
+                    folder / "cache",
+                    *options,
+                    file=asked.file,
+                    environment=dict(environment),
+                )
                 for name in executors
             }
             results = [say(run_through(name, lab)) for name, lab in labs.items()]

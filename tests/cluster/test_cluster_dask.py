@@ -29,12 +29,14 @@ def workers() -> Iterator[distributed.LocalCluster]:
         yield cluster
 
 
-def find_jobs() -> list[psutil.Process]:
-    """Return the processes of jobs that Dask workers have started."""
+def find_jobs(lab: Lab) -> list[psutil.Process]:
+    """Return the processes of somebody's jobs that Dask workers have started."""
     found = []
     for process in psutil.process_iter():
         try:
-            if "--until-eof" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+            words = process.cmdline()
+            own = any(word.startswith(f"{lab.results.resolve()}/") for word in words)
+            if own and "--until-eof" in words and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except psutil.NoSuchProcess:
             continue
@@ -55,8 +57,8 @@ def test_rows_are_the_same_where_workers_die(
     executor = f"dask:scheduler={workers.scheduler_address}"
     run = lab.start(executor)
     for enough in (2, 6):
-        wait_until(lambda enough=enough: lab.statuses().count("done") >= enough and bool(find_jobs()))
-        victim = find_jobs()[0]
+        wait_until(lambda enough=enough: lab.statuses().count("done") >= enough and bool(find_jobs(lab)))
+        victim = find_jobs(lab)[0]
         os.kill(victim.ppid(), signal.SIGKILL)
         # it has no worker any more: it stops by itself, after its next step
         psutil.wait_procs([victim], timeout=PATIENCE_S)
@@ -67,7 +69,7 @@ def test_rows_are_the_same_where_workers_die(
     _, said = lab.run(executor)
     assert DONE_ALREADY in said, said
     assert workers.status.name == "running", "somebody else's workers are left to them"
-    assert not find_jobs()
+    assert not find_jobs(lab)
 
 
 def start_part(folder: Path, part: str, *words: object) -> subprocess.Popen[bytes]:
@@ -86,7 +88,7 @@ def test_a_scheduler_that_dies_is_waited_for(cache: Path, expected: pd.DataFrame
     worker = start_part(tmp_path, "worker", address, "--nthreads", 1, "--no-nanny")
     try:
         run = lab.start(f"dask:scheduler={address}")
-        wait_until(lambda: lab.statuses().count("done") >= 2 and bool(find_jobs()))
+        wait_until(lambda: lab.statuses().count("done") >= 2 and bool(find_jobs(lab)))
         scheduler.kill()
         scheduler.wait()
         worker.wait(60)
@@ -110,7 +112,7 @@ def test_interrupting_ends_the_jobs_and_the_next_run_goes_on(
     run.send_signal(signal.SIGINT)
     said, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 130, said
-    assert not find_jobs(), "no job outlives it"
+    assert not find_jobs(lab), "no job outlives it"
     code, said = lab.run("dask")
     assert code == 0, said
     pd.testing.assert_frame_equal(lab.rows(), expected)

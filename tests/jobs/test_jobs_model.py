@@ -130,3 +130,16 @@ def test_a_head_of_embeddings_sees_the_mean_over_windows() -> None:
         expected = made.head(torch.stack(embeddings).mean(0))[0]
     torch.testing.assert_close(output, expected)
     assert not torch.allclose(output, made.head(embeddings[0])[0])
+
+
+@pytest.mark.parametrize("n_windows", [1, 3, 5, 7, 8])
+def test_half_the_windows_at_a_time_give_the_same_bits(n_windows: int) -> None:
+    """Of a network of convolutions, as a CPU computes them: one window alone would be rounded otherwise."""
+    task: Any = _Task()
+    built = TaskModel(CnnEncoder(CnnOptions(features=(4,))), task, frozen=True, seed=0).eval()
+    sizes: list[int] = []
+    image = torch.randn(1, 16, 16, 16 * n_windows, generator=torch.Generator().manual_seed(2))
+    whole = built.over_volume(image, (16, 16, 16), 0.0)
+    built.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    assert torch.equal(built.over_volume(image, (16, 16, 16), 0.0, parts=2), whole)
+    assert max(sizes) <= 2

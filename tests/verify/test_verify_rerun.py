@@ -186,19 +186,19 @@ def test_a_job_that_fails_now_says_why(results: Path, done: Find, verify) -> Non
     assert "not finite" in verdict.details[0]
 
 
-def test_threads_are_those_of_the_result(results: Path, done: Find, verify, monkeypatch) -> None:
+def test_threads_and_parts_are_those_of_the_result(results: Path, done: Find, verify, monkeypatch) -> None:
     from mribench.verify import rerun
 
     asked = []
 
-    def run_job(directory: Path, registry: Registry, threads: int) -> SimpleNamespace:
-        asked.append(threads)
+    def run_job(directory: Path, registry: Registry, threads: int, window_parts: int) -> SimpleNamespace:
+        asked.append((threads, window_parts))
         return SimpleNamespace(state="failed", reason="not run")
 
     monkeypatch.setattr(rerun, "run_job", run_job)
-    done(IDENTITY).edit("environment.json", lambda made: made.update(threads=7))
+    done(IDENTITY).edit("environment.json", lambda made: made.update(threads=7, window_parts=2))
     assert verify(results, IDENTITY)[IDENTITY].details == ("not run",)
-    assert asked == [7]
+    assert asked == [(7, 2)]
 
 
 def test_a_stopped_job_stops_all(finished: Path, verify, monkeypatch) -> None:
