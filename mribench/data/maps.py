@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mribench.data.class_maps import CLASSES, make_classes_recipe
 from mribench.data.prepare import (
     COUNTS,
     Reader,
@@ -58,6 +59,7 @@ class MapSource:
         sequences: of the scans; None for all.
         images: scans in a sample, of as many sequences of one session, on the grid of the session's first.
         min_foreground: least share of a crop that is head; None takes any.
+        label: that is read too, as the map ``classes``; empty for none.
     """
 
     def __init__(
@@ -71,14 +73,17 @@ class MapSource:
         sequences: Sequence[str] | None = None,
         images: int = 1,
         min_foreground: float | None = None,
+        label: str = "",
     ) -> None:
         self.subjects = list(subjects)
         self._reader = Reader(dataset, identity)
         self._spacing_mm = spacing_mm
-        self._showing = Showing(tuple(needs), None if sequences is None else tuple(sequences), images)
+        chosen = None if sequences is None else tuple(sequences)
+        self._showing = Showing(tuple(needs), chosen, images, label)
         self._min_foreground = min_foreground
         self._recipes: dict[tuple[str, int], Recipe] = {}
         self._heads: dict[tuple[str, int], Recipe] = {}
+        self._classes: dict[tuple[str, int], Recipe] = {}
         self.counts: dict[tuple[str, int], dict[str, int]] = {}
         """Clipped and repaired voxels of each scan that was read, by subject and place among its scans."""
 
@@ -120,6 +125,8 @@ class MapSource:
         group = groups[int(torch.randint(len(groups), (), generator=generator))]
         scans = self._showing.draw(group, generator)
         maps = self._maps(subject, scans, group[0])
+        if self._showing.label:
+            maps[CLASSES] = self._read_classes(subject, group[0])
         shape = next(iter(maps.values())).shape
         i, j, k = self._draw_corner(subject, group[0], shape, edge_vox, generator)
         window = tuple(slice(first, first + edge_vox) for first in (i, j, k))
@@ -172,6 +179,15 @@ class MapSource:
         if key not in self._recipes:
             self._recipes[key] = make_shown_recipe(self._reader, scan, onto, self._spacing_mm)
         return self._recipes[key]
+
+    def _read_classes(self, subject: Subject, scan: Scan) -> Tensor:
+        """Return the class numbers of a scan's label, on the grid of its maps."""
+        key = (subject.id, subject.scans.index(scan))
+        if key not in self._classes:
+            self._classes[key] = make_classes_recipe(
+                self._reader, scan, self._showing.label, self._showing.needs[0], self._spacing_mm
+            )
+        return torch.from_numpy(get_volume_store().read(self._classes[key]).arrays[CLASSES])
 
     def _head(self, subject: Subject, scan: Scan) -> Tensor:
         key = (subject.id, subject.scans.index(scan))

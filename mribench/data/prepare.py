@@ -60,7 +60,7 @@ def make_maps_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> Re
 
     def build() -> PreparedContent:
         volumes = reader.dataset.read_images(scan)
-        moved = {name: _put_on_grid(volume, spacing_mm) for name, volume in volumes.items()}
+        moved = {name: put_on_grid(volume, spacing_mm) for name, volume in volumes.items()}
         spacing = {name: list(volume.spacing_mm) for name, volume in moved.items()}
         arrays = {name: volume.data for name, volume in moved.items()}
         return PreparedContent(arrays, {"spacing_mm": spacing, **count_repairs(*volumes.values())})
@@ -73,7 +73,7 @@ def make_aligned_recipe(reader: Reader, scan: Scan, onto: Scan, spacing_mm: floa
 
     def build() -> PreparedContent:
         moving = reader.dataset.read_images(scan)[IMAGE]
-        grid = _put_on_grid(reader.dataset.read_images(onto)[IMAGE], spacing_mm)
+        grid = put_on_grid(reader.dataset.read_images(onto)[IMAGE], spacing_mm)
         moved = resample_to(moving, grid.affine, grid.shape_vox, order=1)
         facts = {"spacing_mm": {IMAGE: list(moved.spacing_mm)}, **count_repairs(moving)}
         return PreparedContent({IMAGE: moved.data}, facts)
@@ -95,7 +95,7 @@ def make_head_recipe(reader: Reader, scan: Scan, volume: str, spacing_mm: float 
 
     def build() -> PreparedContent:
         native = reader.dataset.read_images(scan)[volume]
-        head = find_foreground(_put_on_grid(native, spacing_mm).data)
+        head = find_foreground(put_on_grid(native, spacing_mm).data)
         return PreparedContent({"foreground": head}, count_repairs(native))
 
     made_of = describe_origin("head", reader, scan, spacing_mm)
@@ -165,7 +165,7 @@ def make_image_recipe(reader: Reader, scan: Scan, spacing_mm: float | None) -> R
 
     def build() -> PreparedContent:
         native = reader.dataset.read_images(scan)["image"]
-        working = _put_on_grid(native, spacing_mm)
+        working = put_on_grid(native, spacing_mm)
         arrays = {"image": zscore(working.data), "foreground": find_foreground(working.data)}
         grids = {"native": _describe_grid(native), "working": _describe_grid(working)}
         mean, sd = measure_scale(working.data)
@@ -201,7 +201,8 @@ def digest_scan(scan: Scan, label: str | None = None) -> list[list[Any]] | None:
     return found if all(digest for *_, digest in found) else None
 
 
-def _put_on_grid(volume: Volume, spacing_mm: float | None) -> Volume:
+def put_on_grid(volume: Volume, spacing_mm: float | None) -> Volume:
+    """Return a volume on its working grid: of this voxel edge, or its own."""
     if spacing_mm is None or np.allclose(volume.spacing_mm, spacing_mm, atol=1e-3):
         return volume
     affine, shape = target_grid(volume, spacing_mm)

@@ -9,6 +9,7 @@ import torch
 
 from mribench.errors import DataError
 from mribench.interfaces.dataset import Scan, Subject
+from mribench.interfaces.views import ViewGenerator
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,19 @@ class Showing:
         needs: maps that each scan must have.
         sequences: of the scans; None for all.
         images: scans in a sample, of as many sequences of one session.
+        label: that each scan must have itself; empty where none is read.
     """
 
     needs: tuple[str, ...]
     sequences: tuple[str, ...] | None = None
     images: int = 1
+    label: str = ""
+
+    @classmethod
+    def of(cls, generator: ViewGenerator, sequences: Sequence[str] | None) -> Showing:
+        """Return what a view generator asks of scans of some sequences; None for all."""
+        chosen = None if sequences is None else tuple(sequences)
+        return cls(tuple(generator.needs), chosen, generator.images, generator.needs_label)
 
     def groups(self, subject: Subject) -> list[tuple[Scan, ...]]:
         """Return the scans of a subject by what can be shown together, in the dataset's order.
@@ -54,7 +63,8 @@ class Showing:
 
     def describe(self) -> str:
         """Return what a subject needs, for messages: ``scan with the maps PD, R1``."""
-        maps = f"with the maps {', '.join(self.needs)}"
+        label = f" and a {self.label} label" if self.label else ""
+        maps = f"with the maps {', '.join(self.needs)}{label}"
         of = f" of the sequences {', '.join(self.sequences)}" if self.sequences else ""
         if self.images == 1:
             return f"scan {maps}{of}"
@@ -72,7 +82,8 @@ class Showing:
 
     def _is_usable(self, scan: Scan) -> bool:
         wanted = self.sequences is None or scan.sequence in self.sequences
-        return wanted and scan.images.keys() >= set(self.needs)
+        labelled = not self.label or self.label in scan.labels
+        return wanted and labelled and scan.images.keys() >= set(self.needs)
 
 
 def image_names(images: int) -> list[str]:

@@ -44,6 +44,7 @@ class Objective(nn.Module, ABC):
         min_batch: samples in the smallest batch that every term learns from; a loss that compares them needs
             two.
         needs_mask: whether it hides parts of images, so that an encoder has to take masks.
+        needs_classes: whether it learns from the class of each voxel, so that views have to read a label.
         patch_multiple: edges of views are multiples of so many voxels (blocks that are hidden, say).
         parameter_groups: what is not trained like the rest; optimiser and schedule are the benchmark file's.
         encoder: the encoder that is trained.
@@ -53,6 +54,7 @@ class Objective(nn.Module, ABC):
     weights: Mapping[str, float] = {}
     min_batch: int = 1
     needs_mask: bool = False
+    needs_classes: bool = False
     patch_multiple: int = 1
     parameter_groups: Sequence[ParameterGroup] = ()
     encoder: Encoder

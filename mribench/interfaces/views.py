@@ -63,6 +63,7 @@ class View:
             their names, length B.
         origins: whose scan each sample shows, and which part of it, length B; set by the harness.
         redraws: impossible acquisition draws that were rejected.
+        classes: class number of each voxel, ``(B, 1, i, j, k)`` int64; None where no label is read.
     """
 
     image: Tensor
@@ -72,6 +73,7 @@ class View:
     parameters: list[dict[str, Any]] = field(default_factory=list)
     origins: list[SampleOrigin] = field(default_factory=list)
     redraws: int = 0
+    classes: Tensor | None = None
 
     @property
     def subjects(self) -> list[str]:
@@ -106,6 +108,9 @@ class ViewGenerator(ABC):
     images: int = 1
     """Images of a sample, each of another sequence of one session, on one grid. More than one: ``needs`` is
     ``("image",)``, and ``views`` gets ``image``, ``image_2`` and so on, in a random order."""
+    needs_label: str = ""
+    """Name of a label that each scan must have: ``views`` gets its class numbers as the map ``classes``, 0
+    for the background. Empty: none is read."""
     labels: Mapping[str, ParameterLabel] = MappingProxyType({})
     """How figures write what it draws, by name of the parameter; one without a label is shown by its name."""
 

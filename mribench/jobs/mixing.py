@@ -45,6 +45,7 @@ def _open(
         sequences=source.sequences,
         images=generator.images,
         min_foreground=options.min_foreground,
+        label=generator.needs_label,
     )
 
 

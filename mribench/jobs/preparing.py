@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mribench.config import PretrainSettings
+from mribench.data.class_maps import make_classes_recipe
 from mribench.data.maps import make_shown_recipe
 from mribench.data.prepare import Reader, identify_reading, make_head_recipe, make_image_recipe
 from mribench.data.prepared import Recipe, State, get_volume_store
@@ -45,6 +46,8 @@ class Wanted:
         maps: whether all maps are wanted, or the image alone.
         onto: place of the scan on whose working grid the maps are wanted.
         head: volume in which the head is found; empty where it is not wanted.
+        label: that is wanted beside the maps; empty for none.
+        volume: whose grid the label is wanted on.
         others: places of the other channels of a task's sample.
         target: place of the image that a task predicts; None where it predicts none.
     """
@@ -58,6 +61,8 @@ class Wanted:
     maps: bool = False
     onto: int = 0
     head: str = ""
+    label: str = ""
+    volume: str = ""
     others: tuple[int, ...] = ()
     target: int | None = None
 
@@ -119,7 +124,7 @@ class Preparation:
         options = PretrainSettings.model_validate(spec.pretrain)
         head = generator.needs[0] if options.min_foreground is not None else ""
         for source in spec.sources:
-            showing = Showing(tuple(generator.needs), source.sequences, generator.images)
+            showing = Showing.of(generator, source.sequences)
             data = _to_json(source.data)
             for subject in self._subjects(data, spec.profile, (*source.train, *source.held_out)):
                 for group in showing.require_groups(subject):
@@ -128,7 +133,7 @@ class Preparation:
                         seen = head if place == onto else ""
                         yield Wanted(
                             spec.profile, data, subject.id, place, options.spacing_mm, maps=True, onto=onto,
-                            head=seen,
+                            head=seen, label=generator.needs_label, volume=generator.needs[0],
                         )  # fmt: skip
 
     def _read_to_embed(self, spec: EmbedSpec) -> Iterator[Wanted]:
@@ -156,6 +161,8 @@ class Preparation:
         scan = subject.scans[wanted.place]
         if wanted.maps:
             yield make_shown_recipe(reader, scan, subject.scans[wanted.onto], wanted.spacing_mm)
+            if wanted.label:
+                yield make_classes_recipe(reader, scan, wanted.label, wanted.volume, wanted.spacing_mm)
             if wanted.head:
                 yield make_head_recipe(reader, scan, wanted.head, wanted.spacing_mm)
         elif not wanted.task:

@@ -196,6 +196,7 @@ def _check_objective(
         objective: Objective = pretraining.objective.make(encoder)
     _check_layers(place_of("layer_decay"), options, encoder)
     _check_mask(where, method.encoder.name, pretraining.objective.name, objective, encoder)
+    _check_classes(where, pretraining, objective)
     _check_batch_teaches(place_of("batch_size"), pretraining, objective)
     edges = [round(options.patch_vox * view.patch_scale) for view in objective.view_requests]
     _check_edges(place_of("patch_vox"), edges, _Used(method.encoder, method.wanted), encoder)
@@ -218,6 +219,16 @@ def _check_mask(
             " mask",
             "choose an encoder with a mask_kind other than 'none' (`mribench list encoder`), or another"
             " objective",
+        )
+
+
+def _check_classes(where: str, pretraining: ResolvedPretraining, objective: Objective) -> None:
+    generator: ViewGenerator = pretraining.views.make()
+    if objective.needs_classes and not generator.needs_label:
+        raise ConfigError(
+            f"{where}: '{pretraining.objective.name}' learns from the classes of voxels, and the views"
+            f" '{pretraining.views.name}' read no label",
+            "choose views that do, such as those of real scans with their label (`mribench list views`)",
         )
 
 

@@ -61,8 +61,7 @@ def select_sources(pretraining: ResolvedPretraining, cohorts: Mapping[str, Cohor
 
 def showing_of(generator: ViewGenerator, source: PretrainSource) -> Showing:
     """Return what the samples of a cohort are made of."""
-    sequences = None if source.sequences is None else tuple(source.sequences)
-    return Showing(tuple(generator.needs), sequences, generator.images)
+    return Showing.of(generator, source.sequences)
 
 
 def eligible(cohort: Cohort, showing: Showing) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -115,7 +114,7 @@ def _check_scans(where: str, generator: ViewGenerator, source: PretrainSource, c
     if cohort.split is None:
         return
     people = (*cohort.split.train, *cohort.split.validation)
-    plain = Showing(tuple(generator.needs))
+    plain = Showing(tuple(generator.needs), label=generator.needs_label)
     lacking = [i for i in people if not plain.groups(cohort.subjects[i])]
     if lacking:
         raise ConfigError(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mribench.errors import MRIBenchError
-from mribench.interfaces import Decoder, Encoder, Objective, ParameterGroup, ViewRequest
+from mribench.interfaces import Decoder, Encoder, Objective, ParameterGroup, View, ViewRequest
 from mribench.testing.problems import (
     ConformanceError,
     NotCheckable,
@@ -97,6 +97,12 @@ def _check_with(
     _check_export(objective, kind())
 
 
+def _draw_views(objective: Objective, batch: int) -> list[View]:
+    """Return what the objective asks for, with classes where it says that it learns from those."""
+    patch_vox = _patch_vox(objective)
+    return draw_views(objective.view_requests, patch_vox, batch, with_classes=objective.needs_classes)
+
+
 def _check_attributes(objective: Objective, encoder: Encoder) -> None:
     require(isinstance(objective, Objective), f"expected an Objective, got {type(objective).__name__}")
     require(
@@ -162,7 +168,7 @@ def _collect_gradients(objective: Objective, batch: int) -> dict[str, bool]:
     trial = copy.deepcopy(objective).train()
     with warnings.catch_warnings():  # of statistics over one subject: what comes of them is checked
         warnings.simplefilter("ignore")
-        terms = trial.loss(draw_views(trial.view_requests, _patch_vox(trial), batch), 0, _STEPS)
+        terms = trial.loss(_draw_views(trial, batch), 0, _STEPS)
     _check_terms(objective, terms, batch)
     parameters = [parameter for parameter in trial.parameters() if parameter.requires_grad]
     learning = {}
@@ -194,7 +200,7 @@ def _check_training(objective: Objective, encoder: Encoder) -> None:
     optimiser = torch.optim.SGD(objective.parameters(), lr=1e-3)
     for step in range(_STEPS):
         batch = 2 + 2 * step
-        views = draw_views(objective.view_requests, _patch_vox(objective), batch)
+        views = _draw_views(objective, batch)
         images = [view.image.clone() for view in views]
         terms = objective.loss(views, step, _STEPS)
         unchanged = all(torch.equal(view.image, image) for view, image in zip(views, images, strict=True))
@@ -234,7 +240,7 @@ def _check_checkpoint(trained: Objective, fresh: Objective) -> None:
     losses = []
     for objective in (trained, fresh):
         with isolate_randomness(1), torch.no_grad():
-            views = draw_views(objective.view_requests, _patch_vox(objective), 4)
+            views = _draw_views(objective, 4)
             losses.append(_sum_losses(objective, objective.loss(views, _STEPS, _STEPS + 1)).item())
     require(
         math.isclose(*losses, rel_tol=1e-5, abs_tol=1e-6),
@@ -251,7 +257,7 @@ def _check_export(objective: Objective, fresh: Encoder) -> None:
         raise ConformanceError(
             "objective: the weights of exported_encoder() do not fit an encoder like the one that was given"
         ) from error
-    image = draw_views(objective.view_requests, _patch_vox(objective), 1)[0].image
+    image = _draw_views(objective, 1)[0].image
     with torch.no_grad():
         embedding = fresh.eval().embed(image)
     require_tensor(embedding, (1, fresh.embedding_dim), "objective: embedding of the exported encoder")

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mribench.data.class_maps import CLASSES
 from mribench.interfaces import Encoder, Mask, SampleOrigin, TaskVolume, View, ViewRequest
 from mribench.seeding import torch_generator
 from mribench.testing.problems import require
@@ -104,7 +105,10 @@ class ClassTokenEncoder(Encoder):
 
 
 def make_maps(needs: Sequence[str], edge_vox: int, batch: int = 2) -> dict[str, Tensor]:
-    """Return maps ``(B, I, J, K)`` of a ball of three tissues in air; noise where the name is unknown."""
+    """Return maps ``(B, I, J, K)`` of a ball of three tissues in air; noise where the name is unknown.
+
+    ``classes`` has 3 for the innermost tissue, and 0 for air.
+    """
     generator = torch_generator("conformance", "maps")
     axis = torch.linspace(-1, 1, edge_vox)
     radius = (axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2).sqrt()
@@ -112,26 +116,37 @@ def make_maps(needs: Sequence[str], edge_vox: int, batch: int = 2) -> dict[str, 
     spread = 1 + 0.05 * torch.randn(batch, edge_vox, edge_vox, edge_vox, generator=generator)
     maps = {}
     for name in needs:
-        if name in TISSUE_VALUES:
+        if name == CLASSES:
+            maps[name] = (3.0 - tissue).expand_as(spread).clone()
+        elif name in TISSUE_VALUES:
             maps[name] = torch.tensor([*TISSUE_VALUES[name], 0.0])[tissue] * spread
         else:
             maps[name] = torch.randn(spread.shape, generator=generator)
     return maps
 
 
-def draw_views(requests: Sequence[ViewRequest], patch_vox: int, batch: int) -> list[View]:
-    """Return one view of noise for each request, of as many different subjects as ``batch``."""
+def draw_views(
+    requests: Sequence[ViewRequest], patch_vox: int, batch: int, *, with_classes: bool = False
+) -> list[View]:
+    """Return one view of noise for each request, of as many different subjects as ``batch``.
+
+    Args:
+        requests: what an objective asks for.
+        patch_vox: edge of a view with ``patch_scale`` 1.
+        batch: number of subjects.
+        with_classes: whether bright voxels are class 1 and the others class 0; else views have no classes.
+    """
     generator = torch_generator("conformance", "views", batch)
     views = []
     for request in requests:
         edge = round(patch_vox * request.patch_scale)
         image = torch.randn(batch, 1, edge, edge, edge, generator=generator)
         origins = [SampleOrigin(f"test:{number}", shape_vox=(edge,) * 3) for number in range(batch)]
-        views.append(
-            View(
-                image, 0.9 * image, request.role, ["sequence"] * batch, [{} for _ in origins], origins=origins
-            )
+        view = View(
+            image, 0.9 * image, request.role, ["sequence"] * batch, [{} for _ in origins], origins=origins
         )
+        view.classes = (image > 0.5).long() if with_classes else None
+        views.append(view)
     return views
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from mribench.data.class_maps import CLASSES
 from mribench.data.showing import image_names
 from mribench.interfaces import MRISequence, SampleOrigin, View, ViewGenerator, ViewRequest
 from mribench.interfaces.dataset import IMAGE
@@ -43,7 +44,7 @@ def check_views(generator: ViewGenerator) -> None:
     views = require_no_global_randomness(lambda: _make_views(generator, maps, (0, 1)), "views")
     unchanged = all(torch.equal(maps[name], before[name]) for name in maps)
     require(unchanged, "views: changes the maps that it is given, in place")
-    _check_shapes(views)
+    _check_shapes(generator, views)
     _check_labels(generator, views)
     _check_purity(generator, maps, views)
     _check_batch(generator, maps, views)
@@ -60,19 +61,26 @@ def _names(generator: ViewGenerator) -> list[str]:
     """Return the names of the maps that a view generator reads."""
     images = generator.images
     require(isinstance(images, int) and images >= 1, f"views: 'images' is {images!r}, expected 1 or more")
+    classes = [CLASSES] if generator.needs_label else []
     if images == 1:
-        return list(generator.needs)
+        return [*generator.needs, *classes]
     needs = tuple(generator.needs)
     require(needs == (IMAGE,), f"views: 'images' is {images}, so 'needs' is ('image',), got {needs}")
-    return image_names(images)
+    return [*image_names(images), *classes]
 
 
-def _check_shapes(views: list[View]) -> None:
+def _check_shapes(generator: ViewGenerator, views: list[View]) -> None:
     require(len(views) == len(_REQUESTS), f"views: {len(views)} views for {len(_REQUESTS)} requests")
     for view, request in zip(views, _REQUESTS, strict=True):
         edge = round(_PATCH_VOX * request.patch_scale)
         require_tensor(view.image, (2, 1, edge, edge, edge), f"views: image of a {request.role} view")
         require_tensor(view.target, (2, 1, edge, edge, edge), f"views: target of a {request.role} view")
+        if generator.needs_label:
+            what = f"views: classes of a {request.role} view"
+            classes = require_tensor(view.classes, (2, 1, edge, edge, edge), what)
+            known = set(classes.unique().tolist())
+            require(known <= {0, 1, 2, 3}, f"{what}: numbers that the label has not: {sorted(known)}")
+            require(not classes.is_floating_point(), f"{what}: expected whole numbers, got {classes.dtype}")
         require(view.role == request.role, f"views: role '{view.role}' where '{request.role}' was asked for")
         require(len(view.parameters) == 2, f"views: {len(view.parameters)} parameters for a batch of 2")
         named = len(view.sequences)

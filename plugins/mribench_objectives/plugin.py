@@ -11,6 +11,7 @@ from mribench_objectives.mae import Mae, MaeOptions
 from mribench_objectives.moco import Moco, MocoOptions
 from mribench_objectives.simclr import Simclr, SimclrOptions
 from mribench_objectives.simclr_recon import SUMMED_RECONSTRUCTION, SimclrRecon, SimclrReconOptions
+from mribench_objectives.supervised_segmentation import SupervisedSegmentation, SupervisedSegmentationOptions
 
 
 @hookimpl
@@ -31,6 +32,13 @@ def mribench_entries() -> list[Entry]:
             ImageToImage,
             ImageToImageOptions,
             "L1 of a decoder on all maps to the view's target; hands the decoder over",
+        ),
+        Entry(
+            "objective",
+            "supervised-segmentation",
+            SupervisedSegmentation,
+            SupervisedSegmentationOptions,
+            "no self-supervision: Dice + cross-entropy on the classes of a view",
         ),
         Entry("objective", "simclr", Simclr, SimclrOptions, "SimCLR, of two views or more"),
         Entry("objective", "moco-v2", Moco, MocoOptions, "MoCo v2: the other view's key among earlier ones"),

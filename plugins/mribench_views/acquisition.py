@@ -35,6 +35,11 @@ class Acquisition:
     redraws: int = 0
     transmit: Tensor | None = None
 
+    @property
+    def name(self) -> str:
+        """Of the sequence."""
+        return self.sequence.name
+
 
 def draw_valid(
     sequence: MRISequence, generator: torch.Generator, most_redraws: int

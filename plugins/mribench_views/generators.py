@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -42,6 +42,31 @@ FIXED_MPRAGE: Mapping[str, float] = {
 """The one MPRAGE of the released baseline (its own values are not published; these are usual ones)."""
 
 
+class Shown(Protocol):
+    """What was drawn of a scan that a view shows."""
+
+    @property
+    def name(self) -> str:
+        """Of its sequence."""
+
+    @property
+    def parameters(self) -> Mapping[str, float]:
+        """Of the acquisition, with units in their names."""
+
+    @property
+    def redraws(self) -> int:
+        """Draws that were rejected before this one."""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A view of a few samples: image, target and classes, where known, each ``(B, 1, v, v, v)``."""
+
+    image: Tensor
+    target: Tensor
+    classes: Tensor | None
+
+
 @dataclass(frozen=True)
 class _Plan:
     """Everything random about one sample: its scans, which scan each view shows, each view's augmentation.
@@ -49,7 +74,7 @@ class _Plan:
     A real scan has no acquisition that was drawn: None.
     """
 
-    acquisitions: Sequence[Acquisition | None]
+    acquisitions: Sequence[Shown | None]
     shown: list[int]
     augmentations: list[AugmentDraw]
 
@@ -79,12 +104,12 @@ class AugmentedViews(ViewGenerator):
     @abstractmethod
     def draw_scans(
         self, count: int, source_vox: tuple[int, ...], spacing_mm: float, generator: torch.Generator
-    ) -> Sequence[Acquisition | None]:
+    ) -> Sequence[Shown | None]:
         """Draw what ``count`` views of one sample show: one scan for all, or one each."""
 
     @abstractmethod
     def make_scan(
-        self, maps: Mapping[str, Tensor], acquisitions: Sequence[Acquisition | None], spacing_mm: float
+        self, maps: Mapping[str, Tensor], acquisitions: Sequence[Shown | None], spacing_mm: float
     ) -> Tensor:
         """Return the source of views ``(B, 1, I, J, K)`` on the scale 0..1."""
 
@@ -150,10 +175,10 @@ class AugmentedViews(ViewGenerator):
 
     def _render(
         self, maps: Mapping[str, Tensor], plans: Sequence[_Plan], edges: Sequence[int], spacing_mm: float
-    ) -> list[tuple[Tensor, Tensor]]:
-        """Return (image, target) of each view of a few samples."""
+    ) -> list[_Piece]:
+        """Return each view of a few samples."""
         scans: dict[int, Tensor] = {}
-        rendered = []
+        rendered: list[_Piece] = []
         for index, edge in enumerate(edges):
             shown = plans[0].shown[index]
             if shown not in scans:
@@ -164,7 +189,8 @@ class AugmentedViews(ViewGenerator):
             degraded = apply.add_artefacts(clean, draws, self.augment.bias_spacing_mm / spacing_mm)
             image, target = apply.standardise(degraded, clean)
             image = apply.drop_cuboids(image, draws)
-            rendered.append((image, self.make_target(maps, target, draws, edge, spacing_mm)))
+            target = self.make_target(maps, target, draws, edge, spacing_mm)
+            rendered.append(_Piece(image, target, self.make_classes(maps, draws, edge, spacing_mm)))
         return rendered
 
     def move(self, scan: Tensor, draws: Sequence[AugmentDraw], edge_vox: int, spacing_mm: float) -> Tensor:
@@ -191,6 +217,13 @@ class AugmentedViews(ViewGenerator):
         del maps, draws, edge_vox, spacing_mm
         return clean
 
+    def make_classes(
+        self, maps: Mapping[str, Tensor], draws: Sequence[AugmentDraw], edge_vox: int, spacing_mm: float
+    ) -> Tensor | None:
+        """Return the class numbers of a view, ``(B, 1, v, v, v)`` int64; None where no label is read."""
+        del maps, draws, edge_vox, spacing_mm
+        return None
+
 
 class RealViews(AugmentedViews):
     """``augment``: views of real scans, of any sequence and session that a subject has."""
@@ -200,13 +233,13 @@ class RealViews(AugmentedViews):
 
     def draw_scans(
         self, count: int, source_vox: tuple[int, ...], spacing_mm: float, generator: torch.Generator
-    ) -> Sequence[Acquisition | None]:
+    ) -> Sequence[Shown | None]:
         """Return one scan for all views: that of the crop."""
         del count, source_vox, spacing_mm, generator
         return [None]
 
     def make_scan(
-        self, maps: Mapping[str, Tensor], acquisitions: Sequence[Acquisition | None], spacing_mm: float
+        self, maps: Mapping[str, Tensor], acquisitions: Sequence[Shown | None], spacing_mm: float
     ) -> Tensor:
         """Return the scan between two percentiles, ``(B, 1, I, J, K)``, on the scale 0..1."""
         del acquisitions, spacing_mm
@@ -240,7 +273,7 @@ class SimulatedViews(AugmentedViews):
 
     def draw_scans(
         self, count: int, source_vox: tuple[int, ...], spacing_mm: float, generator: torch.Generator
-    ) -> Sequence[Acquisition | None]:
+    ) -> Sequence[Shown | None]:
         """Draw acquisitions, and a transmit field for each."""
         acquisitions = self.draw_acquisitions(count, generator)
         fields = [draw_transmit(self.transmit_sd, source_vox, spacing_mm, generator) for _ in acquisitions]
@@ -250,10 +283,11 @@ class SimulatedViews(AugmentedViews):
         ]
 
     def make_scan(
-        self, maps: Mapping[str, Tensor], acquisitions: Sequence[Acquisition | None], spacing_mm: float
+        self, maps: Mapping[str, Tensor], acquisitions: Sequence[Shown | None], spacing_mm: float
     ) -> Tensor:
         """Return the simulated source ``(B, 1, I, J, K)`` on the scale 0..1."""
-        signal = simulate(maps, [acquisition for acquisition in acquisitions if acquisition], spacing_mm)
+        drawn = [acquisition for acquisition in acquisitions if isinstance(acquisition, Acquisition)]
+        signal = simulate(maps, drawn, spacing_mm)
         image = apply.intensity_window(signal, *self.window_percentiles)
         if self.options.shows(HISTOGRAM_EQUALISATION.name):
             image = apply.equalise(image)
@@ -364,21 +398,21 @@ def _select_samples(maps: Mapping[str, Tensor], chunk: slice) -> dict[str, Tenso
     return {name: values[chunk] for name, values in maps.items()}
 
 
-def _view(
-    request: ViewRequest, index: int, plans: Sequence[_Plan], pieces: Sequence[tuple[Tensor, Tensor]]
-) -> View:
+def _view(request: ViewRequest, index: int, plans: Sequence[_Plan], pieces: Sequence[_Piece]) -> View:
     # an acquisition that several views share is counted with the first
     first = [plan.shown.index(plan.shown[index]) == index for plan in plans]
     shown = [plan.acquisitions[plan.shown[index]] for plan in plans]
     parameters: list[dict[str, Any]] = []
     for plan, scan in zip(plans, shown, strict=True):
-        drawn = {"sequence": scan.sequence.name, **scan.parameters} if scan else {}
+        drawn = {"sequence": scan.name, **scan.parameters} if scan else {}
         parameters.append({**drawn, **plan.augmentations[index].parameters})
+    classes = [piece.classes for piece in pieces if piece.classes is not None]
     return View(
-        image=torch.cat([image for image, _ in pieces]),
-        target=torch.cat([target for _, target in pieces]),
+        image=torch.cat([piece.image for piece in pieces]),
+        target=torch.cat([piece.target for piece in pieces]),
         role=request.role,
-        sequences=[scan.sequence.name for scan in shown if scan],
+        sequences=[scan.name for scan in shown if scan],
         parameters=parameters,
         redraws=sum(scan.redraws for scan, counted in zip(shown, first, strict=True) if scan and counted),
+        classes=torch.cat(classes) if classes else None,
     )

@@ -23,6 +23,21 @@ class AugmentedViewOptions(ProtocolOptions):
     augment: AugmentOptions = Field(default_factory=AugmentOptions, description="augmentation of each view")
 
 
+class LabelledViewOptions(AugmentedViewOptions):
+    """Options of ``labelled``."""
+
+    label: str = Field("tissue", min_length=1, description="label that each scan must have itself")
+
+
+class SynthsegViewOptions(LabelledViewOptions):
+    """Options of ``synthseg``."""
+
+    classes: int = Field(3, ge=1, description="classes of the label, numbered from 1")
+    parts_outside: int = Field(
+        4, ge=1, description="parts of the head outside all classes, by the scan's own intensity"
+    )
+
+
 class ViewOptions(AugmentedViewOptions):
     """Options of view generators that simulate scans."""
 

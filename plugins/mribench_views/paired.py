@@ -9,8 +9,7 @@ from torch import Tensor
 
 from mribench.errors import DataError
 from mribench.interfaces import SampleOrigin, View, ViewRequest
-from mribench_views.acquisition import Acquisition
-from mribench_views.generators import RealViews
+from mribench_views.generators import RealViews, Shown
 
 NAMES = ("image", "image_2")
 
@@ -27,7 +26,7 @@ class PairedRealViews(RealViews):
 
     def draw_scans(
         self, count: int, source_vox: tuple[int, ...], spacing_mm: float, generator: torch.Generator
-    ) -> Sequence[Acquisition | None]:
+    ) -> Sequence[Shown | None]:
         """Return a scan for each view; which sequence is the first was drawn with the crop."""
         del source_vox, spacing_mm, generator
         return [None] * count

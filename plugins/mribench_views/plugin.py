@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mribench import hookimpl
 from mribench.interfaces import Entry
-from mribench_views import canonical, defects, generators, options, paired, sequences
+from mribench_views import canonical, defects, generators, labelled, options, paired, sequences
 from mribench_views.sequence_base import SequenceOptions
 
 
@@ -37,6 +37,15 @@ def mribench_entries() -> list[Entry]:
         Entry(
             "views", "seqinv-real", paired.PairedRealViews, options.AugmentedViewOptions,
             "two real sequences of one session, one in each view", (defects.RADIAN_ROTATION,),
+        ),
+        Entry(
+            "views", "labelled", labelled.LabelledViews, options.LabelledViewOptions,
+            "views of real scans, with the class of each voxel", (defects.RADIAN_ROTATION,),
+        ),
+        Entry(
+            "views", "synthseg", labelled.SynthsegViews, options.SynthsegViewOptions,
+            "images of random contrast made from a label, with the class of each voxel",
+            (defects.RADIAN_ROTATION,),
         ),
         Entry(
             "views", "mprage", generators.MprageViews, options.MprageViewOptions, "MPRAGE in every view",
