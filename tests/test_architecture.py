@@ -101,6 +101,7 @@ ENGLISH = {
     "site": "where somebody was scanned, as columns and sentences name it; also a rule of splits",
     "table": "rows and columns, as everything prints them; also a dataset that is listed in a file",
     "linear": "of a straight line or a weighted sum, as captions say; also a probe",
+    "labelled": "that has a label, of subjects and scans; also views of such scans",
     "paper": "any paper: a profile and a style of marks are as it says; also a plugin's tables",
 }
 """Names of entries that are words of the field too, and what the core means by them."""

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mribench.augmentation import AugmentDraw, apply
 from mribench.errors import DataError
-from mribench_views.generators import RealViews, Shown
+from mribench_views.augmented import Shown
+from mribench_views.generators import RealViews
 from mribench_views.options import LabelledViewOptions, SynthsegViewOptions
 
 CLASSES = "classes"

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from mribench.errors import DataError
 from mribench.interfaces import SampleOrigin, View, ViewRequest
-from mribench_views.generators import RealViews, Shown
+from mribench_views.augmented import Shown
+from mribench_views.generators import RealViews
 
 NAMES = ("image", "image_2")
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from mribench_views.generators import SOURCE_MARGIN, MprageViews
+from mribench_views.augmented import SOURCE_MARGIN
+from mribench_views.generators import MprageViews
 from mribench_views.options import ViewOptions
 
 from mribench.augmentation import AugmentOptions, draw_augmentation, splines

@@ -54,7 +54,7 @@ def test_a_labelled_view_is_that_of_augment(generator: Fixture, rngs: Fixture) -
 def test_each_region_has_a_level_of_its_own_and_each_sample_a_contrast(
     generator: Fixture, rngs: Fixture, plain: Fixture
 ) -> None:
-    (view,) = generator("synthseg", augment=plain()).views(ball(24), ONE, PATCH, SPACING_MM, rngs(24))
+    (view,) = generator("synthseg", augment=plain()).views(ball(64), ONE, PATCH, SPACING_MM, rngs(64))
     levels = torch.tensor(
         [[float(image[classes == n].mean()) for n in (1, 2, 3)]
          for image, classes in zip(view.image, view.classes, strict=True)]
