@@ -89,9 +89,9 @@ def test_one_batch_at_once_is_the_samples_one_by_one(
     maps = head(4, built.source_vox(PATCH))
     plans = [built._plan([PATCH, PATCH], (15, 15, 15), SPACING_MM, rng) for rng in rngs(4)]
     at_once = built._render(maps, plans, [PATCH, PATCH], SPACING_MM)
-    for (image, target), view in zip(at_once, views(built, maps, rngs(4)), strict=True):
-        torch.testing.assert_close(image, view.image, rtol=1e-3, atol=1e-3)
-        torch.testing.assert_close(target, view.target, rtol=1e-3, atol=1e-3)
+    for piece, view in zip(at_once, views(built, maps, rngs(4)), strict=True):
+        torch.testing.assert_close(piece.image, view.image, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(piece.target, view.target, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", NAMES)
