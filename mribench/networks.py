@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from monai.networks.blocks.transformerblock import TransformerBlock
 from torch import Tensor, nn
 
 
@@ -41,6 +40,10 @@ def make_transformer_blocks(width: int, depth: int, heads: int, mlp_ratio: float
         heads: attention heads.
         mlp_ratio: width of the hidden layer, in widths of a token.
     """
+    from monai.networks.blocks.transformerblock import (
+        TransformerBlock,
+    )  # a second of imports, which a plan does without where nothing is to be run
+
     hidden = round(mlp_ratio * width)
     # MONAI's flash attention drops activations in evaluation too, so there is no dropout here
     blocks = [

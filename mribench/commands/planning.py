@@ -56,7 +56,7 @@ def plan_file(
         sweep(store)
         make_missing(resolved, progress)
     cohorts = open_cohorts(resolved, progress)
-    plan = plan_all(resolved, registry, cohorts)
+    plan = plan_all(resolved, registry, cohorts, store.is_done)
     if make:
         write_manifest(store.plan_path(digest), make_manifest(resolved, cohorts, plan, file.name))
     return Planned(resolved, plan, store, digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 
+import monai.inferers  # noqa: F401 - all of MONAI comes with it, which networks import when they are made
 import torch
 
 import mribench.execute.worker  # noqa: F401

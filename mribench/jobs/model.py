@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from monai.inferers import sliding_window_inference
 from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
@@ -198,6 +197,8 @@ class TaskModel(nn.Module):
             parts: in which the windows pass the network that else do so at a time; each needs less memory.
         """
         device = next(self.parameters()).device
+        from monai.inferers import sliding_window_inference  # only a job that predicts needs it
+
         most = max(1, _WINDOWS // parts)
         with torch.no_grad():
             output = sliding_window_inference(

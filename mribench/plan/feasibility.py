@@ -42,15 +42,33 @@ _QUOTE = "'"
 
 
 def check_feasible(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
-    """Check that there is somebody to train and test on, and that encoders, heads and patches fit.
-
-    Cohorts whose data are missing are left out.
+    """Check that there is somebody to train and test on (``check_people``), and that models fit.
 
     Raises:
         ConfigError: naming the key, what does not fit, and what there is.
     """
+    check_people(resolved, cohorts)
+    check_models(resolved)
+
+
+def check_people(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
+    """Check that there is somebody to train and test on; cohorts whose data are missing are left out.
+
+    Raises:
+        ConfigError: naming the key, who is not there, and who is.
+    """
     with blame_settings(resolved.config):
         _check(resolved, cohorts)
+
+
+def check_models(resolved: ResolvedBenchmark) -> None:
+    """Build every encoder once, with all that is put on it, and check that widths and patches fit.
+
+    Raises:
+        ConfigError: naming the key, and what does not fit.
+    """
+    with blame_settings(resolved.config):
+        _check_models(resolved.config.source, resolved)
 
 
 def _check(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
@@ -62,7 +80,6 @@ def _check(resolved: ResolvedBenchmark, cohorts: Mapping[str, Cohort]) -> None:
     if not resolved.measured:  # embeddings are not made again for a defect that is measured
         for name, spec in resolved.config.invariance.items():
             _check_embedded(f"{source}: invariance.{name}", spec.sequences, cohorts[name])
-    _check_models(source, resolved)
 
 
 def _check_pretraining(
@@ -138,7 +155,6 @@ def _check_scans(
 
 
 def _check_models(source: str, resolved: ResolvedBenchmark) -> None:
-    """Build every encoder once, with all that is put on it: widths that do not fit are found here."""
     with torch.random.fork_rng(devices=[]):
         for name, method in resolved.methods.items():
             _check_method(resolved.config, name, method)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from monai.networks.nets.basic_unet import TwoConv
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -115,6 +114,10 @@ class _Block(nn.Module):
     def __init__(self, channels_in: int, channels: int, dropout: float, halve: bool) -> None:
         super().__init__()
         self.shrink = nn.MaxPool3d(2) if halve else nn.Identity()
+        from monai.networks.nets.basic_unet import (
+            TwoConv,
+        )  # a second of imports, which a plan does without where nothing is to be run
+
         self.convs: Any = TwoConv(
             3,
             channels_in,

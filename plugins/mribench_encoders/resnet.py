@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from monai.networks.nets.resnet import ResNet
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -49,6 +48,10 @@ class ResNetEncoder(Encoder):
     def __init__(self, options: ResNetOptions) -> None:
         super().__init__()
         bottleneck = options.depth >= _FIRST_BOTTLENECK
+        from monai.networks.nets.resnet import (
+            ResNet,
+        )  # a second of imports, which a plan does without where nothing is to be run
+
         net = ResNet(
             "bottleneck" if bottleneck else "basic",
             list(_BLOCKS[options.depth]),

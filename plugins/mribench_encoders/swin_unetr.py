@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from monai.networks.nets.swin_unetr import SwinTransformer
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -59,6 +58,10 @@ class SwinUnetrEncoder(Encoder):
 
     def __init__(self, options: SwinUnetrOptions) -> None:
         super().__init__()
+        from monai.networks.nets.swin_unetr import (
+            SwinTransformer,
+        )  # a second of imports, which a plan does without where nothing is to be run
+
         self.swinViT: Any = SwinTransformer(
             in_chans=1,
             embed_dim=options.feature_size,

@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Annotated, Any
 
 import torch
-from monai.networks.nets.basic_unet import TwoConv
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -93,6 +92,10 @@ class _Stage(nn.Module):
             else nn.Conv3d(channels, enlarged, 1)
         )
         style: dict[str, Any] = {"act": "gelu", "norm": ("instance", {"affine": True}), "bias": True}
+        from monai.networks.nets.basic_unet import (
+            TwoConv,
+        )  # a second of imports, which a plan does without where nothing is to be run
+
         self.convolutions = TwoConv(3, enlarged + skip, width, **style, dropout=dropout)
 
     def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:

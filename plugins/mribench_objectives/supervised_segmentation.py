@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch.nn.functional as F
-from monai.losses import DiceLoss
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -37,6 +36,8 @@ class SupervisedSegmentation(Objective):
         self.encoder = encoder
         self.classes = options.classes
         self.decoder: nn.Module = options.decoder.make(encoder, options.classes + 1)
+        from monai.losses import DiceLoss  # a second of imports, which only a training needs
+
         self._dice_loss = DiceLoss(include_background=False, to_onehot_y=True, softmax=True)
 
     def loss(self, views: list[View], step: int, total_steps: int) -> dict[str, Tensor]:

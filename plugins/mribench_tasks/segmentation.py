@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from monai.losses import DiceLoss
 from pydantic import Field
 from torch import Tensor
 
@@ -89,7 +89,6 @@ class Segmentation(DenseTask):
         self._class_weights = None if all(weight == 1 for weight in weights) else (1.0, *weights)
         ratio = target.foreground_ratio
         self._foreground_share = None if ratio is None else ratio / (ratio + 1)
-        self._dice_loss = DiceLoss(include_background=False, to_onehot_y=True, softmax=True)
 
     def label_map(self, memberships: np.ndarray) -> np.ndarray:
         """Return the class map ``(I, J, K)`` int64 of a label.
@@ -158,6 +157,15 @@ class Segmentation(DenseTask):
         if label is None:
             raise self._no_label(volume)
         return {"image": image, "label": label}
+
+    @cached_property
+    def _dice_loss(self) -> Callable[[Tensor, Tensor], Tensor]:
+        from monai.losses import DiceLoss  # a second of imports, which only a training needs
+
+        dice_loss: Callable[[Tensor, Tensor], Tensor] = DiceLoss(
+            include_background=False, to_onehot_y=True, softmax=True
+        )
+        return dice_loss
 
     def loss(self, output: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """Return Dice loss + cross-entropy of logits ``(B, C, I, J, K)``; labels are ``(B, 1, I, J, K)``."""

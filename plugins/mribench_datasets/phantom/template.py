@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template, load_mni152_wm_template
 from scipy import ndimage
 
 from mribench_datasets.phantom.lesions import Brain
@@ -55,6 +54,9 @@ def load_template(edge_mm: int) -> Template:
     Args:
         edge_mm: 1 or 2.
     """
+    # half a second of imports, which only a cohort that is being made needs
+    from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template, load_mni152_wm_template
+
     gm, wm, mask = (
         np.asarray(image.dataobj, dtype=np.float32)
         for image in (load_mni152_gm_template(1), load_mni152_wm_template(1), load_mni152_brain_mask(1))
