@@ -10,7 +10,7 @@ import pytest
 from mribench.config import load_benchmark, resolve
 from mribench.errors import ConfigError
 from mribench.interfaces import Encoder, Entry, SetMetric, SetScore, TaskRef
-from mribench.plan import open_cohorts
+from mribench.plan import make_missing, open_cohorts, plan_all
 from mribench.plan.feasibility import check_feasible
 from mribench.plugins import load_registry
 from mribench.registry import Registered, Registry
@@ -104,3 +104,22 @@ def test_one_block_in_all_is_refused(registry: Registry, repository: Path) -> No
     whole = "methods.seqinv.objective.block_vox=8"
     with pytest.raises(ConfigError, match="a view of 8 voxels is one block of 'mae': nothing would be shown"):
         feasible(registry, repository, *MAE, whole)
+
+
+def test_where_all_is_done_no_network_is_built(registry: Registry, repository: Path) -> None:
+    """It was built by the jobs; a plan of nothing to do spares itself the imports that it needs."""
+    sets = ("tasks.tissue.adapt.patch_vox=7",)
+    resolved = resolve(load_benchmark(repository / "tests" / "benchmarks" / "tiny.yaml", sets), registry)
+    make_missing(resolved, lambda *_: None)
+    cohorts = open_cohorts(resolved)
+    asked = []
+
+    def is_done(key: str) -> bool:
+        asked.append(key)
+        return True
+
+    plan = plan_all(resolved, registry, cohorts, is_done)
+    assert set(asked) == set(plan.runnable())
+    for done in (lambda _: False, lambda key: key != asked[-1]):
+        with pytest.raises(ConfigError, match=r"tasks\.tissue\.adapt\.patch_vox"):
+            plan_all(resolved, registry, cohorts, done)
