@@ -118,7 +118,6 @@ class _Run:
         self.unmet = {key: set(job.needs) - done for key, job in todo.items()}
         for key in [key for key, unmet in self.unmet.items() if not unmet]:
             self._make_ready(key)
-        self.summary.places = self.executor.capacity
         self.summary.cached = len(self.jobs.keys() & done)
         self.summary.inspected = {} if todo else found
         self.watcher.planned(len(todo), self.summary.cached)
@@ -266,6 +265,7 @@ class _Run:
                 self._make_ready(each)
             return False
         self.underway[batch.id] = Underway(batch)
+        self.summary.places = max(self.summary.places, len(self.underway))
         self._note_begun(key)
         self.executor.submit(batch)
         return True

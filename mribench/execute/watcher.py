@@ -46,7 +46,7 @@ class Summary:
         left: jobs that were not finished when the run was stopped.
         wall_s: time of the whole run.
         inspected: how its jobs stand, by key, where all were found done and so nothing was run.
-        places: how many batches could run at a time.
+        places: how many batches were underway at a time, at most.
         busy_s: time of all batches, from their submission to the end of their processes.
         work_s: time of all jobs that were run to their end, as their records have it.
     """

@@ -25,7 +25,9 @@ from mribench.interfaces import Batch, Completed, Executor, Options, Resources, 
 logger = logging.getLogger("mribench")
 
 _PATIENCE_S = 30.0
-"""How long a job may take to stop at the end of a run, and a scheduler to answer."""
+"""How long a job may take to stop at the end of a run."""
+_ANSWER_S = 10.0
+"""How long a scheduler may take to answer."""
 _RESTART_S = 300.0
 """How long a scheduler that went away is waited for."""
 _COUNTED_EVERY_S = 5.0
@@ -220,7 +222,7 @@ def _connect(scheduler: str | None, resources: Resources) -> tuple[Any, Any]:
         )
         return cluster, Client(cluster)
     try:
-        return None, Client(scheduler, timeout=_PATIENCE_S)
+        return None, Client(scheduler, timeout=_ANSWER_S)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"--executor dask: no scheduler answers at {scheduler}: {' '.join(str(error).split())}",

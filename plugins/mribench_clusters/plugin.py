@@ -12,6 +12,14 @@ from mribench_clusters.slurm import SlurmExecutor, SlurmOptions
 def mribench_entries() -> list[Entry]:
     """Return the executors of clusters."""
     return [
-        Entry("executor", "dask", DaskExecutor, DaskOptions, "a process on a Dask worker for each job"),
-        Entry("executor", "slurm", SlurmExecutor, SlurmOptions, "a SLURM batch job for each job"),
+        Entry(
+            "executor",
+            "dask",
+            DaskExecutor,
+            DaskOptions,
+            "processes on Dask workers, for several short jobs one",
+        ),
+        Entry(
+            "executor", "slurm", SlurmExecutor, SlurmOptions, "SLURM batch jobs, for several short jobs one"
+        ),
     ]

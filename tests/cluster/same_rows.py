@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 from cluster_lab import DONE_ALREADY, Lab
-from slurm_cluster import find_obstacle, run_slurm
+from slurm_cluster import end_as_by_ctrl_c, find_obstacle, run_slurm
 
 EXECUTORS = ("inline", "local", "dask", "slurm")
 _OPTIONS = {"slurm": "slurm:poll_s=1"}
@@ -99,6 +99,7 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[], help="of `mribench run`; may be repeated")
     parser.add_argument("--only", action="append", default=[], help="of `mribench run`; may be repeated")
     asked = parser.parse_args()
+    end_as_by_ctrl_c()
     options = [f"--set={value}" for value in asked.set] + [f"--only={value}" for value in asked.only]
     executors = list_possible(asked.executors)
     with tempfile.TemporaryDirectory() as temporary:

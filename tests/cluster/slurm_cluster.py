@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -47,12 +48,23 @@ MpiDefault=none
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 KillWait=20
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+GresTypes=gpu
 MinJobAge=300
 SlurmctldTimeout=60
 SlurmdTimeout=30
-NodeName={names} NodeHostname={host} NodeAddr=127.0.0.1 Port=[{ports[1]}-{ports[2]}] CPUs=1 RealMemory=4000
+NodeName=DEFAULT CPUs=1 RealMemory=4000 Gres=gpu:1
+NodeName={names} NodeHostname={host} NodeAddr=127.0.0.1 Port=[{ports[1]}-{ports[2]}]
 PartitionName=main Nodes=ALL Default=YES MaxTime=60 State=UP
+PartitionName=gpu Nodes=ALL MaxTime=2880 State=UP
+PartitionName=urgent Nodes=ALL MaxTime=60 PriorityTier=10 State=UP
 """
+_DEVICES = """
+AutoDetect=off
+NodeName={names} Name=gpu File=/dev/null
+"""
+"""Generic resources that are counted and handed out, with nothing behind them: there is no GPU."""
 
 
 def find_obstacle() -> str:
@@ -136,6 +148,11 @@ class SlurmCluster:
         return "\n".join(f"{log.name}: {log.read_text(errors='replace')[-600:]}" for log in logs)
 
 
+def end_as_by_ctrl_c() -> None:
+    """Have this process end at SIGTERM as at Ctrl-C, so that it takes the daemons that it started with it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 @contextmanager
 def run_slurm(folder: Path) -> Iterator[SlurmCluster]:
     """Start a SLURM in a folder, and end it with the block."""
@@ -147,6 +164,7 @@ def run_slurm(folder: Path) -> Iterator[SlurmCluster]:
     host = socket.gethostname().split(".")[0]
     settings = {"folder": folder, "host": host, "ports": _find_ports(3), "names": ",".join(NODES)}
     (folder / "slurm.conf").write_text(_CONFIGURATION.format_map(settings))
+    (folder / "gres.conf").write_text(_DEVICES.format_map(settings))
     cluster = SlurmCluster(folder)
     with ExitStack() as ending:
         ending.callback(cluster.stop_all)
@@ -167,7 +185,8 @@ def _count_idle(cluster: SlurmCluster) -> int:
         ["sinfo", "--noheader", "--Node", "--states=idle", "--format=%N"],
         env=cluster.environment, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
-    return len(said.stdout.split()) if said.returncode == 0 else 0
+    # a node is listed once for each of its partitions
+    return len(set(said.stdout.split())) if said.returncode == 0 else 0
 
 
 def _find_ports(n_ports: int) -> list[int]:

@@ -87,6 +87,25 @@ def test_a_job_whose_time_ends_goes_on_in_another(cluster: SlurmCluster, cache: 
     assert one.read_bytes() == uninterrupted.read_bytes(), "it is the same training, bit for bit"
 
 
+def test_a_job_that_is_preempted_goes_on(cluster: SlurmCluster, cache: Path, tmp_path: Path) -> None:
+    """An urgent job takes both nodes; ours is put back into the queue, and goes on from its checkpoint."""
+    only = (*ONLY, "--set", "defaults.pretrain.steps=1500", "--checkpoint-every", "1")
+    lab, plain = (lab_of(cluster, tmp_path / name, cache, *only) for name in "ab")
+    run = lab.start(f"{SLURM},partition=gpu,gres=gpu:1")
+    cluster.wait_for("it has saved", lambda: any(lab.results.glob("tiny/jobs/*/checkpoint.safetensors")))
+    cluster.call("sbatch", "--partition=urgent", "--nodes=2", "--output=/dev/null", "--wrap=sleep 5")
+    list_running = ("squeue", "--noheader", "--states=running", "--format=%P")
+    cluster.wait_for("the urgent one runs", lambda: cluster.call(*list_running) == "urgent")
+    said, _ = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 0, said
+    (log,) = (lab.results / "tiny" / "jobs").glob("*/log.txt")
+    assert log.read_text().count("in process") == 2
+    assert plain.run("inline")[0] == 0
+    weights = [list(each.results.glob("tiny/jobs/*/encoder.safetensors")) for each in (lab, plain)]
+    (one,), (uninterrupted,) = weights
+    assert one.read_bytes() == uninterrupted.read_bytes(), "it is the same training, bit for bit"
+
+
 def test_what_can_never_run_is_said_before_anything_is_submitted(
     cluster: SlurmCluster, cache: Path, tmp_path: Path
 ) -> None:

@@ -33,8 +33,9 @@ def test_there_are_never_fewer_batches_than_free_places(
     store: Store, capacity: int, sizes: list[int]
 ) -> None:
     executor = Directed(capacity=capacity)
-    run(store, TODO, executor)
+    summary, _ = run(store, TODO, executor)
     assert [len(batch) for batch in executor.batches[2:]] == sizes
+    assert summary.places == len(sizes), "no more than were ever used"
 
 
 def test_jobs_that_train_and_those_of_another_adaptation_do_not_share(store: Store) -> None:
