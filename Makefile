@@ -40,9 +40,11 @@ test-tracking: $(STAMP)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[mlflow]'
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/mribench_tracking
 
+# CLUSTER_TESTS: a part of them, as pytest takes it.
+CLUSTER_TESTS ?= tests/cluster
 test-cluster: $(STAMP)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dask]'
-	MRIBENCH_CLUSTER=1 $(BIN)/python -m pytest -n 2 tests/cluster
+	MRIBENCH_CLUSTER=1 $(BIN)/python -m pytest -n 2 $(CLUSTER_TESTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
