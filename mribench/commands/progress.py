@@ -12,9 +12,11 @@ from mribench.plan import Job
 from mribench.results import Store
 from mribench.results.lease import read_lease
 from mribench.results.status import JobStatus
-from mribench.wording import duration
+from mribench.wording import duration, list_some
 
 PLAIN_EVERY_S = 15.0
+_SHOWN = 4
+"""Jobs that are named in a line; a cluster runs many at a time."""
 
 
 class RunProgress:
@@ -94,20 +96,21 @@ class RunProgress:
         """Show the steps of what runs, and the time that is left; in a pipe a line every now and then."""
         self._left = "" if left_s is None else f", about {duration(left_s)} left"
         if not self._live and running and time.monotonic() - self._said > PLAIN_EVERY_S:
-            self._say(f"{self._ended}/{self._total} jobs{self._left}; now: {', '.join(self._steps(running))}")
+            self._say(f"{self._ended}/{self._total} jobs{self._left}; now: {self._describe(running)}")
         if not self._live or self.store is None or "jobs" not in self._bars:
             return
-        parts = ", ".join(self._steps(running)) or "waiting for another process"
-        self._progress.update(self._bars["jobs"], now=f"{self._left.removeprefix(', ')} {parts}".lstrip())
+        said = self._describe(running) or "waiting for another process"
+        self._progress.update(self._bars["jobs"], now=f"{self._left.removeprefix(', ')} {said}".lstrip())
 
-    def _steps(self, running: Mapping[str, Job]) -> list[str]:
-        """Return the names of jobs, with the steps that they have done."""
-        parts = []
-        for key, job in running.items():
+    def _describe(self, submitted: Mapping[str, Job]) -> str:
+        """Return the names of jobs with the steps that they have done, and how many wait for their turn."""
+        begun = []
+        for key, job in submitted.items():
             holder = read_lease(self.store.directory(key)) if self.store else None
-            steps = f" {holder.done}/{holder.total}" if holder and holder.total else ""
-            parts.append(f"{job.id}{steps}")
-        return parts
+            if holder is not None:
+                begun.append(f"{job.id} {holder.done}/{holder.total}" if holder.total else job.id)
+        waiting = len(submitted) - len(begun)
+        return ", ".join(filter(None, [list_some(begun, _SHOWN), f"{waiting} to begin" if waiting else ""]))
 
     def _print(self, text: str, style: str) -> None:
         self._console.print(text, style=style, markup=False, soft_wrap=True)

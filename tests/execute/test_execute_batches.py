@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from directed import DONE, KILLED, Directed, job, jobs, run
+from rich.console import Console
 
+from mribench.commands import progress
 from mribench.execute.underway import MOST, BatchSize
 from mribench.interfaces.executor import Batch, Cause, Completed
 from mribench.results import Lease, Store
@@ -173,3 +176,22 @@ def test_how_large_a_batch_may_be() -> None:
     assert not dear.admits(5, 10.1, trains=True)
     assert not dear.admits(2, None, trains=False)
     assert not BatchSize.of(1000, 1, 5.0).admits(MOST + 1, 1.0, trains=False)
+
+
+def test_progress_names_what_has_begun_and_counts_what_waits(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_EVERY_S", -1.0)
+    submitted = jobs(*(job(f"j{number}") for number in range(40)))
+    for key in list(submitted)[:6]:
+        lease = Lease.acquire(store.make_directory(key))
+        assert lease is not None
+        lease.beat(3, 10)
+    console = Console(file=io.StringIO(), width=80)
+    shown = progress.RunProgress(console)
+    shown.store = store
+    shown.waiting(submitted, None)
+    (line,) = console.file.getvalue().splitlines()
+    assert line.startswith("0/0 jobs; now: ")
+    assert line.count(" 3/10") == 4
+    assert line.endswith(" and 2 more, 34 to begin")
