@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from mribench.plan import Job
 from mribench.results import Store
 from mribench.results.durations import Durations, estimate_left, longest_paths, read_durations
+from mribench.results.lease import read_lease
 from mribench.results.records import JOB_SCHEMA, read_tables
 from mribench.results.specification import AdaptSpec, PretrainSpec
 
 _EVERY_S = 2.0
 """Seconds between two estimates."""
+_STARTUP_S = 60.0
+"""A job that has not begun so long after it was submitted waits in a queue."""
 _STEP_S, _JOB_S = 0.1, 1.0
 """Guesses for kinds of job of which none is done; they order jobs, and are never shown."""
 
@@ -23,7 +26,7 @@ class Outlook:
     Args:
         todo: the jobs that are not done, by key, dependencies first.
         store: the results directory, whose done jobs say how long others will take.
-        at_a_time: jobs that run at a time.
+        at_a_time: jobs that run at a time. Where some wait in a queue, as many count as have begun.
     """
 
     def __init__(self, todo: Mapping[str, Job], store: Store, at_a_time: int) -> None:
@@ -32,7 +35,8 @@ class Outlook:
         self._store = store
         self._at_a_time = at_a_time
         self._durations = read_durations(store.root / "jobs") if todo else Durations()
-        self._began: dict[str, float] = {}
+        self._submitted: dict[str, float] = {}
+        self._begun: dict[str, float] = {}
         self._estimated = -_EVERY_S
         self._left_s: float | None = None
 
@@ -42,13 +46,14 @@ class Outlook:
         paths = longest_paths(seconds, self._needs())
         return sorted(self._todo, key=lambda key: -paths[key])
 
-    def started(self, key: str) -> None:
-        """Note when a job began."""
-        self._began[key] = time.monotonic()
+    def submitted(self, key: str) -> None:
+        """Note that a job was handed to the executor."""
+        self._submitted[key] = time.monotonic()
 
     def ended(self, key: str) -> None:
         """Note that a job runs no more."""
-        self._began.pop(key, None)
+        self._submitted.pop(key, None)
+        self._begun.pop(key, None)
 
     def learn(self, key: str) -> float:
         """Take, and return, the seconds of a job that is done."""
@@ -74,7 +79,17 @@ class Outlook:
             self._left_s = self._estimate(now)
         return self._left_s
 
+    def _count_places(self, now: float) -> int:
+        """Return how many jobs run at a time; notes those that have begun."""
+        for key in self._submitted.keys() - self._begun.keys():
+            if read_lease(self._store.directory(key)) is not None:
+                self._begun[key] = now
+        not_begun = self._submitted.keys() - self._begun.keys()
+        in_queue = [key for key in not_begun if now - self._submitted[key] > _STARTUP_S]
+        return max(len(self._begun), 1) if in_queue else self._at_a_time
+
     def _estimate(self, now: float) -> float | None:
+        places = self._count_places(now)
         seconds: dict[str, float] = {}
         for key, job in self._todo.items():
             if key in self._gone:
@@ -82,9 +97,9 @@ class Outlook:
             whole = self.estimate_s(job)
             if whole is None:
                 return None
-            gone = now - self._began[key] if key in self._began else 0.0
+            gone = now - self._begun.get(key, now)
             seconds[key] = max(whole - gone, 0.0)
-        return estimate_left(seconds, self._needs(), self._at_a_time)
+        return estimate_left(seconds, self._needs(), places)
 
     def estimate_s(self, job: Job) -> float | None:
         """Return how many seconds a job will take; None while none of its kind is done."""

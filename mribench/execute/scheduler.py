@@ -272,7 +272,7 @@ class _Run:
 
     def _note_begun(self, key: str) -> None:
         """Say that a job is the one that its batch's process runs now."""
-        self.outlook.started(key)
+        self.outlook.submitted(key)
         self.watcher.started(self.jobs[key])
 
     def take_ended(self) -> None:

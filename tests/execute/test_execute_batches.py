@@ -12,6 +12,7 @@ from directed import DONE, KILLED, Directed, job, jobs, run
 from rich.console import Console
 
 from mribench.commands import progress
+from mribench.execute import outlook
 from mribench.execute.underway import MOST, BatchSize
 from mribench.interfaces.executor import Batch, Cause, Completed
 from mribench.results import Lease, Store
@@ -195,3 +196,20 @@ def test_progress_names_what_has_begun_and_counts_what_waits(
     assert line.startswith("0/0 jobs; now: ")
     assert line.count(" 3/10") == 4
     assert line.endswith(" and 2 more, 34 to begin")
+
+
+def test_where_jobs_wait_in_a_queue_those_that_have_begun_count(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(outlook.time, "monotonic", lambda: clock[0])
+    todo = jobs(*(job(f"j{number}") for number in range(10)))
+    ahead = outlook.Outlook(todo, store, at_a_time=100)
+    monkeypatch.setattr(ahead, "estimate_s", lambda _: 30.0)
+    for key in todo:
+        ahead.submitted(key)
+    for key in list(todo)[:2]:
+        assert Lease.acquire(store.make_directory(key)) is not None
+    assert ahead.left_s() == 30.0, "all may be starting"
+    clock[0] += 80.0
+    assert ahead.left_s() == 4 * 30.0, "eight wait for two places"
