@@ -34,7 +34,7 @@ class ToNative:
         self._working, self._native = facts["working"], facts["native"]
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Return the values on the image's own grid, float32; 0 outside of the working grid's field of view."""
+        """Return the values on the own grid, float32; 0 outside of the field of view of the working grid."""
         if self._same:
             return values
         matrix = np.linalg.inv(np.array(self._working["affine"])) @ np.array(self._native["affine"])
