@@ -87,7 +87,7 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
             "parameters_trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "encoder_digest_before": before,
             "encoder_digest_after": after,
-            **adaptation.sampler.diversity.row(),
+            **adaptation.diversity.row(),
             "first_loss": history.mean("total", first=True),
             "last_loss": history.mean("total", first=False),
             "weights_account": account,
@@ -133,7 +133,6 @@ class _Sampler:
         self._defects = spec.defects
         self._wanted = wanted
         self._levels: dict[int, Tensor | None] = {}
-        self.diversity = Diversity()
 
     def batch(self, number: int) -> tuple[dict[str, Tensor], Tensor | None]:
         """Return a batch by its number, collated, and the levels at which the encoder wants each sample."""
@@ -170,6 +169,7 @@ class _Adaptation(Trainee):
         self.module = model
         self.identity = ("adapt", spec.task.name, spec.sequence, spec.seed)
         self.sampler = sampler
+        self.diversity = Diversity()
         self._layer_rates = scale_layers(model.encoder, options.layer_decay)
         self._task, self._options, self._spec, self._device = task, options, spec, device
         self._ahead = Ahead(self._draw, options.steps * options.accumulate, device)
@@ -186,7 +186,7 @@ class _Adaptation(Trainee):
         """Return the loss of a batch."""
         del step
         drawn, levels = self._ahead.take(batch)
-        self.sampler.diversity.add(drawn["image"])
+        self.diversity.add(drawn["image"])
         samples = {name: send(value, self._device) for name, value in drawn.items()}
         return {"loss": self._task.loss(self.module(samples["image"], levels), samples)}
 
@@ -203,8 +203,8 @@ class _Adaptation(Trainee):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was counted so far."""
-        return {"view_sums": self.sampler.diversity.sums()}
+        return {"view_sums": self.diversity.sums()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what was counted before the job was interrupted."""
-        self.sampler.diversity.restore(state["view_sums"])
+        self.diversity.restore(state["view_sums"])
