@@ -21,6 +21,7 @@ from mribench.data.prepare import (
     sum_counts,
 )
 from mribench.data.prepared import PreparedContent, Recipe, get_volume_store
+from mribench.data.to_native import ToNative
 from mribench.data.uses import ScanSet, find_label_owner
 from mribench.errors import DataError
 from mribench.interfaces.channels import Channels
@@ -69,7 +70,7 @@ class TaskRecipe:
             native_label=classes.get("native"),
             spacing_mm=tuple(image.facts["working"]["spacing_mm"]),
             native_spacing_mm=tuple(image.facts["native"]["spacing_mm"]),
-            to_native=_resampler(image.facts),
+            to_native=ToNative(image.facts),
             covariates=dict(self.subject.covariates),
             mean=image.facts["mean"],
             sd=image.facts["sd"],
@@ -198,18 +199,3 @@ def _shrink_dtype(classes: np.ndarray) -> np.ndarray:
         if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
             return classes.astype(dtype)
     return classes.astype(np.int64)
-
-
-class _resampler:  # noqa: N801 - a picklable closure
-    """Brings ``(C, I, J, K)`` from the working grid to the image's own, linearly per channel."""
-
-    def __init__(self, facts: Mapping[str, Any]) -> None:
-        self._same = facts["same_grid"]
-        self._affine = np.array(facts["working"]["affine"])
-        self._native = (np.array(facts["native"]["affine"]), facts["native"]["shape_vox"])
-
-    def __call__(self, values: Tensor) -> Tensor:
-        if self._same:
-            return values
-        channels = [resample_to(Volume(c.numpy(), self._affine), *self._native, order=1).data for c in values]
-        return torch.from_numpy(np.stack(channels))

@@ -18,7 +18,8 @@ from mribench.wording import list_some
 _SHOWN = 8
 Forward = Callable[[Tensor], Tensor]
 """Maps a whole volume ``(1, I, J, K)`` to the model's output for it: ``(C, I, J, K)``, by sliding
-windows, for a dense task; to ``(C,)``, the head on the mean embedding of windows, for one of embeddings."""
+windows, for a dense task; to ``(C,)``, the head on the mean embedding of windows, for one of embeddings. A
+map is on the model's device: ``.to(volume.image)`` brings it to the scan."""
 
 
 @dataclass
@@ -38,7 +39,8 @@ class TaskVolume:
             small integer type too.
         spacing_mm: voxel size of the working grid.
         native_spacing_mm: voxel size of the image's own grid.
-        to_native: resamples ``(C, I, J, K)`` from the working to the image's own grid.
+        to_native: resamples ``(C, I, J, K)`` from the working to the image's own grid, on the device where
+            the values lie.
         covariates: the subject's.
         mean: of the image in its own units, clipped as it is before it is z-scored: ``image * sd + mean`` has
             those units.

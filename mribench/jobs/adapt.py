@@ -16,6 +16,7 @@ from mribench.config import AdaptOptions
 from mribench.errors import JobError
 from mribench.interfaces.subject_task import SubjectTask
 from mribench.interfaces.task import Task
+from mribench.jobs.ahead import Ahead, pin, send
 from mribench.jobs.chosen_rate import choose_rate, list_tables
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
@@ -86,7 +87,7 @@ def run_adapt(spec: AdaptSpec, context: Context) -> Outcome:
             "parameters_trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "encoder_digest_before": before,
             "encoder_digest_after": after,
-            **adaptation.sampler.diversity.row(),
+            **adaptation.diversity.row(),
             "first_loss": history.mean("total", first=True),
             "last_loss": history.mean("total", first=False),
             "weights_account": account,
@@ -115,6 +116,8 @@ def _train(adaptation: _Adaptation, options: AdaptOptions, spec: AdaptSpec, cont
             raise
         logger.warning("%s; it is a trial, and goes on to be scored", error.message)
         return so_far
+    finally:
+        adaptation.close()
 
 
 class _Sampler:
@@ -130,7 +133,6 @@ class _Sampler:
         self._defects = spec.defects
         self._wanted = wanted
         self._levels: dict[int, Tensor | None] = {}
-        self.diversity = Diversity()
 
     def batch(self, number: int) -> tuple[dict[str, Tensor], Tensor | None]:
         """Return a batch by its number, collated, and the levels at which the encoder wants each sample."""
@@ -148,7 +150,6 @@ class _Sampler:
                 self._levels[place] = self._wanted.find_levels(volume)
             levels.append(self._levels[place])
         batch: dict[str, Tensor] = default_collate(samples)
-        self.diversity.add(batch["image"])
         wanted = [values for values in levels if values is not None]
         return batch, torch.stack(wanted) if wanted else None
 
@@ -168,14 +169,25 @@ class _Adaptation(Trainee):
         self.module = model
         self.identity = ("adapt", spec.task.name, spec.sequence, spec.seed)
         self.sampler = sampler
+        self.diversity = Diversity()
         self._layer_rates = scale_layers(model.encoder, options.layer_decay)
         self._task, self._options, self._spec, self._device = task, options, spec, device
+        self._ahead = Ahead(self._draw, options.steps * options.accumulate, device)
+
+    def _draw(self, batch: int) -> tuple[dict[str, Tensor], Tensor | None]:
+        drawn, levels = self.sampler.batch(batch)
+        return {name: pin(value, self._device) for name, value in drawn.items()}, levels
+
+    def close(self) -> None:
+        """Draw no more."""
+        self._ahead.close()
 
     def losses(self, step: int, batch: int) -> Mapping[str, Tensor]:
         """Return the loss of a batch."""
         del step
-        drawn, levels = self.sampler.batch(batch)
-        samples = {name: _sent(value, self._device) for name, value in drawn.items()}
+        drawn, levels = self._ahead.take(batch)
+        self.diversity.add(drawn["image"])
+        samples = {name: send(value, self._device) for name, value in drawn.items()}
         return {"loss": self._task.loss(self.module(samples["image"], levels), samples)}
 
     def peak_rate(self, name: str, usual: float) -> float:
@@ -191,15 +203,8 @@ class _Adaptation(Trainee):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was counted so far."""
-        return {"view_sums": self.sampler.diversity.sums()}
+        return {"view_sums": self.diversity.sums()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what was counted before the job was interrupted."""
-        self.sampler.diversity.restore(state["view_sums"])
-
-
-def _sent(value: Tensor, device: torch.device) -> Tensor:
-    """Copy to the device; from pinned memory the host does not wait for a GPU."""
-    if device.type == "cuda" and value.device.type == "cpu":
-        return value.pin_memory().to(device, non_blocking=True)
-    return value.to(device)
+        self.diversity.restore(state["view_sums"])

@@ -117,4 +117,4 @@ def _predict(
                 )
             return model.over_windows(dataclasses.replace(volume, image=image), options.patch_vox)
 
-    return task.predict(forward, volume, generator)
+    return task.predict(forward, volume, generator).cpu()

@@ -195,6 +195,9 @@ class TaskModel(nn.Module):
             overlap: of neighbours, as a share of an edge.
             levels: as for ``forward``.
             parts: in which the windows pass the network that else do so at a time; each needs less memory.
+
+        Returns:
+            The output on the model's device, float32.
         """
         device = next(self.parameters()).device
         from monai.inferers import sliding_window_inference  # only a job that predicts needs it
@@ -206,7 +209,7 @@ class TaskModel(nn.Module):
                 predictor=functools.partial(self._in_parts, most=most, levels=levels), overlap=overlap,
                 mode="gaussian",
             )  # fmt: skip
-        return output[0].float().cpu()
+        return output[0].float()
 
     def _in_parts(self, windows: Tensor, most: int, levels: Tensor | None) -> Tensor:
         """Map windows ``(B, …)``, so many at a time, to what they are mapped to all at once.

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mribench.config import PretrainSettings
+from mribench.data.maps import Crops
 from mribench.data.mixing import BatchDraws, CohortMix, Place, count_voxels
 from mribench.interfaces.encoder import Encoder
 from mribench.interfaces.objective import Objective
 from mribench.interfaces.views import View, ViewGenerator, ViewRequest
+from mribench.jobs.ahead import Ahead, pin, send
 from mribench.jobs.collapse import CollapseCheck, check_collapse
 from mribench.jobs.context import Context, Outcome
 from mribench.jobs.draws import Diversity, draw_identity
@@ -42,7 +46,8 @@ def run_pretrain(spec: PretrainSpec, context: Context) -> Outcome:
     before, parameters_before = state_digest(job.encoder), parameters_digest(job.encoder)
     untrained = job.check()
     started = time.perf_counter()
-    history = train(job, job.options, context.device, context.checkpoint(), context.tick, context.watch)
+    with contextlib.closing(job):
+        history = train(job, job.options, context.device, context.checkpoint(), context.tick, context.watch)
     trained_s = time.perf_counter() - started
     exported = job.objective.exported_encoder()
     check = job.check().row(untrained, trained=parameters_digest(exported) != parameters_before)
@@ -114,9 +119,15 @@ class Pretraining(Trainee):
         self.diversity = Diversity()
         self.defects = spec.defects
         self.checks: list[dict[str, float]] = []
+        self._ahead = Ahead(self._draw, self.options.steps * self.options.accumulate, self.device)
+
+    def close(self) -> None:
+        """Draw no more."""
+        self._ahead.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was counted and checked so far."""
+        self._ahead.settle()
         return {
             "checks": self.checks,
             "redraws": self.redraws,
@@ -148,7 +159,7 @@ class Pretraining(Trainee):
 
     def losses(self, step: int, batch: int) -> Mapping[str, Tensor]:
         """Return the loss terms of a batch."""
-        views = self.views(batch)
+        views = self._render(self._ahead.take(batch), self.objective.view_requests)
         for view in views:
             self.redraws += view.redraws
             self.diversity.add(view.image)
@@ -160,6 +171,10 @@ class Pretraining(Trainee):
         Args:
             batch: counted over all steps; the step's own number unless gradients are accumulated.
         """
+        return self._render(self._draw(batch), self.objective.view_requests)
+
+    def _draw(self, batch: int) -> _Drawn:
+        """Return the crops of a batch, on the host, and the generators that its views are drawn from."""
         places = self.batches.draw(batch)
         # The method is not in the seed: every method sees the same crops, drawn by the same generators.
         a_pass = sum(self.batches.sizes) // self.options.batch_size
@@ -167,7 +182,7 @@ class Pretraining(Trainee):
             ("views", self.seed, *draw_identity(batch, sample, a_pass, self.defects))
             for sample in range(len(places))
         ]
-        return self._views(self.source, places, seeds, self.objective.view_requests)
+        return self._crop(self.source, places, seeds)
 
     def after_step(self, step: int, total: int) -> None:
         """Let the objective update its teachers, and look at the embeddings now and then."""
@@ -200,7 +215,7 @@ class Pretraining(Trainee):
         images: tuple[list[Tensor], list[Tensor]] = ([], [])
         for draw in range(CHECK_ROUNDS):
             seeds = [("collapse-check", self.seed, draw, sample) for sample in range(len(places))]
-            views = self._views(self.checked, places, seeds, (ViewRequest(), ViewRequest()))
+            views = self._render(self._crop(self.checked, places, seeds), (ViewRequest(), ViewRequest()))
             for kept, view in zip(images, views, strict=True):
                 kept.append(view.image.cpu())
         return images
@@ -211,21 +226,31 @@ class Pretraining(Trainee):
         levels = torch.stack([rows for rows in found if rows is not None]) if found[0] is not None else None
         view.image, view.target = scale(view.image, levels), scale(view.target, levels)
 
-    def _views(
-        self,
-        source: CohortMix,
-        places: Sequence[Place],
-        seeds: Sequence[tuple[Identity, ...]],
-        requests: Sequence[ViewRequest],
-    ) -> list[View]:
+    def _crop(
+        self, source: CohortMix, places: Sequence[Place], seeds: Sequence[tuple[Identity, ...]]
+    ) -> _Drawn:
         generators = [torch_generator(*seed) for seed in seeds]
         edge = self.generator.source_vox(self.options.patch_vox)
-        crops = source.crops(places, edge, generators, self.device)
+        crops = source.crops(places, edge, generators, torch.device("cpu"))
+        maps = {name: pin(values, self.device) for name, values in crops.maps.items()}
+        return _Drawn(replace(crops, maps=maps), generators)
+
+    def _render(self, drawn: _Drawn, requests: Sequence[ViewRequest]) -> list[View]:
+        origins = drawn.crops.origins
+        maps = {name: send(values, self.device) for name, values in drawn.crops.maps.items()}
         views = self.generator.views_from(
-            crops.origins, crops.maps, requests, self.options.patch_vox, self.spacing_mm, generators
+            origins, maps, requests, self.options.patch_vox, self.spacing_mm, drawn.generators
         )
         for view in views:
             self._show(view)
-            view.origins = crops.origins
-            view.sequences = view.sequences or [origin.sequence for origin in crops.origins]
+            view.origins = origins
+            view.sequences = view.sequences or [origin.sequence for origin in origins]
         return views
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Crops on the host, and the generators that go on from where cutting them has left them."""
+
+    crops: Crops
+    generators: list[torch.Generator]

@@ -82,7 +82,8 @@ def train(
 def _make_average(module: nn.Module, decay: float) -> AveragedModel:
     """Return a moving average of a module's parameters, which begins with them; buffers are the module's."""
     average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay))
-    average.n_averaged.fill_(1)  # it would begin with the first update otherwise
+    # 1: it would begin with the first update otherwise; on the host, which looks at it at every step
+    average.n_averaged = torch.ones((), dtype=torch.long)
     return average
 
 

@@ -11,6 +11,8 @@ from torch import Tensor
 from mribench.augmentation import FIELD_SD, splines
 from mribench.errors import ConfigError
 from mribench.interfaces import MRISequence
+from mribench_views.level_table import LevelTable
+from mribench_views.sequence_base import PreparedSequence
 
 TRANSMIT_SPACING_MM = 80.0
 """Distance of the transmit field's control points: B1+ at 3T varies over about the head's radius."""
@@ -108,13 +110,34 @@ def _simulate_one(
     planes = first.shape[1]
     if first.device.type == "cpu":
         planes = max(1, _CACHE_VOXELS // max(1, first[:, 0].numel()))
+    table = None if field is None else _make_table(acquisitions, parameters, maps, field)
     signal = torch.empty_like(first)
     for start in range(0, first.shape[1], planes):
         slab = slice(start, start + planes)
         part = {name: values[:, slab] for name, values in maps.items()}
         transmit = 1.0 if field is None else field.planes(slab)
-        signal[:, slab] = sequence.signal(part, parameters, 1.0, transmit)
+        if table is not None and isinstance(sequence, PreparedSequence) and isinstance(transmit, Tensor):
+            level = table.read(part["R1"], transmit)
+            signal[:, slab] = sequence.finish(part, parameters, 1.0, level)
+        else:
+            signal[:, slab] = sequence.signal(part, parameters, 1.0, transmit)
     return signal
+
+
+def _make_table(
+    acquisitions: Sequence[Acquisition],
+    parameters: Mapping[str, Tensor],
+    maps: Mapping[str, Tensor],
+    field: _TransmitField,
+) -> LevelTable | None:
+    """Return the table that one scan is read from; an accelerator needs none, nor do several scans."""
+    first, bounds = acquisitions[0], field.bounds()
+    if len(acquisitions) > 1 or bounds is None or "R1" not in maps or maps["R1"].device.type != "cpu":
+        return None
+    # of impossible times the released code made signals with poles, which no table has
+    if not isinstance(first.sequence, PreparedSequence) or first.sequence.timing_problem(first.parameters):
+        return None
+    return LevelTable.make(first.sequence, parameters, maps["R1"], bounds)
 
 
 class _TransmitField:
@@ -136,6 +159,14 @@ class _TransmitField:
             if fields
             else None
         )
+        self._fields = fields
+
+    def bounds(self) -> tuple[float, float] | None:
+        """Return what B1+ lies between: a spline never leaves its coefficients; None where it is 1."""
+        if not self._fields:
+            return None
+        low, high = zip(*(field.aminmax() for field in self._fields), strict=True)
+        return 1 + float(min(low)), 1 + float(max(high))
 
     def planes(self, slab: slice) -> Tensor | float:
         """Return the field on a few planes along I: ``(B, i, J, K)``, or 1."""

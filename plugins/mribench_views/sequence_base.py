@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from abc import abstractmethod
 from collections.abc import Mapping
 
 import torch
@@ -93,6 +94,44 @@ class Sequence(MRISequence):
         if "R2" in maps and not self.shows(R2STAR_AS_R2.name):
             return maps["R2"]
         return self.r2_over_r2s * map_of(maps, "R2s", self.name)
+
+
+class PreparedSequence(Sequence):
+    """A sequence whose costly part, the level, depends on R1 and B1+ alone.
+
+    Over many voxels the level is read from a table (``LevelTable``).
+    """
+
+    @abstractmethod
+    def level(self, r1_per_s: Tensor, parameters: Mapping[str, Tensor], transmit: Tensor | float) -> Tensor:
+        """Return the level, smooth in both; arguments broadcast.
+
+        Args:
+            r1_per_s: longitudinal rate.
+            parameters: as of ``MRISequence.signal``.
+            transmit: B1+, 1 where the flip angle is as asked for.
+        """
+
+    @abstractmethod
+    def finish(
+        self,
+        maps: Mapping[str, Tensor],
+        parameters: Mapping[str, Tensor],
+        receive: Tensor | float,
+        level: Tensor,
+    ) -> Tensor:
+        """Return the signal ``(B, I, J, K)`` of a level; see ``MRISequence.signal``."""
+
+    def signal(
+        self,
+        maps: Mapping[str, Tensor],
+        parameters: Mapping[str, Tensor],
+        receive: Tensor | float = 1.0,
+        transmit: Tensor | float = 1.0,
+    ) -> Tensor:
+        """Return the signal ``(B, I, J, K)``; see ``MRISequence.signal``."""
+        level = self.level(map_of(maps, "R1", self.name), parameters, transmit)
+        return self.finish(maps, parameters, receive, level)
 
 
 @functools.cache

@@ -11,7 +11,14 @@ from torch import Tensor
 
 from mribench_views import signals
 from mribench_views.defects import GRE_WITHOUT_MT, MP2RAGE_MAGNITUDE, SIGNED_FLAIR
-from mribench_views.sequence_base import Sequence, SequenceOptions, map_of, negative, out_of_order
+from mribench_views.sequence_base import (
+    PreparedSequence,
+    Sequence,
+    SequenceOptions,
+    map_of,
+    negative,
+    out_of_order,
+)
 
 
 class MprageOptions(SequenceOptions):
@@ -105,7 +112,7 @@ class Flair(Sequence):
         return self.protons(maps, receive) * echo
 
 
-class Mprage(Sequence):
+class Mprage(PreparedSequence):
     """Magnetisation-prepared rapid gradient echo (Marques et al. 2010)."""
 
     name = "mprage"
@@ -131,35 +138,33 @@ class Mprage(Sequence):
         }
         return order or negative(delays_s)
 
-    def signal(
+    def level(self, r1_per_s: Tensor, parameters: Mapping[str, Tensor], transmit: Tensor | float) -> Tensor:
+        """Return the signal per unit of PD, without R2*; its sign is kept."""
+        p = parameters
+        angle = torch.deg2rad(p["flip_angle_deg"]) * transmit
+        if self.equation == "table4":
+            return signals.mprage_as_printed(
+                r1_per_s, p["tr_s"], p["ti_s"], p["tx_s"], angle, p["n_excitations"]
+            )
+        return signals.mprage(
+            r1_per_s, p["tr_s"], p["ti_s"], p["tx_s"], angle, p["n_excitations"], p["inversion_efficiency"]
+        )
+
+    def finish(
         self,
         maps: Mapping[str, Tensor],
         parameters: Mapping[str, Tensor],
-        receive: Tensor | float = 1.0,
-        transmit: Tensor | float = 1.0,
+        receive: Tensor | float,
+        level: Tensor,
     ) -> Tensor:
-        """Return the signal ``(B, I, J, K)``; see ``MRISequence.signal``."""
-        p = parameters
-        r1 = map_of(maps, "R1", self.name)
-        angle = torch.deg2rad(p["flip_angle_deg"]) * transmit
-        if self.equation == "table4":
-            level = signals.mprage_as_printed(r1, p["tr_s"], p["ti_s"], p["tx_s"], angle, p["n_excitations"])
-        else:
-            level = signals.mprage(
-                r1,
-                map_of(maps, "R2s", self.name),
-                p["te_s"],
-                p["tr_s"],
-                p["ti_s"],
-                p["tx_s"],
-                angle,
-                p["n_excitations"],
-                p["inversion_efficiency"],
-            )
-        return self.protons(maps, receive) * level
+        """Return the signal ``(B, I, J, K)`` of a level; see ``MRISequence.signal``."""
+        magnitude = level.abs()
+        if self.equation != "table4":
+            magnitude *= signals.decayed(map_of(maps, "R2s", self.name), parameters["te_s"])
+        return self.protons(maps, receive) * magnitude
 
 
-class Mp2rage(Sequence):
+class Mp2rage(PreparedSequence):
     """MP2RAGE's combined image (Marques et al. 2010): a ratio, free of PD, R2* and B1⁻.
 
     The ratio, -0.5 to 0.5, is moved to 0 to 1 as scanners store it, and is 0 where there is no tissue
@@ -182,13 +187,11 @@ class Mp2rage(Sequence):
         }
         return order or negative(delays_s)
 
-    def ratio(
-        self, maps: Mapping[str, Tensor], parameters: Mapping[str, Tensor], transmit: Tensor | float = 1.0
-    ) -> Tensor:
-        """Return the signed ratio ``(B, I, J, K)``, -0.5 to 0.5."""
+    def level(self, r1_per_s: Tensor, parameters: Mapping[str, Tensor], transmit: Tensor | float) -> Tensor:
+        """Return the signed ratio, -0.5 to 0.5."""
         p = parameters
         return signals.mp2rage(
-            map_of(maps, "R1", self.name),
+            r1_per_s,
             p["tr_s"],
             p["ti1_s"],
             p["ti2_s"],
@@ -199,17 +202,22 @@ class Mp2rage(Sequence):
             p["inversion_efficiency"],
         )
 
-    def signal(
+    def ratio(
+        self, maps: Mapping[str, Tensor], parameters: Mapping[str, Tensor], transmit: Tensor | float = 1.0
+    ) -> Tensor:
+        """Return the signed ratio ``(B, I, J, K)``, -0.5 to 0.5."""
+        return self.level(map_of(maps, "R1", self.name), parameters, transmit)
+
+    def finish(
         self,
         maps: Mapping[str, Tensor],
         parameters: Mapping[str, Tensor],
-        receive: Tensor | float = 1.0,
-        transmit: Tensor | float = 1.0,
+        receive: Tensor | float,
+        level: Tensor,
     ) -> Tensor:
         """Return the ratio moved to 0..1 ``(B, I, J, K)``; see ``MRISequence.signal``."""
-        del receive
-        ratio = self.ratio(maps, parameters, transmit)
+        del parameters, receive
         if self.shows(MP2RAGE_MAGNITUDE.name):
-            return torch.nan_to_num(ratio.abs(), nan=0.0, posinf=0.0, neginf=0.0)
+            return torch.nan_to_num(level.abs(), nan=0.0, posinf=0.0, neginf=0.0)
         tissue = map_of(maps, "PD", self.name).clamp_min(0).sign_()
-        return (ratio + 0.5) * tissue
+        return (level + 0.5) * tissue

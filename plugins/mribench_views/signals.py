@@ -103,8 +103,6 @@ class FreeRecovery:
 
 def mprage(
     r1_per_s: Tensor,
-    r2s_per_s: Tensor,
-    te_s: Tensor,
     tr_s: Tensor,
     ti_s: Tensor,
     tx_s: Tensor,
@@ -112,7 +110,7 @@ def mprage(
     n_excitations: Tensor,
     inversion_efficiency: Tensor,
 ) -> Tensor:
-    """Return the MPRAGE signal: Marques et al. 2010 with one train, read at excitation ⌊n/2⌋.
+    """Return the **signed** MPRAGE signal without R2*: Marques et al. 2010, one train, read at ⌊n/2⌋.
 
     The magnetisation before the inversion, M, is that of the steady state: what one cycle makes of
     ``-η M`` is M again. doi 10.1016/j.neuroimage.2009.10.002.
@@ -125,7 +123,7 @@ def mprage(
     memory = (n_excitations * train.log_cosine - r1_per_s * tr_s).exp_()
     inverted = cycle / (-1 / inversion_efficiency - memory)
     centre = train.after(preparation.of(inverted), train.kept(torch.floor(n_excitations / 2) - 1))
-    return (centre * train.sine).abs() * decayed(r2s_per_s, te_s)
+    return centre * train.sine
 
 
 def mprage_as_printed(

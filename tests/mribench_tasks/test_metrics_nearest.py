@@ -12,14 +12,15 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 
 SPACINGS = [(1.0, 1.0, 1.0), (1.0, 1.0, 1.2), (0.9375, 0.9375, 1.25), (0.5, 0.8, 5.0), (6.0, 0.05, 1.0)]
+LOOK = {"_SCAN_EACH_NS": 0.0, "_LOOK_NS": 0.0, "_LOOK_EACH_NS": 0.0}
 TREE = {"_BUILD_EACH_NS": 0.0, "_QUERY_NS": 0.0, "_QUERY_EACH_NS": 0.0, "_TRANSFORM_EACH_NS": 1e9}
 TRANSFORM = {"_TRANSFORM_EACH_NS": 0.0}
 WAYS = {
     "chosen": {},
-    "neighbours": {"_LOOK_NS": 0.0, "_LOOK_EACH_NS": 0.0, "_NEIGHBOURS": 30_000},
+    "neighbours": {**LOOK, "_NEIGHBOURS": 2000},
     "tree": {"_LOOK_NS": 1e12, **TREE},
     "transform": {"_LOOK_NS": 1e12, **TRANSFORM},
-    "few neighbours, then the tree": {"_NEIGHBOURS": 30, "_LOOK_NS": 0.0, "_LOOK_EACH_NS": 0.0, **TREE},
+    "few neighbours, then the tree": {"_NEIGHBOURS": 30, **LOOK, **TREE},
 }
 
 
@@ -27,7 +28,7 @@ WAYS = {
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in WAYS[request.param].items():
         monkeypatch.setattr(nearest, name, value)
-    nearest._offsets.cache_clear()
+    nearest._make_disc.cache_clear()
     surface._distances_mm.cache_clear()
     return str(request.param)
 
@@ -35,7 +36,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture(autouse=True)
 def _nothing_kept():
     yield
-    nearest._offsets.cache_clear()
+    nearest._make_disc.cache_clear()
     surface._distances_mm.cache_clear()
 
 
@@ -98,6 +99,32 @@ def test_brute_force_on_any_small_volume(seed, shape, spacing):
     rng = np.random.default_rng(seed)
     queries, targets = rng.random((2, *shape)) < rng.uniform(0.02, 0.9)
     targets[tuple(rng.integers(0, shape))] = True
+    expected = cdist(np.argwhere(queries) * spacing, np.argwhere(targets) * spacing).min(axis=1)
+    np.testing.assert_allclose(nearest_mm(queries, targets, spacing), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("spacing", [(0.01, 1.0, 1.0), (1.0, 1.0, 1.0), (0.004, 1.0, 1.0)], ids=str)
+def test_a_column_that_is_longer_than_is_counted(way, spacing):
+    rng = np.random.default_rng(0)
+    queries, targets = np.zeros((2, 1200, 3, 4), dtype=bool)
+    queries[rng.integers(0, 1200, 40), rng.integers(0, 3, 40), rng.integers(0, 4, 40)] = True
+    targets[[3, 500, 1100], [0, 1, 2], [3, 0, 1]] = True
+    expected = cdist(np.argwhere(queries) * spacing, np.argwhere(targets) * spacing).min(axis=1)
+    np.testing.assert_allclose(nearest_mm(queries, targets, spacing), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("axes", [(0,), (1, 2), (0, 1, 2)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_hides_behind_others_is_not_asked_of(way, axes, sign):
+    rng = np.random.default_rng(0)
+    shape = np.array([90, 90, 90])
+    near, far = (rng.integers(0, 30, (3, 300)) for _ in range(2))
+    far[list(axes)] += 29  # they touch
+    queries, targets = (np.zeros(shape, dtype=bool) for _ in range(2))
+    queries[tuple(near)], targets[tuple(far)] = True, True
+    if sign < 0:
+        queries, targets = targets, queries
+    spacing = (1.0, 1.3, 0.7)
     expected = cdist(np.argwhere(queries) * spacing, np.argwhere(targets) * spacing).min(axis=1)
     np.testing.assert_allclose(nearest_mm(queries, targets, spacing), expected, rtol=1e-12)
 

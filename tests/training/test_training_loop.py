@@ -51,6 +51,23 @@ def _train(net: _Net, steps: int = 12, **more: Any) -> History:
     return train(_Trained(net), Optimisation(steps=steps, lr=0.05), CPU, **more)
 
 
+WAITS = ("item", "tolist", "cpu", "numpy", "nonzero", "__bool__", "__int__", "__float__", "__index__")
+
+
+@pytest.mark.parametrize("more", [{}, {"accumulate": 3}])
+def test_a_batch_is_waited_for_once(monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]) -> None:
+    waited: list[str] = []
+
+    def counted(name: str) -> Callable[..., Any]:
+        original = getattr(Tensor, name)
+        return lambda tensor, *given: waited.append(name) or original(tensor, *given)
+
+    for name in WAITS:
+        monkeypatch.setattr(Tensor, name, counted(name))
+    train(_Trained(_Net()), Optimisation(steps=5, lr=0.05, optimiser="sgd", **more), CPU)
+    assert waited == ["tolist"] * 5 * more.get("accumulate", 1), "on a GPU the host stands still at each"
+
+
 def test_schedule_rises_then_decays_to_nothing() -> None:
     options = Optimisation(steps=100, lr=1.0, warmup_fraction=0.1, decay_power=0.9)
     assert rate_share(options, 0) == pytest.approx(0.1)

@@ -67,12 +67,20 @@ def border_distances_mm(
 def _distances_mm(
     prediction: bytes, target: bytes, shape: tuple[int, int, int], spacing_mm: tuple[float, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    from_border, to_border = (border(_unpacked(bits, shape)) for bits in (prediction, target))
+    from_border, to_border = (_border_in_box(_unpacked(bits, shape)) for bits in (prediction, target))
     to_target = nearest_mm(from_border, to_border, spacing_mm)
     to_prediction = nearest_mm(to_border, from_border, spacing_mm)
     for shared in (to_target, to_prediction):
         shared.flags.writeable = False
     return to_target, to_prediction
+
+
+def _border_in_box(mask: np.ndarray) -> np.ndarray:
+    """Return the border of a mask, computed where the mask is alone: two may lie far apart."""
+    box = box_of_both(mask, mask)
+    found = np.zeros_like(mask)
+    found[box] = border(mask[box])
+    return found
 
 
 def _unpacked(bits: bytes, shape: tuple[int, int, int]) -> np.ndarray:
