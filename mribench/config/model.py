@@ -127,6 +127,10 @@ class BenchmarkConfig(Options):
             **{**self.defaults.pretrain.model_dump(), **self.methods[method].pretrain.model_dump()}
         )
 
+    def pretrain_seed(self, method: str, seed: int) -> int:
+        """Return the seed that a method's encoder is pretrained with at a train seed."""
+        return seed + self.methods[method].seed_offset
+
     def find_encoder(self, method: str) -> EncoderRef | None:
         """Return the encoder of a method: its own, that of its weights, or the default one."""
         spec = self.methods[method]
@@ -236,6 +240,19 @@ def _check_methods(config: BenchmarkConfig) -> None:
             wrong = describe(error, PretrainOptions)
             raise problem(f"defaults.pretrain.{wrong.place}", wrong.sentence, wrong.hint) from None
         _check_sources(config, name, pretrain)
+        _check_seeds(config, name)
+
+
+def _check_seeds(config: BenchmarkConfig, name: str) -> None:
+    """Refuse an offset by which one seed's encoder is another seed's: the two would be no other draws."""
+    offset = config.methods[name].seed_offset
+    both = sorted(set(config.seeds) & {config.pretrain_seed(name, seed) for seed in config.seeds})
+    if offset and both:
+        raise problem(
+            f"methods.{name}.seed_offset",
+            f"train seed {both[0] - offset} would pretrain with the draws of train seed {both[0]}",
+            f"give an offset above {max(config.seeds) - min(config.seeds)}",
+        )
 
 
 def _check_sources(config: BenchmarkConfig, name: str, pretrain: PretrainOptions) -> None:
