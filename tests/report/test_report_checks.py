@@ -38,6 +38,9 @@ def benchmark(**changes: object) -> Benchmark:
     return Benchmark(score, **{**usual, **changes})  # type: ignore[arg-type]
 
 
+SMALL = {"tasks": {"tissue": task([DICE], tested=SEQUENCES)}}
+
+
 def judge(folder: Path, *checks: CheckSpec) -> list[Judged]:
     return judge_checks(material_of(load_run(folder)), checks)
 
@@ -106,13 +109,15 @@ def test_what_is_missing_or_not_tested_fails_and_is_said(tmp_path: Path) -> None
         BetterCheck(better="high", than="low"),
         LadderCheck(ladder=["low", "again"]),
     )
-    few = judge(benchmark(seeds=(0, 1)).write(tmp_path / "few"), *checks)
+    few = judge(benchmark(**SMALL, seeds=(0, 1)).write(tmp_path / "few"), *checks)
     assert [judged.holds for judged in few] == [False, False, True], "a ladder tests nothing"
     assert few[0].lines[0].figures.endswith("not tested, with 2 seeds of 5")
     name = next(
-        job["id"] for job in benchmark().jobs() if job["id"].startswith("again/") and "T2w" in job["id"]
+        job["id"]
+        for job in benchmark(**SMALL).jobs()
+        if job["id"].startswith("again/") and "T2w" in job["id"]
     )
-    cut = judge(benchmark(states={name: "failed"}).write(tmp_path / "cut"), *checks)
+    cut = judge(benchmark(**SMALL, states={name: "failed"}).write(tmp_path / "cut"), *checks)
     assert [judged.holds for judged in cut][:2] == [False, True]
     assert any("again is partial (4 of 5 tests done)" in line.figures for line in cut[0].lines)
 
@@ -151,7 +156,7 @@ def test_the_command_judges_and_its_exit_code_says_so(
     sets = [part for text in (*methods, "seeds=[0, 1, 2, 3, 4]") for part in ("--set", text)]
     checks = "checks=[{same: [high, again]}, {better: high, than: low}%s]"
     digest = digest_config(load_benchmark(file, sets[1::2]))
-    benchmark().write(tmp_path / "tiny", digest)
+    benchmark(**SMALL).write(tmp_path / "tiny", digest)
     words = ("check", file, *sets, "--results", tmp_path, "--set")
     good = call(*words, checks % "")
     assert good.code == 0, good.err
