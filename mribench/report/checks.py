@@ -24,6 +24,7 @@ from mribench.statistics.difference import ENOUGH_SEEDS, Difference, estimate_ta
 from mribench.statistics.marking import Family, list_families
 from mribench.statistics.scores import average_subjects
 from mribench.statistics.tables import Scores, align_groups
+from mribench.wording import count
 
 
 @dataclass(frozen=True)
@@ -188,12 +189,11 @@ def _find_lacking(cells: pd.DataFrame, rows: Sequence[str]) -> str:
 
 
 def _judge_same(material: Material, check: SameCheck, key: str) -> Judged:
-    choice = _Choice(key, check.same, largest=False)
     several = [name for name, task in material.run.manifest.tasks.items() if len(task.train_sequences) > 1]
     # with one training sequence the leaderboard's cell is the transfer table's own
-    averaged = [] if not several else list(_list_places(material, LEADERBOARD, choice))
-    places = [place for place in averaged if place.where.split()[0] in several]
-    places += _list_places(material, TRANSFER, choice)
+    averaged = _Choice(key, check.same, tasks=several, largest=False)
+    places = list(_list_places(material, LEADERBOARD, averaged)) if several else []
+    places += _list_places(material, TRANSFER, _Choice(key, check.same, largest=False))
     lines = [_compare(place, *check.same, differ=False) for place in places]
     return Judged("same", " and ".join(check.same), _at_least_one(lines))
 
@@ -214,11 +214,13 @@ def _compare(place: _Place, first: str, second: str, *, differ: bool) -> Line:
     if place.lacks or place.family is None:
         return Line(place.where, place.lacks or "nothing is compared here", holds=False)
     judged = place.family.judge()
+    if not {first, second} <= set(judged.names):
+        return Line(place.where, "no scores", holds=False)
     a, b = judged.names.index(first), judged.names.index(second)
     found = estimate_table_difference(judged.cube[a] - judged.cube[b])
     shown = _say_difference(found, place.metric)
     if judged.style != "tested":
-        few = f"{shown}; not tested, with {found.n_seeds} seeds of {ENOUGH_SEEDS}"
+        few = f"{shown}; not tested, with {count(found.n_seeds, 'seed')} of {ENOUGH_SEEDS}"
         return Line(place.where, few, holds=False)
     text = f"{shown}, p {judged.p_of(first, second):.2g} after Holm over {len(judged.names)} rows"
     separated = bool(judged.separated[a, b])
@@ -248,7 +250,9 @@ def _judge_ladder(material: Material, check: LadderCheck, key: str) -> Judged:
     sign = 1 if known.higher_is_better else -1
     steps = _climb(scores, material.metric(task, metric), sign)
     cells = "; ".join(place.where for place in places)
-    counts = f"{len(scores.seeds)} seeds and {len(scores.subjects)} subjects that all rungs have"
+    counts = (
+        f"{count(len(scores.seeds), 'seed')} and {count(len(scores.subjects), 'subject')} that all rungs have"
+    )
     return Judged("ladder", compared, tuple(steps), f"mean over {cells}; of {counts}")
 
 

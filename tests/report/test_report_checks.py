@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,22 @@ def test_what_is_missing_or_not_tested_fails_and_is_said(tmp_path: Path) -> None
     cut = judge(benchmark(**SMALL, states={name: "failed"}).write(tmp_path / "cut"), *checks)
     assert [judged.holds for judged in cut][:2] == [False, True]
     assert any("again is partial (4 of 5 tests done)" in line.figures for line in cut[0].lines)
+
+
+def nothing(cell: Cell, metric: str, subject: str, label: str) -> tuple[float, str, float]:
+    return math.nan, "both-empty", math.nan
+
+
+def test_cells_without_a_score_fail_every_check(tmp_path: Path) -> None:
+    empty = Benchmark(nothing, methods=METHODS, seeds=tuple(range(5))).write(tmp_path)
+    same, better, ladder = judge(
+        empty,
+        SameCheck(same=["high", "again"]),
+        BetterCheck(better="high", than="low"),
+        LadderCheck(ladder=["low", "high"]),
+    )
+    assert not any(judged.holds for judged in (same, better, ladder))
+    assert same.lines[0].figures == "no scores"
 
 
 def test_names_that_are_nowhere_are_refused(folder: Path) -> None:
