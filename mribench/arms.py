@@ -21,3 +21,8 @@ TRAINED_ARMS = ("scratch", *FINETUNED_ARMS)
 """Arms and reference arms that train the encoder."""
 DECODER_ARMS = ("frozen+decoder", "finetune+decoder")
 """Arms whose decoder starts from a pretrained one."""
+
+
+def label_row(method: str, arm: str) -> str:
+    """Return how tables name what is done with an encoder: the method, and the arm unless it is frozen."""
+    return method if arm in ("frozen", method) else f"{method} ({arm})"

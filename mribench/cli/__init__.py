@@ -17,7 +17,7 @@ from mribench.cli.data import data_group
 from mribench.cli.installed import doctor, list_entries, plugins, schema
 from mribench.cli.jobs import cancel, clean, retry, status
 from mribench.cli.options import OrderedGroup
-from mribench.cli.results import compare, report, verify
+from mribench.cli.results import check, compare, report, verify
 from mribench.cli.weights import weights_group
 from mribench.commands.signals import EndedBySignalError
 from mribench.commands.streams import discard_rest, explain_full_disk, finish, prepare_streams
@@ -31,7 +31,7 @@ _LONGEST = 4000  # characters of one message
 @click.group(
     cls=OrderedGroup,
     commands=[
-        run, plan, views, report, compare, verify, status, cancel, retry, clean, list_entries, plugins,
+        run, plan, views, report, compare, check, verify, status, cancel, retry, clean, list_entries, plugins,
         data_group, weights_group, schema, doctor,
     ],
     context_settings={"max_content_width": 100},

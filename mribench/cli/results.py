@@ -1,4 +1,4 @@
-"""Commands about results: ``report``, ``compare``, ``verify``."""
+"""Commands about results: ``report``, ``compare``, ``check``, ``verify``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mribench.cli.options import GivenPath, settings_of_file
+from mribench.cli.options import GivenPath, benchmark_file, settings_of_file
 from mribench.errors import ConfigError
 from mribench.wording import FORMATS
 
@@ -107,6 +107,20 @@ def compare(words: tuple[str, ...], **options: Any) -> None:
     if len(words) not in (2, 3):
         raise click.UsageError(f"expected {_WORDS}, got {len(words)} words")
     show_comparison(words, **options)
+
+
+@click.command("check", epilog="Example: mribench check benchmarks/sensitivity.yaml")
+@benchmark_file
+def check(**options: Any) -> int:
+    """Say whether the results of a benchmark FILE show what its `checks` say that they must.
+
+    `same` wants two rows separated nowhere, `better` one row separated from another and better, `ladder`
+    means that do not fall from row to row (docs/statistics.md). Nothing is run. Cells that are missing fail a
+    check. Exit 1 when one fails.
+    """
+    from mribench.commands.check import check_results
+
+    return check_results(**options)
 
 
 _KINDS = ("pretrain", "adapt", "evaluate", "embed")

@@ -9,7 +9,7 @@ from mribench.config.model import BenchmarkConfig
 from mribench.digests import digest_of
 from mribench.interfaces.input_file import by_content
 
-_LEFT_OUT = ("report", "execution", "data")
+_LEFT_OUT = ("report", "checks", "execution", "data")
 
 
 def digest_config(config: BenchmarkConfig) -> str:
@@ -20,9 +20,9 @@ def digest_config(config: BenchmarkConfig) -> str:
 def digest_settings(content: Mapping[str, Any]) -> str:
     """Return 16 hexadecimal digits of the SHA-256 of the canonical JSON of a config.
 
-    Left out are ``report:``, which is shown and not run, ``execution:``, which changes no result, and the
-    ``root`` of each cohort: the same data at another place are the same settings, and so are the same
-    weights.
+    Left out are ``report:`` and ``checks:``, which are shown and not run, ``execution:``, which changes no
+    result, and the ``root`` of each cohort: the same data at another place are the same settings, and so are
+    the same weights.
 
     Args:
         content: a config as JSON, as the manifest of a plan has it.

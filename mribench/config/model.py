@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, model_validator
 
-from mribench.arms import Arm, ReferenceArm
+from mribench.arms import Arm, ReferenceArm, label_row
 from mribench.config.execution import ExecutionSpec
 from mribench.config.overrides import Applied
 from mribench.config.parts import Defaults, InvarianceSpec, MethodSpec, SplitSpec, TaskSpec
@@ -16,6 +16,7 @@ from mribench.errors import did_you_mean
 from mribench.interfaces.fields import Seeds, Slug, SubsetSeeds, Word, unique
 from mribench.interfaces.options import DatasetRef, EncoderRef, Options, Profile
 from mribench.interfaces.weights import GivenWeights
+from mribench.results.checks import CheckSpec, LadderCheck, list_tasks
 from mribench.results.manifest import ReportSpec
 from mribench.validation import describe, problem
 
@@ -87,6 +88,10 @@ class BenchmarkConfig(Options):
         description="Cohorts on whose test subjects the invariance of every encoder's embeddings is "
         "measured, by name; each needs a split.",
     )
+    checks: list[CheckSpec] = Field(
+        default_factory=list,
+        description="What the benchmark must show of itself, for `mribench check`; it changes no result.",
+    )
     report: ReportSpec = Field(default_factory=ReportSpec, description="What `mribench report` shows.")
     execution: ExecutionSpec = Field(
         default_factory=ExecutionSpec,
@@ -127,6 +132,10 @@ class BenchmarkConfig(Options):
             **{**self.defaults.pretrain.model_dump(), **self.methods[method].pretrain.model_dump()}
         )
 
+    def pretrain_seed(self, method: str, seed: int) -> int:
+        """Return the seed that a method's encoder is pretrained with at a train seed."""
+        return seed + self.methods[method].seed_offset
+
     def find_encoder(self, method: str) -> EncoderRef | None:
         """Return the encoder of a method: its own, that of its weights, or the default one."""
         spec = self.methods[method]
@@ -164,6 +173,7 @@ def _cross_check(config: BenchmarkConfig) -> None:
     _check_defects(config)
     _check_cohorts(config)
     _check_layouts(config)
+    _check_checks(config)
 
 
 def _check_defects(config: BenchmarkConfig) -> None:
@@ -213,6 +223,22 @@ def _check_layouts(config: BenchmarkConfig) -> None:
                     raise problem(place, f"the benchmark has no '{name}'", did_you_mean(name, names))
 
 
+def _check_checks(config: BenchmarkConfig) -> None:
+    """Refuse checks of rows and tasks that the benchmark does not have: known before it is run."""
+    arms = (*config.arms, *config.reference_arms)
+    rows = [label_row(name, arm) for name in config.methods for arm in arms] + [*config.reference_arms]
+    for place, check in enumerate(config.checks):
+        for row in check.rows():
+            if row not in rows:
+                raise problem(f"checks.{place}", f"the benchmark has no row '{row}'", did_you_mean(row, rows))
+        if isinstance(check, LadderCheck) and check.task is None and len(config.tasks) > 1:
+            raise problem(f"checks.{place}.task", "required, as there are several tasks", "name one")
+        for key, name in list_tasks(check):
+            if name not in config.tasks:
+                known = did_you_mean(name, config.tasks)
+                raise problem(f"checks.{place}.{key}", f"the benchmark has no task '{name}'", known)
+
+
 def _check_methods(config: BenchmarkConfig) -> None:
     if not config.methods and not config.reference_arms:
         raise problem("methods", "no method and no reference arm: nothing to run", "add a method")
@@ -236,6 +262,19 @@ def _check_methods(config: BenchmarkConfig) -> None:
             wrong = describe(error, PretrainOptions)
             raise problem(f"defaults.pretrain.{wrong.place}", wrong.sentence, wrong.hint) from None
         _check_sources(config, name, pretrain)
+        _check_seeds(config, name)
+
+
+def _check_seeds(config: BenchmarkConfig, name: str) -> None:
+    """Refuse an offset by which one seed's encoder is another seed's: the two would be no other draws."""
+    offset = config.methods[name].seed_offset
+    both = sorted(set(config.seeds) & {config.pretrain_seed(name, seed) for seed in config.seeds})
+    if offset and both:
+        raise problem(
+            f"methods.{name}.seed_offset",
+            f"train seed {both[0] - offset} would pretrain with the draws of train seed {both[0]}",
+            f"give an offset above {max(config.seeds) - min(config.seeds)}",
+        )
 
 
 def _check_sources(config: BenchmarkConfig, name: str, pretrain: PretrainOptions) -> None:

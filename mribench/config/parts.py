@@ -116,6 +116,13 @@ class MethodSpec(Options):
     pretrain: PretrainPart = Field(
         default_factory=PretrainPart, description="Pretraining options, laid over the default ones."
     )
+    seed_offset: Annotated[int, Field(strict=True, ge=0, lt=2**31)] = Field(
+        0,
+        # a method without one has the settings, and so the results, that it had before there was one
+        exclude_if=lambda offset: offset == 0,
+        description="Train seed k pretrains with the draws of seed k + this; what comes after is seed k's. "
+        "The same method twice, with other draws, shows what chance alone does.",
+    )
 
     @model_validator(mode="after")
     def _check_source(self) -> MethodSpec:
@@ -124,7 +131,7 @@ class MethodSpec(Options):
                 if getattr(self, key) is None:
                     raise problem(key, "required, and not given")
             return self
-        for key in ("views", "objective", "augment", "pretrain"):
+        for key in ("views", "objective", "augment", "pretrain", "seed_offset"):
             if key in self.model_fields_set:
                 raise problem(
                     key, "not with `weights`: nothing is pretrained", "remove it, or remove weights"

@@ -43,7 +43,8 @@ class ResolvedMethod:
     Attributes:
         encoder: the method's own, or the default one.
         wanted: what the encoder wants to see.
-        overrides: what differs from the defaults: ``encoder``, ``augment``, ``pretrain``.
+        overrides: what differs from the defaults: ``encoder``, ``augment``, ``pretrain``,
+            ``seed_offset``.
         pretraining: how the encoder is made; None where it is given its weights.
         weights: those that it is given; None where it is pretrained.
     """
@@ -221,6 +222,7 @@ def _resolve_method(
         "encoder": encoder.component() != default.component(),
         AUGMENT: own_augment,
         "pretrain": _merge_pretrain(config, spec),
+        "seed_offset": spec.seed_offset > 0,
     }
     overrides = [key for key, different in differs.items() if different]
     options = follow_contract(config.pretrain_of(name), wanted)

@@ -113,7 +113,7 @@ class _Builder:
             objective=ObjectiveRef.model_validate(pretraining.objective.component()),
             sources=sources,
             pretrain=pretraining.options.settings().model_dump(mode="json"),
-            seed=seed,
+            seed=self.config.pretrain_seed(name, seed),
         )
         entries = [identity_of(part) for part in self.resolved.methods[name].parts()]
         read = [(self._cohorts[source.cohort], (*source.train, *source.held_out)) for source in sources]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mribench.arms import NO_IMAGE
+from mribench.arms import NO_IMAGE, label_row
 from mribench.interfaces.entry import EmptyMaskPolicy
 from mribench.interfaces.table_source import PLACE, Question, ShownMetric
 from mribench.results.load import RunData
@@ -74,7 +74,7 @@ def row_labels(frame: pd.DataFrame, manifest: Manifest) -> pd.Series:
 
 
 def _label(method: str, arm: str, profile: str, *, several: bool) -> str:
-    label = method if arm in ("frozen", method) else f"{method} ({arm})"
+    label = label_row(method, arm)
     return f"{label} [{profile}]" if several else label
 
 

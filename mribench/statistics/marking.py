@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from mribench.statistics.difference import ENOUGH_SEEDS
 from mribench.statistics.ranges import Range, RangeOf
 from mribench.statistics.scores import estimate, list_keys as keys_of, number_groups
 from mribench.statistics.tables import SEED, SUBJECT, SeedSubjectTable, split_tables, take_complete
-from mribench.statistics.ties import ALPHA, judge_family, mark
+from mribench.statistics.ties import ALPHA, JudgedFamily, judge_family, mark
 from mribench.wording import list_some
 
 Marking = Literal["ties", "paper", "none"]
@@ -60,26 +60,62 @@ def compare_rows(
         or ``tested``, empty where nothing is compared.
     """
     frame = frame.assign(out="", mark="none", mark_style="")
+    for family in list_families(frame, keys, means):
+        rows, over = family.rows, family.over
+        frame.loc[rows.index, "out"] = [over.out.get(row, "") for row in rows["row"]]
+        inside = rows[rows["row"].isin(over.members)]
+        members: Any = inside["row"].items()
+        for at, row in members:
+            again = _estimate_again(means, *family.known[row], over, range_of(rows.loc[at].to_dict()))
+            frame.loc[at, list(again)] = list(again.values())
+        if marking != "none" and len(inside):
+            style, marks = _mark_family(frame.loc[inside.index], family.tables(), tested=marking == "ties")
+            frame.loc[inside.index, "mark"], frame.loc[inside.index, "mark_style"] = marks, style
+    return frame
+
+
+@dataclass(frozen=True)
+class Family:
+    """The rows that are compared with each other in one place and metric.
+
+    Attributes:
+        rows: their cells, those that are not compared though they are done among them.
+        known: the table of each row, and the positions of its rows among the means.
+        over: what they are compared over.
+    """
+
+    rows: pd.DataFrame
+    known: Mapping[str, tuple[SeedSubjectTable, np.ndarray]]
+    over: Shared
+
+    def tables(self) -> dict[str, SeedSubjectTable]:
+        """Return the part of each member's table that is compared, in the order of the rows."""
+        inside = [row for row in self.rows["row"] if row in self.over.members]
+        return {row: self.over.part_of(self.known[row][0]) for row in inside}
+
+    def judge(self) -> JudgedFamily:
+        """Return what the tests between all pairs of its members say."""
+        return judge_family(self.tables(), higher_is_better=bool(self.rows["higher_is_better"].iloc[0]))
+
+
+def list_families(frame: pd.DataFrame, keys: Sequence[str], means: pd.DataFrame) -> Iterator[Family]:
+    """Yield the families of some cells: all rows but identity whose jobs are done, by place and metric.
+
+    Args:
+        frame: as for ``compare_rows``.
+        keys: as for ``compare_rows``.
+        means: as for ``compare_rows``.
+    """
     ranked = frame[(frame["arm"] != IDENTITY) & (frame["status"] == "ok")]
     if ranked.empty:
-        return frame
+        return
     place = [*keys, "metric"]
     heads, number = number_groups(ranked, place)
     cells = _split_by_cell(means, place)
     for family, where in enumerate(keys_of(heads, place)):
         rows = ranked[number == family]
         known = {row: cells[where, row] for row in rows["row"] if (where, row) in cells}
-        over = find_shared({row: table for row, (table, _) in known.items()})
-        frame.loc[rows.index, "out"] = [over.out.get(row, "") for row in rows["row"]]
-        inside = rows[rows["row"].isin(over.members)]
-        for at, row in inside["row"].items():
-            again = _estimate_again(means, *known[row], over, range_of(rows.loc[at].to_dict()))
-            frame.loc[at, list(again)] = list(again.values())
-        if marking != "none" and len(inside):
-            tables = {row: over.part_of(known[row][0]) for row in inside["row"]}
-            style, marks = _form_family(frame.loc[inside.index], tables, tested=marking == "ties")
-            frame.loc[inside.index, "mark"], frame.loc[inside.index, "mark_style"] = marks, style
-    return frame
+        yield Family(rows, known, find_shared({row: table for row, (table, _) in known.items()}))
 
 
 def _estimate_again(
@@ -95,7 +131,7 @@ def _estimate_again(
     }
 
 
-def _form_family(
+def _mark_family(
     cells: pd.DataFrame, tables: dict[str, SeedSubjectTable], *, tested: bool
 ) -> tuple[str, list[Mark]]:
     """Return the style and the marks of the rows that are compared; tested where they have the seeds."""

@@ -46,6 +46,12 @@ class JudgedFamily:
     p_adjusted: np.ndarray
     separated: np.ndarray
 
+    def p_of(self, first: str, second: str) -> float:
+        """Return the adjusted p of two methods."""
+        pairs = list(itertools.combinations(self.names, 2))
+        pair = (first, second) if (first, second) in pairs else (second, first)
+        return float(self.p_adjusted[pairs.index(pair)])
+
 
 def judge_family(
     tables: Mapping[str, SeedSubjectTable], *, higher_is_better: bool, alpha: float = ALPHA

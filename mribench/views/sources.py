@@ -121,7 +121,9 @@ def open_sources(
     jobs, missing = _list_pretrain_jobs(resolved, wanted, progress or (lambda *_: None))
     for job in jobs:
         spec = job.spec
-        if not isinstance(spec, PretrainSpec) or spec.seed != seed or job.waiting_for:
+        if not isinstance(spec, PretrainSpec) or job.waiting_for:
+            continue
+        if spec.seed != resolved.config.pretrain_seed(job.method, seed):
             continue
         requests = JobViews(spec, registry).requests
         source = Source((job.method,), spec.views.name, spec, requests, registry)
@@ -200,4 +202,4 @@ def _make_identity(source: Source) -> str:
     shape = [options.patch_vox, options.spacing_mm, options.batch_size, options.repeat_subjects]
     requests = [[request.role, request.patch_scale] for request in source.requests]
     crops = [shape, options.min_foreground, requests]
-    return canonical_json([spec.views.model_dump(mode="json"), read, crops])
+    return canonical_json([spec.views.model_dump(mode="json"), read, crops, spec.seed])

@@ -13,6 +13,7 @@ from mribench.config import BenchmarkConfig, ResolvedBenchmark, load_benchmark, 
 from mribench.config.reading import read_file
 from mribench.plugins import load_registry
 from mribench.registry import Registry
+from mribench.results.checks import LadderCheck, SameCheck
 
 FILES = ("quickstart.yaml", "paper.yaml", "paper-on-phantom.yaml")
 FIRST_LINE = "# yaml-language-server: $schema=schema/benchmark.json"
@@ -69,6 +70,24 @@ def test_every_component_resolves(open_: Open, first_party: Registry, name: str)
     assert list(found.methods) == ["base", "seqaug", "seqinv"]
     assert all(method.overrides == [] for method in found.methods.values())
     assert found.config.benchmark == Path(name).stem
+
+
+def test_sensitivity_compares_a_method_with_itself_and_has_a_ladder(
+    open_: Open, first_party: Registry
+) -> None:
+    found = resolve(open_("sensitivity.yaml"), first_party)
+    config, methods = found.config, found.methods
+    same, *_, ladder = config.checks
+    assert isinstance(same, SameCheck)
+    assert isinstance(ladder, LadderCheck)
+    first, again = (methods[name] for name in same.same)
+    assert [part.component() for part in first.parts()] == [part.component() for part in again.parts()]
+    assert (first.overrides, again.overrides) == ([], ["seed_offset"])
+    start, *rungs = ladder.ladder
+    assert start == "random-frozen"
+    steps = [config.pretrain_of(name).steps for name in rungs]
+    assert steps == [steps[-1] // share for share in (8, 4, 2, 1)]
+    assert all("pretrain" in methods[name].overrides for name in rungs[:-1])
 
 
 @pytest.mark.parametrize("sets", [("paper.yaml",), ("paper-on-phantom.yaml", "size=full")])

@@ -77,6 +77,8 @@ def test_views_without_augment_are_left_alone(load: Load, base: str, registry: R
         (["methods.plain.pretrain.clip_norm=12"], []),
         (["methods.plain.pretrain.clip_norm=1"], ["pretrain"]),
         (["methods.plain.pretrain.spacing_mm=null"], []),
+        (["methods.plain.seed_offset=0"], []),
+        (["methods.plain.seed_offset=100"], ["seed_offset"]),
         (["methods.plain.augment.noise=0.1"], []),
         (["methods.plain.augment.noise=0.2"], ["augment"]),
         (["methods.plain.objective.temperature=9", "methods.plain.views.width=7"], []),

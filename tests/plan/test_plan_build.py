@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from mribench.config import load_benchmark, resolve
+from mribench.errors import ConfigError
 from mribench.plan import Plan, build_plan, make_missing, open_cohorts
 from mribench.plugins import load_registry
 from mribench.registry import Registry
-from mribench.results.specification import AdaptSpec, EvaluateSpec
+from mribench.results.specification import AdaptSpec, EvaluateSpec, PretrainSpec
 
 
 @pytest.fixture(scope="module")
@@ -239,3 +241,28 @@ def test_ten_thousand_jobs_are_planned(tiny: Path, registry: Registry) -> None:
     made = plan(tiny, registry, f"seeds={seeds}")
     assert len(made.jobs) == 400 * 25 + 2
     assert len({job.key for job in made.jobs}) == len(made.jobs)
+
+
+def test_a_seed_offset_is_other_draws_of_pretraining_and_nothing_else(tiny: Path, registry: Registry) -> None:
+    twin = "methods.twin={views: seqinv, objective: simclr-recon, seed_offset: %d}"
+    made = plan(tiny, registry, "seeds=[0, 1]", twin % 100)
+    ids = {job.id: job for job in made.jobs}
+    pretrained = [(job.method, job.spec.seed) for job in made.jobs if isinstance(job.spec, PretrainSpec)]
+    assert sorted(pretrained) == [("seqinv", 0), ("seqinv", 1), ("twin", 100), ("twin", 101)]
+    seqinv = {name: job for name, job in ids.items() if name.startswith("seqinv/")}
+    for name, job in seqinv.items():
+        again = ids[name.replace("seqinv/", "twin/")]
+        assert job.key != again.key
+        if isinstance(job.spec, AdaptSpec):
+            assert isinstance(again.spec, AdaptSpec)
+            assert again.spec.pretrain_key != job.spec.pretrain_key
+            assert replace(again.spec, pretrain_key=job.spec.pretrain_key) == job.spec
+        elif isinstance(job.spec, EvaluateSpec):
+            assert isinstance(again.spec, EvaluateSpec)
+            assert again.spec.cell.seed == job.spec.cell.seed
+    usual = plan(tiny, registry, "seeds=[0, 1]")
+    assert {job.key for job in usual.jobs} <= {job.key for job in made.jobs}
+    same = plan(tiny, registry, "seeds=[0, 1]", "methods.seqinv.seed_offset=0")
+    assert keys(same) == keys(usual)
+    with pytest.raises(ConfigError, match="train seed 0 would pretrain with the draws of train seed 1"):
+        load_benchmark(tiny, ("seeds=[0, 1]", twin % 1))

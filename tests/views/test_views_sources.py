@@ -125,7 +125,7 @@ def test_methods_with_the_same_views_share_a_source(opened, sources) -> None:
 @pytest.mark.parametrize(
     "change",
     ["augment={rotation_deg: 3}", "pretrain={patch_vox: 16}", "pretrain={batch_size: 2}",
-     "pretrain={spacing_mm: 10}", "views={name: seqinv, transmit_sd: 0}"],
+     "pretrain={spacing_mm: 10}", "views={name: seqinv, transmit_sd: 0}", "seed_offset=10"],
 )  # fmt: skip
 def test_methods_with_other_views_do_not(opened, change) -> None:
     found, _ = opened(f"methods.twin.{change}")
