@@ -63,7 +63,8 @@ def to_markdown(table: pd.DataFrame) -> str:
     ]
     for cell in table.itertuples(index=False):
         values = f"{cell.mean:.1f} ± {cell.se:.1f} | {cell.mean_twice:.1f} ± {cell.se_twice:.1f}"
-        place = f"{cell.task} {100 * cell.fraction:g} % | {cell.train_sequence} → {cell.test_sequence}, {cell.test_site}"
+        tested = f"{cell.train_sequence} → {cell.test_sequence}, {cell.test_site}"
+        place = f"{cell.task} {100 * cell.fraction:g} % | {tested}"
         verdict = "no SE" if pd.isna(cell.se) else "yes" if cell.plateau else "**no**"
         lines.append(
             f"| {place} | {cell.metric} | {cell.row} | {values} | {cell.difference:+.1f} | {verdict} |"
