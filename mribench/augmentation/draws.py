@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from pydantic import AfterValidator, Field
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from mribench.augmentation.splines import FIELD_SD, control_points
@@ -206,6 +205,8 @@ def _cuboid(
 
 def _matrix(rotation_rad: list[float], shear: list[float], scale: list[float], flips: list[bool]) -> Tensor:
     """Compose rotations about I, J and K, shear, scale and flips into ``(3, 3)``."""
+    from scipy.spatial.transform import Rotation  # slow to import; only who draws needs it
+
     shears = np.eye(3)
     shears[[0, 0, 1, 1, 2, 2], [1, 2, 0, 2, 0, 1]] = shear
     signs = [-size if flip else size for size, flip in zip(scale, flips, strict=True)]

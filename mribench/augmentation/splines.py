@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.interpolate import BSpline
 from torch import Tensor
 
 FIELD_SD = (151 / 315) ** 1.5
@@ -28,6 +27,8 @@ def _basis(length_vox: int, control_vox: float, device: torch.device, dtype: tor
     count = control_points(length_vox, control_vox)
     at = np.minimum(np.arange(length_vox) / control_vox, count - 3)
     knots = np.arange(count + 4, dtype=np.float64) - 3
+    from scipy.interpolate import BSpline  # slow to import; only who draws needs it
+
     basis = torch.from_numpy(BSpline.design_matrix(at, knots, 3).toarray()).float()
     return basis.to(device, dtype)
 

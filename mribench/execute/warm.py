@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 
 import monai.inferers  # noqa: F401 - all of MONAI comes with it, which networks import when they are made
+import scipy.interpolate
+import scipy.spatial.transform  # noqa: F401
 import torch
 
 import mribench.execute.worker  # noqa: F401

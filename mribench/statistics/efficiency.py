@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 import pandas as pd
-from scipy import integrate
 
 from mribench.statistics.intervals import LEVEL, Interval, estimate_interval, withhold_few
 from mribench.statistics.ranges import UNBOUNDED, Range, RangeOf, give_no_range
@@ -56,6 +55,8 @@ def compute_areas(means: pd.DataFrame) -> pd.DataFrame:
     if len(fractions) < 2:
         return wide.index.to_frame(index=False).assign(**{VALUE: math.nan})
     steps = np.log(fractions)
+    from scipy import integrate  # slow to import, and few reports need it
+
     area = integrate.trapezoid(wide.to_numpy(float), steps, axis=1) / (steps[-1] - steps[0])
     return wide.index.to_frame(index=False).assign(**{VALUE: area})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -198,10 +199,18 @@ def _label_problem(image_path: Path, image: Grid, label_path: Path, label: Grid)
 
 def make_canonical(grid: Grid) -> Grid:
     """Return the grid with its axes to R, A and S."""
-    transform = orientations.io_orientation(grid.affine)
-    affine = grid.affine @ orientations.inv_ornt_aff(transform, grid.shape_vox)
-    i, j, k = (int(grid.shape_vox[axis]) for axis in np.argsort(transform[:, 0]))
-    return Grid((i, j, k), affine)
+    turn, axes = _find_turn(np.asarray(grid.affine, np.float64).tobytes(), tuple(grid.shape_vox))
+    i, j, k = (int(grid.shape_vox[axis]) for axis in axes)
+    return Grid((i, j, k), grid.affine @ turn)
+
+
+@functools.lru_cache(maxsize=4096)
+def _find_turn(affine: bytes, shape_vox: tuple[int, ...]) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Return what turns an affine to R, A and S, and the old axis of each new one; many scans share them."""
+    transform = orientations.io_orientation(np.frombuffer(affine).reshape(4, 4))
+    turn: np.ndarray = orientations.inv_ornt_aff(transform, shape_vox)
+    turn.setflags(write=False)
+    return turn, tuple(int(axis) for axis in np.argsort(transform[:, 0]))
 
 
 def close(a: np.ndarray, b: np.ndarray) -> bool:

@@ -8,9 +8,6 @@ import numpy as np
 import torch
 from pydantic import Field
 from scipy.special import softmax
-from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
-from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
 from mribench.interfaces import Options, Probe, ProbeSubjects
@@ -91,6 +88,8 @@ class LinearProbe(Probe):
 
     def _solve(self, scaled: ProbeSubjects, penalty: float) -> tuple[np.ndarray, np.ndarray]:
         """Return weights ``(C or 1, D)`` and bias ``(C or 1,)``; a class that nobody has gets no share."""
+        from sklearn.linear_model import LogisticRegression, Ridge  # slow to import; only probes need it
+
         if not self._n_classes:
             ridge = Ridge(alpha=penalty).fit(scaled.embeddings, scaled.targets)
             return ridge.coef_[None], np.atleast_1d(ridge.intercept_)
@@ -107,6 +106,8 @@ class LinearProbe(Probe):
 
     def _choose_for_numbers(self, training: ProbeSubjects, validation: ProbeSubjects) -> float:
         if not len(validation):
+            from sklearn.linear_model import RidgeCV
+
             search = RidgeCV(alphas=self._penalties).fit(training.embeddings, training.targets)
             return float(search.alpha_)
 
@@ -126,6 +127,8 @@ class LinearProbe(Probe):
             n_folds = min(_FOLDS, int(counts[counts > 0].min()))
             if n_folds < 2:
                 return self._penalties[len(self._penalties) // 2]
+            from sklearn.model_selection import StratifiedKFold
+
             folds = StratifiedKFold(n_folds).split(training.embeddings, classes)
             pairs = [(_part(training, learnt), _part(training, left_out)) for learnt, left_out in folds]
 
@@ -142,6 +145,8 @@ class LinearProbe(Probe):
         counted = weights[classes] > 0
         if not counted.any():
             return 0.0
+        from sklearn.metrics import log_loss
+
         predicted = self._output(tested.embeddings[counted], *self._solve(learnt, penalty))
         return float(
             log_loss(
