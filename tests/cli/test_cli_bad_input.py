@@ -138,7 +138,7 @@ def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(mribench, ar
 
 
 def test_where_there_is_no_such_command_all_are_named(mribench):
-    assert "No such command 'zzz'; known: cancel, clean, compare, data, " in mribench("zzz").err
+    assert "No such command 'zzz'; known: cancel, check, clean, compare, data, " in mribench("zzz").err
 
 
 # What fits by itself and not together: found before hours of training

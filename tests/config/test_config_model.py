@@ -91,7 +91,7 @@ SLUG = "{}: expected at most 64 letters, digits, '-' and '_', the first a letter
 KEPT = "this name is kept for a reference arm"
 LEAST = "expected a number greater than or equal to"
 TOP = f"known: {', '.join(sorted(BenchmarkConfig.model_fields))}"
-KNOWN = "known: augment, encoder, input, objective, pretrain, views, weights"
+KNOWN = "known: augment, encoder, input, objective, pretrain, seed_offset, views, weights"
 
 
 @pytest.mark.parametrize(
