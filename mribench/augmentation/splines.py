@@ -24,11 +24,11 @@ def control_points(length_vox: int, control_vox: float) -> int:
 
 @functools.lru_cache(maxsize=64)
 def _basis(length_vox: int, control_vox: float, device: torch.device, dtype: torch.dtype) -> Tensor:
+    from scipy.interpolate import BSpline  # slow to import; only who draws needs it
+
     count = control_points(length_vox, control_vox)
     at = np.minimum(np.arange(length_vox) / control_vox, count - 3)
     knots = np.arange(count + 4, dtype=np.float64) - 3
-    from scipy.interpolate import BSpline  # slow to import; only who draws needs it
-
     basis = torch.from_numpy(BSpline.design_matrix(at, knots, 3).toarray()).float()
     return basis.to(device, dtype)
 

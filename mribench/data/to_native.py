@@ -43,14 +43,14 @@ class ToNative:
             return self._move_by_voxel(values)
         shape_vox = [int(edge) for edge in self._native["shape_vox"]]
         sizes = (_SLAB_VOX, _BAND_VOX, _BAND_VOX)
-        bands = [
-            _make_bands(matrix[axis, axis], matrix[axis, 3], values.shape[1 + axis], shape_vox[axis], size)
-            for axis, size in enumerate(sizes)
-        ]
-        on_device = [[band.to(values.device) for band in along] for along in bands]
+        bands = []
+        for axis, size in enumerate(sizes):
+            place = matrix[axis, axis], matrix[axis, 3]
+            along = _make_bands(*place, values.shape[1 + axis], shape_vox[axis], size)
+            bands.append([band.to(values.device) for band in along])
         moved = values.new_empty((len(values), *shape_vox), dtype=torch.float32)
         for channel, into in zip(values, moved, strict=True):
-            _move(channel, on_device, into)
+            _move(channel, bands, into)
         return moved
 
     def _move_by_voxel(self, values: Tensor) -> Tensor:

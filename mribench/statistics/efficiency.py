@@ -48,6 +48,8 @@ def compute_areas(means: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: for a fraction that is not above 0.
     """
+    from scipy import integrate  # slow to import, and few reports need it
+
     wide = means.pivot(index=[SEED, SUBJECT], columns="fraction", values=VALUE).sort_index(axis=1)
     fractions = wide.columns.to_numpy(float)
     if (fractions <= 0).any():
@@ -55,8 +57,6 @@ def compute_areas(means: pd.DataFrame) -> pd.DataFrame:
     if len(fractions) < 2:
         return wide.index.to_frame(index=False).assign(**{VALUE: math.nan})
     steps = np.log(fractions)
-    from scipy import integrate  # slow to import, and few reports need it
-
     area = integrate.trapezoid(wide.to_numpy(float), steps, axis=1) / (steps[-1] - steps[0])
     return wide.index.to_frame(index=False).assign(**{VALUE: area})
 
